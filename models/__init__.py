@@ -1,0 +1,1 @@
+"""What is trained: tasks and their data, tokenizers, Keras layers and variants, recipes, trained weights."""
