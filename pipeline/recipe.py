@@ -1,0 +1,247 @@
+"""Recipes: one YAML file says what to train, compress, compile and verify.
+
+A recipe is read once, checked whole, and passed on as frozen data. Every complaint names the file and the key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.config import ModelConfig, PruneConfig, TrainConfig
+from pipeline.errors import ThimbleError
+
+__all__ = ["ENGINES", "Budgets", "EvaluateConfig", "QuantizeConfig", "Recipe", "load_recipe"]
+
+ENGINES = ("aot",)
+
+_KEYS = {
+    "name": str,
+    "description": str,
+    "task": dict,
+    "tokenizer": dict,
+    "model": dict,
+    "train": dict,
+    "prune": dict,
+    "quantize": dict,
+    "boards": list,
+    "engine": str,
+    "prompts": list,
+    "evaluate": dict,
+    "budgets": dict,
+    "shipped": str,
+}
+_REQUIRED = ("name", "task", "tokenizer", "model", "train", "boards")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|K|KB|KiB|M|MB|MiB)")
+_UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
+
+
+@dataclass(frozen=True)
+class QuantizeConfig:
+    """How many training sentences calibrate the int8 ranges."""
+
+    calibration_sentences: int = 200
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """How many sentences of each held-out split are measured on the host (int8) and on the emulated board."""
+
+    host_sentences: int = 600
+    device_sentences: int = 60
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """Limits that fail the run: bytes of flash and RAM, milliseconds of the slowest step at the board's clock."""
+
+    flash: int | None = None
+    ram: int | None = None
+    ms_per_token: float | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe; `sections` holds the plain data that fingerprints are made of."""
+
+    path: Path
+    name: str
+    description: str
+    task: Mapping[str, object]
+    vocab_size: int
+    model: ModelConfig
+    train: TrainConfig
+    prune: PruneConfig | None
+    quantize: QuantizeConfig
+    evaluate: EvaluateConfig
+    boards: tuple[str, ...]
+    engine: str
+    prompts: tuple[str, ...]
+    budgets: Budgets
+    shipped: Path | None
+    sections: Mapping[str, Any]
+
+    def with_boards(self, boards: Sequence[str]) -> Recipe:
+        """The same recipe for other boards than the file names."""
+        return dataclasses.replace(self, boards=tuple(boards))
+
+    def part(self, *keys: str) -> dict[str, Any]:
+        """The canonical plain data of the named sections, for fingerprints."""
+        return {key: self.sections.get(key) for key in keys}
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Reads and checks a recipe.
+
+    Raises:
+        ThimbleError: no such file, not YAML, an unknown key, a wrong type, or a model that cannot be built.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        shipped = ", ".join(sorted(p.as_posix() for p in Path("models/recipes").glob("*.yaml"))) or "none found here"
+        raise ThimbleError(f"no recipe at {path}", f"name a recipe file; shipped ones: {shipped}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ThimbleError(f"cannot read the recipe {path}: {error}", "give a readable UTF-8 YAML file") from None
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise ThimbleError(f"{path} is not valid YAML: {reason}", "mend the line that the message names") from None
+    try:
+        return _recipe(path, data)
+    except ThimbleError as error:
+        prefix = "" if str(path) in error.what else f"{path}: "
+        raise ThimbleError(prefix + error.what, error.remedy) from None
+
+
+def _recipe(path: Path, data: object) -> Recipe:
+    if not isinstance(data, dict):
+        raise ThimbleError("a recipe is a mapping of sections", f"start from one of models/recipes, not {data!r:.40}")
+    _check_keys("the recipe", data, _KEYS)
+    missing = [key for key in _REQUIRED if key not in data]
+    if missing:
+        raise ThimbleError(f"section{'s' * (len(missing) > 1)} missing: {', '.join(missing)}", "add it to the recipe")
+    for key, value in data.items():
+        if value is None and key not in _REQUIRED:
+            continue
+        if not isinstance(value, _KEYS[key]):
+            raise ThimbleError(
+                f"`{key}` is {_type_name(value)}, not {_KINDS[_KEYS[key]]}", f"write `{key}` as {_KINDS[_KEYS[key]]}"
+            )
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", data["name"]):
+        raise ThimbleError(
+            f"`name` {data['name']!r} cannot name a folder", "use letters, digits, '-', '_' and '.', at most 64"
+        )
+    tokenizer = data["tokenizer"]
+    _check_keys("tokenizer", tokenizer, {"vocab_size": int})
+    vocab_size = _integer("tokenizer.vocab_size", tokenizer.get("vocab_size", 512), 261, 32767)
+    model = ModelConfig.from_mapping({**data["model"], "vocab_size": vocab_size})
+    boards = _strings("boards", data["boards"])
+    if not boards:
+        raise ThimbleError("`boards` is empty", "name at least one; `python -m pipeline boards` lists them")
+    engine = data.get("engine") or "aot"
+    if engine not in ENGINES:
+        raise ThimbleError(f"`engine` {engine!r} is not known", f"use one of: {', '.join(ENGINES)}")
+    prune = data.get("prune")
+    shipped = data.get("shipped")
+    recipe = Recipe(
+        path=path,
+        name=data["name"],
+        description=data.get("description") or "",
+        task=data["task"],
+        vocab_size=vocab_size,
+        model=model,
+        train=TrainConfig.from_mapping(data["train"]),
+        prune=None if prune is None else PruneConfig.from_mapping(prune),
+        quantize=_plain(QuantizeConfig, "quantize", data.get("quantize") or {}),
+        evaluate=_plain(EvaluateConfig, "evaluate", data.get("evaluate") or {}),
+        boards=boards,
+        engine=engine,
+        prompts=_strings("prompts", data.get("prompts") or []),
+        budgets=_budgets(data.get("budgets") or {}),
+        shipped=None if shipped is None else Path(shipped),
+        sections={},
+    )
+    sections = {
+        "task": dict(recipe.task),
+        "tokenizer": {"vocab_size": vocab_size},
+        "model": dataclasses.asdict(model),
+        "train": dataclasses.asdict(recipe.train),
+        "prune": None if recipe.prune is None else dataclasses.asdict(recipe.prune),
+        "quantize": dataclasses.asdict(recipe.quantize),
+        "evaluate": dataclasses.asdict(recipe.evaluate),
+        "budgets": dataclasses.asdict(recipe.budgets),
+        "prompts": list(recipe.prompts),
+        "engine": engine,
+        "name": recipe.name,
+        "description": recipe.description,
+    }
+    try:
+        json.dumps(sections)
+    except TypeError as error:
+        raise ThimbleError(f"a value cannot be kept as JSON: {error}", "use numbers, strings, lists, mappings") from None
+    return dataclasses.replace(recipe, sections=sections)
+
+
+_KINDS = {str: "text", dict: "a mapping", list: "a list", int: "a whole number", float: "a number"}
+
+
+def _type_name(value: object) -> str:
+    return "empty" if value is None else f"{value!r:.40} ({type(value).__name__})"
+
+
+def _check_keys(where: str, data: Mapping[str, object], known: Mapping[str, object]) -> None:
+    for key in data:
+        if key not in known:
+            raise ThimbleError(f"unknown key `{key}` in {where}", f"known keys: {', '.join(known)}")
+
+
+def _integer(key: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ThimbleError(f"`{key}` is {_type_name(value)}, not a whole number", f"use {low} to {high}")
+    if not low <= value <= high:
+        raise ThimbleError(f"`{key}` {value} is out of range", f"use {low} to {high}")
+    return value
+
+
+def _strings(key: str, values: Sequence[object]) -> tuple[str, ...]:
+    for value in values:
+        if not isinstance(value, str) or not value:
+            raise ThimbleError(f"`{key}` holds {_type_name(value)}, not text", "quote each entry")
+    return tuple(str(value) for value in values)
+
+
+def _plain(kind: type[Any], where: str, data: Mapping[str, object]) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    _check_keys(where, data, fields)
+    return kind(**{key: _integer(f"{where}.{key}", value, 1, 1_000_000) for key, value in data.items()})
+
+
+def _budgets(data: Mapping[str, object]) -> Budgets:
+    _check_keys("budgets", data, {field.name: field for field in dataclasses.fields(Budgets)})
+    ms = data.get("ms_per_token")
+    if ms is not None and (isinstance(ms, bool) or not isinstance(ms, int | float) or ms <= 0):
+        raise ThimbleError(f"`budgets.ms_per_token` is {_type_name(ms)}", "give milliseconds above 0")
+    return Budgets(
+        flash=_size("budgets.flash", data.get("flash")),
+        ram=_size("budgets.ram", data.get("ram")),
+        ms_per_token=None if ms is None else float(ms),
+    )
+
+
+def _size(key: str, value: object) -> int | None:
+    """Bytes, from a number or text such as `256K` (1024 bytes a K, as flash sizes are)."""
+    if value is None:
+        return None
+    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value))
+    if match is None or float(match[1]) <= 0:
+        raise ThimbleError(f"`{key}` is {_type_name(value)}, not a size", "write bytes, or such as 256K or 1M")
+    return int(float(match[1]) * _UNITS[match[2][:1]])
