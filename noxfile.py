@@ -1,0 +1,120 @@
+"""The way in: `nox -s demo` runs the main job, `nox -s tests` the tests, `nox --list` shows the rest.
+
+All sessions share one environment in `.nox/thimble`, because TensorFlow takes 2.4 GB; it is made on first use and
+again when the dependencies in pyproject.toml change. The Arm toolchain and QEMU come from the system's packages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tomllib
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.3.2"
+nox.options.sessions = ["tests"]
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).parent
+ENVIRONMENT = ROOT / ".nox" / "thimble"
+PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+DEMO = "models/recipes/home-en.yaml"
+
+
+def environment(session: nox.Session, toolchain: bool = True) -> None:
+    """Makes the shared environment if it is not there or not current, and installs the toolchain if it is missing."""
+    if sys.version_info < (3, 11):
+        session.error("Thimble needs Python 3.11 or newer; install it and run nox with it: python3.11 -m nox -s …")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    state = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()
+    mark = ENVIRONMENT / "thimble-dependencies"
+    if not (mark.exists() and mark.read_text() == state and PYTHON.exists()):
+        session.log("setting up .nox/thimble: about 2.5 GB of Python packages, once")
+        session.run(sys.executable, "-m", "virtualenv", "--clear", "-q", str(ENVIRONMENT), external=True)
+        session.run(str(PYTHON), "-m", "pip", "install", "-q", "--progress-bar=off", *wanted, external=True)
+        mark.write_text(state)
+    if toolchain:
+        session.run(str(PYTHON), "-m", "pipeline.toolchain", "--install", external=True, env={"PYTHONPATH": str(ROOT)})
+
+
+def pipeline(session: nox.Session, command: str) -> None:
+    """`python -m pipeline COMMAND` with the session's arguments, or the demo's recipe where none are given."""
+    environment(session)
+    arguments = list(session.posargs)
+    if not any(argument.endswith((".yaml", ".yml")) for argument in arguments):
+        arguments.insert(0, DEMO)
+    session.run(str(PYTHON), "-m", "pipeline", command, *arguments, external=True)
+
+
+@nox.session(venv_backend="none")
+def demo(session: nox.Session) -> None:
+    """The main job with the shipped weights: quantize, convert, build, emulate, verify, report."""
+    pipeline(session, "run")
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """All tests; arguments go to pytest."""
+    environment(session)
+    session.run(str(PYTHON), "-m", "pytest", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """ruff and mypy."""
+    environment(session, toolchain=False)
+    session.run(str(PYTHON), "-m", "ruff", "check", ".", external=True)
+    session.run(str(PYTHON), "-m", "ruff", "format", "--check", ".", external=True)
+    session.run(str(PYTHON), "-m", "mypy", external=True)
+
+
+@nox.session(venv_backend="none")
+def train(session: nox.Session) -> None:
+    """Train the recipe's model (`-- RECIPE --retrain` where shipped weights match)."""
+    pipeline(session, "train")
+
+
+@nox.session(venv_backend="none")
+def prune(session: nox.Session) -> None:
+    """Prune and fine-tune."""
+    pipeline(session, "prune")
+
+
+@nox.session(venv_backend="none")
+def quantize(session: nox.Session) -> None:
+    """Write the full-integer .tflite of the decode step."""
+    pipeline(session, "quantize")
+
+
+@nox.session(venv_backend="none")
+def convert(session: nox.Session) -> None:
+    """Compile the .tflite to C and prove it against TensorFlow Lite Micro on the host."""
+    pipeline(session, "convert")
+
+
+@nox.session(venv_backend="none")
+def firmware(session: nox.Session) -> None:
+    """Generate and build the firmware project."""
+    pipeline(session, "firmware")
+
+
+@nox.session(venv_backend="none")
+def emulate(session: nox.Session) -> None:
+    """Run the firmware on the emulated board and verify it."""
+    pipeline(session, "emulate")
+
+
+@nox.session(venv_backend="none")
+def report(session: nox.Session) -> None:
+    """Write the pictures and build/RECIPE/report/index.html."""
+    pipeline(session, "report")
+
+
+@nox.session(venv_backend="none")
+def chat(session: nox.Session) -> None:
+    """Type sentences to the emulated board."""
+    pipeline(session, "chat")

@@ -1,0 +1,176 @@
+"""The command line: `python -m pipeline COMMAND …`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import ThimbleError
+
+__all__ = ["main"]
+
+_STAGES = {
+    "data": "sample the task's sentences and train the tokenizer",
+    "train": "train the Keras model, or take the shipped weights that the recipe describes",
+    "prune": "prune and fine-tune, if the recipe asks for it",
+    "quantize": "write the full-integer .tflite of the decode step",
+    "convert": "compile the .tflite to C, proven against TensorFlow Lite Micro on the host",
+    "firmware": "generate and build the firmware project",
+    "emulate": "run the firmware on the emulated board and verify tokens, logits and counts",
+    "report": "write the pictures and the report",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; the exit status is 0 when it did what was asked."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    options = _parser().parse_args(arguments)
+    console = Console(soft_wrap=True)
+    errors = Console(stderr=True, soft_wrap=True)
+    try:
+        return int(options.work(options, console))
+    except ThimbleError as error:
+        errors.print(f"[bold red]error:[/] {_plain(error.what)}", highlight=False)
+        errors.print(f"  [bold]fix:[/] {_plain(error.remedy)}", highlight=False)
+        return 1
+    except KeyboardInterrupt:
+        errors.print("\nstopped; what was finished stays, and the same command goes on from there", highlight=False)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        errors.print(f"[bold red]error:[/] cannot write {error.filename or 'a file'}: {error.strerror}", highlight=False)
+        errors.print("  [bold]fix:[/] free space or use --build DIR; what was finished before stays", highlight=False)
+        return 1
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline", description="From a Keras transformer to verified tokens on an emulated Cortex-M board."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="all stages of a recipe, up to the report")
+    _recipe_arguments(run)
+    run.add_argument("--from", dest="restart", choices=list(_STAGES), metavar="STAGE", help="run again from this stage on")
+    run.set_defaults(work=_run, until="report")
+
+    for stage, summary in _STAGES.items():
+        command = commands.add_parser(stage, help=summary, description=summary + "; stages before it run if they must.")
+        _recipe_arguments(command)
+        command.set_defaults(work=_run, until=stage, restart=None)
+
+    chat = commands.add_parser("chat", help="type sentences to the emulated board")
+    _recipe_arguments(chat)
+    chat.set_defaults(work=_chat)
+
+    boards = commands.add_parser("boards", help="list the boards")
+    boards.add_argument("--json", action="store_true", help="for programs")
+    boards.set_defaults(work=_boards)
+
+    build = commands.add_parser("compile", help="compile any int8 decode-step .tflite to C")
+    build.add_argument("tflite", type=Path)
+    build.add_argument("--out", type=Path, required=True, help="a new or empty folder for the C files")
+    build.add_argument("--core", default="cortex-m4", help="the core whose weight packing to use (default: %(default)s)")
+    build.set_defaults(work=_compile)
+    return parser
+
+
+def _recipe_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file")
+    command.add_argument("--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat")
+    command.add_argument("--emulator", choices=["qemu", "renode"], help="instead of the first that is present")
+    command.add_argument("--force", action="store_true", help="run the stage (for `run`: every stage) though nothing changed")
+    command.add_argument("--retrain", action="store_true", help="train even where shipped weights match the recipe")
+    command.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="where artifacts go (default: build)")
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.recipe import load_recipe
+    from pipeline.runner import RunOptions, run_stages
+    from pipeline.summary import print_summary
+
+    recipe = load_recipe(options.recipe)
+    if options.board:
+        recipe = recipe.with_boards(options.board)
+    restart = options.restart
+    if options.force and restart is None:
+        restart = "data" if options.command == "run" else options.until
+    workspace = run_stages(
+        recipe,
+        RunOptions(options.build, options.until, restart, options.emulator, options.retrain),
+        console,
+    )
+    if options.until == "report":
+        print_summary(recipe, workspace, console)
+    return 0
+
+
+def _chat(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.recipe import load_recipe
+    from pipeline.runner import RunOptions, run_stages
+    from pipeline.session import chat_with_board
+
+    recipe = load_recipe(options.recipe)
+    if options.board:
+        recipe = recipe.with_boards(options.board)
+    run = RunOptions(options.build, "firmware", "firmware" if options.force else None, options.emulator, options.retrain)
+    workspace = run_stages(recipe, run, console)
+    return chat_with_board(recipe, workspace, options.emulator, console)
+
+
+def _boards(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.boards import all_boards
+
+    boards = all_boards()
+    if options.json:
+        print(json.dumps([board.summary() for board in boards], indent=1))
+        return 0
+    table = Table("board", "core", "clock", "flash", "RAM", "emulators", box=None, header_style="bold")
+    for board in boards:
+        facts = board.summary()
+        table.add_row(
+            facts["name"],
+            facts["core"],
+            f"{facts['clock_hz'] / 1e6:g} MHz",
+            f"{facts['flash_bytes'] // 1024} KB",
+            f"{facts['ram_bytes'] // 1024} KB",
+            ", ".join(facts["emulators"]),
+        )
+    console.print(table)
+    return 0
+
+
+def _compile(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.compiler import compile_model
+
+    try:
+        model = options.tflite.read_bytes()
+    except OSError as error:
+        raise ThimbleError(
+            f"cannot read {options.tflite}: {error.strerror}", "give a .tflite file; `quantize` writes one"
+        ) from None
+    if options.out.exists() and any(options.out.iterdir()):
+        raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
+    options.out.mkdir(parents=True, exist_ok=True)
+    compiled = compile_model(model, options.out, options.core)
+    console.print(f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
