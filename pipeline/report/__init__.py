@@ -1,0 +1,1 @@
+"""The report of a run: pictures from plain data, and the page that holds them."""
