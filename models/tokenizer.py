@@ -1,0 +1,136 @@
+"""A small byte-fallback BPE tokenizer, trained by Hugging Face's `tokenizers`.
+
+A word starts at each space, merges never cross it. A character outside of the vocabulary becomes its UTF-8 bytes, so
+every text can be encoded, and decoding gives it back to the byte. The device has the same encoder in C.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from tokenizers import Regex
+from tokenizers import Tokenizer as Library
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import Split
+from tokenizers.trainers import BpeTrainer
+
+from models.errors import ThimbleError
+
+__all__ = ["BOS", "BYTE_BASE", "EOS", "PAD", "SEP", "Tokenizer", "fold"]
+
+PAD, BOS, SEP, EOS = range(4)
+_SPECIALS = ("<pad>", "<bos>", "<sep>", "<eos>")
+BYTE_BASE = len(_SPECIALS)
+_BYTES = [f"<0x{value:02X}>" for value in range(256)]
+_PIECES = BYTE_BASE + 256
+
+_FOLD = {code: code + 0x20 for code in (*range(0x41, 0x5B), *range(0xC0, 0xDF)) if code != 0xD7}
+
+
+def fold(text: str) -> str:
+    """Lower-cases A–Z and U+00C0–U+00DE (not U+00D7), and nothing else; the device does the same before encoding."""
+    return text.translate(_FOLD)
+
+
+class Tokenizer:
+    """Token ids: 4 specials, 256 bytes, then the pieces."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    @classmethod
+    def train(cls, texts: Iterable[str], vocab_size: int, alphabet: int = 100) -> Tokenizer:
+        """Learns merges from texts.
+
+        Args:
+            texts: what to compress. vocab_size: ids in all, specials and bytes included.
+            alphabet: how many different characters may have a piece of their own (the most frequent ones).
+        """
+        trained = _library(BPE(byte_fallback=True, unk_token=None))
+        trainer = BpeTrainer(
+            vocab_size=max(vocab_size - _PIECES, 1), limit_alphabet=alphabet, special_tokens=[], show_progress=False
+        )
+        trained.train_from_iterator(texts, trainer)
+        model = json.loads(trained.to_str())["model"]
+        pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)[: vocab_size - _PIECES]
+        names = [*_SPECIALS, *_BYTES, *pieces]
+        vocabulary = {name: index for index, name in enumerate(names)}
+        merges = [
+            (left, right)
+            for left, right in map(tuple, model["merges"])
+            if {left, right, left + right} <= vocabulary.keys()
+        ]
+        return cls(_library(BPE(vocab=vocabulary, merges=merges, byte_fallback=True)))
+
+    @classmethod
+    def load(cls, path: Path) -> Tokenizer:
+        """Reads what `save` wrote.
+
+        Raises:
+            ThimbleError: no such file, not a tokenizer, or not one of this form.
+        """
+        try:
+            library = Library.from_str(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ThimbleError(f"cannot read the tokenizer {path}: {error.strerror}", "run the `data` stage") from None
+        except Exception as error:  # the library raises plain exceptions
+            raise ThimbleError(f"{path} is not a tokenizer: {error}", "run the `data` stage with --force") from None
+        names = [library.id_to_token(index) for index in range(_PIECES)]
+        if names != [*_SPECIALS, *_BYTES]:
+            raise ThimbleError(
+                f"{path} is not a tokenizer of this form: its first ids are not 4 specials and 256 bytes",
+                "run the `data` stage with --force",
+            )
+        return cls(library)
+
+    def save(self, path: Path) -> None:
+        """Writes the library's JSON."""
+        path.write_text(self._library.to_str(), encoding="utf-8")
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids."""
+        return int(self._library.get_vocab_size())
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text; a special's name in it is text like any other."""
+        return list(self._library.encode(text, add_special_tokens=False).ids)
+
+    def decode_bytes(self, ids: Sequence[int]) -> bytes:
+        """The bytes that the ids stand for; specials stand for none."""
+        return b"".join(self.pieces[index] for index in ids)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of the ids; bytes that are no UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", errors="replace")
+
+    def encode_prompt(self, sentence: str) -> list[int]:
+        """`<bos>` sentence `<sep>`, lower-cased by `fold`."""
+        return [BOS, *self.encode(fold(sentence)), SEP]
+
+    def encode_pair(self, sentence: str, action: str) -> list[int]:
+        """`<bos>` sentence `<sep>` action `<eos>`."""
+        return [*self.encode_prompt(sentence), *self.encode(action), EOS]
+
+    @cached_property
+    def pieces(self) -> list[bytes]:
+        """The bytes of each id."""
+        found = [b""] * BYTE_BASE + [bytes([value]) for value in range(256)]
+        found += [self._library.id_to_token(index).encode() for index in range(_PIECES, self.vocab_size)]
+        return found
+
+    @cached_property
+    def merges(self) -> list[tuple[int, int, int]]:
+        """(left id, right id, merged id) in the order of their rank."""
+        vocabulary = self._library.get_vocab()
+        pairs = json.loads(self._library.to_str())["model"]["merges"]
+        return [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in pairs]
+
+
+def _library(model: BPE) -> Library:
+    library = Library(model)
+    library.pre_tokenizer = Split(Regex(" "), behavior="merged_with_next")
+    return library

@@ -1,0 +1,77 @@
+"""What a finished run says in the terminal."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.recipe import Recipe
+from pipeline.workspace import Workspace
+
+__all__ = ["print_summary"]
+
+
+def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> None:
+    """A few sentences with the board's answers, the cost, the accuracy, and where everything lies."""
+    for board in recipe.boards:
+        variant = f"{board}-{recipe.engine}"
+        result = json.loads((workspace.folder / variant / "result.json").read_text(encoding="utf-8"))
+        _print_answers(result, console)
+        _print_cost(result, console)
+        _print_quality(result, console)
+        console.print(f"\nfirmware project  {workspace.stage('firmware', variant) / 'project'}", highlight=False)
+        console.print(f"result            {workspace.folder / variant / 'result.json'}", highlight=False)
+    console.print(f"report            {workspace.stage('report') / 'index.html'}", highlight=False)
+    console.print(f"talk to it        python -m pipeline chat {recipe.path}", highlight=False)
+
+
+def _print_answers(result: dict[str, Any], console: Console) -> None:
+    emulator = result["emulator"]
+    console.print(f"\n[bold]Typed into {result['board']}[/], emulated by {emulator['name']} {emulator['version']}:")
+    table = Table("sentence", "the board's answer", box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for prompt in result["prompts"]:
+        table.add_row(escape(prompt["text"]), f"[green]{escape(prompt['text_out'])}[/]")
+    console.print(table)
+
+
+def _print_cost(result: dict[str, Any], console: Console) -> None:
+    instructions, flash, ram = result["instructions"], result["flash_bytes"], result["ram_bytes"]
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row(
+        "instructions",
+        f"{instructions['decode_mean']:,.0f} a token (worst {instructions['decode_max']:,.0f}), "
+        f"{instructions['per_mac']:.2f} a multiply-accumulate",
+    )
+    table.add_row(
+        "time",
+        f"{result['milliseconds']['decode_mean']:.1f} ms a token (worst {result['milliseconds']['decode_max']:.1f}) "
+        f"at {result['clock_hz'] / 1e6:g} MHz, {result['cycles']['model']}",
+    )
+    table.add_row(
+        "flash",
+        f"{flash['total'] / 1024:.1f} KB of {flash['size'] / 1024:,.0f} KB: weights {flash['weights'] / 1024:.1f}, "
+        f"tables {flash['tables'] / 1024:.1f}, code {flash['code'] / 1024:.1f}",
+    )
+    table.add_row(
+        "RAM",
+        f"{ram['total'] / 1024:.1f} KB of {ram['size'] / 1024:,.0f} KB: KV cache {ram['kv_cache'] / 1024:.1f}, "
+        f"activations {ram['activations'] / 1024:.1f}, stack peak {ram['stack_peak'] / 1024:.1f}",
+    )
+    console.print()
+    console.print(table)
+
+
+def _print_quality(result: dict[str, Any], console: Console) -> None:
+    quality = result["quality"]
+    names = {"float": "float", "quantized": "int8, host", "device": "int8, board", "hassil": "hassil itself"}
+    engines = [engine for engine in names if quality.get(engine)]
+    table = Table("exact match", *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for split in quality["float"]:
+        cells = [f"{100 * quality[engine][split]:.1f} %" if split in quality[engine] else "" for engine in engines]
+        table.add_row(split.replace("_", " "), *cells)
+    console.print()
+    console.print(table)
