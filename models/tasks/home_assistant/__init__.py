@@ -53,7 +53,7 @@ class HomeAssistantConfig:
 
     language: str = "en"
     seed: int = 1
-    train_sentences: int = 120_000
+    train_sentences: int = 300_000
     split_sentences: int = 600
     polite: float = 0.1
     spoiled: float = 0.1

@@ -1,0 +1,182 @@
+"""What a recipe says of the model and its training, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from models.errors import ThimbleError
+
+__all__ = ["ModelConfig", "PruneConfig", "TrainConfig", "variants"]
+
+VARIANTS = Path(__file__).parent / "variants"
+_CHOICES = {
+    "ffn": ("relu", "gated"),
+    "norm": ("rmsnorm", "layernorm"),
+    "positions": ("learned", "rotary"),
+}
+_Section = TypeVar("_Section")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A decoder-only transformer.
+
+    `kv_heads` below `heads` is grouped-query attention; `ffn_dim` is the inner width of the feed-forward part;
+    `context` the number of positions of prompt and answer together.
+    """
+
+    vocab_size: int = 512
+    d_model: int = 64
+    layers: int = 2
+    heads: int = 4
+    kv_heads: int = 4
+    ffn: str = "relu"
+    ffn_dim: int = 128
+    norm: str = "rmsnorm"
+    positions: str = "learned"
+    context: int = 96
+    tied_embeddings: bool = True
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> ModelConfig:
+        """Reads a `model` section: `variant: NAME` for a file of models/variants, other keys override it.
+
+        Raises:
+            ThimbleError: an unknown key or variant, a wrong type, or dimensions that do not fit together.
+        """
+        values = dict(data)
+        variant = values.pop("variant", None)
+        if variant is not None:
+            path = VARIANTS / f"{variant}.yaml"
+            if not isinstance(variant, str) or not path.exists():
+                raise ThimbleError(f"`model.variant` {variant!r} is not known", f"use one of: {', '.join(variants())}")
+            values = {**yaml.safe_load(path.read_text(encoding="utf-8")), **values}
+        config = _section(cls, "model", values)
+        for key, choices in _CHOICES.items():
+            if getattr(config, key) not in choices:
+                raise ThimbleError(f"`model.{key}` {getattr(config, key)!r} is not known", f"use {' or '.join(choices)}")
+        for key in ("vocab_size", "d_model", "layers", "heads", "kv_heads", "ffn_dim", "context"):
+            if getattr(config, key) < 1:
+                raise ThimbleError(f"`model.{key}` is {getattr(config, key)}", "use a whole number above 0")
+        if config.d_model % config.heads:
+            raise ThimbleError(
+                f"`model.heads` {config.heads} does not divide `model.d_model` {config.d_model}",
+                "choose heads that divide the width",
+            )
+        if config.heads % config.kv_heads:
+            raise ThimbleError(
+                f"`model.kv_heads` {config.kv_heads} does not divide `model.heads` {config.heads}",
+                "choose kv_heads that divide the heads",
+            )
+        if config.positions == "rotary" and config.head_dim % 2:
+            raise ThimbleError(
+                f"rotary positions need an even head width, and d_model/heads is {config.head_dim}",
+                "change d_model or heads, or use learned positions",
+            )
+        return config
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.heads
+
+    @property
+    def kv_dim(self) -> int:
+        """Width of a K or V row."""
+        return self.kv_heads * self.head_dim
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """Size of the int8 KV cache."""
+        return 2 * self.layers * self.kv_dim * self.context
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained numbers, embeddings included; tables of rotary positions are not trained."""
+        norm = self.d_model * (2 if self.norm == "layernorm" else 1)
+        attention = 2 * self.d_model * self.d_model + 2 * self.d_model * self.kv_dim
+        feed_forward = self.d_model * self.ffn_dim * (3 if self.ffn == "gated" else 2)
+        if self.ffn == "relu":
+            feed_forward += self.ffn_dim + self.d_model  # its biases
+        embeddings = self.vocab_size * self.d_model * (1 if self.tied_embeddings else 2)
+        if self.positions == "learned":
+            embeddings += self.context * self.d_model
+        return embeddings + self.layers * (attention + feed_forward + 2 * norm) + norm
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
+
+    steps: int = 10_000
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    warmup: int = 300
+    weight_decay: float = 0.05
+    dropout: float = 0.05
+    ema: float = 0.999
+    seed: int = 1
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> TrainConfig:
+        """Reads a `train` section.
+
+        Raises:
+            ThimbleError: an unknown key, a wrong type, or a value out of range.
+        """
+        config = _section(cls, "train", data)
+        _positive("train", config, "steps", "batch_size", "learning_rate")
+        return config
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """Unstructured magnitude pruning of the Dense kernels to `sparsity`, by a polynomial schedule over the first
+    `ramp` of the fine-tuning's steps."""
+
+    sparsity: float = 0.5
+    steps: int = 2_000
+    ramp: float = 0.6
+    learning_rate: float = 5e-4
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> PruneConfig:
+        """Reads a `prune` section.
+
+        Raises:
+            ThimbleError: an unknown key, a wrong type, or a value out of range.
+        """
+        config = _section(cls, "prune", data)
+        _positive("prune", config, "steps", "learning_rate", "ramp")
+        if not 0 < config.sparsity < 1:
+            raise ThimbleError(f"`prune.sparsity` is {config.sparsity}", "use a share between 0 and 1")
+        return config
+
+
+def variants() -> list[str]:
+    """Names of the shipped model variants."""
+    return sorted(path.stem for path in VARIANTS.glob("*.yaml"))
+
+
+def _section(kind: type[_Section], where: str, data: Mapping[str, object]) -> _Section:
+    fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key, value in data.items():
+        if key not in fields:
+            raise ThimbleError(f"unknown key `{key}` in {where}", f"known keys: {', '.join(fields)}")
+        wanted = type(fields[key].default)
+        accepted = (int, float) if wanted is float else wanted
+        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
+            raise ThimbleError(f"`{where}.{key}` is {value!r}, not {wanted.__name__}", f"write it as {wanted.__name__}")
+    return kind(**data)
+
+
+def _positive(where: str, config: object, *keys: str) -> None:
+    for key in keys:
+        if not getattr(config, key) > 0:
+            raise ThimbleError(f"`{where}.{key}` is {getattr(config, key)}", "use a number above 0")

@@ -1,0 +1,182 @@
+"""The decoder-only transformer in tf_keras, as it is trained: all positions of a sequence at once.
+
+Attention's projections and the feed-forward part are Dense layers, so that tensorflow-model-optimization can prune them.
+`models.decode_step` builds the same network for one token at a time from these weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from models.config import ModelConfig
+
+__all__ = ["NORM_EPSILON", "Attention", "Embed", "Norm", "Unembed", "build_decoder", "rotary_tables"]
+
+NORM_EPSILON = 1e-5
+MASKED = -1e4
+
+
+def rotary_tables(context: int, head_dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """cos and sin, float32 [context, head_dim / 2], of rotary positions with base 10,000 (Su et al. 2021)."""
+    frequencies = 10_000.0 ** (-np.arange(0, head_dim, 2) / head_dim)
+    angles = np.arange(context)[:, None] * frequencies[None, :]
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+
+
+class Embed(keras.layers.Layer):
+    """Token embedding, plus the position's where positions are learned. int32 [B, T] → float32 [B, T, d_model]."""
+
+    def __init__(self, vocab_size: int, d_model: int, context: int, learned_positions: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {
+            "vocab_size": vocab_size,
+            "d_model": d_model,
+            "context": context,
+            "learned_positions": learned_positions,
+        }
+
+    def build(self, input_shape: Any) -> None:
+        sizes = self.sizes
+        scale = sizes["d_model"] ** -0.5
+        self.table = self.add_weight(
+            "table", (sizes["vocab_size"], sizes["d_model"]), initializer=keras.initializers.RandomNormal(stddev=scale)
+        )
+        if sizes["learned_positions"]:
+            self.positions = self.add_weight(
+                "positions",
+                (sizes["context"], sizes["d_model"]),
+                initializer=keras.initializers.RandomNormal(stddev=scale / 4),
+            )
+        super().build(input_shape)
+
+    def call(self, tokens: tf.Tensor) -> tf.Tensor:
+        rows = tf.gather(self.table, tokens)
+        if self.sizes["learned_positions"]:
+            rows += self.positions[: tf.shape(tokens)[1]]
+        return rows
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.sizes}
+
+
+class Unembed(keras.layers.Layer):
+    """Logits from the embedding's own table (tied). float32 [B, T, d_model] → [B, T, vocab]."""
+
+    def __init__(self, embed: Embed, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._table = lambda: embed.table  # not tracked here: the weight belongs to the embedding
+
+    def call(self, rows: tf.Tensor) -> tf.Tensor:
+        return tf.einsum("btd,vd->btv", rows, self._table())
+
+
+class Norm(keras.layers.Layer):
+    """RMSNorm or LayerNorm over the last axis, with gain, and offset for LayerNorm."""
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def build(self, input_shape: Any) -> None:
+        width = int(input_shape[-1])
+        self.gamma = self.add_weight("gamma", (width,), initializer="ones")
+        if self.kind == "layernorm":
+            self.beta = self.add_weight("beta", (width,), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        if self.kind == "layernorm":
+            x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        y = x * tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + NORM_EPSILON) * self.gamma
+        return y + self.beta if self.kind == "layernorm" else y
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind}
+
+
+class Attention(keras.layers.Layer):
+    """Causal attention between projected q, k and v; no weights of its own.
+
+    q float32 [B, T, heads·head_dim]; k, v [B, T, kv_heads·head_dim] → [B, T, heads·head_dim]. Query heads g·group to
+    (g+1)·group−1 share K/V head g.
+    """
+
+    def __init__(self, heads: int, kv_heads: int, rotary: bool, context: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {"heads": heads, "kv_heads": kv_heads, "rotary": rotary, "context": context}
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        q, k, v = inputs
+        kv_heads, group = self.sizes["kv_heads"], self.sizes["heads"] // self.sizes["kv_heads"]
+        batch, length, width = tf.shape(q)[0], tf.shape(q)[1], q.shape[-1]
+        head_dim = width // self.sizes["heads"]
+        q = tf.reshape(q, (batch, length, kv_heads, group, head_dim))
+        k = tf.reshape(k, (batch, length, kv_heads, head_dim))
+        v = tf.reshape(v, (batch, length, kv_heads, head_dim))
+        if self.sizes["rotary"]:
+            cos, sin = rotary_tables(self.sizes["context"], head_dim)
+            cos, sin = tf.constant(cos)[:length], tf.constant(sin)[:length]
+            q = _rotate(q, cos[:, None, None], sin[:, None, None])
+            k = _rotate(k, cos[:, None], sin[:, None])
+        scores = tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5
+        future = tf.linalg.band_part(tf.ones((length, length)), -1, 0)
+        scores += (1.0 - future) * MASKED
+        mixed = tf.einsum("bkgts,bskd->btkgd", tf.nn.softmax(scores), v)
+        return tf.reshape(mixed, (batch, length, width))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.sizes}
+
+
+def _rotate(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
+    first, second = tf.split(x, 2, axis=-1)
+    return tf.concat([first * cos - second * sin, first * sin + second * cos], axis=-1)
+
+
+def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
+    """The training model: int32 tokens [B, T], T ≤ context → float32 logits [B, T, vocab].
+
+    Dense layers are named `layer{i}_{q,k,v,o,gate,up,down}` and `head`.
+    """
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    embed = Embed(config.vocab_size, config.d_model, config.context, config.positions == "learned", name="embed")
+    x = keras.layers.Dropout(dropout)(embed(tokens))
+
+    def dense(width: int, name: str, bias: bool = False, activation: str | None = None) -> keras.layers.Dense:
+        scale = (2 * config.layers) ** -0.5 if name.endswith(("_o", "_down")) else 1.0
+        return keras.layers.Dense(
+            width,
+            use_bias=bias,
+            activation=activation,
+            name=name,
+            kernel_initializer=keras.initializers.VarianceScaling(scale * scale, "fan_in", "truncated_normal"),
+        )
+
+    for i in range(config.layers):
+        h = Norm(config.norm, name=f"layer{i}_norm_attention")(x)
+        q = dense(config.d_model, f"layer{i}_q")(h)
+        k = dense(config.kv_dim, f"layer{i}_k")(h)
+        v = dense(config.kv_dim, f"layer{i}_v")(h)
+        mixed = Attention(
+            config.heads, config.kv_heads, config.positions == "rotary", config.context, name=f"layer{i}_attention"
+        )((q, k, v))
+        x = x + keras.layers.Dropout(dropout)(dense(config.d_model, f"layer{i}_o")(mixed))
+        h = Norm(config.norm, name=f"layer{i}_norm_ffn")(x)
+        if config.ffn == "gated":
+            gate = dense(config.ffn_dim, f"layer{i}_gate")(h)
+            h = gate * tf.sigmoid(gate) * dense(config.ffn_dim, f"layer{i}_up")(h)
+            h = dense(config.d_model, f"layer{i}_down")(h)
+        else:
+            h = dense(config.ffn_dim, f"layer{i}_up", bias=True, activation="relu")(h)
+            h = dense(config.d_model, f"layer{i}_down", bias=True)(h)
+        x = x + keras.layers.Dropout(dropout)(h)
+    x = Norm(config.norm, name="norm_final")(x)
+    if config.tied_embeddings:
+        logits = Unembed(embed, name="unembed")(x)
+    else:
+        logits = dense(config.vocab_size, "head")(x)
+    return keras.Model(tokens, logits, name="decoder")
