@@ -1,0 +1,35 @@
+/* What a board gives the application. Everything else about a board stays in its folder. */
+#ifndef BOARD_H
+#define BOARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The board's name and the rate of board_ticks(), in Hz. */
+extern const char board_name[];
+extern const uint32_t board_tick_hz;
+
+/* Starts the clock counter and the UART. Called once, before anything else here. */
+void board_init(void);
+
+/* Ticks since board_init; never goes back. */
+uint64_t board_ticks(void);
+
+/* The next received byte, or -1 when there is none. Bytes are kept by the receive interrupt until they are read. */
+int board_read(void);
+
+/* True once after bytes were lost because nobody read them in time. */
+bool board_overrun(void);
+
+/* Sends bytes, waiting while the UART is busy; usable with interrupts off. */
+void board_write(const char *bytes, size_t count);
+
+/* Sleeps until the next interrupt. */
+void board_wait(void);
+
+/* Bytes of stack, and the most that were ever in use. */
+size_t board_stack_size(void);
+size_t board_stack_peak(void);
+
+#endif

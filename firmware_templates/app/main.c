@@ -1,0 +1,318 @@
+/* The application: a request line in, answer lines out. docs/protocol.md describes every request and answer. */
+#include "board.h"
+#include "build.h"
+#include "crc32.h"
+#include "model.h"
+#include "serial.h"
+#include "thimble.h"
+#include "tokenizer.h"
+#include "tokenizer_tables.h"
+
+#include <string.h>
+
+#define PROTOCOL_VERSION 1
+
+extern const uint8_t weights_start[], weights_end[];
+
+static _Alignas(16) uint8_t model_memory[THIMBLE_MODEL_MEMORY_BYTES] __attribute__((section(".model_memory")));
+static thimble_context model;
+static bool weights_intact;
+
+/* A request's token ids; a byte of text takes at most one id, and <bos> and <sep> come around them. */
+static uint16_t prompt[LINE_CAPACITY + 2];
+
+#ifdef THIMBLE_PROFILE
+static uint64_t layer_ticks[THIMBLE_MODEL_LAYERS];
+static uint32_t profiled_steps;
+static uint64_t last_mark;
+
+/* Called by the model after each layer. */
+void thimble_profile_mark(uint32_t layer) {
+    uint64_t now = board_ticks();
+    layer_ticks[layer] += now - last_mark;
+    last_mark = now;
+}
+#endif
+
+/* One decode step, told as "STEP position token crc ticks next"; the greedy choice of the next token, or -1. */
+static int32_t step(size_t position, int32_t token) {
+    const int8_t *logits;
+    uint64_t started = board_ticks();
+#ifdef THIMBLE_PROFILE
+    last_mark = started;
+    profiled_steps++;
+#endif
+    if (thimble_step(&model, token, &logits) != THIMBLE_OK)
+        return -1;
+    uint64_t ticks = board_ticks() - started;
+    int32_t next = thimble_sample_greedy(logits, THIMBLE_MODEL_VOCAB);
+    put_text("STEP ");
+    put_number(position);
+    put_text(" ");
+    put_number((uint32_t)token);
+    put_text(" ");
+    put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB));
+    put_text(" ");
+    put_number(ticks);
+    put_text(" ");
+    put_number((uint32_t)next);
+    put_text("\n");
+    return next;
+}
+
+/* Feeds the prompt, then generates up to `max_new` tokens, and answers
+ * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length or context. */
+static void answer(size_t count, uint32_t max_new) {
+    if (!weights_intact) {
+        put_error("weights", "the weights in flash do not have the checksum that they were built with");
+        return;
+    }
+    uint64_t started = board_ticks();
+    thimble_reset(&model);
+    size_t position = 0;
+    int32_t next = -1;
+    for (; position < count; position++) {
+        next = step(position, prompt[position]);
+        if (next < 0) {
+            put_error("step", "the model refused a token of the prompt");
+            return;
+        }
+    }
+    /* The prompt is done with: its place keeps the answer's ids. */
+    uint32_t generated = 0;
+    const char *end = "length";
+    for (;;) {
+        prompt[generated++] = (uint16_t)next;
+        if (next == THIMBLE_EOS) {
+            end = "eos";
+            break;
+        }
+        if (generated == max_new)
+            break;
+        if (position == THIMBLE_MODEL_CONTEXT) {
+            end = "context";
+            break;
+        }
+        next = step(position++, next);
+        if (next < 0) {
+            put_error("step", "the model refused a token of its own");
+            return;
+        }
+    }
+    put_text("OK ");
+    put_number(count);
+    put_text(" ");
+    put_number(generated);
+    put_text(" ");
+    put_number(board_ticks() - started);
+    put_text(" ");
+    put_text(end);
+    put_text(" ");
+    for (uint32_t i = 0; i < generated; i++) {
+        size_t length;
+        const uint8_t *piece = thimble_piece(&model_tokenizer, prompt[i], &length);
+        put_percent(piece, length);
+    }
+    put_text("\n");
+}
+
+static bool read_max_new(char **line, uint32_t *max_new) {
+    if (parse_number(next_word(line), THIMBLE_MODEL_CONTEXT, max_new) && *max_new > 0)
+        return true;
+    put_error("out-of-range", "the number of new tokens is 1 up to the context");
+    return false;
+}
+
+static bool fits_context(size_t count) {
+    if (count <= THIMBLE_MODEL_CONTEXT)
+        return true;
+    put_text("ERR too-long the prompt takes ");
+    put_number(count);
+    put_text(" tokens, the context has ");
+    put_number(THIMBLE_MODEL_CONTEXT);
+    put_text("\n");
+    return false;
+}
+
+/* ASK max_new text */
+static void ask(char *line) {
+    uint32_t max_new;
+    if (!read_max_new(&line, &max_new))
+        return;
+    char *text = next_word(&line);
+    if (*line) {
+        put_error("malformed", "spaces in the text are percent-encoded: %20");
+        return;
+    }
+    int32_t length = percent_decode(text);
+    if (length <= 0) {
+        put_error("malformed", length ? "a % is followed by two hexadecimal digits" : "ASK max_new text");
+        return;
+    }
+    thimble_fold((uint8_t *)text, (size_t)length);
+    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt + 1, LINE_CAPACITY);
+    if (count < 0) {
+        put_error("not-utf8", "the text is not well-formed UTF-8");
+        return;
+    }
+    prompt[0] = THIMBLE_BOS;
+    prompt[count + 1] = THIMBLE_SEP;
+    if (fits_context((size_t)count + 2))
+        answer((size_t)count + 2, max_new);
+}
+
+/* GEN max_new id id ... */
+static void generate(char *line) {
+    uint32_t max_new, id;
+    if (!read_max_new(&line, &max_new))
+        return;
+    size_t count = 0;
+    for (char *word = next_word(&line); *word; word = next_word(&line)) {
+        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
+            put_error("out-of-range", "token ids are numbers below the size of the vocabulary");
+            return;
+        }
+        prompt[count++] = (uint16_t)id;
+    }
+    if (count == 0)
+        put_error("malformed", "GEN max_new id id ...");
+    else if (fits_context(count))
+        answer(count, max_new);
+}
+
+/* ENC text: the ids of a text, as ASK would feed them. */
+static void encode(char *line) {
+    char *text = next_word(&line);
+    int32_t length = percent_decode(text);
+    if (length < 0 || *line) {
+        put_error("malformed", "ENC text, percent-encoded");
+        return;
+    }
+    thimble_fold((uint8_t *)text, (size_t)length);
+    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt, LINE_CAPACITY);
+    if (count < 0) {
+        put_error("not-utf8", "the text is not well-formed UTF-8");
+        return;
+    }
+    put_text("OK");
+    for (int32_t i = 0; i < count; i++) {
+        put_text(" ");
+        put_number(prompt[i]);
+    }
+    put_text("\n");
+}
+
+static void put_field(const char *name, const char *value) {
+    put_text(" ");
+    put_text(name);
+    put_text("=");
+    put_percent((const uint8_t *)value, strlen(value));
+}
+
+static void put_count(const char *name, uint64_t value) {
+    put_text(" ");
+    put_text(name);
+    put_text("=");
+    put_number(value);
+}
+
+static uint32_t weights_crc(void) {
+    return thimble_crc32(0, weights_start, (size_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
+}
+
+static void info(void) {
+    put_text("OK");
+    put_count("protocol", PROTOCOL_VERSION);
+    put_field("board", board_name);
+    put_field("model", BUILD_MODEL_NAME);
+    put_field("build", BUILD_ID);
+    put_count("vocab", THIMBLE_MODEL_VOCAB);
+    put_count("context", THIMBLE_MODEL_CONTEXT);
+    put_count("tick_hz", board_tick_hz);
+    put_count("layers", THIMBLE_MODEL_LAYERS);
+    put_count("weights_bytes", (uint64_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
+    put_text(" weights_crc=");
+    put_hex32(weights_crc());
+    put_field("weights", weights_intact ? "intact" : "corrupt");
+    put_text("\n");
+}
+
+static void stack(void) {
+    put_text("OK");
+    put_count("peak", board_stack_peak());
+    put_count("size", board_stack_size());
+    put_text("\n");
+}
+
+#ifdef THIMBLE_PROFILE
+/* "LAYER index ticks" for each, then "OK steps"; starts counting anew. */
+static void profile(void) {
+    for (uint32_t i = 0; i < THIMBLE_MODEL_LAYERS; i++) {
+        put_text("LAYER ");
+        put_number(i);
+        put_text(" ");
+        put_number(layer_ticks[i]);
+        put_text("\n");
+        layer_ticks[i] = 0;
+    }
+    put_text("OK ");
+    put_number(profiled_steps);
+    put_text("\n");
+    profiled_steps = 0;
+}
+#else
+static void profile(void) { put_error("unsupported", "build with -DTHIMBLE_PROFILE=ON to count by layer"); }
+#endif
+
+#ifdef THIMBLE_TEST_COMMANDS
+/* CRASH null|stack|undefined: what the fault handlers are tested with. */
+__attribute__((noinline)) static uint32_t overflow_stack(volatile uint32_t depth) {
+    volatile uint32_t frame[16];
+    frame[depth & 15] = depth;
+    return overflow_stack(depth + 1) + frame[depth & 15];
+}
+
+static void crash(const char *how) {
+    if (strcmp(how, "bus") == 0)
+        *(volatile uint32_t *)(uintptr_t)0x80000000u = 1;
+    else if (strcmp(how, "stack") == 0)
+        put_number(overflow_stack(0));
+    else if (strcmp(how, "undefined") == 0)
+        __asm volatile("udf #0");
+    put_error("malformed", "CRASH bus|stack|undefined");
+}
+#endif
+
+int main(void) {
+    board_init();
+    weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
+    if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK)
+        put_error("init", "the model refused its memory");
+    put_text("READY thimble ");
+    put_number(PROTOCOL_VERSION);
+    put_text("\n");
+    for (;;) {
+        char *line = serial_read_line();
+        const char *command = next_word(&line);
+        if (strcmp(command, "ASK") == 0)
+            ask(line);
+        else if (strcmp(command, "GEN") == 0)
+            generate(line);
+        else if (strcmp(command, "ENC") == 0)
+            encode(line);
+        else if (strcmp(command, "INFO") == 0)
+            info();
+        else if (strcmp(command, "STACK") == 0)
+            stack();
+        else if (strcmp(command, "PROFILE") == 0)
+            profile();
+#ifdef THIMBLE_TEST_COMMANDS
+        else if (strcmp(command, "CRASH") == 0)
+            crash(next_word(&line));
+#endif
+        else if (*command == 0)
+            put_error("empty", "requests: ASK GEN ENC INFO STACK PROFILE");
+        else
+            put_error("unknown", "requests: ASK GEN ENC INFO STACK PROFILE");
+    }
+}

@@ -1,0 +1,141 @@
+#include "serial.h"
+
+#include <string.h>
+
+#include "board.h"
+
+static char line[LINE_CAPACITY + 1];
+
+char *serial_read_line(void) {
+    size_t length = 0;
+    bool too_long = false, unprintable = false, lost = false, carriage_return = false;
+    for (;;) {
+        int byte = board_read();
+        if (byte < 0) {
+            board_wait();
+            continue;
+        }
+        lost |= board_overrun();
+        if (byte == '\n') {
+            if (lost)
+                put_error("overrun", "bytes were lost: wait for the answer before the next request");
+            else if (unprintable)
+                put_error("not-printable", "a request is printable ASCII; percent-encode other bytes");
+            else if (too_long)
+                put_error("line-too-long", "a request has at most 1024 characters");
+            else {
+                line[length] = 0;
+                return line;
+            }
+            length = 0;
+            too_long = unprintable = lost = carriage_return = false;
+            continue;
+        }
+        unprintable |= carriage_return; /* one that no line end followed */
+        carriage_return = byte == '\r';
+        if (carriage_return)
+            continue;
+        unprintable |= byte < 0x20 || byte > 0x7E;
+        if (length < LINE_CAPACITY)
+            line[length++] = (char)byte;
+        else
+            too_long = true;
+    }
+}
+
+char *next_word(char **text) {
+    char *word = *text;
+    while (*word == ' ')
+        word++;
+    char *end = word;
+    while (*end && *end != ' ')
+        end++;
+    *text = *end ? end + 1 : end;
+    *end = 0;
+    return word;
+}
+
+bool parse_number(const char *text, uint32_t most, uint32_t *value) {
+    uint64_t number = 0;
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return false;
+        number = number * 10 + (uint32_t)(*text - '0');
+        if (number > most)
+            return false;
+    }
+    *value = (uint32_t)number;
+    return true;
+}
+
+static int hex_digit(char digit) {
+    if (digit >= '0' && digit <= '9')
+        return digit - '0';
+    digit |= 0x20;
+    return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+int32_t percent_decode(char *text) {
+    char *to = text;
+    for (const char *from = text; *from; from++) {
+        if (*from != '%') {
+            *to++ = *from;
+            continue;
+        }
+        int high = hex_digit(from[1]);
+        int low = high < 0 ? -1 : hex_digit(from[2]);
+        if (low < 0)
+            return -1;
+        *to++ = (char)(high << 4 | low);
+        from += 2;
+    }
+    return (int32_t)(to - text);
+}
+
+void put_text(const char *text) { board_write(text, strlen(text)); }
+
+void put_number(uint64_t value) {
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    board_write(digits + at, sizeof digits - at);
+}
+
+void put_hex32(uint32_t value) {
+    char digits[8];
+    for (int i = 7; i >= 0; i--, value >>= 4)
+        digits[i] = "0123456789abcdef"[value & 15];
+    board_write(digits, sizeof digits);
+}
+
+static bool is_plain(uint8_t byte) {
+    uint8_t letter = byte | 0x20;
+    return (letter >= 'a' && letter <= 'z') || (byte >= '0' && byte <= '9') || (byte && strchr("-_.~=,:/", byte));
+}
+
+void put_percent(const uint8_t *bytes, size_t count) {
+    for (; count; count--, bytes++) {
+        char out[3] = {(char)*bytes, 0, 0};
+        if (is_plain(*bytes)) {
+            board_write(out, 1);
+            continue;
+        }
+        out[0] = '%';
+        out[1] = "0123456789ABCDEF"[*bytes >> 4];
+        out[2] = "0123456789ABCDEF"[*bytes & 15];
+        board_write(out, 3);
+    }
+}
+
+void put_error(const char *code, const char *text) {
+    put_text("ERR ");
+    put_text(code);
+    put_text(" ");
+    put_text(text);
+    put_text("\n");
+}

@@ -1,0 +1,34 @@
+/* Lines in, lines out: what the protocol (docs/protocol.md) is made of. */
+#ifndef SERIAL_H
+#define SERIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The longest request line, without its end. */
+#define LINE_CAPACITY 1024
+
+/* Waits for the next line of printable ASCII, without its end (\n or \r\n) and 0-terminated. Lines that are too long,
+ * hold other bytes, or lost bytes on the way are answered with ERR here and skipped. The text may be changed in place. */
+char *serial_read_line(void);
+
+/* Cuts the next space-separated word off the line; empty at its end. */
+char *next_word(char **line);
+
+/* True if the text is a decimal number of at most `most`. */
+bool parse_number(const char *text, uint32_t most, uint32_t *value);
+
+/* Undoes percent-encoding in place; the count of bytes, or -1 if a % is not followed by two hexadecimal digits. */
+int32_t percent_decode(char *text);
+
+void put_text(const char *text);
+void put_number(uint64_t value);
+void put_hex32(uint32_t value);
+/* Bytes, percent-encoded unless letters, digits or one of -_.~=,:/ */
+void put_percent(const uint8_t *bytes, size_t count);
+
+/* "ERR code text\n" */
+void put_error(const char *code, const char *text);
+
+#endif

@@ -1,0 +1,75 @@
+/* Faults are told on the UART, then the processor stops:
+ *   FAULT <kind> pc=… lr=… sp=… cfsr=… hfsr=… address=…
+ */
+#include "board.h"
+#include "cortex_m.h"
+
+#define CFSR_STACKING ((1u << 4) | (1u << 12) | (1u << 5) | (1u << 13)) /* MSTKERR, STKERR, MLSPERR, LSPERR */
+#define CFSR_MEMORY 0xFFu
+#define CFSR_BUS 0xFF00u
+#define CFSR_MMARVALID (1u << 7)
+#define CFSR_BFARVALID (1u << 15)
+#define FRAME_WORDS 8 /* r0-r3, r12, lr, pc, xpsr */
+
+/* The handler's own stack: the program's may be what failed. */
+#define FAULT_STACK_WORDS 64
+__attribute__((used)) static uint64_t fault_stack[FAULT_STACK_WORDS / 2];
+
+static void put(const char *text) {
+    size_t length = 0;
+    while (text[length])
+        length++;
+    board_write(text, length);
+}
+
+static void put_hex(const char *name, uint32_t value) {
+    char digits[10];
+    for (int i = 0; i < 8; i++)
+        digits[i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
+    put(name);
+    board_write(digits, 8);
+}
+
+__attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
+    uint32_t cfsr = SCB_CFSR, hfsr = SCB_HFSR;
+    uintptr_t bottom = (uintptr_t)stack_bottom, top = (uintptr_t)stack_top;
+    uint32_t address = cfsr & CFSR_MMARVALID ? SCB_MMFAR : cfsr & CFSR_BFARVALID ? SCB_BFAR : 0;
+    const char *kind = "hard";
+    if ((cfsr & CFSR_STACKING) || stack_pointer < bottom)
+        kind = "stack-overflow";
+    else if (cfsr & CFSR_MEMORY)
+        kind = "memory";
+    else if (cfsr & CFSR_BUS)
+        kind = "bus";
+    else if (cfsr)
+        kind = "usage";
+    uint32_t pc = 0, lr = 0;
+    if (stack_pointer >= bottom && stack_pointer + FRAME_WORDS * 4 <= top && !(cfsr & CFSR_STACKING)) {
+        const uint32_t *frame = (const uint32_t *)stack_pointer;
+        lr = frame[5];
+        pc = frame[6];
+    }
+    put("\nFAULT ");
+    put(kind);
+    put_hex(" pc=", pc);
+    put_hex(" lr=", lr);
+    put_hex(" sp=", (uint32_t)stack_pointer);
+    put_hex(" cfsr=", cfsr);
+    put_hex(" hfsr=", hfsr);
+    put_hex(" address=", address);
+    put("\n");
+    SYST_CSR = 0;
+    for (;;)
+        __asm volatile("cpsid i\n wfi");
+}
+
+/* Leaves the program's stack first: it may lie outside of RAM. */
+__attribute__((naked)) void fault_handler(void) {
+    __asm volatile(
+        "cpsid i\n"
+        "mov r0, sp\n"
+        "ldr r1, =fault_stack + %c0\n"
+        "mov sp, r1\n"
+        "b report\n"
+        ".ltorg\n" ::"i"(FAULT_STACK_WORDS * 4));
+}

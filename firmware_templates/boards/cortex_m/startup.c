@@ -1,0 +1,44 @@
+/* From reset to main: memory, FPU, faults. */
+#include "cortex_m.h"
+
+#include "board.h"
+
+extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[];
+extern const vector vectors[];
+
+int main(void);
+
+/* Runs on the stack that it paints: everything below the stack pointer. */
+void reset_handler(void) {
+    uint32_t *stack_pointer;
+    __asm volatile("mov %0, sp" : "=r"(stack_pointer));
+    for (uint32_t *word = stack_bottom; word < stack_pointer; word++)
+        *(volatile uint32_t *)word = STACK_PAINT;
+
+    const uint32_t *from = data_load;
+    for (uint32_t *to = data_start; to < data_end; to++)
+        *(volatile uint32_t *)to = *from++;
+    for (uint32_t *word = bss_start; word < bss_end; word++)
+        *(volatile uint32_t *)word = 0;
+
+    SCB_VTOR = (uint32_t)(uintptr_t)vectors;
+    SCB_SHCSR |= 7u << 16;    /* memory, bus and usage faults have handlers of their own */
+    SCB_SHPR3 = 0xFFu << 24;  /* SysTick last: a fault while it is being entered can be taken */
+    SCB_CPACR |= 0xFu << 20;  /* the FPU, where there is one */
+    __asm volatile("dsb\n isb" ::: "memory");
+
+    main();
+    for (;;)
+        board_wait();
+}
+
+size_t board_stack_size(void) { return (size_t)((uintptr_t)stack_top - (uintptr_t)stack_bottom); }
+
+size_t board_stack_peak(void) {
+    const volatile uint32_t *word = stack_bottom;
+    while (word < stack_top && *word == STACK_PAINT)
+        word++;
+    return (size_t)((uintptr_t)stack_top - (uintptr_t)word);
+}
+
+void board_wait(void) { __asm volatile("wfi" ::: "memory"); }

@@ -1,0 +1,27 @@
+/* SysTick's 24 bits, extended to 64 by counting its wraps. */
+#include "board.h"
+#include "cortex_m.h"
+
+#define PERIOD (1u << 24)
+
+static volatile uint32_t wraps;
+
+void systick_init(void) {
+    SYST_RVR = PERIOD - 1;
+    SYST_CVR = 0;
+    SYST_CSR = 7;
+}
+
+void systick_handler(void) { wraps++; }
+
+uint64_t board_ticks(void) {
+    __asm volatile("cpsid i" ::: "memory");
+    uint32_t count = SYST_CVR;
+    uint32_t high = wraps;
+    if (SCB_ICSR & ICSR_SYSTICK_PENDING) { /* it wrapped and the handler has not run yet */
+        count = SYST_CVR;
+        high++;
+    }
+    __asm volatile("cpsie i" ::: "memory");
+    return ((uint64_t)high << 24) + (PERIOD - 1 - count);
+}

@@ -1,0 +1,10 @@
+# The bare-metal Arm GCC, from the PATH or from -DARM_TOOLCHAIN=/folder/with/bin.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR arm)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+if(ARM_TOOLCHAIN)
+  set(prefix "${ARM_TOOLCHAIN}/bin/arm-none-eabi-")
+else()
+  set(prefix "arm-none-eabi-")
+endif()
+set(CMAKE_C_COMPILER "${prefix}gcc")

@@ -1,0 +1,110 @@
+#include "tokenizer.h"
+
+#define NO_MERGE 0x10000u
+
+/* Where `wanted` is in an ascending table, or -1. */
+static int32_t find(const uint32_t *table, uint32_t count, uint32_t wanted) {
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (table[middle] < wanted)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < count && table[low] == wanted ? (int32_t)low : -1;
+}
+
+/* Bytes of the character that starts the text, 0 if it is not well-formed UTF-8 (Unicode 15, table 3-7). */
+static size_t read_character(const uint8_t *text, size_t length, uint32_t *code) {
+    uint8_t first = text[0];
+    if (first < 0x80) {
+        *code = first;
+        return 1;
+    }
+    size_t size = first >= 0xC2 && first <= 0xDF ? 2 : (first & 0xF0) == 0xE0 ? 3 : first >= 0xF0 && first <= 0xF4 ? 4 : 0;
+    if (size == 0 || size > length)
+        return 0;
+    uint32_t value = first & (0x7Fu >> size);
+    for (size_t i = 1; i < size; i++) {
+        if ((text[i] & 0xC0) != 0x80)
+            return 0;
+        value = value << 6 | (text[i] & 0x3Fu);
+    }
+    if ((size == 3 && value < 0x800) || (size == 4 && (value < 0x10000 || value > 0x10FFFF)) ||
+        (value >= 0xD800 && value <= 0xDFFF))
+        return 0;
+    *code = value;
+    return size;
+}
+
+/* Merges neighbours in a word of `count` ids until no pair of them has a rank; returns how many remain. */
+static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size_t count) {
+    while (count > 1) {
+        uint32_t best_rank = NO_MERGE;
+        size_t best = 0;
+        uint16_t merged = 0;
+        for (size_t i = 0; i + 1 < count; i++) {
+            int32_t at = find(tokenizer->merge_pairs, tokenizer->merge_count, (uint32_t)ids[i] << 16 | ids[i + 1]);
+            if (at >= 0 && tokenizer->merge_ranks[at] < best_rank) {
+                best_rank = tokenizer->merge_ranks[at];
+                best = i;
+                merged = tokenizer->merge_ids[at];
+            }
+        }
+        if (best_rank == NO_MERGE)
+            break;
+        ids[best] = merged;
+        count--;
+        for (size_t i = best + 1; i < count; i++)
+            ids[i] = ids[i + 1];
+    }
+    return count;
+}
+
+void thimble_fold(uint8_t *text, size_t length) {
+    uint8_t before = 0;
+    for (size_t i = 0; i < length; i++) {
+        uint8_t byte = text[i];
+        if (byte >= 'A' && byte <= 'Z')
+            text[i] = (uint8_t)(byte + 0x20);
+        else if (before == 0xC3 && byte >= 0x80 && byte <= 0x9E && byte != 0x97)
+            text[i] = (uint8_t)(byte + 0x20);
+        before = byte;
+    }
+}
+
+int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
+                       size_t capacity) {
+    size_t word = 0, count = 0; /* the word's first id; ids written */
+    while (length) {
+        uint32_t code;
+        size_t size = read_character(text, length, &code);
+        if (size == 0)
+            return THIMBLE_TEXT_NOT_UTF8;
+        if (code == ' ') {
+            count = word + merge_word(tokenizer, ids + word, count - word);
+            word = count;
+        }
+        int32_t known = find(tokenizer->characters, tokenizer->character_count, code);
+        if (capacity - count < (known >= 0 ? 1 : size))
+            return THIMBLE_TEXT_TOO_LONG;
+        if (known >= 0)
+            ids[count++] = tokenizer->character_ids[known];
+        else
+            for (size_t i = 0; i < size; i++)
+                ids[count++] = (uint16_t)(THIMBLE_BYTE_BASE + text[i]);
+        text += size;
+        length -= size;
+    }
+    return (int32_t)(word + merge_word(tokenizer, ids + word, count - word));
+}
+
+const uint8_t *thimble_piece(const thimble_tokenizer *tokenizer, int32_t id, size_t *length) {
+    if (id < 0 || id >= tokenizer->vocab_size) {
+        *length = 0;
+        return tokenizer->pieces;
+    }
+    *length = tokenizer->piece_starts[id + 1] - tokenizer->piece_starts[id];
+    return tokenizer->pieces + tokenizer->piece_starts[id];
+}

@@ -1,0 +1,133 @@
+"""The boards: one folder each in `firmware_templates/boards`, described by its `board.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import ThimbleError
+
+__all__ = ["BOARDS", "Board", "MemoryRegion", "Uart", "all_boards", "load_board", "read_board"]
+
+BOARDS = Path(__file__).resolve().parent.parent / "firmware_templates" / "boards"
+
+
+@dataclass(frozen=True)
+class MemoryRegion:
+    """Where a memory lies; bytes."""
+
+    origin: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Uart:
+    """The UART that carries the protocol; `model` is its class in Renode."""
+
+    model: str
+    address: int
+    rx_irq: int
+    tx_irq: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the pipeline knows of a board.
+
+    `flags` choose the core for the compiler, `shared` names sibling folders whose files the board needs too.
+    `emulators` maps an emulator's name to its settings; `instructions_per_tick` there says how many instructions one
+    tick of the board's counter stands for. `cycles_per_instruction` is the whole cycle model, `assumption` says so.
+    """
+
+    name: str
+    title: str
+    core: str
+    flags: tuple[str, ...]
+    clock_hz: int
+    flash: MemoryRegion
+    ram: MemoryRegion
+    stack_bytes: int
+    uart: Uart
+    shared: tuple[str, ...]
+    cycles_per_instruction: float
+    assumption: str
+    emulators: Mapping[str, Mapping[str, Any]]
+    folder: Path
+
+    def summary(self) -> dict[str, Any]:
+        """Plain data for listings."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "core": self.core,
+            "clock_hz": self.clock_hz,
+            "flash_bytes": self.flash.size,
+            "ram_bytes": self.ram.size,
+            "emulators": list(self.emulators),
+        }
+
+    def milliseconds(self, instructions: float) -> float:
+        """Time at the board's clock, under its cycle model."""
+        return instructions * self.cycles_per_instruction / self.clock_hz * 1000
+
+
+@cache
+def all_boards() -> tuple[Board, ...]:
+    """Every board, by name."""
+    return tuple(read_board(path) for path in sorted(BOARDS.glob("*/board.yaml")))
+
+
+def load_board(name: str) -> Board:
+    """The board of that name.
+
+    Raises:
+        ThimbleError: there is none.
+    """
+    for board in all_boards():
+        if board.name == name:
+            return board
+    known = ", ".join(board.name for board in all_boards())
+    raise ThimbleError(f"no board is called {name!r}", f"use one of: {known} (`python -m pipeline boards`)")
+
+
+def read_board(path: Path) -> Board:
+    """Reads one `board.yaml`.
+
+    Raises:
+        ThimbleError: a field is missing, unknown or of the wrong kind.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        uart, timing, memory = data.pop("uart"), data.pop("timing"), data.pop("memory")
+        board = Board(
+            name=str(data.pop("name")),
+            title=str(data.pop("title")),
+            core=str(data.pop("core")),
+            flags=tuple(data.pop("flags")),
+            clock_hz=int(data.pop("clock_hz")),
+            flash=MemoryRegion(**memory.pop("flash")),
+            ram=MemoryRegion(**memory.pop("ram")),
+            stack_bytes=int(data.pop("stack_bytes")),
+            uart=Uart(**uart),
+            shared=tuple(data.pop("shared")),
+            cycles_per_instruction=float(timing.pop("cycles_per_instruction")),
+            assumption=str(timing.pop("assumption")),
+            emulators=dict(data.pop("emulators")),
+            folder=path.parent,
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ThimbleError(
+            f"{path} does not describe a board: {type(error).__name__} {error}",
+            "compare it with firmware_templates/boards/mps2_an386/board.yaml",
+        ) from None
+    left = [*data, *(f"timing.{key}" for key in timing), *(f"memory.{key}" for key in memory)]
+    if left:
+        raise ThimbleError(f"{path} has unknown keys: {', '.join(left)}", "remove them")
+    if board.name != path.parent.name:
+        raise ThimbleError(f"{path} names the board {board.name!r}", f"call it {path.parent.name!r}, like its folder")
+    return board

@@ -1,0 +1,221 @@
+"""The firmware project: a folder that builds by itself with CMake and the Arm compiler.
+
+    CMakeLists.txt  README.md  cmake/  src/ (application)  model/ (generated)  runtime/ (kernels, tokenizer)  board/
+
+Nothing in it points back into this repository.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import shutil
+import subprocess
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+
+from pipeline import toolchain
+from pipeline.boards import Board
+from pipeline.errors import ThimbleError
+from pipeline.tokenizer_c import TokenizerTables, write_tokenizer
+
+__all__ = ["Firmware", "Sizes", "build_project", "read_sizes", "weights_of", "write_project"]
+
+TEMPLATES = Path(__file__).resolve().parent.parent / "firmware_templates"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Bytes of the image, from its sections: code, weights and tables lie in flash (as do `data`'s initial values);
+    `model_memory` (KV cache and activations), `static` (the application's variables) and `stack` lie in RAM."""
+
+    code: int
+    weights: int
+    tables: int
+    data: int
+    model_memory: int
+    static: int
+    stack: int
+
+    @property
+    def flash(self) -> int:
+        """All that lies in flash."""
+        return self.code + self.weights + self.tables + self.data
+
+    @property
+    def ram(self) -> int:
+        """All that lies in RAM, the whole stack included."""
+        return self.model_memory + self.static + self.stack
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A built image; `weights_crc` is the CRC-32 of its weights section, as the device reports it."""
+
+    elf: Path
+    sizes: Sizes
+    weights_crc: int
+    build_id: str
+
+
+def write_project(model_dir: Path, tokenizer: TokenizerTables, board: Board, name: str, out: Path) -> None:
+    """Writes the project's sources.
+
+    Args:
+        model_dir: what `compile_model` wrote. name: the model's name, which the device tells.
+        out: a folder that does not exist or is empty.
+    """
+    for folder in ("src", "model", "runtime", "board", "cmake"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    _copy(TEMPLATES / "app", out / "src")
+    _copy(TEMPLATES / "runtime", out / "runtime")
+    _copy(model_dir, out / "model")
+    for folder in (board.folder, *(board.folder.parent / shared for shared in board.shared)):
+        _copy(folder, out / "board")
+    _copy(TEMPLATES / "cmake", out / "cmake")
+    write_tokenizer(tokenizer, out / "model")
+    qemu = board.emulators.get("qemu", {}).get("machine")
+    values = {
+        "TITLE": name,
+        "BOARD": board.name,
+        "BOARD_TITLE": board.title,
+        "FLAGS": " ".join(board.flags),
+        "RUN": f"qemu-system-arm -M {qemu} -display none -monitor none -serial stdio -icount shift=0,sleep=off "
+        "-kernel build/firmware.elf"
+        if qemu
+        else "flash build/firmware.elf with your probe's program; the protocol is on the board's UART",
+    }
+    for template, place in (("CMakeLists.txt.in", "CMakeLists.txt"), ("README.md.in", "README.md")):
+        text = (TEMPLATES / "cmake" / template).read_text(encoding="utf-8")
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        (out / place).write_text(text, encoding="utf-8")
+    _write_build_header(out, name, 0)
+
+
+def build_project(project: Path, build: Path, profile: bool = False, test_commands: bool = False) -> Firmware:
+    """Builds the project in the folder `build`, and puts the checksum of the weights into its `model/build.h`.
+
+    Raises:
+        ThimbleError: a tool is missing, or the compiler or linker complains (its first error is in the text).
+    """
+    toolchain.require("arm-none-eabi-gcc")
+    cmake, ninja = toolchain.require("cmake"), toolchain.require("ninja")
+    options = [f"-DTHIMBLE_PROFILE={_on(profile)}", f"-DTHIMBLE_TEST_COMMANDS={_on(test_commands)}"]
+    _run(
+        [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", project, "-B", build, "-Wno-dev", *options],
+        "configure",
+    )
+    _run([cmake, "--build", build], "build")
+    elf = build / "firmware.elf"
+    crc = zlib.crc32(weights_of(elf))
+    if _write_build_header(project, None, crc):
+        _run([cmake, "--build", build], "build")
+    return Firmware(elf, read_sizes(elf), crc, _build_id(project))
+
+
+def read_sizes(elf: Path) -> Sizes:
+    """The sizes of an image's sections.
+
+    Raises:
+        ThimbleError: no such file, or no ELF file.
+    """
+    sizes = {name: size for name, size, _ in _sections(elf)}
+    named = {
+        "code": (".text",),
+        "weights": (".weights",),
+        "tables": (".tables", ".ARM.exidx"),
+        "data": (".data",),
+        "model_memory": (".model_memory",),
+        "stack": (".stack",),
+    }
+    found = {key: sum(sizes.get(name, 0) for name in names) for key, names in named.items()}
+    return Sizes(**found, static=sizes.get(".data", 0) + sizes.get(".bss", 0))
+
+
+def weights_of(elf: Path) -> bytes:
+    """The bytes of the weights section."""
+    return next((data for name, _, data in _sections(elf) if name == ".weights"), b"")
+
+
+def _sections(elf: Path) -> list[tuple[str, int, bytes]]:
+    """Name, size and content of the sections that take memory."""
+    try:
+        with elf.open("rb") as file:
+            return [
+                (section.name, int(section["sh_size"]), b"" if section["sh_type"] == "SHT_NOBITS" else section.data())
+                for section in ELFFile(file).iter_sections()
+                if section["sh_flags"] & 2
+            ]
+    except (OSError, ELFError) as error:
+        raise ThimbleError(f"cannot read the image {elf}: {error}", "run the `firmware` stage with --force") from None
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copies C sources, headers, linker scripts and CMake files, with their folders."""
+    for path in sorted(source.rglob("*")):
+        if path.suffix in (".c", ".h", ".ld", ".cmake"):
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, place)
+
+
+def _write_build_header(project: Path, name: str | None, crc: int) -> bool:
+    """Writes `model/build.h`; true if that changed it. `name` None keeps the name that is there."""
+    path = project / "model" / "build.h"
+    if name is None:
+        name = path.read_text(encoding="ascii").split('BUILD_MODEL_NAME "')[1].split('"')[0]
+    text = (
+        "/* What the device says of itself; generated. */\n#ifndef BUILD_H\n#define BUILD_H\n\n"
+        f'#define BUILD_MODEL_NAME "{name}"\n'
+        f'#define BUILD_ID "{_build_id(project)}"\n'
+        f"/* CRC-32 of the image's weights section, checked when the device starts. */\n"
+        f"#define BUILD_WEIGHTS_CRC32 0x{crc:08x}u\n\n#endif\n"
+    )
+    if path.exists() and path.read_text(encoding="ascii") == text:
+        return False
+    path.write_text(text, encoding="ascii")
+    return True
+
+
+def _build_id(project: Path) -> str:
+    """A digest of the project's sources."""
+    digest = hashlib.sha256()
+    for path in sorted(project.rglob("*")):
+        if path.suffix in (".c", ".h", ".ld", ".cmake", ".txt") and path.name != "build.h" and _is_source(path, project):
+            digest.update(f"{path.relative_to(project).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _is_source(path: Path, project: Path) -> bool:
+    top = path.relative_to(project).parts[0]
+    return top in ("CMakeLists.txt", "src", "model", "runtime", "board", "cmake")
+
+
+def _on(value: bool) -> str:
+    return "ON" if value else "OFF"
+
+
+def _run(command: list[str | Path], what: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key not in ("CFLAGS", "LDFLAGS", "CC")}
+    result = subprocess.run(
+        [str(part) for part in command], env=environment, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        lines = (result.stdout + result.stderr).splitlines()
+        errors = [line for line in lines if "error" in line.lower() or "overflowed" in line or "will not fit" in line]
+        overflow = any("overflowed" in line for line in errors)
+        raise ThimbleError(
+            f"the firmware does not {what}: {(errors or lines or ['no output'])[0].strip()}",
+            "choose a smaller model or a larger board" if overflow else f"run: {' '.join(str(p) for p in command)}",
+        )
+
+
+def sizes_as_dict(sizes: Sizes) -> dict[str, int]:
+    """Plain data, sums included."""
+    return {**dataclasses.asdict(sizes), "flash": sizes.flash, "ram": sizes.ram}

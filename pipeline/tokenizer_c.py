@@ -1,0 +1,120 @@
+"""The tokenizer's tables as C, for `firmware_templates/runtime/tokenizer.c`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from pipeline.errors import ThimbleError
+
+__all__ = ["TokenizerTables", "write_tokenizer"]
+
+_FIRST_PIECE = 4 + 256
+
+
+class TokenizerTables(Protocol):
+    """What is read of `models.tokenizer.Tokenizer`."""
+
+    @property
+    def vocab_size(self) -> int: ...
+
+    @property
+    def pieces(self) -> list[bytes]: ...
+
+    @property
+    def merges(self) -> list[tuple[int, int, int]]: ...
+
+
+_HEADER = """\
+/* The tokenizer's tables; generated. */
+#ifndef TOKENIZER_TABLES_H
+#define TOKENIZER_TABLES_H
+
+#include "tokenizer.h"
+
+extern const thimble_tokenizer model_tokenizer;
+
+#endif
+"""
+
+
+def write_tokenizer(tokenizer: TokenizerTables, out: Path) -> None:
+    """Writes `tokenizer_tables.c` and `tokenizer_tables.h` into the folder `out`.
+
+    Raises:
+        ThimbleError: the tokenizer has more ids or bytes than the tables can hold.
+    """
+    pieces = tokenizer.pieces
+    if tokenizer.vocab_size > 0x7FFF or sum(map(len, pieces)) > 0xFFFF:
+        raise ThimbleError(
+            f"the tokenizer has {tokenizer.vocab_size} ids and {sum(map(len, pieces))} bytes of pieces",
+            "use a vocabulary of at most 32767 ids and 65535 bytes",
+        )
+    starts = [0]
+    for piece in pieces:
+        starts.append(starts[-1] + len(piece))
+    characters = sorted(
+        (ord(piece.decode()), index)
+        for index, piece in enumerate(pieces[_FIRST_PIECE:], _FIRST_PIECE)
+        if len(piece.decode()) == 1
+    )
+    # As in the library's map, a pair that is listed twice keeps its last rank.
+    ranked = {(left << 16 | right): (rank, merged) for rank, (left, right, merged) in enumerate(tokenizer.merges)}
+    merges = sorted((pair, rank, merged) for pair, (rank, merged) in ranked.items())
+    lines = [
+        "/* The tokenizer's tables; generated. tokenizer.h says what they are. */",
+        '#include "tokenizer_tables.h"',
+        "",
+        _array("uint16_t", "piece_starts", starts),
+        _text("pieces", pieces),
+        _array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
+        _array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
+        _array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
+        _array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
+        _array("uint16_t", "character_ids", (index for _, index in characters)),
+        "const thimble_tokenizer model_tokenizer = {",
+        f"    .vocab_size = {tokenizer.vocab_size},",
+        f"    .merge_count = {len(merges)},",
+        f"    .character_count = {len(characters)},",
+        *(
+            f"    .{name} = {name},"
+            for name in (
+                "piece_starts",
+                "pieces",
+                "merge_pairs",
+                "merge_ranks",
+                "merge_ids",
+                "characters",
+                "character_ids",
+            )
+        ),
+        "};",
+    ]
+    (out / "tokenizer_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
+    (out / "tokenizer_tables.h").write_text(_HEADER, encoding="ascii")
+
+
+def _array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:
+    """A table; at least one entry, since C has no empty arrays."""
+    return f"static const {kind} {name}[] = {{\n{_wrapped([form.format(value) for value in values] or ['0'])}}};\n"
+
+
+def _text(name: str, pieces: Sequence[bytes]) -> str:
+    rows = []
+    for index, piece in enumerate(pieces):
+        if piece:
+            comment = repr(piece.decode("utf-8", "replace")) if index >= _FIRST_PIECE and piece.isascii() else ""
+            comment = comment.replace("*/", "* /").replace("\\", "/")
+            rows.append("    " + " ".join(f"{byte}," for byte in piece) + (f" /* {index} {comment} */" if comment else ""))
+    return f"static const uint8_t {name}[] = {{\n" + "\n".join(rows) + "\n};\n"
+
+
+def _wrapped(values: Sequence[str]) -> str:
+    lines, line = [], "   "
+    for value in values:
+        if len(line) + len(value) > 118:
+            lines.append(line)
+            line = "   "
+        line += f" {value},"
+    return "\n".join([*lines, line]) + "\n"
