@@ -119,7 +119,8 @@ class Tokenizer:
     def pieces(self) -> list[bytes]:
         """The bytes of each id."""
         found = [b""] * BYTE_BASE + [bytes([value]) for value in range(256)]
-        found += [self._library.id_to_token(index).encode() for index in range(_PIECES, self.vocab_size)]
+        names = {index: name for name, index in self._library.get_vocab().items()}
+        found += [names[index].encode() for index in range(_PIECES, self.vocab_size)]
         return found
 
     @cached_property

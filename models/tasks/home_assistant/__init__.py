@@ -128,7 +128,7 @@ class HomeAssistantTask:
             rng = self._rng(split)
             found: dict[str, Pair] = {}
             for _ in range(200 * count):
-                sample, pair, template = self._draw(rng, templates, new_names)
+                sample, pair, _ = self._draw(rng, templates, new_names)
                 usable = len(pair.sentence) <= _LONGEST and len(pair.action) <= _LONGEST and pair.sentence not in known
                 if held_action:
                     usable = usable and pair.action not in actions and self._held_action(pair.action)
@@ -243,7 +243,9 @@ class HomeAssistantTask:
                     inside = rules.get(inside[1:-1], "").strip("()")
                 found.update(word for word in inside.lower().split("|") if word.isalpha() and len(word) <= 4)
         lists = self.language.intents.slot_lists.values()
-        values = {str(value.value_out).lower() for some in lists if isinstance(some, TextSlotList) for value in some.values}
+        values = {
+            str(value.value_out).lower() for some in lists if isinstance(some, TextSlotList) for value in some.values
+        }
         return frozenset(found - values)
 
     def _rng(self, purpose: str) -> random.Random:

@@ -2,35 +2,54 @@
 
 from __future__ import annotations
 
-from hassil.intents import TextSlotList
+from collections.abc import Sequence
+
+from hassil.intents import SlotList, TextSlotList, TextSlotValue
 from hassil.recognize import recognize_all
 
 from models.tasks import Pair
 from models.tasks.home_assistant.home import Home
-from models.tasks.home_assistant.templates import Language
+from models.tasks.home_assistant.templates import Language, slot_text
 
 __all__ = ["recognized"]
+
+_HERE = "the room of the device"
 
 
 def recognized(language: Language, home: Home, pair: Pair) -> bool:
     """Whether one of hassil's readings of the sentence is the pair's intent with the pair's slots.
 
-    hassil matches names against the home's lists, so it is told the names that the expected action holds: the best
-    case for it. Context conditions (which domain a name has) are taken as fulfilled.
+    This is the best case for hassil. It matches names against the home's lists, so it is told the names that the action
+    holds and nothing that could be confused with them; a thing may be of every domain that the intent's templates ask
+    for; the device stands in a room, so a sentence may leave the area out; any reading may be the right one, where Home
+    Assistant takes the best.
     """
     intent, slots = _parse(pair.action)
-    areas = [slots["area"]] if "area" in slots else list(home.areas[:5])
-    lists = {
-        "area": TextSlotList.from_strings(areas, name="area"),
-        "floor": TextSlotList.from_strings(list(home.floors), name="floor"),
-        "name": TextSlotList.from_strings([slots.get("name", "coffee maker")], name="name"),
+    lists: dict[str, SlotList] = {
+        "area": TextSlotList(name="area", values=_values([slots.get("area") or home.areas[0]])),
+        "floor": TextSlotList(name="floor", values=_values([slots.get("floor") or home.floors[0]])),
     }
-    readings = recognize_all(pair.sentence, language.intents, slot_lists=lists, language=language.code)
+    if "name" in slots:
+        templates = [template for template in language.templates if template.intent == intent]
+        domains = sorted({domain for template in templates for domain in template.domains})
+        values = [value for domain in domains for value in _values([slots["name"]], domain)]
+        lists["name"] = TextSlotList(name="name", values=values)
+    else:
+        lists["name"] = TextSlotList(name="name", values=[])
+    readings = recognize_all(
+        pair.sentence, language.intents, slot_lists=lists, intent_context={"area": _HERE}, language=language.code
+    )
     for reading in readings:
-        found = {name: str(entity.value).strip().lower() for name, entity in reading.entities.items()}
+        said = {name: entity.value for name, entity in reading.entities.items() if entity.value != _HERE}
+        found = {name: slot_text(value).strip().lower() for name, value in said.items()}
         if reading.intent.name == intent and found == slots:
             return True
     return False
+
+
+def _values(names: Sequence[str], domain: str | None = None) -> list[TextSlotValue]:
+    context = {} if domain is None else {"domain": domain}
+    return [TextSlotValue.from_tuple((name, name, context), allow_template=False) for name in names]
 
 
 def _parse(action: str) -> tuple[str, dict[str, str]]:

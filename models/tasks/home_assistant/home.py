@@ -96,8 +96,8 @@ class Home:
         return f"{first}{self.joiner}{second}"
 
 
-_ONSETS = "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr sh sl sn sp st th tr wh".split()
-_RIMES = "a e i o u an ar as ed el en er es et ia ic in ink ion is o on or os ot ow ub um un us y ax ek ill ock".split()
+_ONSETS = "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr pl pr sh sl sn sp st th tr wh"
+_RIMES = "a e i o u an ar as ed el en er es et ia ic in ink ion is o on or os ot ow ub um un us y ax ek ill ock"
 
 
 def english_home() -> Home:
@@ -109,8 +109,8 @@ def english_home() -> Home:
         modifiers=words.MODIFIERS,
         nouns={domain: nouns.split("|") if nouns else [] for domain, nouns in words.NOUNS.items()},
         phrases={name: text.split("|") for name, text in words.PHRASES.items()},
-        onsets=_ONSETS,
-        rimes=_RIMES,
+        onsets=_ONSETS.split(),
+        rimes=_RIMES.split(),
     )
 
 

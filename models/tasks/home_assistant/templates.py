@@ -30,7 +30,7 @@ from hassil.numbers import get_rbnf_engine
 from models.errors import ThimbleError
 from models.tasks.home_assistant.home import Home
 
-__all__ = ["Language", "Sample", "Template", "load_language"]
+__all__ = ["Language", "Sample", "Template", "load_language", "slot_text"]
 
 _WORD_NUMBERS = 0.15  # share of numbers that are spelled out
 NAMED = ("name", "area", "floor")
@@ -100,10 +100,19 @@ class Language:
         """One random sentence of the template; with `new_names`, all its free names are held-out ones."""
         sample = Sample()
         for key, value in template.block.slots.items():
-            sample.slots[key] = "|".join(map(str, value)) if isinstance(value, list) else str(value)
+            sample.slots[key] = slot_text(value)
         walk = _Walk(self, template, home, rng, new_names, sample)
         walk.expression(template.sentence.expression)
         return sample
+
+
+def slot_text(value: object) -> str:
+    """A slot's value as actions spell it: several values are joined by `|`, whole numbers have no fraction."""
+    if isinstance(value, list):
+        return "|".join(map(slot_text, value))
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 class _Walk:
@@ -163,7 +172,7 @@ class _Walk:
             outer, self.sample = self.sample, inner
             self.expression(value.text_in)
             self.sample = outer
-            return "".join(text for text, _ in inner.pieces).strip(), str(value.value_out).lower()
+            return "".join(text for text, _ in inner.pieces).strip(), slot_text(value.value_out).lower()
         return self.named(home.phrase(rng, name, self.new_names))
 
     def named(self, text: str) -> tuple[str, str]:
@@ -175,8 +184,7 @@ class _Walk:
         number: float | int = choice
         if values.fraction_type is not None and choice < values.stop and self.rng.random() < 0.15:
             number = choice + 0.5
-        shown = number * (values.multiplier or 1)
-        out = str(int(shown)) if shown == int(shown) else str(shown)
+        out = slot_text(float(number * (values.multiplier or 1)))
         words = values.words and isinstance(number, int) and number <= 100 and self.rng.random() < _WORD_NUMBERS
         spoken = _number_words(self.language.code, int(number)) if words else ""
         return spoken or str(number), out
@@ -186,7 +194,7 @@ def load_language(code: str) -> Language:
     """Parses all templates of a language.
 
     Raises:
-        ThimbleError: the package has no such language.
+        ThimbleError: the package has no such language, or no sentences of it.
     """
     folder = Path(home_assistant_intents.__file__).parent / "data"
     path = folder / f"{code}.json"
@@ -215,6 +223,11 @@ def load_language(code: str) -> Language:
                         slots=frozenset(reference.slot_name for reference in references),
                     )
                 )
+    if not templates:
+        raise ThimbleError(
+            f"`task.language` {code!r} has no sentences yet in home-assistant-intents",
+            "use another language, such as en",
+        )
     return Language(code, intents, tuple(templates))
 
 

@@ -1,0 +1,83 @@
+#include "thimble_fixed_point.h"
+#include "thimble_kernels.h"
+
+/* The sums of four rows over the depth. */
+typedef struct {
+    int32_t row[4];
+} four_sums;
+
+#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+
+/* Four columns of four rows: SMLAD sums 256 a + b over two columns, SXTB16 leaves b, SMLAD sums b alone. */
+#define FOUR_COLUMNS                          \
+    "ldrd   %[x0], %[x1], [%[x]], #8\n"       \
+    "ldmia  %[w]!, {r4, r5, r6, r8}\n"        \
+    "smlad  %[m0], r4, %[x0], %[m0]\n"        \
+    "sxtb16 r4, r4\n"                         \
+    "smlad  %[l0], r4, %[x0], %[l0]\n"        \
+    "smlad  %[m0], r5, %[x1], %[m0]\n"        \
+    "sxtb16 r5, r5\n"                         \
+    "smlad  %[l0], r5, %[x1], %[l0]\n"        \
+    "smlad  %[m1], r6, %[x0], %[m1]\n"        \
+    "sxtb16 r6, r6\n"                         \
+    "smlad  %[l1], r6, %[x0], %[l1]\n"        \
+    "smlad  %[m1], r8, %[x1], %[m1]\n"        \
+    "sxtb16 r8, r8\n"                         \
+    "smlad  %[l1], r8, %[x1], %[l1]\n"
+
+#define SUM_COLUMNS(instructions)                                                                                      \
+    __asm__ volatile(instructions                                                                                      \
+                     : [m0] "+r"(mixed0), [l0] "+r"(low0), [m1] "+r"(mixed1), [l1] "+r"(low1), [x] "+r"(x),            \
+                       [w] "+r"(weights), [x0] "=&r"(x0), [x1] "=&r"(x1)                                               \
+                     :                                                                                                 \
+                     : "r4", "r5", "r6", "r8", "memory")
+
+static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int32_t depth)
+{
+    int32_t mixed0 = 0, low0 = 0, mixed1 = 0, low1 = 0, x0, x1;
+    const int16_t *const end = x + depth;
+    for (const int16_t *const whole = x + (depth & ~15); x != whole;) {
+        SUM_COLUMNS(FOUR_COLUMNS FOUR_COLUMNS FOUR_COLUMNS FOUR_COLUMNS);
+    }
+    while (x != end) {
+        SUM_COLUMNS(FOUR_COLUMNS);
+    }
+    return (four_sums){{(int32_t)((uint32_t)mixed0 - (uint32_t)low0) >> 8, low0,
+                        (int32_t)((uint32_t)mixed1 - (uint32_t)low1) >> 8, low1}};
+}
+
+#else
+
+static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int32_t depth)
+{
+    four_sums sums = {{0, 0, 0, 0}};
+    for (int32_t column = 0; column < depth; column += 4, weights += 8) {
+        for (int32_t i = 0; i < 8; i++) {
+            const int32_t low = (int8_t)(weights[i] & 0xff);
+            const int32_t high = (weights[i] - low) / 256;
+            const int32_t value = x[column + i % 4];
+            sums.row[i / 4 * 2] += high * value;
+            sums.row[i / 4 * 2 + 1] += low * value;
+        }
+    }
+    return sums;
+}
+
+#endif
+
+void thimble_fully_connected_s8(const thimble_fully_connected_s8_params *p, const int16_t *x, int8_t *out)
+{
+    const int16_t *weights = p->weights;
+    const int32_t depth = (p->depth + 3) & ~3;
+    const int32_t *bias = p->bias, *multiplier = p->multiplier;
+    const uint8_t *right_shift = p->right_shift;
+    for (int32_t row = 0; row < p->rows; row += 4, weights += 2 * depth) {
+        const four_sums sums = sum_block(weights, x, depth);
+        const int32_t count = p->rows - row < 4 ? p->rows - row : 4;
+        for (int32_t i = 0; i < count; i++) {
+            const int32_t sum = sums.row[i] + (bias ? *bias++ : 0);
+            const int32_t scaled = thimble_scale_down(sum, *multiplier++, *right_shift++) + p->out_zero_point;
+            *out++ = (int8_t)thimble_clamp(scaled, p->out_min, p->out_max);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+"""The decode step: the trained network for one token, with the KV cache as inputs and the new rows as outputs.
+
+It is written in the ops that quantize well and that TensorFlow Lite Micro has in int8: x·x for a square, a mask table
+looked up by position, rotary positions as a·cos − b·sin. The norms' gains go into the next layer's weights, the
+attention's 1/√head_dim into the query's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from models.config import ModelConfig
+from models.decoder import NORM_EPSILON, rotary_tables
+
+__all__ = ["MASK", "DecodeStep", "mask_table"]
+
+MASK = -20.0
+"""Added to the scores of positions that are not there yet: e^−20 is nothing beside any score, and more would cost the
+int8 scale of the scores."""
+
+
+def mask_table(context: int) -> np.ndarray:
+    """float32 [context, context + 1]: row p lets a token at p see the p filled cache rows and, last, itself."""
+    table = np.full((context, context + 1), MASK, np.float32)
+    for position in range(context):
+        table[position, :position] = 0.0
+    table[:, context] = 0.0
+    return table
+
+
+class DecodeStep(tf.Module):
+    """The step as a TensorFlow function with named inputs and outputs.
+
+    Inputs: `token`, `position` int32 [1]; `k_cache_i`, `v_cache_i` float32 [kv_heads, context, head_dim].
+    Outputs: `logits` [1, vocab]; `k_new_i`, `v_new_i` [kv_heads, 1, head_dim].
+    """
+
+    def __init__(self, model: keras.Model, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.weights = _folded(model, config)
+        specs = {
+            "token": tf.TensorSpec([1], tf.int32, "token"),
+            "position": tf.TensorSpec([1], tf.int32, "position"),
+        }
+        shape = [config.kv_heads, config.context, config.head_dim]
+        for i in range(config.layers):
+            for kind in ("k", "v"):
+                specs[f"{kind}_cache_{i}"] = tf.TensorSpec(shape, tf.float32, f"{kind}_cache_{i}")
+        self.function = tf.function(lambda **inputs: self._step(inputs)).get_concrete_function(**specs)
+
+    def empty_cache(self) -> dict[str, np.ndarray]:
+        """The caches before the first token: zeros."""
+        shape = (self.config.kv_heads, self.config.context, self.config.head_dim)
+        names = [f"{kind}_cache_{i}" for i in range(self.config.layers) for kind in ("k", "v")]
+        return {name: np.zeros(shape, np.float32) for name in names}
+
+    def _step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        config, weights = self.config, self.weights
+        position = inputs["position"]
+        x = tf.gather(weights["embed"], inputs["token"])
+        if config.positions == "learned":
+            x = x + tf.gather(weights["positions"], position)
+        else:
+            cos, sin = rotary_tables(config.context, config.head_dim)
+            turn = (tf.gather(cos, position), tf.gather(sin, position))
+        mask = tf.reshape(tf.gather(mask_table(config.context), position), (1, 1, config.context + 1))
+        outputs: dict[str, tf.Tensor] = {}
+        group = config.heads // config.kv_heads
+        for i in range(config.layers):
+            h = self._norm(x)
+            q = tf.reshape(self._dense(h, f"layer{i}_q"), (config.kv_heads, group, config.head_dim))
+            k = tf.reshape(self._dense(h, f"layer{i}_k"), (config.kv_heads, 1, config.head_dim))
+            v = tf.reshape(self._dense(h, f"layer{i}_v"), (config.kv_heads, 1, config.head_dim))
+            if config.positions == "rotary":
+                q, k = _rotate(q, turn), _rotate(k, turn)
+            keys = tf.concat([inputs[f"k_cache_{i}"], k], axis=1)
+            values = tf.concat([inputs[f"v_cache_{i}"], v], axis=1)
+            scores = tf.nn.softmax(tf.matmul(q, keys, transpose_b=True) + mask)
+            mixed = tf.reshape(tf.matmul(scores, values), (1, config.d_model))
+            x = x + self._dense(mixed, f"layer{i}_o")
+            h = self._norm(x)
+            if config.ffn == "gated":
+                gate = self._dense(h, f"layer{i}_gate")
+                h = self._dense(gate * tf.sigmoid(gate) * self._dense(h, f"layer{i}_up"), f"layer{i}_down")
+            else:
+                h = self._dense(tf.nn.relu(self._dense(h, f"layer{i}_up")), f"layer{i}_down")
+            x = x + h
+            outputs[f"k_new_{i}"], outputs[f"v_new_{i}"] = tf.identity(k), tf.identity(v)
+        return {"logits": self._dense(self._norm(x), "head"), **outputs}
+
+    def _dense(self, x: tf.Tensor, name: str) -> tf.Tensor:
+        y = tf.matmul(x, self.weights[name])
+        return y + self.weights[f"{name}_bias"] if f"{name}_bias" in self.weights else y
+
+    def _norm(self, x: tf.Tensor) -> tf.Tensor:
+        if self.config.norm == "layernorm":
+            x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+        return x * tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + NORM_EPSILON)
+
+
+def _rotate(x: tf.Tensor, turn: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    cos, sin = (tf.reshape(table, (1, 1, -1)) for table in turn)
+    first, second = tf.split(x, 2, axis=-1)
+    return tf.concat([first * cos - second * sin, first * sin + second * cos], axis=-1)
+
+
+def _folded(model: keras.Model, config: ModelConfig) -> dict[str, np.ndarray]:
+    """The step's constants, float32: kernels [in, out] with gains and scales folded in, and biases."""
+
+    def kernel(name: str) -> np.ndarray:
+        return np.array(model.get_layer(name).kernel)
+
+    def norm(name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        layer = model.get_layer(name)
+        return np.array(layer.gamma), np.array(layer.beta) if config.norm == "layernorm" else None
+
+    embed = model.get_layer("embed")
+    weights: dict[str, Any] = {"embed": np.array(embed.table)}
+    if config.positions == "learned":
+        weights["positions"] = np.array(embed.positions)
+
+    def put(name: str, matrix: np.ndarray, before: str, bias: np.ndarray | None = None) -> None:
+        gamma, beta = norm(before)
+        weights[name] = gamma[:, None] * matrix
+        total = (0.0 if bias is None else bias) + (0.0 if beta is None else beta @ matrix)
+        if bias is not None or beta is not None:
+            weights[f"{name}_bias"] = np.asarray(total, np.float32)
+
+    for i in range(config.layers):
+        put(f"layer{i}_q", kernel(f"layer{i}_q") * np.float32(config.head_dim**-0.5), f"layer{i}_norm_attention")
+        put(f"layer{i}_k", kernel(f"layer{i}_k"), f"layer{i}_norm_attention")
+        put(f"layer{i}_v", kernel(f"layer{i}_v"), f"layer{i}_norm_attention")
+        weights[f"layer{i}_o"] = kernel(f"layer{i}_o")
+        if config.ffn == "gated":
+            put(f"layer{i}_gate", kernel(f"layer{i}_gate"), f"layer{i}_norm_ffn")
+            put(f"layer{i}_up", kernel(f"layer{i}_up"), f"layer{i}_norm_ffn")
+        else:
+            put(f"layer{i}_up", kernel(f"layer{i}_up"), f"layer{i}_norm_ffn", np.array(model.get_layer(f"layer{i}_up").bias))
+            weights[f"layer{i}_down_bias"] = np.array(model.get_layer(f"layer{i}_down").bias)
+        weights[f"layer{i}_down"] = kernel(f"layer{i}_down")
+    head = np.array(embed.table).T if config.tied_embeddings else kernel("head")
+    put("head", head, "norm_final")
+    return weights

@@ -1,0 +1,89 @@
+"""Full-integer post-training quantization of the decode step."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from models.config import ModelConfig
+from models.decode_step import DecodeStep
+
+__all__ = ["quantize", "tflite_sparsity"]
+
+
+def quantize(model: keras.Model, config: ModelConfig, calibration: Sequence[Sequence[int]]) -> bytes:
+    """The decode step as a .tflite with int8 weights, activations, caches and logits.
+
+    Args:
+        calibration: token sequences, no longer than the context; the float step runs over each, with its own cache, and
+            the ranges that it meets become the int8 ranges.
+    """
+    step = DecodeStep(model, config)
+
+    def dataset() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+        for sequence in calibration:
+            cache = step.empty_cache()
+            for position, token in enumerate(sequence[: config.context]):
+                inputs = {
+                    "token": np.array([token], np.int32),
+                    "position": np.array([position], np.int32),
+                    **{name: rows.copy() for name, rows in cache.items()},
+                }
+                yield "serving_default", inputs
+                outputs = step.function(**{name: tf.constant(value) for name, value in inputs.items()})
+                for name in cache:
+                    cache[name][:, position] = outputs[name.replace("cache", "new")].numpy()[:, 0]
+
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        tf.saved_model.save(step, folder, signatures={"serving_default": step.function})
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = dataset
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+        return bytes(converter.convert())
+
+
+def tflite_sparsity(path: Path) -> float:
+    """Share of zeros in the weights of the .tflite's FULLY_CONNECTED ops, the head's left out (it is not pruned)."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    graph = model.subgraphs[0]
+    zeros = total = 0
+    for op in graph.operators:
+        if model.operatorCodes[op.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
+            continue
+        weights = graph.tensors[op.inputs[1]]
+        data = model.buffers[weights.buffer].data
+        if data is None or op.outputs[0] in set(graph.outputs) and weights.shape[0] > weights.shape[1] * 4:
+            continue
+        values = np.frombuffer(bytes(data), np.int8)
+        zeros += int((values == 0).sum())
+        total += values.size
+    return zeros / max(total, 1)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the converter's native log off the terminal."""
+    level = logging.getLogger("tensorflow").level
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    saved = os.dup(2)
+    with open(os.devnull, "w") as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            logging.getLogger("tensorflow").setLevel(level)
