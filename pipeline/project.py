@@ -208,7 +208,7 @@ def _run(command: list[str | Path], what: str) -> None:
     )
     if result.returncode:
         lines = (result.stdout + result.stderr).splitlines()
-        errors = [line for line in lines if "error" in line.lower() or "overflowed" in line or "will not fit" in line]
+        errors = [line for line in lines if "error:" in line.lower() or "overflowed" in line or "undefined ref" in line]
         overflow = any("overflowed" in line for line in errors)
         raise ThimbleError(
             f"the firmware does not {what}: {(errors or lines or ['no output'])[0].strip()}",

@@ -8,8 +8,6 @@
 #include "tokenizer.h"
 #include "tokenizer_tables.h"
 
-#include <string.h>
-
 #define PROTOCOL_VERSION 1
 
 extern const uint8_t weights_start[], weights_end[];
@@ -206,7 +204,7 @@ static void put_field(const char *name, const char *value) {
     put_text(" ");
     put_text(name);
     put_text("=");
-    put_percent((const uint8_t *)value, strlen(value));
+    put_percent((const uint8_t *)value, length_of(value));
 }
 
 static void put_count(const char *name, uint64_t value) {
@@ -265,19 +263,18 @@ static void profile(void) { put_error("unsupported", "build with -DTHIMBLE_PROFI
 #endif
 
 #ifdef THIMBLE_TEST_COMMANDS
-/* CRASH null|stack|undefined: what the fault handlers are tested with. */
-__attribute__((noinline)) static uint32_t overflow_stack(volatile uint32_t depth) {
-    volatile uint32_t frame[16];
-    frame[depth & 15] = depth;
-    return overflow_stack(depth + 1) + frame[depth & 15];
+/* CRASH bus|stack|undefined: what the fault handlers are tested with. */
+__attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t *caller) {
+    volatile uint32_t frame[16] = {*caller + 1};
+    return frame[0] < UINT32_MAX ? overflow_stack(frame) + frame[0] : 0;
 }
 
 static void crash(const char *how) {
-    if (strcmp(how, "bus") == 0)
+    if (equal(how, "bus"))
         *(volatile uint32_t *)(uintptr_t)0x80000000u = 1;
-    else if (strcmp(how, "stack") == 0)
-        put_number(overflow_stack(0));
-    else if (strcmp(how, "undefined") == 0)
+    else if (equal(how, "stack"))
+        put_number(overflow_stack(&(volatile uint32_t){0}));
+    else if (equal(how, "undefined"))
         __asm volatile("udf #0");
     put_error("malformed", "CRASH bus|stack|undefined");
 }
@@ -294,20 +291,20 @@ int main(void) {
     for (;;) {
         char *line = serial_read_line();
         const char *command = next_word(&line);
-        if (strcmp(command, "ASK") == 0)
+        if (equal(command, "ASK"))
             ask(line);
-        else if (strcmp(command, "GEN") == 0)
+        else if (equal(command, "GEN"))
             generate(line);
-        else if (strcmp(command, "ENC") == 0)
+        else if (equal(command, "ENC"))
             encode(line);
-        else if (strcmp(command, "INFO") == 0)
+        else if (equal(command, "INFO"))
             info();
-        else if (strcmp(command, "STACK") == 0)
+        else if (equal(command, "STACK"))
             stack();
-        else if (strcmp(command, "PROFILE") == 0)
+        else if (equal(command, "PROFILE"))
             profile();
 #ifdef THIMBLE_TEST_COMMANDS
-        else if (strcmp(command, "CRASH") == 0)
+        else if (equal(command, "CRASH"))
             crash(next_word(&line));
 #endif
         else if (*command == 0)

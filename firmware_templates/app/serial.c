@@ -1,7 +1,5 @@
 #include "serial.h"
 
-#include <string.h>
-
 #include "board.h"
 
 static char line[LINE_CAPACITY + 1];
@@ -41,6 +39,19 @@ char *serial_read_line(void) {
         else
             too_long = true;
     }
+}
+
+bool equal(const char *a, const char *b) {
+    while (*a && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+size_t length_of(const char *text) {
+    const char *end = text;
+    while (*end)
+        end++;
+    return (size_t)(end - text);
 }
 
 char *next_word(char **text) {
@@ -94,7 +105,7 @@ int32_t percent_decode(char *text) {
     return (int32_t)(to - text);
 }
 
-void put_text(const char *text) { board_write(text, strlen(text)); }
+void put_text(const char *text) { board_write(text, length_of(text)); }
 
 void put_number(uint64_t value) {
     char digits[20];
@@ -115,7 +126,12 @@ void put_hex32(uint32_t value) {
 
 static bool is_plain(uint8_t byte) {
     uint8_t letter = byte | 0x20;
-    return (letter >= 'a' && letter <= 'z') || (byte >= '0' && byte <= '9') || (byte && strchr("-_.~=,:/", byte));
+    if ((letter >= 'a' && letter <= 'z') || (byte >= '0' && byte <= '9'))
+        return true;
+    for (const char *sign = "-_.~=,:/"; *sign; sign++)
+        if (byte == (uint8_t)*sign)
+            return true;
+    return false;
 }
 
 void put_percent(const uint8_t *bytes, size_t count) {

@@ -13,6 +13,9 @@
  * hold other bytes, or lost bytes on the way are answered with ERR here and skipped. The text may be changed in place. */
 char *serial_read_line(void);
 
+bool equal(const char *a, const char *b);
+size_t length_of(const char *text);
+
 /* Cuts the next space-separated word off the line; empty at its end. */
 char *next_word(char **line);
 

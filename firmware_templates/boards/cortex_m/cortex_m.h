@@ -19,11 +19,16 @@
 #define SCB_MMFAR REGISTER(0xE000ED34u)
 #define SCB_BFAR REGISTER(0xE000ED38u)
 #define SCB_CPACR REGISTER(0xE000ED88u)
+#define MPU_TYPE REGISTER(0xE000ED90u)
+#define MPU_CTRL REGISTER(0xE000ED94u)
+#define MPU_RNR REGISTER(0xE000ED98u)
+#define MPU_RBAR REGISTER(0xE000ED9Cu)
+#define MPU_RASR REGISTER(0xE000EDA0u)
 
 #define ICSR_SYSTICK_PENDING (1u << 26)
 #define STACK_PAINT 0xA5A5A5A5u
 
-/* The stack lies at the bottom of RAM, so that an overflow leaves RAM and faults instead of overwriting data. */
+/* The stack lies at the bottom of RAM: an overflow leaves RAM, where the MPU forbids access, and overwrites no data. */
 extern uint32_t stack_bottom[], stack_top[];
 
 typedef void (*vector)(void);

@@ -8,6 +8,17 @@ extern const vector vectors[];
 
 int main(void);
 
+/* No access to the megabyte below the stack; the default memory map elsewhere. Boards' RAM starts at a multiple of it. */
+static void forbid_below_stack(void) {
+    const uint32_t log2_size = 20;
+    if (MPU_TYPE == 0)
+        return;
+    MPU_RNR = 0;
+    MPU_RBAR = (uint32_t)(uintptr_t)stack_bottom - (1u << log2_size);
+    MPU_RASR = 1u << 28 | (log2_size - 1) << 1 | 1u; /* execute never, access none, enable */
+    MPU_CTRL = 5;                                    /* enable, with the default map behind it */
+}
+
 /* Runs on the stack that it paints: everything below the stack pointer. */
 void reset_handler(void) {
     uint32_t *stack_pointer;
@@ -25,6 +36,7 @@ void reset_handler(void) {
     SCB_SHCSR |= 7u << 16;    /* memory, bus and usage faults have handlers of their own */
     SCB_SHPR3 = 0xFFu << 24;  /* SysTick last: a fault while it is being entered can be taken */
     SCB_CPACR |= 0xFu << 20;  /* the FPU, where there is one */
+    forbid_below_stack();
     __asm volatile("dsb\n isb" ::: "memory");
 
     main();
