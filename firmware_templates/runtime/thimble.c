@@ -1,0 +1,62 @@
+#include "thimble.h"
+
+#include <string.h>
+
+thimble_status thimble_init(thimble_context *context, const thimble_model *model, void *memory, size_t bytes)
+{
+    if ((uintptr_t)memory % 4 != 0 || bytes < (size_t)model->cache_bytes + (size_t)model->arena_bytes) {
+        return THIMBLE_BAD_MEMORY;
+    }
+    context->model = model;
+    context->arena = memory;
+    context->cache = context->arena + model->arena_bytes;
+    thimble_reset(context);
+    return THIMBLE_OK;
+}
+
+void thimble_reset(thimble_context *context)
+{
+    const thimble_model *model = context->model;
+    int8_t *part = context->cache;
+    for (int32_t i = 0; i < model->cache_parts; i++) {
+        memset(part, model->cache[i].zero_point, (size_t)model->cache[i].bytes);
+        part += model->cache[i].bytes;
+    }
+    context->position = 0;
+}
+
+thimble_status thimble_step(thimble_context *context, int32_t token, const int8_t **logits)
+{
+    const thimble_model *model = context->model;
+    if (token < 0 || token >= model->vocab) {
+        return THIMBLE_BAD_TOKEN;
+    }
+    if (context->position >= model->context) {
+        return THIMBLE_CONTEXT_FULL;
+    }
+    *logits = model->step(context->cache, context->arena, token, context->position);
+    context->position++;
+    return THIMBLE_OK;
+}
+
+thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const int8_t **logits)
+{
+    for (size_t i = 0; i < count; i++) {
+        const thimble_status status = thimble_step(context, tokens[i], logits);
+        if (status != THIMBLE_OK) {
+            return status;
+        }
+    }
+    return THIMBLE_OK;
+}
+
+int32_t thimble_sample_greedy(const int8_t *logits, size_t vocab)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < vocab; i++) {
+        if (logits[i] > logits[best]) {
+            best = i;
+        }
+    }
+    return (int32_t)best;
+}

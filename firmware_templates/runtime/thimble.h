@@ -1,0 +1,63 @@
+/* The interface that an application sees: a model, a context that the caller places, and one step a token.
+ *
+ * A step costs the same whether the token comes from a prompt or was generated; its logits are those of the .tflite's decode
+ * step at that position. There is no state besides the context, and no heap. */
+#ifndef THIMBLE_H
+#define THIMBLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum {
+    THIMBLE_OK = 0,
+    THIMBLE_BAD_MEMORY,  /* too small, or not aligned to 4 bytes */
+    THIMBLE_BAD_TOKEN,   /* outside of the vocabulary */
+    THIMBLE_CONTEXT_FULL /* `context` tokens were taken since the last reset */
+} thimble_status;
+
+/* One part of the KV cache, and the value of an empty entry. */
+typedef struct {
+    int32_t bytes;
+    int8_t zero_point;
+} thimble_cache_part;
+
+/* A generated model. */
+typedef struct {
+    int32_t vocab;
+    int32_t context;
+    int32_t cache_bytes;
+    int32_t arena_bytes;
+    int32_t cache_parts;
+    const thimble_cache_part *cache;
+    /* Computes one step; returns the logits, int8 [vocab], which lie in the arena. */
+    const int8_t *(*step)(int8_t *cache, int8_t *arena, int32_t token, int32_t position);
+} thimble_model;
+
+typedef struct {
+    const thimble_model *model;
+    int8_t *cache;
+    int8_t *arena;
+    int32_t position; /* tokens taken since the last reset */
+} thimble_context;
+
+/* Places a context in `memory`: model->cache_bytes + model->arena_bytes bytes, 4-byte aligned. */
+thimble_status thimble_init(thimble_context *context, const thimble_model *model, void *memory, size_t bytes);
+
+/* Forgets all tokens. */
+void thimble_reset(thimble_context *context);
+
+/* Takes one token; *logits stay valid until the next step. On an error nothing changes. */
+thimble_status thimble_step(thimble_context *context, int32_t token, const int8_t **logits);
+
+/* Takes `count` > 0 tokens; *logits are those after the last. Stops at the first error. */
+thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const int8_t **logits);
+
+/* The most likely token; the first of equals. */
+int32_t thimble_sample_greedy(const int8_t *logits, size_t vocab);
+
+#ifdef THIMBLE_PROFILE
+/* Called before layer `layer` of a step, and with the number of layers at its end; the application defines it. */
+void thimble_profile_mark(uint32_t layer);
+#endif
+
+#endif
