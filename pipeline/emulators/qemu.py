@@ -1,0 +1,37 @@
+"""QEMU with instruction counting: one instruction is one nanosecond of the board's time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import toolchain
+from pipeline.boards import Board
+from pipeline.emulators import SerialLink
+from pipeline.emulators.process import ProcessLink
+from pipeline.errors import ThimbleError
+
+__all__ = ["Qemu"]
+
+
+class Qemu:
+    """`qemu-system-arm`; deterministic, the UART on its stdin and stdout."""
+
+    name = "qemu"
+
+    @property
+    def version(self) -> str:
+        return toolchain.version("qemu-system-arm")
+
+    def command(self, elf: Path, board: Board) -> list[str]:
+        """The command line that runs the image."""
+        if "qemu" not in board.emulators:
+            raise ThimbleError(f"QEMU does not emulate {board.name}", "use --emulator renode")
+        machine = str(board.emulators["qemu"]["machine"])
+        program = str(toolchain.require("qemu-system-arm"))
+        screen = ["-display", "none", "-monitor", "none", "-serial", "stdio"]
+        return [program, "-M", machine, *screen, "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
+
+    def start(self, elf: Path, board: Board) -> SerialLink:
+        if not elf.exists():
+            raise ThimbleError(f"no image at {elf}", "run the `firmware` stage")
+        return ProcessLink.on_pipes(f"QEMU {self.version}", self.command(elf, board))

@@ -1,0 +1,207 @@
+"""The host's side of the serial protocol that docs/protocol.md describes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from pipeline.emulators import SerialLink
+from pipeline.errors import ThimbleError
+
+__all__ = ["VERSION", "Answer", "Device", "DeviceError", "Info", "Step"]
+
+VERSION = 1
+_STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
+_OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context) (\S*)")
+
+
+class DeviceError(ThimbleError):
+    """The device answered `ERR code text`, or told of a fault (`code` is then `fault`), or broke the protocol."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"the board answered {code}: {text}", "docs/protocol.md lists what the board accepts")
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decode step: the token fed at a position, the CRC-32 of the logits, ticks, and the greedy next token."""
+
+    position: int
+    token: int
+    crc: int
+    ticks: int
+    next: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a prompt gave: every step, the tokens in and out, ticks of the whole request, why it ended, the text."""
+
+    steps: tuple[Step, ...]
+    tokens_in: tuple[int, ...]
+    tokens_out: tuple[int, ...]
+    ticks: int
+    end: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the device says of itself."""
+
+    protocol: int
+    board: str
+    model: str
+    build: str
+    vocab: int
+    context: int
+    tick_hz: int
+    layers: int
+    weights_bytes: int
+    weights_crc: int
+    weights: str
+
+
+class Device:
+    """Requests to a booted board. As a context manager it closes the link at the end.
+
+    Args:
+        link: the UART. The constructor waits for the board's READY line.
+        timeout: seconds on this machine's clock that any line may take.
+    """
+
+    def __init__(self, link: SerialLink, timeout: float = 60.0) -> None:
+        self._link = link
+        self._timeout = timeout
+        try:
+            self._await_ready()
+        except BaseException:
+            link.close()
+            raise
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the emulation."""
+        self._link.close()
+
+    def info(self) -> Info:
+        """Asks INFO; the device computes the weights' checksum anew."""
+        fields = self._fields(self._request("INFO")[-1])
+        try:
+            return Info(
+                board=fields["board"],
+                model=fields["model"],
+                build=fields["build"],
+                weights=fields["weights"],
+                weights_crc=int(fields["weights_crc"], 16),
+                **{key: int(fields[key]) for key in ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")},
+            )
+        except (KeyError, ValueError) as error:
+            raise DeviceError("protocol", f"INFO lacks {error}") from None
+
+    def ask(self, text: str, max_new: int) -> Answer:
+        """A sentence in, the model's answer out.
+
+        Raises:
+            DeviceError: the device refuses: too long, not UTF-8, out of range.
+        """
+        return self.ask_bytes(text.encode("utf-8", "surrogateescape"), max_new)
+
+    def ask_bytes(self, text: bytes, max_new: int) -> Answer:
+        """As `ask`, of bytes that need not be UTF-8."""
+        return self._answer(f"ASK {max_new} {quote_from_bytes(text, safe='')}")
+
+    def generate(self, tokens: Sequence[int], max_new: int) -> Answer:
+        """Token ids in, as they are; the model's answer out."""
+        return self._answer(f"GEN {max_new} {' '.join(map(str, tokens))}")
+
+    def encode(self, text: bytes) -> list[int]:
+        """The device's token ids of a text, lower-cased as ASK does."""
+        return [int(word) for word in self._request(f"ENC {quote_from_bytes(text, safe='')}")[-1].split()[1:]]
+
+    def stack(self) -> tuple[int, int]:
+        """Bytes of stack that were ever in use, and the stack's size."""
+        fields = self._fields(self._request("STACK")[-1])
+        return int(fields["peak"]), int(fields["size"])
+
+    def profile(self) -> tuple[int, list[int]]:
+        """Steps since the last call, and the ticks that each layer took in them (a profiling build)."""
+        *layers, last = self._request("PROFILE")
+        return int(last.split()[1]), [int(line.split()[2]) for line in layers]
+
+    def request(self, line: str) -> list[str]:
+        """Any request line; its answer lines, the last of them the OK line.
+
+        Raises:
+            DeviceError: the answer is ERR.
+        """
+        return self._request(line)
+
+    def _answer(self, request: str) -> Answer:
+        *lines, last = self._request(request)
+        found = _OK_ANSWER.fullmatch(last)
+        if found is None:
+            raise DeviceError("protocol", f"an answer ended in {last!r}")
+        steps = []
+        for line in lines:
+            step = _STEP.fullmatch(line)
+            if step is None:
+                raise DeviceError("protocol", f"{line!r} among the steps")
+            position, token, crc, ticks, following = step.groups()
+            steps.append(Step(int(position), int(token), int(crc, 16), int(ticks), int(following)))
+        count_in, count_out, ticks = (int(found[group]) for group in (1, 2, 3))
+        if count_in < 1 or count_out < 1 or len(steps) != count_in + count_out - 1:
+            raise DeviceError("protocol", f"{len(steps)} steps for {count_in} tokens in and {count_out} out")
+        return Answer(
+            steps=tuple(steps),
+            tokens_in=tuple(step.token for step in steps[:count_in]),
+            tokens_out=tuple(step.next for step in steps[count_in - 1 :]),
+            ticks=ticks,
+            end=found[4],
+            text=unquote_to_bytes(found[5]).decode("utf-8", "replace"),
+        )
+
+    def _request(self, line: str) -> list[str]:
+        self._link.send_line(line)
+        lines: list[str] = []
+        while True:
+            answer = self._link.read_line(self._timeout)
+            if answer.startswith("ERR "):
+                _, code, *text = answer.split(" ", 2)
+                raise DeviceError(code, " ".join(text))
+            if answer.startswith("FAULT "):
+                raise DeviceError("fault", answer)
+            if answer == "":
+                continue  # the line end before a FAULT
+            lines.append(answer)
+            if answer == "OK" or answer.startswith("OK "):
+                return lines
+
+    def _await_ready(self) -> None:
+        while True:
+            line = self._link.read_line(self._timeout)
+            if line.startswith("FAULT "):
+                raise DeviceError("fault", line)
+            if line.startswith("ERR "):
+                raise DeviceError("start", line)
+            if line.startswith("READY thimble "):
+                if line != f"READY thimble {VERSION}":
+                    raise DeviceError("protocol", f"{line!r}, but this host speaks version {VERSION}")
+                return
+
+    @staticmethod
+    def _fields(line: str) -> dict[str, str]:
+        pairs = (word.partition("=") for word in line.split(" ")[1:])
+        return {key: unquote_to_bytes(value).decode("utf-8", "replace") for key, _, value in pairs}
