@@ -1,0 +1,171 @@
+"""The device's tokenizer, compiled for the host, against the host's."""
+
+from __future__ import annotations
+
+import ctypes
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from models.tokenizer import Tokenizer, fold
+from pipeline import toolchain
+from pipeline.errors import ThimbleError
+from pipeline.tokenizer_c import write_tokenizer
+
+RUNTIME = Path(__file__).parents[2] / "firmware_templates" / "runtime"
+NOT_UTF8, TOO_LONG = -1, -2
+
+TEXTS = [
+    "turn on the kitchen lights",
+    "turn off the living room lamp",
+    "schalte das große licht im büro aus",
+    "HassTurnOn area=kitchen domain=light",
+    "HassLightSet area=büro brightness=50",
+    "réglez la température à 21 degrés",
+    "включи свет на кухне",
+]
+
+
+class CTokenizer:
+    """The compiled C."""
+
+    def __init__(self, library: Path) -> None:
+        self.c = ctypes.CDLL(str(library))
+        self.c.thimble_encode.restype = ctypes.c_int32
+        self.c.thimble_piece.restype = ctypes.POINTER(ctypes.c_uint8)
+        self.tables = ctypes.c_char.in_dll(self.c, "model_tokenizer")
+
+    def encode(self, text: bytes, capacity: int | None = None) -> list[int] | int:
+        """Ids, or the error. The text gets no byte behind it that may be read."""
+        room = len(text) if capacity is None else capacity
+        ids = (ctypes.c_uint16 * max(room, 1))()
+        count = self.c.thimble_encode(
+            ctypes.byref(self.tables), text, ctypes.c_size_t(len(text)), ids, ctypes.c_size_t(room)
+        )
+        return list(ids[:count]) if count >= 0 else int(count)
+
+    def fold(self, text: bytes) -> bytes:
+        buffer = ctypes.create_string_buffer(text, len(text) + 1)
+        self.c.thimble_fold(buffer, ctypes.c_size_t(len(text)))
+        return buffer.raw[: len(text)]
+
+    def piece(self, index: int) -> bytes:
+        length = ctypes.c_size_t()
+        place = self.c.thimble_piece(ctypes.byref(self.tables), ctypes.c_int32(index), ctypes.byref(length))
+        return ctypes.string_at(place, length.value)
+
+
+@pytest.fixture(scope="module", params=[(290, 24), (420, 100), (261, 1)], ids=["small", "large", "tiny"])
+def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, CTokenizer]:
+    vocab, alphabet = request.param
+    tokenizer = Tokenizer.train(TEXTS * 3, vocab, alphabet)
+    return tokenizer, compile_tokenizer(tokenizer, tmp_path_factory.mktemp("tokenizer"))
+
+
+def compile_tokenizer(tokenizer: Tokenizer, folder: Path) -> CTokenizer:
+    write_tokenizer(tokenizer, folder)
+    library = folder / "tokenizer.so"
+    subprocess.run(
+        [
+            toolchain.require("gcc"),
+            *("-std=c11", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Wconversion", "-Werror"),
+            *("-fsanitize=undefined", "-fno-sanitize-recover", "-I", RUNTIME, "-I", folder, "-o", library),
+            *(RUNTIME / "tokenizer.c", folder / "tokenizer_tables.c"),
+        ],
+        check=True,
+    )
+    return CTokenizer(library)
+
+
+def both(check: Callable[[Tokenizer, CTokenizer, str], None]) -> Callable[[tuple[Tokenizer, CTokenizer]], None]:
+    """Runs a check on texts like the training's, on any Unicode, and on repetitions that merge in many orders."""
+    like = st.text(alphabet="".join(sorted({*"".join(TEXTS), *"ABXYZ"})), max_size=60)
+    repeated = st.text(alphabet="the nio", max_size=80)
+    anything = st.text(max_size=40)
+
+    def test(pair: tuple[Tokenizer, CTokenizer]) -> None:
+        @settings(max_examples=400, deadline=None)
+        @given(st.one_of(like, repeated, anything))
+        @example("")
+        @example(" ")
+        @example("  turn  on   ")
+        @example("<pad><bos><0x41>")
+        @example("\x00\x7f\u0080\u07ff\u0800\ufffd\uffff\U00010000\U0010ffff")
+        @example("Àé×ÞßÖ ÷")
+        def run(text: str) -> None:
+            check(*pair, text)
+
+        run()
+
+    return test
+
+
+def _encodes(host: Tokenizer, device: CTokenizer, text: str) -> None:
+    assert device.encode(text.encode()) == host.encode(text)
+
+
+def _decodes(host: Tokenizer, device: CTokenizer, text: str) -> None:
+    assert b"".join(map(device.piece, host.encode(text))) == text.encode()
+
+
+def _folds(_: Tokenizer, device: CTokenizer, text: str) -> None:
+    assert device.fold(text.encode()) == fold(text).encode()
+
+
+test_encodes_as_the_host_does = both(_encodes)
+test_decodes_to_the_same_bytes = both(_decodes)
+test_folds_as_the_host_does = both(_folds)
+
+
+@settings(max_examples=500, deadline=None)
+@given(data=st.binary(max_size=12))
+@example(b"\xc0\x80")
+@example(b"\xe0\x80\x80")
+@example(b"\xed\xa0\x80")
+@example(b"\xf0\x80\x80\x80")
+@example(b"\xf4\x90\x80\x80")
+@example(b"\xf8\x88\x80\x80\x80")
+@example(b"abc\xc3")
+def test_accepts_exactly_utf8(one: tuple[Tokenizer, CTokenizer], data: bytes) -> None:
+    host, device = one
+    try:
+        expected: list[int] | int = host.encode(data.decode("utf-8"))
+    except UnicodeDecodeError:
+        expected = NOT_UTF8
+    assert device.encode(data) == expected
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, CTokenizer]:
+    tokenizer = Tokenizer.train(TEXTS * 3, 320)
+    return tokenizer, compile_tokenizer(tokenizer, tmp_path_factory.mktemp("one"))
+
+
+def test_every_piece(one: tuple[Tokenizer, CTokenizer]) -> None:
+    host, device = one
+    assert [device.piece(index) for index in range(host.vocab_size)] == host.pieces
+
+
+@pytest.mark.parametrize("index", [-1, -(2**31), 320, 65535, 2**31 - 1])
+def test_ids_out_of_range_have_no_bytes(one: tuple[Tokenizer, CTokenizer], index: int) -> None:
+    assert one[1].piece(index) == b""
+
+
+def test_text_beyond_the_capacity_is_refused(one: tuple[Tokenizer, CTokenizer]) -> None:
+    _, device = one
+    assert device.encode("☃☃".encode(), capacity=5) == TOO_LONG
+    assert device.encode("☃☃".encode(), capacity=6) == [4 + byte for byte in "☃☃".encode()]
+
+
+def test_a_vocabulary_beyond_the_tables_is_refused(tmp_path: Path) -> None:
+    class Large:
+        vocab_size = 40000
+        pieces = [b"x"] * 40000
+        merges: list[tuple[int, int, int]] = []
+
+    with pytest.raises(ThimbleError, match="40000 ids"):
+        write_tokenizer(Large(), tmp_path)
