@@ -24,10 +24,11 @@ static uint64_t layer_ticks[THIMBLE_MODEL_LAYERS];
 static uint32_t profiled_steps;
 static uint64_t last_mark;
 
-/* Called by the model after each layer. */
+/* Called by the model before each layer, and once after the last. */
 void thimble_profile_mark(uint32_t layer) {
     uint64_t now = board_ticks();
-    layer_ticks[layer] += now - last_mark;
+    if (layer > 0)
+        layer_ticks[layer - 1] += now - last_mark;
     last_mark = now;
 }
 #endif
@@ -37,7 +38,6 @@ static int32_t step(size_t position, int32_t token) {
     const int8_t *logits;
     uint64_t started = board_ticks();
 #ifdef THIMBLE_PROFILE
-    last_mark = started;
     profiled_steps++;
 #endif
     if (thimble_step(&model, token, &logits) != THIMBLE_OK)
