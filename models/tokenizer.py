@@ -55,14 +55,11 @@ class Tokenizer:
         )
         trained.train_from_iterator(texts, trainer)
         model = json.loads(trained.to_str())["model"]
-        pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)[: vocab_size - _PIECES]
-        names = [*_SPECIALS, *_BYTES, *pieces]
-        vocabulary = {name: index for index, name in enumerate(names)}
-        merges = [
-            (left, right)
-            for left, right in map(tuple, model["merges"])
-            if {left, right, left + right} <= vocabulary.keys()
-        ]
+        fixed = [*_SPECIALS, *_BYTES]
+        learned = sorted(model["vocab"].keys() - set(fixed), key=model["vocab"].__getitem__)
+        pieces = set(learned[: vocab_size - _PIECES])  # a text that spells out "<eos>" makes no piece of that name
+        vocabulary = {name: index for index, name in enumerate([*fixed, *learned[: len(pieces)]])}
+        merges = [(left, right) for left, right in model["merges"] if {left, right, left + right} <= pieces]
         return cls(_library(BPE(vocab=vocabulary, merges=merges, byte_fallback=True)))
 
     @classmethod

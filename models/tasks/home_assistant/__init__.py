@@ -35,7 +35,7 @@ _EXAMPLES = {
         ("open the blinds in the living room", "HassTurnOn area=living room device_class=blind domain=cover"),
         ("add oat milk to my shopping list", "HassShoppingListAddItem item=oat milk"),
         ("what is the temperature in the nursery", "HassClimateGetTemperature area=nursery"),
-        ("turn the office lights blue", "HassLightSet area=office color=blue domain=light"),
+        ("set the lights in the office to blue", "HassLightSet area=office color=blue domain=light"),
         ("pause the pizza timer", "HassPauseTimer name=pizza"),
         ("turn on the marvok sconce", "HassTurnOn name=marvok sconce"),
         ("are any windows open upstairs", "HassGetState device_class=window domain=cover floor=upstairs state=open"),
@@ -127,7 +127,7 @@ class HomeAssistantTask:
         def fresh(split: str, templates: Sequence[Template], new_names: bool, held_action: bool) -> list[Pair]:
             rng = self._rng(split)
             found: dict[str, Pair] = {}
-            for _ in range(200 * count):
+            for _ in range(200 * count if templates else 0):  # a small language can spare no template
                 sample, pair, _ = self._draw(rng, templates, new_names)
                 usable = len(pair.sentence) <= _LONGEST and len(pair.action) <= _LONGEST and pair.sentence not in known
                 if held_action:

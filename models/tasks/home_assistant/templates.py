@@ -194,7 +194,7 @@ def load_language(code: str) -> Language:
     """Parses all templates of a language.
 
     Raises:
-        ThimbleError: the package has no such language, or no sentences of it.
+        ThimbleError: the package has no such language.
     """
     folder = Path(home_assistant_intents.__file__).parent / "data"
     path = folder / f"{code}.json"
@@ -223,11 +223,6 @@ def load_language(code: str) -> Language:
                         slots=frozenset(reference.slot_name for reference in references),
                     )
                 )
-    if not templates:
-        raise ThimbleError(
-            f"`task.language` {code!r} has no sentences yet in home-assistant-intents",
-            "use another language, such as en",
-        )
     return Language(code, intents, tuple(templates))
 
 
