@@ -5,8 +5,9 @@
 static char line[LINE_CAPACITY + 1];
 
 char *serial_read_line(void) {
+    static bool after_return; /* the last line ended in \r: a \n that follows belongs to it */
     size_t length = 0;
-    bool too_long = false, unprintable = false, lost = false, carriage_return = false;
+    bool too_long = false, unprintable = false, lost = false;
     for (;;) {
         int byte = board_read();
         if (byte < 0) {
@@ -14,7 +15,11 @@ char *serial_read_line(void) {
             continue;
         }
         lost |= board_overrun();
-        if (byte == '\n') {
+        bool ended_before = after_return && byte == '\n';
+        after_return = byte == '\r';
+        if (ended_before)
+            continue;
+        if (byte == '\n' || byte == '\r') {
             if (lost)
                 put_error("overrun", "bytes were lost: wait for the answer before the next request");
             else if (unprintable)
@@ -26,13 +31,9 @@ char *serial_read_line(void) {
                 return line;
             }
             length = 0;
-            too_long = unprintable = lost = carriage_return = false;
+            too_long = unprintable = lost = false;
             continue;
         }
-        unprintable |= carriage_return; /* one that no line end followed */
-        carriage_return = byte == '\r';
-        if (carriage_return)
-            continue;
         unprintable |= byte < 0x20 || byte > 0x7E;
         if (length < LINE_CAPACITY)
             line[length++] = (char)byte;

@@ -1,0 +1,115 @@
+"""Renode, run without a window; the UART is a socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.boards import Board
+from pipeline.emulators import SerialLink
+from pipeline.emulators.process import ProcessLink, spawn
+from pipeline.errors import ThimbleError
+
+__all__ = ["Renode", "find_renode"]
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "renode"
+PORTABLE = Path(__file__).resolve().parents[2] / "build" / "renode"
+BOOT_SECONDS = 60.0
+
+
+def find_renode() -> Path | None:
+    """RENODE in the environment (the program, or the folder that holds it), `renode` on the PATH, or the portable
+    release in `build/renode`; None where there is none."""
+    named = os.environ.get("RENODE")
+    if named:
+        path = Path(named)
+        return path / "renode" if path.is_dir() else path
+    found = shutil.which("renode")
+    if found:
+        return Path(found)
+    return next((path for path in sorted(PORTABLE.glob("**/renode")) if path.is_file() and os.access(path, os.X_OK)), None)
+
+
+class Renode:
+    """Renode 1.15 or newer."""
+
+    name = "renode"
+
+    @cached_property
+    def program(self) -> Path:
+        """Where it is.
+
+        Raises:
+            ThimbleError: nowhere, or RENODE names what is not there.
+        """
+        found = find_renode()
+        if found is None or not found.is_file():
+            raise ThimbleError(
+                f"no Renode at {found}" if found else "Renode is not installed",
+                "set RENODE to the program, put `renode` on the PATH, or use --emulator qemu",
+            )
+        return found
+
+    @cached_property
+    def version(self) -> str:
+        text = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"v(\d+(?:\.\d+)+)", text)
+        return found[1] if found else "?"
+
+    def command(self, folder: Path, board: Board, port: int) -> list[str]:
+        """The command line that runs `firmware.elf` with the board's script, both in the folder."""
+        script = board.emulators["renode"]["script"]
+        orders = (
+            f"$elf=@{folder}/firmware.elf",
+            f"include @{folder}/{script}",
+            f'emulation CreateServerSocketTerminal {port} "serial" false',
+            "connector Connect sysbus.uart0 serial",
+            "start",
+        )
+        options = ["--plain", "--disable-gui", "--hide-log", "--port", "0"]
+        return [str(self.program), *options, *(part for order in orders for part in ("-e", order))]
+
+    def start(self, elf: Path, board: Board) -> SerialLink:
+        if "renode" not in board.emulators:
+            raise ThimbleError(f"Renode does not emulate {board.name}", "use --emulator qemu")
+        if not elf.exists():
+            raise ThimbleError(f"no image at {elf}", "run the `firmware` stage")
+        # The monitor's paths end at a space: what it reads lies in a folder of its own.
+        folder = Path(tempfile.mkdtemp(prefix="thimble-"))
+        shutil.copyfile(elf, folder / "firmware.elf")
+        for key in ("platform", "script"):
+            shutil.copyfile(SCRIPTS / board.emulators["renode"][key], folder / board.emulators["renode"][key])
+        port = _free_port()
+        name = f"Renode {self.version}"
+        process = spawn(name, self.command(folder, board, port))
+        return _Link(ProcessLink.on_socket(name, process, port, BOOT_SECONDS), folder)
+
+
+class _Link:
+    """The link, and the folder that goes with it."""
+
+    def __init__(self, link: ProcessLink, folder: Path) -> None:
+        self._link = link
+        self._folder = folder
+
+    def send_line(self, line: str) -> None:
+        self._link.send_line(line)
+
+    def read_line(self, timeout: float) -> str:
+        return self._link.read_line(timeout)
+
+    def close(self) -> None:
+        self._link.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
