@@ -29,7 +29,10 @@ def environment(session: nox.Session, toolchain: bool = True) -> None:
     if sys.version_info < (3, 11):
         session.error("Thimble needs Python 3.11 or newer; install it and run nox with it: python3.11 -m nox -s …")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(name for extra in project["optional-dependencies"].values() for name in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
     state = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()
     mark = ENVIRONMENT / "thimble-dependencies"
     if not (mark.exists() and mark.read_text() == state and PYTHON.exists()):

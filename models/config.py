@@ -60,7 +60,9 @@ class ModelConfig:
         config = _section(cls, "model", values)
         for key, choices in _CHOICES.items():
             if getattr(config, key) not in choices:
-                raise ThimbleError(f"`model.{key}` {getattr(config, key)!r} is not known", f"use {' or '.join(choices)}")
+                raise ThimbleError(
+                    f"`model.{key}` {getattr(config, key)!r} is not known", f"use {' or '.join(choices)}"
+                )
         for key in ("vocab_size", "d_model", "layers", "heads", "kv_heads", "ffn_dim", "context"):
             if getattr(config, key) < 1:
                 raise ThimbleError(f"`model.{key}` is {getattr(config, key)}", "use a whole number above 0")

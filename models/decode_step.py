@@ -140,7 +140,12 @@ def _folded(model: keras.Model, config: ModelConfig) -> dict[str, np.ndarray]:
             put(f"layer{i}_gate", kernel(f"layer{i}_gate"), f"layer{i}_norm_ffn")
             put(f"layer{i}_up", kernel(f"layer{i}_up"), f"layer{i}_norm_ffn")
         else:
-            put(f"layer{i}_up", kernel(f"layer{i}_up"), f"layer{i}_norm_ffn", np.array(model.get_layer(f"layer{i}_up").bias))
+            put(
+                f"layer{i}_up",
+                kernel(f"layer{i}_up"),
+                f"layer{i}_norm_ffn",
+                np.array(model.get_layer(f"layer{i}_up").bias),
+            )
             weights[f"layer{i}_down_bias"] = np.array(model.get_layer(f"layer{i}_down").bias)
         weights[f"layer{i}_down"] = kernel(f"layer{i}_down")
     head = np.array(embed.table).T if config.tied_embeddings else kernel("head")

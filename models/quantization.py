@@ -65,7 +65,7 @@ def tflite_sparsity(path: Path) -> float:
             continue
         weights = graph.tensors[op.inputs[1]]
         data = model.buffers[weights.buffer].data
-        if data is None or op.outputs[0] in set(graph.outputs) and weights.shape[0] > weights.shape[1] * 4:
+        if data is None or (op.outputs[0] in set(graph.outputs) and weights.shape[0] > weights.shape[1] * 4):
             continue
         values = np.frombuffer(bytes(data), np.int8)
         zeros += int((values == 0).sum())

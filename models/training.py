@@ -78,7 +78,9 @@ def batches(sequences: Sequence[Sequence[int]], batch_size: int, seed: int, star
             number += 1
 
 
-def make_step(model: keras.Model, config: TrainConfig) -> tuple[Callable[[np.ndarray, float], float], list[tf.Variable]]:
+def make_step(
+    model: keras.Model, config: TrainConfig
+) -> tuple[Callable[[np.ndarray, float], float], list[tf.Variable]]:
     """The compiled training step: (tokens [B, T], learning rate) → loss in nats a token, and its state variables.
 
     AdamW (decay on matrices only), gradients clipped to norm 1. The loss counts the tokens after `<sep>`.

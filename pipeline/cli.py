@@ -49,7 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
             raise
-        errors.print(f"[bold red]error:[/] cannot write {error.filename or 'a file'}: {error.strerror}", highlight=False)
+        errors.print(
+            f"[bold red]error:[/] cannot write {error.filename or 'a file'}: {error.strerror}", highlight=False
+        )
         errors.print("  [bold]fix:[/] free space or use --build DIR; what was finished before stays", highlight=False)
         return 1
 
@@ -60,13 +62,16 @@ def _plain(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline", description="From a Keras transformer to verified tokens on an emulated Cortex-M board."
+        prog="python -m pipeline",
+        description="From a Keras transformer to verified tokens on an emulated Cortex-M board.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="all stages of a recipe, up to the report")
     _recipe_arguments(run)
-    run.add_argument("--from", dest="restart", choices=list(_STAGES), metavar="STAGE", help="run again from this stage on")
+    run.add_argument(
+        "--from", dest="restart", choices=list(_STAGES), metavar="STAGE", help="run again from this stage on"
+    )
     run.set_defaults(work=_run, until="report")
 
     for stage, summary in _STAGES.items():
@@ -85,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("compile", help="compile any int8 decode-step .tflite to C")
     build.add_argument("tflite", type=Path)
     build.add_argument("--out", type=Path, required=True, help="a new or empty folder for the C files")
-    build.add_argument("--core", default="cortex-m4", help="the core whose weight packing to use (default: %(default)s)")
+    build.add_argument(
+        "--core", default="cortex-m4", help="the core whose weight packing to use (default: %(default)s)"
+    )
     build.set_defaults(work=_compile)
     return parser
 
@@ -94,9 +101,13 @@ def _recipe_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file")
     command.add_argument("--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat")
     command.add_argument("--emulator", choices=["qemu", "renode"], help="instead of the first that is present")
-    command.add_argument("--force", action="store_true", help="run the stage (for `run`: every stage) though nothing changed")
+    command.add_argument(
+        "--force", action="store_true", help="run the stage (for `run`: every stage) though nothing changed"
+    )
     command.add_argument("--retrain", action="store_true", help="train even where shipped weights match the recipe")
-    command.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="where artifacts go (default: build)")
+    command.add_argument(
+        "--build", type=Path, default=Path("build"), metavar="DIR", help="where artifacts go (default: build)"
+    )
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:
@@ -128,7 +139,9 @@ def _chat(options: argparse.Namespace, console: Console) -> int:
     recipe = load_recipe(options.recipe)
     if options.board:
         recipe = recipe.with_boards(options.board)
-    run = RunOptions(options.build, "firmware", "firmware" if options.force else None, options.emulator, options.retrain)
+    run = RunOptions(
+        options.build, "firmware", "firmware" if options.force else None, options.emulator, options.retrain
+    )
     workspace = run_stages(recipe, run, console)
     return chat_with_board(recipe, workspace, options.emulator, console)
 
@@ -168,7 +181,9 @@ def _compile(options: argparse.Namespace, console: Console) -> int:
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
     options.out.mkdir(parents=True, exist_ok=True)
     compiled = compile_model(model, options.out, options.core)
-    console.print(f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}")
+    console.print(
+        f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}"
+    )
     return 0
 
 

@@ -187,7 +187,9 @@ def _recipe(path: Path, data: object) -> Recipe:
     try:
         json.dumps(sections)
     except TypeError as error:
-        raise ThimbleError(f"a value cannot be kept as JSON: {error}", "use numbers, strings, lists, mappings") from None
+        raise ThimbleError(
+            f"a value cannot be kept as JSON: {error}", "use numbers, strings, lists, mappings"
+        ) from None
     return dataclasses.replace(recipe, sections=sections)
 
 

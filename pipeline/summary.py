@@ -69,7 +69,9 @@ def _print_quality(result: dict[str, Any], console: Console) -> None:
     quality = result["quality"]
     names = {"float": "float", "quantized": "int8, host", "device": "int8, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
-    table = Table("exact match", *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table = Table(
+        "exact match", *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0)
+    )
     for split in quality["float"]:
         cells = [f"{100 * quality[engine][split]:.1f} %" if split in quality[engine] else "" for engine in engines]
         table.add_row(split.replace("_", " "), *cells)

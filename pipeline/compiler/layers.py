@@ -1,0 +1,84 @@
+"""Groups kernel calls into layer functions: what a reader would call one layer is one C function."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from pipeline.compiler.program import Call
+
+__all__ = ["group_calls"]
+
+_GROUPS = (
+    (re.compile(r"(layer\d+)_[qkv]"), r"\1_qkv"),
+    (re.compile(r"(layer\d+)_ffn_(gate|up)"), r"\1_ffn_up"),
+    (re.compile(r"head"), "logits"),
+)
+
+
+def group_calls(calls: Sequence[Call]) -> list[Call]:
+    """The same calls, each with the name of its function.
+
+    A matrix product or an attention is an anchor. What stands before an anchor from the first step of a norm on is that
+    anchor's norm; what stands between the products and their attention turns positions; all else belongs to the anchor
+    before it.
+    """
+    named = [dataclasses.replace(call, group=call.group or _product_group(call)) for call in calls]
+    anchors = [place for place, call in enumerate(named) if call.group]
+    result = list(named)
+    for place, call in enumerate(named):
+        if call.group:
+            continue
+        before = next((named[anchor] for anchor in reversed(anchors) if anchor < place), None)
+        after = next((anchor for anchor in anchors if anchor > place), None)
+        following = None if after is None else named[after]
+        norm = _norm_start(named, place, after)
+        if call.kind == "fully_connected" and following is not None:
+            group, kind = following.group, following.kind  # an input being widened
+        elif norm and following is not None:
+            group, kind = f"{_base(following.group)}_norm", "norm"
+        elif following is not None and following.kind == "attention":
+            group, kind = f"{following.group.removesuffix('_attention')}_positions", "elementwise"
+        elif before is not None:
+            group, kind = before.group, before.kind
+        else:
+            group, kind = "embed", "elementwise"
+        result[place] = dataclasses.replace(call, group=group, kind=kind)
+    return result
+
+
+def _product_group(call: Call) -> str:
+    """The function of a matrix product, from the product's name."""
+    if not call.macs or call.kind != "fully_connected":
+        return ""
+    name = call.text.rsplit("(&", 1)[1].split(",", 1)[0]
+    for pattern, group in _GROUPS:
+        match = pattern.fullmatch(name)
+        if match:
+            return match.expand(group)
+    return name
+
+
+def _base(group: str) -> str:
+    """`layer0_qkv` → `layer0_attention`, `layer0_ffn_up` → `layer0_ffn`, `logits` → `final`."""
+    return {"logits": "final"}.get(group, group.replace("_qkv", "_attention").replace("_ffn_up", "_ffn"))
+
+
+def _norm_start(calls: Sequence[Call], place: int, anchor: int | None) -> bool:
+    """Whether the call at `place` is part of a norm that ends at the anchor."""
+    if anchor is None:
+        return False
+    means = [index for index in range(place, anchor) if calls[index].kind == "norm"]
+    earlier = [index for index in range(_previous(calls, place), place) if calls[index].kind == "norm"]
+    if earlier:
+        return True
+    # A norm begins at its mean, or at the table of squares that only the mean reads.
+    if not means:
+        return False
+    first = means[0]
+    return place == first or (place == first - 1 and calls[place].writes[0] in calls[first].reads)
+
+
+def _previous(calls: Sequence[Call], place: int) -> int:
+    return next((index for index in range(place - 1, -1, -1) if calls[index].group), -1) + 1

@@ -1,0 +1,624 @@
+"""Lowers a graph to kernel calls: layout ops become views, the rest a call each, attention one call in all."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import prod
+
+import numpy as np
+
+from pipeline.compiler import arithmetic
+from pipeline.compiler import fixed_point as fp
+from pipeline.compiler.graph import Graph, Op, Tensor
+from pipeline.compiler.packing import fits_pairs, pack_pairs
+from pipeline.compiler.patterns import (
+    ALIASES,
+    ONE_INPUT,
+    Attention,
+    Unary,
+    find_attentions,
+    find_unaries,
+    gather_together,
+    name_products,
+)
+from pipeline.compiler.program import CachePart, Call, Constant, Program, View
+from pipeline.errors import ThimbleError
+
+__all__ = ["SUPPORTED", "lower"]
+
+SUPPORTED = (
+    "ADD",
+    "BATCH_MATMUL",
+    "CONCATENATION",
+    "FULLY_CONNECTED",
+    "GATHER",
+    "MEAN",
+    "MUL",
+    "SOFTMAX",
+    "SPLIT",
+    "SUB",
+    "TRANSPOSE",
+    *ALIASES,
+    *ONE_INPUT,
+)
+_INDICES = ("token", "position")
+
+
+def lower(graph: Graph) -> Program:
+    """Kernel calls for the graph.
+
+    Raises:
+        ThimbleError: an op, a type or a shape that is not supported, named with its tensor.
+    """
+    graph = gather_together(graph)
+    return _Lowering(graph).run()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.program = Program()
+        self.views: dict[int, View] = {}
+        self.widened: dict[int, str] = {}
+        self.attentions = {attention.ops[-1]: attention for attention in find_attentions(graph)}
+        self.fused = {op for attention in self.attentions.values() for op in attention.ops}
+        self.unaries = find_unaries(graph)
+        self.products = name_products(graph, list(self.attentions.values()))
+        self.targets = self._concat_targets()
+
+    def run(self) -> Program:
+        for op in self.graph.ops:
+            self._check(op)
+        self._place_inputs()
+        for index, op in enumerate(self.graph.ops):
+            attention = self.attentions.get(index)
+            if attention is not None:
+                self._attention(attention)
+            elif index not in self.fused:
+                self._lower(op)
+        caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
+        fused = {tensor for a in self.attentions.values() for tensor in (a.k_cache, a.v_cache)}
+        for kind, layer in self._cache_names():
+            if self.graph.inputs[f"{kind}_cache_{layer}"] in caches - fused:
+                self._append_row(kind, layer)
+        self.program.outputs = {name: self._view(index) for name, index in self.graph.outputs.items()}
+        return self.program
+
+    # --- what is supported
+
+    def _check(self, op: Op) -> None:
+        tensors = [self.graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0]
+        name = self.graph.tensors[op.outputs[0]].name
+        if op.kind not in SUPPORTED:
+            raise ThimbleError(
+                f"operator {op.kind} (tensor {name!r}) is not supported", f"use one of: {', '.join(sorted(SUPPORTED))}"
+            )
+        for tensor in tensors:
+            if tensor.dtype not in ("INT8", "INT32"):
+                raise ThimbleError(
+                    f"operator {op.kind} has a {tensor.dtype} tensor {tensor.name!r}",
+                    "quantize the model to full integers: int8 activations and weights, int32 biases",
+                )
+            if tensor.dtype == "INT8" and tensor.scales.size == 0:
+                raise ThimbleError(f"tensor {tensor.name!r} has no scale", "quantize the model with calibration data")
+
+    def _refuse(self, op: Op, what: str, supported: str) -> ThimbleError:
+        name = self.graph.tensors[op.outputs[0]].name
+        return ThimbleError(f"operator {op.kind} (tensor {name!r}): {what}", f"supported is {supported}")
+
+    # --- places
+
+    def _cache_names(self) -> list[tuple[str, int]]:
+        layers = sum(name.startswith("k_cache_") for name in self.graph.inputs)
+        return [(kind, layer) for layer in range(layers) for kind in ("k", "v")]
+
+    def _place_inputs(self) -> None:
+        for kind, layer in self._cache_names():
+            tensor = self._tensor(self.graph.inputs[f"{kind}_cache_{layer}"])
+            name = f"layer{layer}_{kind}_cache"
+            self.program.cache.append(CachePart(name, tensor.size, tensor.zero_point))
+            self.views[tensor.index] = View("cache", name, tensor.rows, tensor.columns, tensor.columns)
+        for name, index in self.graph.inputs.items():
+            tensor = self._tensor(index)
+            if index not in self.views and tensor.dtype == "INT8":
+                self.program.inputs[name] = self._allocate(tensor, f"input_{len(self.program.inputs)}")
+
+    def _tensor(self, index: int) -> Tensor:
+        return self.graph.tensors[index]
+
+    def _allocate(self, tensor: Tensor, name: str | None = None) -> View:
+        """A place for a tensor that an op writes: inside of a concatenation's output, or a buffer of its own."""
+        target = self.targets.get(tensor.index)
+        if target is not None:
+            out, offset = target
+            whole = self.views.get(out.index) or self._allocate(out)
+            view = View(whole.space, whole.buffer, tensor.rows, tensor.columns, out.columns, str(offset))
+        else:
+            name = name or self.products.get(tensor.index, f"t{tensor.index}")
+            self.program.buffers[name] = tensor.size
+            view = View("arena", name, tensor.rows, tensor.columns, tensor.columns)
+        self.views[tensor.index] = view
+        return view
+
+    def _concat_targets(self) -> dict[int, tuple[Tensor, int]]:
+        """Inputs of last-axis concatenations that their producers can write in place: tensor → (output, column)."""
+        found: dict[int, tuple[Tensor, int]] = {}
+        for index, op in enumerate(self.graph.ops):
+            if op.kind != "CONCATENATION" or index in self.fused:
+                continue
+            out = self._tensor(op.outputs[0])
+            column = 0
+            for tensor in map(self._tensor, op.inputs):
+                producer = self.graph.producer(tensor.index)
+                elementwise = producer is not None and producer.kind in ("ADD", "SUB", "MUL", *ONE_INPUT)
+                alone = len(self.graph.consumers(tensor.index)) == 1 and tensor.index not in self.graph.outputs.values()
+                if (
+                    self._axis(op) == len(out.shape) - 1
+                    and elementwise
+                    and alone
+                    and op.inputs.count(tensor.index) == 1
+                ):
+                    found[tensor.index] = (out, column)
+                column += tensor.columns
+        return found
+
+    def _axis(self, op: Op) -> int:
+        axis = int(str(op.options.get("axis", 0)))
+        return axis % max(len(self._tensor(op.outputs[0]).shape), 1)
+
+    def _view(self, index: int) -> View:
+        """Where a tensor lies; constants get a place in flash, functions of one value are computed on first use."""
+        if index in self.views:
+            return self.views[index]
+        tensor = self._tensor(index)
+        if tensor.data is not None:
+            name = f"constant_{index}"
+            self._constant(Constant(name, "int8_t", tensor.data.reshape(-1)))
+            self.views[index] = View("constant", name, tensor.rows, tensor.columns, tensor.columns)
+        elif index in self.unaries:
+            self._table(index, self.unaries[index])
+        else:
+            raise ThimbleError(
+                f"tensor {tensor.name!r} is used before it is computed", "the .tflite is damaged: make it again"
+            )
+        return self.views[index]
+
+    def _contiguous(self, index: int) -> View:
+        """The tensor without gaps between rows, copied if need be."""
+        view = self._view(index)
+        if view.contiguous:
+            return view
+        tensor = self._tensor(index)
+        name = f"t{index}_copy"
+        self.program.buffers[name] = tensor.size
+        copy = View("arena", name, view.rows, view.columns, view.columns)
+        self._copy(view, copy)
+        self.views[index] = copy
+        return copy
+
+    def _constant(self, constant: Constant) -> str:
+        """Keeps the constant; equal tables are kept once."""
+        for known in self.program.constants.values():
+            same = known.ctype == constant.ctype and known.weights == constant.weights
+            if same and np.array_equal(known.values, constant.values):
+                return known.name
+        self.program.constants[constant.name] = constant
+        return constant.name
+
+    def _call(self, text: str, reads: list[View], writes: list[View], **facts: object) -> None:
+        def arena(views: list[View]) -> tuple[str, ...]:
+            return tuple(view.buffer for view in views if view.space == "arena")
+
+        self.program.calls.append(Call(text, arena(reads), arena(writes), **facts))  # type: ignore[arg-type]
+
+    # --- ops
+
+    def _lower(self, op: Op) -> None:
+        if op.outputs[0] in self.unaries:
+            return  # computed where it is used
+        lowering = {
+            "ADD": self._add,
+            "SUB": self._add,
+            "MUL": self._mul,
+            "FULLY_CONNECTED": self._fully_connected,
+            "BATCH_MATMUL": self._batch_matmul,
+            "SOFTMAX": self._softmax,
+            "MEAN": self._mean,
+            "GATHER": self._gather,
+            "SPLIT": self._split,
+            "CONCATENATION": self._concatenation,
+            "TRANSPOSE": self._transpose,
+            **dict.fromkeys(ALIASES, self._reshape),
+        }.get(op.kind)
+        if lowering is None:
+            raise self._refuse(op, "its input is constant or quantized by channel", "one int8 tensor with one scale")
+        lowering(op)
+
+    def _table(self, index: int, unary: Unary) -> None:
+        root = self._view(unary.root)
+        out = self._allocate(self._tensor(index))
+        name = self._constant(Constant(f"table_{index}", "int8_t", unary.table))
+        x = root
+        if root.contiguous and out.contiguous:
+            x, rows, columns = root, 1, root.rows * root.columns
+        elif (root.rows, root.columns) == (out.rows, out.columns):
+            rows, columns = out.rows, out.columns
+        else:
+            x = self._contiguous(unary.root)
+            rows, columns = out.rows, out.columns
+        stride = columns if x.contiguous else x.stride
+        operand = f"(thimble_operand){{{x.pointer}, {stride}, 1}}"
+        self._call(f"thimble_table_s8({name}, {operand}, {out.pointer}, {out.stride}, {rows}, {columns});", [x], [out])
+
+    def _operands(self, op: Op, out: View) -> tuple[list[str], list[View], int, int]:
+        """The two operands as C, their views, and the rows and columns of the loop."""
+        shape = self._tensor(op.outputs[0]).shape
+        views = [self._view(index) for index in op.inputs]
+        tensors = [self._tensor(index) for index in op.inputs]
+        flat = out.contiguous and all(
+            tensor.size == 1 or (tensor.shape == shape and view.contiguous)
+            for tensor, view in zip(tensors, views, strict=True)
+        )
+        rows, columns = (1, out.rows * out.columns) if flat else (out.rows, out.columns)
+        texts: list[str] = []
+        for position, tensor in enumerate(tensors):
+            padded = (1,) * (len(shape) - len(tensor.shape)) + tensor.shape
+            view = views[position]
+            if tensor.size == 1:
+                row_stride, step = 0, 0
+            elif padded == shape:
+                row_stride, step = (columns if flat else view.stride), 1
+            elif tensor.size == padded[-1]:
+                row_stride, step = 0, 1
+            elif padded[-1] == 1 and padded[:-1] == shape[:-1]:
+                row_stride, step = view.stride, 0
+            else:
+                raise self._refuse(
+                    op,
+                    f"shapes {tensors[0].shape} and {tensors[1].shape}",
+                    "equal shapes, or one operand that is a number, one row, or one value a row",
+                )
+            texts.append(f"(thimble_operand){{{view.pointer}, {row_stride}, {step}}}")
+        return texts, views, rows, columns
+
+    def _parameters(self, kind: str, name: str, values: dict[str, object]) -> str:
+        """Text of a call's constant parameters; the emitter puts it before the call."""
+        fields = ",\n        ".join(f".{key} = {value}" for key, value in values.items())
+        return f"static const {kind} {name} = {{\n        {fields},\n    }};\n    "
+
+    def _add(self, op: Op) -> None:
+        a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
+        self._elementwise_int8(op)
+        c = arithmetic.AddConstants.prepare(a, b, out_tensor, self._activation(op), 1 if op.kind == "ADD" else -1)
+        out = self._allocate(out_tensor)
+        texts, views, rows, columns = self._operands(op, out)
+        name = f"{'sum' if op.kind == 'ADD' else 'difference'}_{out_tensor.index}"
+        parameters = self._parameters(
+            "thimble_add_s8_params",
+            name,
+            {
+                **dict(zip(("a_offset", "a_multiplier", "a_shift"), c.a, strict=True)),
+                **dict(zip(("b_offset", "b_multiplier", "b_shift"), c.b, strict=True)),
+                "b_sign": c.b_sign,
+                **dict(zip(("out_zero_point", "out_multiplier", "out_shift"), c.out, strict=True)),
+                **dict(zip(("out_min", "out_max"), c.range, strict=True)),
+            },
+        )
+        call = f"thimble_add_s8(&{name}, {texts[0]}, {texts[1]}, {out.pointer}, {out.stride}, {rows}, {columns});"
+        self._call(parameters + call, views, [out])
+
+    def _mul(self, op: Op) -> None:
+        a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
+        self._elementwise_int8(op)
+        c = arithmetic.MulConstants.prepare(a, b, out_tensor, self._activation(op))
+        out = self._allocate(out_tensor)
+        texts, views, rows, columns = self._operands(op, out)
+        name = f"product_{out_tensor.index}"
+        parameters = self._parameters(
+            "thimble_mul_s8_params",
+            name,
+            {
+                "a_offset": c.a_offset,
+                "b_offset": c.b_offset,
+                **dict(zip(("out_zero_point", "out_multiplier", "out_shift"), c.out, strict=True)),
+                **dict(zip(("out_min", "out_max"), c.range, strict=True)),
+            },
+        )
+        call = f"thimble_mul_s8(&{name}, {texts[0]}, {texts[1]}, {out.pointer}, {out.stride}, {rows}, {columns});"
+        self._call(parameters + call, views, [out])
+
+    def _elementwise_int8(self, op: Op) -> None:
+        for index in (*op.inputs, *op.outputs):
+            if self._tensor(index).dtype != "INT8" or self._tensor(index).scales.size != 1:
+                raise self._refuse(op, f"a {self._tensor(index).dtype} operand", "int8 tensors with one scale")
+
+    def _activation(self, op: Op) -> int:
+        return int(str(op.options.get("fusedActivationFunction", 0)))
+
+    def _fully_connected(self, op: Op) -> None:
+        x, weights, out_tensor = (self._tensor(index) for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
+        bias = self._tensor(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
+        if weights.data is None or len(weights.shape) != 2 or (bias is not None and bias.data is None):
+            raise self._refuse(op, "weights or biases that are computed", "constant ones")
+        if x.size != weights.shape[1]:
+            raise self._refuse(op, f"{x.size // weights.shape[1]} rows at once", "one row, as a decode step has")
+        if (weights.zero_points != 0).any() or x.scales.size != 1:
+            raise self._refuse(op, "weights with a zero point", "symmetric weights")
+        rows, depth = weights.shape
+        scales = np.broadcast_to(weights.scales, (rows,))
+        if weights.scales.size > 1:
+            pairs = [fp.quantize_multiplier(x.scale * float(scale) / out_tensor.scale) for scale in scales]
+        else:
+            pairs = [arithmetic.product_multiplier(x, weights, out_tensor)] * rows
+        multipliers = np.array([pair[0] for pair in pairs], np.int32)
+        shifts = np.array([pair[1] for pair in pairs], np.int64)
+        values = np.asarray(weights.data, np.int8)
+        biases = None if bias is None else np.asarray(bias.data, np.int32).reshape(-1)
+        name = self.products[out_tensor.index]
+        wide = self._widened(x)
+        out = self._allocate(out_tensor)
+        low, high = arithmetic.activation_range(out_tensor, self._activation(op))
+        packed = fits_pairs(values, biases, -shifts)
+        if packed:
+            kind, shift_name, shift_type, shift_values = "", "right_shift", "uint8_t", (-shifts).astype(np.uint8)
+            stored = Constant(f"{name}_weights", "int16_t", pack_pairs(values), weights=True)
+        else:
+            kind, shift_name, shift_type, shift_values = "_plain", "shift", "int8_t", shifts.astype(np.int8)
+            stored = Constant(f"{name}_weights", "int8_t", values.reshape(-1), weights=True)
+        parameters = self._parameters(
+            f"thimble_fully_connected{kind}_s8_params",
+            name,
+            {
+                "weights": self._constant(stored),
+                "bias": "0" if biases is None else self._constant(Constant(f"{name}_bias", "int32_t", biases)),
+                "multiplier": self._constant(Constant(f"{name}_multiplier", "int32_t", multipliers)),
+                shift_name: self._constant(Constant(f"{name}_shift", shift_type, shift_values)),
+                "depth": depth,
+                "rows": rows,
+                "out_zero_point": out_tensor.zero_point,
+                "out_min": low,
+                "out_max": high,
+            },
+        )
+        call = f"thimble_fully_connected{kind}_s8(&{name}, (const int16_t *)(const void *)({wide.pointer}), {out.pointer});"
+        self._call(
+            parameters + call,
+            [wide],
+            [out],
+            macs=rows * depth,
+            weight_bytes=stored.values.nbytes,
+            kind="fully_connected",
+        )
+
+    def _widened(self, x: Tensor) -> View:
+        """The input as int16, made once for all products that read it."""
+        name = self.widened.get(x.index)
+        wide = View("arena", name or f"wide_{x.index}", 1, 2 * ((x.size + 3) // 4 * 4), 0)
+        if name is None:
+            source = self._contiguous(x.index)
+            self.widened[x.index] = wide.buffer
+            self.program.buffers[wide.buffer] = wide.columns
+            target = f"(int16_t *)(void *)({wide.pointer})"
+            self._call(
+                f"thimble_widen_s8({source.pointer}, {-x.zero_point}, {target}, {x.size});",
+                [source],
+                [wide],
+                kind="fully_connected",
+            )
+        return wide
+
+    def _batch_matmul(self, op: Op) -> None:
+        a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
+        if op.options.get("adjX") or len(a.shape) < 2 or len(b.shape) < 2 or a.scales.size != 1 or b.scales.size != 1:
+            raise self._refuse(op, "a transposed left side or a vector", "matrices, the left one not transposed")
+        batches, b_batches = prod(a.shape[:-2]), prod(b.shape[:-2])
+        if b_batches not in (1, batches) or (b_batches != 1 and b.shape[:-2] != a.shape[:-2]):
+            raise self._refuse(op, f"batches {a.shape[:-2]} and {b.shape[:-2]}", "equal batches, or one right matrix")
+        rows, depth, columns = a.shape[-2], a.shape[-1], out_tensor.shape[-1]
+        x, y = self._contiguous(a.index), self._contiguous(b.index)
+        out = self._allocate(out_tensor)
+        multiplier, shift = arithmetic.product_multiplier(a, b, out_tensor)
+        name = f"matmul_{out_tensor.index}"
+        parameters = self._parameters(
+            "thimble_batch_matmul_s8_params",
+            name,
+            {
+                "a_offset": -a.zero_point,
+                "b_offset": -b.zero_point,
+                "out_zero_point": out_tensor.zero_point,
+                "out_multiplier": multiplier,
+                "out_shift": shift,
+                "batches": batches,
+                "rows": rows,
+                "depth": depth,
+                "columns": columns,
+                "a_batch_stride": rows * depth,
+                "b_batch_stride": 0 if b_batches == 1 else depth * columns,
+                "b_transposed": int(bool(op.options.get("adjY"))),
+            },
+        )
+        call = f"thimble_batch_matmul_s8(&{name}, {x.pointer}, {y.pointer}, {out.pointer});"
+        self._call(parameters + call, [x, y], [out], macs=batches * rows * depth * columns, kind="matmul")
+
+    def _softmax(self, op: Op) -> None:
+        tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
+        if out_tensor.zero_point != -128 or out_tensor.scale != 1 / 256:
+            raise self._refuse(op, "an output scale other than 1/256", "scale 1/256, zero point −128")
+        x = self._contiguous(tensor.index)
+        out = self._allocate(out_tensor)
+        exp = self._exp(tensor, float(str(op.options.get("beta", 1.0))), out_tensor.index)
+        self._call(
+            f"thimble_softmax_s8({exp}, {x.pointer}, {out.pointer}, {tensor.rows}, {tensor.columns});", [x], [out]
+        )
+
+    def _exp(self, tensor: Tensor, beta: float, index: int) -> str:
+        return self._constant(Constant(f"exp_{index}", "int32_t", arithmetic.softmax_exp(tensor.scale, beta)))
+
+    def _mean(self, op: Op) -> None:
+        tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
+        axes = self._tensor(op.inputs[1]).data
+        rank = len(tensor.shape)
+        if axes is None or [int(axis) % rank for axis in axes.reshape(-1)] != [rank - 1]:  # type: ignore[call-overload]
+            raise self._refuse(op, "axes other than the last", "the mean over the last axis")
+        x = self._contiguous(tensor.index)
+        out = self._allocate(out_tensor)
+        multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
+        steps = min(tensor.columns.bit_length() - 1, 32, 31 + shift)
+        name = f"mean_{out_tensor.index}"
+        parameters = self._parameters(
+            "thimble_mean_s8_params",
+            name,
+            {
+                "in_zero_point": tensor.zero_point,
+                "out_zero_point": out_tensor.zero_point,
+                "multiplier": (multiplier << steps) // tensor.columns,
+                "shift": shift - steps,
+            },
+        )
+        call = f"thimble_mean_s8(&{name}, {x.pointer}, {out.pointer}, {tensor.rows}, {tensor.columns});"
+        self._call(parameters + call, [x], [out], kind="norm")
+
+    def _gather(self, op: Op) -> None:
+        table, out = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
+        names = {self.graph.inputs[name]: name for name in _INDICES if name in self.graph.inputs}
+        index = names.get(op.inputs[1])
+        if table.data is None or index is None or int(str(op.options.get("axis", 0))) != 0 or len(table.shape) != 2:
+            raise self._refuse(op, "this look-up", "a row of a constant table, by `token` or `position`")
+        if any(
+            attention.mask == tensor for attention in self.attentions.values() for tensor in self._aliases(out.index)
+        ):
+            return  # the mask is part of the attention
+        values = np.asarray(table.data, np.int8).reshape(-1)
+        name = self._constant(Constant(f"{index}_table_{out.index}", "int8_t", values, weights=True))
+        self.views[out.index] = View("constant", name, 1, table.columns, table.columns, f"{index} * {table.columns}")
+
+    def _aliases(self, index: int) -> set[int]:
+        """The tensor and those that are only reshapes of it."""
+        found = {index}
+        for op in self.graph.ops:
+            if op.kind in ALIASES and op.inputs[0] in found:
+                found.add(op.outputs[0])
+        return found
+
+    def _reshape(self, op: Op) -> None:
+        source, out = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
+        if source.index not in self.views and source.index not in self.unaries and source.data is None:
+            return  # a mask row, which the attention holds
+        view = self._contiguous(source.index)
+        self.views[out.index] = dataclasses.replace(view, rows=out.rows, columns=out.columns, stride=out.columns)
+
+    def _transpose(self, op: Op) -> None:
+        source = self._tensor(op.inputs[0])
+        order = self._tensor(op.inputs[1]).data
+        kept = [] if order is None else [int(axis) for axis in order.reshape(-1) if source.shape[int(axis)] != 1]  # type: ignore[call-overload]
+        if order is None or kept != sorted(kept):
+            raise self._refuse(op, "axes that change places", "moving axes of length 1")
+        self._reshape(op)
+
+    def _split(self, op: Op) -> None:
+        axis = self._tensor(op.inputs[0]).data
+        source = self._tensor(op.inputs[1])
+        place = 0 if axis is None else int(axis.reshape(-1)[0]) % len(source.shape)  # type: ignore[call-overload]
+        outer = prod(source.shape[:place])
+        view = self._view(source.index)
+        if axis is None or (place != len(source.shape) - 1 and outer != 1):
+            raise self._refuse(
+                op, f"axis {place} of {source.shape}", "the last axis, or the first that is longer than 1"
+            )
+        offset = 0
+        for index in op.outputs:
+            out = self._tensor(index)
+            start = f"{view.offset} + {offset}" if view.offset != "0" else str(offset)
+            stride = view.stride if place == len(source.shape) - 1 else out.columns
+            self.views[index] = View(view.space, view.buffer, out.rows, out.columns, stride, start)
+            offset += out.columns if place == len(source.shape) - 1 else out.size
+
+    def _concatenation(self, op: Op) -> None:
+        out_tensor = self._tensor(op.outputs[0])
+        for index in op.inputs:
+            tensor = self._tensor(index)
+            if tensor.scale != out_tensor.scale or tensor.zero_point != out_tensor.zero_point:
+                raise self._refuse(op, "inputs of different scales", "inputs quantized like the output")
+        out = self.views.get(out_tensor.index) or self._allocate(out_tensor)
+        inner = prod(out_tensor.shape[self._axis(op) + 1 :])
+        outer = prod(out_tensor.shape[: self._axis(op)])
+        width, offset = out_tensor.size // outer, 0
+        for index in op.inputs:
+            tensor = self._tensor(index)
+            part = tensor.size // outer
+            if self.targets.get(index, (None, 0))[0] is not out_tensor:
+                view = self._contiguous(index)
+                target = View(out.space, out.buffer, outer, part, width, str(offset))
+                self._copy(dataclasses.replace(view, rows=outer, columns=part, stride=part), target)
+            elif index in self.unaries:
+                self._view(index)  # a function of one value that nothing else asked for
+            offset += part
+        assert offset == width and inner >= 1
+
+    def _copy(self, source: View, target: View) -> None:
+        self._call(
+            f"thimble_copy_s8({source.pointer}, {source.stride}, {target.pointer}, {target.stride}, {target.rows}, "
+            f"{target.columns});",
+            [source],
+            [target],
+        )
+
+    def _append_row(self, kind: str, layer: int) -> None:
+        """Writes a new K or V row to its cache, where no fused attention does."""
+        cache = self._tensor(self.graph.inputs[f"{kind}_cache_{layer}"])
+        heads, context, head_dim = cache.shape
+        row = self._contiguous(self.graph.outputs[f"{kind}_new_{layer}"])
+        source = dataclasses.replace(row, rows=heads, columns=head_dim, stride=head_dim)
+        target = View(
+            "cache", f"layer{layer}_{kind}_cache", heads, head_dim, context * head_dim, f"position * {head_dim}"
+        )
+        self._copy(source, target)
+
+    def _attention(self, attention: Attention) -> None:
+        q, cache = self._tensor(attention.q), self._tensor(attention.k_cache)
+        scores, masked = self._tensor(attention.scores), self._tensor(attention.masked_scores)
+        mask, values = self._tensor(attention.mask), self._tensor(attention.v_cache)
+        out_tensor = self._tensor(attention.out)
+        kv_heads, group, head_dim = q.shape
+        context = cache.shape[1]
+        c = arithmetic.AddConstants.prepare(scores, mask, masked, attention.activation, 1)
+        every = np.arange(-128, 128, dtype=np.int64)
+        table = arithmetic.add(c, every, np.full_like(every, attention.unmasked)).astype(np.int8)
+        empty = np.array([scores.zero_point], np.int64)  # the score of a row that holds the zero point
+        name = f"layer{attention.layer}_attention"
+        score_multiplier, score_shift = arithmetic.product_multiplier(q, cache, scores)
+        probabilities = self._tensor(attention.probabilities)
+        out_multiplier, out_shift = arithmetic.product_multiplier(probabilities, values, out_tensor)
+        views = [self._contiguous(index) for index in (attention.q, attention.k_new, attention.v_new)]
+        out = self._allocate(out_tensor, f"{name}_out")
+        scratch = View("arena", f"{name}_scratch", 1, 2 * head_dim + (context + 3) // 4 * 4, 0)
+        self.program.buffers[scratch.buffer] = scratch.columns
+        parameters = self._parameters(
+            "thimble_attention_s8_params",
+            name,
+            {
+                "mask": self._constant(Constant(f"{name}_mask", "int8_t", table)),
+                "exp": self._exp(masked, attention.beta, attention.probabilities),
+                "kv_heads": kv_heads,
+                "group": group,
+                "context": context,
+                "head_dim": head_dim,
+                "q_offset": -q.zero_point,
+                "k_offset": -cache.zero_point,
+                "score_multiplier": score_multiplier,
+                "score_shift": score_shift,
+                "score_zero_point": scores.zero_point,
+                "masked_score": int(arithmetic.add(c, empty, np.array([attention.masked], np.int64))[0]),
+                "v_offset": -values.zero_point,
+                "out_multiplier": out_multiplier,
+                "out_shift": out_shift,
+                "out_zero_point": out_tensor.zero_point,
+            },
+        )
+        k_part, v_part = (f"cache + at_layer{attention.layer}_{kind}_cache" for kind in ("k", "v"))
+        call = (
+            f"thimble_attention_s8(&{name}, {views[0].pointer}, {views[1].pointer}, {views[2].pointer}, {k_part}, {v_part}, "
+            f"position, {out.pointer}, {scratch.pointer});"
+        )
+        macs = 2 * kv_heads * group * head_dim * (context // 2)
+        self._call(parameters + call, views, [out, scratch], macs=macs, kind="attention", group=name)

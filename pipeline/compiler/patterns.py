@@ -1,0 +1,279 @@
+"""What the compiler recognizes in a graph: attention over a KV cache, functions of one value, and the layers' names."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiler import arithmetic
+from pipeline.compiler.graph import Graph, Op, Tensor
+
+__all__ = ["Attention", "Unary", "find_attentions", "find_unaries", "gather_together", "name_products"]
+
+ALIASES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
+ONE_INPUT = ("LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE")
+_ALL = np.arange(-128, 128, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """CONCAT of cache and new row, BATCH_MATMUL, ADD of the mask, SOFTMAX, BATCH_MATMUL; tensors by index.
+
+    `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced.
+    """
+
+    layer: int
+    q: int
+    k_new: int
+    v_new: int
+    k_cache: int
+    v_cache: int
+    scores: int
+    mask: int
+    masked_scores: int
+    probabilities: int
+    out: int
+    unmasked: int
+    masked: int
+    beta: float
+    activation: int
+    ops: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Unary:
+    """A tensor that is a function of one other: `table[x + 128]` for each x of `root`."""
+
+    root: int
+    table: NDArray[np.int8]
+
+
+def gather_together(graph: Graph) -> Graph:
+    """The same graph with matrix products of one input in a row, so that the input is prepared once."""
+    ops = list(graph.ops)
+    place = 0
+    while place < len(ops):
+        op = ops[place]
+        if op.kind == "FULLY_CONNECTED":
+            target = place + 1
+            for later in range(place + 1, len(ops)):
+                if ops[later].kind == "FULLY_CONNECTED" and ops[later].inputs[0] == op.inputs[0]:
+                    ops.insert(target, ops.pop(later))
+                    target += 1
+            place = target
+        else:
+            place += 1
+    return dataclasses.replace(graph, ops=tuple(ops))
+
+
+def find_attentions(graph: Graph) -> list[Attention]:
+    """All attentions of the form that the fused kernel computes, in order."""
+    found: list[Attention] = []
+    for op in graph.ops:
+        if op.kind == "SOFTMAX":
+            attention = _attention(graph, op, len(found))
+            if attention is not None:
+                found.append(attention)
+    return found
+
+
+def _attention(graph: Graph, softmax: Op, layer: int) -> Attention | None:
+    tensors = graph.tensors
+    add = _sole_producer(graph, softmax.inputs[0], "ADD")
+    if add is None:
+        return None
+    score_product = mask_row = None
+    for one, other in (add.inputs, add.inputs[::-1]):
+        product = graph.producer(one)
+        if product is not None and product.kind == "BATCH_MATMUL":
+            score_product, mask_row = product, other
+    consumers = graph.consumers(softmax.outputs[0])
+    if score_product is None or mask_row is None or len(consumers) != 1 or consumers[0].kind != "BATCH_MATMUL":
+        return None
+    value_product = consumers[0]
+    keys = _sole_producer(graph, score_product.inputs[1], "CONCATENATION")
+    values = _sole_producer(graph, value_product.inputs[1], "CONCATENATION")
+    q = tensors[score_product.inputs[0]]
+    if (
+        keys is None
+        or values is None
+        or value_product.inputs[0] != softmax.outputs[0]
+        or len(graph.consumers(score_product.outputs[0])) != 1
+        or not score_product.options.get("adjY")
+        or score_product.options.get("adjX")
+        or value_product.options.get("adjX")
+        or value_product.options.get("adjY")
+        or len(q.shape) != 3
+        or q.shape[2] % 4
+    ):
+        return None
+    caches = _caches(graph, keys), _caches(graph, values)
+    mask = _mask(graph, mask_row)
+    if caches[0] is None or caches[1] is None or mask is None:
+        return None
+    (k_cache, k_new), (v_cache, v_new) = caches
+    context = tensors[k_cache].shape[1]
+    if mask[0] != context or tensors[k_cache].shape != (q.shape[0], context, q.shape[2]):
+        return None
+    replaced = (keys, values, score_product, add, softmax, value_product)
+    return Attention(
+        layer=layer,
+        q=q.index,
+        k_new=k_new,
+        v_new=v_new,
+        k_cache=k_cache,
+        v_cache=v_cache,
+        scores=score_product.outputs[0],
+        mask=mask_row,
+        masked_scores=add.outputs[0],
+        probabilities=softmax.outputs[0],
+        out=value_product.outputs[0],
+        unmasked=mask[1],
+        masked=mask[2],
+        beta=float(str(softmax.options.get("beta", 1.0))),
+        activation=int(str(add.options.get("fusedActivationFunction", 0))),
+        ops=tuple(graph.ops.index(op) for op in replaced),
+    )
+
+
+def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
+    """(cache, new row) of a concatenation that appends one row to a cache, all quantized alike."""
+    if len(concat.inputs) != 2 or int(str(concat.options.get("axis"))) not in (1, -2):
+        return None
+    cache, new = concat.inputs
+    names = {index: name for name, index in graph.inputs.items()}
+    one, other, out = (graph.tensors[index] for index in (cache, new, concat.outputs[0]))
+    alike = one.scale == other.scale == out.scale and one.zero_point == other.zero_point == out.zero_point
+    if "cache" not in names.get(cache, "") or not alike or len(other.shape) != 3 or other.shape[1] != 1:
+        return None
+    return cache, new
+
+
+def _mask(graph: Graph, row: int) -> tuple[int, int, int] | None:
+    """(context, unmasked value, masked value) of a mask row that is looked up by position."""
+    op = graph.producer(row)
+    while op is not None and op.kind in ALIASES:
+        row = op.inputs[0]
+        op = graph.producer(row)
+    if op is None or op.kind != "GATHER" or op.inputs[1] != graph.inputs.get("position"):
+        return None
+    table = graph.tensors[op.inputs[0]].data
+    if table is None or table.ndim != 2 or table.shape[1] != table.shape[0] + 1:
+        return None
+    context = table.shape[0]
+    unmasked, masked = int(table[0, context]), int(table[0, 0])
+    wanted = np.where(np.arange(context + 1)[None, :] < np.arange(context)[:, None], unmasked, masked)
+    wanted[:, context] = unmasked
+    return (context, unmasked, masked) if np.array_equal(table, wanted) else None
+
+
+def _sole_producer(graph: Graph, tensor: int, kind: str) -> Op | None:
+    op = graph.producer(tensor)
+    single = len(graph.consumers(tensor)) == 1 and tensor not in graph.outputs.values()
+    return op if op is not None and op.kind == kind and single else None
+
+
+def find_unaries(graph: Graph) -> dict[int, Unary]:
+    """Tensors that are functions of one other tensor of the same shape, each traced to the farthest such root.
+
+    Besides the ops of one input these are sums and products with a constant number, and of two functions of one root:
+    x·x, or g·logistic(g).
+    """
+    found: dict[int, Unary] = {}
+    for op in graph.ops:
+        if op.kind in ONE_INPUT:
+            tensor, out = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+            if tensor.data is None and _int8(tensor, out):
+                source = found.get(tensor.index, Unary(tensor.index, _ALL.astype(np.int8)))
+                found[out.index] = Unary(
+                    source.root, _table(arithmetic.unary(op, tensor, out, source.table.astype(np.int64)))
+                )
+        elif op.kind in ("ADD", "SUB", "MUL"):
+            unary = _binary(graph, op, found)
+            if unary is not None:
+                found[op.outputs[0]] = unary
+    return found
+
+
+def _binary(graph: Graph, op: Op, found: dict[int, Unary]) -> Unary | None:
+    a, b, out = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
+    if not _int8(a, b, out) or (a.data is not None and b.data is not None):
+        return None
+    sources: list[Unary | None] = []
+    for tensor in (a, b):
+        if tensor.data is not None:
+            if tensor.size != 1:
+                return None
+            sources.append(Unary(-1, np.full(256, tensor.data.reshape(-1)[0], np.int8)))
+        else:
+            sources.append(found.get(tensor.index, Unary(tensor.index, _ALL.astype(np.int8))))
+    roots = {source.root for source in sources if source is not None and source.root >= 0}
+    if len(roots) != 1:
+        return None
+    root = roots.pop()
+    if graph.tensors[root].size != out.size:
+        return None
+    x, y = (source.table.astype(np.int64) for source in sources if source is not None)
+    activation = int(str(op.options.get("fusedActivationFunction", 0)))
+    if op.kind == "MUL":
+        result = arithmetic.mul(arithmetic.MulConstants.prepare(a, b, out, activation), x, y)
+    else:
+        sign = 1 if op.kind == "ADD" else -1
+        result = arithmetic.add(arithmetic.AddConstants.prepare(a, b, out, activation, sign), x, y)
+    return Unary(root, _table(result))
+
+
+def _int8(*tensors: Tensor) -> bool:
+    return all(tensor.dtype == "INT8" and tensor.scales.size == 1 for tensor in tensors)
+
+
+def _table(values: NDArray[np.int64]) -> NDArray[np.int8]:
+    return values.astype(np.int8)
+
+
+def name_products(graph: Graph, attentions: list[Attention]) -> dict[int, str]:
+    """A name for the output of each FULLY_CONNECTED: `layer0_q`, `layer0_ffn_down`, `head`; `product3` where the graph is
+    no transformer's."""
+    products = [op for op in graph.ops if op.kind == "FULLY_CONNECTED"]
+    names = {op.outputs[0]: f"product{number}" for number, op in enumerate(products)}
+    if not attentions:
+        return names
+    after: dict[int, list[Op]] = {attention.layer: [] for attention in attentions}
+    layer_of_op = {op: attention.layer for attention in attentions for op in attention.ops}
+    layer = -1
+    for index, op in enumerate(graph.ops):
+        layer = max(layer, layer_of_op.get(index, layer))
+        if op.kind != "FULLY_CONNECTED":
+            continue
+        role = _role(graph, op.outputs[0], attentions)
+        if role:
+            names[op.outputs[0]] = role
+        elif op.outputs[0] == graph.outputs.get("logits"):
+            names[op.outputs[0]] = "head"
+        elif layer >= 0:
+            after[layer].append(op)
+    for number, ops in after.items():
+        labels = {3: ["attention_out", "ffn_up", "ffn_down"], 4: ["attention_out", "ffn_gate", "ffn_up", "ffn_down"]}
+        for place, op in enumerate(ops):
+            label = labels.get(len(ops), [])
+            names[op.outputs[0]] = f"layer{number}_{label[place] if label else f'product{place}'}"
+    return names
+
+
+def _role(graph: Graph, tensor: int, attentions: list[Attention]) -> str | None:
+    """`layer{i}_{q,k,v}` if the tensor reaches an attention without another product between."""
+    seen, front = {tensor}, [tensor]
+    while front:
+        current = front.pop()
+        for attention in attentions:
+            for role, index in (("q", attention.q), ("k", attention.k_new), ("v", attention.v_new)):
+                if index == current:
+                    return f"layer{attention.layer}_{role}"
+        for op in graph.consumers(current):
+            if op.kind in (*ALIASES, "SPLIT", "MUL", "ADD", "SUB", "CONCATENATION", "TRANSPOSE"):
+                front.extend(out for out in op.outputs if out not in seen)
+                seen.update(op.outputs)
+    return None
