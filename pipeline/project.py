@@ -26,6 +26,8 @@ from pipeline.tokenizer_c import TokenizerTables, write_tokenizer
 
 __all__ = ["Firmware", "Sizes", "build_project", "read_sizes", "weights_of", "write_project"]
 
+_FOLDERS = ("src", "model", "runtime", "board", "cmake", "CMakeLists.txt")
+_SOURCES = (".c", ".h", ".ld", ".cmake", ".txt")
 TEMPLATES = Path(__file__).resolve().parent.parent / "firmware_templates"
 
 
@@ -70,8 +72,8 @@ def write_project(model_dir: Path, tokenizer: TokenizerTables, board: Board, nam
         model_dir: what `compile_model` wrote. name: the model's name, which the device tells.
         out: a folder that does not exist or is empty.
     """
-    for folder in ("src", "model", "runtime", "board", "cmake"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    for part in _FOLDERS[:-1]:
+        (out / part).mkdir(parents=True, exist_ok=True)
     _copy(TEMPLATES / "app", out / "src")
     _copy(TEMPLATES / "runtime", out / "runtime")
     _copy(model_dir, out / "model")
@@ -159,7 +161,7 @@ def _sections(elf: Path) -> list[tuple[str, int, bytes]]:
 def _copy(source: Path, target: Path) -> None:
     """Copies C sources, headers, linker scripts and CMake files, with their folders."""
     for path in sorted(source.rglob("*")):
-        if path.suffix in (".c", ".h", ".ld", ".cmake"):
+        if path.suffix in _SOURCES:
             place = target / path.relative_to(source)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, place)
@@ -187,14 +189,9 @@ def _build_id(project: Path) -> str:
     """A digest of the project's sources."""
     digest = hashlib.sha256()
     for path in sorted(project.rglob("*")):
-        if path.suffix in (".c", ".h", ".ld", ".cmake", ".txt") and path.name != "build.h" and _is_source(path, project):
+        if path.suffix in _SOURCES and path.name != "build.h" and path.relative_to(project).parts[0] in _FOLDERS:
             digest.update(f"{path.relative_to(project).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _is_source(path: Path, project: Path) -> bool:
-    top = path.relative_to(project).parts[0]
-    return top in ("CMakeLists.txt", "src", "model", "runtime", "board", "cmake")
 
 
 def _on(value: bool) -> str:

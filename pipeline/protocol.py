@@ -14,6 +14,7 @@ from pipeline.errors import ThimbleError
 __all__ = ["VERSION", "Answer", "Device", "DeviceError", "Info", "Step"]
 
 VERSION = 1
+_NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")
 _STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context) (\S*)")
 
@@ -106,7 +107,7 @@ class Device:
                 build=fields["build"],
                 weights=fields["weights"],
                 weights_crc=int(fields["weights_crc"], 16),
-                **{key: int(fields[key]) for key in ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")},
+                **{key: int(fields[key]) for key in _NUMBERS},
             )
         except (KeyError, ValueError) as error:
             raise DeviceError("protocol", f"INFO lacks {error}") from None

@@ -104,9 +104,9 @@ def _text(name: str, pieces: Sequence[bytes]) -> str:
     rows = []
     for index, piece in enumerate(pieces):
         if piece:
-            comment = repr(piece.decode("utf-8", "replace")) if index >= _FIRST_PIECE and piece.isascii() else ""
-            comment = comment.replace("*/", "* /").replace("\\", "/")
-            rows.append("    " + " ".join(f"{byte}," for byte in piece) + (f" /* {index} {comment} */" if comment else ""))
+            text = piece.decode("utf-8", "replace")
+            plain = index >= _FIRST_PIECE and piece.isascii() and text.replace(" ", "").isalnum()
+            rows.append("    " + " ".join(f"{byte}," for byte in piece) + (f" /* {index} '{text}' */" if plain else ""))
     return f"static const uint8_t {name}[] = {{\n" + "\n".join(rows) + "\n};\n"
 
 

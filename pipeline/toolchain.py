@@ -57,7 +57,7 @@ TOOLS = {
         ),
         Tool("cmake", "CMake", ("cmake",), ("cmake",), ("cmake",), ("Kitware.CMake",), "cmake"),
         Tool("ninja", "Ninja", ("ninja-build",), ("ninja-build",), ("ninja",), ("Ninja-build.Ninja",), "ninja"),
-        Tool("gcc", "the host's C compiler", ("gcc", "libc6-dev"), ("gcc",), ("gcc",), ("BrechtSanders.WinLibs.POSIX.UCRT",)),
+        Tool("gcc", "the host's C compiler", ("gcc", "libc6-dev"), ("gcc",), ("gcc",), ("BrechtSanders.WinLibs",)),
     )
 }
 

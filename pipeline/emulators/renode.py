@@ -33,7 +33,8 @@ def find_renode() -> Path | None:
     found = shutil.which("renode")
     if found:
         return Path(found)
-    return next((path for path in sorted(PORTABLE.glob("**/renode")) if path.is_file() and os.access(path, os.X_OK)), None)
+    portable = (path for path in sorted(PORTABLE.glob("**/renode")) if path.is_file() and os.access(path, os.X_OK))
+    return next(portable, None)
 
 
 class Renode:

@@ -6,6 +6,7 @@ import ctypes
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
@@ -162,10 +163,6 @@ def test_text_beyond_the_capacity_is_refused(one: tuple[Tokenizer, CTokenizer]) 
 
 
 def test_a_vocabulary_beyond_the_tables_is_refused(tmp_path: Path) -> None:
-    class Large:
-        vocab_size = 40000
-        pieces = [b"x"] * 40000
-        merges: list[tuple[int, int, int]] = []
-
+    large = SimpleNamespace(vocab_size=40000, pieces=[b"x"] * 40000, merges=[])
     with pytest.raises(ThimbleError, match="40000 ids"):
-        write_tokenizer(Large(), tmp_path)
+        write_tokenizer(large, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -49,7 +50,8 @@ def test_memory_uart_and_clock_are_the_boards(board: Board) -> None:
     uart = platform["uart0"]
     assert uart["class"] == f"UART.{board.uart.model}"
     assert uart["address"] == board.uart.address
-    assert uart["interrupts"] == {"RxInterrupt": ("nvic", board.uart.rx_irq), "TxInterrupt": ("nvic", board.uart.tx_irq)}
+    assert uart["interrupts"]["RxInterrupt"] == ("nvic", board.uart.rx_irq)
+    assert uart["interrupts"]["TxInterrupt"] == ("nvic", board.uart.tx_irq)
     assert int(platform["nvic"]["properties"]["systickFrequency"]) == board.clock_hz
     assert int(uart["properties"]["frequency"]) == board.clock_hz
 
@@ -107,7 +109,7 @@ def test_the_command_line_has_options_and_orders_that_renode_knows(board: Board,
     renode.__dict__["program"] = Path("/somewhere/renode")
     command = renode.command(tmp_path, board, 4321)
     assert {option.removeprefix("--") for option in command if option.startswith("--")} <= set(NAMES["options"])
-    orders = [word for flag, word in zip(command, command[1:], strict=False) if flag == "-e"]
+    orders = [word for flag, word in itertools.pairwise(command) if flag == "-e"]
     assert orders[0] == f"$elf=@{tmp_path}/firmware.elf"
     for order in orders:
         if found := re.match(r"(emulation|connector) (\w+)", order):
@@ -154,9 +156,9 @@ def test_the_names_are_those_of_renodes_sources() -> None:
 
 @pytest.mark.skipif(find_renode() is None, reason="Renode is not installed; it is in no package registry")
 def test_renode_itself_loads_the_platform(tmp_path: Path) -> None:
-    for name in ("mps2_an386.repl",):
-        shutil.copy(SCRIPTS / name, tmp_path)
+    shutil.copy(SCRIPTS / "mps2_an386.repl", tmp_path)
     order = f"mach create; machine LoadPlatformDescription @{tmp_path}/mps2_an386.repl; quit"
     program = Renode().program
-    result = subprocess.run([program, "--plain", "--console", "--disable-gui", "-e", order], capture_output=True, timeout=120)
+    command = [program, "--plain", "--console", "--disable-gui", "-e", order]
+    result = subprocess.run(command, capture_output=True, timeout=120)
     assert b"rror" not in result.stdout + result.stderr

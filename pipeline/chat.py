@@ -1,0 +1,69 @@
+"""Talking to a board: one sentence after another, by hand or by the hundred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pipeline.boards import Board
+from pipeline.protocol import Answer, Device, DeviceError
+
+__all__ = ["answer_line", "ask_many", "converse", "typed_lines"]
+
+
+def ask_many(
+    device: Device, sentences: Sequence[str], max_new: int, progress: Callable[[int], None] | None = None
+) -> list[str]:
+    """The board's answer to each sentence; empty where it refused one (too long for the context).
+
+    Args:
+        max_new: most tokens of an answer. progress: called with the number of sentences done.
+
+    Raises:
+        ThimbleError: the device stopped answering, or told of a fault.
+    """
+    answers = []
+    for count, sentence in enumerate(sentences, 1):
+        try:
+            answers.append(device.ask(sentence, max_new).text)
+        except DeviceError as error:
+            if error.code not in ("too-long", "line-too-long"):
+                raise
+            answers.append("")
+        if progress is not None:
+            progress(count)
+    return answers
+
+
+def converse(
+    device: Device, board: Board, emulator: str, lines: Iterable[str], say: Callable[[str], None], max_new: int
+) -> None:
+    """Sends each line to the board and says what came back; a line that the board refuses does not end it."""
+    for line in lines:
+        sentence = line.strip()
+        if not sentence:
+            continue
+        try:
+            say(answer_line(device.ask(sentence, max_new), board, emulator))
+        except DeviceError as error:
+            if error.code == "fault":
+                raise
+            say(f"the board refuses: {error.text}")
+
+
+def answer_line(answer: Answer, board: Board, emulator: str) -> str:
+    """`action  (tokens, instructions a token, milliseconds a token at the board's clock)`."""
+    per_tick = float(board.emulators[emulator]["instructions_per_tick"])
+    mean = sum(step.ticks for step in answer.steps) / len(answer.steps) * per_tick
+    count = f"{len(answer.tokens_in)} tokens in, {len(answer.tokens_out)} out"
+    cut = "" if answer.end == "eos" else f", cut off by the {'context' if answer.end == 'context' else 'length'}"
+    return f"{answer.text}  ({count}{cut}; {mean:,.0f} instructions, {board.milliseconds(mean):.1f} ms a token)"
+
+
+def typed_lines(prompt: str = "> ") -> Iterable[str]:
+    """Lines from the terminal until end of file or Ctrl-C."""
+    while True:
+        try:
+            yield input(prompt)
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return

@@ -1,0 +1,300 @@
+"""Whether the board does what the network's specification says: the same tokens, the same bytes of logits at every
+step, and counts that can be true."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ThimbleError
+from pipeline.protocol import Answer, Device, DeviceError
+
+__all__ = [
+    "Expectation",
+    "ExpectedStep",
+    "PromptTokenizer",
+    "StepEngine",
+    "Verification",
+    "expect",
+    "verify",
+    "write_expectations",
+]
+
+EOS = 3
+# What no Cortex-M with the DSP extension can do better: SMLAD does two multiply-accumulates.
+LEAST_INSTRUCTIONS_PER_MAC = 0.5
+# Of a request's time, what the steps must at least account for; the rest is checksums, sampling and printing.
+LEAST_SHARE_OF_STEPS = 0.5
+
+
+class StepEngine(Protocol):
+    """What gives the expected logits: TensorFlow Lite Micro's oracle, or the generated C on the host."""
+
+    def reset(self) -> None: ...
+
+    def step(self, token: int) -> NDArray[np.int8]: ...
+
+
+class PromptTokenizer(Protocol):
+    """What is needed of `models.tokenizer.Tokenizer`."""
+
+    def encode_prompt(self, sentence: str) -> list[int]: ...
+
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+@dataclass(frozen=True)
+class ExpectedStep:
+    """The token fed, the CRC-32 of the logits, and the greedy next token."""
+
+    token: int
+    crc: int
+    next: int
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a prompt must give. The first `tokens_in` steps feed the prompt, each later one the token before it."""
+
+    text: str
+    max_new: int
+    tokens_in: int
+    steps: tuple[ExpectedStep, ...]
+    end: str
+    text_out: str
+
+    @property
+    def tokens_out(self) -> tuple[int, ...]:
+        """The generated tokens, `<eos>` included."""
+        return tuple(step.next for step in self.steps[self.tokens_in - 1 :])
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of it: `checks` by name, a line for each thing that is wrong, each prompt's tokens and texts, and
+    instructions (`prefill_per_token`, `decode_mean`, `decode_max`, `per_mac`, `steps`)."""
+
+    checks: dict[str, bool]
+    failures: tuple[str, ...]
+    prompts: tuple[dict[str, Any], ...]
+    instructions: dict[str, float]
+    stack_peak: int
+
+    @property
+    def ok(self) -> bool:
+        """True if every check holds."""
+        return all(self.checks.values())
+
+
+@dataclass
+class _Findings:
+    checks: dict[str, bool] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def check(self, name: str, holds: bool, otherwise: str) -> None:
+        self.checks[name] = self.checks.get(name, True) and holds
+        if not holds:
+            self.failures.append(f"{name}: {otherwise}")
+
+
+def expect(engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: str, max_new: int) -> Expectation:
+    """Runs a prompt through the engine as the firmware does.
+
+    Raises:
+        ThimbleError: the prompt has more tokens than the context.
+    """
+    tokens = tokenizer.encode_prompt(text)
+    if len(tokens) > context:
+        raise ThimbleError(
+            f"the prompt {text!r} takes {len(tokens)} tokens, the model's context has {context}",
+            "shorten it, or give the model a longer context",
+        )
+    engine.reset()
+    steps: list[ExpectedStep] = []
+    generated: list[int] = []
+    pending = list(tokens)
+    end = ""
+    while not end:
+        for token in pending:
+            logits = np.asarray(engine.step(token), dtype=np.int8).ravel()
+            steps.append(ExpectedStep(token, zlib.crc32(logits.tobytes()), int(logits.argmax())))
+        following = steps[-1].next
+        generated.append(following)
+        pending = [following]
+        if following == EOS:
+            end = "eos"
+        elif len(generated) == max_new:
+            end = "length"
+        elif len(steps) == context:
+            end = "context"
+    return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated))
+
+
+def verify(
+    device: Device,
+    expectations: Sequence[Expectation],
+    *,
+    macs_per_step: int,
+    instructions_per_tick: float,
+    weights_crc: int | None = None,
+    build_id: str | None = None,
+) -> Verification:
+    """Asks every prompt, and then every prompt again, since counts must repeat.
+
+    Args:
+        macs_per_step: multiply-accumulates of a decode step, the measure of what counts are possible.
+        instructions_per_tick: what a tick of the board's counter stands for under its emulator.
+        weights_crc, build_id: of the image that was built; what the device says must be the same.
+
+    Raises:
+        ThimbleError: the device stopped answering, or told of a fault.
+    """
+    found = _Findings()
+    info = device.info()
+    found.check("weights_intact", info.weights == "intact", "the device finds its weights corrupt")
+    if weights_crc is not None:
+        found.check(
+            "weights_intact",
+            info.weights_crc == weights_crc,
+            f"CRC-32 {info.weights_crc:08x} on the device, {weights_crc:08x} when built",
+        )
+    if build_id is not None:
+        found.check("build_match", info.build == build_id, f"the device runs build {info.build}, not {build_id}")
+    for name in ("tokens_match", "logits_crc_match", "counts_plausible", "counts_repeat"):
+        found.checks[name] = True
+    answers = [_ask(device, expectation, found) for expectation in expectations]
+    least = macs_per_step * LEAST_INSTRUCTIONS_PER_MAC / instructions_per_tick
+    for expectation, answer in zip(expectations, answers, strict=True):
+        if answer is not None:
+            _compare(expectation, answer, found)
+            _check_counts(expectation, answer, least, found)
+            _check_repeats(expectation, answer, _ask(device, expectation, found), found)
+    given = [answer for answer in answers if answer is not None]
+    return Verification(
+        checks=found.checks,
+        failures=tuple(found.failures),
+        prompts=tuple(_prompt(*pair) for pair in zip(expectations, answers, strict=True)),
+        instructions=_instructions(given, macs_per_step, instructions_per_tick),
+        stack_peak=device.stack()[0],
+    )
+
+
+def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
+    """Writes what the prompts must give as JSON, in the protocol's own notation, for Renode's Robot suite."""
+    prompts = [
+        {
+            "text": quote(expectation.text, safe=""),
+            "max_new": expectation.max_new,
+            "tokens_in": expectation.tokens_in,
+            "tokens_out": len(expectation.tokens_out),
+            "end": expectation.end,
+            "steps": [
+                {"position": position, "token": step.token, "crc": f"{step.crc:08x}", "next": step.next}
+                for position, step in enumerate(expectation.steps)
+            ],
+        }
+        for expectation in expectations
+    ]
+    path.write_text(json.dumps({"prompts": prompts}, indent=1) + "\n", encoding="utf-8")
+
+
+def _ask(device: Device, expectation: Expectation, found: _Findings) -> Answer | None:
+    try:
+        return device.ask(expectation.text, expectation.max_new)
+    except DeviceError as error:
+        if error.code == "fault":
+            raise
+        found.check("tokens_match", False, f"{expectation.text!r}: the device answered {error.code}: {error.text}")
+        return None
+
+
+def _compare(expectation: Expectation, answer: Answer, found: _Findings) -> None:
+    where = repr(expectation.text)
+    expected = tuple((step.token, step.next) for step in expectation.steps)
+    given = tuple((step.token, step.next) for step in answer.steps)
+    found.check(
+        "tokens_match",
+        expected == given and answer.tokens_out == expectation.tokens_out and answer.text == expectation.text_out,
+        f"{where}: tokens {list(answer.tokens_out)} ({answer.text!r}), expected {list(expectation.tokens_out)}",
+    )
+    differing = [
+        position
+        for position, (step, other) in enumerate(zip(expectation.steps, answer.steps, strict=False))
+        if step.crc != other.crc
+    ]
+    found.check(
+        "logits_crc_match",
+        not differing and len(expectation.steps) == len(answer.steps),
+        f"{where}: {len(differing)} of {len(expectation.steps)} steps differ, the first at position {differing[:1]}"
+        if differing
+        else f"{where}: {len(answer.steps)} steps, expected {len(expectation.steps)}",
+    )
+
+
+def _check_counts(expectation: Expectation, answer: Answer, least: float, found: _Findings) -> None:
+    where = repr(expectation.text)
+    ticks = [step.ticks for step in answer.steps]
+    found.check(
+        "counts_plausible",
+        [step.position for step in answer.steps] == list(range(len(answer.steps))),
+        f"{where}: the positions of the steps are not 0, 1, 2 …",
+    )
+    found.check(
+        "counts_plausible",
+        min(ticks) > 0 and min(ticks) + 1 >= least,
+        f"{where}: a step of {min(ticks)} ticks, fewer than the {least:.0f} that its multiplications take at least",
+    )
+    found.check(
+        "counts_plausible",
+        LEAST_SHARE_OF_STEPS * answer.ticks <= sum(ticks) <= answer.ticks,
+        f"{where}: the steps took {sum(ticks)} ticks of {answer.ticks} in all",
+    )
+
+
+def _check_repeats(expectation: Expectation, first: Answer, second: Answer | None, found: _Findings) -> None:
+    if second is None:
+        return
+    where = repr(expectation.text)
+    same = [(step.token, step.crc, step.next) for step in first.steps] == [
+        (step.token, step.crc, step.next) for step in second.steps
+    ]
+    found.check("logits_crc_match", same, f"{where}: asked again, other logits")
+    worst = max((abs(a.ticks - b.ticks) for a, b in zip(first.steps, second.steps, strict=False)), default=0)
+    found.check("counts_repeat", worst <= 1, f"{where}: asked again, a step's count differs by {worst} ticks")
+
+
+def _prompt(expectation: Expectation, answer: Answer | None) -> dict[str, Any]:
+    return {
+        "text": expectation.text,
+        "tokens_in": list(answer.tokens_in) if answer else [],
+        "tokens_out": list(answer.tokens_out) if answer else [],
+        "text_out": answer.text if answer else "",
+        "expected_tokens": list(expectation.tokens_out),
+        "expected_text": expectation.text_out,
+        "end": answer.end if answer else "",
+        "ticks": [step.ticks for step in answer.steps] if answer else [],
+        "logits_crc": [f"{step.crc:08x}" for step in answer.steps] if answer else [],
+    }
+
+
+def _instructions(answers: Sequence[Answer], macs: int, per_tick: float) -> dict[str, float]:
+    prefill = [step.ticks * per_tick for answer in answers for step in answer.steps[: len(answer.tokens_in)]]
+    decode = [step.ticks * per_tick for answer in answers for step in answer.steps[len(answer.tokens_in) :]] or prefill
+    everything = prefill + ([] if decode is prefill else decode)
+    if not everything:
+        return {}
+    return {
+        "prefill_per_token": round(sum(prefill) / len(prefill), 1),
+        "decode_mean": round(sum(decode) / len(decode), 1),
+        "decode_max": max(everything),
+        "per_mac": round(sum(decode) / len(decode) / macs, 3),
+        "steps": len(everything),
+    }
