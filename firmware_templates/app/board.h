@@ -2,7 +2,6 @@
 #ifndef BOARD_H
 #define BOARD_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,11 +15,10 @@ void board_init(void);
 /* Ticks since board_init; never goes back. */
 uint64_t board_ticks(void);
 
-/* The next received byte, or -1 when there is none. Bytes are kept by the receive interrupt until they are read. */
+/* The next received byte, BOARD_NONE, or BOARD_LOST where bytes are missing because nobody read them in time.
+ * The receive interrupt keeps bytes until they are read. */
+enum { BOARD_NONE = -1, BOARD_LOST = -2 };
 int board_read(void);
-
-/* True once after bytes were lost because nobody read them in time. */
-bool board_overrun(void);
 
 /* Sends bytes, waiting while the UART is busy; usable with interrupts off. */
 void board_write(const char *bytes, size_t count);

@@ -10,11 +10,10 @@ char *serial_read_line(void) {
     bool too_long = false, unprintable = false, lost = false;
     for (;;) {
         int byte = board_read();
-        if (byte < 0) {
+        if (byte == BOARD_NONE) {
             board_wait();
             continue;
         }
-        lost |= board_overrun();
         bool ended_before = after_return && byte == '\n';
         after_return = byte == '\r';
         if (ended_before)
@@ -34,6 +33,7 @@ char *serial_read_line(void) {
             too_long = unprintable = lost = false;
             continue;
         }
+        lost |= byte == BOARD_LOST;
         unprintable |= byte < 0x20 || byte > 0x7E;
         if (length < LINE_CAPACITY)
             line[length++] = (char)byte;

@@ -25,23 +25,29 @@ const uint32_t board_tick_hz = CLOCK_HZ;
 /* Filled by the interrupt, emptied by board_read; the indices run freely and wrap with their type. */
 static volatile uint8_t received[256];
 static volatile uint8_t received_in, received_out;
-static volatile bool overrun;
+
+/* Stands for lost bytes; a received byte of this value, which no request holds, is kept as its neighbour. */
+#define LOST 0xFFu
+
+static void keep(uint8_t byte) {
+    uint8_t next = (uint8_t)(received_in + 1);
+    if (next == received_out) {
+        received[(uint8_t)(received_in - 1)] = LOST;
+    } else {
+        received[received_in] = byte;
+        received_in = next;
+    }
+}
 
 static void uart_rx_handler(void) {
     UART_INTCLEAR = INT_RX;
     while (UART_STATE & STATE_RX_FULL) {
         uint8_t byte = (uint8_t)UART_DATA;
-        uint8_t next = (uint8_t)(received_in + 1);
-        if (next == received_out) {
-            overrun = true;
-        } else {
-            received[received_in] = byte;
-            received_in = next;
-        }
+        keep(byte == LOST ? LOST - 1 : byte);
     }
     if (UART_STATE & STATE_RX_OVERRUN) {
         UART_STATE = STATE_RX_OVERRUN;
-        overrun = true;
+        keep(LOST);
     }
 }
 
@@ -71,17 +77,10 @@ void board_init(void) {
 
 int board_read(void) {
     if (received_in == received_out)
-        return -1;
+        return BOARD_NONE;
     uint8_t byte = received[received_out];
     received_out = (uint8_t)(received_out + 1);
-    return byte;
-}
-
-bool board_overrun(void) {
-    bool lost = overrun;
-    if (lost)
-        overrun = false;
-    return lost;
+    return byte == LOST ? BOARD_LOST : byte;
 }
 
 void board_write(const char *bytes, size_t count) {
