@@ -1,0 +1,76 @@
+"""Trained weights as a file: arrays in half precision, and what they are in words.
+
+The half-precision numbers are the result of training, not an approximation of it: the stages that come after read them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tf_keras as keras
+
+from models.config import ModelConfig
+from models.errors import ThimbleError
+
+__all__ = ["build_from", "read_metadata", "save_model"]
+
+_AGAIN = "make it again: run the `train` stage with --force --retrain"
+
+
+def save_model(path: Path, model: keras.Model, metadata: Mapping[str, Any]) -> None:
+    """Writes the model's trainable weights as float16, and the metadata as JSON; renamed into place when whole."""
+    beside = path.with_name(f".{path.name}.tmp")
+    arrays = {weight.name: weight.numpy().astype(np.float16) for weight in model.trainable_variables}
+    with beside.open("wb") as file:
+        np.savez_compressed(file, metadata=np.array(json.dumps(metadata, sort_keys=True)), **arrays)
+    os.replace(beside, path)
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What the file says of itself.
+
+    Raises:
+        ThimbleError: no such file, or not a whole one.
+    """
+    return dict(json.loads(str(_load(path)["metadata"])))
+
+
+def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.Model:
+    """The training model with the file's weights.
+
+    Raises:
+        ThimbleError: no such file, a damaged one, weights of another model, or numbers that are none.
+    """
+    from models.decoder import build_decoder
+
+    arrays = _load(path)
+    model = build_decoder(config, dropout)
+    for weight in model.trainable_variables:
+        if weight.name not in arrays or arrays[weight.name].shape != tuple(weight.shape):
+            found = arrays[weight.name].shape if weight.name in arrays else "nothing"
+            raise ThimbleError(
+                f"{path} holds another model: {weight.name} is {found}, the recipe wants {tuple(weight.shape)}", _AGAIN
+            )
+        values = arrays[weight.name].astype(np.float32)
+        if not np.isfinite(values).all():
+            raise ThimbleError(f"{path} is damaged: {weight.name} holds numbers that are not finite", _AGAIN)
+        weight.assign(values)
+    return model
+
+
+def _load(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+        json.loads(str(arrays["metadata"]))
+        return arrays
+    except FileNotFoundError:
+        raise ThimbleError(f"no weights at {path}", "run the `train` stage") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+        raise ThimbleError(f"the weights {path} are damaged: {error}", _AGAIN) from None

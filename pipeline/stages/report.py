@@ -1,0 +1,109 @@
+"""report: pictures and one page that opens without a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.report import pictures
+from pipeline.sentences import SPLIT_TEXTS
+from pipeline.shipped import metadata_of
+from pipeline.stages import Stage, StageContext
+
+__all__ = ["STAGE"]
+
+_TEMPLATES = Path(__file__).resolve().parent.parent / "report"
+_ENGINE_NAMES = {"float": "float", "quantized": "int8, host", "device": "int8, board"}
+
+
+def run(context: StageContext) -> str:
+    """Writes `index.html` and the pictures beside it as SVG."""
+    recipe, workspace = context.recipe, context.workspace
+    variants = [f"{board}-{recipe.engine}" for board in recipe.boards]
+    results = [_read(workspace.stage("emulate", variant) / "result.json") for variant in variants]
+    facts = metadata_of(workspace.stage("prune") / "weights.npz")
+    sentences = _read(workspace.stage("data") / "summary.json")["sentences"]
+    first = results[0]
+    baseline = first["quality"].pop("hassil", {})
+    quality = {_ENGINE_NAMES[engine]: splits for engine, splits in first["quality"].items()}
+    drawn = {
+        f"{kind}-{result['board']}": draw(result)
+        for result in results
+        for kind, draw in (("memory", _memory), ("layers", _layers))
+    }
+    drawn["accuracy"] = pictures.accuracy_by_split(quality, baseline)
+    drawn["training"] = pictures.training_curves(_joined(facts["history"]))
+    for name, svg in drawn.items():
+        (context.out / f"{name}.svg").write_text(svg, encoding="utf-8")
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("page.html.j2").render(
+        recipe=recipe,
+        results=results,
+        pictures=[
+            {kind: Markup(drawn[f"{kind}-{result['board']}"]) for kind in ("memory", "layers")} for result in results
+        ],
+        accuracy_picture=Markup(drawn["accuracy"]),
+        training_picture=Markup(drawn["training"]),
+        quality=quality,
+        splits=list(quality["float"]),
+        split_texts=SPLIT_TEXTS,
+        split_sizes={split: sentences.get(split) for split in quality["float"]},
+        quality_notes=_notes(first, baseline, facts),
+        reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
+        versions=first["versions"],
+        recipe_text=recipe.path.read_text(encoding="utf-8"),
+    )
+    (context.out / "index.html").write_text(page, encoding="utf-8")
+    return f"{len(drawn)} pictures and index.html"
+
+
+def _memory(result: dict[str, Any]) -> str:
+    flash = {key: result["flash_bytes"][key] for key in ("weights", "tables", "code")}
+    ram = {key.replace("_", " "): result["ram_bytes"][key] for key in ("kv_cache", "activations", "application", "stack")}
+    return pictures.memory_map(flash, result["flash_bytes"]["size"], ram, result["ram_bytes"]["size"])
+
+
+def _layers(result: dict[str, Any]) -> str:
+    return pictures.instructions_by_layer(result["layers"])
+
+
+def _joined(history: dict[str, list[dict[str, float]]]) -> list[dict[str, float]]:
+    """The curves of training and pruning behind one another."""
+    points: list[dict[str, float]] = []
+    for stage in ("train", "prune"):
+        start = points[-1]["step"] if points else 0
+        points += [{**point, "step": point["step"] + start} for point in history.get(stage, [])]
+    return points
+
+
+def _notes(result: dict[str, Any], baseline: dict[str, float], facts: dict[str, Any]) -> list[str]:
+    counts = result["quality_sentences"]
+    notes = [
+        f"Measured on the first {counts['host']} sentences of each split on the host, {counts['device']} on the board. "
+        "A sentence counts when the whole action is right to the letter.",
+        f"The model has {facts['parameters']:,} parameters.",
+    ]
+    if baseline:
+        share = 100 * baseline["noisy"]
+        notes.append(f"hassil itself, told all the names, recognizes {share:.1f} % of the noisy sentences.")
+    return notes
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+STAGE = Stage(
+    name="report",
+    summary="draws the pictures and writes the report",
+    needs=("data", "prune", "emulate"),
+    sections=("name", "description"),
+    sources=("pipeline/report/*", "pipeline/stages/report.py"),
+    run=run,
+)
