@@ -13,7 +13,7 @@ __all__ = ["answer_line", "ask_many", "converse", "typed_lines"]
 def ask_many(
     device: Device, sentences: Sequence[str], max_new: int, progress: Callable[[int], None] | None = None
 ) -> list[str]:
-    """The board's answer to each sentence; empty where it refused one (too long for the context).
+    """The board's answer to each sentence; empty where it refused one, as it does one that is too long for the context.
 
     Args:
         max_new: most tokens of an answer. progress: called with the number of sentences done.
@@ -26,7 +26,7 @@ def ask_many(
         try:
             answers.append(device.ask(sentence, max_new).text)
         except DeviceError as error:
-            if error.code not in ("too-long", "line-too-long"):
+            if error.code in ("fault", "protocol"):
                 raise
             answers.append("")
         if progress is not None:

@@ -24,7 +24,7 @@ from pipeline.boards import Board
 from pipeline.errors import ThimbleError
 from pipeline.tokenizer_c import TokenizerTables, write_tokenizer
 
-__all__ = ["Firmware", "Sizes", "build_project", "read_sizes", "weights_of", "write_project"]
+__all__ = ["Firmware", "Sizes", "build_project", "read_sizes", "sizes_as_dict", "weights_of", "write_project"]
 
 _FOLDERS = ("src", "model", "runtime", "board", "cmake", "CMakeLists.txt")
 _SOURCES = (".c", ".h", ".ld", ".cmake", ".txt")

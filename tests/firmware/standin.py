@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent / "standin"
 VOCAB, CONTEXT = 300, 48
 WEIGHTS = (3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3)
 # Multiply-accumulates of a step, as far as the least possible count goes.
-MACS = VOCAB
+MACS = 4 * VOCAB
 
 
 class Standin:
@@ -29,9 +29,9 @@ class Standin:
     def step(self, token: int) -> NDArray[np.int8]:
         value = (self.hash + token * 2654435761 + self.position) % 2**32
         logits = np.zeros(VOCAB, np.int8)
-        for i in range(VOCAB):
+        for i in range(4 * VOCAB):
             value = (value * 1664525 + 1013904223 + WEIGHTS[i % 16]) % 2**32
-            logits[i] = (value >> 25) - 64
+            logits[i % VOCAB] = (value >> 25) - 64
         logits[3 if value % 6 == 0 else value % VOCAB] = 127
         self.hash = value
         self.position += 1

@@ -19,9 +19,9 @@ static const int8_t *standin_step(int8_t *cache, int8_t *arena, int32_t token, i
     memcpy(&hash, cache, sizeof hash);
     MARK(0);
     hash += (uint32_t)token * 2654435761u + (uint32_t)position;
-    for (uint32_t i = 0; i < THIMBLE_MODEL_VOCAB; i++) {
+    for (uint32_t i = 0; i < 4 * THIMBLE_MODEL_VOCAB; i++) {
         hash = hash * 1664525u + 1013904223u + weights[i % 16];
-        arena[i] = (int8_t)((int32_t)(hash >> 25) - 64);
+        arena[i % THIMBLE_MODEL_VOCAB] = (int8_t)((int32_t)(hash >> 25) - 64);
     }
     MARK(1);
     arena[hash % 6 == 0 ? 3 : hash % THIMBLE_MODEL_VOCAB] = 127;
