@@ -110,11 +110,12 @@ static void attend(const thimble_attention_s8_params *p, const int8_t *q, const 
         query_sum += wide[i];
     }
     const int32_t offset = query_sum * p->k_offset;
+    const thimble_scaler score_scale = thimble_prepare(p->score_multiplier, p->score_shift);
+    const int8_t *mask = p->mask + 128;
     int32_t largest = masked > 0 ? p->masked_score : -128;
     for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
         const int32_t sum = dot(wide, k, p->head_dim) + offset;
-        const int32_t scaled = thimble_multiply(sum, p->score_multiplier, p->score_shift) + p->score_zero_point;
-        const int8_t score = p->mask[thimble_clamp(scaled, -128, 127) + 128];
+        const int8_t score = mask[thimble_saturate_s8(thimble_scale(score_scale, sum) + p->score_zero_point)];
         scores[row] = score;
         largest = score > largest ? score : largest;
     }
@@ -129,13 +130,13 @@ static void attend(const thimble_attention_s8_params *p, const int8_t *q, const 
         weights[row] = (uint8_t)weight;
         weight_sum += weight;
     }
+    const thimble_scaler out_scale = thimble_prepare(p->out_multiplier, p->out_shift);
     const int32_t v_offset = weight_sum * p->v_offset;
     for (int32_t i = 0; i < p->head_dim; i += 4) {
         int32_t sums[4];
         weigh_four(weights, v + i, p->head_dim, rows, sums);
         for (int32_t j = 0; j < 4; j++) {
-            const int32_t scaled = thimble_multiply(sums[j] + v_offset, p->out_multiplier, p->out_shift) + p->out_zero_point;
-            *out++ = (int8_t)thimble_clamp(scaled, -128, 127);
+            *out++ = thimble_saturate_s8(thimble_scale(out_scale, sums[j] + v_offset) + p->out_zero_point);
         }
     }
 }

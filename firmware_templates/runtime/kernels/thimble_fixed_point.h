@@ -35,16 +35,57 @@ static inline int32_t thimble_multiply(int32_t x, int32_t multiplier, int32_t sh
     return thimble_rounding_divide(thimble_doubling_high_multiply(x, multiplier), -shift);
 }
 
-/* As thimble_multiply, for |x| < 2^30 and right_shift = -shift in 1..30: the form that costs fewest instructions. */
-static inline int32_t thimble_scale_down(int32_t x, int32_t multiplier, int32_t right_shift)
+/* round(2 * x * multiplier / 2^32) for |x| < 2^30: one instruction on cores that have it. */
+static inline int32_t thimble_high_multiply(int32_t doubled_x, int32_t multiplier)
 {
 #if defined(__ARM_FEATURE_DSP)
     int32_t high;
-    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(x * 2), "r"(multiplier));
+    __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(doubled_x), "r"(multiplier));
+    return high;
 #else
-    const int32_t high = thimble_doubling_high_multiply(x, multiplier);
+    return (int32_t)(((int64_t)doubled_x * multiplier + ((int64_t)1 << 31)) >> 32);
 #endif
+}
+
+/* A multiplier and shift, prepared for a loop. */
+typedef struct {
+    int32_t multiplier;
+    int32_t left;  /* doubles x, and shifts it left where the shift is positive */
+    int32_t right;
+    int32_t half;  /* half of what the right shift drops */
+    int32_t toward; /* all ones where there is a right shift: halves then round away from zero */
+} thimble_scaler;
+
+static inline thimble_scaler thimble_prepare(int32_t multiplier, int32_t shift)
+{
+    const int32_t right = shift < 0 ? -shift : 0;
+    return (thimble_scaler){multiplier, shift > 0 ? shift + 1 : 1, right, right ? 1 << (right - 1) : 0, right ? -1 : 0};
+}
+
+/* As thimble_multiply, for |x| * 2^max(shift, 0) < 2^30 and shift > -31. */
+static inline int32_t thimble_scale(thimble_scaler s, int32_t x)
+{
+    const int32_t high = thimble_high_multiply((int32_t)((uint32_t)x << s.left), s.multiplier);
+    return (high + ((high >> 31) & s.toward) + s.half) >> s.right;
+}
+
+/* The same for a right shift of 1 to 30. */
+static inline int32_t thimble_scale_down(int32_t x, int32_t multiplier, int32_t right_shift)
+{
+    const int32_t high = thimble_high_multiply(x * 2, multiplier);
     return (high + (high >> 31) + (1 << (right_shift - 1))) >> right_shift;
+}
+
+/* x limited to -128..127. */
+static inline int8_t thimble_saturate_s8(int32_t x)
+{
+#if defined(__ARM_FEATURE_SAT)
+    int32_t limited;
+    __asm__("ssat %0, #8, %1" : "=r"(limited) : "r"(x));
+    return (int8_t)limited;
+#else
+    return (int8_t)(x < -128 ? -128 : x > 127 ? 127 : x);
+#endif
 }
 
 static inline int32_t thimble_clamp(int32_t x, int32_t low, int32_t high)
