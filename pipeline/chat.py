@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.boards import Board
@@ -60,10 +62,17 @@ def answer_line(answer: Answer, board: Board, emulator: str) -> str:
 
 
 def typed_lines(prompt: str = "> ") -> Iterable[str]:
-    """Lines from the terminal until end of file or Ctrl-C."""
+    """Lines from the terminal until end of file or Ctrl-C; from a file or pipe they are shown too. Bytes that are no
+    UTF-8 go through to the board, which refuses them."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    shown = sys.stdin.isatty()
     while True:
         try:
-            yield input(prompt)
+            line = input(prompt)
         except (EOFError, KeyboardInterrupt):
             print()
             return
+        if not shown:
+            print(line.encode("utf-8", "replace").decode())
+        yield line

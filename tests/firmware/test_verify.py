@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import struct
 import zlib
@@ -14,7 +16,7 @@ from standin import CONTEXT, MACS, Standin
 
 from models.tokenizer import Tokenizer
 from pipeline.boards import Board
-from pipeline.chat import ask_many, converse
+from pipeline.chat import ask_many, converse, typed_lines
 from pipeline.emulators import SerialLink
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
@@ -220,8 +222,6 @@ def test_a_prompt_beyond_the_context_is_an_error_before_anything_runs(tokenizer:
 def test_expectations_are_written_in_the_protocols_notation(
     expectations: tuple[Expectation, ...], tmp_path: Path, firmware: Firmware, board: Board
 ) -> None:
-    import json
-
     write_expectations(tmp_path / "expected.json", expectations)
     prompts = json.loads((tmp_path / "expected.json").read_text())["prompts"]
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
@@ -239,6 +239,17 @@ def test_many_sentences(device: Device, tokenizer: Tokenizer) -> None:
     wanted = [expect(Standin(), tokenizer, CONTEXT, prompt, CONTEXT).text_out for prompt in PROMPTS]
     assert answers == [*wanted, ""]
     assert done == [1, 2, 3, 4]
+
+
+def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
+    device: Device, board: Board, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"turn on\nb\xfcro\nb\xc3\xbcro\n"), "utf-8"))
+    said: list[str] = []
+    converse(device, board, "qemu", typed_lines(), said.append, 5)
+    assert said[1] == "the board refuses: the text is not well-formed UTF-8"
+    assert len(said) == 3
+    assert capsys.readouterr().out == "> turn on\n> b?ro\n> büro\n> \n"
 
 
 def test_a_conversation_goes_on_after_a_refusal(device: Device, board: Board) -> None:
