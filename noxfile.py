@@ -21,13 +21,11 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "thimble"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-DEMO = "models/recipes/home-en.yaml"
+DEMO = "models/recipes/home-en-small.yaml"
 
 
 def environment(session: nox.Session, toolchain: bool = True) -> None:
     """Makes the shared environment if it is not there or not current, and installs the toolchain if it is missing."""
-    if sys.version_info < (3, 11):
-        session.error("Thimble needs Python 3.11 or newer; install it and run nox with it: python3.11 -m nox -s …")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = [
         *project["dependencies"],

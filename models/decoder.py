@@ -1,6 +1,7 @@
 """The decoder-only transformer in tf_keras, as it is trained: all positions of a sequence at once.
 
-Attention's projections and the feed-forward part are Dense layers, so that tensorflow-model-optimization can prune them.
+Attention's projections and the feed-forward part are Dense layers, so that tensorflow-model-optimization can prune
+them.
 `models.decode_step` builds the same network for one token at a time from these weights.
 """
 
@@ -175,8 +176,5 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
             h = dense(config.d_model, f"layer{i}_down", bias=True)(h)
         x = x + keras.layers.Dropout(dropout)(h)
     x = Norm(config.norm, name="norm_final")(x)
-    if config.tied_embeddings:
-        logits = Unembed(embed, name="unembed")(x)
-    else:
-        logits = dense(config.vocab_size, "head")(x)
-    return keras.Model(tokens, logits, name="decoder")
+    head = Unembed(embed, name="unembed") if config.tied_embeddings else dense(config.vocab_size, "head")
+    return keras.Model(tokens, head(x), name="decoder")

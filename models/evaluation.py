@@ -9,9 +9,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.tasks import Pair
-from models.tokenizer import PAD, SEP, Tokenizer
+from models.tokenizer import EOS, PAD, SEP, Tokenizer
 
-__all__ = ["encode_pairs", "exact_match"]
+__all__ = ["encode_pairs", "exact_match", "teacher_forced_match"]
+
+_BATCH = 64
 
 
 def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[list[int]]:
@@ -20,26 +22,66 @@ def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> l
     return [sequence for sequence in sequences if len(sequence) <= context]
 
 
+def teacher_forced_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> float:
+    """Share of pairs whose action's tokens are each the most likely one after the true tokens before it.
+
+    One pass a pair. Never more than `exact_match`: an action may also come out in other tokens.
+    """
+    return sum(_forced(model, encode_pairs(tokenizer, pairs, context), context)) / max(len(pairs), 1)
+
+
 def exact_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> float:
     """Share of pairs whose action greedy decoding gives to the letter; a pair longer than the context is wrong.
 
-    One pass over the true sequence decides it: decoding follows the true tokens exactly as long as each of them is the
-    most likely one.
+    Where the true tokens are the most likely ones, decoding gives them; only the other pairs are decoded.
     """
-    sequences = encode_pairs(tokenizer, pairs, context)
-    forward = _forward(model)
-    right = 0
-    for begin in range(0, len(sequences), 64):
-        part = sequences[begin : begin + 64]
-        tokens = np.full((64, context), PAD, np.int32)
-        for row, sequence in enumerate(part):
-            tokens[row, : len(sequence)] = sequence
-        best = forward(tf.constant(tokens)).numpy()[: len(part), :-1]
-        tokens = tokens[: len(part)]
+    fitting = [pair for pair in pairs if len(tokenizer.encode_pair(pair.sentence, pair.action)) <= context]
+    forced = _forced(model, encode_pairs(tokenizer, fitting, context), context)
+    others = [pair for pair, right in zip(fitting, forced, strict=True) if not right]
+    prompts = [tokenizer.encode_prompt(pair.sentence) for pair in others]
+    answers = [tokenizer.decode(tokens) for tokens in _decode(model, prompts, context)]
+    decoded = sum(answer == pair.action for answer, pair in zip(answers, others, strict=True))
+    return (sum(forced) + decoded) / max(len(pairs), 1)
+
+
+def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int) -> list[bool]:
+    """For each sequence whether every token after `<sep>` is the most likely one."""
+    found: list[bool] = []
+    for begin in range(0, len(sequences), _BATCH):
+        part = sequences[begin : begin + _BATCH]
+        tokens = _padded(part, context)
+        best = _forward(model)(tf.constant(tokens)).numpy()[:, :-1]
         answer = np.cumsum(tokens[:, :-1] == SEP, axis=1) > 0
         counted = answer & (tokens[:, 1:] != PAD)
-        right += int(((best == tokens[:, 1:]) | ~counted).all(axis=1).sum())
-    return right / max(len(pairs), 1)
+        found += ((best == tokens[:, 1:]) | ~counted).all(axis=1)[: len(part)].tolist()
+    return found
+
+
+def _decode(model: keras.Model, prompts: Sequence[Sequence[int]], context: int) -> list[list[int]]:
+    """Greedy tokens after each prompt, `<eos>` left out."""
+    found: list[list[int]] = []
+    for begin in range(0, len(prompts), _BATCH):
+        part = [list(prompt) for prompt in prompts[begin : begin + _BATCH]]
+        starts = [len(prompt) for prompt in part]
+        running = set(range(len(part)))
+        while running:
+            best = _forward(model)(tf.constant(_padded(part, context))).numpy()
+            for row in sorted(running):
+                token = int(best[row, len(part[row]) - 1])
+                if token != EOS:
+                    part[row].append(token)
+                if token == EOS or len(part[row]) == context:
+                    running.discard(row)
+        found += [tokens[start:] for tokens, start in zip(part, starts, strict=True)]
+    return found
+
+
+def _padded(sequences: Sequence[Sequence[int]], context: int) -> np.ndarray:
+    """int32 [_BATCH, context]."""
+    tokens = np.full((_BATCH, context), PAD, np.int32)
+    for row, sequence in enumerate(sequences):
+        tokens[row, : len(sequence)] = sequence
+    return tokens
 
 
 def _forward(model: keras.Model) -> tf.types.experimental.GenericFunction:

@@ -9,7 +9,7 @@ import numpy as np
 import tf_keras as keras
 
 from models.config import PruneConfig, TrainConfig
-from models.evaluation import encode_pairs, exact_match
+from models.evaluation import encode_pairs, teacher_forced_match
 from models.tasks import Pair
 from models.tokenizer import Tokenizer
 from models.training import Progress, Schedule, batches, limit_threads, make_step
@@ -67,7 +67,7 @@ def prune(
         if done == config.steps:
             counter.on_epoch_end(batch=-1)  # the masks are laid on the weights once more
         if done % 500 == 0 or done == config.steps:
-            match = exact_match(pruned, tokenizer, dev, context)
+            match = teacher_forced_match(pruned, tokenizer, dev, context)
             history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": match})
             losses = []
         if done % 20 == 0 or done == config.steps:

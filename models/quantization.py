@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,6 +12,7 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.decode_step import DecodeStep
+from models.quiet import no_native_log
 
 __all__ = ["quantize", "tflite_sparsity"]
 
@@ -42,7 +40,7 @@ def quantize(model: keras.Model, config: ModelConfig, calibration: Sequence[Sequ
                 for name in cache:
                     cache[name][:, position] = outputs[name.replace("cache", "new")].numpy()[:, 0]
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, no_native_log():
         tf.saved_model.save(step, folder, signatures={"serving_default": step.function})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -71,19 +69,3 @@ def tflite_sparsity(path: Path) -> float:
         zeros += int((values == 0).sum())
         total += values.size
     return zeros / max(total, 1)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the converter's native log off the terminal."""
-    level = logging.getLogger("tensorflow").level
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    saved = os.dup(2)
-    with open(os.devnull, "w") as sink:
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
-            logging.getLogger("tensorflow").setLevel(level)

@@ -16,7 +16,7 @@ import tf_keras as keras
 
 from models.config import ModelConfig, TrainConfig
 from models.decoder import build_decoder
-from models.evaluation import encode_pairs, exact_match
+from models.evaluation import encode_pairs, teacher_forced_match
 from models.tasks import Pair
 from models.tokenizer import PAD, SEP, Tokenizer
 
@@ -155,7 +155,9 @@ def train(
         average(tf.constant(min(config.ema, (1 + number) / (10 + number)), tf.float32))
         done = number + 1
         if done % _EVALUATE_EVERY == 0 or done == config.steps:
-            match = _with_weights(model, averaged, lambda: exact_match(model, tokenizer, dev, model_config.context))
+            match = _with_weights(
+                model, averaged, lambda: teacher_forced_match(model, tokenizer, dev, model_config.context)
+            )
             history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": match})
             losses = []
         if done % _CHECKPOINT_EVERY == 0 and done < config.steps:

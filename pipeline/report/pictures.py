@@ -82,7 +82,7 @@ def instructions_by_layer(layers: Sequence[Mapping[str, object]]) -> str:
     axes.set_xlabel("instructions")
     axes.set_title("Instructions of one decode step, layer by layer")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _svg(figure)
 
 

@@ -133,7 +133,8 @@ def _result(
     board, recipe = context.the_board(), context.recipe
     instructions = verification.instructions
     times = {
-        key: round(board.milliseconds(instructions[key]), 3) for key in ("prefill_per_token", "decode_mean", "decode_max")
+        key: round(board.milliseconds(instructions[key]), 3)
+        for key in ("prefill_per_token", "decode_mean", "decode_max")
     }
     flash = {"code": sizes["code"], "weights": sizes["weights"], "tables": sizes["tables"] + sizes["data"]}
     ram = {

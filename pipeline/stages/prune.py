@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from models.quiet import load_tensorflow
 from models.tokenizer import Tokenizer
 from pipeline.sentences import read_pairs
 from pipeline.shipped import metadata_of, training_facts
@@ -20,6 +21,8 @@ def run(context: StageContext) -> str:
     if recipe.prune is None or facts["stage"] == "prune":
         shutil.copyfile(trained, context.out / "weights.npz")
         return "nothing to prune" if recipe.prune is None else "the shipped weights are pruned already"
+    with context.console.status("loading TensorFlow"):
+        load_tensorflow()
     from models.checkpoint import build_from, save_model
     from models.pruning import prune
     from pipeline.training_view import training_progress

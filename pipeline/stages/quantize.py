@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.quiet import load_tensorflow
 from models.tokenizer import Tokenizer
 from pipeline.sentences import HELD_OUT, read_pairs
 from pipeline.stages import Stage, StageContext
@@ -13,10 +14,11 @@ __all__ = ["STAGE"]
 def run(context: StageContext) -> str:
     """Writes `model.tflite` and `quality.json`."""
     with context.console.status("loading TensorFlow"):
-        from models.checkpoint import build_from
-        from models.evaluation import exact_match
-        from models.quantization import quantize, tflite_sparsity
-        from models.training import limit_threads
+        load_tensorflow()
+    from models.checkpoint import build_from
+    from models.evaluation import exact_match
+    from models.quantization import quantize, tflite_sparsity
+    from models.training import limit_threads
 
     recipe, data = context.recipe, context.input("data")
     limit_threads()

@@ -65,7 +65,9 @@ def run(context: StageContext) -> str:
 
 def _memory(result: dict[str, Any]) -> str:
     flash = {key: result["flash_bytes"][key] for key in ("weights", "tables", "code")}
-    ram = {key.replace("_", " "): result["ram_bytes"][key] for key in ("kv_cache", "activations", "application", "stack")}
+    ram = {
+        key.replace("_", " "): result["ram_bytes"][key] for key in ("kv_cache", "activations", "application", "stack")
+    }
     return pictures.memory_map(flash, result["flash_bytes"]["size"], ram, result["ram_bytes"]["size"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+from models.quiet import load_tensorflow
 from models.tokenizer import Tokenizer
 from pipeline.sentences import read_pairs
 from pipeline.shipped import shipped_weights, training_facts
@@ -19,6 +20,8 @@ def run(context: StageContext) -> str:
     if shipped is not None:
         shutil.copyfile(shipped, context.out / "weights.npz")
         return f"took the shipped weights, {recipe.model.parameter_count:,} parameters (--retrain trains them anew)"
+    with context.console.status("loading TensorFlow"):
+        load_tensorflow()
     from models.checkpoint import save_model
     from models.training import train
     from pipeline.training_view import training_progress

@@ -1,0 +1,41 @@
+"""TensorFlow without its native log."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+__all__ = ["load_tensorflow", "no_native_log"]
+
+
+@contextlib.contextmanager
+def no_native_log() -> Iterator[None]:
+    """Keeps what native code writes to standard error off the terminal, and TensorFlow's warnings."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    saved = os.dup(2)
+    with open(os.devnull, "w") as sink:
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            logger.setLevel(level)
+
+
+def load_tensorflow() -> None:
+    """Imports TensorFlow and Keras 2, which takes seconds and writes about missing GPU drivers."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    with no_native_log():
+        import tensorflow
+        import tf_keras
+
+        # The native library writes its first lines when it is first asked for devices.
+        tensorflow.config.list_physical_devices()
+        assert tf_keras.__version__
