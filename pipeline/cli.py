@@ -83,6 +83,10 @@ def _parser() -> argparse.ArgumentParser:
     _recipe_arguments(chat)
     chat.set_defaults(work=_chat)
 
+    ship = commands.add_parser("ship", help="make the trained weights the recipe's shipped ones")
+    _recipe_arguments(ship)
+    ship.set_defaults(work=_ship)
+
     boards = commands.add_parser("boards", help="list the boards")
     boards.add_argument("--json", action="store_true", help="for programs")
     boards.set_defaults(work=_boards)
@@ -146,6 +150,18 @@ def _chat(options: argparse.Namespace, console: Console) -> int:
     return chat_with_board(recipe, workspace, options.emulator, console)
 
 
+def _ship(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.recipe import load_recipe
+    from pipeline.shipped import ship
+    from pipeline.workspace import Workspace
+
+    recipe = load_recipe(options.recipe)
+    workspace = Workspace(options.build, recipe.name)
+    place = ship(recipe, workspace.stage("prune") / "weights.npz", workspace.stage("data") / "tokenizer.json")
+    console.print(f"shipped: {place}", highlight=False)
+    return 0
+
+
 def _boards(options: argparse.Namespace, console: Console) -> int:
     from pipeline.boards import all_boards
 
@@ -180,7 +196,7 @@ def _compile(options: argparse.Namespace, console: Console) -> int:
     if options.out.exists() and any(options.out.iterdir()):
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
     options.out.mkdir(parents=True, exist_ok=True)
-    compiled = compile_model(model, options.out, options.core)
+    compiled = compile_model(model, options.out)
     console.print(
         f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}"
     )

@@ -74,6 +74,8 @@ def _bring_up(stage: Stage, context: StageContext, force: bool) -> bool:
     wanted = _fingerprint(stage, context)
     reason = "forced" if force else workspace.state(stage.name, context.variant if stage.per_board else "", wanted)
     variant = context.variant if stage.per_board else ""
+    if not reason and stage.redo is not None and stage.redo(context):
+        reason = "asked for"
     if not reason:
         stamp = workspace.stamp(stage.name, variant)
         console.print(f"[green]✓[/] [bold]{label}[/] unchanged: {stamp.note if stamp else ''}", highlight=False)

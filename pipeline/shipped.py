@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import zipfile
 from importlib import metadata as packages
 from pathlib import Path
@@ -14,7 +16,7 @@ from pipeline.errors import ThimbleError
 from pipeline.recipe import Recipe
 from pipeline.workspace import ROOT, fingerprint
 
-__all__ = ["metadata_of", "shipped_tokenizer", "shipped_weights", "training_facts", "weights_fingerprint"]
+__all__ = ["metadata_of", "ship", "shipped_tokenizer", "shipped_weights", "training_facts", "weights_fingerprint"]
 
 _DATA_PACKAGES = ("home-assistant-intents", "hassil", "tokenizers")
 
@@ -31,9 +33,8 @@ def weights_fingerprint(recipe: Recipe) -> str:
 
 def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[str, Any]:
     """What a weights file says of itself."""
-    made_by = f"nox -s train -- {recipe.path.as_posix()} --retrain"
-    if stage == "prune":
-        made_by += f" && nox -s prune -- {recipe.path.as_posix()} --retrain"
+    stages = "train prune" if stage == "prune" else "train"
+    made_by = f"nox -s {stages} -- {recipe.path.as_posix()} --retrain"
     return {
         "stage": stage,
         "fingerprint": weights_fingerprint(recipe),
@@ -61,6 +62,26 @@ def shipped_tokenizer(recipe: Recipe) -> Path | None:
     """The tokenizer beside the shipped weights, on the same condition."""
     weights = shipped_weights(recipe)
     return None if weights is None else weights.with_suffix(".tokenizer.json")
+
+
+def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
+    """Puts trained weights and their tokenizer where the recipe says that the shipped ones lie.
+
+    Raises:
+        ThimbleError: the recipe names no such place, or the weights are not what it describes.
+    """
+    if recipe.shipped is None:
+        raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: models/weights/NAME.npz` to it")
+    if metadata_of(weights).get("fingerprint") != weights_fingerprint(recipe):
+        raise ThimbleError(
+            f"{weights} is not what {recipe.path} describes", "run the `prune` stage with --retrain first"
+        )
+    place = ROOT / recipe.shipped
+    for source, target in ((tokenizer, place.with_suffix(".tokenizer.json")), (weights, place)):
+        beside = target.with_name(f".{target.name}.tmp")
+        shutil.copyfile(source, beside)
+        os.replace(beside, target)
+    return place
 
 
 def metadata_of(path: Path) -> dict[str, Any]:

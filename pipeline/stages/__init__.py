@@ -56,7 +56,8 @@ class Stage:
     """A stage's name, what it depends on, and its work.
 
     `run` returns one line that says what came out. `sections` are the recipe's parts that the work reads, `sources`
-    the project's files (glob patterns) whose change makes the result stale, `volatile` further facts of this machine.
+    the project's files (glob patterns) whose change makes the result stale, `volatile` further facts of this machine;
+    `redo` may ask for another run of a current stage.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Stage:
     per_board: bool = False
     resumable: bool = False
     volatile: Callable[[StageContext], dict[str, str]] | None = None
+    redo: Callable[[StageContext], bool] | None = None
 
 
 def all_stages() -> tuple[Stage, ...]:
