@@ -34,6 +34,7 @@ class Tool:
     macos: tuple[str, ...]
     windows: tuple[str, ...]
     package: str | None = None  # the Python package that brings it, for CMake and Ninja
+    others: tuple[str, ...] = ()  # programs that do as well
 
 
 TOOLS = {
@@ -57,17 +58,26 @@ TOOLS = {
         ),
         Tool("cmake", "CMake", ("cmake",), ("cmake",), ("cmake",), ("Kitware.CMake",), "cmake"),
         Tool("ninja", "Ninja", ("ninja-build",), ("ninja-build",), ("ninja",), ("Ninja-build.Ninja",), "ninja"),
-        Tool("gcc", "the host's C compiler", ("gcc", "libc6-dev"), ("gcc",), ("gcc",), ("BrechtSanders.WinLibs",)),
+        Tool(
+            "gcc",
+            "the host's C compiler",
+            ("gcc", "libc6-dev"),
+            ("gcc",),
+            ("gcc",),
+            ("BrechtSanders.WinLibs.POSIX.UCRT",),
+            others=("cc", "clang"),
+        ),
     )
 }
 
 
 def find(program: str) -> Path | None:
-    """Where the program is: on the PATH, or brought by its Python package; None where it is not."""
-    found = shutil.which(program)
+    """Where the program of TOOLS is: on the PATH, or brought by its Python package; None where it is not."""
+    tool = TOOLS[program]
+    found = next(filter(None, map(shutil.which, (program, *tool.others))), None)
     if found:
         return Path(found)
-    package = TOOLS[program].package if program in TOOLS else None
+    package = tool.package
     if package:
         beside = shutil.which(program, path=str(Path(sys.executable).parent))
         if beside:
