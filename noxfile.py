@@ -34,9 +34,10 @@ def environment(session: nox.Session, toolchain: bool = True) -> None:
     state = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()
     mark = ENVIRONMENT / "thimble-dependencies"
     if not (mark.exists() and mark.read_text() == state and PYTHON.exists()):
-        session.log("setting up .nox/thimble: about 2.5 GB of Python packages, once")
+        session.log("setting up .nox/thimble: about 2.5 GB of Python packages, once; this takes a minute or more")
+        quiet = [] if sys.stdout.isatty() else ["-qq"]  # in a terminal pip shows its progress
         session.run(sys.executable, "-m", "virtualenv", "--clear", "-q", str(ENVIRONMENT), external=True)
-        session.run(str(PYTHON), "-m", "pip", "install", "-q", "--progress-bar=off", *wanted, external=True)
+        session.run(str(PYTHON), "-m", "pip", "install", *quiet, *wanted, external=True)
         mark.write_text(state)
     if toolchain:
         session.run(str(PYTHON), "-m", "pipeline.toolchain", "--install", external=True, env={"PYTHONPATH": str(ROOT)})

@@ -94,9 +94,6 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("compile", help="compile any int8 decode-step .tflite to C")
     build.add_argument("tflite", type=Path)
     build.add_argument("--out", type=Path, required=True, help="a new or empty folder for the C files")
-    build.add_argument(
-        "--core", default="cortex-m4", help="the core whose weight packing to use (default: %(default)s)"
-    )
     build.set_defaults(work=_compile)
     return parser
 

@@ -21,5 +21,12 @@ def chat_with_board(recipe: Recipe, workspace: Workspace, emulator_name: str | N
     elf = workspace.stage("firmware", f"{board.name}-{recipe.engine}") / "firmware.elf"
     with Device(emulator.start(elf, board)) as device:
         console.print(f"{board.title} on {emulator.name} {emulator.version}; Ctrl-D ends", highlight=False)
-        converse(device, board, emulator.name, typed_lines(), lambda line: console.print(line, markup=False), recipe.model.context)
+        converse(
+            device,
+            board,
+            emulator.name,
+            typed_lines(),
+            lambda line: console.print(line, markup=False),
+            recipe.model.context,
+        )
     return 0

@@ -60,8 +60,8 @@ def prove(engine: HostEngine, oracle: Oracle, tokenizer: Tokenizer, pairs: list[
             steps += 1
             if not np.array_equal(ours, theirs):
                 raise ThimbleError(
-                    f"step {oracle.position - 1} of {pair.sentence!r}: {int((ours != theirs).sum())} logits differ from "
-                    "TensorFlow Lite Micro's",
+                    f"step {oracle.position - 1} of {pair.sentence!r}: {int((ours != theirs).sum())} logits differ "
+                    "from TensorFlow Lite Micro's",
                     "this is a fault of the compiler: report it with the .tflite",
                 )
     return steps

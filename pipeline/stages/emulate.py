@@ -70,8 +70,8 @@ def run(context: StageContext) -> str:
         raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {place / 'result.json'}")
     instructions = result["instructions"]
     return (
-        f"{len(prompts)} prompts equal TensorFlow Lite Micro's at every step; {instructions['decode_mean']:,.0f} instructions "
-        f"({result['milliseconds']['decode_mean']:.1f} ms) a token"
+        f"{len(prompts)} prompts equal TensorFlow Lite Micro's at every step; "
+        f"{instructions['decode_mean']:,.0f} instructions ({result['milliseconds']['decode_mean']:.1f} ms) a token"
     )
 
 
