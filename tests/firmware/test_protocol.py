@@ -171,7 +171,7 @@ def test_bytes_lost_while_it_works_are_reported_where_they_are_missing(device: D
     answers: list[str] = []
     with contextlib.suppress(ThimbleError):  # until nothing comes any more
         while True:
-            answers.append(link.read_line(0.5))
+            answers.append(link.read_line(2))
     ends = [line for line in answers if not line.startswith("STEP")]
     assert any(line.startswith("ERR overrun ") for line in ends)
     # What was kept is answered; no line is answered that was joined from two.
