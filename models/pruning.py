@@ -16,7 +16,7 @@ from models.training import Progress, Schedule, batches, limit_threads, make_ste
 
 __all__ = ["prune"]
 
-_UPDATE_EVERY = 50
+_UPDATES = 30
 
 
 def prune(
@@ -38,12 +38,14 @@ def prune(
 
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
+    ramp = max(int(config.steps * config.ramp), 1)
+    every = max(ramp // _UPDATES, 1)
     schedule = tfmot.sparsity.keras.PolynomialDecay(
         initial_sparsity=0.0,
         final_sparsity=config.sparsity,
         begin_step=0,
-        end_step=int(config.steps * config.ramp),
-        frequency=_UPDATE_EVERY,
+        end_step=ramp // every * every,  # the last update brings the full sparsity
+        frequency=every,
     )
 
     def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
