@@ -129,7 +129,7 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 
 
 def digest_folder(folder: Path) -> str:
-    """SHA-256 over names and contents of all files below, the stamp and build trees (`_*`) left out."""
+    """SHA-256 over names and contents of all files below, the stamp and build trees (`_*`, `build`) left out."""
     digest = hashlib.sha256()
     for path in _files(folder):
         name = path.relative_to(folder).as_posix()
@@ -154,6 +154,6 @@ def digest_sources(patterns: Iterable[str]) -> str:
 def _files(folder: Path) -> list[Path]:
     found: list[Path] = []
     for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("_"))
+        folders[:] = sorted(name for name in folders if not name.startswith("_") and name != "build")
         found.extend(Path(base, name) for name in sorted(names))
     return found

@@ -19,7 +19,7 @@ from pipeline.protocol import Device
 from pipeline.recipe import Budgets
 from pipeline.sentences import HELD_OUT, read_pairs
 from pipeline.stages import Stage, StageContext
-from pipeline.verify import Verification, expect, verify
+from pipeline.verify import Verification, expect, verify, write_expectations
 from pipeline.workspace import write_json
 
 __all__ = ["STAGE"]
@@ -28,7 +28,8 @@ _PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "tflite-
 
 
 def run(context: StageContext) -> str:
-    """Writes `result.json`, here and as `build/<recipe>/<board>-<engine>/result.json`.
+    """Writes `result.json`, here and as `build/<recipe>/<board>-<engine>/result.json`, and `expected.json`, what Renode's
+    suite compares with.
 
     Raises:
         ThimbleError: a check failed; the result is written all the same, with `ok` false.
@@ -45,6 +46,7 @@ def run(context: StageContext) -> str:
     prompts = recipe.prompts or tuple(pair.sentence for pair in load_task(recipe.task).examples)
     with context.console.status("asking the oracle for the expected tokens"):
         expectations = [expect(oracle, tokenizer, oracle.context, text, oracle.context) for text in prompts]
+    write_expectations(context.out / "expected.json", expectations)
     with (
         context.console.status(f"verifying {len(prompts)} prompts on {board.name}"),
         Device(emulator.start(firmware / "firmware.elf", board)) as device,
