@@ -112,10 +112,13 @@ def unary(op: Op, tensor: Tensor, out: Tensor, x: fp.Int) -> fp.Int:
         return _sigmoidal(op.kind, tensor, x)
     if op.kind == "RSQRT":
         return _rsqrt(tensor, out, x)
+    if op.kind == "RELU6":  # clamps and does not rescale
+        return np.clip(x, *activation_range(tensor, _RELU6))
     multiplier, shift = fp.quantize_multiplier(tensor.scale / out.scale)
-    if op.kind != "QUANTIZE":  # RELU divides floats
+    low, high = -128, 127
+    if op.kind == "RELU":  # divides floats
         multiplier, shift = fp.quantize_multiplier(float(np.float32(tensor.scales[0]) / np.float32(out.scales[0])))
-    low, high = {"RELU": activation_range(out, _RELU), "RELU6": activation_range(out, _RELU6)}.get(op.kind, (-128, 127))
+        low, high = activation_range(out, _RELU)
     return np.clip(fp.multiply(x - tensor.zero_point, multiplier, shift) + out.zero_point, low, high)
 
 

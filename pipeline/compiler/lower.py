@@ -42,6 +42,7 @@ SUPPORTED = (
     *ONE_INPUT,
 )
 _INDICES = ("token", "position")
+_MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
 def lower(graph: Graph) -> Program:
@@ -81,7 +82,9 @@ class _Lowering:
         for kind, layer in self._cache_names():
             if self.graph.inputs[f"{kind}_cache_{layer}"] in caches - fused:
                 self._append_row(kind, layer)
-        self.program.outputs = {name: self._view(index) for name, index in self.graph.outputs.items()}
+        self.program.outputs = {name: self._output(index) for name, index in self.graph.outputs.items()}
+        if not self.program.calls:
+            raise ThimbleError("the .tflite computes nothing", "give a model with at least one operator")
         return self.program
 
     # --- what is supported
@@ -99,8 +102,11 @@ class _Lowering:
                     f"operator {op.kind} has a {tensor.dtype} tensor {tensor.name!r}",
                     "quantize the model to full integers: int8 activations and weights, int32 biases",
                 )
-            if tensor.dtype == "INT8" and tensor.scales.size == 0:
-                raise ThimbleError(f"tensor {tensor.name!r} has no scale", "quantize the model with calibration data")
+            if tensor.dtype == "INT8" and not _is_quantized(tensor):
+                raise ThimbleError(
+                    f"tensor {tensor.name!r} has no usable scale and zero point",
+                    "quantize the model with calibration data",
+                )
 
     def _refuse(self, op: Op, what: str, supported: str) -> ThimbleError:
         name = self.graph.tensors[op.outputs[0]].name
@@ -183,14 +189,19 @@ class _Lowering:
             )
         return self.views[index]
 
+    def _output(self, index: int) -> View:
+        """Where an output lies: in the arena, without gaps."""
+        view = self._contiguous(index)
+        return view if view.space == "arena" else self._copied(index, view)
+
     def _contiguous(self, index: int) -> View:
         """The tensor without gaps between rows, copied if need be."""
         view = self._view(index)
-        if view.contiguous:
-            return view
-        tensor = self._tensor(index)
+        return view if view.contiguous else self._copied(index, view)
+
+    def _copied(self, index: int, view: View) -> View:
         name = f"t{index}_copy"
-        self.program.buffers[name] = tensor.size
+        self.program.buffers[name] = self._tensor(index).size
         copy = View("arena", name, view.rows, view.columns, view.columns)
         self._copy(view, copy)
         self.views[index] = copy
@@ -290,6 +301,8 @@ class _Lowering:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._elementwise_int8(op)
         c = arithmetic.AddConstants.prepare(a, b, out_tensor, self._activation(op), 1 if op.kind == "ADD" else -1)
+        if c.out[2] > 0:
+            raise self._refuse(op, "an output scale far below the inputs'", "an output that int8 can hold")
         out = self._allocate(out_tensor)
         texts, views, rows, columns = self._operands(op, out)
         name = f"{'sum' if op.kind == 'ADD' else 'difference'}_{out_tensor.index}"
@@ -311,6 +324,8 @@ class _Lowering:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._elementwise_int8(op)
         c = arithmetic.MulConstants.prepare(a, b, out_tensor, self._activation(op))
+        if c.out[2] > _MOST_MUL_SHIFT:
+            raise self._refuse(op, "an output scale far below the product's", "an output that int8 can hold")
         out = self._allocate(out_tensor)
         texts, views, rows, columns = self._operands(op, out)
         name = f"product_{out_tensor.index}"
@@ -622,3 +637,10 @@ class _Lowering:
         )
         macs = 2 * kv_heads * group * head_dim * (context // 2)
         self._call(parameters + call, views, [out, scratch], macs=macs, kind="attention", group=name)
+
+
+def _is_quantized(tensor: Tensor) -> bool:
+    """Whether scales are positive numbers, with a zero point in int8 for each."""
+    scales, zeros = tensor.scales, tensor.zero_points
+    good = bool(np.isfinite(scales).all() and (scales > 0).all() and (zeros >= -128).all() and (zeros <= 127).all())
+    return good and 0 < scales.size == zeros.size

@@ -1,0 +1,124 @@
+"""Makes .tflite files of any ops, shapes, scales and zero points, without a converter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+__all__ = ["ModelBuilder"]
+
+_OPTIONS = {
+    "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions",
+    "BATCH_MATMUL": "BatchMatMulOptions",
+    "SOFTMAX": "SoftmaxOptions",
+    "MEAN": "ReducerOptions",
+    "GATHER": "GatherOptions",
+    "SPLIT": "SplitOptions",
+    "CONCATENATION": "ConcatenationOptions",
+    "RESHAPE": "ReshapeOptions",
+    "TRANSPOSE": "TransposeOptions",
+}
+_NUMPY = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "FLOAT32": np.float32}
+
+
+@dataclass
+class ModelBuilder:
+    """A graph in the making: `tensor` and `op` in execution order, then `bytes`."""
+
+    tensors: list[Any] = field(default_factory=list)
+    buffers: list[Any] = field(default_factory=lambda: [schema.BufferT()])
+    ops: list[Any] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+    inputs: dict[str, int] = field(default_factory=dict)
+
+    def tensor(
+        self,
+        shape: Sequence[int],
+        scale: float | Sequence[float] | None = None,
+        zero_point: int = 0,
+        data: object = None,
+        dtype: str = "INT8",
+        axis: int = 0,
+    ) -> int:
+        """A tensor, constant where there is data; several scales are one for each index of `axis`."""
+        made = schema.TensorT()
+        made.name = f"tensor{len(self.tensors)}".encode()
+        made.shape = list(shape)
+        made.type = getattr(schema.TensorType, dtype)
+        if scale is not None:
+            scales = [float(scale)] if isinstance(scale, float) else [float(one) for one in scale]  # type: ignore[union-attr]
+            made.quantization = schema.QuantizationParametersT()
+            made.quantization.scale = scales
+            made.quantization.zeroPoint = [zero_point] * len(scales)
+            made.quantization.quantizedDimension = axis
+        if data is not None:
+            made.buffer = len(self.buffers)
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(np.ascontiguousarray(data, _NUMPY[dtype]).tobytes(), np.uint8)
+            self.buffers.append(buffer)
+        self.tensors.append(made)
+        return len(self.tensors) - 1
+
+    def input(
+        self, name: str, shape: Sequence[int], scale: float | None = None, zero_point: int = 0, dtype: str = "INT8"
+    ) -> int:
+        """An input of the graph."""
+        self.inputs[name] = self.tensor(shape, scale, zero_point, dtype=dtype)
+        return self.inputs[name]
+
+    def op(self, kind: str, inputs: Sequence[int], outputs: Sequence[int], **options: object) -> None:
+        """An operator; options by their names in the schema."""
+        code = getattr(schema.BuiltinOperator, kind)
+        if code not in self.codes:
+            self.codes.append(code)
+        made = schema.OperatorT()
+        made.opcodeIndex = self.codes.index(code)
+        made.inputs, made.outputs = list(inputs), list(outputs)
+        if kind in _OPTIONS:
+            name = _OPTIONS[kind]
+            made.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+            made.builtinOptions = getattr(schema, f"{name}T")()
+            for key, value in options.items():
+                if not hasattr(made.builtinOptions, key):
+                    raise KeyError(key)
+                setattr(made.builtinOptions, key, value)
+        self.ops.append(made)
+
+    def bytes(self, outputs: dict[str, int]) -> bytes:
+        """The .tflite, with one signature that names inputs and outputs."""
+        graph = schema.SubGraphT()
+        graph.tensors, graph.operators = self.tensors, self.ops
+        graph.inputs, graph.outputs = list(self.inputs.values()), list(outputs.values())
+        signature = schema.SignatureDefT()
+        signature.signatureKey = b"serving_default"
+        signature.inputs, signature.outputs = _names(self.inputs), _names(outputs)
+        model = schema.ModelT()
+        model.version = 3
+        model.subgraphs, model.buffers, model.signatureDefs = [graph], self.buffers, [signature]
+        model.operatorCodes = [_code(code) for code in self.codes]
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def _code(number: int) -> Any:
+    code = schema.OperatorCodeT()
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
+    return code
+
+
+def _names(tensors: dict[str, int]) -> list[Any]:
+    entries = []
+    for name, index in tensors.items():
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name.encode(), index
+        entries.append(entry)
+    return entries

@@ -1,0 +1,111 @@
+"""One graph on TensorFlow Lite Micro and as generated C, for equal bytes."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from hypothesis import assume
+from numpy.typing import NDArray
+from tflite_micro.python.tflite_micro import runtime
+
+from pipeline.compiler import CompiledModel, compile_model
+from pipeline.compiler.reader import read_tflite
+from pipeline.host_engine import RUNTIME, compile_library
+
+__all__ = ["Workbench", "run_on_micro"]
+
+Arrays = dict[str, NDArray[np.int8]]
+_WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
+
+
+def run_on_micro(tflite: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> Arrays:
+    """Outputs by name.
+
+    Raises:
+        RuntimeError: TensorFlow Lite Micro refuses the model.
+    """
+    graph = read_tflite(tflite)
+    interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=1 << 20)
+    for name, index in graph.inputs.items():
+        interpreter.set_input(np.array(inputs[name], order="C"), graph.input_order.index(index))
+    interpreter.invoke()
+    return {
+        name: np.array(interpreter.get_output(graph.output_order.index(index)), np.int8).reshape(-1)
+        for name, index in graph.outputs.items()
+    }
+
+
+class Workbench:
+    """Compiles generated models against kernels that are compiled once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.numbers = count()
+        self.kernels = folder / "kernels.o"
+        sources = sorted((RUNTIME / "kernels").glob("*.c"))
+        flags = ("-std=c11", "-O2", *_WARNINGS, "-fPIC", "-r")
+        compile_library(sources, [RUNTIME, RUNTIME / "kernels"], self.kernels, flags)
+
+    def build(self, tflite: bytes) -> tuple[CompiledModel, ctypes.CDLL, Path]:
+        """The model as a library; each in a folder of its own."""
+        folder = self.folder / str(next(self.numbers))
+        folder.mkdir()
+        compiled = compile_model(tflite, folder)
+        sources = [folder / "model.c", folder / "model_data.c", self.kernels]
+        flags = ("-std=c11", "-O0", *_WARNINGS, "-fPIC", "-shared")
+        compile_library(sources, [folder, RUNTIME, RUNTIME / "kernels"], folder / "model.so", flags)
+        return compiled, ctypes.CDLL(str(folder / "model.so")), folder
+
+    def run(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> Arrays:
+        """Outputs by name, of the generated C."""
+        compiled, library, _ = self.build(tflite)
+        graph = read_tflite(tflite)
+        arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
+        for name in graph.inputs:
+            if name in compiled.arena_places:
+                values = np.asarray(inputs[name], np.int8).reshape(-1)
+                start = compiled.arena_places[name]
+                arena[start : start + values.size] = values
+        numbers = [int(np.asarray(inputs.get(name, 0)).reshape(-1)[0]) for name in ("token", "position")]
+        step = _step(library)
+        step(None, arena.ctypes.data, *numbers)
+        assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
+        found = {}
+        for name, index in graph.outputs.items():
+            start = compiled.arena_places[name]
+            found[name] = arena[start : start + graph.tensors[index].size].copy()
+        return found
+
+    def check(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> None:
+        """Equal bytes; a model that TensorFlow Lite Micro refuses is not drawn."""
+        try:
+            wanted = run_on_micro(tflite, inputs)
+        except RuntimeError:
+            assume(False)
+            raise
+        found = self.run(tflite, inputs)
+        for name, values in wanted.items():
+            different = np.flatnonzero(values != found[name])
+            assert not different.size, (
+                f"{name}: {different.size} of {values.size} bytes differ, first at {different[0]}: "
+                f"{found[name][different[0]]}, wanted {values[different[0]]}"
+            )
+
+
+class _Model(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts")),
+        ("cache", ctypes.c_void_p),
+        (
+            "step",
+            ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32),
+        ),
+    )
+
+
+def _step(library: ctypes.CDLL) -> ctypes._FuncPointer:  # type: ignore[name-defined]
+    return _Model.in_dll(library, "thimble_the_model").step
