@@ -61,11 +61,18 @@ class _Lowering:
         self.program = Program()
         self.views: dict[int, View] = {}
         self.widened: dict[int, str] = {}
-        self.attentions = {attention.ops[-1]: attention for attention in find_attentions(graph)}
+        self.attentions = {attention.ops[-1]: attention for attention in find_attentions(graph) if self._scales(attention)}
         self.fused = {op for attention in self.attentions.values() for op in attention.ops}
         self.unaries = find_unaries(graph)
         self.products = name_products(graph, list(self.attentions.values()))
         self.targets = self._concat_targets()
+
+    def _scales(self, attention: Attention) -> bool:
+        """Whether the fused kernel's sums times their scales stay inside of 32 bits: so they do for all but absurd scales."""
+        q, k, scores = (self._tensor(index) for index in (attention.q, attention.k_cache, attention.scores))
+        p, v, out = (self._tensor(index) for index in (attention.probabilities, attention.v_cache, attention.out))
+        shifts = (arithmetic.product_multiplier(q, k, scores)[1], arithmetic.product_multiplier(p, v, out)[1])
+        return q.columns <= 64 and k.shape[1] < 1024 and max(shifts) <= 4
 
     def run(self) -> Program:
         for op in self.graph.ops:
@@ -324,6 +331,8 @@ class _Lowering:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._elementwise_int8(op)
         c = arithmetic.MulConstants.prepare(a, b, out_tensor, self._activation(op))
+        if c.out[2] > 13:
+            raise self._refuse(op, "scales under which every product saturates", "an output scale near the inputs' product")
         if c.out[2] > _MOST_MUL_SHIFT:
             raise self._refuse(op, "an output scale far below the product's", "an output that int8 can hold")
         out = self._allocate(out_tensor)

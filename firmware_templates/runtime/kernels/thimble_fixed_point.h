@@ -50,9 +50,9 @@ static inline int32_t thimble_high_multiply(int32_t doubled_x, int32_t multiplie
 /* A multiplier and shift, prepared for a loop. */
 typedef struct {
     int32_t multiplier;
-    int32_t left;  /* doubles x, and shifts it left where the shift is positive */
+    int32_t left;   /* doubles x, and shifts it left where the shift is positive */
     int32_t right;
-    int32_t half;  /* half of what the right shift drops */
+    int32_t half;   /* half of what the right shift drops */
     int32_t toward; /* all ones where there is a right shift: halves then round away from zero */
 } thimble_scaler;
 
@@ -62,18 +62,19 @@ static inline thimble_scaler thimble_prepare(int32_t multiplier, int32_t shift)
     return (thimble_scaler){multiplier, shift > 0 ? shift + 1 : 1, right, right ? 1 << (right - 1) : 0, right ? -1 : 0};
 }
 
-/* As thimble_multiply, for |x| * 2^max(shift, 0) < 2^30 and shift > -31. */
+/* As thimble_multiply, for |x| * 2^max(shift, 0) < 2^30. */
 static inline int32_t thimble_scale(thimble_scaler s, int32_t x)
 {
     const int32_t high = thimble_high_multiply((int32_t)((uint32_t)x << s.left), s.multiplier);
     return (high + ((high >> 31) & s.toward) + s.half) >> s.right;
 }
 
-/* The same for a right shift of 1 to 30. */
-static inline int32_t thimble_scale_down(int32_t x, int32_t multiplier, int32_t right_shift)
+/* The same plus a zero point, for a right shift of 1 to 22: the zero point enters before the shift, with the rounding. */
+static inline int32_t thimble_scale_down(int32_t x, int32_t multiplier, int32_t right_shift,
+                                         int32_t twice_zero_point_plus_one)
 {
     const int32_t high = thimble_high_multiply(x * 2, multiplier);
-    return (high + (high >> 31) + (1 << (right_shift - 1))) >> right_shift;
+    return (high + (high >> 31) + twice_zero_point_plus_one * (1 << (right_shift - 1))) >> right_shift;
 }
 
 /* x limited to -128..127. */

@@ -65,11 +65,9 @@ static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int3
 
 #endif
 
-/* A sum to an output; range is the zero point, the smallest and the largest output. */
-static inline void finish_row(int32_t sum, int32_t multiplier, int32_t right_shift, const int32_t range[3], int8_t *out)
+static inline int8_t output(int32_t sum, int32_t multiplier, int32_t right_shift, int32_t rounding)
 {
-    const int32_t scaled = thimble_scale_down(sum, multiplier, right_shift) + range[0];
-    *out = (int8_t)thimble_clamp(thimble_saturate_s8(scaled), range[1], range[2]);
+    return thimble_saturate_s8(thimble_scale_down(sum, multiplier, right_shift, rounding));
 }
 
 void thimble_fully_connected_s8(const thimble_fully_connected_s8_params *p, const int16_t *x, int8_t *out)
@@ -79,20 +77,21 @@ void thimble_fully_connected_s8(const thimble_fully_connected_s8_params *p, cons
     const int32_t depth = (p->depth + 3) & ~3;
     const int32_t *bias = p->bias ? p->bias : no_bias, *multiplier = p->multiplier;
     const int32_t bias_step = p->bias ? 4 : 0;
-    const uint8_t *right_shift = p->right_shift;
-    const int32_t range[3] = {p->out_zero_point, p->out_min, p->out_max};
-    int32_t rows = p->rows;
-    for (; rows >= 4; rows -= 4, weights += 2 * depth, bias += bias_step, multiplier += 4, right_shift += 4, out += 4) {
+    const uint8_t *shift = p->right_shift;
+    const int32_t rounding = 2 * p->out_zero_point + 1;
+    int32_t row = 0;
+    for (; row + 4 <= p->rows; row += 4, weights += 2 * depth, bias += bias_step, multiplier += 4, shift += 4) {
         const four_sums sums = sum_block(weights, x, depth);
-        finish_row(sums.row[0] + bias[0], multiplier[0], right_shift[0], range, out);
-        finish_row(sums.row[1] + bias[1], multiplier[1], right_shift[1], range, out + 1);
-        finish_row(sums.row[2] + bias[2], multiplier[2], right_shift[2], range, out + 2);
-        finish_row(sums.row[3] + bias[3], multiplier[3], right_shift[3], range, out + 3);
+        out[row] = output(sums.row[0] + bias[0], multiplier[0], shift[0], rounding);
+        out[row + 1] = output(sums.row[1] + bias[1], multiplier[1], shift[1], rounding);
+        out[row + 2] = output(sums.row[2] + bias[2], multiplier[2], shift[2], rounding);
+        out[row + 3] = output(sums.row[3] + bias[3], multiplier[3], shift[3], rounding);
     }
-    if (rows > 0) {
+    if (row < p->rows) {
         const four_sums sums = sum_block(weights, x, depth);
-        for (int32_t i = 0; i < rows; i++) {
-            finish_row(sums.row[i] + bias[i], multiplier[i], right_shift[i], range, out + i);
+        for (int32_t i = 0; row + i < p->rows; i++) {
+            out[row + i] = output(sums.row[i] + bias[i], multiplier[i], shift[i], rounding);
         }
     }
+    thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
 }

@@ -24,7 +24,7 @@ void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t co
  * Weights are packed in blocks of four rows and four columns, missing ones zero: eight halfwords 256 * w[r][c] + w[r+1][c],
  * first those of rows 0 and 1 at columns 0..3, then those of rows 2 and 3. 256 a + b summed over the depth gives both sums
  * apart while |sum a x| < 2^23, which the compiler proves for each row.
- * bias may be NULL. right_shift in 1..30, and |sum + bias| < 2^30, which the compiler proves too. */
+ * bias may be NULL. right_shift in 1..22, and |sum + bias| < 2^30, which the compiler proves too. */
 typedef struct {
     const int16_t *weights;
     const int32_t *bias;
@@ -67,7 +67,7 @@ typedef struct {
 void thimble_add_s8(const thimble_add_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out, int32_t out_stride,
                     int32_t rows, int32_t columns);
 
-/* out = clamp(a * b * scale). */
+/* out = clamp(a * b * scale); out_shift <= 13. */
 typedef struct {
     int32_t a_offset, b_offset;
     int32_t out_zero_point, out_multiplier, out_shift;
@@ -104,6 +104,9 @@ typedef struct {
 } thimble_batch_matmul_s8_params;
 
 void thimble_batch_matmul_s8(const thimble_batch_matmul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out);
+
+/* out[i] limited to low..high. */
+void thimble_limit_s8(int8_t *out, int32_t count, int32_t low, int32_t high);
 
 /* out[r][c] = in[r][c] with a stride each. */
 void thimble_copy_s8(const int8_t *in, int32_t in_stride, int8_t *out, int32_t out_stride, int32_t rows, int32_t columns);

@@ -1,19 +1,37 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
+/* z = x * factor for one row. */
+static void scale_row(thimble_scaler scale, int32_t zero_point, const int8_t *x, int32_t x_offset, int32_t factor,
+                      int8_t *z, int32_t columns)
+{
+    for (int32_t column = 0; column < columns; column++) {
+        z[column] = thimble_saturate_s8(thimble_scale(scale, (x[column] + x_offset) * factor) + zero_point);
+    }
+}
+
+/* z = x * y for one row. */
+static void multiply_row(thimble_scaler scale, int32_t zero_point, const int8_t *x, int32_t x_offset, const int8_t *y,
+                         int32_t y_offset, int8_t *z, int32_t columns)
+{
+    for (int32_t column = 0; column < columns; column++) {
+        const int32_t product = (x[column] + x_offset) * (y[column] + y_offset);
+        z[column] = thimble_saturate_s8(thimble_scale(scale, product) + zero_point);
+    }
+}
+
 void thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out, int32_t out_stride,
                     int32_t rows, int32_t columns)
 {
     const thimble_scaler scale = thimble_prepare(p->out_multiplier, p->out_shift);
-    const int32_t a_offset = p->a_offset, b_offset = p->b_offset, zero_point = p->out_zero_point;
-    const int32_t low = p->out_min, high = p->out_max;
-    for (int32_t row = 0; row < rows; row++) {
-        const int8_t *x = a.data + row * a.row_stride;
-        const int8_t *y = b.data + row * b.row_stride;
-        int8_t *z = out + row * out_stride;
-        for (int32_t column = 0; column < columns; column++, x += a.step, y += b.step) {
-            const int32_t product = thimble_scale(scale, (*x + a_offset) * (*y + b_offset)) + zero_point;
-            *z++ = (int8_t)thimble_clamp(product, low, high);
+    for (int32_t row = 0; row < rows; row++, a.data += a.row_stride, b.data += b.row_stride, out += out_stride) {
+        if (a.step == 0) {
+            scale_row(scale, p->out_zero_point, b.data, p->b_offset, *a.data + p->a_offset, out, b.step == 0 ? 1 : columns);
+        } else if (b.step == 0) {
+            scale_row(scale, p->out_zero_point, a.data, p->a_offset, *b.data + p->b_offset, out, columns);
+        } else {
+            multiply_row(scale, p->out_zero_point, a.data, p->a_offset, b.data, p->b_offset, out, columns);
         }
+        thimble_limit_s8(out, columns, p->out_min, p->out_max);
     }
 }
