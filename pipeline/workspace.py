@@ -8,7 +8,6 @@ inputs, the sources that made it) and a digest of what it wrote, so that a stage
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -17,6 +16,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from pipeline.errors import ThimbleError
 
@@ -49,21 +50,22 @@ class Workspace:
         Raises:
             ThimbleError: another run holds it, or the folder cannot be written.
         """
+        lock = FileLock(self.folder / ".lock", timeout=0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle = (self.folder / ".lock").open("w")
+            lock.acquire()
+        except Timeout:
+            raise ThimbleError(
+                f"another run is at work in {self.folder}", "wait for it, stop it, or use another --build DIR"
+            ) from None
         except OSError as error:
             raise ThimbleError(
                 f"cannot write in {self.folder}: {error.strerror}", "mend its permissions or use --build DIR"
             ) from None
-        with handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise ThimbleError(
-                    f"another run is at work in {self.folder}", "wait for it, stop it, or use another --build DIR"
-                ) from None
+        try:
             yield
+        finally:
+            lock.release()
 
     def stage(self, stage: str, variant: str = "") -> Path:
         """The finished folder of a stage; `variant` is `<board>-<engine>` for what differs by board."""
