@@ -55,7 +55,7 @@ class EvaluateConfig:
     """How many sentences of each held-out split are measured on the host (int8) and on the emulated board."""
 
     host_sentences: int = 600
-    device_sentences: int = 60
+    device_sentences: int = 100
 
 
 @dataclass(frozen=True)
