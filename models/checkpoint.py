@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,15 @@ def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.M
 
 def _load(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        data = np.load(path, allow_pickle=False)
+        if not isinstance(data, np.lib.npyio.NpzFile):
+            raise ValueError("not an archive of arrays")
+        with data:
             arrays = {name: data[name] for name in data.files}
-        json.loads(str(arrays["metadata"]))
+        if not isinstance(json.loads(str(arrays["metadata"])), dict):
+            raise ValueError("its metadata is no mapping")
         return arrays
     except FileNotFoundError:
         raise ThimbleError(f"no weights at {path}", "run the `train` stage") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ThimbleError(f"the weights {path} are damaged: {error}", _AGAIN) from None

@@ -53,10 +53,10 @@ class ModelConfig:
         values = dict(data)
         variant = values.pop("variant", None)
         if variant is not None:
-            path = VARIANTS / f"{variant}.yaml"
-            if not isinstance(variant, str) or not path.exists():
+            if variant not in variants():
                 raise ThimbleError(f"`model.variant` {variant!r} is not known", f"use one of: {', '.join(variants())}")
-            values = {**yaml.safe_load(path.read_text(encoding="utf-8")), **values}
+            text = (VARIANTS / f"{variant}.yaml").read_text(encoding="utf-8")
+            values = {**yaml.safe_load(text), **values}
         config = _section(cls, "model", values)
         for key, choices in _CHOICES.items():
             if getattr(config, key) not in choices:
@@ -134,6 +134,12 @@ class TrainConfig:
         """
         config = _section(cls, "train", data)
         _positive("train", config, "steps", "batch_size", "learning_rate")
+        for key in ("warmup", "weight_decay", "seed"):
+            if not getattr(config, key) >= 0:
+                raise ThimbleError(f"`train.{key}` is {getattr(config, key)}", "use 0 or a number above it")
+        for key in ("dropout", "ema"):
+            if not 0 <= getattr(config, key) < 1:
+                raise ThimbleError(f"`train.{key}` is {getattr(config, key)}", "use a share from 0 to below 1")
         return config
 
 
@@ -158,6 +164,8 @@ class PruneConfig:
         _positive("prune", config, "steps", "learning_rate", "ramp")
         if not 0 < config.sparsity < 1:
             raise ThimbleError(f"`prune.sparsity` is {config.sparsity}", "use a share between 0 and 1")
+        if config.ramp > 1:
+            raise ThimbleError(f"`prune.ramp` is {config.ramp}", "use a share of the steps, at most 1")
         return config
 
 

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,8 @@ class Unembed(keras.layers.Layer):
 
     def __init__(self, embed: Embed, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._table = lambda: embed.table  # not tracked here: the weight belongs to the embedding
+        # Not tracked here: the weight belongs to the embedding.
+        self._table: Callable[[], tf.Variable] = lambda: embed.table
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         return tf.einsum("btd,vd->btv", rows, self._table())

@@ -9,10 +9,10 @@ import numpy as np
 import tf_keras as keras
 
 from models.config import PruneConfig, TrainConfig
-from models.evaluation import encode_pairs, teacher_forced_match
+from models.evaluation import teacher_forced_match
 from models.tasks import Pair
 from models.tokenizer import Tokenizer
-from models.training import Progress, Schedule, batches, limit_threads, make_step
+from models.training import Progress, Schedule, batches, limit_threads, make_step, training_sequences
 
 __all__ = ["prune"]
 
@@ -59,7 +59,8 @@ def prune(
     counter.on_train_begin()
     rate = Schedule(config.learning_rate, min(100, config.steps // 10 + 1), config.steps)
     step, _ = make_step(pruned, dataclasses.replace(train_config, weight_decay=0.0))
-    source = batches(encode_pairs(tokenizer, pairs, context), train_config.batch_size, train_config.seed + 1)
+    sequences = training_sequences(tokenizer, pairs, context)
+    source = batches(sequences, train_config.batch_size, train_config.seed + 1, context)
     history: list[dict[str, float]] = []
     losses: list[float] = []
     for number in range(config.steps):

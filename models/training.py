@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,21 @@ import tf_keras as keras
 
 from models.config import ModelConfig, TrainConfig
 from models.decoder import build_decoder
+from models.errors import ThimbleError
 from models.evaluation import encode_pairs, teacher_forced_match
 from models.tasks import Pair
 from models.tokenizer import PAD, SEP, Tokenizer
 
-__all__ = ["Progress", "Schedule", "batches", "limit_threads", "make_step", "save_weights", "train"]
+__all__ = [
+    "Progress",
+    "Schedule",
+    "batches",
+    "limit_threads",
+    "make_step",
+    "save_weights",
+    "train",
+    "training_sequences",
+]
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (step done, steps in all, figures so far)."""
@@ -53,13 +64,15 @@ class Schedule:
         return self.peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def batches(sequences: Sequence[Sequence[int]], batch_size: int, seed: int, start: int = 0) -> Iterator[np.ndarray]:
-    """Endless batches of sequences of like length, int32 [batch_size, T], padded; T is a multiple of 16.
+def batches(
+    sequences: Sequence[Sequence[int]], batch_size: int, seed: int, context: int, start: int = 0
+) -> Iterator[np.ndarray]:
+    """Endless batches of sequences of like length, int32 [batch_size, T], padded; T is a multiple of 16 or the context.
 
     The order is a function of the seed and the batch's number alone, so that a run can go on from `start`.
     """
     lengths = np.array([len(sequence) for sequence in sequences])
-    widths = (lengths + 15) // 16 * 16
+    widths = np.minimum((lengths + 15) // 16 * 16, context)
     per_epoch = max(len(sequences) // batch_size, 1)
     number = start
     while True:
@@ -73,9 +86,24 @@ def batches(sequences: Sequence[Sequence[int]], batch_size: int, seed: int, star
             chosen = np.resize(chosen, batch_size)
             batch = np.full((batch_size, int(widths[chosen].max())), PAD, np.int32)
             for row, index in enumerate(chosen):
-                batch[row, : lengths[index]] = sequences[index]
+                batch[row, : lengths[index]] = sequences[int(index)]
             yield batch
             number += 1
+
+
+def training_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[list[int]]:
+    """The pairs as token sequences, those left out that are longer than the context.
+
+    Raises:
+        ThimbleError: none is short enough.
+    """
+    sequences = encode_pairs(tokenizer, pairs, context)
+    if not sequences:
+        raise ThimbleError(
+            f"none of the {len(pairs)} training sentences with its action fits into {context} tokens",
+            "raise `model.context` or `tokenizer.vocab_size`",
+        )
+    return sequences
 
 
 def make_step(
@@ -100,7 +128,9 @@ def make_step(
             mask = tf.minimum(after, 1.0) * tf.cast(targets != PAD, tf.float32)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
             loss = tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
-        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, weights), 1.0)
+        # An embedding that is not the head as well has a sparse gradient.
+        dense = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, weights)]
+        gradients, _ = tf.clip_by_global_norm(dense, 1.0)
         count.assign_add(1.0)
         scale = rate * tf.sqrt(1 - 0.98**count) / (1 - 0.9**count)
         for weight, gradient, m, v, decay in zip(weights, gradients, first, second, decays, strict=True):
@@ -135,7 +165,7 @@ def train(
     limit_threads()
     keras.utils.set_random_seed(config.seed)
     model = build_decoder(model_config, config.dropout)
-    sequences = encode_pairs(tokenizer, pairs, model_config.context)
+    sequences = training_sequences(tokenizer, pairs, model_config.context)
     step, state = make_step(model, config)
     averaged = [tf.Variable(weight, trainable=False) for weight in model.trainable_variables]
     everything = [*model.trainable_variables, *state, *averaged]
@@ -149,7 +179,7 @@ def train(
             mean.assign(decay * mean + (1 - decay) * weight)
 
     losses: list[float] = []
-    source = batches(sequences, config.batch_size, config.seed, start)
+    source = batches(sequences, config.batch_size, config.seed, model_config.context, start)
     for number in range(start, config.steps):
         losses.append(step(next(source), schedule(number)))
         average(tf.constant(min(config.ema, (1 + number) / (10 + number)), tf.float32))
@@ -202,7 +232,7 @@ def _resume(path: Path, variables: Sequence[tf.Variable]) -> tuple[list[dict[str
         with np.load(path) as data:
             values = [data[f"v{index}"] for index in range(len(variables))]
             history, step = json.loads(str(data["history"])), int(data["step"])
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return [], 0
     if any(value.shape != tuple(variable.shape) for value, variable in zip(values, variables, strict=True)):
         return [], 0
