@@ -1,8 +1,8 @@
 """From a full-integer .tflite to C.
 
-The flow: `reader` (bytes → graph), `patterns` (what can be fused), `lower` (graph → kernel calls), `layers` (calls → layer
-functions), `memory_plan` (buffers → offsets), `emit` (all of it → C). `arithmetic` and `fixed_point` hold what each op
-computes, `packing` the weights' order. Nothing here imports TensorFlow.
+The flow: `reader` (bytes → graph), `patterns` (what can be fused), `lower` (graph → kernel calls), `layers` (calls →
+layer functions), `memory_plan` (buffers → offsets), `emit` (all of it → C). `arithmetic` and `fixed_point` hold what
+each op computes, `packing` the weights' order. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pipeline.compiler.lower import lower
 from pipeline.compiler.memory_plan import Buffer, MemoryPlan, plan_memory
 from pipeline.compiler.program import Call, Program
 from pipeline.compiler.reader import read_tflite
+from pipeline.errors import ThimbleError
 
 __all__ = ["CompiledModel", "Layer", "compile_model"]
 
@@ -58,6 +59,19 @@ def compile_model(tflite: bytes, out: Path) -> CompiledModel:
         ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.
     """
     graph = read_tflite(tflite)
+    try:
+        return _compile(graph, out)
+    except ThimbleError:
+        raise
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # A .tflite is not validated: shapes, options and indices that contradict each other show anywhere.
+        raise ThimbleError(
+            f"the .tflite contradicts itself: {type(error).__name__} while compiling it ({error})",
+            "make it again: run the `quantize` stage with --force",
+        ) from error
+
+
+def _compile(graph: Graph, out: Path) -> CompiledModel:
     program = lower(graph)
     calls = group_calls(program.calls)
     plan = _plan(program, calls)

@@ -123,8 +123,8 @@ def unary(op: Op, tensor: Tensor, out: Tensor, x: fp.Int) -> fp.Int:
 
 
 def softmax_exp(scale: float, beta: float) -> NDArray[np.int32]:
-    """int32 [256]: e^(−d·scale·beta) in Q0.31 for d = 0…255 steps below the row's largest value; 0 beyond the range that
-    the op counts."""
+    """int32 [256]: e^(−d·scale·beta) in Q0.31 for d = 0…255 steps below the row's largest value; 0 beyond the range
+    that the op counts."""
     real = min(beta * scale * (1 << 26), 2.0**31 - 1.0)
     multiplier, shift = fp.quantize_multiplier(real)
     difference = -np.arange(256, dtype=np.int64)

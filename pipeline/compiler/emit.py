@@ -74,9 +74,8 @@ def _data_header(program: Program) -> str:
         for constant in program.constants.values()
     ]
     return (
-        "/* The model's weights and tables; generated. */\n#ifndef MODEL_DATA_H\n#define MODEL_DATA_H\n\n#include <stdint.h>\n\n"
-        + "\n".join(lines)
-        + "\n\n#endif\n"
+        "/* The model's weights and tables; generated. */\n"
+        "#ifndef MODEL_DATA_H\n#define MODEL_DATA_H\n\n#include <stdint.h>\n\n" + "\n".join(lines) + "\n\n#endif\n"
     )
 
 
@@ -109,7 +108,8 @@ def _model(
     cache_bytes: int,
 ) -> str:
     parts = [
-        '/* One decode step, layer by layer; generated from the .tflite. Read `model_step` at the end first. */\n#include "model.h"\n\n'
+        "/* One decode step, layer by layer; generated from the .tflite. Read `model_step` at the end first. */\n"
+        '#include "model.h"\n\n'
         '#include "model_data.h"\n#include "thimble_kernels.h"\n',
         _memory(program, plan, cache_bytes),
     ]
@@ -121,7 +121,8 @@ def _model(
 
 def _memory(program: Program, plan: MemoryPlan, cache_bytes: int) -> str:
     lines = [
-        f"/* Where activations lie in the arena ({plan.bytes} bytes; at most {plan.largest_live_set} are alive at once). */"
+        f"/* Where activations lie in the arena ({plan.bytes} bytes; "
+        f"at most {plan.largest_live_set} are alive at once). */"
     ]
     order = sorted(plan.offsets.items(), key=lambda item: (item[1], item[0]))
     entries = ",\n".join(f"    at_{name} = {offset} /* {program.buffers[name]} bytes */" for name, offset in order)
@@ -133,7 +134,8 @@ def _memory(program: Program, plan: MemoryPlan, cache_bytes: int) -> str:
             offset += part.bytes
         body = ",\n".join(parts)
         lines.append(
-            f"/* Where the KV caches lie ({cache_bytes} bytes), each [kv_heads][context][head_dim]. */\nenum {{\n{body},\n}};\n"
+            f"/* Where the KV caches lie ({cache_bytes} bytes), each [kv_heads][context][head_dim]. */\n"
+            f"enum {{\n{body},\n}};\n"
         )
     return "\n".join(lines)
 
@@ -174,7 +176,8 @@ def _step(program: Program, groups: list[tuple[str, list[Call]]], names: list[st
     returned = result.pointer if result is not None else "arena"
     unused = [f"    (void){name};" for name in ("cache", "arena", "token", "position")]
     return (
-        "#ifdef THIMBLE_PROFILE\n#define MARK(layer) thimble_profile_mark(layer)\n#else\n#define MARK(layer) ((void)0)\n#endif\n\n"
+        "#ifdef THIMBLE_PROFILE\n#define MARK(layer) thimble_profile_mark(layer)\n"
+        "#else\n#define MARK(layer) ((void)0)\n#endif\n\n"
         "static const int8_t *model_step(int8_t *cache, int8_t *arena, int32_t token, int32_t position)\n{\n"
         + "\n".join([*unused, *lines])
         + f"\n    return {returned};\n}}\n"
@@ -187,7 +190,8 @@ def _descriptor(program: Program, plan: MemoryPlan, names: list[str], facts: Mod
     return (
         f"static const thimble_cache_part cache_parts[] = {{{parts}}};\n\n"
         f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
-        f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n    .cache_parts = {len(program.cache)},\n"
+        f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
+        f"    .cache_parts = {len(program.cache)},\n"
         f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"
     )

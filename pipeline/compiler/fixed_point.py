@@ -1,7 +1,7 @@
 """Fixed-point arithmetic exactly as TensorFlow Lite Micro (and gemmlowp below it) does it, on numpy int64 arrays.
 
-A Qm.n number has m integer bits and n = 31 − m fractional bits in an int32. Products of fixed-point numbers are rounding,
-doubling high products; see gemmlowp's fixedpoint.h for the formulas and their constants.
+A Qm.n number has m integer bits and n = 31 − m fractional bits in an int32. Products of fixed-point numbers are
+rounding, doubling high products; see gemmlowp's fixedpoint.h for the formulas and their constants.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 def doubling_high_multiply(a: Int | int, b: Int | int) -> Int:
     """round(a·b / 2^31), halves towards +∞ (which equals gemmlowp's nudge and truncating division)."""
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
-    return np.minimum((product + (1 << 30)) >> 31, _MOST)
+    return np.asarray(np.minimum((product + (1 << 30)) >> 31, _MOST))
 
 
 def rounding_divide(x: Int | int, exponent: int) -> Int:

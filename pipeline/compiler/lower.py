@@ -51,8 +51,35 @@ def lower(graph: Graph) -> Program:
     Raises:
         ThimbleError: an op, a type or a shape that is not supported, named with its tensor.
     """
-    graph = gather_together(graph)
-    return _Lowering(graph).run()
+    for op in graph.ops:
+        _check(graph, op)
+    return _Lowering(gather_together(graph)).run()
+
+
+def _check(graph: Graph, op: Op) -> None:
+    """That the op is known and its tensors are int8 with scales, or int32."""
+    if op.kind not in SUPPORTED:
+        raise ThimbleError(
+            f"operator {op.kind} (tensor {graph.tensors[op.outputs[0]].name!r}) is not supported",
+            f"use one of: {', '.join(sorted(SUPPORTED))}",
+        )
+    for tensor in (graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0):
+        if tensor.dtype not in ("INT8", "INT32"):
+            raise ThimbleError(
+                f"operator {op.kind} has a {tensor.dtype} tensor {tensor.name!r}",
+                "quantize the model to full integers: int8 activations and weights, int32 biases",
+            )
+        if tensor.dtype == "INT8" and not _is_quantized(tensor):
+            raise ThimbleError(
+                f"tensor {tensor.name!r} has no usable scale and zero point", "quantize the model with calibration data"
+            )
+
+
+def _is_quantized(tensor: Tensor) -> bool:
+    """Whether scales are positive numbers, with a zero point in int8 for each."""
+    scales, zeros = tensor.scales, tensor.zero_points
+    good = bool(np.isfinite(scales).all() and (scales > 0).all() and (zeros >= -128).all() and (zeros <= 127).all())
+    return good and 0 < scales.size == zeros.size
 
 
 class _Lowering:
@@ -61,22 +88,22 @@ class _Lowering:
         self.program = Program()
         self.views: dict[int, View] = {}
         self.widened: dict[int, str] = {}
-        self.attentions = {attention.ops[-1]: attention for attention in find_attentions(graph) if self._scales(attention)}
+        self.attentions = {
+            attention.ops[-1]: attention for attention in find_attentions(graph) if self._scales(attention)
+        }
         self.fused = {op for attention in self.attentions.values() for op in attention.ops}
         self.unaries = find_unaries(graph)
         self.products = name_products(graph, list(self.attentions.values()))
         self.targets = self._concat_targets()
 
     def _scales(self, attention: Attention) -> bool:
-        """Whether the fused kernel's sums times their scales stay inside of 32 bits: so they do for all but absurd scales."""
+        """Whether the fused kernel's scaled sums stay inside of 32 bits; absurd scales alone take them out."""
         q, k, scores = (self._tensor(index) for index in (attention.q, attention.k_cache, attention.scores))
         p, v, out = (self._tensor(index) for index in (attention.probabilities, attention.v_cache, attention.out))
         shifts = (arithmetic.product_multiplier(q, k, scores)[1], arithmetic.product_multiplier(p, v, out)[1])
         return q.columns <= 64 and k.shape[1] < 1024 and max(shifts) <= 4
 
     def run(self) -> Program:
-        for op in self.graph.ops:
-            self._check(op)
         self._place_inputs()
         for index, op in enumerate(self.graph.ops):
             attention = self.attentions.get(index)
@@ -93,27 +120,6 @@ class _Lowering:
         if not self.program.calls:
             raise ThimbleError("the .tflite computes nothing", "give a model with at least one operator")
         return self.program
-
-    # --- what is supported
-
-    def _check(self, op: Op) -> None:
-        tensors = [self.graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0]
-        name = self.graph.tensors[op.outputs[0]].name
-        if op.kind not in SUPPORTED:
-            raise ThimbleError(
-                f"operator {op.kind} (tensor {name!r}) is not supported", f"use one of: {', '.join(sorted(SUPPORTED))}"
-            )
-        for tensor in tensors:
-            if tensor.dtype not in ("INT8", "INT32"):
-                raise ThimbleError(
-                    f"operator {op.kind} has a {tensor.dtype} tensor {tensor.name!r}",
-                    "quantize the model to full integers: int8 activations and weights, int32 biases",
-                )
-            if tensor.dtype == "INT8" and not _is_quantized(tensor):
-                raise ThimbleError(
-                    f"tensor {tensor.name!r} has no usable scale and zero point",
-                    "quantize the model with calibration data",
-                )
 
     def _refuse(self, op: Op, what: str, supported: str) -> ThimbleError:
         name = self.graph.tensors[op.outputs[0]].name
@@ -331,8 +337,6 @@ class _Lowering:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._elementwise_int8(op)
         c = arithmetic.MulConstants.prepare(a, b, out_tensor, self._activation(op))
-        if c.out[2] > 13:
-            raise self._refuse(op, "scales under which every product saturates", "an output scale near the inputs' product")
         if c.out[2] > _MOST_MUL_SHIFT:
             raise self._refuse(op, "an output scale far below the product's", "an output that int8 can hold")
         out = self._allocate(out_tensor)
@@ -404,7 +408,8 @@ class _Lowering:
                 "out_max": high,
             },
         )
-        call = f"thimble_fully_connected{kind}_s8(&{name}, (const int16_t *)(const void *)({wide.pointer}), {out.pointer});"
+        source = f"(const int16_t *)(const void *)({wide.pointer})"
+        call = f"thimble_fully_connected{kind}_s8(&{name}, {source}, {out.pointer});"
         self._call(
             parameters + call,
             [wide],
@@ -482,7 +487,7 @@ class _Lowering:
         tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
         axes = self._tensor(op.inputs[1]).data
         rank = len(tensor.shape)
-        if axes is None or [int(axis) % rank for axis in axes.reshape(-1)] != [rank - 1]:  # type: ignore[call-overload]
+        if axes is None or [int(axis) % rank for axis in axes.reshape(-1)] != [rank - 1]:
             raise self._refuse(op, "axes other than the last", "the mean over the last axis")
         x = self._contiguous(tensor.index)
         out = self._allocate(out_tensor)
@@ -534,7 +539,7 @@ class _Lowering:
     def _transpose(self, op: Op) -> None:
         source = self._tensor(op.inputs[0])
         order = self._tensor(op.inputs[1]).data
-        kept = [] if order is None else [int(axis) for axis in order.reshape(-1) if source.shape[int(axis)] != 1]  # type: ignore[call-overload]
+        kept = [] if order is None else [int(axis) for axis in order.reshape(-1) if source.shape[int(axis)] != 1]
         if order is None or kept != sorted(kept):
             raise self._refuse(op, "axes that change places", "moving axes of length 1")
         self._reshape(op)
@@ -542,7 +547,7 @@ class _Lowering:
     def _split(self, op: Op) -> None:
         axis = self._tensor(op.inputs[0]).data
         source = self._tensor(op.inputs[1])
-        place = 0 if axis is None else int(axis.reshape(-1)[0]) % len(source.shape)  # type: ignore[call-overload]
+        place = 0 if axis is None else int(axis.reshape(-1)[0]) % len(source.shape)
         outer = prod(source.shape[:place])
         view = self._view(source.index)
         if axis is None or (place != len(source.shape) - 1 and outer != 1):
@@ -640,16 +645,9 @@ class _Lowering:
             },
         )
         k_part, v_part = (f"cache + at_layer{attention.layer}_{kind}_cache" for kind in ("k", "v"))
+        inputs = ", ".join(view.pointer for view in views)
         call = (
-            f"thimble_attention_s8(&{name}, {views[0].pointer}, {views[1].pointer}, {views[2].pointer}, {k_part}, {v_part}, "
-            f"position, {out.pointer}, {scratch.pointer});"
+            f"thimble_attention_s8(&{name}, {inputs}, {k_part}, {v_part}, position, {out.pointer}, {scratch.pointer});"
         )
         macs = 2 * kv_heads * group * head_dim * (context // 2)
         self._call(parameters + call, views, [out, scratch], macs=macs, kind="attention", group=name)
-
-
-def _is_quantized(tensor: Tensor) -> bool:
-    """Whether scales are positive numbers, with a zero point in int8 for each."""
-    scales, zeros = tensor.scales, tensor.zero_points
-    good = bool(np.isfinite(scales).all() and (scales > 0).all() and (zeros >= -128).all() and (zeros <= 127).all())
-    return good and 0 < scales.size == zeros.size

@@ -30,7 +30,7 @@ def fits_pairs(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_
 
 
 def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int16]:
-    """Blocks of four rows and four columns: halfwords 256·w[r] + w[r+1], rows 0 and 1 at columns 0…3, then rows 2 and 3.
+    """Blocks of four rows and columns: halfwords 256·w[r] + w[r+1], rows 0 and 1 at columns 0…3, then rows 2 and 3.
 
     Args:
         weights: int8 [rows, depth] without −128.

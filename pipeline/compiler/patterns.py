@@ -110,11 +110,11 @@ def _attention(graph: Graph, softmax: Op, layer: int) -> Attention | None:
         or q.shape[2] % 4
     ):
         return None
-    caches = _caches(graph, keys), _caches(graph, values)
+    k_parts, v_parts = _caches(graph, keys), _caches(graph, values)
     mask = _mask(graph, mask_row)
-    if caches[0] is None or caches[1] is None or mask is None:
+    if k_parts is None or v_parts is None or mask is None:
         return None
-    (k_cache, k_new), (v_cache, v_new) = caches
+    (k_cache, k_new), (v_cache, v_new) = k_parts, v_parts
     context = tensors[k_cache].shape[1]
     if mask[0] != context or tensors[k_cache].shape != (q.shape[0], context, q.shape[2]):
         return None
@@ -235,8 +235,8 @@ def _table(values: NDArray[np.int64]) -> NDArray[np.int8]:
 
 
 def name_products(graph: Graph, attentions: list[Attention]) -> dict[int, str]:
-    """A name for the output of each FULLY_CONNECTED: `layer0_q`, `layer0_ffn_down`, `head`; `product3` where the graph is
-    no transformer's."""
+    """A name for the output of each FULLY_CONNECTED: `layer0_q`, `layer0_ffn_down`, `head`; `product3` where the graph
+    is no transformer's."""
     products = [op for op in graph.ops if op.kind == "FULLY_CONNECTED"]
     names = {op.outputs[0]: f"product{number}" for number, op in enumerate(products)}
     if not attentions:

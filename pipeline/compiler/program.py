@@ -14,8 +14,8 @@ __all__ = ["CachePart", "Call", "Constant", "Program", "View"]
 class View:
     """Where a tensor lies, as `rows` of `columns` elements, `stride` apart.
 
-    `space` is `arena`, `cache` or `constant`; `buffer` names the buffer, part or constant, `offset` is a C expression of
-    elements from its start.
+    `space` is `arena`, `cache` or `constant`; `buffer` names the buffer, part or constant, `offset` is a C expression
+    of elements from its start.
     """
 
     space: str

@@ -1,4 +1,4 @@
-"""Whole decode steps: the logits of every position equal TensorFlow Lite Micro's, fused or not, and no sanitizer objects."""
+"""Whole decode steps: the logits of every position equal TensorFlow Lite Micro's, and no sanitizer objects."""
 
 from __future__ import annotations
 
@@ -148,4 +148,3 @@ def test_a_graph_that_is_no_decode_step_is_no_oracle() -> None:
     model.op("RELU", [source], [out])
     with pytest.raises(ThimbleError, match="no decode step: its signature lacks token, position"):
         Oracle(model.bytes({"y": out}))
-

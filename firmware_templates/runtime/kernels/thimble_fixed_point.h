@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#if defined(__ARM_FEATURE_DSP)
+#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 #include <arm_acle.h>
 #endif
 
@@ -38,7 +38,7 @@ static inline int32_t thimble_multiply(int32_t x, int32_t multiplier, int32_t sh
 /* round(2 * x * multiplier / 2^32) for |x| < 2^30: one instruction on cores that have it. */
 static inline int32_t thimble_high_multiply(int32_t doubled_x, int32_t multiplier)
 {
-#if defined(__ARM_FEATURE_DSP)
+#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
     int32_t high;
     __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(doubled_x), "r"(multiplier));
     return high;
@@ -80,7 +80,7 @@ static inline int32_t thimble_scale_down(int32_t x, int32_t multiplier, int32_t 
 /* x limited to -128..127. */
 static inline int8_t thimble_saturate_s8(int32_t x)
 {
-#if defined(__ARM_FEATURE_SAT)
+#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
     int32_t limited;
     __asm__("ssat %0, #8, %1" : "=r"(limited) : "r"(x));
     return (int8_t)limited;
