@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,18 @@ def shipped_weights(recipe: Recipe) -> Path | None:
 
 
 def shipped_tokenizer(recipe: Recipe) -> Path | None:
-    """The tokenizer beside the shipped weights, on the same condition."""
+    """The tokenizer beside the shipped weights, on the same condition.
+
+    Raises:
+        ThimbleError: as for the weights, or the tokenizer is missing.
+    """
     weights = shipped_weights(recipe)
-    return None if weights is None else weights.with_suffix(".tokenizer.json")
+    if weights is None:
+        return None
+    path = weights.with_suffix(".tokenizer.json")
+    if not path.exists():
+        raise ThimbleError(f"no tokenizer at {path}", "restore the file, or take `shipped` out of the recipe")
+    return path
 
 
 def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
@@ -95,5 +105,5 @@ def metadata_of(path: Path) -> dict[str, Any]:
             return dict(json.loads(str(data["metadata"])))
     except FileNotFoundError:
         raise ThimbleError(f"no weights at {path}", "restore the file, or take `shipped` out of the recipe") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ThimbleError(f"the weights {path} are damaged: {error}", "restore the file from the repository") from None
