@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -80,6 +80,20 @@ class Workbench:
             found[name] = arena[start : start + graph.tensors[index].size].copy()
         return found
 
+    def steps(self, tflite: bytes, tokens: Sequence[int]) -> tuple[CompiledModel, list[NDArray[np.int8]]]:
+        """The logits of each token of a decode step, of the generated C, from empty caches on."""
+        compiled, library, _ = self.build(tflite)
+        model = _Model.in_dll(library, "thimble_the_model")
+        parts = ctypes.cast(model.cache, ctypes.POINTER(_CachePart * model.cache_parts)).contents
+        cache = np.concatenate([np.full(part.bytes, part.zero_point, np.int8) for part in parts])
+        arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
+        found = []
+        for position, token in enumerate(tokens):
+            logits = model.step(cache.ctypes.data, arena.ctypes.data, int(token), position)
+            found.append(np.frombuffer((ctypes.c_int8 * compiled.vocab).from_address(logits), np.int8).copy())
+        assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
+        return compiled, found
+
     def check(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> None:
         """Equal bytes; a model that TensorFlow Lite Micro refuses is not drawn."""
         try:
@@ -94,6 +108,10 @@ class Workbench:
                 f"{name}: {different.size} of {values.size} bytes differ, first at {different[0]}: "
                 f"{found[name][different[0]]}, wanted {values[different[0]]}"
             )
+
+
+class _CachePart(ctypes.Structure):
+    _fields_ = (("bytes", ctypes.c_int32), ("zero_point", ctypes.c_int8))
 
 
 class _Model(ctypes.Structure):
