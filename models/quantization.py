@@ -57,13 +57,14 @@ def tflite_sparsity(path: Path) -> float:
 
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     graph = model.subgraphs[0]
+    logits = next(entry.tensorIndex for entry in model.signatureDefs[0].outputs if entry.name == b"logits")
     zeros = total = 0
     for op in graph.operators:
         if model.operatorCodes[op.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
             continue
         weights = graph.tensors[op.inputs[1]]
         data = model.buffers[weights.buffer].data
-        if data is None or (op.outputs[0] in set(graph.outputs) and weights.shape[0] > weights.shape[1] * 4):
+        if data is None or op.outputs[0] == logits:
             continue
         values = np.frombuffer(bytes(data), np.int8)
         zeros += int((values == 0).sum())
