@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.boards import load_board
+from pipeline.boards import Board, load_board
 from pipeline.errors import ThimbleError
 from pipeline.recipe import Recipe
 from pipeline.stages import Stage, StageContext, all_stages
@@ -46,6 +46,8 @@ def run_stages(recipe: Recipe, options: RunOptions, console: Console) -> Workspa
     """
     workspace = Workspace(options.build, recipe.name)
     boards = [load_board(name) for name in recipe.boards]
+    for board in boards:
+        _check_fit(recipe, board)
     stages = all_stages()
     names = stage_names()
     for name in filter(None, (options.until, options.restart)):
@@ -65,6 +67,17 @@ def run_stages(recipe: Recipe, options: RunOptions, console: Console) -> Workspa
         if not ran:
             console.print(f"[green]nothing changed[/] since the last run; {workspace.folder} is up to date")
     return workspace
+
+
+def _check_fit(recipe: Recipe, board: Board) -> None:
+    """Refuses a model whose cache alone is larger than the board's RAM, before anything is trained for it."""
+    cache = recipe.model.kv_cache_bytes
+    if cache > board.ram.size:
+        raise ThimbleError(
+            f"`model.context` {recipe.model.context} makes a KV cache of {cache:,} bytes, and {board.name} has "
+            f"{board.ram.size:,} bytes of RAM",
+            "shorten `model.context`, use fewer `kv_heads` or layers, or a board with more RAM",
+        )
 
 
 def _bring_up(stage: Stage, context: StageContext, force: bool) -> bool:
