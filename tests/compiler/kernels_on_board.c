@@ -245,13 +245,14 @@ static void check_elementwise(void)
         fill(b, 256, -128);
         fill(table, 256, -128);
         const thimble_operand x = operand(a, columns), y = operand(b, columns);
+        const int32_t a_larger = draw() % 2 == 0;
         const thimble_add_s8_params sum = {
             .a_offset = between(-127, 128),
-            .a_multiplier = 1 << 30,
-            .a_shift = 0,
+            .a_multiplier = a_larger ? 1 << 30 : draw_multiplier(),
+            .a_shift = a_larger ? 0 : -between(1, 12),
             .b_offset = between(-127, 128),
-            .b_multiplier = draw_multiplier(),
-            .b_shift = -between(0, 12),
+            .b_multiplier = a_larger ? draw_multiplier() : 1 << 30,
+            .b_shift = a_larger ? -between(1, 12) : 0,
             .b_sign = draw() % 2 ? 1 : -1,
             .out_zero_point = between(-128, 127),
             .out_multiplier = draw_multiplier(),

@@ -62,11 +62,17 @@ static inline thimble_scaler thimble_prepare(int32_t multiplier, int32_t shift)
     return (thimble_scaler){multiplier, shift > 0 ? shift + 1 : 1, right, right ? 1 << (right - 1) : 0, right ? -1 : 0};
 }
 
+/* As thimble_multiply of half of doubled_x, for a shift <= 0. */
+static inline int32_t thimble_scale_doubled(thimble_scaler s, int32_t doubled_x)
+{
+    const int32_t high = thimble_high_multiply(doubled_x, s.multiplier);
+    return (high + ((high >> 31) & s.toward) + s.half) >> s.right;
+}
+
 /* As thimble_multiply, for |x| * 2^max(shift, 0) < 2^30. */
 static inline int32_t thimble_scale(thimble_scaler s, int32_t x)
 {
-    const int32_t high = thimble_high_multiply((int32_t)((uint32_t)x << s.left), s.multiplier);
-    return (high + ((high >> 31) & s.toward) + s.half) >> s.right;
+    return thimble_scale_doubled(s, (int32_t)((uint32_t)x << s.left));
 }
 
 /* The same plus a zero point, for a right shift of 1 to 22: the zero point enters before the shift, with the rounding. */

@@ -55,7 +55,8 @@ typedef struct {
 
 void thimble_fully_connected_plain_s8(const thimble_fully_connected_plain_s8_params *p, const int16_t *x, int8_t *out);
 
-/* out = clamp((a +- b) * scale): each input is shifted left by 20, scaled, added, scaled again. Shifts <= 0. */
+/* out = clamp((a +- b) * scale): each input is shifted left by 20, scaled, added, scaled again. Shifts <= 0; at least one
+ * input, that of the larger scale, has multiplier 2^30 and shift 0. */
 typedef struct {
     int32_t a_offset, a_multiplier, a_shift;
     int32_t b_offset, b_multiplier, b_shift;
