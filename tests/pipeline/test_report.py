@@ -1,0 +1,39 @@
+"""The report: pictures from any data, and a page that needs no network."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from pipeline.report import pictures
+
+LAYERS = [
+    {"name": "layer0_qkv", "kind": "fully_connected", "macs": 8192, "instructions": 11000.0},
+    {"name": "layer0_norm", "kind": "norm", "macs": 0, "instructions": 1900.0},
+    {"name": "odd<&>", "kind": "something new", "macs": 0, "instructions": 0},
+]
+QUALITY = {"float": {"new_names": 0.93, "noisy": 0.9}, "int8, host": {"new_names": 0.93}, "int8, board": {}}
+HISTORY = [{"step": 500, "loss": 2.9, "dev_exact_match": 0.2}, {"step": 1000, "loss": 0.1, "dev_exact_match": 0.9}]
+
+DRAWN = {
+    "memory": lambda: pictures.memory_map({"weights": 200_000, "code": 12_000}, 4 << 20, {"kv cache": 18_432}, 4 << 20),
+    "memory, empty": lambda: pictures.memory_map({}, 1024, {}, 1024),
+    "layers": lambda: pictures.instructions_by_layer(LAYERS),
+    "layers, none": lambda: pictures.instructions_by_layer([]),
+    "accuracy": lambda: pictures.accuracy_by_split(QUALITY, {"noisy": 0.1}),
+    "accuracy, none": lambda: pictures.accuracy_by_split({}, {}),
+    "training": lambda: pictures.training_curves(HISTORY),
+    "training, none": lambda: pictures.training_curves([]),
+    "training, one point": lambda: pictures.training_curves([{"step": 10, "loss": 1.0}]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:No artists:UserWarning", "ignore:Attempt to set:UserWarning")
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_picture_is_one_svg_and_the_same_each_time(name: str) -> None:
+    svg = DRAWN[name]()
+    assert ET.fromstring(svg).tag.endswith("svg")
+    assert svg == DRAWN[name]()
+    assert not re.search(r"(?:href|src)=\"https?:", svg)

@@ -1,0 +1,165 @@
+"""The runner: stages run exactly when they must, and what was finished stays."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from rich.console import Console
+
+import pipeline.runner
+import pipeline.stages
+from pipeline.errors import ThimbleError
+from pipeline.recipe import Recipe, load_recipe
+from pipeline.runner import RunOptions, run_stages
+from pipeline.stages import Stage, StageContext
+
+DATA = {
+    "name": "r",
+    "task": {"name": "home_assistant"},
+    "tokenizer": {"vocab_size": 400},
+    "model": {"d_model": 32, "layers": 1, "heads": 2, "kv_heads": 1, "ffn_dim": 48, "context": 64},
+    "train": {"steps": 10},
+    "boards": ["mps2_an386"],
+}
+
+
+class Chain:
+    """Three stages that write what they read; `ran` lists those that ran."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.fail: Callable[[StageContext], None] | None = None
+        self.stages = (
+            Stage("first", "", (), ("task",), (), self._work("first")),
+            Stage("second", "", ("first",), ("train",), (), self._work("second"), resumable=True),
+            Stage("third", "", ("second",), ("prompts",), (), self._work("third"), per_board=True),
+        )
+
+    def _work(self, name: str) -> Callable[[StageContext], str]:
+        def run(context: StageContext) -> str:
+            self.ran.append(name)
+            earlier = context.input({"second": "first", "third": "second"}[name]) / "out" if name != "first" else None
+            text = earlier.read_text() if earlier else ""
+            (context.out / "out").write_text(f"{text}{name} {context.recipe.part(*self._sections(name))}\n")
+            if name == "second" and self.fail is not None:
+                self.fail(context)
+            return f"{name} done"
+
+        return run
+
+    def _sections(self, name: str) -> tuple[str, ...]:
+        return next(stage.sections for stage in self.stages if stage.name == name)
+
+
+@pytest.fixture
+def chain(monkeypatch: pytest.MonkeyPatch) -> Chain:
+    chain = Chain()
+    monkeypatch.setattr(pipeline.runner, "all_stages", lambda: chain.stages)
+    monkeypatch.setattr(pipeline.stages, "all_stages", lambda: chain.stages)
+    return chain
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    return make_recipe(tmp_path)
+
+
+def make_recipe(folder: Path, **sections: object) -> Recipe:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({**DATA, **sections}))
+    return load_recipe(path)
+
+
+def run(recipe: Recipe, folder: Path, **options: object) -> str:
+    text = io.StringIO()
+    settings = RunOptions(**{"build": folder / "build", "until": "third", **options})  # type: ignore[arg-type]
+    run_stages(recipe, settings, Console(file=text, width=200))
+    return text.getvalue()
+
+
+def test_a_second_run_does_nothing_and_says_so(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
+    run(recipe, tmp_path)
+    assert chain.ran == ["first", "second", "third"]
+    said = run(recipe, tmp_path)
+    assert chain.ran == ["first", "second", "third"]
+    assert "nothing changed" in said and said.count("unchanged") == 3
+
+
+def test_a_changed_section_runs_what_reads_it_and_what_follows(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
+    run(recipe, tmp_path)
+    chain.ran.clear()
+    run(make_recipe(tmp_path, train={"steps": 11}), tmp_path)
+    assert chain.ran == ["second", "third"]
+    chain.ran.clear()
+    run(make_recipe(tmp_path, train={"steps": 11}, prompts=["hello"]), tmp_path)
+    assert chain.ran == ["third"]
+
+
+def test_from_and_until(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
+    run(recipe, tmp_path, until="second")
+    assert chain.ran == ["first", "second"]
+    chain.ran.clear()
+    run(recipe, tmp_path, restart="second")
+    assert chain.ran == ["second", "third"]
+    with pytest.raises(ThimbleError, match="fourth"):
+        run(recipe, tmp_path, until="fourth")
+
+
+def test_changed_output_is_made_again(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
+    run(recipe, tmp_path)
+    chain.ran.clear()
+    (tmp_path / "build" / "r" / "second" / "out").write_text("tampered")
+    said = run(recipe, tmp_path)
+    assert chain.ran == ["second"] and "made again" in said, "the same output again leaves what follows current"
+
+
+@pytest.mark.parametrize("error", [ThimbleError("broken", "mend it"), KeyboardInterrupt(), OSError(28, "no space left")])
+def test_a_stage_that_fails_leaves_what_was_there(
+    chain: Chain, recipe: Recipe, tmp_path: Path, error: BaseException
+) -> None:
+    run(recipe, tmp_path)
+    before = (tmp_path / "build" / "r" / "second" / "out").read_text()
+
+    def fail(context: StageContext) -> None:
+        (context.out / "checkpoint").write_text("step 5")
+        raise error
+
+    chain.fail = fail
+    changed = make_recipe(tmp_path, train={"steps": 12})
+    with pytest.raises(type(error)):
+        run(changed, tmp_path)
+    assert (tmp_path / "build" / "r" / "second" / "out").read_text() == before
+
+    found: list[bool] = []
+    chain.fail = lambda context: found.append((context.out / "checkpoint").exists())
+    run(changed, tmp_path)
+    assert found == [True], "a resumable stage goes on from what the stopped run left"
+    assert "12" in (tmp_path / "build" / "r" / "third" / "mps2_an386-aot" / "out").read_text()
+
+
+def test_a_stage_may_ask_for_another_run(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
+    chain.stages = (dataclasses.replace(chain.stages[0], redo=lambda context: context.retrain), *chain.stages[1:])
+    run(recipe, tmp_path)
+    chain.ran.clear()
+    run(recipe, tmp_path)
+    assert chain.ran == []
+    run(recipe, tmp_path, retrain=True)
+    assert chain.ran == ["first"]
+
+
+def test_a_cache_beyond_the_boards_ram_is_refused_first(chain: Chain, tmp_path: Path) -> None:
+    big = make_recipe(tmp_path, model={**DATA["model"], "context": 200_000})  # type: ignore[dict-item]
+    with pytest.raises(ThimbleError, match=r"context.*6,400,000 bytes.*mps2_an386.*4,194,304") as caught:
+        run(big, tmp_path)
+    assert "context" in caught.value.remedy and chain.ran == []
+
+
+def test_an_unknown_board_is_refused_first(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(ThimbleError, match="no_such_board"):
+        run(recipe.with_boards(["no_such_board"]), tmp_path)
+    assert chain.ran == []
