@@ -22,7 +22,9 @@ def test_boards_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None
     assert board["core"] == "cortex-m4" and board["clock_hz"] == 25_000_000 and "qemu" in board["emulators"]
 
 
-@pytest.mark.parametrize("stage", ["data", "train", "prune", "quantize", "convert", "firmware", "emulate", "report", "run"])
+@pytest.mark.parametrize(
+    "stage", ["data", "train", "prune", "quantize", "convert", "firmware", "emulate", "report", "run"]
+)
 def test_every_stage_is_a_command(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([stage, "no/such/recipe.yaml"]) == 1
     printed = capsys.readouterr().err

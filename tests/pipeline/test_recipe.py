@@ -94,7 +94,9 @@ def test_a_missing_section_is_named(tmp_path: Path, section: str) -> None:
         load_recipe(write(tmp_path, data))
 
 
-@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text", "a: [1", "\tname: x", "name: !!python/object:os.system x"])
+@pytest.mark.parametrize(
+    "text", ["", "- a\n- b\n", "just text", "a: [1", "\tname: x", "name: !!python/object:os.system x"]
+)
 def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ThimbleError):
         load_recipe(write(tmp_path, text))
@@ -130,7 +132,9 @@ JUNK = st.recursive(
 
 
 @given(section=st.sampled_from([*GOOD, "prune", "budgets", "prompts", "evaluate", "shipped"]), value=JUNK)
-def test_junk_gives_a_complaint_or_a_recipe(tmp_path_factory: pytest.TempPathFactory, section: str, value: object) -> None:
+def test_junk_gives_a_complaint_or_a_recipe(
+    tmp_path_factory: pytest.TempPathFactory, section: str, value: object
+) -> None:
     path = write(tmp_path_factory.mktemp("junk"), changed(**{section: value}))
     try:
         assert load_recipe(path).name

@@ -118,7 +118,9 @@ def test_changed_output_is_made_again(chain: Chain, recipe: Recipe, tmp_path: Pa
     assert chain.ran == ["second"] and "made again" in said, "the same output again leaves what follows current"
 
 
-@pytest.mark.parametrize("error", [ThimbleError("broken", "mend it"), KeyboardInterrupt(), OSError(28, "no space left")])
+@pytest.mark.parametrize(
+    "error", [ThimbleError("broken", "mend it"), KeyboardInterrupt(), OSError(28, "no space left")]
+)
 def test_a_stage_that_fails_leaves_what_was_there(
     chain: Chain, recipe: Recipe, tmp_path: Path, error: BaseException
 ) -> None:

@@ -1,0 +1,161 @@
+"""From sentences to a verified board, once, and everything that a user finds afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline.boards import load_board
+from pipeline.emulators import pick
+from pipeline.errors import ThimbleError
+from pipeline.project import build_project
+from pipeline.protocol import Device
+from pipeline.recipe import Budgets, EvaluateConfig, load_recipe
+from pipeline.stages.emulate import over_budget
+from pipeline.summary import print_summary
+from pipeline.workspace import ROOT
+from tests.e2e.conftest import WholeRun, run, tiny_recipe
+
+pytestmark = pytest.mark.slow
+
+
+def result_of(whole_run: WholeRun) -> dict:  # type: ignore[type-arg]
+    path = whole_run.workspace.folder / whole_run.variant / "result.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def test_the_result_says_all_that_the_contract_lists(whole_run: WholeRun) -> None:
+    result = result_of(whole_run)
+    assert result["ok"] is True and all(result["checks"].values())
+    assert {"tokens_match", "logits_crc_match", "counts_plausible", "counts_repeat", "budgets_met"} <= set(
+        result["checks"]
+    )
+    assert (result["recipe"], result["board"], result["engine"]) == ("tiny", "mps2_an386", "aot")
+    assert result["emulator"]["name"] == "qemu" and re.match(r"\d+\.\d+", result["emulator"]["version"])
+    for prompt in result["prompts"]:
+        assert prompt["tokens_out"] == prompt["expected_tokens"] and prompt["text_out"] == prompt["expected_text"]
+    assert [prompt["text"] for prompt in result["prompts"]] == list(whole_run.recipe.prompts)
+    assert {"prefill_per_token", "decode_mean", "decode_max"} <= set(result["instructions"])
+    assert {"model", "assumptions", "decode_mean"} <= set(result["cycles"])
+    flash, ram = result["flash_bytes"], result["ram_bytes"]
+    assert flash["total"] == flash["code"] + flash["weights"] + flash["tables"]
+    assert ram["kv_cache"] == whole_run.recipe.model.kv_cache_bytes and 0 < ram["stack_peak"] < ram["stack"]
+    assert ram["kv_cache"] + ram["activations"] <= 1.1 * (ram["kv_cache"] + ram["largest_live_set"])
+    assert flash["code"] <= 16 * 1024
+    assert set(result["quality"]) == {"float", "quantized", "device", "hassil"}
+    assert {"tensorflow", "tflite-micro", "arm-none-eabi-gcc", "qemu"} <= set(result["versions"])
+    assert {"data", "train", "prune", "quantize", "convert", "firmware"} <= set(result["seconds"])
+
+
+def test_counts_by_layer_add_up_to_a_step(whole_run: WholeRun) -> None:
+    result = result_of(whole_run)
+    total = sum(layer["instructions"] for layer in result["layers"])
+    assert total == pytest.approx(result["instructions"]["decode_mean"], rel=0.15)
+    assert sum(layer["macs"] for layer in result["layers"]) == result["macs"]
+    assert {"attention", "fully_connected", "norm"} <= {layer["kind"] for layer in result["layers"]}
+
+
+def test_pruning_shows_in_the_tflite(whole_run: WholeRun) -> None:
+    quality = json.loads((whole_run.workspace.stage("quantize") / "quality.json").read_text())
+    assert 0.49 < quality["sparsity"] < 0.6
+
+
+def test_the_report_opens_without_a_network(whole_run: WholeRun) -> None:
+    page = (whole_run.workspace.stage("report") / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r"(?:src|href)=[\"']https?:", page) and "@import" not in page
+    assert "<script" not in page and "say &lt;script&gt;" in page and "&lt;b&gt;everything" in page
+    assert page.count("<svg") == 4 and "verified" in page
+    for name in ("memory-mps2_an386", "layers-mps2_an386", "accuracy", "training"):
+        assert (whole_run.workspace.stage("report") / f"{name}.svg").stat().st_size > 1000
+
+
+def test_the_summary_shows_answers_cost_and_places(whole_run: WholeRun, capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(whole_run.recipe, whole_run.workspace, Console(width=200))
+    printed = capsys.readouterr().out
+    for word in (
+        "turn off the kitchen lights",
+        "a token",
+        "KB of 4,096 KB",
+        "KV cache",
+        "hassil",
+        "index.html",
+        "project",
+    ):
+        assert word in printed
+
+
+def test_a_second_run_does_no_work_again(whole_run: WholeRun) -> None:
+    stamps = {path: path.stat().st_mtime_ns for path in whole_run.workspace.folder.rglob("stage.json")}
+    printed = whole_run.again()
+    assert "nothing changed" in printed and "▸" not in printed
+    assert stamps == {path: path.stat().st_mtime_ns for path in whole_run.workspace.folder.rglob("stage.json")}
+
+
+def test_a_damaged_tflite_is_noticed_and_made_again(whole_run: WholeRun) -> None:
+    model = whole_run.workspace.stage("quantize") / "model.tflite"
+    good = model.read_bytes()
+    model.write_bytes(good[:1000])
+    printed = whole_run.again(until="quantize")
+    assert "made again" in printed and model.read_bytes() == good
+
+
+def test_damaged_weights_are_noticed_and_made_again(whole_run: WholeRun) -> None:
+    weights = whole_run.workspace.stage("prune") / "weights.npz"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:500])
+    assert "made again" in whole_run.again(until="prune")
+    assert len(weights.read_bytes()) > 1000
+
+
+def test_budgets_fail_the_run_with_the_figures(whole_run: WholeRun, tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(whole_run.workspace.folder.parent, build)
+    greedy = tiny_recipe(tmp_path, budgets={"flash": "1K", "ram": "1K", "ms_per_token": 0.001})
+    with pytest.raises(ThimbleError, match=r"flash: [\d,]+ bytes are used, the budget is 1,024 \(and 2 more\)"):
+        run(greedy, build)
+    result = json.loads((build / "tiny" / whole_run.variant / "result.json").read_text())
+    assert result["ok"] is False and result["checks"]["budgets_met"] is False
+    assert [line.split(":")[0] for line in result["failures"]] == ["flash", "RAM", "time"]
+    assert (build / "tiny" / "emulate" / whole_run.variant / "result.json").exists(), "the last good result stays"
+
+
+def test_each_budget_is_checked_alone() -> None:
+    assert over_budget(Budgets(), 10**9, 10**9, 10**9) == []
+    assert over_budget(Budgets(flash=100, ram=100, ms_per_token=1.0), 100, 100, 1.0) == []
+    assert "101" in over_budget(Budgets(flash=100), 101, 0, 0.0)[0]
+    assert "102" in over_budget(Budgets(ram=100), 0, 102, 0.0)[0]
+    assert "1.50 ms" in over_budget(Budgets(ms_per_token=1.0), 0, 0, 1.5)[0]
+
+
+def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Path) -> None:
+    firmware = whole_run.workspace.stage("firmware", whole_run.variant)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(firmware / "project", elsewhere)
+    for path in elsewhere.rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            assert str(ROOT) not in text and str(whole_run.workspace.folder) not in text, path
+    built = build_project(elsewhere, tmp_path / "objects")
+    sizes = json.loads((firmware / "sizes.json").read_text())
+    assert built.weights_crc == sizes["weights_crc"] and built.sizes.flash == sizes["flash"]
+
+
+def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
+    recipe = load_recipe(ROOT / "models" / "recipes" / "home-en-small.yaml")
+    recipe = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
+    workspace, _ = run(recipe, tmp_path / "build", until="firmware")
+    elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"
+    board = load_board("mps2_an386")
+    with Device(pick(board, "qemu").start(elf, board)) as device:
+        answer = device.ask("Turn off the kitchen lights", 40)
+        assert answer.text == "HassTurnOff area=kitchen domain=light" and answer.end == "eos"
+        macs = json.loads((workspace.stage("convert") / "compiled.json").read_text())["macs"]
+        worst = max(step.ticks for step in answer.steps) * 40
+        assert worst <= 3 * macs, "at most three instructions a multiply-accumulate over a whole step"
+        assert device.ask("turn on the marvok sconce", 40).text == "HassTurnOn name=marvok sconce"
