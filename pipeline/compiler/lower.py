@@ -6,6 +6,7 @@ import dataclasses
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
@@ -386,21 +387,27 @@ class _Lowering:
         wide = self._widened(x)
         out = self._allocate(out_tensor)
         low, high = arithmetic.activation_range(out_tensor, self._activation(op))
-        packed = fits_pairs(values, biases, -shifts)
-        if packed:
-            kind, shift_name, shift_type, shift_values = "", "right_shift", "uint8_t", (-shifts).astype(np.uint8)
-            stored = Constant(f"{name}_weights", "int16_t", pack_pairs(values), weights=True)
+        stored: NDArray[np.generic]
+        arrays: dict[str, NDArray[np.generic] | None]
+        if fits_pairs(values, biases, -shifts):
+            kind, stored = "", pack_pairs(values)
+            arrays = {
+                "twice_bias": None if biases is None else 2 * biases,
+                "right_shift_less_one": (-shifts - 1).astype(np.uint8),
+            }
         else:
-            kind, shift_name, shift_type, shift_values = "_plain", "shift", "int8_t", shifts.astype(np.int8)
-            stored = Constant(f"{name}_weights", "int8_t", values.reshape(-1), weights=True)
+            kind, stored = "_plain", values.reshape(-1)
+            arrays = {"bias": biases, "shift": shifts.astype(np.int8)}
+        fields = {
+            field: "0" if array is None else self._constant(Constant(f"{name}_{field}", f"{array.dtype}_t", array))
+            for field, array in {"multiplier": multipliers, **arrays}.items()
+        }
         parameters = self._parameters(
             f"thimble_fully_connected{kind}_s8_params",
             name,
             {
-                "weights": self._constant(stored),
-                "bias": "0" if biases is None else self._constant(Constant(f"{name}_bias", "int32_t", biases)),
-                "multiplier": self._constant(Constant(f"{name}_multiplier", "int32_t", multipliers)),
-                shift_name: self._constant(Constant(f"{name}_shift", shift_type, shift_values)),
+                "weights": self._constant(Constant(f"{name}_weights", f"{stored.dtype}_t", stored, weights=True)),
+                **fields,
                 "depth": depth,
                 "rows": rows,
                 "out_zero_point": out_tensor.zero_point,
@@ -415,7 +422,7 @@ class _Lowering:
             [wide],
             [out],
             macs=rows * depth,
-            weight_bytes=stored.values.nbytes,
+            weight_bytes=stored.nbytes,
             kind="fully_connected",
         )
 

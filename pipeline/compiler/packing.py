@@ -14,7 +14,7 @@ def fits_pairs(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_
     """Whether the packed kernel computes these rows exactly.
 
     It sums 256·a + b and b modulo 2^32 and takes the difference for a: right while |Σ a·x| < 2^23. An a of −128 with a
-    negative b does not fit a halfword. The requantization wants |Σ + bias| < 2^30 and a right shift of 1 to 22.
+    negative b does not fit a halfword. The requantization wants |Σ + bias| < 2^30 and a right shift of 1 to 31.
 
     Args:
         weights: int8 [rows, depth]. bias: int32 [rows] or None. right_shifts: [rows].
@@ -25,7 +25,7 @@ def fits_pairs(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_
         (weights > -128).all()
         and (reach < 1 << 23).all()
         and (total < 1 << 30).all()
-        and ((right_shifts >= 1) & (right_shifts <= 22)).all()
+        and ((right_shifts >= 1) & (right_shifts <= 31)).all()
     )
 
 

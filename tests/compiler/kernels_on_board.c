@@ -28,7 +28,7 @@ static _Alignas(4) int16_t weights[64 * 260];
 static _Alignas(4) int32_t exp_table[256];
 static _Alignas(4) uint8_t scratch[1024];
 static int32_t bias[64], multiplier[64];
-static uint8_t right_shift[64];
+static uint8_t right_shift_less_one[64];
 static int8_t table[256];
 static uint32_t state = 12345;
 static char line[128];
@@ -126,7 +126,7 @@ static void draw_products(int32_t rows, int32_t depth)
         }
         bias[row] = between(-100000, 100000);
         multiplier[row] = draw_multiplier();
-        right_shift[row] = (uint8_t)between(1, 22);
+        right_shift_less_one[row] = (uint8_t)between(0, draw() % 4 ? 20 : 30);
     }
     for (int32_t i = blocks * 4 - rows; i > 0; i--) {
         bias[blocks * 4 - i] = 0;
@@ -140,9 +140,9 @@ static thimble_fully_connected_s8_params products(int32_t rows, int32_t depth)
     const int32_t full = draw() % 2 == 0;
     return (thimble_fully_connected_s8_params){
         .weights = weights,
-        .bias = draw() % 2 ? bias : 0,
+        .twice_bias = draw() % 2 ? bias : 0,
         .multiplier = multiplier,
-        .right_shift = right_shift,
+        .right_shift_less_one = right_shift_less_one,
         .depth = depth,
         .rows = rows,
         .out_zero_point = between(-128, 127),
@@ -302,9 +302,9 @@ static void count_instructions(void)
     for (int32_t depth = 64; depth <= 128; depth += 64) {
         draw_products(64, depth);
         for (int32_t i = 0; i < 64; i++) {
-            right_shift[i] = 9;
+            right_shift_less_one[i] = 8;
         }
-        const thimble_fully_connected_s8_params p = {weights, 0, multiplier, right_shift, depth, 64, 3, -128, 127};
+        const thimble_fully_connected_s8_params p = {weights, 0, multiplier, right_shift_less_one, depth, 64, 3, -128, 127};
         const uint32_t start = SYST_CVR;
         for (int32_t i = 0; i < 100; i++) {
             thimble_fully_connected_s8(&p, wide_one, one);

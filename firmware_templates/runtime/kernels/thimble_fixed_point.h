@@ -75,14 +75,6 @@ static inline int32_t thimble_scale(thimble_scaler s, int32_t x)
     return thimble_scale_doubled(s, (int32_t)((uint32_t)x << s.left));
 }
 
-/* The same plus a zero point, for a right shift of 1 to 22: the zero point enters before the shift, with the rounding. */
-static inline int32_t thimble_scale_down(int32_t x, int32_t multiplier, int32_t right_shift,
-                                         int32_t twice_zero_point_plus_one)
-{
-    const int32_t high = thimble_high_multiply(x * 2, multiplier);
-    return (high + (high >> 31) + twice_zero_point_plus_one * (1 << (right_shift - 1))) >> right_shift;
-}
-
 /* x limited to -128..127. */
 static inline int8_t thimble_saturate_s8(int32_t x)
 {
@@ -92,6 +84,22 @@ static inline int8_t thimble_saturate_s8(int32_t x)
     return (int8_t)limited;
 #else
     return (int8_t)(x < -128 ? -128 : x > 127 ? 127 : x);
+#endif
+}
+
+/* thimble_multiply of half of doubled_x, plus the zero point, limited to -128..127; |doubled_x| < 2^31, for a right shift of 1
+ * to 31. The shift is done but for its last bit, then half and zero point enter, then the last bit goes. */
+static inline int8_t thimble_requantize_s8(int32_t doubled_x, int32_t multiplier, int32_t right_shift_less_one,
+                                           int32_t twice_zero_point_plus_one)
+{
+    const int32_t high = thimble_high_multiply(doubled_x, multiplier);
+    const int32_t doubled = ((high + (high >> 31)) >> right_shift_less_one) + twice_zero_point_plus_one;
+#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
+    int32_t limited;
+    __asm__("ssat %0, #8, %1, asr #1" : "=r"(limited) : "r"(doubled));
+    return (int8_t)limited;
+#else
+    return thimble_saturate_s8(doubled >> 1);
 #endif
 }
 

@@ -1,7 +1,7 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-/* The sums of four rows over the depth. */
+/* Twice the sums of four rows over the depth. */
 typedef struct {
     int32_t row[4];
 } four_sums;
@@ -32,7 +32,8 @@ typedef struct {
                      :                                                                                                 \
                      : "r4", "r5", "r6", "r8", "memory")
 
-static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int32_t depth)
+__attribute__((always_inline)) static inline four_sums sum_block(const int16_t *weights, const int16_t *x,
+                                                                 int32_t depth)
 {
     int32_t mixed0 = 0, low0 = 0, mixed1 = 0, low1 = 0, x0, x1;
     const int16_t *const end = x + depth;
@@ -42,8 +43,8 @@ static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int3
     while (x != end) {
         SUM_COLUMNS(FOUR_COLUMNS);
     }
-    return (four_sums){{(int32_t)((uint32_t)mixed0 - (uint32_t)low0) >> 8, low0,
-                        (int32_t)((uint32_t)mixed1 - (uint32_t)low1) >> 8, low1}};
+    return (four_sums){{(int32_t)((uint32_t)mixed0 - (uint32_t)low0) >> 7, 2 * low0,
+                        (int32_t)((uint32_t)mixed1 - (uint32_t)low1) >> 7, 2 * low1}};
 }
 
 #else
@@ -55,7 +56,7 @@ static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int3
         for (int32_t i = 0; i < 8; i++) {
             const int32_t low = (int8_t)(weights[i] & 0xff);
             const int32_t high = (weights[i] - low) / 256;
-            const int32_t value = x[column + i % 4];
+            const int32_t value = 2 * x[column + i % 4];
             sums.row[i / 4 * 2] += high * value;
             sums.row[i / 4 * 2 + 1] += low * value;
         }
@@ -65,32 +66,29 @@ static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int3
 
 #endif
 
-static inline int8_t output(int32_t sum, int32_t multiplier, int32_t right_shift, int32_t rounding)
-{
-    return thimble_saturate_s8(thimble_scale_down(sum, multiplier, right_shift, rounding));
-}
-
 void thimble_fully_connected_s8(const thimble_fully_connected_s8_params *p, const int16_t *x, int8_t *out)
 {
     static const int32_t no_bias[4] = {0, 0, 0, 0};
     const int16_t *weights = p->weights;
     const int32_t depth = (p->depth + 3) & ~3;
-    const int32_t *bias = p->bias ? p->bias : no_bias, *multiplier = p->multiplier;
-    const int32_t bias_step = p->bias ? 4 : 0;
-    const uint8_t *shift = p->right_shift;
-    const int32_t rounding = 2 * p->out_zero_point + 1;
-    int32_t row = 0;
-    for (; row + 4 <= p->rows; row += 4, weights += 2 * depth, bias += bias_step, multiplier += 4, shift += 4) {
-        const four_sums sums = sum_block(weights, x, depth);
-        out[row] = output(sums.row[0] + bias[0], multiplier[0], shift[0], rounding);
-        out[row + 1] = output(sums.row[1] + bias[1], multiplier[1], shift[1], rounding);
-        out[row + 2] = output(sums.row[2] + bias[2], multiplier[2], shift[2], rounding);
-        out[row + 3] = output(sums.row[3] + bias[3], multiplier[3], shift[3], rounding);
+    const int32_t *bias = p->twice_bias ? p->twice_bias : no_bias, *multiplier = p->multiplier;
+    const int32_t bias_step = p->twice_bias ? 4 : 0;
+    const uint8_t *shift = p->right_shift_less_one;
+    const int32_t zero = 2 * p->out_zero_point + 1;
+    int8_t *z = out;
+    const int8_t *const end = out + (p->rows & ~3);
+    for (; z != end; z += 4, weights += 2 * depth, bias += bias_step, multiplier += 4, shift += 4) {
+        const four_sums twice = sum_block(weights, x, depth);
+        z[0] = thimble_requantize_s8(twice.row[0] + bias[0], multiplier[0], shift[0], zero);
+        z[1] = thimble_requantize_s8(twice.row[1] + bias[1], multiplier[1], shift[1], zero);
+        z[2] = thimble_requantize_s8(twice.row[2] + bias[2], multiplier[2], shift[2], zero);
+        z[3] = thimble_requantize_s8(twice.row[3] + bias[3], multiplier[3], shift[3], zero);
     }
-    if (row < p->rows) {
-        const four_sums sums = sum_block(weights, x, depth);
-        for (int32_t i = 0; row + i < p->rows; i++) {
-            out[row + i] = output(sums.row[i] + bias[i], multiplier[i], shift[i], rounding);
+    const int32_t left = p->rows & 3;
+    if (left > 0) {
+        const four_sums twice = sum_block(weights, x, depth);
+        for (int32_t i = 0; i < left; i++) {
+            z[i] = thimble_requantize_s8(twice.row[i] + bias[i], multiplier[i], shift[i], zero);
         }
     }
     thimble_limit_s8(out, p->rows, p->out_min, p->out_max);

@@ -24,12 +24,12 @@ void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t co
  * Weights are packed in blocks of four rows and four columns, missing ones zero: eight halfwords 256 * w[r][c] + w[r+1][c],
  * first those of rows 0 and 1 at columns 0..3, then those of rows 2 and 3. 256 a + b summed over the depth gives both sums
  * apart while |sum a x| < 2^23, which the compiler proves for each row.
- * bias may be NULL. right_shift in 1..22, and |sum + bias| < 2^30, which the compiler proves too. */
+ * twice_bias holds 2 * bias, or is NULL. Right shifts are 1..31, and |sum + bias| < 2^30, which the compiler proves too. */
 typedef struct {
     const int16_t *weights;
-    const int32_t *bias;
+    const int32_t *twice_bias;
     const int32_t *multiplier;
-    const uint8_t *right_shift;
+    const uint8_t *right_shift_less_one;
     int32_t depth; /* columns, 1..8192 */
     int32_t rows;
     int32_t out_zero_point;
