@@ -1,8 +1,44 @@
+#include <string.h>
+
+#include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
+
+#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+
+/* Four at a time; returns how many. */
+static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count)
+{
+    const int16x2_t both = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
+    int16_t *const end = out + (count & ~3);
+    for (; out != end; in += 4, out += 4) {
+        int32_t four;
+        memcpy(&four, in, 4);
+        int16x2_t even, odd, first, second;
+        __asm__("sxtab16 %0, %1, %2" : "=r"(even) : "r"(both), "r"(four));
+        __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd) : "r"(both), "r"(four));
+        __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(first) : "r"(even), "r"(odd));
+        __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(second) : "r"(odd), "r"(even));
+        memcpy(out, &first, 4);
+        memcpy(out + 2, &second, 4);
+    }
+    return count & ~3;
+}
+
+#else
+
+static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count)
+{
+    for (int32_t i = 0; i < (count & ~3); i++) {
+        out[i] = (int16_t)(in[i] + offset);
+    }
+    return count & ~3;
+}
+
+#endif
 
 void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t count)
 {
-    int32_t i = 0;
+    int32_t i = widen_words(in, offset, out, count);
     for (; i < count; i++) {
         out[i] = (int16_t)(in[i] + offset);
     }
