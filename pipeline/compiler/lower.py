@@ -651,7 +651,7 @@ class _Lowering:
                 "out_zero_point": out_tensor.zero_point,
             },
         )
-        k_part, v_part = (f"cache + at_layer{attention.layer}_{kind}_cache" for kind in ("k", "v"))
+        k_part, v_part = (self._view(index).pointer for index in (attention.k_cache, attention.v_cache))
         inputs = ", ".join(view.pointer for view in views)
         call = (
             f"thimble_attention_s8(&{name}, {inputs}, {k_part}, {v_part}, position, {out.pointer}, {scratch.pointer});"

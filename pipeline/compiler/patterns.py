@@ -74,13 +74,13 @@ def find_attentions(graph: Graph) -> list[Attention]:
     found: list[Attention] = []
     for op in graph.ops:
         if op.kind == "SOFTMAX":
-            attention = _attention(graph, op, len(found))
+            attention = _attention(graph, op)
             if attention is not None:
                 found.append(attention)
     return found
 
 
-def _attention(graph: Graph, softmax: Op, layer: int) -> Attention | None:
+def _attention(graph: Graph, softmax: Op) -> Attention | None:
     tensors = graph.tensors
     add = _sole_producer(graph, softmax.inputs[0], "ADD")
     if add is None:
@@ -115,8 +115,9 @@ def _attention(graph: Graph, softmax: Op, layer: int) -> Attention | None:
     if k_parts is None or v_parts is None or mask is None:
         return None
     (k_cache, k_new), (v_cache, v_new) = k_parts, v_parts
+    layer = _layer(graph, k_cache)
     context = tensors[k_cache].shape[1]
-    if mask[0] != context or tensors[k_cache].shape != (q.shape[0], context, q.shape[2]):
+    if layer is None or mask[0] != context or tensors[k_cache].shape != (q.shape[0], context, q.shape[2]):
         return None
     replaced = (keys, values, score_product, add, softmax, value_product)
     return Attention(
@@ -150,6 +151,13 @@ def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
     if "cache" not in names.get(cache, "") or not alike or len(other.shape) != 3 or other.shape[1] != 1:
         return None
     return cache, new
+
+
+def _layer(graph: Graph, k_cache: int) -> int | None:
+    """The layer that the cache's signature name `k_cache_{layer}` gives."""
+    name = next(name for name, index in graph.inputs.items() if index == k_cache)
+    number = name.removeprefix("k_cache_")
+    return int(number) if number.isdecimal() else None
 
 
 def _mask(graph: Graph, row: int) -> tuple[int, int, int] | None:

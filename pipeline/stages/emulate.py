@@ -28,8 +28,8 @@ _PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "tflite-
 
 
 def run(context: StageContext) -> str:
-    """Writes `result.json`, here and as `build/<recipe>/<board>-<engine>/result.json`, and `expected.json`, what Renode's
-    suite compares with.
+    """Writes `result.json`, here and as `build/<recipe>/<board>-<engine>/result.json`, and `expected.json`, with which
+    Renode's suite compares.
 
     Raises:
         ThimbleError: a check failed; the result is written all the same, with `ok` false.

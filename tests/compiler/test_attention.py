@@ -99,15 +99,7 @@ def test_any_other_mask_takes_the_general_ops(bench: Workbench, spec: AttentionS
     assert_equal(bench, tflite, spec.seed, fused=0)
 
 
-@pytest.mark.parametrize(
-    "general",
-    [
-        pytest.param(
-            0, marks=pytest.mark.xfail(strict=True, reason="the fused attention takes its cache by order, not by name")
-        ),
-        1,
-    ],
-)
+@pytest.mark.parametrize("general", [0, 1])
 def test_one_layer_fused_and_one_not(bench: Workbench, general: int) -> None:
     """Each keeps to its own cache."""
     mask = usual_mask(AttentionSpec())
