@@ -141,14 +141,16 @@ def _attention(graph: Graph, softmax: Op) -> Attention | None:
 
 
 def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
-    """(cache, new row) of a concatenation that appends one row to a cache, all quantized alike."""
+    """(cache, new row) of a concatenation that appends to a cache the row that the step gives out for it, quantized
+    alike."""
     if len(concat.inputs) != 2 or int(str(concat.options.get("axis"))) not in (1, -2):
         return None
     cache, new = concat.inputs
-    names = {index: name for name, index in graph.inputs.items()}
+    name = next((name for name, index in graph.inputs.items() if index == cache), "")
+    given_out = "_cache_" in name and graph.outputs.get(name.replace("_cache_", "_new_")) == new
     one, other, out = (graph.tensors[index] for index in (cache, new, concat.outputs[0]))
     alike = one.scale == other.scale == out.scale and one.zero_point == other.zero_point == out.zero_point
-    if "cache" not in names.get(cache, "") or not alike or len(other.shape) != 3 or other.shape[1] != 1:
+    if not given_out or not alike or len(other.shape) != 3 or other.shape[1] != 1:
         return None
     return cache, new
 
