@@ -29,7 +29,7 @@ _MOST = 2**31 - 1
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
-    """(multiplier, shift) with real ≈ multiplier · 2^(shift − 31), multiplier in [2^30, 2^31) or 0."""
+    """(multiplier, shift) with real ≈ multiplier · 2^(shift − 31), multiplier in [2^30, 2^31) or 0; shift ≥ −31."""
     if real == 0.0:
         return 0, 0
     fraction, shift = math.frexp(real)
@@ -39,8 +39,6 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         shift += 1
     if shift < -31:
         return 0, 0
-    if shift > 30:
-        return _MOST, 30
     return multiplier, shift
 
 

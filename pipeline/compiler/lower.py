@@ -119,8 +119,12 @@ class _Lowering:
                 self._append_row(kind, layer)
         self.program.outputs = {name: self._output(index) for name, index in self.graph.outputs.items()}
         if not self.program.calls:
-            raise ThimbleError("the .tflite computes nothing", "give a model with at least one operator")
+            raise ThimbleError("the .tflite computes nothing", "give a model with an operator that changes values")
         return self.program
+
+    def _check_shift(self, op: Op, shift: int) -> None:
+        if shift > 30:
+            raise self._refuse(op, "an output scale far below the inputs'", "an output that int8 can hold")
 
     def _refuse(self, op: Op, what: str, supported: str) -> ThimbleError:
         name = self.graph.tensors[op.outputs[0]].name
@@ -379,6 +383,7 @@ class _Lowering:
             pairs = [fp.quantize_multiplier(x.scale * float(scale) / out_tensor.scale) for scale in scales]
         else:
             pairs = [arithmetic.product_multiplier(x, weights, out_tensor)] * rows
+        self._check_shift(op, max(pair[1] for pair in pairs))
         multipliers = np.array([pair[0] for pair in pairs], np.int32)
         shifts = np.array([pair[1] for pair in pairs], np.int64)
         values = np.asarray(weights.data, np.int8)
@@ -454,6 +459,7 @@ class _Lowering:
         x, y = self._contiguous(a.index), self._contiguous(b.index)
         out = self._allocate(out_tensor)
         multiplier, shift = arithmetic.product_multiplier(a, b, out_tensor)
+        self._check_shift(op, shift)
         name = f"matmul_{out_tensor.index}"
         parameters = self._parameters(
             "thimble_batch_matmul_s8_params",
@@ -499,6 +505,7 @@ class _Lowering:
         x = self._contiguous(tensor.index)
         out = self._allocate(out_tensor)
         multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
+        self._check_shift(op, shift)
         steps = min(tensor.columns.bit_length() - 1, 32, 31 + shift)
         name = f"mean_{out_tensor.index}"
         parameters = self._parameters(

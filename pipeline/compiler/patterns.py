@@ -102,6 +102,7 @@ def _attention(graph: Graph, softmax: Op) -> Attention | None:
         or values is None
         or value_product.inputs[0] != softmax.outputs[0]
         or len(graph.consumers(score_product.outputs[0])) != 1
+        or {score_product.outputs[0], softmax.outputs[0]} & set(graph.outputs.values())
         or not score_product.options.get("adjY")
         or score_product.options.get("adjX")
         or value_product.options.get("adjX")
