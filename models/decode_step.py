@@ -18,9 +18,9 @@ from models.decoder import NORM_EPSILON, rotary_tables
 
 __all__ = ["MASK", "DecodeStep", "mask_table"]
 
-MASK = -20.0
-"""Added to the scores of positions that are not there yet: e^−20 is nothing beside any score, and more would cost the
-int8 scale of the scores."""
+MASK = -30.0
+"""Added to the scores of positions that are not there yet. A query's best score may lie well below 0, and e^−30 is
+nothing beside that too (with −20 int8 lost up to 2.5 points); much more would cost the int8 scale of the scores."""
 
 
 def mask_table(context: int) -> np.ndarray:
