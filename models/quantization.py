@@ -12,18 +12,32 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.decode_step import DecodeStep
+from models.decoder import NORM_EPSILON
+from models.errors import ThimbleError
+from models.int16x8 import for_micro
 from models.quiet import no_native_log
 
 __all__ = ["quantize", "tflite_sparsity"]
 
 
-def quantize(model: keras.Model, config: ModelConfig, calibration: Sequence[Sequence[int]]) -> bytes:
-    """The decode step as a .tflite with int8 weights, activations, caches and logits.
+def quantize(
+    model: keras.Model, config: ModelConfig, calibration: Sequence[Sequence[int]], activations: str = "int8"
+) -> bytes:
+    """The decode step as a .tflite with int8 weights, and int8 or int16 activations, caches and logits.
 
     Args:
         calibration: token sequences, no longer than the context; the float step runs over each, with its own cache, and
-            the ranges that it meets become the int8 ranges.
+            the ranges that it meets become the integers' ranges.
+        activations: `int8` or `int16`.
+
+    Raises:
+        ThimbleError: int16 activations with LayerNorm, which TensorFlow Lite Micro does not run.
     """
+    if activations == "int16" and config.norm == "layernorm":
+        raise ThimbleError(
+            "LayerNorm with int16 activations does not run on TensorFlow Lite Micro",
+            "use `norm: rmsnorm` in the model, or `activations: int8` in `quantize`",
+        )
     step = DecodeStep(model, config)
 
     def dataset() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -45,10 +59,14 @@ def quantize(model: keras.Model, config: ModelConfig, calibration: Sequence[Sequ
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.representative_dataset = dataset
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-        converter.inference_input_type = tf.int8
-        converter.inference_output_type = tf.int8
-        return bytes(converter.convert())
+        if activations == "int16":
+            ops = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        else:
+            ops = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+        converter.target_spec.supported_ops = [ops]
+        converter.inference_input_type = converter.inference_output_type = getattr(tf, activations)
+        tflite = bytes(converter.convert())
+    return for_micro(tflite, NORM_EPSILON) if activations == "int16" else tflite
 
 
 def tflite_sparsity(path: Path) -> float:

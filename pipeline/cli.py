@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     boards.add_argument("--json", action="store_true", help="for programs")
     boards.set_defaults(work=_boards)
 
-    build = commands.add_parser("compile", help="compile any int8 decode-step .tflite to C")
+    build = commands.add_parser("compile", help="compile any int8 or int16x8 decode-step .tflite to C")
     build.add_argument("tflite", type=Path)
     build.add_argument("--out", type=Path, required=True, help="a new or empty folder for the C files")
     build.set_defaults(work=_compile)

@@ -27,14 +27,16 @@ _LOOP = """\
 static _Alignas(16) unsigned char memory[THIMBLE_MODEL_MEMORY_BYTES];
 static thimble_context context;
 
+int32_t host_logit_bytes(void) { return THIMBLE_MODEL_LOGIT_BYTES; }
+
 void host_reset(void) { (void)thimble_init(&context, &thimble_the_model, memory, sizeof memory); }
 
-int32_t host_step(int32_t token, int8_t *logits)
+int32_t host_step(int32_t token, void *logits)
 {
-    const int8_t *row = 0;
+    const void *row = 0;
     const thimble_status status = thimble_step(&context, token, &row);
     if (status == THIMBLE_OK) {
-        memcpy(logits, row, THIMBLE_MODEL_VOCAB);
+        memcpy(logits, row, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES);
     }
     return (int32_t)status;
 }
@@ -42,12 +44,12 @@ int32_t host_step(int32_t token, int8_t *logits)
 /* Tokens after the prompt, without `eos`, at most `most`; negative: minus the status. */
 int32_t host_generate(const int32_t *prompt, int32_t count, int32_t most, int32_t eos, int32_t *out)
 {
-    const int8_t *logits = 0;
+    const void *logits = 0;
     host_reset();
     thimble_status status = thimble_prefill(&context, prompt, (size_t)count, &logits);
     int32_t made = 0;
     while (status == THIMBLE_OK && made < most) {
-        const int32_t next = thimble_sample_greedy(logits, THIMBLE_MODEL_VOCAB);
+        const int32_t next = thimble_sample_greedy(&thimble_the_model, logits);
         if (next == eos) {
             break;
         }
@@ -106,19 +108,20 @@ class HostEngine:
         compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], library)
         self.vocab, self.context = vocab, context
         self._library = ctypes.CDLL(str(library))
+        self._dtype = np.dtype(f"i{self._library.host_logit_bytes()}")
         self.reset()
 
     def reset(self) -> None:
         """Forgets all tokens."""
         self._library.host_reset()
 
-    def step(self, token: int) -> NDArray[np.int8]:
-        """Takes a token; int8 logits [vocab].
+    def step(self, token: int) -> NDArray[np.signedinteger]:
+        """Takes a token; int8 or int16 logits [vocab].
 
         Raises:
             ThimbleError: the token is outside of the vocabulary, or the context is full.
         """
-        logits = np.zeros(self.vocab, np.int8)
+        logits = np.zeros(self.vocab, self._dtype)
         status = self._library.host_step(ctypes.c_int32(token), logits.ctypes.data_as(ctypes.c_void_p))
         self._check(status)
         return logits

@@ -30,7 +30,8 @@ class Oracle:
             self._interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=max(1 << 20, 4 * len(tflite)))
         except RuntimeError as error:
             raise ThimbleError(
-                f"TensorFlow Lite Micro refuses the model: {error}", "use ops that it has in int8; see its log above"
+                f"TensorFlow Lite Micro refuses the model: {error}",
+                "use ops that it has in int8 or int16; see its log above",
             ) from None
         self._inputs = {name: self._place(index, True) for name, index in self.graph.inputs.items()}
         self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
@@ -41,14 +42,14 @@ class Oracle:
     def reset(self) -> None:
         """Empties the caches: every row holds the zero point."""
         self.position = 0
-        self._caches: dict[str, NDArray[np.int8]] = {}
+        self._caches: dict[str, NDArray[np.signedinteger]] = {}
         for name, index in self.graph.inputs.items():
             if "_cache_" in name:
                 tensor = self.graph.tensors[index]
-                self._caches[name] = np.full(tensor.shape, tensor.zero_point, np.int8)
+                self._caches[name] = np.full(tensor.shape, tensor.zero_point, tensor.dtype.lower())
 
-    def step(self, token: int) -> NDArray[np.int8]:
-        """Takes a token; int8 logits [vocab].
+    def step(self, token: int) -> NDArray[np.signedinteger]:
+        """Takes a token; int8 or int16 logits [vocab].
 
         Raises:
             ThimbleError: the context is full.
@@ -65,9 +66,9 @@ class Oracle:
             row = self._interpreter.get_output(self._outputs[name.replace("_cache_", "_new_")])
             cache[:, self.position] = row[:, 0]
         self.position += 1
-        return np.array(self._interpreter.get_output(self._outputs["logits"]), np.int8).reshape(-1)
+        return np.array(self._interpreter.get_output(self._outputs["logits"])).reshape(-1)
 
-    def generate(self, prompt: Sequence[int], most: int, eos: int) -> tuple[list[int], list[NDArray[np.int8]]]:
+    def generate(self, prompt: Sequence[int], most: int, eos: int) -> tuple[list[int], list[NDArray[np.signedinteger]]]:
         """Greedy tokens after the prompt, `eos` left out, and the logits of every step."""
         self.reset()
         logits = [self.step(token) for token in prompt]

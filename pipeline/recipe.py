@@ -18,9 +18,10 @@ import yaml
 from models.config import ModelConfig, PruneConfig, TrainConfig
 from pipeline.errors import ThimbleError
 
-__all__ = ["ENGINES", "Budgets", "EvaluateConfig", "QuantizeConfig", "Recipe", "load_recipe"]
+__all__ = ["ACTIVATIONS", "ENGINES", "Budgets", "EvaluateConfig", "QuantizeConfig", "Recipe", "load_recipe"]
 
 ENGINES = ("aot",)
+ACTIVATIONS = ("int8", "int16")
 
 _KEYS = {
     "name": str,
@@ -45,9 +46,10 @@ _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 @dataclass(frozen=True)
 class QuantizeConfig:
-    """How many training sentences calibrate the int8 ranges."""
+    """How many training sentences calibrate the integers' ranges, and which integers: `int8` or `int16` activations."""
 
     calibration_sentences: int = 200
+    activations: str = "int8"
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _recipe(path: Path, data: object) -> Recipe:
         model=model,
         train=TrainConfig.from_mapping(data["train"]),
         prune=None if prune is None else PruneConfig.from_mapping(prune),
-        quantize=_plain(QuantizeConfig, "quantize", data.get("quantize") or {}),
+        quantize=_quantize(data.get("quantize") or {}, model),
         evaluate=_plain(EvaluateConfig, "evaluate", data.get("evaluate") or {}),
         boards=boards,
         engine=engine,
@@ -225,6 +227,23 @@ def _plain(kind: type[Any], where: str, data: Mapping[str, object]) -> Any:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     _check_keys(where, data, fields)
     return kind(**{key: _integer(f"{where}.{key}", value, 1, 1_000_000) for key, value in data.items()})
+
+
+def _quantize(data: Mapping[str, object], model: ModelConfig) -> QuantizeConfig:
+    numbers = {key: value for key, value in data.items() if key != "activations"}
+    _check_keys("quantize", data, {field.name: field for field in dataclasses.fields(QuantizeConfig)})
+    config: QuantizeConfig = _plain(QuantizeConfig, "quantize", numbers)
+    activations = data.get("activations", config.activations)
+    if activations not in ACTIVATIONS:
+        raise ThimbleError(
+            f"`quantize.activations` {activations!r} is not known", f"use one of: {', '.join(ACTIVATIONS)}"
+        )
+    if activations == "int16" and model.norm == "layernorm":
+        raise ThimbleError(
+            "`quantize.activations: int16` with `model.norm: layernorm` does not run on TensorFlow Lite Micro",
+            "use `norm: rmsnorm`, or int8 activations",
+        )
+    return dataclasses.replace(config, activations=str(activations))
 
 
 def _budgets(data: Mapping[str, object]) -> Budgets:

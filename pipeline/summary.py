@@ -67,7 +67,7 @@ def _print_cost(result: dict[str, Any], console: Console) -> None:
 
 def _print_quality(result: dict[str, Any], console: Console) -> None:
     quality = result["quality"]
-    names = {"float": "float", "quantized": "int8, host", "device": "int8, board", "hassil": "hassil itself"}
+    names = {"float": "float", "quantized": "quantized, host", "device": "quantized, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
     table = Table(
         "exact match", *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0)

@@ -41,7 +41,7 @@ class StepEngine(Protocol):
 
     def reset(self) -> None: ...
 
-    def step(self, token: int) -> NDArray[np.int8]: ...
+    def step(self, token: int) -> NDArray[np.signedinteger]: ...
 
 
 class PromptTokenizer(Protocol):
@@ -134,7 +134,7 @@ def expect(engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: s
     end = ""
     while not end:
         for token in pending:
-            logits = np.asarray(engine.step(token), dtype=np.int8).ravel()
+            logits = engine.step(token).ravel()
             steps.append(ExpectedStep(token, zlib.crc32(logits.tobytes()), int(logits.argmax())))
         following = steps[-1].next
         generated.append(following)

@@ -35,7 +35,7 @@ void thimble_profile_mark(uint32_t layer) {
 
 /* One decode step, told as "STEP position token crc ticks next"; the greedy choice of the next token, or -1. */
 static int32_t step(size_t position, int32_t token) {
-    const int8_t *logits;
+    const void *logits;
     uint64_t started = board_ticks();
 #ifdef THIMBLE_PROFILE
     profiled_steps++;
@@ -43,13 +43,13 @@ static int32_t step(size_t position, int32_t token) {
     if (thimble_step(&model, token, &logits) != THIMBLE_OK)
         return -1;
     uint64_t ticks = board_ticks() - started;
-    int32_t next = thimble_sample_greedy(logits, THIMBLE_MODEL_VOCAB);
+    int32_t next = thimble_sample_greedy(&thimble_the_model, logits);
     put_text("STEP ");
     put_number(position);
     put_text(" ");
     put_number((uint32_t)token);
     put_text(" ");
-    put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB));
+    put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
     put_text(" ");
     put_number(ticks);
     put_text(" ");

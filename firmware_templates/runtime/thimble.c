@@ -25,7 +25,7 @@ void thimble_reset(thimble_context *context)
     context->position = 0;
 }
 
-thimble_status thimble_step(thimble_context *context, int32_t token, const int8_t **logits)
+thimble_status thimble_step(thimble_context *context, int32_t token, const void **logits)
 {
     const thimble_model *model = context->model;
     if (token < 0 || token >= model->vocab) {
@@ -39,7 +39,7 @@ thimble_status thimble_step(thimble_context *context, int32_t token, const int8_
     return THIMBLE_OK;
 }
 
-thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const int8_t **logits)
+thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const void **logits)
 {
     for (size_t i = 0; i < count; i++) {
         const thimble_status status = thimble_step(context, tokens[i], logits);
@@ -50,13 +50,29 @@ thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, 
     return THIMBLE_OK;
 }
 
-int32_t thimble_sample_greedy(const int8_t *logits, size_t vocab)
+static int32_t best_s8(const int8_t *logits, int32_t vocab)
 {
-    size_t best = 0;
-    for (size_t i = 1; i < vocab; i++) {
+    int32_t best = 0;
+    for (int32_t i = 1; i < vocab; i++) {
         if (logits[i] > logits[best]) {
             best = i;
         }
     }
-    return (int32_t)best;
+    return best;
+}
+
+static int32_t best_s16(const int16_t *logits, int32_t vocab)
+{
+    int32_t best = 0;
+    for (int32_t i = 1; i < vocab; i++) {
+        if (logits[i] > logits[best]) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+int32_t thimble_sample_greedy(const thimble_model *model, const void *logits)
+{
+    return model->logit_bytes == 2 ? best_s16(logits, model->vocab) : best_s8(logits, model->vocab);
 }

@@ -28,9 +28,10 @@ typedef struct {
     int32_t cache_bytes;
     int32_t arena_bytes;
     int32_t cache_parts;
+    int32_t logit_bytes; /* 1: logits are int8; 2: int16 */
     const thimble_cache_part *cache;
-    /* Computes one step; returns the logits, int8 [vocab], which lie in the arena. */
-    const int8_t *(*step)(int8_t *cache, int8_t *arena, int32_t token, int32_t position);
+    /* Computes one step; returns the logits [vocab], which lie in the arena. */
+    const void *(*step)(int8_t *cache, int8_t *arena, int32_t token, int32_t position);
 } thimble_model;
 
 typedef struct {
@@ -47,13 +48,13 @@ thimble_status thimble_init(thimble_context *context, const thimble_model *model
 void thimble_reset(thimble_context *context);
 
 /* Takes one token; *logits stay valid until the next step. On an error nothing changes. */
-thimble_status thimble_step(thimble_context *context, int32_t token, const int8_t **logits);
+thimble_status thimble_step(thimble_context *context, int32_t token, const void **logits);
 
 /* Takes `count` > 0 tokens; *logits are those after the last. Stops at the first error. */
-thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const int8_t **logits);
+thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const void **logits);
 
-/* The most likely token; the first of equals. */
-int32_t thimble_sample_greedy(const int8_t *logits, size_t vocab);
+/* The most likely token of the model's logits; the first of equals. */
+int32_t thimble_sample_greedy(const thimble_model *model, const void *logits);
 
 #ifdef THIMBLE_PROFILE
 /* Called before layer `layer` of a step, and with the number of layers at its end; the application defines it. */

@@ -131,4 +131,5 @@ def _facts(graph: Graph) -> ModelFacts:
     logits, cache = graph.outputs.get("logits"), graph.inputs.get("k_cache_0")
     if logits is None or cache is None:
         return ModelFacts(0, 0)
-    return ModelFacts(graph.tensors[logits].columns, graph.tensors[cache].shape[1])
+    tensor = graph.tensors[logits]
+    return ModelFacts(tensor.columns, graph.tensors[cache].shape[1], 2 if tensor.dtype == "INT16" else 1)

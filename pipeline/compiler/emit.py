@@ -15,11 +15,12 @@ _INDENT = "    "
 
 
 class ModelFacts:
-    """What the header tells: vocabulary and context of a decode step, 0 for other graphs."""
+    """What the header tells: vocabulary and context of a decode step, 0 for other graphs; bytes of a logit."""
 
-    def __init__(self, vocab: int, context: int) -> None:
+    def __init__(self, vocab: int, context: int, logit_bytes: int = 1) -> None:
         self.vocab = vocab
         self.context = context
+        self.logit_bytes = logit_bytes
 
 
 def emit(program: Program, calls: Sequence[Call], plan: MemoryPlan, facts: ModelFacts, out: Path) -> list[str]:
@@ -55,6 +56,7 @@ def _header(program: Program, plan: MemoryPlan, facts: ModelFacts, layers: int, 
 #define THIMBLE_MODEL_VOCAB {facts.vocab}
 #define THIMBLE_MODEL_CONTEXT {facts.context}
 #define THIMBLE_MODEL_LAYERS {layers}
+#define THIMBLE_MODEL_LOGIT_BYTES {facts.logit_bytes}
 #define THIMBLE_MODEL_CACHE_BYTES {cache_bytes}
 #define THIMBLE_MODEL_ARENA_BYTES {plan.bytes}
 #define THIMBLE_MODEL_MEMORY_BYTES (THIMBLE_MODEL_CACHE_BYTES + THIMBLE_MODEL_ARENA_BYTES)
@@ -178,7 +180,7 @@ def _step(program: Program, groups: list[tuple[str, list[Call]]], names: list[st
     return (
         "#ifdef THIMBLE_PROFILE\n#define MARK(layer) thimble_profile_mark(layer)\n"
         "#else\n#define MARK(layer) ((void)0)\n#endif\n\n"
-        "static const int8_t *model_step(int8_t *cache, int8_t *arena, int32_t token, int32_t position)\n{\n"
+        "static const void *model_step(int8_t *cache, int8_t *arena, int32_t token, int32_t position)\n{\n"
         + "\n".join([*unused, *lines])
         + f"\n    return {returned};\n}}\n"
     )
@@ -191,7 +193,7 @@ def _descriptor(program: Program, plan: MemoryPlan, names: list[str], facts: Mod
         f"static const thimble_cache_part cache_parts[] = {{{parts}}};\n\n"
         f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
         f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
-        f"    .cache_parts = {len(program.cache)},\n"
+        f"    .cache_parts = {len(program.cache)},\n    .logit_bytes = {facts.logit_bytes},\n"
         f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"
     )

@@ -37,12 +37,12 @@ def run(context: StageContext) -> str:
     for split in HELD_OUT:
         pairs = read_pairs(data / f"{split}.tsv", recipe.evaluate.host_sentences)
         if pairs:
-            with console.status(f"int8 on the host: {split.replace('_', ' ')}"):
+            with console.status(f"quantized on the host: {split.replace('_', ' ')}"):
                 quality[split] = exact_match(engine, tokenizer, pairs)
     write_json(context.out / "compiled.json", dataclasses.asdict(compiled))
     write_json(context.out / "quality.json", {"quantized": quality, "proof_steps": steps})
     accuracy = ", ".join(f"{split.replace('_', ' ')} {100 * share:.1f} %" for split, share in quality.items())
-    return f"{steps} steps equal TensorFlow Lite Micro's to the byte; int8: {accuracy}"
+    return f"{steps} steps equal TensorFlow Lite Micro's to the byte; quantized: {accuracy}"
 
 
 def prove(engine: HostEngine, oracle: Oracle, tokenizer: Tokenizer, pairs: list[Pair]) -> int:

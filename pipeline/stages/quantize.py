@@ -29,7 +29,7 @@ def run(context: StageContext) -> str:
         for pair in read_pairs(data / "train.tsv", recipe.quantize.calibration_sentences)
     ]
     with context.console.status("calibrating and converting"):
-        tflite = quantize(model, recipe.model, calibration)
+        tflite = quantize(model, recipe.model, calibration, recipe.quantize.activations)
     path = context.out / "model.tflite"
     path.write_bytes(tflite)
     quality: dict[str, float] = {}
@@ -46,9 +46,9 @@ def run(context: StageContext) -> str:
 
 STAGE = Stage(
     name="quantize",
-    summary="quantizes the decode step to int8",
+    summary="quantizes the decode step to integers",
     needs=("data", "prune"),
     sections=("model", "quantize", "evaluate"),
-    sources=("models/decode_step.py", "models/quantization.py", "models/evaluation.py"),
+    sources=("models/decode_step.py", "models/quantization.py", "models/int16x8.py", "models/evaluation.py"),
     run=run,
 )

@@ -17,7 +17,7 @@ from pipeline.stages import Stage, StageContext
 __all__ = ["STAGE"]
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "report"
-_ENGINE_NAMES = {"float": "float", "quantized": "int8, host", "device": "int8, board"}
+_ENGINE_NAMES = {"float": "float", "quantized": "quantized, host", "device": "quantized, board"}
 
 
 def run(context: StageContext) -> str:

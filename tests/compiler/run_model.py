@@ -18,7 +18,7 @@ from pipeline.host_engine import RUNTIME, compile_library
 
 __all__ = ["Workbench", "run_on_micro"]
 
-Arrays = dict[str, NDArray[np.int8]]
+Arrays = dict[str, NDArray[np.signedinteger]]
 _WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 
 
@@ -34,7 +34,7 @@ def run_on_micro(tflite: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> Ar
         interpreter.set_input(np.array(inputs[name], order="C"), graph.input_order.index(index))
     interpreter.invoke()
     return {
-        name: np.array(interpreter.get_output(graph.output_order.index(index)), np.int8).reshape(-1)
+        name: np.array(interpreter.get_output(graph.output_order.index(index))).reshape(-1)
         for name, index in graph.outputs.items()
     }
 
@@ -65,9 +65,9 @@ class Workbench:
         compiled, library, _ = self.build(tflite)
         graph = read_tflite(tflite)
         arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
-        for name in graph.inputs:
+        for name, index in graph.inputs.items():
             if name in compiled.arena_places:
-                values = np.asarray(inputs[name], np.int8).reshape(-1)
+                values = np.asarray(inputs[name], graph.tensors[index].dtype.lower()).reshape(-1).view(np.int8)
                 start = compiled.arena_places[name]
                 arena[start : start + values.size] = values
         numbers = [int(np.asarray(inputs.get(name, 0)).reshape(-1)[0]) for name in ("token", "position")]
@@ -77,10 +77,11 @@ class Workbench:
         found = {}
         for name, index in graph.outputs.items():
             start = compiled.arena_places[name]
-            found[name] = arena[start : start + graph.tensors[index].size].copy()
+            dtype = np.dtype(graph.tensors[index].dtype.lower())
+            found[name] = arena[start : start + dtype.itemsize * graph.tensors[index].size].copy().view(dtype)
         return found
 
-    def steps(self, tflite: bytes, tokens: Sequence[int]) -> tuple[CompiledModel, list[NDArray[np.int8]]]:
+    def steps(self, tflite: bytes, tokens: Sequence[int]) -> tuple[CompiledModel, list[NDArray[np.signedinteger]]]:
         """The logits of each token of a decode step, of the generated C, from empty caches on."""
         compiled, library, _ = self.build(tflite)
         model = _Model.in_dll(library, "thimble_the_model")
@@ -90,7 +91,8 @@ class Workbench:
         found = []
         for position, token in enumerate(tokens):
             logits = model.step(cache.ctypes.data, arena.ctypes.data, int(token), position)
-            found.append(np.frombuffer((ctypes.c_int8 * compiled.vocab).from_address(logits), np.int8).copy())
+            row = (ctypes.c_int8 * (model.logit_bytes * compiled.vocab)).from_address(logits)
+            found.append(np.frombuffer(row, f"i{model.logit_bytes}").copy())
         assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
         return compiled, found
 
@@ -110,13 +112,16 @@ class Workbench:
             )
 
 
+_SIZES = ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "logit_bytes")
+
+
 class _CachePart(ctypes.Structure):
     _fields_ = (("bytes", ctypes.c_int32), ("zero_point", ctypes.c_int8))
 
 
 class _Model(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts")),
+        *((name, ctypes.c_int32) for name in _SIZES),
         ("cache", ctypes.c_void_p),
         (
             "step",

@@ -111,7 +111,7 @@ int main(void)
     }
     uint32_t state = 1;
     for (int32_t i = 0; i < THIMBLE_MODEL_CONTEXT; i++) {
-        const int8_t *logits = 0;
+        const void *logits = 0;
         state = state * 1664525u + 1013904223u;
         if (thimble_step(&context, (int32_t)((state >> 16) % THIMBLE_MODEL_VOCAB), &logits) != THIMBLE_OK) {
             return 2;

@@ -57,6 +57,12 @@ COMPLAINTS = {
     "unknown key in train": (changed(train={"epochs": 3}), "epochs"),
     "unknown key in prune": (changed(prune={"amount": 0.5}), "amount"),
     "unknown key in quantize": (changed(quantize={"sentences": 3}), "sentences"),
+    "unknown activations": (changed(quantize={"activations": "int4"}), "`quantize.activations` 'int4'"),
+    "activations that are no text": (changed(quantize={"activations": 16}), "`quantize.activations` 16"),
+    "int16 with LayerNorm": (
+        changed(quantize={"activations": "int16"}, model={**GOOD["model"], "norm": "layernorm"}),
+        "`model.norm: layernorm`",
+    ),
     "unknown key in evaluate": (changed(evaluate={"host": 3}), "host"),
     "unknown key in budgets": (changed(budgets={"rom": 3}), "rom"),
     "wrong type of a section": (changed(model=[1]), "model"),

@@ -14,7 +14,7 @@ LAYERS = [
     {"name": "layer0_norm", "kind": "norm", "macs": 0, "instructions": 1900.0},
     {"name": "odd<&>", "kind": "something new", "macs": 0, "instructions": 0},
 ]
-QUALITY = {"float": {"new_names": 0.93, "noisy": 0.9}, "int8, host": {"new_names": 0.93}, "int8, board": {}}
+QUALITY = {"float": {"new_names": 0.93, "noisy": 0.9}, "quantized, host": {"new_names": 0.93}, "quantized, board": {}}
 HISTORY = [{"step": 500, "loss": 2.9, "dev_exact_match": 0.2}, {"step": 1000, "loss": 0.1, "dev_exact_match": 0.9}]
 
 DRAWN = {
