@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from pipeline.compiler.packing import Packing, packing_of_core
 from pipeline.errors import ThimbleError
 
 __all__ = ["BOARDS", "Board", "MemoryRegion", "Uart", "all_boards", "load_board", "read_board"]
@@ -58,6 +59,11 @@ class Board:
     assumption: str
     emulators: Mapping[str, Mapping[str, Any]]
     folder: Path
+
+    @property
+    def packing(self) -> Packing:
+        """How weights lie in this board's flash."""
+        return packing_of_core(self.core)
 
     def summary(self) -> dict[str, Any]:
         """Plain data for listings."""

@@ -27,25 +27,26 @@ void thimble_reset(thimble_context *context)
 
 thimble_status thimble_step(thimble_context *context, int32_t token, const void **logits)
 {
-    const thimble_model *model = context->model;
-    if (token < 0 || token >= model->vocab) {
-        return THIMBLE_BAD_TOKEN;
-    }
-    if (context->position >= model->context) {
-        return THIMBLE_CONTEXT_FULL;
-    }
-    *logits = model->step(context->cache, context->arena, token, context->position);
-    context->position++;
-    return THIMBLE_OK;
+    return thimble_prefill(context, &token, 1, logits);
 }
 
 thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const void **logits)
 {
+    const thimble_model *model = context->model;
     for (size_t i = 0; i < count; i++) {
-        const thimble_status status = thimble_step(context, tokens[i], logits);
-        if (status != THIMBLE_OK) {
-            return status;
+        if (tokens[i] < 0 || tokens[i] >= model->vocab) {
+            return THIMBLE_BAD_TOKEN;
         }
+    }
+    if (count > (size_t)(model->context - context->position)) {
+        return THIMBLE_CONTEXT_FULL;
+    }
+    for (int32_t left = (int32_t)count; left > 0;) {
+        const int32_t taken = left < model->block ? left : model->block;
+        left -= taken;
+        *logits = model->step(context->cache, context->arena, tokens, taken, context->position, left == 0);
+        context->position += taken;
+        tokens += taken;
     }
     return THIMBLE_OK;
 }

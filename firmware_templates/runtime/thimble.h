@@ -1,7 +1,7 @@
 /* The interface that an application sees: a model, a context that the caller places, and one step a token.
  *
- * A step costs the same whether the token comes from a prompt or was generated; its logits are those of the .tflite's decode
- * step at that position. There is no state besides the context, and no heap. */
+ * Logits are those of the .tflite's decode step at that position. A prompt is taken in blocks of tokens, each weight read once a
+ * block, and all but its last token skip what only logits need. There is no state besides the context, and no heap. */
 #ifndef THIMBLE_H
 #define THIMBLE_H
 
@@ -28,10 +28,13 @@ typedef struct {
     int32_t cache_bytes;
     int32_t arena_bytes;
     int32_t cache_parts;
+    int32_t block;       /* the most tokens that one call of `step` takes */
     int32_t logit_bytes; /* 1: logits are int8; 2: int16 */
     const thimble_cache_part *cache;
-    /* Computes one step; returns the logits [vocab], which lie in the arena. */
-    const void *(*step)(int8_t *cache, int8_t *arena, int32_t token, int32_t position);
+    /* Takes `count` tokens, 1..block, the first at `position`. Returns the last one's logits [vocab], which lie in the arena;
+     * unless they are wanted it may skip what only they need, and return NULL. */
+    const void *(*step)(int8_t *cache, int8_t *arena, const int32_t *tokens, int32_t count, int32_t position,
+                        int32_t wanted);
 } thimble_model;
 
 typedef struct {
@@ -50,7 +53,7 @@ void thimble_reset(thimble_context *context);
 /* Takes one token; *logits stay valid until the next step. On an error nothing changes. */
 thimble_status thimble_step(thimble_context *context, int32_t token, const void **logits);
 
-/* Takes `count` > 0 tokens; *logits are those after the last. Stops at the first error. */
+/* Takes `count` > 0 tokens; *logits are those after the last. On an error nothing changes. */
 thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const void **logits);
 
 /* The most likely token of the model's logits; the first of equals. */

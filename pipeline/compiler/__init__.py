@@ -15,12 +15,16 @@ from pipeline.compiler.emit import ModelFacts, emit
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.layers import group_calls
 from pipeline.compiler.lower import lower
-from pipeline.compiler.memory_plan import Buffer, MemoryPlan, plan_memory
-from pipeline.compiler.program import Call, Program
+from pipeline.compiler.packing import Packing, packing_of_core
+from pipeline.compiler.program import Call
 from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.schedule import place_buffers, tail_apart
 from pipeline.errors import ThimbleError
 
-__all__ = ["CompiledModel", "Layer", "compile_model"]
+__all__ = ["PREFILL_BLOCK", "CompiledModel", "Layer", "Packing", "compile_model", "packing_of_core"]
+
+PREFILL_BLOCK = 4
+"""How many tokens of a prompt are taken at once: each weight is read once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class Layer:
 @dataclass(frozen=True)
 class CompiledModel:
     """What was written. Bytes: `weight_bytes` of matrices and embeddings, `table_bytes` of all other constants,
-    `arena_bytes` of activations, of which `largest_live_set` are alive at once; `arena_places` gives the offset in the
-    arena of each input and output of a graph that is no decode step."""
+    `arena_bytes` of activations, of which `largest_live_set` are alive at once, both for `block` tokens of a prompt;
+    `arena_places` gives the offset in the arena of each input and output of a graph that is no decode step."""
 
     vocab: int
     context: int
@@ -48,19 +52,25 @@ class CompiledModel:
     kv_cache_bytes: int
     arena_bytes: int
     largest_live_set: int
+    block: int
     layers: tuple[Layer, ...]
     arena_places: dict[str, int]
 
 
-def compile_model(tflite: bytes, out: Path) -> CompiledModel:
+def compile_model(
+    tflite: bytes, out: Path, packing: Packing = Packing.PAIRS, block: int = PREFILL_BLOCK
+) -> CompiledModel:
     """Writes `model.c`, `model.h`, `model_data.c` and `model_data.h` into `out`.
 
+    Args:
+        packing: the order of weights and caches, which suits a core; the C gives the same bytes on every machine.
+        block: how many tokens of a prompt to take at once, at least 1; activations need as many times the memory.
     Raises:
         ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.
     """
     graph = read_tflite(tflite)
     try:
-        return _compile(graph, out)
+        return _compile(graph, out, packing, block)
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -71,10 +81,10 @@ def compile_model(tflite: bytes, out: Path) -> CompiledModel:
         ) from error
 
 
-def _compile(graph: Graph, out: Path) -> CompiledModel:
-    program = lower(graph)
-    calls = group_calls(program.calls)
-    plan = _plan(program, calls)
+def _compile(graph: Graph, out: Path, packing: Packing, block: int) -> CompiledModel:
+    program = lower(graph, packing, block)
+    calls = group_calls(tail_apart(program.calls) if program.tail_apart else program.calls)
+    plan = place_buffers(program, calls)
     facts = _facts(graph)
     names = emit(program, calls, plan, facts, out)
     layers = tuple(
@@ -91,6 +101,7 @@ def _compile(graph: Graph, out: Path) -> CompiledModel:
         kv_cache_bytes=sum(part.bytes for part in program.cache),
         arena_bytes=plan.bytes,
         largest_live_set=plan.largest_live_set,
+        block=program.block,
         layers=layers,
         arena_places={
             name: plan.offsets[view.buffer] + _sum(view.offset)
@@ -109,22 +120,6 @@ def _layer(name: str, calls: list[Call]) -> Layer:
     kinds = {call.kind for call in calls}
     kind = next((k for k in ("attention", "fully_connected", "matmul", "norm") if k in kinds), "elementwise")
     return Layer(name, kind, sum(call.macs for call in calls), sum(call.weight_bytes for call in calls))
-
-
-def _plan(program: Program, calls: list[Call]) -> MemoryPlan:
-    """Each buffer lives from its first use to its last; inputs from the start, outputs to the end."""
-    end = len(calls)
-    inputs = {view.buffer for view in program.inputs.values()}
-    # A decode step's new rows are in the cache by then; only its logits are asked for.
-    kept = ["logits"] if program.cache and "logits" in program.outputs else list(program.outputs)
-    outputs = {program.outputs[name].buffer for name in kept}
-    buffers = []
-    for name, size in program.buffers.items():
-        uses = [step for step, call in enumerate(calls) if name in call.reads or name in call.writes]
-        first = 0 if name in inputs or not uses else uses[0]
-        last = end if name in outputs else uses[-1] if uses else 0
-        buffers.append(Buffer(name, size, first, last))
-    return plan_memory(buffers)
 
 
 def _facts(graph: Graph) -> ModelFacts:

@@ -38,6 +38,11 @@ class AddConstants:
     out: tuple[int, int, int]
     range: tuple[int, int]
 
+    @property
+    def swapped(self) -> bool:
+        """Whether b has the larger scale: that one's multiplier is exactly 1/2."""
+        return self.a[1:] != (1 << 30, 0)
+
     @classmethod
     def prepare(cls, a: Tensor, b: Tensor, out: Tensor, activation: int, b_sign: int) -> AddConstants:
         """Both inputs are brought to twice the larger scale, shifted left by 20."""

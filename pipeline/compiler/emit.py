@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.compiler.memory_plan import MemoryPlan
-from pipeline.compiler.program import Call, Constant, Program
+from pipeline.compiler.program import ARENA, POSITION, TOKEN, TOKENS, Call, Constant, Program
+from pipeline.compiler.schedule import Arena
 
 __all__ = ["ModelFacts", "emit"]
 
@@ -23,7 +24,7 @@ class ModelFacts:
         self.logit_bytes = logit_bytes
 
 
-def emit(program: Program, calls: Sequence[Call], plan: MemoryPlan, facts: ModelFacts, out: Path) -> list[str]:
+def emit(program: Program, calls: Sequence[Call], plan: Arena, facts: ModelFacts, out: Path) -> list[str]:
     """Writes the three files; returns the layers' names in order."""
     groups = [(name, list(members)) for name, members in groupby(calls, key=lambda call: call.group)]
     names = _unique([name for name, _ in groups])
@@ -45,7 +46,7 @@ def _unique(names: list[str]) -> list[str]:
     return result
 
 
-def _header(program: Program, plan: MemoryPlan, facts: ModelFacts, layers: int, cache_bytes: int) -> str:
+def _header(program: Program, plan: Arena, facts: ModelFacts, layers: int, cache_bytes: int) -> str:
     return f"""\
 /* The model; generated from its .tflite. */
 #ifndef MODEL_H
@@ -105,7 +106,7 @@ def _model(
     program: Program,
     groups: list[tuple[str, list[Call]]],
     names: list[str],
-    plan: MemoryPlan,
+    plan: Arena,
     facts: ModelFacts,
     cache_bytes: int,
 ) -> str:
@@ -115,16 +116,17 @@ def _model(
         '#include "model_data.h"\n#include "thimble_kernels.h"\n',
         _memory(program, plan, cache_bytes),
     ]
-    parts += [_function(name, members) for name, (_, members) in zip(names, groups, strict=True)]
+    parts += [_function(program, name, members) for name, (_, members) in zip(names, groups, strict=True)]
     parts.append(_step(program, groups, names))
     parts.append(_descriptor(program, plan, names, facts, cache_bytes))
     return "\n".join(parts)
 
 
-def _memory(program: Program, plan: MemoryPlan, cache_bytes: int) -> str:
+def _memory(program: Program, plan: Arena, cache_bytes: int) -> str:
     lines = [
-        f"/* Where activations lie in the arena ({plan.bytes} bytes; "
-        f"at most {plan.largest_live_set} are alive at once). */"
+        f"/* Where activations lie in the arena ({plan.bytes} bytes, at most {plan.largest_live_set} alive at once).\n"
+        f" * Those of a block's tokens are TOKEN_BYTES apart, the last token's first. */\n"
+        f"enum {{ TOKEN_BYTES = {plan.token_bytes} }};"
     ]
     order = sorted(plan.offsets.items(), key=lambda item: (item[1], item[0]))
     entries = ",\n".join(f"    at_{name} = {offset} /* {program.buffers[name]} bytes */" for name, offset in order)
@@ -142,58 +144,86 @@ def _memory(program: Program, plan: MemoryPlan, cache_bytes: int) -> str:
     return "\n".join(lines)
 
 
-def _arguments(text: str) -> list[tuple[str, str]]:
+_IN_LOOP = {ARENA: "at", TOKEN: "token[-i]", POSITION: "(position - i)"}
+_IN_BLOCK = {ARENA: "arena", TOKEN: "*token", POSITION: "position", TOKENS: "tokens"}
+_ALONE = {**_IN_BLOCK, TOKENS: "1"}
+_PARAMETERS = {
+    "cache": "int8_t *cache",
+    "arena": "int8_t *arena",
+    "token": "const int32_t *token",
+    "position": "int32_t position",
+    "tokens": "int32_t tokens",
+}
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    for mark, word in words.items():
+        text = re.sub(rf"{mark}\b", word, text)
+    return text
+
+
+def _body(program: Program, members: list[Call]) -> str:
+    """The statements of a layer: calls that take one token stand in a loop over the block's."""
+    if program.block == 1 or members[0].tail:
+        return "\n".join(_INDENT + _filled(call.text, _ALONE) for call in members)
+    lines = []
+    for in_block, calls in groupby(members, key=lambda call: call.block):
+        if in_block:
+            lines += [_INDENT + _filled(call.text, _IN_BLOCK) for call in calls]
+            continue
+        texts = [2 * _INDENT + _filled(call.text, _IN_LOOP) for call in calls]
+        lines.append("    for (int32_t i = 0; i < tokens; i++) {")
+        if any(re.search(r"\bat\b", text) for text in texts):
+            lines.append("        int8_t *const at = arena + i * TOKEN_BYTES;")
+        lines += [*texts, "    }"]
+    return "\n".join(lines)
+
+
+def _arguments(body: str) -> list[str]:
     """The parameters that a layer function needs: what its text mentions."""
-    used = [
-        ("int8_t *cache", "cache"),
-        ("int8_t *arena", "arena"),
-        ("int32_t token", "token"),
-        ("int32_t position", "position"),
-    ]
-    return [(declaration, name) for declaration, name in used if _mentions(text, name)]
+    return [name for name in _PARAMETERS if re.search(rf"\b{name}\b", body)]
 
 
-def _mentions(text: str, name: str) -> bool:
-    return any(
-        token in text for token in (f" {name} ", f"({name} ", f" {name},", f"({name},", f"{{{name} ", f" {name})")
-    )
-
-
-def _function(name: str, members: list[Call]) -> str:
-    body = "\n".join(_INDENT + call.text for call in members)
+def _function(program: Program, name: str, members: list[Call]) -> str:
+    body = _body(program, members)
     macs = sum(call.macs for call in members)
-    note = f"/* {macs:,} multiply-accumulates. */\n" if macs else ""
-    parameters = ", ".join(declaration for declaration, _ in _arguments(body)) or "void"
-    return f"{note}static void {name}({parameters})\n{{\n{body}\n}}\n"
+    note = f"/* {macs:,} multiply-accumulates a token. */\n" if macs else ""
+    parameters = ", ".join(_PARAMETERS[name] for name in _arguments(body)) or "void"
+    declarations = "\n".join(dict.fromkeys(call.declaration for call in members if call.declaration))
+    before = f"{declarations}\n" if declarations else ""
+    return f"{before}{note}static void run_{name}({parameters})\n{{\n{body}\n}}\n"
 
 
 def _step(program: Program, groups: list[tuple[str, list[Call]]], names: list[str]) -> str:
-    lines = []
+    calls: dict[bool, list[str]] = {False: [], True: []}
     for number, (name, (_, members)) in enumerate(zip(names, groups, strict=True)):
-        body = "\n".join(_INDENT + call.text for call in members)
-        arguments = ", ".join(argument for _, argument in _arguments(body))
-        lines.append(f"    MARK({number});\n    {name}({arguments});")
-    lines.append(f"    MARK({len(groups)});")
+        arguments = ", ".join(_arguments(_body(program, members)))
+        calls[members[0].tail].append(f"    MARK({number});\n    run_{name}({arguments});")
     result = program.outputs.get("logits")
-    returned = result.pointer if result is not None else "arena"
-    unused = [f"    (void){name};" for name in ("cache", "arena", "token", "position")]
+    returned = _filled(result.pointer, _ALONE) if result is not None else "arena"
+    early = f"    if (!wanted) {{\n        MARK({len(groups)});\n        return 0;\n    }}"
+    lines = [*calls[False], *([early] if calls[True] else []), *calls[True], f"    MARK({len(groups)});"]
+    unused = [f"    (void){name};" for name in ("cache", "arena", "token", "position", "wanted")]
     return (
         "#ifdef THIMBLE_PROFILE\n#define MARK(layer) thimble_profile_mark(layer)\n"
         "#else\n#define MARK(layer) ((void)0)\n#endif\n\n"
-        "static const void *model_step(int8_t *cache, int8_t *arena, int32_t token, int32_t position)\n{\n"
-        + "\n".join([*unused, *lines])
-        + f"\n    return {returned};\n}}\n"
+        "/* Takes a block of tokens, the first at `position`. */\n"
+        "static const void *model_step(int8_t *cache, int8_t *arena, const int32_t *block, int32_t tokens, "
+        "int32_t position,\n                              int32_t wanted)\n{\n"
+        "    const int32_t *const token = block + tokens - 1; /* layers count from the last token backwards */\n"
+        "    position += tokens - 1;\n" + "\n".join([*unused, *lines]) + f"\n    return {returned};\n}}\n"
     )
 
 
-def _descriptor(program: Program, plan: MemoryPlan, names: list[str], facts: ModelFacts, cache_bytes: int) -> str:
+def _descriptor(program: Program, plan: Arena, names: list[str], facts: ModelFacts, cache_bytes: int) -> str:
     parts = ", ".join(f"{{{part.bytes}, {part.zero_point}}}" for part in program.cache) or "{0, 0}"
     quoted = ",\n    ".join(f'"{name}"' for name in names)
     return (
         f"static const thimble_cache_part cache_parts[] = {{{parts}}};\n\n"
         f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
         f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
-        f"    .cache_parts = {len(program.cache)},\n    .logit_bytes = {facts.logit_bytes},\n"
+        f"    .cache_parts = {len(program.cache)},\n    .block = {program.block},\n"
+        f"    .logit_bytes = {facts.logit_bytes},\n"
         f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"
     )

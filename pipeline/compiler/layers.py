@@ -38,31 +38,39 @@ def group_calls(calls: Sequence[Call]) -> list[Call]:
             group, kind = following.group, following.kind  # an input being widened
         elif norm and following is not None:
             group, kind = f"{_base(following.group)}_norm", "norm"
-        elif following is not None and following.kind == "attention":
-            group, kind = f"{following.group.removesuffix('_attention')}_positions", "elementwise"
+        elif following is not None and following.kind in ("attention", "cache"):
+            group, kind = f"{_base(following.group)}_positions", "elementwise"
         elif before is not None:
             group, kind = before.group, before.kind
         else:
             group, kind = "embed", "elementwise"
         result[place] = dataclasses.replace(call, group=group, kind=kind)
-    return result
+    return [dataclasses.replace(call, group=_narrowed(result, call)) for call in result]
+
+
+def _narrowed(calls: Sequence[Call], call: Call) -> str:
+    """`layer2_kv` and `layer2_q` where a layer's queries are apart from its keys and values."""
+    products = {other.product[-1:] for other in calls if other.group == call.group and other.tail == call.tail}
+    letters = "".join(letter for letter in "qkv" if letter in products)
+    return call.group.removesuffix("qkv") + letters if call.group.endswith("_qkv") else call.group
 
 
 def _product_group(call: Call) -> str:
     """The function of a matrix product, from the product's name."""
-    if not call.macs or call.kind != "fully_connected":
+    if not call.product:
         return ""
-    name = call.text.rsplit("(&", 1)[1].split(",", 1)[0]
     for pattern, group in _GROUPS:
-        match = pattern.fullmatch(name)
+        match = pattern.fullmatch(call.product)
         if match:
             return match.expand(group)
-    return name
+    return call.product
 
 
 def _base(group: str) -> str:
     """`layer0_qkv` → `layer0_attention`, `layer0_ffn_up` → `layer0_ffn`, `logits` → `final`."""
-    return {"logits": "final"}.get(group, group.replace("_qkv", "_attention").replace("_ffn_up", "_ffn"))
+    if group == "logits":
+        return "final"
+    return re.sub(r"_(qkv?|kv|cache)$", "_attention", group).replace("_ffn_up", "_ffn")
 
 
 def _norm_start(calls: Sequence[Call], place: int, anchor: int | None) -> bool:

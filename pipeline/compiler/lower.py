@@ -11,18 +11,24 @@ from numpy.typing import NDArray
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
-from pipeline.compiler.packing import fits_pairs, pack_pairs
+from pipeline.compiler.packing import Packing, columns_at_once, pack_pairs, scales_fit
 from pipeline.compiler.patterns import (
     ALIASES,
     ONE_INPUT,
     Attention,
+    Gate,
+    Norm,
+    Rotary,
     Unary,
     find_attentions,
+    find_gates,
+    find_norms,
+    find_rotaries,
     find_unaries,
     gather_together,
     name_products,
 )
-from pipeline.compiler.program import CachePart, Call, Constant, Program, View
+from pipeline.compiler.program import POSITION, TOKEN, TOKENS, CachePart, Call, Constant, Program, View
 from pipeline.errors import ThimbleError
 
 __all__ = ["SUPPORTED", "lower"]
@@ -42,19 +48,21 @@ SUPPORTED = (
     *ALIASES,
     *ONE_INPUT,
 )
-_INDICES = ("token", "position")
+_INDICES = {"token": TOKEN, "position": POSITION}
 _MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
-def lower(graph: Graph) -> Program:
+def lower(graph: Graph, packing: Packing, block: int) -> Program:
     """Kernel calls for the graph.
 
+    Args:
+        packing: the order of weights and caches. block: how many tokens of a prompt to take at once, if that can be.
     Raises:
         ThimbleError: an op, a type or a shape that is not supported, named with its tensor.
     """
     for op in graph.ops:
         _check(graph, op)
-    return _Lowering(gather_together(graph)).run()
+    return _Lowering(gather_together(graph), packing).run(block)
 
 
 def _check(graph: Graph, op: Op) -> None:
@@ -84,8 +92,9 @@ def _is_quantized(tensor: Tensor) -> bool:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, packing: Packing) -> None:
         self.graph = graph
+        self.packing = packing
         self.program = Program()
         self.views: dict[int, View] = {}
         self.widened: dict[int, str] = {}
@@ -94,6 +103,11 @@ class _Lowering:
         }
         self.fused = {op for attention in self.attentions.values() for op in attention.ops}
         self.unaries = find_unaries(graph)
+        self.norms = {norm.op: norm for norm in find_norms(graph, self.unaries)}
+        self.gates = {gate.op: gate for gate in find_gates(graph, self.unaries) if gate.op not in self.norms}
+        self.rotaries = {rotary.ops[-1]: rotary for rotary in find_rotaries(graph)}
+        self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
+        self.fused |= {norm.mean for norm in self.norms.values()}
         self.products = name_products(graph, list(self.attentions.values()))
         self.targets = self._concat_targets()
 
@@ -102,14 +116,20 @@ class _Lowering:
         q, k, scores = (self._tensor(index) for index in (attention.q, attention.k_cache, attention.scores))
         p, v, out = (self._tensor(index) for index in (attention.probabilities, attention.v_cache, attention.out))
         shifts = (arithmetic.product_multiplier(q, k, scores)[1], arithmetic.product_multiplier(p, v, out)[1])
-        return q.columns <= 64 and k.shape[1] < 1024 and max(shifts) <= 4
+        return q.columns <= 64 and k.shape[1] < 1024 and all(-31 <= shift <= -1 for shift in shifts)
 
-    def run(self) -> Program:
+    def run(self, block: int) -> Program:
         self._place_inputs()
         for index, op in enumerate(self.graph.ops):
             attention = self.attentions.get(index)
             if attention is not None:
                 self._attention(attention)
+            elif index in self.rotaries:
+                self._rotary(self.rotaries[index])
+            elif index in self.norms:
+                self._norm(self.norms[index])
+            elif index in self.gates:
+                self._gate(self.gates[index])
             elif index not in self.fused:
                 self._lower(op)
         caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
@@ -117,6 +137,8 @@ class _Lowering:
         for kind, layer in self._cache_names():
             if self.graph.inputs[f"{kind}_cache_{layer}"] in caches - fused:
                 self._append_row(kind, layer)
+        if caches and caches == fused:
+            self.program.block, self.program.tail_apart = block, True
         self.program.outputs = {name: self._output(index) for name, index in self.graph.outputs.items()}
         if not self.program.calls:
             raise ThimbleError("the .tflite computes nothing", "give a model with an operator that changes values")
@@ -140,12 +162,18 @@ class _Lowering:
         for kind, layer in self._cache_names():
             tensor = self._tensor(self.graph.inputs[f"{kind}_cache_{layer}"])
             name = f"layer{layer}_{kind}_cache"
-            self.program.cache.append(CachePart(name, tensor.size, tensor.zero_point))
+            self.program.cache.append(CachePart(name, self._cache_bytes(tensor), tensor.zero_point))
             self.views[tensor.index] = View("cache", name, tensor.rows, tensor.columns, tensor.columns)
         for name, index in self.graph.inputs.items():
             tensor = self._tensor(index)
             if index not in self.views and tensor.dtype == "INT8":
                 self.program.inputs[name] = self._allocate(tensor, f"input_{len(self.program.inputs)}")
+
+    def _cache_bytes(self, tensor: Tensor) -> int:
+        """Bytes of a K or V cache; packed ones hold whole blocks of four rows."""
+        heads, context, head_dim = tensor.shape
+        packed = any(tensor.index in (a.k_cache, a.v_cache) for a in self.attentions.values())
+        return heads * ((context + 3) // 4 * 4 if packed else context) * head_dim
 
     def _tensor(self, index: int) -> Tensor:
         return self.graph.tensors[index]
@@ -311,32 +339,28 @@ class _Lowering:
         return texts, views, rows, columns
 
     def _parameters(self, kind: str, name: str, values: dict[str, object]) -> str:
-        """Text of a call's constant parameters; the emitter puts it before the call."""
-        fields = ",\n        ".join(f".{key} = {value}" for key, value in values.items())
-        return f"static const {kind} {name} = {{\n        {fields},\n    }};\n    "
+        """Text of a call's constant parameters; the emitter puts it before the function."""
+        fields = ",\n    ".join(f".{key} = {value}" for key, value in values.items())
+        return f"static const {kind} {name} = {{\n    {fields},\n}};\n"
 
     def _add(self, op: Op) -> None:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._elementwise_int8(op)
         c = arithmetic.AddConstants.prepare(a, b, out_tensor, self._activation(op), 1 if op.kind == "ADD" else -1)
-        if c.out[2] > 0:
+        if c.out[2] >= 0:
             raise self._refuse(op, "an output scale far below the inputs'", "an output that int8 can hold")
         out = self._allocate(out_tensor)
-        texts, views, rows, columns = self._operands(op, out)
+        (first, second), views, rows, columns = self._operands(op, out)
+        if c.swapped:
+            first, second = second, first
         name = f"{'sum' if op.kind == 'ADD' else 'difference'}_{out_tensor.index}"
         parameters = self._parameters(
             "thimble_add_s8_params",
             name,
-            {
-                **dict(zip(("a_offset", "a_multiplier", "a_shift"), c.a, strict=True)),
-                **dict(zip(("b_offset", "b_multiplier", "b_shift"), c.b, strict=True)),
-                "b_sign": c.b_sign,
-                **dict(zip(("out_zero_point", "out_multiplier", "out_shift"), c.out, strict=True)),
-                **dict(zip(("out_min", "out_max"), c.range, strict=True)),
-            },
+            {"scale": _sum_scale(c), **dict(zip(("out_min", "out_max"), c.range, strict=True))},
         )
-        call = f"thimble_add_s8(&{name}, {texts[0]}, {texts[1]}, {out.pointer}, {out.stride}, {rows}, {columns});"
-        self._call(parameters + call, views, [out])
+        call = f"thimble_add_s8(&{name}, {first}, {second}, {out.pointer}, {out.stride}, {rows}, {columns});"
+        self._call(call, views, [out], declaration=parameters)
 
     def _mul(self, op: Op) -> None:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
@@ -358,7 +382,7 @@ class _Lowering:
             },
         )
         call = f"thimble_mul_s8(&{name}, {texts[0]}, {texts[1]}, {out.pointer}, {out.stride}, {rows}, {columns});"
-        self._call(parameters + call, views, [out])
+        self._call(call, views, [out], declaration=parameters)
 
     def _elementwise_int8(self, op: Op) -> None:
         for index in (*op.inputs, *op.outputs):
@@ -389,43 +413,56 @@ class _Lowering:
         values = np.asarray(weights.data, np.int8)
         biases = None if bias is None else np.asarray(bias.data, np.int32).reshape(-1)
         name = self.products[out_tensor.index]
-        wide = self._widened(x)
-        out = self._allocate(out_tensor)
         low, high = arithmetic.activation_range(out_tensor, self._activation(op))
-        stored: NDArray[np.generic]
+        kind = self.packing if scales_fit(values, biases, -shifts) else Packing.ROWS
         arrays: dict[str, NDArray[np.generic] | None]
-        if fits_pairs(values, biases, -shifts):
-            kind, stored = "", pack_pairs(values)
+        stored: NDArray[np.generic]
+        facts: dict[str, object] = {}
+        if kind is Packing.ROWS:
+            source = self._contiguous(x.index)
+            stored = values.reshape(-1)
+            offsets = -x.zero_point * values.astype(np.int64).sum(axis=1)
+            total = offsets if biases is None else offsets + biases
+            arrays = {"bias": _wrapped(total), "shift": shifts.astype(np.int8)}
+            place, structure = source.pointer, "rows"
+        else:
+            source = self._widened(x)
+            stored = pack_pairs(values)
             arrays = {
                 "twice_bias": None if biases is None else 2 * biases,
                 "right_shift_less_one": (-shifts - 1).astype(np.uint8),
             }
-        else:
-            kind, stored = "_plain", values.reshape(-1)
-            arrays = {"bias": biases, "shift": shifts.astype(np.int8)}
+            facts["part"] = columns_at_once(values)
+            place, structure = f"(const int16_t *)(const void *)({source.pointer})", "packed"
         fields = {
             field: "0" if array is None else self._constant(Constant(f"{name}_{field}", f"{array.dtype}_t", array))
             for field, array in {"multiplier": multipliers, **arrays}.items()
         }
         parameters = self._parameters(
-            f"thimble_fully_connected{kind}_s8_params",
+            f"thimble_fully_connected_{structure}_s8_params",
             name,
             {
                 "weights": self._constant(Constant(f"{name}_weights", f"{stored.dtype}_t", stored, weights=True)),
                 **fields,
                 "depth": depth,
                 "rows": rows,
+                **facts,
                 "out_zero_point": out_tensor.zero_point,
                 "out_min": low,
                 "out_max": high,
             },
         )
-        source = f"(const int16_t *)(const void *)({wide.pointer})"
-        call = f"thimble_fully_connected{kind}_s8(&{name}, {source}, {out.pointer});"
+        out = self._allocate(out_tensor)
+        in_block = source.space == out.space == "arena"
+        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
+        call = f"thimble_fully_connected_{kind}_s8(&{name}, {place}, {out.pointer}, {tokens}, {stride});"
         self._call(
-            parameters + call,
-            [wide],
+            call,
+            [source],
             [out],
+            declaration=parameters,
+            product=name,
+            block=in_block,
             macs=rows * depth,
             weight_bytes=stored.nbytes,
             kind="fully_connected",
@@ -434,7 +471,7 @@ class _Lowering:
     def _widened(self, x: Tensor) -> View:
         """The input as int16, made once for all products that read it."""
         name = self.widened.get(x.index)
-        wide = View("arena", name or f"wide_{x.index}", 1, 2 * ((x.size + 3) // 4 * 4), 0)
+        wide = View("arena", name or f"wide_{x.index}", 1, 2 * ((x.size + 3) // 4 * 4) + 4, 0)
         if name is None:
             source = self._contiguous(x.index)
             self.widened[x.index] = wide.buffer
@@ -480,7 +517,7 @@ class _Lowering:
             },
         )
         call = f"thimble_batch_matmul_s8(&{name}, {x.pointer}, {y.pointer}, {out.pointer});"
-        self._call(parameters + call, [x, y], [out], macs=batches * rows * depth * columns, kind="matmul")
+        self._call(call, [x, y], [out], declaration=parameters, macs=batches * rows * depth * columns, kind="matmul")
 
     def _softmax(self, op: Op) -> None:
         tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
@@ -494,7 +531,7 @@ class _Lowering:
         )
 
     def _exp(self, tensor: Tensor, beta: float, index: int) -> str:
-        return self._constant(Constant(f"exp_{index}", "int32_t", arithmetic.softmax_exp(tensor.scale, beta)))
+        return self._constant(Constant(f"exp_{index}", "int32_t", arithmetic.softmax_exp(tensor.scale, beta)[::-1]))
 
     def _mean(self, op: Op) -> None:
         tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
@@ -504,9 +541,7 @@ class _Lowering:
             raise self._refuse(op, "axes other than the last", "the mean over the last axis")
         x = self._contiguous(tensor.index)
         out = self._allocate(out_tensor)
-        multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
-        self._check_shift(op, shift)
-        steps = min(tensor.columns.bit_length() - 1, 32, 31 + shift)
+        multiplier, shift = self._mean_scale(op)
         name = f"mean_{out_tensor.index}"
         parameters = self._parameters(
             "thimble_mean_s8_params",
@@ -514,12 +549,20 @@ class _Lowering:
             {
                 "in_zero_point": tensor.zero_point,
                 "out_zero_point": out_tensor.zero_point,
-                "multiplier": (multiplier << steps) // tensor.columns,
-                "shift": shift - steps,
+                "multiplier": multiplier,
+                "shift": shift,
             },
         )
         call = f"thimble_mean_s8(&{name}, {x.pointer}, {out.pointer}, {tensor.rows}, {tensor.columns});"
-        self._call(parameters + call, [x], [out], kind="norm")
+        self._call(call, [x], [out], declaration=parameters, kind="norm")
+
+    def _mean_scale(self, op: Op) -> tuple[int, int]:
+        """(multiplier, shift) of a mean, 1 / columns included, as TensorFlow Lite Micro folds it in."""
+        tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
+        multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
+        self._check_shift(op, shift)
+        steps = min(tensor.columns.bit_length() - 1, 32, 31 + shift)
+        return (multiplier << steps) // tensor.columns, shift - steps
 
     def _gather(self, op: Op) -> None:
         table, out = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
@@ -533,7 +576,9 @@ class _Lowering:
             return  # the mask is part of the attention
         values = np.asarray(table.data, np.int8).reshape(-1)
         name = self._constant(Constant(f"{index}_table_{out.index}", "int8_t", values, weights=True))
-        self.views[out.index] = View("constant", name, 1, table.columns, table.columns, f"{index} * {table.columns}")
+        self.views[out.index] = View(
+            "constant", name, 1, table.columns, table.columns, f"{_INDICES[index]} * {table.columns}"
+        )
 
     def _aliases(self, index: int) -> set[int]:
         """The tensor and those that are only reshapes of it."""
@@ -604,6 +649,7 @@ class _Lowering:
             f"{target.columns});",
             [source],
             [target],
+            appends=target.space == "cache",
         )
 
     def _append_row(self, kind: str, layer: int) -> None:
@@ -613,7 +659,7 @@ class _Lowering:
         row = self._contiguous(self.graph.outputs[f"{kind}_new_{layer}"])
         source = dataclasses.replace(row, rows=heads, columns=head_dim, stride=head_dim)
         target = View(
-            "cache", f"layer{layer}_{kind}_cache", heads, head_dim, context * head_dim, f"position * {head_dim}"
+            "cache", f"layer{layer}_{kind}_cache", heads, head_dim, context * head_dim, f"{POSITION} * {head_dim}"
         )
         self._copy(source, target)
 
@@ -629,13 +675,10 @@ class _Lowering:
         table = arithmetic.add(c, every, np.full_like(every, attention.unmasked)).astype(np.int8)
         empty = np.array([scores.zero_point], np.int64)  # the score of a row that holds the zero point
         name = f"layer{attention.layer}_attention"
-        score_multiplier, score_shift = arithmetic.product_multiplier(q, cache, scores)
+        score_scale = arithmetic.product_multiplier(q, cache, scores)
         probabilities = self._tensor(attention.probabilities)
-        out_multiplier, out_shift = arithmetic.product_multiplier(probabilities, values, out_tensor)
+        out_scale = arithmetic.product_multiplier(probabilities, values, out_tensor)
         views = [self._contiguous(index) for index in (attention.q, attention.k_new, attention.v_new)]
-        out = self._allocate(out_tensor, f"{name}_out")
-        scratch = View("arena", f"{name}_scratch", 1, 2 * head_dim + (context + 3) // 4 * 4, 0)
-        self.program.buffers[scratch.buffer] = scratch.columns
         parameters = self._parameters(
             "thimble_attention_s8_params",
             name,
@@ -648,20 +691,130 @@ class _Lowering:
                 "head_dim": head_dim,
                 "q_offset": -q.zero_point,
                 "k_offset": -cache.zero_point,
-                "score_multiplier": score_multiplier,
-                "score_shift": score_shift,
-                "score_zero_point": scores.zero_point,
+                "score": _product_scale(*score_scale, scores.zero_point),
                 "masked_score": int(arithmetic.add(c, empty, np.array([attention.masked], np.int64))[0]),
                 "v_offset": -values.zero_point,
-                "out_multiplier": out_multiplier,
-                "out_shift": out_shift,
-                "out_zero_point": out_tensor.zero_point,
+                "out": _product_scale(*out_scale, out_tensor.zero_point),
             },
         )
         k_part, v_part = (self._view(index).pointer for index in (attention.k_cache, attention.v_cache))
-        inputs = ", ".join(view.pointer for view in views)
+        q_place, k_place, v_place = (view.pointer for view in views)
+        in_block = views[1].space == views[2].space == "arena"
+        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
+        self._call(
+            f"thimble_append_pairs_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {POSITION}, {tokens}, "
+            f"{stride});",
+            views[1:],
+            [],
+            declaration=parameters,
+            block=in_block,
+            appends=True,
+            kind="cache",
+            group=f"layer{attention.layer}_cache",
+        )
+        out = self._allocate(out_tensor, f"{name}_out")
+        scratch = View("arena", f"{name}_scratch", 1, 2 * head_dim + 2 * ((context + 3) // 4 * 4), 0)
+        self.program.buffers[scratch.buffer] = scratch.columns
         call = (
-            f"thimble_attention_s8(&{name}, {inputs}, {k_part}, {v_part}, position, {out.pointer}, {scratch.pointer});"
+            f"thimble_attention_pairs_s8(&{name}, {q_place}, {k_part}, {v_part}, {POSITION}, "
+            f"{out.pointer}, {scratch.pointer});"
         )
         macs = 2 * kv_heads * group * head_dim * (context // 2)
-        self._call(parameters + call, views, [out, scratch], macs=macs, kind="attention", group=name)
+        self._call(call, [views[0]], [out, scratch], macs=macs, kind="attention", group=name)
+
+    def _norm(self, norm: Norm) -> None:
+        op, mean = self.graph.ops[norm.op], self.graph.ops[norm.mean]
+        x, root, out_tensor = self._tensor(norm.x), self._tensor(norm.root), self._tensor(op.outputs[0])
+        squares, means = self._tensor(mean.inputs[0]), self._tensor(mean.outputs[0])
+        c = arithmetic.MulConstants.prepare(x, root, out_tensor, self._activation(op))
+        source = self._contiguous(x.index)
+        out = self._allocate(out_tensor)
+        multiplier, shift = self._mean_scale(mean)
+        name = f"norm_{out_tensor.index}"
+        parameters = self._parameters(
+            "thimble_norm_s8_params",
+            name,
+            {
+                "square": self._constant(Constant(f"square_{squares.index}", "int8_t", norm.square)),
+                "inverse_root": self._constant(Constant(f"inverse_root_{root.index}", "int8_t", norm.inverse_root)),
+                "square_zero_point": squares.zero_point,
+                "mean_zero_point": means.zero_point,
+                "mean_multiplier": multiplier,
+                "mean_shift": shift,
+                "x_offset": c.a_offset,
+                "root_offset": c.b_offset,
+                "out": _product_scale(c.out[1], c.out[2], c.out[0]),
+                "columns": x.columns,
+            },
+        )
+        call = f"thimble_norm_s8(&{name}, {source.pointer}, {out.pointer});"
+        self._call(call, [source], [out], declaration=parameters, kind="norm")
+
+    def _gate(self, gate: Gate) -> None:
+        op = self.graph.ops[gate.op]
+        inner, up, out_tensor = (self._tensor(index) for index in (gate.activated, gate.up, op.outputs[0]))
+        c = arithmetic.MulConstants.prepare(inner, up, out_tensor, self._activation(op))
+        one, other = self._contiguous(gate.gate), self._contiguous(gate.up)
+        out = self._allocate(out_tensor)
+        name = f"gate_{out_tensor.index}"
+        parameters = self._parameters(
+            "thimble_gate_s8_params",
+            name,
+            {
+                "table": self._constant(Constant(f"table_{inner.index}", "int8_t", gate.table)),
+                "gate_offset": c.a_offset,
+                "up_offset": c.b_offset,
+                "out": _product_scale(c.out[1], c.out[2], c.out[0]),
+                "columns": out_tensor.size,
+            },
+        )
+        call = f"thimble_gate_s8(&{name}, {one.pointer}, {other.pointer}, {out.pointer});"
+        self._call(call, [one, other], [out], declaration=parameters)
+
+    def _rotary(self, rotary: Rotary) -> None:
+        x, out_tensor = self._tensor(rotary.x), self._tensor(rotary.out)
+        cos, sin = self._tensor(rotary.cos), self._tensor(rotary.sin)
+        views = [self._contiguous(index) for index in (rotary.x, rotary.cos, rotary.sin)]
+        out = self._allocate(out_tensor)
+        name = f"rotary_{out_tensor.index}"
+        parameters = self._parameters(
+            "thimble_rotary_s8_params",
+            name,
+            {
+                "x_offset": -x.zero_point,
+                "cos_offset": -cos.zero_point,
+                "sin_offset": -sin.zero_point,
+                **{
+                    name: _product_scale(c.out[1], c.out[2], c.out[0])
+                    for name, c in zip(("a_cos", "b_sin", "a_sin", "b_cos"), rotary.products, strict=True)
+                },
+                "difference": _sum_scale(rotary.difference),
+                "sum": _sum_scale(rotary.sum),
+                "difference_swapped": int(rotary.difference.swapped),
+                "sum_swapped": int(rotary.sum.swapped),
+                "heads": x.rows,
+                "half": x.columns // 2,
+            },
+        )
+        places = ", ".join(view.pointer for view in (*views, out))
+        self._call(f"thimble_rotary_s8(&{name}, {places});", views, [out], declaration=parameters)
+
+
+def _product_scale(multiplier: int, shift: int, zero_point: int) -> str:
+    """A thimble_product_scale, as C."""
+    return f"{{{multiplier}, {-shift - 1}, {2 * zero_point + 1}}}"
+
+
+def _sum_scale(c: arithmetic.AddConstants) -> str:
+    """A thimble_sum_scale, as C; x is the operand of the larger scale."""
+    (x_offset, _, _), (y_offset, y_multiplier, y_shift) = (c.b, c.a) if c.swapped else (c.a, c.b)
+    x_sign, y_sign = (c.b_sign, 1) if c.swapped else (1, c.b_sign)
+    right = -y_shift
+    half, toward = (1 << (right - 1), -1) if right else (0, 0)
+    numbers = (x_sign << 20, x_offset * x_sign << 20, y_offset << 21, y_multiplier, right, half, toward, 2 * y_sign)
+    return f"{{{', '.join(map(str, numbers))}, {_product_scale(c.out[1], c.out[2], c.out[0])}}}"
+
+
+def _wrapped(values: NDArray[np.int64]) -> NDArray[np.int32]:
+    """As int32, modulo 2^32."""
+    return (values & 0xFFFFFFFF).astype(np.uint32).view(np.int32)

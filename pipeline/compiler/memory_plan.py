@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Buffer", "MemoryPlan", "plan_memory"]
 
 _ALIGNMENT = 4
+_ATTEMPTS = 1000
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,39 @@ class MemoryPlan:
     largest_live_set: int
 
 
-def plan_memory(buffers: Sequence[Buffer]) -> MemoryPlan:
-    """Places the largest buffers first, each at the lowest offset that is free for its whole life."""
-    placed: list[tuple[Buffer, int]] = []
-    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first, b.name)):
+def plan_memory(buffers: Sequence[Buffer], fixed: Mapping[str, int] | None = None) -> MemoryPlan:
+    """The smallest of some plans, each of which places one buffer after the other at the lowest offset that is free for
+    its whole life: the largest first, then in changed orders, until the plan is as small as what is alive at once.
+
+    Args:
+        fixed: offsets of buffers that are placed already.
+    """
+    done = [(buffer, fixed[buffer.name]) for buffer in buffers if fixed and buffer.name in fixed]
+    names = {buffer.name for buffer, _ in done}
+    order = sorted((b for b in buffers if b.name not in names), key=lambda b: (-b.size, b.first, b.name))
+    steps = {step for buffer in buffers for step in (buffer.first, buffer.last)}
+    live = max((sum(_aligned(b.size) for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
+    best = _place(order, done)
+    draw = random.Random(0)
+    for attempt in range(_ATTEMPTS):
+        if _end(best) <= live:
+            break
+        # Small changes of the best order, now and then a larger one.
+        changed = list(order)
+        for _ in range(1 + attempt % 4):
+            buffer = changed.pop(draw.randrange(len(changed)))
+            changed.insert(draw.randrange(len(changed) + 1), buffer)
+        plan = _place(changed, done)
+        if _end(plan) <= _end(best):
+            best, order = plan, changed
+    largest = max((sum(b.size for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
+    return MemoryPlan({buffer.name: offset for buffer, offset in best}, _end(best), largest)
+
+
+def _place(order: Sequence[Buffer], done: Sequence[tuple[Buffer, int]]) -> list[tuple[Buffer, int]]:
+    """Each buffer with its offset, those that were placed already included."""
+    placed = list(done)
+    for buffer in order:
         taken = sorted(
             (offset, offset + _aligned(other.size))
             for other, offset in placed
@@ -44,13 +75,11 @@ def plan_memory(buffers: Sequence[Buffer]) -> MemoryPlan:
                 break
             offset = max(offset, end)
         placed.append((buffer, offset))
-    steps = {step for buffer in buffers for step in (buffer.first, buffer.last)}
-    live = [sum(b.size for b in buffers if b.first <= step <= b.last) for step in steps]
-    return MemoryPlan(
-        {buffer.name: offset for buffer, offset in placed},
-        max((offset + _aligned(buffer.size) for buffer, offset in placed), default=0),
-        max(live, default=0),
-    )
+    return placed
+
+
+def _end(placed: Sequence[tuple[Buffer, int]]) -> int:
+    return max((offset + _aligned(buffer.size) for buffer, offset in placed), default=0)
 
 
 def _aligned(size: int) -> int:

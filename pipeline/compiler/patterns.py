@@ -11,7 +11,20 @@ from numpy.typing import NDArray
 from pipeline.compiler import arithmetic
 from pipeline.compiler.graph import Graph, Op, Tensor
 
-__all__ = ["Attention", "Unary", "find_attentions", "find_unaries", "gather_together", "name_products"]
+__all__ = [
+    "Attention",
+    "Gate",
+    "Norm",
+    "Rotary",
+    "Unary",
+    "find_attentions",
+    "find_gates",
+    "find_norms",
+    "find_rotaries",
+    "find_unaries",
+    "gather_together",
+    "name_products",
+]
 
 ALIASES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 ONE_INPUT = ("LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE")
@@ -49,6 +62,46 @@ class Unary:
 
     root: int
     table: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Norm:
+    """x · inverse_root[mean(square[x])]; `op` is the MUL, `mean` the MEAN, by their places, the tensors by index."""
+
+    op: int
+    mean: int
+    x: int
+    root: int
+    square: NDArray[np.int8]
+    inverse_root: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """table[gate] · up; `op` is the MUL, `activated` the tensor table[gate]."""
+
+    op: int
+    gate: int
+    activated: int
+    up: int
+    table: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """SPLIT of x into a and b, then CONCATENATION of a·cos − b·sin and a·sin + b·cos.
+
+    `products` are those of a·cos, b·sin, a·sin, b·cos; `ops` all the operators that are replaced.
+    """
+
+    x: int
+    cos: int
+    sin: int
+    out: int
+    products: tuple[arithmetic.MulConstants, ...]
+    difference: arithmetic.AddConstants
+    sum: arithmetic.AddConstants
+    ops: tuple[int, ...]
 
 
 def gather_together(graph: Graph) -> Graph:
@@ -235,6 +288,144 @@ def _binary(graph: Graph, op: Op, found: dict[int, Unary]) -> Unary | None:
         sign = 1 if op.kind == "ADD" else -1
         result = arithmetic.add(arithmetic.AddConstants.prepare(a, b, out, activation, sign), x, y)
     return Unary(root, _table(result))
+
+
+def find_norms(graph: Graph, unaries: dict[int, Unary]) -> list[Norm]:
+    """The norms of one row that one kernel computes."""
+    found = [_norm(graph, unaries, place, op) for place, op in enumerate(graph.ops) if op.kind == "MUL"]
+    return [norm for norm in found if norm is not None]
+
+
+def _norm(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Norm | None:
+    out = graph.tensors[op.outputs[0]]
+    for x_index, root_index in (op.inputs, op.inputs[::-1]):
+        x, root = graph.tensors[x_index], graph.tensors[root_index]
+        unary = unaries.get(root_index)
+        mean = None if unary is None else graph.producer(unary.root)
+        if unary is None or mean is None or mean.kind != "MEAN" or not _int8(x, root, out):
+            continue
+        square, axes = unaries.get(mean.inputs[0]), graph.tensors[mean.inputs[1]].data
+        alone = _alone(graph, mean.inputs[0]) and _leads_to(graph, unary.root, root_index) and _alone(graph, root_index)
+        last = axes is not None and [int(axis) % len(x.shape) for axis in axes.reshape(-1)] == [len(x.shape) - 1]
+        if square is None or square.root != x_index or not alone or not last or x.rows != 1 or out.size != x.size:
+            continue
+        if _fits(arithmetic.MulConstants.prepare(x, root, out, _activation(op))):
+            return Norm(place, graph.ops.index(mean), x_index, root_index, square.table, unary.table)
+    return None
+
+
+def find_gates(graph: Graph, unaries: dict[int, Unary]) -> list[Gate]:
+    """Products of a function of one tensor with another tensor of the same size."""
+    found = [_gate(graph, unaries, place, op) for place, op in enumerate(graph.ops) if op.kind == "MUL"]
+    return [gate for gate in found if gate is not None]
+
+
+def _gate(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Gate | None:
+    out = graph.tensors[op.outputs[0]]
+    if out.index in unaries:
+        return None
+    for activated, up in (op.inputs, op.inputs[::-1]):
+        unary, other = unaries.get(activated), graph.tensors[up]
+        inner = graph.tensors[activated]
+        if unary is None or not _alone(graph, activated) or other.data is not None or not _int8(inner, other, out):
+            continue
+        sizes = {graph.tensors[unary.root].size, inner.size, other.size, out.size}
+        if len(sizes) == 1 and _fits(arithmetic.MulConstants.prepare(inner, other, out, _activation(op))):
+            return Gate(place, unary.root, activated, up, unary.table)
+    return None
+
+
+def find_rotaries(graph: Graph) -> list[Rotary]:
+    """The rotary positions of the form that one kernel computes."""
+    found = [_rotary(graph, op) for op in graph.ops if op.kind == "CONCATENATION"]
+    return [rotary for rotary in found if rotary is not None]
+
+
+def _rotary(graph: Graph, concat: Op) -> Rotary | None:
+    out = graph.tensors[concat.outputs[0]]
+    if len(concat.inputs) != 2 or int(str(concat.options.get("axis"))) not in (-1, len(out.shape) - 1):
+        return None
+    difference = _sole_producer(graph, concat.inputs[0], "SUB")
+    total = _sole_producer(graph, concat.inputs[1], "ADD")
+    if difference is None or total is None:
+        return None
+    terms = [_sole_producer(graph, index, "MUL") for index in (*difference.inputs, *total.inputs)]
+    if any(term is None for term in terms):
+        return None
+    a_cos, b_sin, one, other = (term for term in terms if term is not None)
+    split = next((op for op in map(graph.producer, a_cos.inputs) if op is not None and op.kind == "SPLIT"), None)
+    if split is None or len(split.outputs) != 2:
+        return None
+    a, b = split.outputs
+    a_sin, b_cos = (one, other) if a in one.inputs else (other, one)
+    cos, sin = _other_input(a_cos, a), _other_input(b_sin, b)
+    if cos is None or sin is None or _other_input(a_sin, a) != sin or _other_input(b_cos, b) != cos:
+        return None
+    x, halves = graph.tensors[split.inputs[1]], (graph.tensors[cos], graph.tensors[sin])
+    axis = graph.tensors[split.inputs[0]].data
+    along = axis is not None and int(axis.reshape(-1)[0]) % len(x.shape) == len(x.shape) - 1
+    inner = (a, b, *(op.outputs[0] for op in (a_cos, b_sin, a_sin, b_cos, difference, total)))
+    tensors = [graph.tensors[index] for index in inner]
+    if (
+        not along
+        or not _int8(x, out, *halves, *tensors)
+        or any(half.size * 2 != x.columns for half in halves)
+        or out.size != x.size
+        or out.columns != x.columns
+        or len(graph.consumers(a)) != 2
+        or len(graph.consumers(b)) != 2
+        or set(inner) & set(graph.outputs.values())
+        or any((t.scale, t.zero_point) != (out.scale, out.zero_point) for t in tensors[-2:])
+    ):
+        return None
+    products = tuple(_product(graph, op) for op in (a_cos, b_sin, a_sin, b_cos))
+    subtracted, added = _sum(graph, difference, a_cos, b_sin, -1), _sum(graph, total, a_sin, b_cos, 1)
+    if not (all(map(_fits, products)) and _fits(subtracted) and _fits(added)):
+        return None
+    replaced = (split, a_cos, b_sin, a_sin, b_cos, difference, total, concat)
+    places = tuple(graph.ops.index(op) for op in replaced)
+    return Rotary(x.index, cos, sin, out.index, products, subtracted, added, places)
+
+
+def _sum(graph: Graph, op: Op, a: Op, b: Op, sign: int) -> arithmetic.AddConstants:
+    """The sum, or difference, that `op` makes of what a and b give."""
+    one, other, out = (graph.tensors[part.outputs[0]] for part in (a, b, op))
+    return arithmetic.AddConstants.prepare(one, other, out, _activation(op), sign)
+
+
+def _product(graph: Graph, op: Op) -> arithmetic.MulConstants:
+    a, b, out = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
+    return arithmetic.MulConstants.prepare(a, b, out, _activation(op))
+
+
+def _other_input(op: Op, tensor: int) -> int | None:
+    """The second operand of an op of which `tensor` is one."""
+    if tensor not in op.inputs:
+        return None
+    return op.inputs[1] if op.inputs[0] == tensor else op.inputs[0]
+
+
+def _activation(op: Op) -> int:
+    return int(str(op.options.get("fusedActivationFunction", 0)))
+
+
+def _fits(c: arithmetic.MulConstants | arithmetic.AddConstants) -> bool:
+    """Whether the fused kernels' scales hold these constants: a right shift of 1 to 31, and no activation."""
+    return -31 <= c.out[2] <= -1 and c.range == (-128, 127)
+
+
+def _alone(graph: Graph, tensor: int) -> bool:
+    """Whether one op reads the tensor, and nothing else."""
+    return len(graph.consumers(tensor)) == 1 and tensor not in graph.outputs.values()
+
+
+def _leads_to(graph: Graph, tensor: int, end: int) -> bool:
+    """Whether each tensor from the one to the other has one reader."""
+    while tensor != end:
+        if not _alone(graph, tensor):
+            return False
+        tensor = graph.consumers(tensor)[0].outputs[0]
+    return True
 
 
 def _int8(*tensors: Tensor) -> bool:

@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CachePart", "Call", "Constant", "Program", "View"]
+__all__ = ["ARENA", "POSITION", "TOKEN", "TOKENS", "CachePart", "Call", "Constant", "Program", "View"]
+
+
+ARENA, TOKEN, POSITION, TOKENS = "@arena", "@token", "@position", "@tokens"
+"""In the text of a call: the arena of its token, that token and its position; in a call that takes a whole block of
+tokens: the arena of the first, the position of the first, and how many they are."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,10 @@ class View:
     @property
     def pointer(self) -> str:
         """The C expression of its first element."""
-        start = self.buffer if self.space == "constant" else f"{self.space} + at_{self.buffer}"
+        if self.space == "constant":
+            start = self.buffer
+        else:
+            start = f"{ARENA if self.space == 'arena' else 'cache'} + at_{self.buffer}"
         return start if self.offset == "0" else f"{start} + {self.offset}"
 
 
@@ -49,14 +57,21 @@ class Constant:
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel call as C text, the arena buffers that it reads and writes, and what it costs.
+    """One kernel call as C text, the arena buffers that it reads and writes, and what it costs a token.
 
-    `group` names the layer function in which it stands, `kind` what that function does.
+    `declaration` is the C of its constant parameters, `product` the name of a matrix product. `block`: the call takes a
+    whole block of tokens. `appends`: it writes new rows to the KV cache. `group` names the layer function in which it
+    stands, `kind` what that function does, `tail` says that only a block's last token needs it.
     """
 
     text: str
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    declaration: str = ""
+    product: str = ""
+    block: bool = False
+    appends: bool = False
+    tail: bool = False
     macs: int = 0
     weight_bytes: int = 0
     group: str = ""
@@ -74,8 +89,11 @@ class CachePart:
 
 @dataclass
 class Program:
-    """All of it; `logits` is the view of the step's result, None where the graph is no decode step."""
+    """All of it. `block`: how many tokens the calls can take at once. `tail_apart`: whether the calls that no cache
+    needs may come last. Neither is so where the cache is read as the .tflite reads it, before the new row is there."""
 
+    block: int = 1
+    tail_apart: bool = False
     calls: list[Call] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
     buffers: dict[str, int] = field(default_factory=dict)

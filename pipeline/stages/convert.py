@@ -9,7 +9,7 @@ import numpy as np
 from models.tasks import Pair
 from models.tokenizer import Tokenizer
 from pipeline.accuracy import exact_match
-from pipeline.compiler import compile_model
+from pipeline.compiler import Packing, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.host_engine import HostEngine
 from pipeline.oracle import Oracle
@@ -17,29 +17,34 @@ from pipeline.sentences import HELD_OUT, read_pairs
 from pipeline.stages import Stage, StageContext
 from pipeline.workspace import write_json
 
-__all__ = ["STAGE", "prove"]
+__all__ = ["PACKINGS", "STAGE", "prove"]
 
+PACKINGS = (Packing.PAIRS, Packing.ROWS)
 PROOF_SENTENCES = 8
 
 
 def run(context: StageContext) -> str:
-    """Writes `model/` (the C), `compiled.json` (sizes, layers) and `quality.json`."""
+    """Writes `PACKING/model/` (the C) and `PACKING/compiled.json` (sizes, layers) for each; `quality.json`."""
     recipe, console, data = context.recipe, context.console, context.input("data")
     tflite = (context.input("quantize") / "model.tflite").read_bytes()
     tokenizer = Tokenizer.load(data / "tokenizer.json")
-    folder = context.out / "model"
-    folder.mkdir()
-    compiled = compile_model(tflite, folder)
-    engine = HostEngine(folder, context.out / "_host", compiled.vocab, compiled.context)
-    with console.status("comparing every step's logits with TensorFlow Lite Micro"):
-        steps = prove(engine, Oracle(tflite), tokenizer, read_pairs(data / "dev.tsv", PROOF_SENTENCES))
+    proof = read_pairs(data / "dev.tsv", PROOF_SENTENCES)
+    oracle = Oracle(tflite)
+    steps = 0
+    for packing in PACKINGS:
+        folder = context.out / packing / "model"
+        folder.mkdir(parents=True)
+        compiled = compile_model(tflite, folder, packing)
+        write_json(context.out / packing / "compiled.json", dataclasses.asdict(compiled))
+        engine = HostEngine(folder, context.out / f"_host_{packing}", compiled.vocab, compiled.context)
+        with console.status(f"comparing every step's logits with TensorFlow Lite Micro: weights in {packing}"):
+            steps += prove(engine, oracle, tokenizer, proof)
     quality: dict[str, float] = {}
     for split in HELD_OUT:
         pairs = read_pairs(data / f"{split}.tsv", recipe.evaluate.host_sentences)
         if pairs:
             with console.status(f"quantized on the host: {split.replace('_', ' ')}"):
                 quality[split] = exact_match(engine, tokenizer, pairs)
-    write_json(context.out / "compiled.json", dataclasses.asdict(compiled))
     write_json(context.out / "quality.json", {"quantized": quality, "proof_steps": steps})
     accuracy = ", ".join(f"{split.replace('_', ' ')} {100 * share:.1f} %" for split, share in quality.items())
     return f"{steps} steps equal TensorFlow Lite Micro's to the byte; quantized: {accuracy}"

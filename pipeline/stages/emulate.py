@@ -38,7 +38,7 @@ def run(context: StageContext) -> str:
     emulator = pick(board, context.emulator)
     firmware = context.input("firmware")
     sizes = _read(firmware / "sizes.json")
-    compiled = _read(context.input("convert") / "compiled.json")
+    compiled = _read(context.input("convert") / board.packing / "compiled.json")
     tokenizer = Tokenizer.load(context.input("data") / "tokenizer.json")
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 

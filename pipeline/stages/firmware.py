@@ -18,7 +18,7 @@ def run(context: StageContext) -> str:
     tokenizer = Tokenizer.load(context.input("data") / "tokenizer.json")
     project = context.out / "project"
     project.mkdir()
-    write_project(context.input("convert") / "model", tokenizer, board, context.recipe.name, project)
+    write_project(context.input("convert") / board.packing / "model", tokenizer, board, context.recipe.name, project)
     with context.console.status("building the firmware"):
         profiled = build_project(project, context.out / "_profile", profile=True)
         firmware = build_project(project, context.out / "_build")

@@ -72,7 +72,8 @@ class Workbench:
                 arena[start : start + values.size] = values
         numbers = [int(np.asarray(inputs.get(name, 0)).reshape(-1)[0]) for name in ("token", "position")]
         step = _step(library)
-        step(None, arena.ctypes.data, *numbers)
+        token = ctypes.c_int32(numbers[0])
+        step(None, arena.ctypes.data, ctypes.byref(token), 1, numbers[1], 1)
         assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
         found = {}
         for name, index in graph.outputs.items():
@@ -90,7 +91,8 @@ class Workbench:
         arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
         found = []
         for position, token in enumerate(tokens):
-            logits = model.step(cache.ctypes.data, arena.ctypes.data, int(token), position)
+            given = ctypes.c_int32(int(token))
+            logits = model.step(cache.ctypes.data, arena.ctypes.data, ctypes.byref(given), 1, position, 1)
             row = (ctypes.c_int8 * (model.logit_bytes * compiled.vocab)).from_address(logits)
             found.append(np.frombuffer(row, f"i{model.logit_bytes}").copy())
         assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
@@ -112,7 +114,7 @@ class Workbench:
             )
 
 
-_SIZES = ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "logit_bytes")
+_SIZES = ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "block", "logit_bytes")
 
 
 class _CachePart(ctypes.Structure):
@@ -125,7 +127,9 @@ class _Model(ctypes.Structure):
         ("cache", ctypes.c_void_p),
         (
             "step",
-            ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32, ctypes.c_int32),
+            ctypes.CFUNCTYPE(
+                ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, *3 * (ctypes.c_int32,)
+            ),
         ),
     )
 

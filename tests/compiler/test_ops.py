@@ -135,39 +135,38 @@ def test_fully_connected(
     bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
 
 
-@pytest.mark.parametrize("why", ["minus 128", "sum", "bias", "left shift"])
-def test_rows_that_the_packing_cannot_hold_take_the_plain_kernel(bench: Workbench, why: str) -> None:
+@pytest.mark.parametrize(
+    "why, kernel", [("minus 128", "pairs"), ("sum", "pairs"), ("bias", "rows"), ("left shift", "rows")]
+)
+def test_extreme_rows(bench: Workbench, why: str, kernel: str) -> None:
+    """Large sums are split; what the packed kernel's requantization cannot hold takes the plain rows."""
     rows, depth = 6, 512 if why == "sum" else 40
     weights = int8_values(3, (rows, depth), -127)
     bias = np.zeros(rows, np.int32)
     scale = 8.0 if why == "left shift" else 0.01
     if why == "minus 128":
-        weights[3, 5] = -128
+        weights[2:4] = -128
     if why == "sum":
         weights[2] = 127
     if why == "bias":
         bias[1] = 1 << 30
     tflite = fully_connected(weights, [scale], bias, Quantization(0.5, -128), Quantization(1.0, 0), 0)
     _, _, folder = bench.build(tflite)
-    assert "thimble_fully_connected_plain_s8(&" in (folder / "model.c").read_text()
+    text = (folder / "model.c").read_text()
+    assert f"thimble_fully_connected_{kernel}_s8(&" in text
+    assert why != "sum" or ".part = 256" in text
     for seed in range(3):
         bench.check(tflite, {"x": int8_values(seed, (1, depth))})
 
 
-def test_ordinary_rows_take_the_packed_kernel(bench: Workbench) -> None:
-    tflite = fully_connected(int8_values(0, (6, 40), -127), [0.01], None, Quantization(0.5, 3), Quantization(1.0, 0), 0)
-    _, _, folder = bench.build(tflite)
-    assert "thimble_fully_connected_s8(&" in (folder / "model.c").read_text()
-
-
-def test_the_largest_sums_that_the_packing_holds(bench: Workbench) -> None:
-    """Just below the limit of 2^23: 258 weights of 127 and 5 of the offset's largest step."""
+def test_the_largest_sums_that_need_no_parts(bench: Workbench) -> None:
+    """Just below the limit of 2^23: 259 weights of 127 at the offset's largest step."""
     weights = np.zeros((4, 259), np.int8)
     weights[:, :259] = [[127], [-127], [127], [127]]
     assert 255 * 127 * 259 < 1 << 23 <= 255 * 127 * 260
     tflite = fully_connected(weights, [0.001], None, Quantization(0.1, -128), Quantization(8.0, 0), 0)
     _, _, folder = bench.build(tflite)
-    assert "thimble_fully_connected_s8(&" in (folder / "model.c").read_text()
+    assert ".part = 260" in (folder / "model.c").read_text()
     bench.check(tflite, {"x": np.full((1, 259), 127, np.int8)})
 
 

@@ -33,7 +33,7 @@ int main(int count, char **words)
     if (count != 2 || !arena || fread(arena, 1, THIMBLE_MODEL_ARENA_BYTES, stdin) != THIMBLE_MODEL_ARENA_BYTES) {
         return 1;
     }
-    thimble_the_model.step(0, arena, atoi(words[1]), 0);
+    thimble_the_model.step(0, arena, &(int32_t){atoi(words[1])}, 1, 0, 1);
     fwrite(arena, 1, THIMBLE_MODEL_ARENA_BYTES, stdout);
     free(arena);
     return 0;

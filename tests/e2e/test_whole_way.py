@@ -155,7 +155,7 @@ def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
     with Device(pick(board, "qemu").start(elf, board)) as device:
         answer = device.ask("Turn off the kitchen lights", 40)
         assert answer.text == "HassTurnOff area=kitchen domain=light" and answer.end == "eos"
-        macs = json.loads((workspace.stage("convert") / "compiled.json").read_text())["macs"]
+        macs = json.loads((workspace.stage("convert") / "pairs" / "compiled.json").read_text())["macs"]
         worst = max(step.ticks for step in answer.steps) * 40
         assert worst <= 3 * macs, "at most three instructions a multiply-accumulate over a whole step"
         assert device.ask("turn on the marvok sconce", 40).text == "HassTurnOn name=marvok sconce"

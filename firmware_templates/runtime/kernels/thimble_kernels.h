@@ -15,32 +15,36 @@ typedef struct {
     int32_t step;
 } thimble_operand;
 
-/* out[i] = in[i] + offset as int16, then zeros up to a multiple of 4: the form in which thimble_fully_connected_s8 reads.
- * out holds count rounded up to a multiple of 4, 4-byte aligned. */
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t count);
+/* The widened form of `depth` inputs, which packed weights are multiplied with: x + offset as int16, zeros up to a multiple of 4,
+ * then 128 times their sum as int32. */
+#define THIMBLE_WIDE_BYTES(depth) (2 * (((depth) + 3) & ~3) + 4)
 
-/* y = clamp(W x * scale + zero_point), one row of W an output.
+/* Widens one token's inputs; out: THIMBLE_WIDE_BYTES(depth), 4-byte aligned. */
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth);
+
+/* y = clamp(W x * scale + zero_point), one row of W an output; the weights are packed (thimble_pairs.h, thimble_quads.h).
  *
- * Weights are packed in blocks of four rows and four columns, missing ones zero: eight halfwords 256 * w[r][c] + w[r+1][c],
- * first those of rows 0 and 1 at columns 0..3, then those of rows 2 and 3. 256 a + b summed over the depth gives both sums
- * apart while |sum a x| < 2^23, which the compiler proves for each row.
- * twice_bias holds 2 * bias, or is NULL. Right shifts are 1..31, and |sum + bias| < 2^30, which the compiler proves too. */
+ * twice_bias holds 2 * bias, or is NULL. Right shifts are 1..31, and |sum + bias| < 2^30, which the compiler proves. `part`, a
+ * multiple of 4: how many columns are summed at once; the depth rounded up to 4 but for rows of very large weights. */
 typedef struct {
-    const int16_t *weights;
+    const void *weights;
     const int32_t *twice_bias;
     const int32_t *multiplier;
     const uint8_t *right_shift_less_one;
     int32_t depth; /* columns, 1..8192 */
     int32_t rows;
+    int32_t part;
     int32_t out_zero_point;
     int32_t out_min;
     int32_t out_max;
-} thimble_fully_connected_s8_params;
+} thimble_fully_connected_packed_s8_params;
 
-/* x: depth rounded up to 4 widened inputs, 4-byte aligned. out: rows. */
-void thimble_fully_connected_s8(const thimble_fully_connected_s8_params *p, const int16_t *x, int8_t *out);
+/* For each of `tokens` tokens, whose inputs and outputs lie `stride` bytes, a multiple of 4, apart. x: widened; out: rows. */
+void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                                      int32_t tokens, int32_t stride);
 
-/* The same for weights that the packing cannot hold: plain int8 rows, any shift. */
+/* The same for plain int8 rows and inputs, any weights and shifts. The input's offset times the sum of a row's weights is in
+ * its bias. */
 typedef struct {
     const int8_t *weights;
     const int32_t *bias;
@@ -51,21 +55,40 @@ typedef struct {
     int32_t out_zero_point;
     int32_t out_min;
     int32_t out_max;
-} thimble_fully_connected_plain_s8_params;
+} thimble_fully_connected_rows_s8_params;
 
-void thimble_fully_connected_plain_s8(const thimble_fully_connected_plain_s8_params *p, const int16_t *x, int8_t *out);
+void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
+                                     int32_t tokens, int32_t stride);
 
-/* out = clamp((a +- b) * scale): each input is shifted left by 20, scaled, added, scaled again. Shifts <= 0; at least one
- * input, that of the larger scale, has multiplier 2^30 and shift 0. */
+/* A product of two int8 values on its way to int8: 2 * (a + a_offset) * (b + b_offset), for a right shift of 1 to 31. */
 typedef struct {
-    int32_t a_offset, a_multiplier, a_shift;
-    int32_t b_offset, b_multiplier, b_shift;
-    int32_t b_sign; /* 1 adds, -1 subtracts */
-    int32_t out_zero_point, out_multiplier, out_shift;
+    int32_t multiplier;
+    int32_t right_shift_less_one;
+    int32_t twice_zero_point_plus_one;
+} thimble_product_scale;
+
+/* A sum of two int8 values x and y, x that of the larger scale, on its way to int8. TensorFlow Lite Micro shifts both left by
+ * 20, scales each to twice the larger scale, adds, and scales to the output; here all is twice as large, since the high
+ * product wants its input doubled: x * x_factor + x_base + y_sign * round((y << 21 + y_base) * y_multiplier >> y_right). */
+typedef struct {
+    int32_t x_factor; /* 2^20, or -2^20 */
+    int32_t x_base;
+    int32_t y_base;
+    int32_t y_multiplier;
+    int32_t y_right;  /* 0..31 */
+    int32_t y_half;   /* half of what that shift drops */
+    int32_t y_toward; /* -1 where y_right > 0: halves then round away from zero */
+    int32_t y_sign;   /* 2 or -2 */
+    thimble_product_scale out;
+} thimble_sum_scale;
+
+/* out = clamp(x +- y), operand by operand. */
+typedef struct {
+    thimble_sum_scale scale;
     int32_t out_min, out_max;
 } thimble_add_s8_params;
 
-void thimble_add_s8(const thimble_add_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out, int32_t out_stride,
+void thimble_add_s8(const thimble_add_s8_params *p, thimble_operand x, thimble_operand y, int8_t *out, int32_t out_stride,
                     int32_t rows, int32_t columns);
 
 /* out = clamp(a * b * scale); out_shift <= 13. */
@@ -90,8 +113,43 @@ typedef struct {
 
 void thimble_mean_s8(const thimble_mean_s8_params *p, const int8_t *in, int8_t *out, int32_t rows, int32_t columns);
 
-/* out[r] = softmax of row r, scale 1/256, zero point -128. exp: e^(-d * scale) in Q0.31 for differences d = 0..255 below the
- * row's largest value. */
+/* A root-mean-square norm, out[i] = x[i] * inverse_root[mean of square[x]], one row; the tables hold any function of one int8,
+ * here x * x and 1 / sqrt(mean + epsilon). The multiplier of the mean holds 1 / columns. */
+typedef struct {
+    const int8_t *square, *inverse_root;
+    int32_t square_zero_point;
+    int32_t mean_zero_point, mean_multiplier, mean_shift;
+    int32_t x_offset, root_offset;
+    thimble_product_scale out;
+    int32_t columns;
+} thimble_norm_s8_params;
+
+void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out);
+
+/* out[i] = table[gate[i]] * up[i]: a gated feed-forward's product; table is the gate's activation. */
+typedef struct {
+    const int8_t *table;
+    int32_t gate_offset, up_offset;
+    thimble_product_scale out;
+    int32_t columns;
+} thimble_gate_s8_params;
+
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out);
+
+/* Rotary positions: the halves a and b of each head become a cos - b sin and a sin + b cos, each product and sum rounded to
+ * int8 as the .tflite's. cos, sin: half a head each. `.._swapped`: whether the second product has the larger scale. */
+typedef struct {
+    int32_t x_offset, cos_offset, sin_offset;
+    thimble_product_scale a_cos, b_sin, a_sin, b_cos;
+    thimble_sum_scale difference, sum;
+    int32_t difference_swapped, sum_swapped;
+    int32_t heads, half;
+} thimble_rotary_s8_params;
+
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out);
+
+/* out[r] = softmax of row r, scale 1/256, zero point -128. exp: e^(-d * scale) in Q0.31 at exp[255 - d], for differences d =
+ * 0..255 below the row's largest value. */
 void thimble_softmax_s8(const int32_t *exp, const int8_t *in, int8_t *out, int32_t rows, int32_t columns);
 
 /* out[b] = clamp(a[b] * B[b]) for each of `batches`; B is [depth, columns], or [columns, depth] when transposed.
@@ -112,31 +170,41 @@ void thimble_limit_s8(int8_t *out, int32_t count, int32_t low, int32_t high);
 /* out[r][c] = in[r][c] with a stride each. */
 void thimble_copy_s8(const int8_t *in, int32_t in_stride, int8_t *out, int32_t out_stride, int32_t rows, int32_t columns);
 
-/* Attention of one new token over the KV cache.
- *
- * Writes the new K and V rows to row `position` of the caches [kv_heads][context][head_dim], then
- * out[h] = softmax(mask(q[h] . K)) . V over rows 0..position; q and out are [kv_heads][group][head_dim].
+/* Attention of new tokens over the KV cache, out[h] = softmax(mask(q[h] . K)) . V over rows 0..position; q and out are
+ * [kv_heads][group][head_dim]. Their K and V rows are in the cache by then.
  *
  * The .tflite computes over all context + 1 columns with a mask added. Rows from `position` on hold the zero point there, so
  * each masked score is one known value, `masked_score`: it takes part in the maximum and, (context - position) times, in the
  * sum of exponentials; its V rows are zero. The result is the same to the byte, for the cost of the filled rows.
  *
  * mask: score to score plus unmasked mask, 256 entries from -128. exp: as for thimble_softmax_s8.
- * head_dim is a multiple of 4, at most 64. scratch: thimble_attention_s8_scratch bytes, 4-byte aligned. */
+ * head_dim is a multiple of 4, at most 64. */
 typedef struct {
     const int8_t *mask;
     const int32_t *exp;
     int32_t kv_heads, group, context, head_dim;
     int32_t q_offset, k_offset;
-    int32_t score_multiplier, score_shift, score_zero_point;
+    thimble_product_scale score;
     int32_t masked_score;
     int32_t v_offset;
-    int32_t out_multiplier, out_shift, out_zero_point;
+    thimble_product_scale out;
 } thimble_attention_s8_params;
 
-#define THIMBLE_ATTENTION_S8_SCRATCH(context, head_dim) (2 * (head_dim) + (((context) + 3) / 4) * 4)
+/* Rows that the packed caches hold for `context` of them. */
+#define THIMBLE_CACHE_ROWS(context) (((context) + 3) & ~3)
 
-void thimble_attention_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_new, const int8_t *v_new,
-                          int8_t *k_cache, int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
+/* Bytes of scratch, 4-byte aligned: a widened query and a weight for each row. */
+#define THIMBLE_ATTENTION_SCRATCH(context, head_dim) (2 * THIMBLE_CACHE_ROWS(context) + 2 * (head_dim))
+
+/* Puts K and V rows, [kv_heads][head_dim] each, into the cache. Of `tokens` tokens, `stride` bytes apart, the first has
+ * position `position`, the next the one before.
+ *
+ * Both caches are packed as weights are: K of a head as a matrix [context][head_dim], V as one [head_dim][context], so that
+ * scores and outputs are matrix-vector products. */
+void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
+                             int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
+
+void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
 
 #endif

@@ -4,16 +4,17 @@
 
 #include "thimble_fixed_point.h"
 
-/* 1 / sum: a Q0.31 mantissa and the right shift that brings mantissa * exp to 1/256 steps. */
+/* 1 / sum: a Q0.31 mantissa, the right shift that brings mantissa * exp to 1/256 steps, and half of what that drops. */
 typedef struct {
     int32_t mantissa;
     int32_t shift;
+    uint32_t half;
 } thimble_reciprocal;
 
-/* exp in Q0.31 as it enters the sum, in Q12.19. */
+/* exp >= 0 in Q0.31 as it enters the sum, in Q12.19. */
 static inline int32_t thimble_exp_for_sum(int32_t exp)
 {
-    return thimble_rounding_divide(exp, 12);
+    return (int32_t)(((uint32_t)exp + (1u << 11)) >> 12);
 }
 
 /* sum: Q12.19, at least 2^19 (the largest score's own exponential is 1). Newton-Raphson division as in gemmlowp. */
@@ -30,14 +31,17 @@ static inline thimble_reciprocal thimble_softmax_reciprocal(int32_t sum)
     }
     const int64_t doubled = (int64_t)y * 2;
     const int32_t mantissa = doubled > INT32_MAX ? INT32_MAX : (int32_t)doubled;
-    return (thimble_reciprocal){mantissa, 12 - headroom + 23};
+    const int32_t shift = 12 - headroom + 23; /* at least 23; from 32 on all probabilities are 0 */
+    return (thimble_reciprocal){mantissa, shift < 32 ? shift : 31, shift < 32 ? 1u << (shift - 1) : 0};
 }
 
-/* The probability of a score, 0..255 in steps of 1/256. */
+/* The probability of a score, 0..255 in steps of 1/256; exp >= 0. */
 static inline int32_t thimble_probability(thimble_reciprocal reciprocal, int32_t exp)
 {
-    const int32_t p = thimble_rounding_divide(thimble_doubling_high_multiply(reciprocal.mantissa, exp), reciprocal.shift);
-    return p > 255 ? 255 : p;
+    const uint64_t product = (uint64_t)(2u * (uint32_t)reciprocal.mantissa) * (uint32_t)exp;
+    const uint32_t high = (uint32_t)(product >> 32) + ((uint32_t)product >> 31);
+    const uint32_t p = (high + reciprocal.half) >> reciprocal.shift;
+    return p > 255 ? 255 : (int32_t)p;
 }
 
 #endif

@@ -8,13 +8,14 @@ void thimble_softmax_s8(const int32_t *exp, const int8_t *in, int8_t *out, int32
         for (int32_t column = 0; column < columns; column++) {
             largest = in[column] > largest ? in[column] : largest;
         }
+        const int32_t *const row_exp = exp + 255 - largest;
         int32_t sum = 0;
         for (int32_t column = 0; column < columns; column++) {
-            sum += thimble_exp_for_sum(exp[largest - in[column]]);
+            sum += thimble_exp_for_sum(row_exp[in[column]]);
         }
         const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(sum);
         for (int32_t column = 0; column < columns; column++) {
-            out[column] = (int8_t)(thimble_probability(reciprocal, exp[largest - in[column]]) - 128);
+            out[column] = (int8_t)(thimble_probability(reciprocal, row_exp[in[column]]) - 128);
         }
     }
 }

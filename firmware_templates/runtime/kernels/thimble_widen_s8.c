@@ -5,10 +5,11 @@
 
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 
-/* Four at a time; returns how many. */
-static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count)
+/* Four at a time, added to the sum; returns how many. */
+static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count, int32_t *sum)
 {
     const int16x2_t both = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
+    const int16x2_t ones = 0x00010001;
     int16_t *const end = out + (count & ~3);
     for (; out != end; in += 4, out += 4) {
         int32_t four;
@@ -18,6 +19,7 @@ static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32
         __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd) : "r"(both), "r"(four));
         __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(first) : "r"(even), "r"(odd));
         __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(second) : "r"(odd), "r"(even));
+        *sum = __smlad(even, ones, __smlad(odd, ones, *sum));
         memcpy(out, &first, 4);
         memcpy(out + 2, &second, 4);
     }
@@ -26,23 +28,28 @@ static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32
 
 #else
 
-static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count)
+static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count, int32_t *sum)
 {
     for (int32_t i = 0; i < (count & ~3); i++) {
         out[i] = (int16_t)(in[i] + offset);
+        *sum += out[i];
     }
     return count & ~3;
 }
 
 #endif
 
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t count)
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth)
 {
-    int32_t i = widen_words(in, offset, out, count);
-    for (; i < count; i++) {
+    int32_t sum = 0;
+    int32_t i = widen_words(in, offset, out, depth, &sum);
+    for (; i < depth; i++) {
         out[i] = (int16_t)(in[i] + offset);
+        sum += out[i];
     }
     for (; i % 4 != 0; i++) {
         out[i] = 0;
     }
+    sum *= 128;
+    memcpy(out + i, &sum, 4);
 }
