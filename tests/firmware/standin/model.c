@@ -43,7 +43,7 @@ const thimble_model thimble_the_model = {
     .arena_bytes = THIMBLE_MODEL_ARENA_BYTES,
     .cache_parts = 1,
     .block = 1,
-    .logit_bytes = 1,
+    .logit_bytes = THIMBLE_MODEL_LOGIT_BYTES,
     .cache = parts,
     .step = standin_step,
 };
