@@ -776,24 +776,26 @@ class _Lowering:
         cos, sin = self._tensor(rotary.cos), self._tensor(rotary.sin)
         views = [self._contiguous(index) for index in (rotary.x, rotary.cos, rotary.sin)]
         out = self._allocate(out_tensor)
+        products = [_product_scale(c.out[1], c.out[2], c.out[0]) for c in rotary.products]
+        if rotary.difference.swapped:
+            products = [products[1], products[0], products[3], products[2]]
         name = f"rotary_{out_tensor.index}"
         parameters = self._parameters(
             "thimble_rotary_s8_params",
             name,
             {
-                "x_offset": -x.zero_point,
+                "x_half": int(rotary.difference.swapped),
+                "offset": -x.zero_point,
                 "cos_offset": -cos.zero_point,
                 "sin_offset": -sin.zero_point,
-                **{
-                    name: _product_scale(c.out[1], c.out[2], c.out[0])
-                    for name, c in zip(("a_cos", "b_sin", "a_sin", "b_cos"), rotary.products, strict=True)
-                },
-                "difference": _sum_scale(rotary.difference),
-                "sum": _sum_scale(rotary.sum),
-                "difference_swapped": int(rotary.difference.swapped),
-                "sum_swapped": int(rotary.sum.swapped),
                 "heads": x.rows,
                 "half": x.columns // 2,
+                "difference_x": products[0],
+                "difference_y": products[1],
+                "difference": _sum_scale(rotary.difference),
+                "sum_x": products[2],
+                "sum_y": products[3],
+                "sum": _sum_scale(rotary.sum),
             },
         )
         places = ", ".join(view.pointer for view in (*views, out))
@@ -809,9 +811,9 @@ def _sum_scale(c: arithmetic.AddConstants) -> str:
     """A thimble_sum_scale, as C; x is the operand of the larger scale."""
     (x_offset, _, _), (y_offset, y_multiplier, y_shift) = (c.b, c.a) if c.swapped else (c.a, c.b)
     x_sign, y_sign = (c.b_sign, 1) if c.swapped else (1, c.b_sign)
-    right = -y_shift
-    half, toward = (1 << (right - 1), -1) if right else (0, 0)
-    numbers = (x_sign << 20, x_offset * x_sign << 20, y_offset << 21, y_multiplier, right, half, toward, 2 * y_sign)
+    equal = y_shift == 0  # both multipliers are 1/2 then, and the shift of 1 is made up for on the left
+    y_factor, y_right = (1 << 22, 1) if equal else (1 << 21, -y_shift)
+    numbers = (y_factor, y_offset * y_factor, y_multiplier, y_right - 1, y_sign, x_offset * x_sign << 20, x_sign << 20)
     return f"{{{', '.join(map(str, numbers))}, {_product_scale(c.out[1], c.out[2], c.out[0])}}}"
 
 

@@ -7,96 +7,255 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
                              int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride)
 {
     const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), head_dim = p->head_dim;
+    const int32_t to_next_head = (capacity - 4) * head_dim;
     for (; tokens > 0; tokens--, position--, k += stride, v += stride) {
-        for (int32_t i = 0; i < p->kv_heads * head_dim; i += 4) {
-            const int32_t head = i / head_dim, column = i % head_dim;
-            int8_t *const k_blocks = k_cache + head * capacity * head_dim + (position & ~3) * head_dim;
-            int8_t *const v_blocks = v_cache + i * capacity;
-            for (int32_t j = 0; j < 4; j++) {
-                thimble_pairs_put(k_blocks, position & 3, column + j, k[i + j]);
-                thimble_pairs_put(v_blocks, j, position, v[i + j]);
+        int8_t *k_to = k_cache + (position & ~3) * head_dim + thimble_pairs_place(position & 3, 0);
+        int8_t *v_to = v_cache + thimble_pairs_place(0, position);
+        const int32_t k_flip = position % 2 == 0 ? 0 : -128;
+        for (int32_t i = 0; i < p->kv_heads * head_dim;) {
+            for (int32_t column = 0; column < 4; column++, i++) {
+                k_to[2 * column] = (int8_t)(k[i] ^ k_flip);
             }
+            v_to[0] = v[i - 4];
+            v_to[-1] = (int8_t)(v[i - 3] ^ -128);
+            v_to[8] = v[i - 2];
+            v_to[7] = (int8_t)(v[i - 1] ^ -128);
+            k_to += 16 + (i % head_dim == 0 ? to_next_head : 0);
+            v_to += 4 * capacity;
         }
     }
 }
 
-/* Masked scores of a widened query with `rows` rows of K. Returns the largest; up to a multiple of 4 scores are written. */
-static int32_t score(const thimble_attention_s8_params *p, const int16_t *wide, const int16_t *k, int32_t rows, int16_t *scores)
+/* What turns the sums of a block of four rows into int8 results: the sums' first values, alternately for the pairs' high and low
+ * rows, and the scale; `table` holds what is written for a result from -128 on. */
+typedef struct {
+    int32_t start[4];
+    int32_t multiplier, right_shift_less_one, twice_zero_point_plus_one;
+    const int8_t *table;
+    void *out;
+    const int16_t *end;
+    const int16_t *x, *x_end;
+} blocks_to_s8;
+
+#ifdef THIMBLE_PAIRS_DSP
+
+/* r0: the structure, r1: weights, r2: x, r3: its end, r4-r7: weights of four rows and columns, r8-r11: sums (r8 and r10 those
+ * of both rows of a pair, r9 and r11 those of its low row), r12 and lr: four inputs. */
+#define SUM_FOUR_COLUMNS           \
+    "ldrd   r12, lr, [r2], #8\n"   \
+    "ldmia  r1!, {r4-r7}\n"        \
+    "smlad  r8, r4, r12, r8\n"     \
+    "uxtb16 r4, r4\n"              \
+    "smlad  r9, r4, r12, r9\n"     \
+    "smlad  r8, r5, lr, r8\n"      \
+    "uxtb16 r5, r5\n"              \
+    "smlad  r9, r5, lr, r9\n"      \
+    "smlad  r10, r6, r12, r10\n"   \
+    "uxtb16 r6, r6\n"              \
+    "smlad  r11, r6, r12, r11\n"   \
+    "smlad  r10, r7, lr, r10\n"    \
+    "uxtb16 r7, r7\n"              \
+    "smlad  r11, r7, lr, r11\n"
+
+/* The sums of four rows, doubled; then r2: multiplier, r3: shift, r4: zero point, r5: table, r6: out, r7: end. */
+#define SUM_BLOCK                  \
+    "1:\n"                         \
+    "ldrd   r2, r3, [r0, #40]\n"   \
+    "ldm    r0, {r8-r11}\n"        \
+    "2:\n" SUM_FOUR_COLUMNS        \
+    "cmp    r2, r3\n"              \
+    "bne    2b\n"                  \
+    "add    lr, r0, #16\n"         \
+    "sub    r8, r8, r9\n"          \
+    "sub    r10, r10, r11\n"       \
+    "ldm    lr, {r2-r7}\n"         \
+    "asr    r8, r8, #7\n"          \
+    "lsl    r9, r9, #1\n"          \
+    "asr    r10, r10, #7\n"        \
+    "lsl    r11, r11, #1\n"
+
+#define TO_S8(sum)                      \
+    "smmulr " sum ", " sum ", r2\n"     \
+    "add " sum ", " sum ", " sum ", asr #31\n" \
+    "asr " sum ", " sum ", r3\n"        \
+    "add " sum ", " sum ", r4\n"        \
+    "ssat " sum ", #8, " sum ", asr #1\n"
+
+#define USED "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
+
+/* Blocks of four rows, one after the other; table[result] goes out as int16. */
+static void look_up_rows(blocks_to_s8 *s, const int16_t *weights)
 {
-    int32_t query_sum = 0;
-    for (int32_t i = 0; i < p->head_dim; i++) {
-        query_sum += wide[i];
+    register blocks_to_s8 *r0 __asm__("r0") = s;
+    register const int16_t *r1 __asm__("r1") = weights;
+    __asm__ volatile(SUM_BLOCK TO_S8("r8") TO_S8("r9") TO_S8("r10") TO_S8("r11")
+                     "ldrsb  r8, [r5, r8]\n"
+                     "ldrsb  r9, [r5, r9]\n"
+                     "ldrsb  r10, [r5, r10]\n"
+                     "ldrsb  r11, [r5, r11]\n"
+                     "pkhbt  r8, r8, r9, lsl #16\n"
+                     "pkhbt  r10, r10, r11, lsl #16\n"
+                     "strd   r8, r10, [r6], #8\n"
+                     "str    r6, [r0, #32]\n"
+                     "cmp    r1, r7\n"
+                     "bne    1b\n"
+                     : "+r"(r1)
+                     : "r"(r0)
+                     : USED);
+}
+
+/* One block of four rows; the results go out as int8. */
+static void four_rows(blocks_to_s8 *s, const int16_t *weights)
+{
+    register blocks_to_s8 *r0 __asm__("r0") = s;
+    register const int16_t *r1 __asm__("r1") = weights;
+    __asm__ volatile(SUM_BLOCK TO_S8("r8") TO_S8("r9") TO_S8("r10") TO_S8("r11")
+                     "strb   r9, [r6, #1]\n"
+                     "strb   r10, [r6, #2]\n"
+                     "strb   r11, [r6, #3]\n"
+                     "strb   r8, [r6], #4\n"
+                     "str    r6, [r0, #32]\n"
+                     : "+r"(r1)
+                     : "r"(r0)
+                     : USED);
+}
+
+/* The largest of scores, a multiple of 4 of them. */
+static int32_t largest_of(const int16_t *scores, const int16_t *end)
+{
+    int16x2_t best = (int16x2_t)0xff80ff80;
+    for (; scores != end; scores += 4) {
+        int16x2_t two[2];
+        __builtin_memcpy(two, scores, 8);
+        __asm__("ssub16 r12, %1, %0\n\tsel %0, %1, %0\n\t"
+                "ssub16 r12, %2, %0\n\tsel %0, %2, %0"
+                : "+r"(best)
+                : "r"(two[0]), "r"(two[1])
+                : "r12", "cc");
     }
-    const int32_t excess = 128 * query_sum, twice_offset = 2 * query_sum * p->k_offset;
-    const thimble_product_scale scale = p->score;
-    const int8_t *const mask = p->mask + 128;
-    int32_t row = 0;
-    for (; row < rows; row += 4, k += 2 * p->head_dim) {
-        const thimble_four_sums sums = thimble_pairs_sum(k, wide, p->head_dim, excess);
+    const int32_t low = (int16_t)best, high = best >> 16;
+    return low > high ? low : high;
+}
+
+#else
+
+static thimble_four_sums sum_block(const blocks_to_s8 *s, const int16_t *weights)
+{
+    thimble_four_sums sums = thimble_pairs_sum(weights, s->x, (int32_t)(s->x_end - s->x), 0);
+    for (int32_t i = 0; i < 4; i++) {
+        const int32_t doubled = 2 * (sums.row[i] + (i % 2 == 0 ? (s->start[0] - s->start[1]) / 256 : s->start[1]));
+        sums.row[i] = thimble_requantize_s8(doubled, s->multiplier, s->right_shift_less_one, s->twice_zero_point_plus_one);
+    }
+    return sums;
+}
+
+static void look_up_rows(blocks_to_s8 *s, const int16_t *weights)
+{
+    for (int16_t *out = s->out; weights != s->end; weights += 2 * (s->x_end - s->x)) {
+        const thimble_four_sums results = sum_block(s, weights);
         for (int32_t i = 0; i < 4; i++) {
-            scores[row + i] = mask[thimble_scale_product(&scale, 2 * sums.row[i] + twice_offset)];
+            *out++ = s->table[results.row[i]];
         }
     }
+}
+
+static void four_rows(blocks_to_s8 *s, const int16_t *weights)
+{
+    const thimble_four_sums results = sum_block(s, weights);
+    int8_t *const out = s->out;
+    for (int32_t i = 0; i < 4; i++) {
+        out[i] = (int8_t)results.row[i];
+    }
+    s->out = out + 4;
+}
+
+static int32_t largest_of(const int16_t *scores, const int16_t *end)
+{
     int32_t largest = -128;
-    for (row = 0; row < rows; row++) {
-        largest = scores[row] > largest ? scores[row] : largest;
+    for (; scores != end; scores++) {
+        largest = *scores > largest ? *scores : largest;
     }
     return largest;
 }
 
-/* Scores become weights, 0..255, in place; zeros up to a multiple of 4. Returns their sum. */
-static int32_t weigh(const int32_t *exp, int32_t total, int16_t *scores, int32_t rows)
+#endif
+
+/* Sums with x start so that the low bytes' excess, 128 times the sum of x, is taken off, and `addend` is added to each row. */
+static inline blocks_to_s8 prepare(thimble_product_scale scale, const int16_t *x, int32_t count, int32_t sum, int32_t addend)
 {
-    const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
-    int32_t sum = 0;
-    for (int16_t *const end = scores + rows; scores != end; scores++) {
-        const int32_t weight = thimble_probability(reciprocal, exp[*scores]);
-        *scores = (int16_t)weight;
-        sum += weight;
-    }
-    for (; rows % 4 != 0; rows++) {
-        *scores++ = 0;
-    }
-    return sum;
+    const int32_t low = addend - 128 * sum, mixed = low + 256 * addend;
+    return (blocks_to_s8){
+        .start = {mixed, low, mixed, low},
+        .multiplier = scale.multiplier,
+        .right_shift_less_one = scale.right_shift_less_one,
+        .twice_zero_point_plus_one = scale.twice_zero_point_plus_one,
+        .x = x,
+        .x_end = x + count,
+    };
 }
 
-/* One query head over `rows` filled rows of K and V. */
-static void attend(const thimble_attention_s8_params *p, const int16_t *wide, const int8_t *k, const int8_t *v, int32_t rows,
-                   int8_t *out, int16_t *weights)
+/* Masked scores of a query with `rows` rows of K, -128 up to a multiple of 4. */
+static void score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int16_t *wide,
+                  int16_t *scores)
 {
-    const int32_t masked = p->context + 1 - rows;
-    int32_t largest = score(p, wide, (const int16_t *)(const void *)k, rows, weights);
-    if (masked > 0 && p->masked_score > largest) {
-        largest = p->masked_score;
+    int32_t query_sum = 0;
+    for (int32_t i = 0; i < p->head_dim; i++) {
+        wide[i] = (int16_t)(q[i] + p->q_offset);
+        query_sum += wide[i];
     }
+    blocks_to_s8 blocks = prepare(p->score, wide, p->head_dim, query_sum, query_sum * p->k_offset);
+    const int16_t *const weights = (const int16_t *)(const void *)k;
+    blocks.table = p->mask + 128;
+    blocks.out = scores;
+    blocks.end = weights + THIMBLE_CACHE_ROWS(rows) / 2 * p->head_dim;
+    look_up_rows(&blocks, weights);
+    for (; rows % 4 != 0; rows++) {
+        scores[rows] = -128;
+    }
+}
+
+/* Scores become weights, 0..255, in place; those from `rows` to a multiple of 4 zero. Returns the weights' sum. */
+static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows)
+{
+    int16_t *const end = scores + THIMBLE_CACHE_ROWS(rows);
+    const int32_t masked = p->context + 1 - rows, largest_score = largest_of(scores, end);
+    const int32_t largest = masked > 0 && p->masked_score > largest_score ? p->masked_score : largest_score;
     const int32_t *const exp = p->exp + 255 - largest;
     int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]);
-    for (int32_t row = 0; row < rows; row++) {
-        total += thimble_exp_for_sum(exp[weights[row]]);
+    total -= (THIMBLE_CACHE_ROWS(rows) - rows) * thimble_exp_for_sum(exp[-128]);
+    for (const int16_t *s = scores; s != end; s += 4) {
+        total += thimble_exp_for_sum(exp[s[0]]) + thimble_exp_for_sum(exp[s[1]]);
+        total += thimble_exp_for_sum(exp[s[2]]) + thimble_exp_for_sum(exp[s[3]]);
     }
-    const int32_t weight_sum = weigh(exp, total, weights, rows);
-    const int32_t excess = 128 * weight_sum, twice_offset = 2 * weight_sum * p->v_offset;
-    const thimble_product_scale scale = p->out;
-    const int16_t *blocks = (const int16_t *)(const void *)v;
-    for (int32_t i = 0; i < p->head_dim; i += 4, blocks += 2 * THIMBLE_CACHE_ROWS(p->context)) {
-        const thimble_four_sums sums = thimble_pairs_sum(blocks, weights, THIMBLE_CACHE_ROWS(rows), excess);
-        for (int32_t j = 0; j < 4; j++) {
-            *out++ = thimble_scale_product(&scale, 2 * sums.row[j] + twice_offset);
-        }
+    const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
+    int32_t sum = 0;
+    for (int16_t *s = scores; s != end; s += 2) {
+        const int32_t first = thimble_probability(reciprocal, exp[s[0]]), second = thimble_probability(reciprocal, exp[s[1]]);
+        s[0] = (int16_t)first;
+        s[1] = (int16_t)second;
+        sum += first + second;
     }
+    for (; rows % 4 != 0; rows++) {
+        sum -= scores[rows];
+        scores[rows] = 0;
+    }
+    return sum;
 }
 
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
                                 const int8_t *v_cache, int32_t position, int8_t *out, void *scratch)
 {
-    int16_t *const weights = scratch, *const wide = weights + THIMBLE_CACHE_ROWS(p->context);
-    const int32_t head_dim = p->head_dim, head_bytes = THIMBLE_CACHE_ROWS(p->context) * head_dim;
-    for (int32_t head = 0; head < p->kv_heads; head++, k_cache += head_bytes, v_cache += head_bytes) {
+    const int32_t head_dim = p->head_dim, capacity = THIMBLE_CACHE_ROWS(p->context), rows = position + 1;
+    int16_t *const weights = scratch, *const wide = weights + capacity;
+    for (int32_t head = 0; head < p->kv_heads; head++, k_cache += capacity * head_dim, v_cache += capacity * head_dim) {
         for (int32_t i = 0; i < p->group; i++, q += head_dim, out += head_dim) {
-            for (int32_t j = 0; j < head_dim; j++) {
-                wide[j] = (int16_t)(q[j] + p->q_offset);
+            score(p, q, k_cache, rows, wide, weights);
+            const int32_t sum = weigh(p, weights, rows);
+            blocks_to_s8 blocks = prepare(p->out, weights, THIMBLE_CACHE_ROWS(rows), sum, sum * p->v_offset);
+            blocks.out = out;
+            for (int32_t column = 0; column < head_dim; column += 4) {
+                four_rows(&blocks, (const int16_t *)(const void *)(v_cache + column * capacity));
             }
-            attend(p, wide, k_cache, v_cache, position + 1, out, weights);
         }
     }
 }

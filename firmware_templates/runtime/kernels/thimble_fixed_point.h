@@ -87,6 +87,18 @@ static inline int8_t thimble_saturate_s8(int32_t x)
 #endif
 }
 
+/* x below 2^31 limited to 255. */
+static inline int32_t thimble_saturate_u8(uint32_t x)
+{
+#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
+    int32_t limited;
+    __asm__("usat %0, #8, %1" : "=r"(limited) : "r"(x));
+    return limited;
+#else
+    return x > 255 ? 255 : (int32_t)x;
+#endif
+}
+
 /* thimble_multiply of half of doubled_x, plus the zero point, limited to -128..127; |doubled_x| < 2^31, for a right shift of 1
  * to 31. The shift is done but for its last bit, then half and zero point enter, then the last bit goes. */
 static inline int8_t thimble_requantize_s8(int32_t doubled_x, int32_t multiplier, int32_t right_shift_less_one,

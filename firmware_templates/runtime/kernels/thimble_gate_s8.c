@@ -1,12 +1,47 @@
 #include "thimble_elementwise.h"
 
+#ifdef THIMBLE_ELEMENTWISE_DSP
+
+#define GATE_ONE                                            \
+    "ldrsb %[a], [%[gate]], #1\n\t"                         \
+    "ldrsb %[b], [%[up]], #1\n\t"                           \
+    "ldrsb %[a], [%[table], %[a]]\n\t"                      \
+    "add %[b], %[b], %[up_offset]\n\t"                      \
+    "add %[a], %[twice_gate_offset], %[a], lsl #1\n\t"      \
+    "mul %[a], %[a], %[b]\n\t"                              \
+    THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
+    "strb %[a], [%[out]], #1\n\t"
+
+/* How many columns are done: all but an odd last. */
+static int32_t gate_pairs(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+{
+    const int32_t pairs = p->columns & ~1;
+    int32_t a, b;
+    if (pairs > 0) {
+        __asm__ volatile(THIMBLE_PAIRS_LOOP(GATE_ONE GATE_ONE)
+                         : [gate] "+r"(gate), [up] "+r"(up), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
+                         : [end] "r"(out + pairs), [table] "r"(p->table + 128), [up_offset] "r"(p->up_offset),
+                           [twice_gate_offset] "r"(2 * p->gate_offset), [multiplier] "r"(p->out.multiplier),
+                           [right] "r"(p->out.right_shift_less_one), [zero] "r"(p->out.twice_zero_point_plus_one)
+                         : "cc", "memory");
+    }
+    return pairs;
+}
+
+#else
+
+static int32_t gate_pairs(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+{
+    (void)p, (void)gate, (void)up, (void)out;
+    return 0;
+}
+
+#endif
+
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
 {
-    const int8_t *const table = p->table + 128;
-    const thimble_product_scale scale = p->out;
-    const int32_t gate_offset = p->gate_offset, up_offset = p->up_offset;
-    for (const int8_t *const end = out + p->columns; out != end;) {
-        const int32_t product = (table[*gate++] + gate_offset) * (*up++ + up_offset);
-        *out++ = thimble_scale_product(&scale, 2 * product);
+    for (int32_t i = gate_pairs(p, gate, up, out); i < p->columns; i++) {
+        const int32_t product = (p->table[gate[i] + 128] + p->gate_offset) * (up[i] + p->up_offset);
+        out[i] = thimble_scale_product(&p->out, 2 * product);
     }
 }

@@ -69,16 +69,16 @@ typedef struct {
 
 /* A sum of two int8 values x and y, x that of the larger scale, on its way to int8. TensorFlow Lite Micro shifts both left by
  * 20, scales each to twice the larger scale, adds, and scales to the output; here all is twice as large, since the high
- * product wants its input doubled: x * x_factor + x_base + y_sign * round((y << 21 + y_base) * y_multiplier >> y_right). */
+ * product wants its input doubled: with h = (y * y_factor + y_base) * y_multiplier / 2^32, rounded, the sum is
+ * x * x_factor + x_base + y_sign * 2 * round(h / 2^(y_right_less_one + 1)). */
 typedef struct {
-    int32_t x_factor; /* 2^20, or -2^20 */
-    int32_t x_base;
+    int32_t y_factor; /* 2^21; 2^22 where both scales are equal */
     int32_t y_base;
     int32_t y_multiplier;
-    int32_t y_right;  /* 0..31 */
-    int32_t y_half;   /* half of what that shift drops */
-    int32_t y_toward; /* -1 where y_right > 0: halves then round away from zero */
-    int32_t y_sign;   /* 2 or -2 */
+    int32_t y_right_less_one; /* 0..30 */
+    int32_t y_sign;           /* 1 or -1 */
+    int32_t x_base;
+    int32_t x_factor; /* 2^20 or -2^20 */
     thimble_product_scale out;
 } thimble_sum_scale;
 
@@ -137,13 +137,16 @@ typedef struct {
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out);
 
 /* Rotary positions: the halves a and b of each head become a cos - b sin and a sin + b cos, each product and sum rounded to
- * int8 as the .tflite's. cos, sin: half a head each. `.._swapped`: whether the second product has the larger scale. */
+ * int8 as the .tflite's. cos, sin: half a head each. The four products are those of the difference and of the sum, the one of
+ * the larger scale first: it has x, half `x_half` of a head, the other y. */
 typedef struct {
-    int32_t x_offset, cos_offset, sin_offset;
-    thimble_product_scale a_cos, b_sin, a_sin, b_cos;
-    thimble_sum_scale difference, sum;
-    int32_t difference_swapped, sum_swapped;
+    int32_t x_half; /* 0: x is a; 1: x is b */
+    int32_t offset, cos_offset, sin_offset;
     int32_t heads, half;
+    thimble_product_scale difference_x, difference_y;
+    thimble_sum_scale difference;
+    thimble_product_scale sum_x, sum_y;
+    thimble_sum_scale sum;
 } thimble_rotary_s8_params;
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out);

@@ -1,17 +1,76 @@
 #include "thimble_elementwise.h"
 
+#ifdef THIMBLE_ELEMENTWISE_DSP
+
+#define SUM_ONE                        \
+    "ldrsb %[a], [%[x]], #1\n\t"       \
+    "ldrsb %[a], [%[table], %[a]]\n\t" \
+    "add %[sum], %[sum], %[a]\n\t"
+
+/* The sum of table[x] over an even number of columns. */
+static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
+{
+    int32_t sum = 0, a;
+    const int8_t *const end = x + columns;
+    if (columns > 0) {
+        __asm__ volatile("1:\n\t" SUM_ONE SUM_ONE "cmp %[x], %[end]\n\tbne 1b\n"
+                         : [x] "+r"(x), [sum] "+r"(sum), [a] "=&r"(a)
+                         : [end] "r"(end), [table] "r"(table)
+                         : "cc", "memory");
+    }
+    return sum;
+}
+
+#define SCALE_ONE                               \
+    "ldrsb %[a], [%[x]], #1\n\t"                \
+    "mla %[a], %[a], %[factor], %[base]\n\t"    \
+    THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
+    "strb %[a], [%[out]], #1\n\t"
+
+/* out = x * factor + base, scaled, for an even number of columns. */
+static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out, int32_t columns)
+{
+    int32_t a;
+    if (columns > 0) {
+        __asm__ volatile(THIMBLE_PAIRS_LOOP(SCALE_ONE SCALE_ONE)
+                         : [x] "+r"(x), [out] "+r"(out), [a] "=&r"(a)
+                         : [end] "r"(out + columns), [factor] "r"(factor), [base] "r"(base), [multiplier] "r"(s->multiplier),
+                           [right] "r"(s->right_shift_less_one), [zero] "r"(s->twice_zero_point_plus_one)
+                         : "cc", "memory");
+    }
+}
+
+#else
+
+static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
+{
+    int32_t sum = 0;
+    for (int32_t i = 0; i < columns; i++) {
+        sum += table[x[i]];
+    }
+    return sum;
+}
+
+static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out, int32_t columns)
+{
+    for (int32_t i = 0; i < columns; i++) {
+        out[i] = thimble_scale_product(s, x[i] * factor + base);
+    }
+}
+
+#endif
+
 void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
+    const int32_t pairs = p->columns & ~1, last = p->columns - 1;
     const int8_t *const square = p->square + 128;
-    int32_t sum = -p->square_zero_point * p->columns;
-    for (int32_t i = 0; i < p->columns; i++) {
-        sum += square[x[i]];
-    }
+    int32_t sum = sum_of(square, x, pairs) - p->square_zero_point * p->columns;
+    sum += p->columns > pairs ? square[x[last]] : 0;
     const int32_t mean = thimble_multiply(sum, p->mean_multiplier, p->mean_shift) + p->mean_zero_point;
     const int32_t factor = 2 * (p->inverse_root[thimble_clamp(mean, -128, 127) + 128] + p->root_offset);
     const int32_t base = p->x_offset * factor;
-    const thimble_product_scale scale = p->out;
-    for (int32_t i = 0; i < p->columns; i++) {
-        out[i] = thimble_scale_product(&scale, x[i] * factor + base);
+    scale(&p->out, x, factor, base, out, pairs);
+    if (p->columns > pairs) {
+        out[last] = thimble_scale_product(&p->out, x[last] * factor + base);
     }
 }

@@ -1,23 +1,20 @@
 #include "thimble_elementwise.h"
 
-static inline int32_t sum_of(const thimble_sum_scale *scale, int32_t swapped, int32_t one, int32_t other)
-{
-    return swapped ? thimble_scale_sum(scale, other, one) : thimble_scale_sum(scale, one, other);
-}
-
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
 {
-    const int32_t half = p->half, heads = p->heads;
+    const int32_t half = p->half, offset = p->offset;
+    const int32_t x_at = p->x_half ? half : 0, y_at = half - x_at;
     for (int32_t i = 0; i < half; i++) {
         const int32_t c = 2 * (cos[i] + p->cos_offset), s = 2 * (sin[i] + p->sin_offset);
+        const int32_t x_cos = p->x_half ? s : c, x_sin = p->x_half ? c : s; /* what x has in the difference, and in the sum */
         const int8_t *from = x + i;
         int8_t *to = out + i;
-        for (int32_t head = 0; head < heads; head++, from += 2 * half, to += 2 * half) {
-            const int32_t a = from[0] + p->x_offset, b = from[half] + p->x_offset;
-            const int32_t a_cos = thimble_scale_product(&p->a_cos, a * c), b_sin = thimble_scale_product(&p->b_sin, b * s);
-            const int32_t a_sin = thimble_scale_product(&p->a_sin, a * s), b_cos = thimble_scale_product(&p->b_cos, b * c);
-            to[0] = (int8_t)sum_of(&p->difference, p->difference_swapped, a_cos, b_sin);
-            to[half] = (int8_t)sum_of(&p->sum, p->sum_swapped, a_sin, b_cos);
+        for (int32_t head = p->heads; head > 0; head--, from += 2 * half, to += 2 * half) {
+            const int32_t one = from[x_at] + offset, other = from[y_at] + offset;
+            to[0] = thimble_scale_sum(&p->difference, thimble_scale_product(&p->difference_x, one * x_cos),
+                                      thimble_scale_product(&p->difference_y, other * x_sin));
+            to[half] = thimble_scale_sum(&p->sum, thimble_scale_product(&p->sum_x, one * x_sin),
+                                         thimble_scale_product(&p->sum_y, other * x_cos));
         }
     }
 }

@@ -38,16 +38,15 @@ static thimble_operand operand(const int8_t *data, int32_t columns)
 
 static thimble_sum_scale draw_sum_scale(void)
 {
-    const int32_t right = between(0, 12), sign = draw() % 2 ? 1 : -1, x_sign = draw() % 2 ? 1 : sign;
+    const int32_t equal = draw() % 4 == 0, sign = draw() % 2 ? 1 : -1, x_sign = draw() % 2 ? 1 : sign;
     return (thimble_sum_scale){
-        .x_factor = x_sign * (1 << 20),
+        .y_factor = equal ? 1 << 22 : 1 << 21,
+        .y_base = between(-127, 128) * (equal ? 1 << 22 : 1 << 21),
+        .y_multiplier = equal ? 1 << 30 : draw_multiplier(),
+        .y_right_less_one = equal ? 0 : between(0, 12),
+        .y_sign = x_sign < 0 ? 1 : sign,
         .x_base = x_sign * between(-127, 128) * (1 << 20),
-        .y_base = between(-127, 128) * (1 << 21),
-        .y_multiplier = right ? draw_multiplier() : 1 << 30,
-        .y_right = right,
-        .y_half = right ? 1 << (right - 1) : 0,
-        .y_toward = right ? -1 : 0,
-        .y_sign = 2 * (x_sign < 0 ? 1 : sign),
+        .x_factor = x_sign * (1 << 20),
         .out = draw_product_scale(1, 24),
     };
 }
@@ -108,19 +107,18 @@ static thimble_norm_s8_params draw_norm(int32_t columns)
 static thimble_rotary_s8_params draw_rotary(int32_t heads, int32_t half)
 {
     return (thimble_rotary_s8_params){
-        .x_offset = between(-127, 128),
+        .x_half = between(0, 1),
+        .offset = between(-127, 128),
         .cos_offset = between(-127, 128),
         .sin_offset = between(-127, 128),
-        .a_cos = draw_product_scale(1, 14),
-        .b_sin = draw_product_scale(1, 14),
-        .a_sin = draw_product_scale(1, 14),
-        .b_cos = draw_product_scale(1, 14),
-        .difference = draw_sum_scale(),
-        .sum = draw_sum_scale(),
-        .difference_swapped = between(0, 1),
-        .sum_swapped = between(0, 1),
         .heads = heads,
         .half = half,
+        .difference_x = draw_product_scale(1, 14),
+        .difference_y = draw_product_scale(1, 14),
+        .difference = draw_sum_scale(),
+        .sum_x = draw_product_scale(1, 14),
+        .sum_y = draw_product_scale(1, 14),
+        .sum = draw_sum_scale(),
     };
 }
 
@@ -169,7 +167,7 @@ void check(void)
     check_fused();
     const thimble_operand x = {a, 128, 1}, y = {b, 128, 1};
     const thimble_add_s8_params sum = {
-        {1 << 20, 5 << 20, -7 * (1 << 21), 1500000000, 1, 1, -1, 2, {1200000000, 17, 7}}, -128, 127};
+        {1 << 21, -7 * (1 << 21), 1500000000, 0, 1, 5 << 20, 1 << 20, {1200000000, 17, 7}}, -128, 127};
     const thimble_mul_s8_params product = {5, -7, 3, 1500000000, -7, -128, 127};
     const thimble_norm_s8_params norm = draw_norm(128);
     const thimble_gate_s8_params gate = {table, 5, -7, {1500000000, 6, 7}, 128};
