@@ -85,7 +85,8 @@ def _norm_start(calls: Sequence[Call], place: int, anchor: int | None) -> bool:
     if not means:
         return False
     first = means[0]
-    return place == first or (place == first - 1 and calls[place].writes[0] in calls[first].reads)
+    squares = calls[place].text.startswith("thimble_table_s8") and calls[place].writes[0] in calls[first].reads
+    return place == first or (place == first - 1 and squares)
 
 
 def _previous(calls: Sequence[Call], place: int) -> int:

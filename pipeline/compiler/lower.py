@@ -778,24 +778,23 @@ class _Lowering:
         out = self._allocate(out_tensor)
         products = [_product_scale(c.out[1], c.out[2], c.out[0]) for c in rotary.products]
         if rotary.difference.swapped:
-            products = [products[1], products[0], products[3], products[2]]
+            products[:2] = reversed(products[:2])
+        if rotary.sum.swapped:
+            products[2:] = reversed(products[2:])
         name = f"rotary_{out_tensor.index}"
         parameters = self._parameters(
             "thimble_rotary_s8_params",
             name,
             {
-                "x_half": int(rotary.difference.swapped),
                 "offset": -x.zero_point,
                 "cos_offset": -cos.zero_point,
                 "sin_offset": -sin.zero_point,
                 "heads": x.rows,
                 "half": x.columns // 2,
-                "difference_x": products[0],
-                "difference_y": products[1],
-                "difference": _sum_scale(rotary.difference),
-                "sum_x": products[2],
-                "sum_y": products[3],
-                "sum": _sum_scale(rotary.sum),
+                "difference_swapped": int(rotary.difference.swapped),
+                "sum_swapped": int(rotary.sum.swapped),
+                "difference": f"{{{products[0]}, {products[1]}, {_sum_scale(rotary.difference)}}}",
+                "sum": f"{{{products[2]}, {products[3]}, {_sum_scale(rotary.sum)}}}",
             },
         )
         places = ", ".join(view.pointer for view in (*views, out))

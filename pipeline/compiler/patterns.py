@@ -380,9 +380,7 @@ def _rotary(graph: Graph, concat: Op) -> Rotary | None:
         return None
     products = tuple(_product(graph, op) for op in (a_cos, b_sin, a_sin, b_cos))
     subtracted, added = _sum(graph, difference, a_cos, b_sin, -1), _sum(graph, total, a_sin, b_cos, 1)
-    fit = all(map(_fits, products)) and _fits(subtracted) and _fits(added)
-    # The kernel wants the larger scale in products of the same half, that of a or that of b.
-    if not fit or subtracted.swapped != added.swapped:
+    if not (all(map(_fits, products)) and _fits(subtracted) and _fits(added)):
         return None
     replaced = (split, a_cos, b_sin, a_sin, b_cos, difference, total, concat)
     places = tuple(graph.ops.index(op) for op in replaced)

@@ -120,6 +120,40 @@ static void four_rows(blocks_to_s8 *s, const int16_t *weights)
                      : USED);
 }
 
+/* Two scores as weights, packed. */
+#define TWO_WEIGHTS(first, second, at, both)                 \
+    "ldrsh  " first ", [%[s], #" at "]\n"                    \
+    "ldrsh  " second ", [%[s], #" at " + 2]\n"               \
+    "ldr    " first ", [%[exp], " first ", lsl #2]\n"        \
+    "ldr    " second ", [%[exp], " second ", lsl #2]\n"      \
+    "umull  r2, " first ", %[mantissa], " first "\n"         \
+    "umull  r3, " second ", %[mantissa], " second "\n"       \
+    "add    " first ", " first ", r2, lsr #31\n"             \
+    "add    " second ", " second ", r3, lsr #31\n"           \
+    "add    " first ", " first ", %[half]\n"                 \
+    "add    " second ", " second ", %[half]\n"               \
+    "lsr    " first ", " first ", %[shift]\n"                \
+    "lsr    " second ", " second ", %[shift]\n"              \
+    "usat   " first ", #8, " first "\n"                      \
+    "usat   " second ", #8, " second "\n"                    \
+    "pkhbt  " both ", " first ", " second ", lsl #16\n"      \
+    "uadd16 %[sums], %[sums], " both "\n"
+
+/* Scores become weights in place, four at a time; returns their sum. */
+static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
+{
+    uint32_t sums = 0;
+    __asm__ volatile("1:\n" TWO_WEIGHTS("r4", "r5", "0", "r4") TWO_WEIGHTS("r5", "r6", "4", "r5")
+                     "strd   r4, r5, [%[s]], #8\n"
+                     "cmp    %[s], %[end]\n"
+                     "bne    1b\n"
+                     : [s] "+r"(scores), [sums] "+r"(sums)
+                     : [end] "r"(end), [exp] "r"(exp), [mantissa] "r"(reciprocal.doubled_mantissa),
+                       [half] "r"(reciprocal.half), [shift] "r"(reciprocal.shift)
+                     : "r2", "r3", "r4", "r5", "r6", "cc", "memory");
+    return (int32_t)((sums & 0xffff) + (sums >> 16));
+}
+
 /* The largest of scores, a multiple of 4 of them. */
 static int32_t largest_of(const int16_t *scores, const int16_t *end)
 {
@@ -169,6 +203,16 @@ static void four_rows(blocks_to_s8 *s, const int16_t *weights)
     s->out = out + 4;
 }
 
+static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
+{
+    int32_t sum = 0;
+    for (; scores != end; scores++) {
+        *scores = (int16_t)thimble_probability(reciprocal, exp[*scores]);
+        sum += *scores;
+    }
+    return sum;
+}
+
 static int32_t largest_of(const int16_t *scores, const int16_t *end)
 {
     int32_t largest = -128;
@@ -180,12 +224,9 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 
 #endif
 
-/* Sums with x start so that the low bytes' excess, 128 times the sum of x, is taken off, and `addend` is added to each row. */
-static inline blocks_to_s8 prepare(thimble_product_scale scale, const int16_t *x, int32_t count, int32_t sum, int32_t addend)
+static blocks_to_s8 prepare(thimble_product_scale scale, const int16_t *x, int32_t count)
 {
-    const int32_t low = addend - 128 * sum, mixed = low + 256 * addend;
     return (blocks_to_s8){
-        .start = {mixed, low, mixed, low},
         .multiplier = scale.multiplier,
         .right_shift_less_one = scale.right_shift_less_one,
         .twice_zero_point_plus_one = scale.twice_zero_point_plus_one,
@@ -194,50 +235,47 @@ static inline blocks_to_s8 prepare(thimble_product_scale scale, const int16_t *x
     };
 }
 
-/* Masked scores of a query with `rows` rows of K, -128 up to a multiple of 4. */
-static void score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int16_t *wide,
-                  int16_t *scores)
+/* Lets sums start so that the low bytes' excess, 128 times the sum of x, is taken off, and offset times that sum added. */
+static inline void start(blocks_to_s8 *s, int32_t sum, int32_t offset)
 {
-    int32_t query_sum = 0;
-    for (int32_t i = 0; i < p->head_dim; i++) {
-        wide[i] = (int16_t)(q[i] + p->q_offset);
-        query_sum += wide[i];
+    const int32_t addend = sum * offset, low = addend - 128 * sum, mixed = low + 256 * addend;
+    s->start[0] = s->start[2] = mixed;
+    s->start[1] = s->start[3] = low;
+}
+
+/* A query, widened; returns its sum. */
+static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t head_dim)
+{
+    int32_t sum = 0;
+    for (int16_t *const end = wide + head_dim; wide != end; q += 2, wide += 2) {
+        const int32_t first = q[0] + offset, second = q[1] + offset;
+        wide[0] = (int16_t)first;
+        wide[1] = (int16_t)second;
+        sum += first + second;
     }
-    blocks_to_s8 blocks = prepare(p->score, wide, p->head_dim, query_sum, query_sum * p->k_offset);
-    const int16_t *const weights = (const int16_t *)(const void *)k;
-    blocks.table = p->mask + 128;
-    blocks.out = scores;
-    blocks.end = weights + THIMBLE_CACHE_ROWS(rows) / 2 * p->head_dim;
-    look_up_rows(&blocks, weights);
-    for (; rows % 4 != 0; rows++) {
-        scores[rows] = -128;
-    }
+    return sum;
 }
 
 /* Scores become weights, 0..255, in place; those from `rows` to a multiple of 4 zero. Returns the weights' sum. */
 static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows)
 {
-    int16_t *const end = scores + THIMBLE_CACHE_ROWS(rows);
-    const int32_t masked = p->context + 1 - rows, largest_score = largest_of(scores, end);
+    const int32_t padding = THIMBLE_CACHE_ROWS(rows) - rows, masked = p->context + 1 - rows;
+    int16_t *const end = scores + rows + padding;
+    for (int32_t i = 1; i <= padding; i++) {
+        end[-i] = -128;
+    }
+    const int32_t largest_score = largest_of(scores, end);
     const int32_t largest = masked > 0 && p->masked_score > largest_score ? p->masked_score : largest_score;
     const int32_t *const exp = p->exp + 255 - largest;
-    int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]);
-    total -= (THIMBLE_CACHE_ROWS(rows) - rows) * thimble_exp_for_sum(exp[-128]);
+    int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]) - padding * thimble_exp_for_sum(exp[-128]);
     for (const int16_t *s = scores; s != end; s += 4) {
         total += thimble_exp_for_sum(exp[s[0]]) + thimble_exp_for_sum(exp[s[1]]);
         total += thimble_exp_for_sum(exp[s[2]]) + thimble_exp_for_sum(exp[s[3]]);
     }
-    const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
-    int32_t sum = 0;
-    for (int16_t *s = scores; s != end; s += 2) {
-        const int32_t first = thimble_probability(reciprocal, exp[s[0]]), second = thimble_probability(reciprocal, exp[s[1]]);
-        s[0] = (int16_t)first;
-        s[1] = (int16_t)second;
-        sum += first + second;
-    }
-    for (; rows % 4 != 0; rows++) {
-        sum -= scores[rows];
-        scores[rows] = 0;
+    int32_t sum = weights_of(exp, thimble_softmax_reciprocal(total), scores, end);
+    for (int32_t i = 1; i <= padding; i++) {
+        sum -= end[-i];
+        end[-i] = 0;
     }
     return sum;
 }
@@ -247,15 +285,23 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
 {
     const int32_t head_dim = p->head_dim, capacity = THIMBLE_CACHE_ROWS(p->context), rows = position + 1;
     int16_t *const weights = scratch, *const wide = weights + capacity;
-    for (int32_t head = 0; head < p->kv_heads; head++, k_cache += capacity * head_dim, v_cache += capacity * head_dim) {
-        for (int32_t i = 0; i < p->group; i++, q += head_dim, out += head_dim) {
-            score(p, q, k_cache, rows, wide, weights);
-            const int32_t sum = weigh(p, weights, rows);
-            blocks_to_s8 blocks = prepare(p->out, weights, THIMBLE_CACHE_ROWS(rows), sum, sum * p->v_offset);
-            blocks.out = out;
-            for (int32_t column = 0; column < head_dim; column += 4) {
-                four_rows(&blocks, (const int16_t *)(const void *)(v_cache + column * capacity));
+    blocks_to_s8 scores = prepare(p->score, wide, head_dim), sums = prepare(p->out, weights, THIMBLE_CACHE_ROWS(rows));
+    scores.table = p->mask + 128;
+    sums.out = out;
+    for (int32_t head = 0; head < p->kv_heads; head++) {
+        const int16_t *const k = (const int16_t *)(const void *)k_cache;
+        scores.end = k + THIMBLE_CACHE_ROWS(rows) / 2 * head_dim;
+        for (int32_t i = 0; i < p->group; i++, q += head_dim) {
+            start(&scores, widen(q, p->q_offset, wide, head_dim), p->k_offset);
+            scores.out = weights;
+            look_up_rows(&scores, k);
+            start(&sums, weigh(p, weights, rows), p->v_offset);
+            const int8_t *v = v_cache;
+            for (int32_t column = 0; column < head_dim; column += 4, v += 4 * capacity) {
+                four_rows(&sums, (const int16_t *)(const void *)v);
             }
         }
+        k_cache += capacity * head_dim;
+        v_cache += capacity * head_dim;
     }
 }

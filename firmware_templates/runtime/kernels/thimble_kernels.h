@@ -136,17 +136,20 @@ typedef struct {
 
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out);
 
-/* Rotary positions: the halves a and b of each head become a cos - b sin and a sin + b cos, each product and sum rounded to
- * int8 as the .tflite's. cos, sin: half a head each. The four products are those of the difference and of the sum, the one of
- * the larger scale first: it has x, half `x_half` of a head, the other y. */
+/* Two products, and their sum. */
 typedef struct {
-    int32_t x_half; /* 0: x is a; 1: x is b */
+    thimble_product_scale x, y;
+    thimble_sum_scale sum;
+} thimble_turn_scales;
+
+/* Rotary positions: the halves a and b of each head become a cos - b sin and a sin + b cos, each product and sum rounded to
+ * int8 as the .tflite's. cos, sin: half a head each. Of the two products of the difference, and of those of the sum, x is the
+ * one of the larger scale: that of a, or of b where `.._swapped`. */
+typedef struct {
     int32_t offset, cos_offset, sin_offset;
     int32_t heads, half;
-    thimble_product_scale difference_x, difference_y;
-    thimble_sum_scale difference;
-    thimble_product_scale sum_x, sum_y;
-    thimble_sum_scale sum;
+    int32_t difference_swapped, sum_swapped;
+    thimble_turn_scales difference, sum;
 } thimble_rotary_s8_params;
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out);

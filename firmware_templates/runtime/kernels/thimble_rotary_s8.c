@@ -1,20 +1,82 @@
 #include "thimble_elementwise.h"
 
+/* Where values of the first head lie, y's from x's, and what they are multiplied with. */
+typedef struct {
+    const int8_t *x;
+    int32_t to_y, x_factor, y_factor, offset;
+} turn_values;
+
+#ifdef THIMBLE_ELEMENTWISE_DSP
+
+/* One result for each head. The scales go through three registers. Not inlined: the loop takes all registers. */
+__attribute__((noinline)) static void turn(const thimble_turn_scales *scales, const turn_values *v, int32_t heads, int32_t head_dim,
+                                           int8_t *out)
+{
+    const int8_t *from = v->x;
+    int32_t x, y;
+    __asm__ volatile("1:\n\t"
+                     "ldm %[scales]!, {r4, r5, r6}\n\t"
+                     "ldrsb %[x], [%[from]]\n\t"
+                     "ldrsb %[y], [%[from], %[to_y]]\n\t"
+                     "add %[x], %[x], %[offset]\n\t"
+                     "add %[y], %[y], %[offset]\n\t"
+                     "mul %[x], %[x], %[x_factor]\n\t"
+                     "mul %[y], %[y], %[y_factor]\n\t" THIMBLE_TO_S8("%[x]", "r4", "r5", "r6")
+                     "ldm %[scales]!, {r4, r5, r6}\n\t" THIMBLE_TO_S8("%[y]", "r4", "r5", "r6")
+                     "ldm %[scales]!, {r4, r5, r6}\n\t"
+                     "mla %[y], %[y], r4, r5\n\t"
+                     "add %[from], %[from], %[head_dim]\n\t"
+                     "smmulr %[y], %[y], r6\n\t"
+                     "ldm %[scales]!, {r4, r5, r6}\n\t"
+                     "add %[y], %[y], %[y], asr #31\n\t"
+                     "asr %[y], %[y], r4\n\t"
+                     "add %[y], %[y], #1\n\t"
+                     "bic %[y], %[y], #1\n\t"
+                     "mla %[y], %[y], r5, r6\n\t"
+                     "ldm %[scales]!, {r4, r5, r6}\n\t"
+                     "mla %[x], %[x], r4, %[y]\n\t"
+                     "ldr r4, [%[scales]], #-60\n\t" THIMBLE_TO_S8("%[x]", "r5", "r6", "r4")
+                     "strb %[x], [%[out]]\n\t"
+                     "add %[out], %[out], %[head_dim]\n\t"
+                     "cmp %[out], %[end]\n\t"
+                     "bne 1b\n"
+                     : [scales] "+r"(scales), [from] "+r"(from), [out] "+r"(out), [x] "=&r"(x), [y] "=&r"(y)
+                     : [to_y] "r"(v->to_y), [x_factor] "r"(v->x_factor), [y_factor] "r"(v->y_factor), [offset] "r"(v->offset),
+                       [head_dim] "r"(head_dim), [end] "r"(out + heads * head_dim)
+                     : "r4", "r5", "r6", "cc", "memory");
+}
+
+#else
+
+static void turn(const thimble_turn_scales *scales, const turn_values *v, int32_t heads, int32_t head_dim, int8_t *out)
+{
+    const int8_t *from = v->x;
+    for (; heads > 0; heads--, from += head_dim, out += head_dim) {
+        const int32_t x = thimble_scale_product(&scales->x, (from[0] + v->offset) * v->x_factor);
+        const int32_t y = thimble_scale_product(&scales->y, (from[v->to_y] + v->offset) * v->y_factor);
+        *out = thimble_scale_sum(&scales->sum, x, y);
+    }
+}
+
+#endif
+
+/* The values of one result: x is that of a, or of b where swapped. */
+static inline void place(turn_values *v, const int8_t *a, int32_t half, int32_t swapped, int32_t a_factor, int32_t b_factor)
+{
+    v->x = swapped ? a + half : a;
+    v->to_y = swapped ? -half : half;
+    v->x_factor = swapped ? b_factor : a_factor;
+    v->y_factor = swapped ? a_factor : b_factor;
+}
+
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
 {
-    const int32_t half = p->half, offset = p->offset;
-    const int32_t x_at = p->x_half ? half : 0, y_at = half - x_at;
-    for (int32_t i = 0; i < half; i++) {
+    turn_values values = {.offset = p->offset};
+    for (int32_t i = 0; i < p->half; i++, x++, out++) {
         const int32_t c = 2 * (cos[i] + p->cos_offset), s = 2 * (sin[i] + p->sin_offset);
-        const int32_t x_cos = p->x_half ? s : c, x_sin = p->x_half ? c : s; /* what x has in the difference, and in the sum */
-        const int8_t *from = x + i;
-        int8_t *to = out + i;
-        for (int32_t head = p->heads; head > 0; head--, from += 2 * half, to += 2 * half) {
-            const int32_t one = from[x_at] + offset, other = from[y_at] + offset;
-            to[0] = thimble_scale_sum(&p->difference, thimble_scale_product(&p->difference_x, one * x_cos),
-                                      thimble_scale_product(&p->difference_y, other * x_sin));
-            to[half] = thimble_scale_sum(&p->sum, thimble_scale_product(&p->sum_x, one * x_sin),
-                                         thimble_scale_product(&p->sum_y, other * x_cos));
-        }
+        place(&values, x, p->half, p->difference_swapped, c, s);
+        turn(&p->difference, &values, p->heads, 2 * p->half, out);
+        place(&values, x, p->half, p->sum_swapped, s, c);
+        turn(&p->sum, &values, p->heads, 2 * p->half, out + p->half);
     }
 }

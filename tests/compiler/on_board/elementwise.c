@@ -107,18 +107,15 @@ static thimble_norm_s8_params draw_norm(int32_t columns)
 static thimble_rotary_s8_params draw_rotary(int32_t heads, int32_t half)
 {
     return (thimble_rotary_s8_params){
-        .x_half = between(0, 1),
         .offset = between(-127, 128),
         .cos_offset = between(-127, 128),
         .sin_offset = between(-127, 128),
         .heads = heads,
         .half = half,
-        .difference_x = draw_product_scale(1, 14),
-        .difference_y = draw_product_scale(1, 14),
-        .difference = draw_sum_scale(),
-        .sum_x = draw_product_scale(1, 14),
-        .sum_y = draw_product_scale(1, 14),
-        .sum = draw_sum_scale(),
+        .difference_swapped = between(0, 1),
+        .sum_swapped = between(0, 1),
+        .difference = {draw_product_scale(1, 14), draw_product_scale(1, 14), draw_sum_scale()},
+        .sum = {draw_product_scale(1, 14), draw_product_scale(1, 14), draw_sum_scale()},
     };
 }
 
