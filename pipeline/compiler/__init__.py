@@ -104,7 +104,7 @@ def _compile(graph: Graph, out: Path, packing: Packing, block: int) -> CompiledM
         block=program.block,
         layers=layers,
         arena_places={
-            name: plan.offsets[view.buffer] + _sum(view.offset)
+            name: plan.offsets[view.buffer] + _sum(view.offset) * (2 if view.element == "int16_t" else 1)
             for name, view in places.items()
             if view.space == "arena"
         },

@@ -30,6 +30,21 @@ class Tensor:
         return prod(self.shape)
 
     @property
+    def ctype(self) -> str:
+        """The C type of an element, `int8_t` for INT8."""
+        return f"{self.dtype.lower()}_t"
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all elements, of an int8 or int16 tensor."""
+        return self.size * (2 if self.dtype == "INT16" else 1)
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Bytes of a place for it: kernels read int16 in fours."""
+        return 2 * ((self.size + 3) // 4 * 4) if self.dtype == "INT16" else self.size
+
+    @property
     def columns(self) -> int:
         """Length of the last axis."""
         return self.shape[-1] if self.shape else 1

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
+from pipeline.compiler.lower_s16 import Int16Ops
 from pipeline.compiler.packing import Packing, columns_at_once, pack_pairs, scales_fit
 from pipeline.compiler.patterns import (
     ALIASES,
@@ -28,6 +29,7 @@ from pipeline.compiler.patterns import (
     gather_together,
     name_products,
 )
+from pipeline.compiler.patterns_s16 import find_roots
 from pipeline.compiler.program import POSITION, TOKEN, TOKENS, CachePart, Call, Constant, Program, View
 from pipeline.errors import ThimbleError
 
@@ -60,25 +62,27 @@ def lower(graph: Graph, packing: Packing, block: int) -> Program:
     Raises:
         ThimbleError: an op, a type or a shape that is not supported, named with its tensor.
     """
-    for op in graph.ops:
-        _check(graph, op)
+    real = {place for root in find_roots(graph) for place in root.ops}  # a norm's root is computed in float32
+    for place, op in enumerate(graph.ops):
+        if place not in real:
+            _check(graph, op)
     return _Lowering(gather_together(graph), packing).run(block)
 
 
 def _check(graph: Graph, op: Op) -> None:
-    """That the op is known and its tensors are int8 with scales, or int32."""
+    """That the op is known and its tensors are int8 or int16 with scales, or biases and indices."""
     if op.kind not in SUPPORTED:
         raise ThimbleError(
             f"operator {op.kind} (tensor {graph.tensors[op.outputs[0]].name!r}) is not supported",
             f"use one of: {', '.join(sorted(SUPPORTED))}",
         )
     for tensor in (graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0):
-        if tensor.dtype not in ("INT8", "INT32"):
+        if tensor.dtype not in ("INT8", "INT16", "INT32", "INT64"):
             raise ThimbleError(
                 f"operator {op.kind} has a {tensor.dtype} tensor {tensor.name!r}",
-                "quantize the model to full integers: int8 activations and weights, int32 biases",
+                "quantize the model to full integers: int8 or int16 activations, int8 weights, int32 or int64 biases",
             )
-        if tensor.dtype == "INT8" and not _is_quantized(tensor):
+        if tensor.dtype in ("INT8", "INT16") and not _is_quantized(tensor):
             raise ThimbleError(
                 f"tensor {tensor.name!r} has no usable scale and zero point", "quantize the model with calibration data"
             )
@@ -98,21 +102,24 @@ class _Lowering:
         self.program = Program()
         self.views: dict[int, View] = {}
         self.widened: dict[int, str] = {}
-        self.attentions = {
-            attention.ops[-1]: attention for attention in find_attentions(graph) if self._scales(attention)
-        }
-        self.fused = {op for attention in self.attentions.values() for op in attention.ops}
+        attentions = find_attentions(graph)
+        self.int16 = Int16Ops(self, attentions)
+        self.attentions = {attention.ops[-1]: attention for attention in attentions if self._scales(attention)}
+        self.fused = self.int16.fused | {op for attention in self.attentions.values() for op in attention.ops}
         self.unaries = find_unaries(graph)
         self.norms = {norm.op: norm for norm in find_norms(graph, self.unaries)}
         self.gates = {gate.op: gate for gate in find_gates(graph, self.unaries) if gate.op not in self.norms}
         self.rotaries = {rotary.ops[-1]: rotary for rotary in find_rotaries(graph)}
         self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
         self.fused |= {norm.mean for norm in self.norms.values()}
-        self.products = name_products(graph, list(self.attentions.values()))
+        self.products = name_products(graph, [*self.attentions.values(), *self.int16.attentions.values()])
         self.targets = self._concat_targets()
 
     def _scales(self, attention: Attention) -> bool:
-        """Whether the fused kernel's scaled sums stay inside of 32 bits; absurd scales alone take them out."""
+        """Whether it is of int8, and the fused kernel's scaled sums stay inside of 32 bits; absurd scales alone take
+        them out."""
+        if self._tensor(attention.q).dtype != "INT8":
+            return False
         q, k, scores = (self._tensor(index) for index in (attention.q, attention.k_cache, attention.scores))
         p, v, out = (self._tensor(index) for index in (attention.probabilities, attention.v_cache, attention.out))
         shifts = (arithmetic.product_multiplier(q, k, scores)[1], arithmetic.product_multiplier(p, v, out)[1])
@@ -130,15 +137,19 @@ class _Lowering:
                 self._norm(self.norms[index])
             elif index in self.gates:
                 self._gate(self.gates[index])
+            elif self.int16.lower(index, op):
+                continue
             elif index not in self.fused:
                 self._lower(op)
         caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
-        fused = {tensor for a in self.attentions.values() for tensor in (a.k_cache, a.v_cache)}
+        attentions = (*self.attentions.values(), *self.int16.attentions.values())
+        fused = {tensor for a in attentions for tensor in (a.k_cache, a.v_cache)}
         for kind, layer in self._cache_names():
             if self.graph.inputs[f"{kind}_cache_{layer}"] in caches - fused:
                 self._append_row(kind, layer)
         if caches and caches == fused:
-            self.program.block, self.program.tail_apart = block, True
+            # The kernels of int16 take one token: a block would cost memory and gain nothing.
+            self.program.block, self.program.tail_apart = 1 if self.int16.attentions else block, True
         self.program.outputs = {name: self._output(index) for name, index in self.graph.outputs.items()}
         if not self.program.calls:
             raise ThimbleError("the .tflite computes nothing", "give a model with an operator that changes values")
@@ -163,17 +174,19 @@ class _Lowering:
             tensor = self._tensor(self.graph.inputs[f"{kind}_cache_{layer}"])
             name = f"layer{layer}_{kind}_cache"
             self.program.cache.append(CachePart(name, self._cache_bytes(tensor), tensor.zero_point))
-            self.views[tensor.index] = View("cache", name, tensor.rows, tensor.columns, tensor.columns)
+            self.views[tensor.index] = View(
+                "cache", name, tensor.rows, tensor.columns, tensor.columns, element=tensor.ctype
+            )
         for name, index in self.graph.inputs.items():
             tensor = self._tensor(index)
-            if index not in self.views and tensor.dtype == "INT8":
+            if index not in self.views and tensor.dtype in ("INT8", "INT16"):
                 self.program.inputs[name] = self._allocate(tensor, f"input_{len(self.program.inputs)}")
 
     def _cache_bytes(self, tensor: Tensor) -> int:
         """Bytes of a K or V cache; packed ones hold whole blocks of four rows."""
         heads, context, head_dim = tensor.shape
         packed = any(tensor.index in (a.k_cache, a.v_cache) for a in self.attentions.values())
-        return heads * ((context + 3) // 4 * 4 if packed else context) * head_dim
+        return heads * ((context + 3) // 4 * 4) * head_dim if packed else tensor.bytes
 
     def _tensor(self, index: int) -> Tensor:
         return self.graph.tensors[index]
@@ -184,11 +197,11 @@ class _Lowering:
         if target is not None:
             out, offset = target
             whole = self.views.get(out.index) or self._allocate(out)
-            view = View(whole.space, whole.buffer, tensor.rows, tensor.columns, out.columns, str(offset))
+            view = View(whole.space, whole.buffer, tensor.rows, tensor.columns, out.columns, str(offset), tensor.ctype)
         else:
             name = name or self.products.get(tensor.index, f"t{tensor.index}")
-            self.program.buffers[name] = tensor.size
-            view = View("arena", name, tensor.rows, tensor.columns, tensor.columns)
+            self.program.buffers[name] = tensor.buffer_bytes
+            view = View("arena", name, tensor.rows, tensor.columns, tensor.columns, element=tensor.ctype)
         self.views[tensor.index] = view
         return view
 
@@ -207,6 +220,7 @@ class _Lowering:
                 if (
                     self._axis(op) == len(out.shape) - 1
                     and elementwise
+                    and self.int16.written_in_place(tensor.index)
                     and alone
                     and op.inputs.count(tensor.index) == 1
                 ):
@@ -223,10 +237,14 @@ class _Lowering:
         if index in self.views:
             return self.views[index]
         tensor = self._tensor(index)
-        if tensor.data is not None:
-            name = f"constant_{index}"
-            self._constant(Constant(name, "int8_t", tensor.data.reshape(-1)))
-            self.views[index] = View("constant", name, tensor.rows, tensor.columns, tensor.columns)
+        row = self.int16.table(index)
+        if row is not None:
+            self.views[index] = row
+        elif tensor.data is not None:
+            name = self._constant(Constant(f"constant_{index}", tensor.ctype, tensor.data.reshape(-1)))
+            self.views[index] = View(
+                "constant", name, tensor.rows, tensor.columns, tensor.columns, element=tensor.ctype
+            )
         elif index in self.unaries:
             self._table(index, self.unaries[index])
         else:
@@ -247,8 +265,8 @@ class _Lowering:
 
     def _copied(self, index: int, view: View) -> View:
         name = f"t{index}_copy"
-        self.program.buffers[name] = self._tensor(index).size
-        copy = View("arena", name, view.rows, view.columns, view.columns)
+        self.program.buffers[name] = self._tensor(index).buffer_bytes
+        copy = View("arena", name, view.rows, view.columns, view.columns, element=view.element)
         self._copy(view, copy)
         self.views[index] = copy
         return copy
@@ -335,7 +353,8 @@ class _Lowering:
                     f"shapes {tensors[0].shape} and {tensors[1].shape}",
                     "equal shapes, or one operand that is a number, one row, or one value a row",
                 )
-            texts.append(f"(thimble_operand){{{view.pointer}, {row_stride}, {step}}}")
+            kind = "thimble_operand_s16" if view.element == "int16_t" else "thimble_operand"
+            texts.append(f"({kind}){{{view.pointer}, {row_stride}, {step}}}")
         return texts, views, rows, columns
 
     def _parameters(self, kind: str, name: str, values: dict[str, object]) -> str:
@@ -618,7 +637,7 @@ class _Lowering:
             out = self._tensor(index)
             start = f"{view.offset} + {offset}" if view.offset != "0" else str(offset)
             stride = view.stride if place == len(source.shape) - 1 else out.columns
-            self.views[index] = View(view.space, view.buffer, out.rows, out.columns, stride, start)
+            self.views[index] = View(view.space, view.buffer, out.rows, out.columns, stride, start, view.element)
             offset += out.columns if place == len(source.shape) - 1 else out.size
 
     def _concatenation(self, op: Op) -> None:
@@ -636,7 +655,7 @@ class _Lowering:
             part = tensor.size // outer
             if self.targets.get(index, (None, 0))[0] is not out_tensor:
                 view = self._contiguous(index)
-                target = View(out.space, out.buffer, outer, part, width, str(offset))
+                target = View(out.space, out.buffer, outer, part, width, str(offset), out.element)
                 self._copy(dataclasses.replace(view, rows=outer, columns=part, stride=part), target)
             elif index in self.unaries:
                 self._view(index)  # a function of one value that nothing else asked for
@@ -644,9 +663,13 @@ class _Lowering:
         assert offset == width and inner >= 1
 
     def _copy(self, source: View, target: View) -> None:
+        if source.element == "int16_t":
+            texts = (f"(const int8_t *)({source.pointer})", f"(int8_t *)({target.pointer})")
+            strides = (2 * source.stride, 2 * target.stride, 2 * target.columns)
+        else:
+            texts, strides = (source.pointer, target.pointer), (source.stride, target.stride, target.columns)
         self._call(
-            f"thimble_copy_s8({source.pointer}, {source.stride}, {target.pointer}, {target.stride}, {target.rows}, "
-            f"{target.columns});",
+            f"thimble_copy_s8({texts[0]}, {strides[0]}, {texts[1]}, {strides[1]}, {target.rows}, {strides[2]});",
             [source],
             [target],
             appends=target.space == "cache",
@@ -659,7 +682,13 @@ class _Lowering:
         row = self._contiguous(self.graph.outputs[f"{kind}_new_{layer}"])
         source = dataclasses.replace(row, rows=heads, columns=head_dim, stride=head_dim)
         target = View(
-            "cache", f"layer{layer}_{kind}_cache", heads, head_dim, context * head_dim, f"{POSITION} * {head_dim}"
+            "cache",
+            f"layer{layer}_{kind}_cache",
+            heads,
+            head_dim,
+            context * head_dim,
+            f"{POSITION} * {head_dim}",
+            cache.ctype,
         )
         self._copy(source, target)
 

@@ -217,9 +217,10 @@ def _layer(graph: Graph, k_cache: int) -> int | None:
 
 
 def _mask(graph: Graph, row: int) -> tuple[int, int, int] | None:
-    """(context, unmasked value, masked value) of a mask row that is looked up by position."""
+    """(context, unmasked value, masked value) of a mask row that is looked up by position; the values are the table's,
+    int8 also where the row is widened to int16."""
     op = graph.producer(row)
-    while op is not None and op.kind in ALIASES:
+    while op is not None and (op.kind in ALIASES or (op.kind == "QUANTIZE" and graph.tensors[row].dtype == "INT16")):
         row = op.inputs[0]
         op = graph.producer(row)
     if op is None or op.kind != "GATHER" or op.inputs[1] != graph.inputs.get("position"):
@@ -475,7 +476,7 @@ def _role(graph: Graph, tensor: int, attentions: list[Attention]) -> str | None:
                 if index == current:
                     return f"layer{attention.layer}_{role}"
         for op in graph.consumers(current):
-            if op.kind in (*ALIASES, "SPLIT", "MUL", "ADD", "SUB", "CONCATENATION", "TRANSPOSE"):
+            if op.kind in (*ALIASES, "SPLIT", "MUL", "ADD", "SUB", "QUANTIZE", "CONCATENATION", "TRANSPOSE"):
                 front.extend(out for out in op.outputs if out not in seen)
                 seen.update(op.outputs)
     return None

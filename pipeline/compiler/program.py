@@ -20,7 +20,7 @@ class View:
     """Where a tensor lies, as `rows` of `columns` elements, `stride` apart.
 
     `space` is `arena`, `cache` or `constant`; `buffer` names the buffer, part or constant, `offset` is a C expression
-    of elements from its start.
+    of elements, of type `element`, from its start.
     """
 
     space: str
@@ -29,6 +29,7 @@ class View:
     columns: int
     stride: int
     offset: str = "0"
+    element: str = "int8_t"
 
     @property
     def contiguous(self) -> bool:
@@ -42,6 +43,8 @@ class View:
             start = self.buffer
         else:
             start = f"{ARENA if self.space == 'arena' else 'cache'} + at_{self.buffer}"
+            if self.element != "int8_t":
+                start = f"({self.element} *)(void *)({start})"
         return start if self.offset == "0" else f"{start} + {self.offset}"
 
 

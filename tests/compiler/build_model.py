@@ -26,7 +26,7 @@ _OPTIONS = {
     "RESHAPE": "ReshapeOptions",
     "TRANSPOSE": "TransposeOptions",
 }
-_NUMPY = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "FLOAT32": np.float32}
+_NUMPY = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
 
 
 @dataclass

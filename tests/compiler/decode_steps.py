@@ -16,6 +16,8 @@ _SIZES: dict[str, object] = {"vocab_size": 61, "d_model": 32, "layers": 2, "head
 KINDS: dict[str, dict[str, object]] = {
     "rmsnorm, rotary, gated, grouped": {"kv_heads": 2, "ffn": "gated", "norm": "rmsnorm", "positions": "rotary"},
     "layernorm, learned, relu": {"kv_heads": 4, "ffn": "relu", "norm": "layernorm", "positions": "learned"},
+    "int16x8: rmsnorm, rotary, gated, grouped": {"kv_heads": 2, "ffn": "gated", "positions": "rotary"},
+    "int16x8: rmsnorm, learned, relu": {"kv_heads": 4, "ffn": "relu", "positions": "learned"},
 }
 
 
@@ -39,7 +41,7 @@ def build_decode_step(kind: str) -> bytes:
         else:
             weight.assign(weight * 2)
     calibration = [list(map(int, random.integers(0, config.vocab_size, config.context))) for _ in range(3)]
-    return quantize(model, config, calibration)
+    return quantize(model, config, calibration, "int16" if kind.startswith("int16x8") else "int8")
 
 
 def with_irregular_mask(tflite: bytes, context: int) -> bytes:
@@ -48,7 +50,9 @@ def with_irregular_mask(tflite: bytes, context: int) -> bytes:
     tables = [
         tensor
         for tensor in model.subgraphs[0].tensors
-        if list(tensor.shape) == [context, context + 1] and model.buffers[tensor.buffer].data is not None
+        if tensor.shape is not None
+        and list(tensor.shape) == [context, context + 1]
+        and model.buffers[tensor.buffer].data is not None
     ]
     assert len(tables) == 1
     buffer = model.buffers[tables[0].buffer]

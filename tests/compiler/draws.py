@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-__all__ = ["Quantization", "int8_values", "quantizations", "some", "zero_points"]
+__all__ = ["Quantization", "int8_values", "int16_values", "quantizations", "some", "zero_points"]
 
 some = settings(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
@@ -50,3 +50,15 @@ def int8_values(seed: int, shape: Sequence[int], low: int = -128) -> NDArray[np.
     if seed % 16 == 2:
         return np.full(tuple(shape), random.integers(low, 128), np.int8)
     return random.integers(low, 128, tuple(shape)).astype(np.int8)
+
+
+def int16_values(seed: int, shape: Sequence[int]) -> NDArray[np.int16]:
+    """Any values; with some seeds, only the extremes, small ones, or all the same."""
+    random = np.random.default_rng(seed)
+    if seed % 4 == 1:
+        return random.choice(np.array([-32768, -32767, 32767], np.int16), tuple(shape))
+    if seed % 8 == 2:
+        return random.integers(-40, 41, tuple(shape)).astype(np.int16)
+    if seed % 16 == 3:
+        return np.full(tuple(shape), random.integers(-32768, 32768), np.int16)
+    return random.integers(-32768, 32768, tuple(shape)).astype(np.int16)

@@ -213,4 +213,6 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
                                 const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
 
+#include "thimble_kernels_s16.h"
+
 #endif

@@ -1,0 +1,176 @@
+"""What each int16 op computes, exactly: prepared constants, and what the compiler itself evaluates, on numpy arrays.
+
+The formulas are those of TensorFlow Lite Micro's reference kernels. Element-wise ops round twice, as with int8; sums of
+64 bits are rounded once, with a multiplier of 16 bits. SUB prepares its multipliers in float32, ADD in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiler import fixed_point as fp
+from pipeline.compiler.graph import Tensor
+
+__all__ = [
+    "AddConstants",
+    "activation_range",
+    "add",
+    "exp_table",
+    "interpolated",
+    "quantize",
+    "reciprocal_table",
+    "reduced",
+    "requantize",
+    "sigmoid_scale",
+    "sigmoid_table",
+    "softmax_multiplier",
+]
+
+LOW, HIGH = -32768, 32767
+_RELU, _RELU_N1_TO_1, _RELU6 = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class AddConstants:
+    """ADD or SUB; `a`, `b` and `out` are (multiplier, shift)."""
+
+    a: tuple[int, int]
+    b: tuple[int, int]
+    b_sign: int
+    out: tuple[int, int]
+    range: tuple[int, int]
+
+    @classmethod
+    def prepare(cls, a: Tensor, b: Tensor, out: Tensor, activation: int, b_sign: int) -> AddConstants:
+        """Both inputs are brought to twice the larger scale, shifted left by 15."""
+        real: Callable[[object], np.floating] = np.float64 if b_sign > 0 else np.float32  # type: ignore[assignment]
+        a_scale, b_scale, out_scale = (real(tensor.scales[0]) for tensor in (a, b, out))
+        twice = real(2) * max(a_scale, b_scale)
+        return cls(
+            fp.quantize_multiplier(float(a_scale / twice)),
+            fp.quantize_multiplier(float(b_scale / twice)),
+            b_sign,
+            fp.quantize_multiplier(float(twice / (real(1 << 15) * out_scale))),
+            activation_range(out, activation),
+        )
+
+    @property
+    def keeps_a(self) -> bool:
+        """Whether a + 0 is a for every a."""
+        return self.a == (1 << 30, 0) and self.out == (1 << 30, -13) and self.range == (LOW, HIGH)
+
+
+def activation_range(out: Tensor, activation: int) -> tuple[int, int]:
+    """Smallest and largest output that the fused activation lets through."""
+
+    def quantized(real: float) -> int:
+        ratio = float(np.float32(real) / np.float32(out.scales[0]))
+        return math.floor(abs(ratio) + 0.5) * (1 if ratio >= 0 else -1)
+
+    low, high = LOW, HIGH
+    if activation in (_RELU, _RELU6):
+        low = 0
+    if activation == _RELU6:
+        high = min(high, quantized(6.0))
+    if activation == _RELU_N1_TO_1:
+        low, high = max(low, quantized(-1.0)), min(high, quantized(1.0))
+    return low, high
+
+
+def add(c: AddConstants, a: fp.Int, b: fp.Int) -> fp.Int:
+    """ADD or SUB of int16 values."""
+    left, right = fp.multiply(a << 15, *c.a), fp.multiply(b << 15, *c.b)
+    return np.clip(fp.multiply(left + c.b_sign * right, *c.out), *c.range)
+
+
+def quantize(tensor: Tensor, out: Tensor, x: fp.Int) -> fp.Int:
+    """QUANTIZE to int16 of int8 or int16 values."""
+    multiplier, shift = fp.quantize_multiplier(tensor.scale / out.scale)
+    return np.clip(fp.multiply(x - tensor.zero_point, multiplier, shift), LOW, HIGH)
+
+
+def reduced(multiplier: int) -> int:
+    """The upper 16 bits of a multiplier, rounded."""
+    return (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
+
+
+def requantize(x: int, multiplier: int, shift: int) -> int:
+    """x · multiplier · 2^(shift − 15), rounded once, limited to int16; the multiplier has 16 bits."""
+    right = 15 - shift
+    return max(LOW, min(HIGH, (x * multiplier + (1 << (right - 1))) >> right))
+
+
+def softmax_multiplier(scale: float, beta: float) -> tuple[int, int]:
+    """(multiplier, shift) from steps of a score to steps of 10 / 65535."""
+    return fp.quantize_multiplier(scale * beta / (10.0 / 65535.0))
+
+
+def exp_table() -> NDArray[np.int16]:
+    """int16 [513]: e^x in Q0.15 for x in −10…0."""
+    return _table(10.0, HIGH, np.exp)
+
+
+def reciprocal_table() -> NDArray[np.int16]:
+    """int16 [513]: 1 / (1 + x) in Q0.15 for x in 0…1."""
+    return _table(1.0, LOW, lambda x: np.float32(1) / (np.float32(1) + x))
+
+
+def interpolated(table: NDArray[np.int16], x: int) -> int:
+    """The table's value at an int16 x."""
+    place = 256 + (x >> 7)
+    slope = int(table[place + 1]) - int(table[place])
+    return int(table[place]) + ((slope * (x & 127) + 64) >> 7)
+
+
+def sigmoid_table() -> NDArray[np.uint16]:
+    """uint16 [256]: 1 / (1 + e^(−i/24)) in Q0.16, plus half of what a straight line between two entries lacks."""
+
+    def exact(place: float) -> float:
+        return 65536 / (1 + math.exp(-place / 24))
+
+    values = [exact(i) + (exact(i + 0.5) - (exact(i) + exact(i + 1)) / 2) / 2 for i in range(256)]
+    rounded = [math.floor(value + 0.5) for value in values]
+    rounded[255] = 65535
+    return np.array(rounded, np.uint16)
+
+
+def sigmoid_scale(kind: str, scale: float) -> tuple[int, int]:
+    """(multiplier, shift) of LOGISTIC's or TANH's input: to steps of 1 / (3 · 4096)."""
+    fraction, exponent = math.frexp(scale)
+    if fraction == 0.5 and exponent - 1 + 12 in ((0,) if kind == "LOGISTIC" else (0, 1)):
+        return 3 << (exponent - 1 + 12), 0
+    multiplier, shift = scale * 4096.0 * 3.0, 0
+    while multiplier <= 32767.0 / 2.0 and shift <= 30:
+        multiplier, shift = multiplier * 2.0, shift + 1
+    return int(multiplier), shift
+
+
+def _table(
+    span: float, zero_point: int, function: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> NDArray[np.int16]:
+    """513 values of a function over int16 inputs of scale span/65535, output scale 2/65535, in float32: an entry is
+    lowered by half of what the straight line to the next one has too much in the middle."""
+    one = np.float32
+    in_scale, out_scale = one(span) / one(65535), one(2) / one(65535)
+    low, high = in_scale * one(LOW - zero_point), in_scale * one(HIGH - zero_point)
+    step = (high - low) / one(512)
+    inverse = one(65536) / (out_scale * one(HIGH) - out_scale * one(LOW))
+    places = np.arange(512, dtype=np.float32)
+    value = function(low + places * step)
+    middle = function(low + places * step + step / one(2))
+    following = function(low + (places + one(1)) * step)
+    sample = _round(value * inverse)
+    line = _round((following * inverse + sample) / one(2))
+    error = line - _round(middle * inverse)
+    entries = np.append(sample - _round(error / one(2)), _round(function(np.array([high], np.float32)) * inverse))
+    return np.clip(entries, LOW, HIGH).astype(np.int16)
+
+
+def _round(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """C's round: halves away from zero."""
+    return np.asarray(np.copysign(np.floor(np.abs(x) + np.float32(0.5)), x), np.float32)
