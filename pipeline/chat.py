@@ -26,7 +26,7 @@ def ask_many(
     answers = []
     for count, sentence in enumerate(sentences, 1):
         try:
-            answers.append(device.ask(sentence, max_new).text)
+            answers.append(device.prompt(sentence, max_new).text)
         except DeviceError as error:
             if error.code in ("fault", "protocol"):
                 raise
@@ -45,7 +45,7 @@ def converse(
         if not sentence:
             continue
         try:
-            say(answer_line(device.ask(sentence, max_new), board, emulator))
+            say(answer_line(device.prompt(sentence, max_new), board, emulator))
         except DeviceError as error:
             if error.code == "fault":
                 raise
@@ -55,8 +55,8 @@ def converse(
 def answer_line(answer: Answer, board: Board, emulator: str) -> str:
     """`action  (tokens, instructions a token, milliseconds a token at the board's clock)`."""
     per_tick = float(board.emulators[emulator]["instructions_per_tick"])
-    mean = sum(step.ticks for step in answer.steps) / len(answer.steps) * per_tick
-    count = f"{len(answer.tokens_in)} tokens in, {len(answer.tokens_out)} out"
+    mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * per_tick
+    count = f"{answer.count_in} tokens in, {len(answer.tokens_out)} out"
     cut = "" if answer.end == "eos" else f", cut off by the {'context' if answer.end == 'context' else 'length'}"
     return f"{answer.text}  ({count}{cut}; {mean:,.0f} instructions, {board.milliseconds(mean):.1f} ms a token)"
 

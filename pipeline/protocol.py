@@ -11,11 +11,12 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from pipeline.emulators import SerialLink
 from pipeline.errors import ThimbleError
 
-__all__ = ["VERSION", "Answer", "Device", "DeviceError", "Info", "Step"]
+__all__ = ["VERSION", "Answer", "Device", "DeviceError", "Info", "Prefill", "Step"]
 
 VERSION = 1
 _NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")
 _STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
+_PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context) (\S*)")
 
 
@@ -40,8 +41,22 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Prefill:
+    """A prompt taken in blocks: how many tokens, the CRC-32 of the logits after the last, ticks, and the next token."""
+
+    count: int
+    crc: int
+    ticks: int
+    next: int
+
+
+@dataclass(frozen=True)
 class Answer:
-    """What a prompt gave: every step, the tokens in and out, ticks of the whole request, why it ended, the text."""
+    """What a prompt gave: every step, the tokens in and out, ticks of the whole request, why it ended, the text.
+
+    Where the prompt was taken in blocks, `prefill` tells of it, the steps are those of the generated tokens alone, and
+    `tokens_in` is empty.
+    """
 
     steps: tuple[Step, ...]
     tokens_in: tuple[int, ...]
@@ -49,6 +64,17 @@ class Answer:
     ticks: int
     end: str
     text: str
+    prefill: Prefill | None = None
+
+    @property
+    def count_in(self) -> int:
+        """How many tokens the prompt had."""
+        return self.prefill.count if self.prefill else len(self.tokens_in)
+
+    @property
+    def model_ticks(self) -> int:
+        """Ticks of the prompt and of the steps, printing left out."""
+        return sum(step.ticks for step in self.steps) + (self.prefill.ticks if self.prefill else 0)
 
 
 @dataclass(frozen=True)
@@ -120,6 +146,10 @@ class Device:
         """
         return self.ask_bytes(text.encode("utf-8", "surrogateescape"), max_new)
 
+    def prompt(self, text: str, max_new: int) -> Answer:
+        """As `ask`, the prompt taken in blocks of tokens: the fast way, with one line for the whole prompt."""
+        return self._answer(f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}")
+
     def ask_bytes(self, text: bytes, max_new: int) -> Answer:
         """As `ask`, of bytes that need not be UTF-8."""
         return self._answer(f"ASK {max_new} {quote_from_bytes(text, safe='')}")
@@ -155,6 +185,10 @@ class Device:
         found = _OK_ANSWER.fullmatch(last)
         if found is None:
             raise DeviceError("protocol", f"an answer ended in {last!r}")
+        prefill = None
+        if lines and (told := _PREFILL.fullmatch(lines[0])):
+            prefill = Prefill(int(told[1]), int(told[2], 16), int(told[3]), int(told[4]))
+            lines = lines[1:]
         steps = []
         for line in lines:
             step = _STEP.fullmatch(line)
@@ -163,15 +197,18 @@ class Device:
             position, token, crc, ticks, following = step.groups()
             steps.append(Step(int(position), int(token), int(crc, 16), int(ticks), int(following)))
         count_in, count_out, ticks = (int(found[group]) for group in (1, 2, 3))
-        if count_in < 1 or count_out < 1 or len(steps) != count_in + count_out - 1:
+        told_steps = count_out - 1 + (count_in if prefill is None else 0)
+        if count_in < 1 or count_out < 1 or len(steps) != told_steps or (prefill and prefill.count != count_in):
             raise DeviceError("protocol", f"{len(steps)} steps for {count_in} tokens in and {count_out} out")
+        following = [step.next for step in steps]
         return Answer(
             steps=tuple(steps),
-            tokens_in=tuple(step.token for step in steps[:count_in]),
-            tokens_out=tuple(step.next for step in steps[count_in - 1 :]),
+            tokens_in=() if prefill else tuple(step.token for step in steps[:count_in]),
+            tokens_out=(prefill.next, *following) if prefill else tuple(following[count_in - 1 :]),
             ticks=ticks,
             end=found[4],
             text=unquote_to_bytes(found[5]).decode("utf-8", "replace"),
+            prefill=prefill,
         )
 
     def _request(self, line: str) -> list[str]:

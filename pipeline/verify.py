@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ThimbleError
-from pipeline.protocol import Answer, Device, DeviceError
+from pipeline.protocol import Answer, Device, DeviceError, Step
 
 __all__ = [
     "Expectation",
@@ -81,7 +81,8 @@ class Expectation:
 @dataclass(frozen=True)
 class Verification:
     """What came of it: `checks` by name, a line for each thing that is wrong, each prompt's tokens and texts, and
-    instructions (`prefill_per_token`, `decode_mean`, `decode_max` of any step, `per_mac`, `steps`; else 0)."""
+    instructions (`prefill_per_token` and `prompt_max` with the prompt in blocks, `decode_mean`, `decode_max` of any
+    step, `per_mac`, `steps`; else 0)."""
 
     checks: dict[str, bool]
     failures: tuple[str, ...]
@@ -157,7 +158,7 @@ def verify(
     weights_crc: int | None = None,
     build_id: str | None = None,
 ) -> Verification:
-    """Asks every prompt, and then every prompt again, since counts must repeat.
+    """Asks every prompt step by step, again, since counts must repeat, and with the prompt in blocks: the same logits.
 
     Args:
         macs_per_step: multiply-accumulates of a decode step, the measure of what counts are possible.
@@ -178,25 +179,30 @@ def verify(
         )
     if build_id is not None:
         found.check("build_match", info.build == build_id, f"the device runs build {info.build}, not {build_id}")
-    for name in ("tokens_match", "logits_crc_match", "counts_plausible", "counts_repeat"):
+    for name in ("tokens_match", "logits_crc_match", "prefill_match", "counts_plausible", "counts_repeat"):
         found.checks[name] = True
     answers = [_ask(device, expectation, found) for expectation in expectations]
+    in_blocks = [
+        None if answer is None else _ask(device, expectation, found, in_blocks=True)
+        for expectation, answer in zip(expectations, answers, strict=True)
+    ]
     limits = _Limits(
         least=macs_per_step * LEAST_INSTRUCTIONS_PER_MAC / instructions_per_tick,
         besides_step=(BESIDES_PER_ID * info.vocab + BESIDES_PER_STEP) / instructions_per_tick,
         besides_once=BESIDES_ONCE / instructions_per_tick,
     )
-    for expectation, answer in zip(expectations, answers, strict=True):
+    for expectation, answer, second in zip(expectations, answers, in_blocks, strict=True):
         if answer is not None:
             _compare(expectation, answer, found)
             _check_counts(expectation, answer, limits, found)
             _check_repeats(expectation, answer, _ask(device, expectation, found), found)
-    given = [answer for answer in answers if answer is not None]
+            if second is not None:
+                _check_prefill(expectation, answer, second, found)
     return Verification(
         checks=found.checks,
         failures=tuple(found.failures),
         prompts=tuple(_prompt(*pair) for pair in zip(expectations, answers, strict=True)),
-        instructions=_instructions(given, macs_per_step, instructions_per_tick),
+        instructions=_instructions(answers, in_blocks, macs_per_step, instructions_per_tick),
         stack_peak=device.stack()[0],
     )
 
@@ -220,9 +226,9 @@ def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
     path.write_text(json.dumps({"prompts": prompts}, indent=1) + "\n", encoding="utf-8")
 
 
-def _ask(device: Device, expectation: Expectation, found: _Findings) -> Answer | None:
+def _ask(device: Device, expectation: Expectation, found: _Findings, in_blocks: bool = False) -> Answer | None:
     try:
-        return device.ask(expectation.text, expectation.max_new)
+        return (device.prompt if in_blocks else device.ask)(expectation.text, expectation.max_new)
     except DeviceError as error:
         if error.code == "fault":
             raise
@@ -281,7 +287,34 @@ def _check_repeats(expectation: Expectation, first: Answer, second: Answer | Non
         (step.token, step.crc, step.next) for step in second.steps
     ]
     found.check("logits_crc_match", same, f"{where}: asked again, other logits")
-    worst = max((abs(a.ticks - b.ticks) for a, b in zip(first.steps, second.steps, strict=False)), default=0)
+    _check_ticks(where, first.steps, second.steps, found)
+
+
+def _check_prefill(expectation: Expectation, first: Answer, second: Answer, found: _Findings) -> None:
+    """The prompt in blocks: the logits after it and after every later step as step by step, counts the same."""
+    where = repr(expectation.text)
+    generated = first.steps[expectation.tokens_in - 1 :]
+    told = second.prefill
+    found.check(
+        "prefill_match",
+        told is not None
+        and [(told.count, told.crc, told.next), *((step.position, step.crc, step.next) for step in second.steps)]
+        == [
+            (step.position + (1 if place == 0 else 0), step.crc, step.next)  # a count, then positions
+            for place, step in enumerate(generated)
+        ],
+        f"{where}: with the prompt in blocks, other logits than step by step",
+    )
+    found.check(
+        "counts_plausible",
+        told is None or 0 < told.ticks <= sum(step.ticks for step in first.steps[: expectation.tokens_in]),
+        f"{where}: the prompt in blocks took more ticks than step by step",
+    )
+    _check_ticks(where, generated[1:], second.steps, found)
+
+
+def _check_ticks(where: str, first: Sequence[Step], second: Sequence[Step], found: _Findings) -> None:
+    worst = max((abs(a.ticks - b.ticks) for a, b in zip(first, second, strict=False)), default=0)
     found.check("counts_repeat", worst <= 1, f"{where}: asked again, a step's count differs by {worst} ticks")
 
 
@@ -299,15 +332,20 @@ def _prompt(expectation: Expectation, answer: Answer | None) -> dict[str, Any]:
     }
 
 
-def _instructions(answers: Sequence[Answer], macs: int, per_tick: float) -> dict[str, float]:
-    prefill = [step.ticks * per_tick for answer in answers for step in answer.steps[: len(answer.tokens_in)]]
-    decode = [step.ticks * per_tick for answer in answers for step in answer.steps[len(answer.tokens_in) :]] or prefill
-    everything = prefill + ([] if decode is prefill else decode)
+def _instructions(
+    answers: Sequence[Answer | None], again: Sequence[Answer | None], macs: int, per_tick: float
+) -> dict[str, float]:
+    given = [answer for answer in answers if answer is not None]
+    fed = [step.ticks * per_tick for answer in given for step in answer.steps[: len(answer.tokens_in)]]
+    decode = [step.ticks * per_tick for answer in given for step in answer.steps[len(answer.tokens_in) :]] or fed
+    prefills = [answer.prefill for answer in again if answer is not None and answer.prefill is not None]
+    prefill = sum(told.ticks for told in prefills) * per_tick / max(sum(told.count for told in prefills), 1)
     decode_mean = sum(decode) / max(len(decode), 1)
     return {
-        "prefill_per_token": round(sum(prefill) / max(len(prefill), 1), 1),
+        "prefill_per_token": round(prefill, 1),
+        "prompt_max": max((told.ticks * per_tick for told in prefills), default=0.0),
         "decode_mean": round(decode_mean, 1),
-        "decode_max": max(everything, default=0.0),
+        "decode_max": max(fed + decode, default=0.0),
         "per_mac": round(decode_mean / max(macs, 1), 3),
-        "steps": len(everything),
+        "steps": len(fed) + (0 if decode is fed else len(decode)),
     }

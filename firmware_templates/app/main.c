@@ -17,18 +17,24 @@ static thimble_context model;
 static bool weights_intact;
 
 /* A request's token ids; a byte of text takes at most one id, and <bos> and <sep> come around them. */
-static uint16_t prompt[LINE_CAPACITY + 2];
+/* Of a request: its ids, which the answer's take the place of; as tokens while the prompt is taken in blocks. */
+static union {
+    uint16_t ids[LINE_CAPACITY + 2];
+    int32_t tokens[THIMBLE_MODEL_CONTEXT];
+} prompt;
 
 #ifdef THIMBLE_PROFILE
 static uint64_t layer_ticks[THIMBLE_MODEL_LAYERS];
 static uint32_t profiled_steps;
 static uint64_t last_mark;
+static uint32_t marked_layer = THIMBLE_MODEL_LAYERS;
 
-/* Called by the model before each layer, and once after the last. */
+/* Called by the model before each layer that it runs, and with the number of layers at the end. */
 void thimble_profile_mark(uint32_t layer) {
     uint64_t now = board_ticks();
-    if (layer > 0)
-        layer_ticks[layer - 1] += now - last_mark;
+    if (marked_layer < THIMBLE_MODEL_LAYERS)
+        layer_ticks[marked_layer] += now - last_mark;
+    marked_layer = layer;
     last_mark = now;
 }
 #endif
@@ -58,29 +64,59 @@ static int32_t step(size_t position, int32_t token) {
     return next;
 }
 
-/* Feeds the prompt, then generates up to `max_new` tokens, and answers
+/* The whole prompt in blocks, told as "PREFILL count crc ticks next"; the greedy choice of the next token, or -1. */
+static int32_t prefill(size_t count) {
+    for (size_t i = count; i-- > 0;)
+        prompt.tokens[i] = prompt.ids[i]; /* from the end, since they grow in place */
+    const void *logits;
+    uint64_t started = board_ticks();
+    if (thimble_prefill(&model, prompt.tokens, count, &logits) != THIMBLE_OK)
+        return -1;
+    uint64_t ticks = board_ticks() - started;
+    int32_t next = thimble_sample_greedy(&thimble_the_model, logits);
+    put_text("PREFILL ");
+    put_number(count);
+    put_text(" ");
+    put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
+    put_text(" ");
+    put_number(ticks);
+    put_text(" ");
+    put_number((uint32_t)next);
+    put_text("\n");
+    return next;
+}
+
+/* The prompt step by step; the greedy choice of the next token, or -1. */
+static int32_t feed(size_t count) {
+    int32_t next = -1;
+    for (size_t position = 0; position < count; position++) {
+        next = step(position, prompt.ids[position]);
+        if (next < 0)
+            break;
+    }
+    return next;
+}
+
+/* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length or context. */
-static void answer(size_t count, uint32_t max_new) {
+static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     if (!weights_intact) {
         put_error("weights", "the weights in flash do not have the checksum that they were built with");
         return;
     }
     uint64_t started = board_ticks();
     thimble_reset(&model);
-    size_t position = 0;
-    int32_t next = -1;
-    for (; position < count; position++) {
-        next = step(position, prompt[position]);
-        if (next < 0) {
-            put_error("step", "the model refused a token of the prompt");
-            return;
-        }
+    int32_t next = in_blocks ? prefill(count) : feed(count);
+    if (next < 0) {
+        put_error("step", "the model refused a token of the prompt");
+        return;
     }
+    size_t position = count;
     /* The prompt is done with: its place keeps the answer's ids. */
     uint32_t generated = 0;
     const char *end = "length";
     for (;;) {
-        prompt[generated++] = (uint16_t)next;
+        prompt.ids[generated++] = (uint16_t)next;
         if (next == THIMBLE_EOS) {
             end = "eos";
             break;
@@ -108,7 +144,7 @@ static void answer(size_t count, uint32_t max_new) {
     put_text(" ");
     for (uint32_t i = 0; i < generated; i++) {
         size_t length;
-        const uint8_t *piece = thimble_piece(&model_tokenizer, prompt[i], &length);
+        const uint8_t *piece = thimble_piece(&model_tokenizer, prompt.ids[i], &length);
         put_percent(piece, length);
     }
     put_text("\n");
@@ -132,8 +168,8 @@ static bool fits_context(size_t count) {
     return false;
 }
 
-/* ASK max_new text */
-static void ask(char *line) {
+/* ASK max_new text, or PROMPT max_new text */
+static void ask(char *line, bool in_blocks) {
     uint32_t max_new;
     if (!read_max_new(&line, &max_new))
         return;
@@ -144,19 +180,19 @@ static void ask(char *line) {
     }
     int32_t length = percent_decode(text);
     if (length <= 0) {
-        put_error("malformed", length ? "a % is followed by two hexadecimal digits" : "ASK max_new text");
+        put_error("malformed", length ? "a % is followed by two hexadecimal digits" : "ASK max_new text, PROMPT max_new text");
         return;
     }
     thimble_fold((uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt + 1, LINE_CAPACITY);
+    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids + 1, LINE_CAPACITY);
     if (count < 0) {
         put_error("not-utf8", "the text is not well-formed UTF-8");
         return;
     }
-    prompt[0] = THIMBLE_BOS;
-    prompt[count + 1] = THIMBLE_SEP;
+    prompt.ids[0] = THIMBLE_BOS;
+    prompt.ids[count + 1] = THIMBLE_SEP;
     if (fits_context((size_t)count + 2))
-        answer((size_t)count + 2, max_new);
+        answer((size_t)count + 2, max_new, in_blocks);
 }
 
 /* GEN max_new id id ... */
@@ -170,12 +206,12 @@ static void generate(char *line) {
             put_error("out-of-range", "token ids are numbers below the size of the vocabulary");
             return;
         }
-        prompt[count++] = (uint16_t)id;
+        prompt.ids[count++] = (uint16_t)id;
     }
     if (count == 0)
         put_error("malformed", "GEN max_new id id ...");
     else if (fits_context(count))
-        answer(count, max_new);
+        answer(count, max_new, false);
 }
 
 /* ENC text: the ids of a text, as ASK would feed them. */
@@ -187,7 +223,7 @@ static void encode(char *line) {
         return;
     }
     thimble_fold((uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt, LINE_CAPACITY);
+    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, LINE_CAPACITY);
     if (count < 0) {
         put_error("not-utf8", "the text is not well-formed UTF-8");
         return;
@@ -195,7 +231,7 @@ static void encode(char *line) {
     put_text("OK");
     for (int32_t i = 0; i < count; i++) {
         put_text(" ");
-        put_number(prompt[i]);
+        put_number(prompt.ids[i]);
     }
     put_text("\n");
 }
@@ -292,7 +328,9 @@ int main(void) {
         char *line = serial_read_line();
         const char *command = next_word(&line);
         if (equal(command, "ASK"))
-            ask(line);
+            ask(line, false);
+        else if (equal(command, "PROMPT"))
+            ask(line, true);
         else if (equal(command, "GEN"))
             generate(line);
         else if (equal(command, "ENC"))
@@ -308,8 +346,8 @@ int main(void) {
             crash(next_word(&line));
 #endif
         else if (*command == 0)
-            put_error("empty", "requests: ASK GEN ENC INFO STACK PROFILE");
+            put_error("empty", "requests: ASK PROMPT GEN ENC INFO STACK PROFILE");
         else
-            put_error("unknown", "requests: ASK GEN ENC INFO STACK PROFILE");
+            put_error("unknown", "requests: ASK PROMPT GEN ENC INFO STACK PROFILE");
     }
 }

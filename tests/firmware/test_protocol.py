@@ -50,6 +50,18 @@ def test_ask_gives_the_models_tokens_and_logits(device: Device, tokenizer: Token
     assert 0 < sum(step.ticks for step in answer.steps) < answer.ticks
 
 
+@pytest.mark.parametrize("text", ["turn on the lights", "x", "größer ÀÉ"])
+def test_a_prompt_in_blocks_gives_the_same(device: Device, text: str) -> None:
+    asked, answer = device.ask(text, 12), device.prompt(text, 12)
+    after = asked.steps[len(asked.tokens_in) - 1 :]
+    assert answer.prefill is not None
+    assert (answer.count_in, answer.tokens_in) == (len(asked.tokens_in), ())
+    assert (answer.prefill.crc, answer.prefill.next) == (after[0].crc, after[0].next)
+    assert [(s.position, s.token, s.crc) for s in answer.steps] == [(s.position, s.token, s.crc) for s in after[1:]]
+    assert (answer.tokens_out, answer.end, answer.text) == (asked.tokens_out, asked.end, asked.text)
+    assert 0 < answer.model_ticks < answer.ticks
+
+
 def test_generate_takes_ids_as_they_are(device: Device, tokenizer: Tokenizer) -> None:
     tokens = [BOS, *tokenizer.encode("turn on"), SEP]
     asked, generated = device.ask("turn on", 9), device.generate(tokens, 9)

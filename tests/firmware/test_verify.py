@@ -78,7 +78,8 @@ def test_the_board_passes(expectations: tuple[Expectation, ...], firmware: Firmw
     result = check(Qemu().start(firmware.elf, board), expectations, firmware)
     assert result.ok and not result.failures
     assert set(result.checks) == {
-        *("weights_intact", "build_match", "tokens_match", "logits_crc_match", "counts_plausible", "counts_repeat")
+        *("weights_intact", "build_match", "tokens_match", "logits_crc_match", "prefill_match"),
+        *("counts_plausible", "counts_repeat"),
     }
     assert [prompt["tokens_out"] for prompt in result.prompts] == [list(e.tokens_out) for e in expectations]
     assert [prompt["text"] for prompt in result.prompts] == list(PROMPTS)
@@ -90,6 +91,18 @@ def test_the_board_passes(expectations: tuple[Expectation, ...], firmware: Firmw
 
 def flip(text: str) -> str:
     return f"{int(text, 16) ^ 1:08x}"
+
+
+def tells_of_prefill(field: int, change: Callable[[str], str]) -> Callable[[str], str]:
+    """Changes one word of the PREFILL lines."""
+
+    def lie(line: str) -> str:
+        words = line.split(" ")
+        if words[0] == "PREFILL":
+            words[field] = change(words[field])
+        return " ".join(words)
+
+    return lie
 
 
 @pytest.mark.parametrize(
@@ -104,6 +117,9 @@ def flip(text: str) -> str:
         (lies(4, 4, lambda ticks: str(int(ticks) + 100_000)), "counts_plausible"),
         (lies(4, 4, lambda ticks: str(int(ticks) + 5), once=True), "counts_repeat"),
         (lies(4, 1, lambda position: "5"), "counts_plausible"),
+        (tells_of_prefill(2, flip), "prefill_match"),
+        (tells_of_prefill(4, lambda token: str(int(token) ^ 1)), "prefill_match"),
+        (tells_of_prefill(3, lambda ticks: str(int(ticks) + 100_000)), "counts_plausible"),
         (lambda line: line.replace("weights=intact", "weights=corrupt"), "weights_intact"),
         (lambda line: re.sub(r"weights_crc=.", "weights_crc=0", line), "weights_intact"),
         (lambda line: re.sub(r" build=\w", " build=x", line), "build_match"),
