@@ -443,6 +443,7 @@ class _Lowering:
             offsets = -x.zero_point * values.astype(np.int64).sum(axis=1)
             total = offsets if biases is None else offsets + biases
             arrays = {"bias": _wrapped(total), "shift": shifts.astype(np.int8)}
+            facts["largest_shift"] = int(shifts.max())
             place, structure = source.pointer, "rows"
         else:
             source = self._widened(x)

@@ -20,21 +20,23 @@ HARNESS = Path(__file__).parent / "on_board"
 
 @dataclass(frozen=True)
 class Core:
-    """An emulated machine: compiler flags, where code and RAM lie, and instructions a tick of SysTick."""
+    """An emulated machine: compiler flags, where code and RAM lie, and instructions a tick of SysTick, as C."""
 
     machine: str
     flags: tuple[str, ...]
     code: int = 0
     ram: int = 0x20000000
-    instructions_per_tick: int = 40
+    instructions_per_tick: str = "40"
 
 
 CORES = {
     "m3": Core("mps2-an385", ("-mcpu=cortex-m3",)),
     "m4": Core("mps2-an386", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
+    "m55": Core("mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x10000000, 0x30000000, "125 / 4"),
 }
 PROGRAMS = {
     "fully_connected": ("fully_connected_pairs",),
+    "fully_connected_rows": ("fully_connected_rows",),
     "attention": ("attention_pairs",),
     "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "rotary"),
 }
@@ -50,6 +52,12 @@ LIMITS = {
     ("m4", "norm", 128): 25,
     ("m4", "gate", 128): 25,
     ("m4", "rotary", 128): 60,
+    ("m55", "fully_connected_rows", 48): 0.24,
+    ("m55", "fully_connected_rows", 64): 0.22,
+    ("m55", "fully_connected_rows", 96): 0.19,
+    ("m55", "fully_connected_rows", 128): 0.19,
+    ("m55", "fully_connected_rows", 172): 0.23,
+    ("m55", "fully_connected_rows", 192): 0.19,
 }
 """Instructions for each of columns × rows, at most."""
 _FLAGS = ("-mthumb", "-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffunction-sections")

@@ -50,6 +50,7 @@ typedef struct {
     const int32_t *bias;
     const int32_t *multiplier;
     const int8_t *shift;
+    int32_t largest_shift; /* of all rows */
     int32_t depth;
     int32_t rows;
     int32_t out_zero_point;
