@@ -112,9 +112,9 @@ def _compiled(core: Core, source: Path, folder: Path, *flags: str, name: str = "
 
 
 def _plain(core: Core, source: Path, folder: Path) -> Path:
-    """The plain bodies: every function of the kernel's header under a name of its own."""
-    header = (RUNTIME / "kernels" / "thimble_kernels.h").read_text()
-    names = re.findall(r"^void (thimble_\w+)\(", header, re.MULTILINE)
+    """The plain bodies: every function of the kernels' headers under a name of its own."""
+    headers = (header.read_text() for header in sorted((RUNTIME / "kernels").glob("thimble_kernels*.h")))
+    names = [name for text in headers for name in re.findall(r"^void (thimble_\w+)\(", text, re.MULTILINE)]
     renamed = [f"-D{name}=plain_{name}" for name in names]
     return _compiled(core, source, folder, "-DTHIMBLE_PLAIN_C", *renamed, name=f"plain_{source.stem}")
 
