@@ -200,6 +200,7 @@ class _Lowering:
             view = View(whole.space, whole.buffer, tensor.rows, tensor.columns, out.columns, str(offset), tensor.ctype)
         else:
             name = name or self.products.get(tensor.index, f"t{tensor.index}")
+            assert name not in self.program.buffers
             self.program.buffers[name] = tensor.buffer_bytes
             view = View("arena", name, tensor.rows, tensor.columns, tensor.columns, element=tensor.ctype)
         self.views[tensor.index] = view
@@ -742,7 +743,7 @@ class _Lowering:
             kind="cache",
             group=f"layer{attention.layer}_cache",
         )
-        out = self._allocate(out_tensor, f"{name}_out")
+        out = self._allocate(out_tensor, f"layer{attention.layer}_mixed")
         scratch = View("arena", f"{name}_scratch", 1, 2 * head_dim + 2 * ((context + 3) // 4 * 4), 0)
         self.program.buffers[scratch.buffer] = scratch.columns
         call = (
