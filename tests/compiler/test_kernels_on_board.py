@@ -58,6 +58,12 @@ LIMITS = {
     ("m55", "fully_connected_rows", 128): 0.19,
     ("m55", "fully_connected_rows", 172): 0.23,
     ("m55", "fully_connected_rows", 192): 0.19,
+    ("m55", "add", 128): 8,
+    ("m55", "mul", 128): 6,
+    ("m55", "table", 128): 1.5,
+    ("m55", "norm", 128): 5,
+    ("m55", "gate", 128): 4,
+    ("m55", "rotary", 128): 22,
 }
 """Instructions for each of columns × rows, at most."""
 _FLAGS = ("-mthumb", "-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffunction-sections")

@@ -1,4 +1,28 @@
 #include "thimble_elementwise.h"
+#include "thimble_helium.h"
+
+#ifdef THIMBLE_HELIUM
+
+void thimble_add_s8(const thimble_add_s8_params *p, thimble_operand x, thimble_operand y, int8_t *out, int32_t out_stride,
+                    int32_t rows, int32_t columns)
+{
+    const thimble_sum_scale scale = p->scale;
+    for (int32_t row = 0; row < rows; row++, x.data += x.row_stride, y.data += y.row_stride, out += out_stride) {
+        for (int32_t column = 0; column < columns; column += 16) {
+            const mve_pred16_t lanes = thimble_lanes_16(columns - column);
+            thimble_quarters sum = thimble_quarters_of(thimble_load_operand(x, column, lanes));
+            const thimble_quarters other = thimble_quarters_of(thimble_load_operand(y, column, lanes));
+#pragma GCC unroll 4
+            for (int32_t i = 0; i < 4; i++) {
+                sum.at[i] = thimble_sum_4(&scale, sum.at[i], other.at[i]);
+            }
+            vstrbq_p_s8(out + column, thimble_requantize_16(sum, &scale.out), lanes);
+        }
+        thimble_limit_s8(out, columns, p->out_min, p->out_max);
+    }
+}
+
+#else
 
 static void add_row(const thimble_sum_scale *scale, const int8_t *x, int32_t x_step, const int8_t *y, int32_t y_step,
                     int8_t *out, int32_t columns)
@@ -60,3 +84,5 @@ void thimble_add_s8(const thimble_add_s8_params *p, thimble_operand x, thimble_o
         thimble_limit_s8(out, columns, p->out_min, p->out_max);
     }
 }
+
+#endif

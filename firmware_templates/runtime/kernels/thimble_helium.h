@@ -8,6 +8,21 @@
 #include <arm_mve.h>
 #define THIMBLE_HELIUM 1
 
+/* The first `count` lanes of 16, or of 4. Asm, since the compiler would carry a predicate of its own through a core register. */
+static inline mve_pred16_t thimble_lanes_16(int32_t count)
+{
+    mve_pred16_t lanes;
+    __asm__("vctp.8 %1" : "=Up"(lanes) : "r"(count));
+    return lanes;
+}
+
+static inline mve_pred16_t thimble_lanes_4(int32_t count)
+{
+    mve_pred16_t lanes;
+    __asm__("vctp.32 %1" : "=Up"(lanes) : "r"(count));
+    return lanes;
+}
+
 /* x * multiplier / 2^(31 + right), rounded twice, for right of 1..31: a rounding shift rounds halves up, so values below zero
  * lose 1 before it. That x's sign is taken for the product's does not matter where the product is 0. */
 static inline int32x4_t thimble_scale_4(int32x4_t x, int32_t multiplier, int32_t right)
@@ -36,18 +51,32 @@ static inline thimble_quarters thimble_products(thimble_halves x, thimble_halves
                                vmulltq_int_s16(x.odd, y.odd)}};
 }
 
+/* Limits to int16: the lanes of both, in turn. */
+static inline int16x8_t thimble_narrow_8(int32x4_t even, int32x4_t odd)
+{
+    __asm__("vqmovnb.s32 %q0, %q0\n"
+            "vqmovnt.s32 %q0, %q1\n"
+            : "+w"(even)
+            : "w"(odd));
+    return vreinterpretq_s16_s32(even);
+}
+
 /* Back to 16 int8, each x + zero_point limited to -128..127. */
 static inline int8x16_t thimble_narrow_16(thimble_quarters x, int32_t zero_point)
 {
-    int16x8_t even = vqmovnbq_s32(vdupq_n_s16(0), x.at[0]), odd = vqmovnbq_s32(vdupq_n_s16(0), x.at[1]);
-    even = vqaddq_n_s16(vqmovntq_s32(even, x.at[2]), (int16_t)zero_point);
-    odd = vqaddq_n_s16(vqmovntq_s32(odd, x.at[3]), (int16_t)zero_point);
-    return vqmovntq_s16(vqmovnbq_s16(vdupq_n_s8(0), even), odd);
+    int16x8_t even = vqaddq_n_s16(thimble_narrow_8(x.at[0], x.at[2]), (int16_t)zero_point);
+    const int16x8_t odd = vqaddq_n_s16(thimble_narrow_8(x.at[1], x.at[3]), (int16_t)zero_point);
+    __asm__("vqmovnb.s16 %q0, %q0\n"
+            "vqmovnt.s16 %q0, %q1\n"
+            : "+w"(even)
+            : "w"(odd));
+    return vreinterpretq_s8_s16(even);
 }
 
 /* 16 values that are not doubled yet, as thimble_requantize_s8 scales them. */
 static inline int8x16_t thimble_requantize_16(thimble_quarters x, const thimble_product_scale *scale)
 {
+#pragma GCC unroll 4
     for (int32_t i = 0; i < 4; i++) {
         x.at[i] = thimble_scale_4(x.at[i], scale->multiplier, scale->right_shift_less_one + 1);
     }
@@ -61,6 +90,27 @@ static inline void thimble_store_4(int8_t *out, int32x4_t x)
             "vqmovnb.s16 %q0, %q0\n"
             : "+w"(x));
     vstrbq_s32(out, x);
+}
+
+/* The sum of two int8 values, as thimble_sum_scale has it but half as large: what thimble_scale_4 wants. */
+static inline int32x4_t thimble_sum_4(const thimble_sum_scale *s, int32x4_t x, int32x4_t y)
+{
+    y = vaddq_n_s32(vmulq_n_s32(y, s->y_factor / 2), s->y_base / 2);
+    x = vaddq_n_s32(vmulq_n_s32(x, s->x_factor / 2), s->x_base / 2);
+    return vmlaq_n_s32(x, thimble_scale_4(y, s->y_multiplier, s->y_right_less_one + 1), s->y_sign);
+}
+
+/* 16 int8 as numbers, by their place modulo 4. */
+static inline thimble_quarters thimble_quarters_of(int8x16_t x)
+{
+    const int16x8_t even = vmovlbq_s8(x), odd = vmovltq_s8(x);
+    return (thimble_quarters){{vmovlbq_s16(even), vmovlbq_s16(odd), vmovltq_s16(even), vmovltq_s16(odd)}};
+}
+
+/* What an operand has at `column` and the 15 after it, as far as `lanes` go. */
+static inline int8x16_t thimble_load_operand(thimble_operand x, int32_t column, mve_pred16_t lanes)
+{
+    return x.step == 0 ? vdupq_n_s8(*x.data) : vldrbq_z_s8(x.data + column, lanes);
 }
 
 /* table[x + 128] of 16 int8. */

@@ -1,5 +1,22 @@
 #include "thimble_fixed_point.h"
+#include "thimble_helium.h"
 #include "thimble_kernels.h"
+
+#ifdef THIMBLE_HELIUM
+
+/* One row, for a right shift. */
+static void multiply_fast(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out, int32_t columns)
+{
+    const thimble_product_scale scale = {p->out_multiplier, -p->out_shift - 1, 2 * p->out_zero_point + 1};
+    for (int32_t column = 0; column < columns; column += 16) {
+        const mve_pred16_t lanes = thimble_lanes_16(columns - column);
+        const thimble_halves x = thimble_halves_of(thimble_load_operand(a, column, lanes), p->a_offset);
+        const thimble_halves y = thimble_halves_of(thimble_load_operand(b, column, lanes), p->b_offset);
+        vstrbq_p_s8(out + column, thimble_requantize_16(thimble_products(x, y), &scale), lanes);
+    }
+}
+
+#endif
 
 /* z = x * factor for one row. */
 static void scale_row(thimble_scaler scale, int32_t zero_point, const int8_t *x, int32_t x_offset, int32_t factor,
@@ -25,6 +42,13 @@ void thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_o
 {
     const thimble_scaler scale = thimble_prepare(p->out_multiplier, p->out_shift);
     for (int32_t row = 0; row < rows; row++, a.data += a.row_stride, b.data += b.row_stride, out += out_stride) {
+#ifdef THIMBLE_HELIUM
+        if (p->out_shift < 0) {
+            multiply_fast(p, a, b, out, a.step == 0 && b.step == 0 ? 1 : columns);
+            thimble_limit_s8(out, columns, p->out_min, p->out_max);
+            continue;
+        }
+#endif
         if (a.step == 0) {
             scale_row(scale, p->out_zero_point, b.data, p->b_offset, *a.data + p->a_offset, out, b.step == 0 ? 1 : columns);
         } else if (b.step == 0) {

@@ -1,3 +1,4 @@
+#include "thimble_helium.h"
 #include "thimble_kernels.h"
 
 void thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int32_t out_stride, int32_t rows,
@@ -6,6 +7,15 @@ void thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int3
     for (int32_t row = 0; row < rows; row++) {
         const int8_t *x = in.data + row * in.row_stride;
         int8_t *y = out + row * out_stride;
+#ifdef THIMBLE_HELIUM
+        for (int32_t column = 0; in.step == 1 && column < columns; column += 16) {
+            const mve_pred16_t lanes = thimble_lanes_16(columns - column);
+            vstrbq_p_s8(y + column, thimble_look_up_16(table, vldrbq_z_s8(x + column, lanes)), lanes);
+        }
+        if (in.step == 1) {
+            continue;
+        }
+#endif
         for (int32_t column = 0; column < columns; column++, x += in.step) {
             *y++ = table[*x + 128];
         }
