@@ -732,8 +732,10 @@ class _Lowering:
         q_place, k_place, v_place = (view.pointer for view in views)
         in_block = views[1].space == views[2].space == "arena"
         tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
+        kind = Packing.ROWS if self.packing is Packing.ROWS else Packing.PAIRS
+        capacity = (context + 3) // 4 * 4
         self._call(
-            f"thimble_append_pairs_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {POSITION}, {tokens}, "
+            f"thimble_append_{kind}_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {POSITION}, {tokens}, "
             f"{stride});",
             views[1:],
             [],
@@ -744,10 +746,12 @@ class _Lowering:
             group=f"layer{attention.layer}_cache",
         )
         out = self._allocate(out_tensor, f"layer{attention.layer}_mixed")
-        scratch = View("arena", f"{name}_scratch", 1, 2 * head_dim + 2 * ((context + 3) // 4 * 4), 0)
+        scratch = View(
+            "arena", f"{name}_scratch", 1, capacity if kind is Packing.ROWS else 2 * (head_dim + capacity), 0
+        )
         self.program.buffers[scratch.buffer] = scratch.columns
         call = (
-            f"thimble_attention_pairs_s8(&{name}, {q_place}, {k_part}, {v_part}, {POSITION}, "
+            f"thimble_attention_{kind}_s8(&{name}, {q_place}, {k_part}, {v_part}, {POSITION}, "
             f"{out.pointer}, {scratch.pointer});"
         )
         macs = 2 * kv_heads * group * head_dim * (context // 2)

@@ -12,7 +12,7 @@ from hypothesis import assume
 from numpy.typing import NDArray
 from tflite_micro.python.tflite_micro import runtime
 
-from pipeline.compiler import CompiledModel, compile_model
+from pipeline.compiler import CompiledModel, Packing, compile_model
 from pipeline.compiler.reader import read_tflite
 from pipeline.host_engine import RUNTIME, compile_library
 
@@ -50,11 +50,11 @@ class Workbench:
         flags = ("-std=c11", "-O2", *_WARNINGS, "-fPIC", "-r")
         compile_library(sources, [RUNTIME, RUNTIME / "kernels"], self.kernels, flags)
 
-    def build(self, tflite: bytes) -> tuple[CompiledModel, ctypes.CDLL, Path]:
+    def build(self, tflite: bytes, packing: Packing = Packing.PAIRS) -> tuple[CompiledModel, ctypes.CDLL, Path]:
         """The model as a library; each in a folder of its own."""
         folder = self.folder / str(next(self.numbers))
         folder.mkdir()
-        compiled = compile_model(tflite, folder)
+        compiled = compile_model(tflite, folder, packing)
         sources = [folder / "model.c", folder / "model_data.c", self.kernels]
         flags = ("-std=c11", "-O0", *_WARNINGS, "-fPIC", "-shared")
         compile_library(sources, [folder, RUNTIME, RUNTIME / "kernels"], folder / "model.so", flags)
@@ -82,9 +82,11 @@ class Workbench:
             found[name] = arena[start : start + dtype.itemsize * graph.tensors[index].size].copy().view(dtype)
         return found
 
-    def steps(self, tflite: bytes, tokens: Sequence[int]) -> tuple[CompiledModel, list[NDArray[np.signedinteger]]]:
+    def steps(
+        self, tflite: bytes, tokens: Sequence[int], packing: Packing = Packing.PAIRS
+    ) -> tuple[CompiledModel, list[NDArray[np.signedinteger]]]:
         """The logits of each token of a decode step, of the generated C, from empty caches on."""
-        compiled, library, _ = self.build(tflite)
+        compiled, library, _ = self.build(tflite, packing)
         model = _Model.in_dll(library, "thimble_the_model")
         parts = ctypes.cast(model.cache, ctypes.POINTER(_CachePart * model.cache_parts)).contents
         cache = np.concatenate([np.full(part.bytes, part.zero_point, np.int8) for part in parts])

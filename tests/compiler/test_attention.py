@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from run_model import Workbench
 
+from pipeline.compiler import Packing
 from pipeline.compiler.patterns import find_attentions
 from pipeline.compiler.reader import read_tflite
 from pipeline.oracle import Oracle
@@ -45,14 +46,18 @@ specs = st.builds(
 
 
 def assert_equal(bench: Workbench, tflite: bytes, seed: int, fused: int) -> None:
-    """All positions of the context, and the fused kernel as often as given."""
+    """All positions of the context, whatever the caches' packing, and the fused kernel as often as given."""
     oracle = Oracle(tflite)
     tokens = [int(token) for token in np.random.default_rng(seed).integers(0, VOCAB, oracle.context)]
-    compiled, found = bench.steps(tflite, tokens)
-    assert [layer.kind for layer in compiled.layers].count("attention") == fused
-    for position, token in enumerate(tokens):
-        different = np.flatnonzero(oracle.step(token) != found[position])
-        assert not different.size, f"position {position}: bytes {different[:8].tolist()} of {compiled.vocab} differ"
+    wanted = [oracle.step(token) for token in tokens]
+    for packing in (Packing.PAIRS, Packing.ROWS):
+        compiled, found = bench.steps(tflite, tokens, packing)
+        assert [layer.kind for layer in compiled.layers].count("attention") == fused
+        for position in range(oracle.context):
+            different = np.flatnonzero(wanted[position] != found[position])
+            assert not different.size, (
+                f"{packing}, position {position}: bytes {different[:8].tolist()} of {compiled.vocab} differ"
+            )
 
 
 @pytest.mark.slow

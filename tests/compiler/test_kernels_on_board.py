@@ -38,6 +38,7 @@ PROGRAMS = {
     "fully_connected": ("fully_connected_pairs",),
     "fully_connected_rows": ("fully_connected_rows",),
     "attention": ("attention_pairs",),
+    "attention_rows": ("attention_rows",),
     "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "rotary"),
 }
 KERNELS = [(program, kernel) for program, kernels in PROGRAMS.items() for kernel in kernels]
@@ -58,6 +59,7 @@ LIMITS = {
     ("m55", "fully_connected_rows", 128): 0.19,
     ("m55", "fully_connected_rows", 172): 0.23,
     ("m55", "fully_connected_rows", 192): 0.19,
+    ("m55", "attention_rows", 32): 1.0,
     ("m55", "add", 128): 8,
     ("m55", "mul", 128): 6,
     ("m55", "table", 128): 1.5,

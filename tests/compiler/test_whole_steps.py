@@ -10,7 +10,7 @@ import pytest
 from build_model import ModelBuilder
 from decode_steps import KINDS, build_decode_step, with_irregular_mask
 
-from pipeline.compiler import CompiledModel, compile_model
+from pipeline.compiler import CompiledModel, Packing, compile_model
 from pipeline.compiler.patterns import find_attentions
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
@@ -25,17 +25,22 @@ def decode_step(request: pytest.FixtureRequest) -> bytes:
     return build_decode_step(request.param)
 
 
-def engine_of(tflite: bytes, folder: Path) -> tuple[CompiledModel, HostEngine]:
+@pytest.fixture(params=[Packing.PAIRS, Packing.ROWS])
+def packing(request: pytest.FixtureRequest) -> Packing:
+    return Packing(request.param)
+
+
+def engine_of(tflite: bytes, folder: Path, packing: Packing = Packing.PAIRS) -> tuple[CompiledModel, HostEngine]:
     model = folder / "model"
     model.mkdir()
-    compiled = compile_model(tflite, model)
+    compiled = compile_model(tflite, model, packing)
     return compiled, HostEngine(model, folder / "build", compiled.vocab, compiled.context)
 
 
-def assert_equal_steps(tflite: bytes, folder: Path) -> CompiledModel:
+def assert_equal_steps(tflite: bytes, folder: Path, packing: Packing) -> CompiledModel:
     """Two sequences over the whole context, the caches emptied between them."""
     oracle = Oracle(tflite)
-    compiled, engine = engine_of(tflite, folder)
+    compiled, engine = engine_of(tflite, folder, packing)
     assert (compiled.vocab, compiled.context) == (oracle.vocab, oracle.context)
     random = np.random.default_rng(9)
     seen = set()
@@ -50,19 +55,19 @@ def assert_equal_steps(tflite: bytes, folder: Path) -> CompiledModel:
     return compiled
 
 
-def test_fused_attention_equals_the_oracle(decode_step: bytes, tmp_path: Path) -> None:
+def test_fused_attention_equals_the_oracle(decode_step: bytes, packing: Packing, tmp_path: Path) -> None:
     attentions = find_attentions(read_tflite(decode_step))
     assert [attention.layer for attention in attentions] == [0, 1]
-    compiled = assert_equal_steps(decode_step, tmp_path)
+    compiled = assert_equal_steps(decode_step, tmp_path, packing)
     assert [layer.kind for layer in compiled.layers].count("attention") == 2
     assert "thimble_batch_matmul_s" not in (tmp_path / "model" / "model.c").read_text()
     assert sum(part.macs for part in compiled.layers) == compiled.macs
 
 
-def test_generic_attention_equals_the_oracle(decode_step: bytes, tmp_path: Path) -> None:
+def test_generic_attention_equals_the_oracle(decode_step: bytes, packing: Packing, tmp_path: Path) -> None:
     tflite = with_irregular_mask(decode_step, 12)
     assert find_attentions(read_tflite(tflite)) == []
-    compiled = assert_equal_steps(tflite, tmp_path)
+    compiled = assert_equal_steps(tflite, tmp_path, packing)
     assert "attention" not in {layer.kind for layer in compiled.layers}
     assert "thimble_batch_matmul_s" in (tmp_path / "model" / "model.c").read_text()
 
@@ -124,9 +129,9 @@ int main(void)
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_sanitizers_find_nothing(decode_step: bytes, fused: bool, tmp_path: Path) -> None:
+def test_sanitizers_find_nothing(decode_step: bytes, fused: bool, packing: Packing, tmp_path: Path) -> None:
     tflite = decode_step if fused else with_irregular_mask(decode_step, 12)
-    _, engine = engine_of(tflite, tmp_path)
+    _, engine = engine_of(tflite, tmp_path, packing)
     main = tmp_path / "main.c"
     main.write_text(_MAIN)
     model = tmp_path / "model"

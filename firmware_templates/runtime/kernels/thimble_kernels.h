@@ -214,6 +214,15 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
                                 const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
 
+/* The same with plain rows: the caches are K of a head as [context][head_dim] and V, each value plus 128 and unsigned, as
+ * [head_dim][context], both with THIMBLE_CACHE_ROWS(context) instead of the context. Up to 15 bytes after the K cache (V's may lie
+ * there) are read, and have no effect. scratch: THIMBLE_CACHE_ROWS(context) bytes. */
+void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
+                            int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
+
+void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
+
 #include "thimble_kernels_s16.h"
 
 #endif

@@ -1,0 +1,233 @@
+#include <string.h>
+
+#include "thimble_elementwise.h"
+#include "thimble_helium.h"
+#include "thimble_kernels.h"
+#include "thimble_softmax_row.h"
+
+void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
+                            int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride)
+{
+    const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), head_dim = p->head_dim;
+    for (; tokens > 0; tokens--, position--, k += stride, v += stride) {
+        for (int32_t head = 0; head < p->kv_heads; head++) {
+            memcpy(k_cache + (head * capacity + position) * head_dim, k + head * head_dim, (size_t)head_dim);
+        }
+        int8_t *to = v_cache + position;
+        for (int32_t i = 0; i < p->kv_heads * head_dim; i++, to += capacity) {
+            *to = (int8_t)(v[i] ^ -128);
+        }
+    }
+}
+
+#ifdef THIMBLE_HELIUM
+
+/* One row of K: its products with the query and, times the query's offset, its sum enter the row's sum. */
+#define ROW_OF_16(sum)                         \
+    "vldrb.u8 q0, [%[k]]\n"                    \
+    "add %[k], %[k], %[head_dim]\n"            \
+    "vmladava.s8 " sum ", q0, %q[q0]\n"        \
+    "vmladav.s8 r12, q0, %q[one0]\n"           \
+    "mla " sum ", r12, %[offset], " sum "\n"
+#define ROW_OF_32(sum)                         \
+    "vldrb.u8 q0, [%[k]]\n"                    \
+    "vldrb.u8 q1, [%[k], #16]\n"               \
+    "add %[k], %[k], %[head_dim]\n"            \
+    "vmladava.s8 " sum ", q0, %q[q0]\n"        \
+    "vmladav.s8 r12, q0, %q[one0]\n"           \
+    "vmladava.s8 " sum ", q1, %q[q1]\n"        \
+    "vmladava.s8 r12, q1, %q[one1]\n"          \
+    "mla " sum ", r12, %[offset], " sum "\n"
+#define FOUR_SUMS(ROW)                                                                                    \
+    __asm__ volatile("ldmia %[start], {r4, r6, r8, r10}\n" ROW("r4") ROW("r6") ROW("r8") ROW("r10")       \
+                     "vmov %q[sums][2], %q[sums][0], r4, r8\n"                                            \
+                     "vmov %q[sums][3], %q[sums][1], r6, r10\n"                                           \
+                     : [sums] "=&w"(sums), [k] "+r"(k)                                                    \
+                     : [start] "r"(start), [head_dim] "r"(head_dim), [offset] "r"(p->q_offset),           \
+                       [q0] "w"(q0), [q1] "w"(q1), [one0] "w"(one0), [one1] "w"(one1)                     \
+                     : "r4", "r6", "r8", "r10", "r12", "q0", "q1", "memory")
+
+/* The sums of four rows of K that take more than two vectors each. */
+static int32x4_t long_sums(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t first)
+{
+    int32_t sums[4];
+    for (int32_t row = 0; row < 4; row++) {
+        int32_t products = first, sum = 0;
+        for (int32_t i = 0; i < p->head_dim; i += 16) {
+            const mve_pred16_t lanes = thimble_lanes_16(p->head_dim - i);
+            const int8x16_t x = vldrbq_z_s8(k + i, lanes);
+            products = vmladavaq_s8(products, x, vldrbq_z_s8(q + i, lanes));
+            sum = vaddvaq_s8(sum, x);
+        }
+        sums[row] = products + p->q_offset * sum;
+        k += p->head_dim;
+    }
+    return vldrwq_s32(sums);
+}
+
+/* Masked scores of a query with `rows` rows of K, plus 128; returns the largest, without the 128. */
+static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, uint8_t *scores)
+{
+    const int32_t head_dim = p->head_dim;
+    int32_t query_sum = head_dim * p->q_offset;
+    for (int32_t i = 0; i < head_dim; i += 16) {
+        const mve_pred16_t lanes = thimble_lanes_16(head_dim - i);
+        query_sum = vaddvaq_s8(query_sum, vldrbq_z_s8(q + i, lanes));
+    }
+    const int32_t first = query_sum * p->k_offset;
+    const int32_t start[4] = {first, first, first, first};
+    const mve_pred16_t lanes0 = thimble_lanes_16(head_dim);
+    const int8x16_t q0 = vldrbq_z_s8(q, lanes0), one0 = vpselq_s8(vdupq_n_s8(1), vdupq_n_s8(0), lanes0);
+    const mve_pred16_t lanes1 = thimble_lanes_16(head_dim > 16 ? head_dim - 16 : 0);
+    const int8x16_t q1 = vldrbq_z_s8(q + 16, lanes1), one1 = vpselq_s8(vdupq_n_s8(1), vdupq_n_s8(0), lanes1);
+    const thimble_product_scale scale = p->score;
+    const int32_t right = scale.right_shift_less_one + 1, base = (scale.twice_zero_point_plus_one >> 1) + 128;
+    int32_t largest = -128;
+    for (; rows > 0; rows -= 4, scores += 4) {
+        int32x4_t sums;
+        if (head_dim <= 16) {
+            FOUR_SUMS(ROW_OF_16);
+        } else if (head_dim <= 32) {
+            FOUR_SUMS(ROW_OF_32);
+        } else {
+            sums = long_sums(p, q, k, first);
+            k += 4 * head_dim;
+        }
+        const int32x4_t scaled = vaddq_n_s32(thimble_scale_4(sums, scale.multiplier, right), base);
+        const int32x4_t place = vmaxq_s32(vminq_s32(scaled, vdupq_n_s32(255)), vdupq_n_s32(0));
+        const int32x4_t masked = vldrbq_gather_offset_s32(p->mask, vreinterpretq_u32_s32(place));
+        vstrbq_s32((int8_t *)scores, vaddq_n_s32(masked, 128));
+        largest = vmaxvq_p_s32(largest, masked, thimble_lanes_4(rows));
+    }
+    return largest;
+}
+
+/* The sum of the scores' exponentials; exp: that of a score at score + 128. */
+static int32_t sum_exponentials(const int32_t *exp, const uint8_t *scores, int32_t rows)
+{
+    int32_t sum = 0;
+    __asm__ volatile("dlstp.32 lr, %[rows]\n"
+                     "1:\n"
+                     "vldrb.u32 q0, [%[scores]], #4\n"
+                     "vldrw.u32 q1, [%[exp], q0, uxtw #2]\n"
+                     "vrshr.u32 q1, q1, #12\n"
+                     "vaddva.u32 %[sum], q1\n"
+                     "letp lr, 1b\n"
+                     : [scores] "+l"(scores), [sum] "+Te"(sum)
+                     : [rows] "r"(rows), [exp] "r"(exp)
+                     : "lr", "q0", "q1", "memory");
+    return sum;
+}
+
+/* Scores become weights, 0..255, in place. Returns their sum. */
+static int32_t weigh(const int32_t *exp, int32_t total, uint8_t *scores, int32_t rows)
+{
+    const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
+    const int32_t right = reciprocal.half != 0 ? reciprocal.shift : 63;
+    int32_t sum = 0;
+    __asm__ volatile("dlstp.32 lr, %[rows]\n"
+                     "1:\n"
+                     "vldrb.u32 q0, [%[scores]]\n"
+                     "vldrw.u32 q1, [%[exp], q0, uxtw #2]\n"
+                     "vrmulh.u32 q1, q1, %q[mantissa]\n"
+                     "vrshl.u32 q1, %[shift]\n"
+                     "vmin.u32 q1, q1, %q[most]\n"
+                     "vaddva.u32 %[sum], q1\n"
+                     "vstrb.32 q1, [%[scores]], #4\n"
+                     "letp lr, 1b\n"
+                     : [scores] "+l"(scores), [sum] "+Te"(sum)
+                     : [rows] "r"(rows), [exp] "r"(exp), [mantissa] "w"(vdupq_n_u32(reciprocal.doubled_mantissa)),
+                       [shift] "r"(-right), [most] "w"(vdupq_n_u32(255))
+                     : "lr", "q0", "q1", "memory");
+    return sum;
+}
+
+/* out = weights * V; the weights' sum times `offset` is added. */
+static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v, int32_t rows,
+                int8_t *out)
+{
+    const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), first = weight_sum * (p->v_offset - 128);
+    const int32_t start[4] = {first, first, first, first};
+    const thimble_product_scale scale = p->out;
+    const int32_t right = scale.right_shift_less_one + 1, zero_point = scale.twice_zero_point_plus_one >> 1;
+    for (int32_t left = p->head_dim; left > 0; left -= 4, out += 4, v += 4 * capacity) {
+        const int32x4_t sums = thimble_four_rows_u8(weights, (const uint8_t *)v, capacity, rows, start);
+        thimble_store_4(out, vaddq_n_s32(thimble_scale_4(sums, scale.multiplier, right), zero_point));
+    }
+}
+
+#else
+
+/* Masked scores of a query with `rows` rows of K, plus 128; returns the largest, without the 128. */
+static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, uint8_t *scores)
+{
+    int32_t largest = -128;
+    for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
+        int32_t sum = 0;
+        for (int32_t i = 0; i < p->head_dim; i++) {
+            sum += (q[i] + p->q_offset) * (k[i] + p->k_offset);
+        }
+        const int32_t masked = p->mask[thimble_scale_product(&p->score, 2 * sum) + 128];
+        scores[row] = (uint8_t)(masked + 128);
+        largest = masked > largest ? masked : largest;
+    }
+    return largest;
+}
+
+/* The sum of the scores' exponentials; exp: that of a score at score + 128. */
+static int32_t sum_exponentials(const int32_t *exp, const uint8_t *scores, int32_t rows)
+{
+    int32_t sum = 0;
+    for (int32_t row = 0; row < rows; row++) {
+        sum += thimble_exp_for_sum(exp[scores[row]]);
+    }
+    return sum;
+}
+
+/* Scores become weights, 0..255, in place. Returns their sum. */
+static int32_t weigh(const int32_t *exp, int32_t total, uint8_t *scores, int32_t rows)
+{
+    const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
+    int32_t sum = 0;
+    for (int32_t row = 0; row < rows; row++) {
+        scores[row] = (uint8_t)thimble_probability(reciprocal, exp[scores[row]]);
+        sum += scores[row];
+    }
+    return sum;
+}
+
+/* out = weights * V; V is there plus 128, which the weights' sum takes off again. */
+static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v, int32_t rows,
+                int8_t *out)
+{
+    const uint8_t *column = (const uint8_t *)v;
+    for (int32_t i = 0; i < p->head_dim; i++, column += THIMBLE_CACHE_ROWS(p->context)) {
+        int32_t sum = weight_sum * (p->v_offset - 128);
+        for (int32_t row = 0; row < rows; row++) {
+            sum += weights[row] * column[row];
+        }
+        out[i] = thimble_scale_product(&p->out, 2 * sum);
+    }
+}
+
+#endif
+
+void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch)
+{
+    const int32_t head_dim = p->head_dim, head_bytes = THIMBLE_CACHE_ROWS(p->context) * head_dim;
+    const int32_t rows = position + 1, masked = p->context - position;
+    uint8_t *const scores = scratch;
+    for (int32_t head = 0; head < p->kv_heads; head++, k_cache += head_bytes, v_cache += head_bytes) {
+        for (int32_t i = 0; i < p->group; i++, q += head_dim, out += head_dim) {
+            int32_t largest = score(p, q, k_cache, rows, scores);
+            if (masked > 0 && p->masked_score > largest) {
+                largest = p->masked_score;
+            }
+            const int32_t *const exp = p->exp + 127 - largest;
+            const int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score + 128]) + sum_exponentials(exp, scores, rows);
+            const int32_t weight_sum = weigh(exp, total, scores, rows);
+            mix(p, scores, weight_sum, v_cache, rows, out);
+        }
+    }
+}

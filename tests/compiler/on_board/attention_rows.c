@@ -1,0 +1,80 @@
+#include "harness.h"
+
+void plain_thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
+                                   int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
+void plain_thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                                      const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
+
+static _Alignas(16) int8_t k_one[MOST], k_other[MOST], v_one[MOST], v_other[MOST];
+static int32_t exp_table[256];
+static _Alignas(16) uint8_t scratch[1024];
+
+static thimble_attention_s8_params draw_attention(int32_t head_dim, int32_t context, int32_t kv_heads, int32_t group)
+{
+    exp_table[255] = INT32_MAX;
+    for (int32_t i = 254; i >= 0; i--) {
+        exp_table[i] = (int32_t)(((int64_t)exp_table[i + 1] * between(200, 255)) >> 8);
+    }
+    fill(table, 256, -128);
+    return (thimble_attention_s8_params){
+        .mask = table,
+        .exp = exp_table,
+        .kv_heads = kv_heads,
+        .group = group,
+        .context = context,
+        .head_dim = head_dim,
+        .q_offset = between(-127, 128),
+        .k_offset = between(-127, 128),
+        .score = draw_product_scale(1, 14),
+        .masked_score = -128,
+        .v_offset = between(-127, 128),
+        .out = draw_product_scale(4, 10),
+    };
+}
+
+static void check_attention(void)
+{
+    uint32_t cases = 0, different = 0;
+    for (; cases < 300; cases++) {
+        const int32_t head_dim = 4 * between(1, 16), context = between(1, 24), kv_heads = between(1, 2);
+        const int32_t group = between(1, 3);
+        const thimble_attention_s8_params p = draw_attention(head_dim, context, kv_heads, group);
+        const int32_t position = between(0, context - 1), tokens = between(1, position + 1 < 4 ? position + 1 : 4);
+        fill(k_one, MOST, -128);
+        fill(v_one, MOST, -128);
+        memcpy(k_other, k_one, MOST);
+        memcpy(v_other, v_one, MOST);
+        fill(a, kv_heads * group * head_dim, -128);
+        fill(b, MOST, -128);
+        memset(one, 0x55, MOST);
+        memset(other, 0x55, MOST);
+        const int8_t *v_new = b + 4 * kv_heads * head_dim;
+        thimble_append_rows_s8(&p, b, v_new, k_one, v_one, position, tokens, kv_heads * head_dim);
+        plain_thimble_append_rows_s8(&p, b, v_new, k_other, v_other, position, tokens, kv_heads * head_dim);
+        thimble_attention_rows_s8(&p, a, k_one, v_one, position, one, scratch);
+        plain_thimble_attention_rows_s8(&p, a, k_other, v_other, position, other, scratch);
+        different += memcmp(one, other, MOST) || memcmp(k_one, k_other, MOST) || memcmp(v_one, v_other, MOST);
+    }
+    report("attention_rows", cases, different);
+}
+
+void check(void)
+{
+    check_attention();
+    for (int32_t head_dim = 8; head_dim <= 16; head_dim += 4) {
+        const thimble_attention_s8_params p = draw_attention(head_dim, 96, 2, 2);
+        fill(k_one, MOST, -128);
+        fill(v_one, MOST, -128);
+        fill(a, 64, -128);
+        start_count();
+        for (int32_t i = 0; i < 10; i++) {
+            thimble_attention_rows_s8(&p, a, k_one, v_one, 47, one, scratch);
+        }
+        print_count("attention_rows", 2 * head_dim, 4 * 48, 10);
+        start_count();
+        for (int32_t i = 0; i < 10; i++) {
+            thimble_append_rows_s8(&p, a, a, k_one, v_one, 47, 1, 0);
+        }
+        print_count("append_rows", head_dim, 2, 10);
+    }
+}
