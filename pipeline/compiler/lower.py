@@ -12,7 +12,7 @@ from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
 from pipeline.compiler.lower_s16 import Int16Ops
-from pipeline.compiler.packing import Packing, columns_at_once, pack_pairs, scales_fit
+from pipeline.compiler.packing import Packing, columns_at_once, pack, row_constants, scales_fit, weights_fit
 from pipeline.compiler.patterns import (
     ALIASES,
     ONE_INPUT,
@@ -434,30 +434,26 @@ class _Lowering:
         biases = None if bias is None else np.asarray(bias.data, np.int32).reshape(-1)
         name = self.products[out_tensor.index]
         low, high = arithmetic.activation_range(out_tensor, self._activation(op))
-        kind = self.packing if scales_fit(values, biases, -shifts) else Packing.ROWS
-        arrays: dict[str, NDArray[np.generic] | None]
-        stored: NDArray[np.generic]
+        fit = scales_fit(values, biases, -shifts) and weights_fit(values, self.packing)
+        kind = self.packing if fit else Packing.ROWS
+        stored = pack(values, kind)
+        arrays: dict[str, NDArray[np.generic]]
         facts: dict[str, object] = {}
         if kind is Packing.ROWS:
             source = self._contiguous(x.index)
-            stored = values.reshape(-1)
             offsets = -x.zero_point * values.astype(np.int64).sum(axis=1)
             total = offsets if biases is None else offsets + biases
-            arrays = {"bias": _wrapped(total), "shift": shifts.astype(np.int8)}
+            arrays = {"bias": _wrapped(total), "multiplier": multipliers, "shift": shifts.astype(np.int8)}
             facts["largest_shift"] = int(shifts.max())
             place, structure = source.pointer, "rows"
         else:
             source = self._widened(x)
-            stored = pack_pairs(values)
-            arrays = {
-                "twice_bias": None if biases is None else 2 * biases,
-                "right_shift_less_one": (-shifts - 1).astype(np.uint8),
-            }
-            facts["part"] = columns_at_once(values)
+            arrays = {"constants": row_constants(biases, multipliers, -shifts)}
+            facts = {"biased": int(biases is not None), "part": columns_at_once(values, kind)}
             place, structure = f"(const int16_t *)(const void *)({source.pointer})", "packed"
         fields = {
-            field: "0" if array is None else self._constant(Constant(f"{name}_{field}", f"{array.dtype}_t", array))
-            for field, array in {"multiplier": multipliers, **arrays}.items()
+            field: self._constant(Constant(f"{name}_{field}", f"{array.dtype}_t", array))
+            for field, array in arrays.items()
         }
         parameters = self._parameters(
             f"thimble_fully_connected_{structure}_s8_params",

@@ -7,17 +7,24 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Packing", "columns_at_once", "pack_pairs", "packing_of_core", "scales_fit"]
-
-_LARGEST_INPUT = 255  # |x − zero point| of an int8 x
-_COLUMNS = 4  # of a block
+__all__ = [
+    "Packing",
+    "columns_at_once",
+    "pack",
+    "pack_pairs",
+    "pack_quads",
+    "packing_of_core",
+    "row_constants",
+    "scales_fit",
+    "weights_fit",
+]
 
 
 class Packing(StrEnum):
     """How weights lie in flash, and K and V in the cache: what suits the core's multiply instructions.
 
     PAIRS: two rows in a halfword, for SMLAD (cores with the DSP extension: Cortex-M4, M7, M33).
-    QUADS: four rows in a word, for SMLAL (Cortex-M3).
+    QUADS: four rows in a word, for MLA (Cortex-M3).
     ROWS: plain int8 rows, for Helium (Cortex-M55) and as the form that holds any weights on every core.
     """
 
@@ -26,6 +33,10 @@ class Packing(StrEnum):
     ROWS = "rows"
 
 
+_LARGEST_INPUT = 255  # |x − zero point| of an int8 x
+_COLUMNS = 4  # of a block
+_LIMIT = 1 << 23  # sums below it come apart
+_OFFSET_ROWS = {Packing.PAIRS: (3,), Packing.QUADS: (1, 2, 3)}  # of a block; stored as w + 128
 _OF_CORE = {
     "cortex-m3": Packing.QUADS,
     "cortex-m4": Packing.PAIRS,
@@ -50,44 +61,106 @@ def scales_fit(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_
     return bool((total < 1 << 30).all() and ((right_shifts >= 1) & (right_shifts <= 31)).all())
 
 
-def columns_at_once(weights: NDArray[np.int8]) -> int:
-    """How many columns the PAIRS kernel may sum before it takes the two rows of a halfword apart.
+def weights_fit(weights: NDArray[np.int8], packing: Packing) -> bool:
+    """Whether the packing holds these weights.
 
-    The sums of 256·a + b and of b, modulo 2^32, give Σ a·x while |Σ a·x| < 2^23. This is the depth, rounded up to whole
-    blocks, where that holds for every row; else the most columns, a multiple of 4, for which it holds in every part.
+    Halfwords of PAIRS are 256·a + b, and 256·b + c once the kernel has made them: an a or b of −128 fits if the row
+    after it is not negative there.
+    """
+    if packing is not Packing.PAIRS:
+        return True
+    blocks = _blocks(weights)
+    return not bool(((blocks[:, :2] == -128) & (blocks[:, 1:3] < 0)).any())
+
+
+def columns_at_once(weights: NDArray[np.int8], packing: Packing) -> int:
+    """How many columns a packed kernel may sum before it takes the four rows of a block apart.
+
+    Its three sums modulo 2^32 give each row's Σ w·x while |Σ w·x| < 2^23. This is the depth, rounded up to whole
+    blocks, where that holds for every row; else the most columns, a multiple of 4, for which it holds in every part. In
+    parts it must hold for w + 128 where the packing adds that, since only the whole Σ x is known.
 
     Args:
-        weights: int8 [rows, depth].
+        weights: int8 [rows, depth]. packing: PAIRS or QUADS.
     """
     rows, depth = int(weights.shape[0]), int(weights.shape[1])
     whole = (depth + _COLUMNS - 1) // _COLUMNS * _COLUMNS
-    padded = np.zeros((rows, whole), np.int64)
-    padded[:, :depth] = np.abs(weights.astype(np.int64))
-    sums = np.concatenate([np.zeros((rows, 1), np.int64), padded.cumsum(axis=1)], axis=1)
-    columns = whole
+    padded = np.zeros(((rows + 3) // 4 * 4, whole), np.int64)
+    padded[:rows, :depth] = weights
+    if (_LARGEST_INPUT * np.abs(padded).sum(axis=1) < _LIMIT).all():
+        return whole
+    for row in _OFFSET_ROWS[packing]:
+        padded[row::4] += 128
+    sums = np.concatenate([np.zeros((len(padded), 1), np.int64), np.abs(padded).cumsum(axis=1)], axis=1)
+    columns = whole - _COLUMNS
     while columns > _COLUMNS:
         starts = np.arange(0, whole, columns)
         parts = sums[:, np.minimum(starts + columns, whole)] - sums[:, starts]
-        if (_LARGEST_INPUT * parts < 1 << 23).all():
+        if (_LARGEST_INPUT * parts < _LIMIT).all():
             break
         columns -= _COLUMNS
     return columns
 
 
-def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int16]:
-    """Blocks of four rows and columns: halfwords 256·w[r] + (w[r+1] + 128), rows 0 and 1 at columns 0…3, then rows 2
-    and 3.
+def _blocks(weights: NDArray[np.int8]) -> NDArray[np.int64]:
+    """[blocks, 4, depth rounded up to 4], with zero weights where there are none."""
+    rows, depth = weights.shape
+    padded = np.zeros(((rows + 3) // 4 * 4, (depth + _COLUMNS - 1) // _COLUMNS * _COLUMNS), np.int64)
+    padded[:rows, :depth] = weights
+    return padded.reshape(len(padded) // 4, 4, padded.shape[1])
 
-    The low byte is offset so that every pair fits; the kernel takes 128·Σx off again.
+
+def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int16]:
+    """Four rows a, b, c, d: for every two columns the halfwords 256·a + b of both, then 256·c + (d + 128) of both.
+
+    Args:
+        weights: int8 [rows, depth], of which `weights_fit` holds.
+    Returns:
+        int16, flat; missing rows and columns are zero weights.
+    """
+    a, b, c, d = _blocks(weights).transpose(1, 0, 2)
+    pairs = np.stack([256 * a + b, 256 * c + d + 128], axis=1)  # [blocks, 2, columns]
+    columns = pairs.reshape(len(pairs), 2, pairs.shape[2] // 2, 2)
+    return np.ascontiguousarray(columns.transpose(0, 2, 1, 3)).astype(np.int16).reshape(-1)
+
+
+def pack_quads(weights: NDArray[np.int8]) -> NDArray[np.int32]:
+    """Four rows a, b, c, d: for every column the word of the bytes d + 128, c + 128, b + 128 and a, the lowest first.
 
     Args:
         weights: int8 [rows, depth].
     Returns:
-        int16, flat; missing rows and columns are zero weights.
+        int32, flat; missing rows and columns are zero weights.
     """
-    rows, depth = weights.shape
-    padded = np.zeros(((rows + 3) // 4 * 4, (depth + _COLUMNS - 1) // _COLUMNS * _COLUMNS), np.int16)
-    padded[:rows, :depth] = weights
-    pairs = padded[0::2] * np.int16(256) + (padded[1::2] + np.int16(128))
-    blocks = pairs.reshape(padded.shape[0] // 4, 2, padded.shape[1] // 4, 4)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3), np.int16).reshape(-1)
+    a, b, c, d = _blocks(weights).transpose(1, 0, 2)
+    words: NDArray[np.int64] = (a << 24) + (b + 128 << 16) + (c + 128 << 8) + d + 128
+    return words.astype(np.int32).reshape(-1)
+
+
+def pack(weights: NDArray[np.int8], packing: Packing) -> NDArray[np.generic]:
+    """The weights in that order, flat."""
+    if packing is Packing.PAIRS:
+        return pack_pairs(weights)
+    return pack_quads(weights) if packing is Packing.QUADS else weights.reshape(-1)
+
+
+def row_constants(
+    bias: NDArray[np.int32] | None, multipliers: NDArray[np.int32], right_shifts: NDArray[np.int64]
+) -> NDArray[np.int32]:
+    """What the packed kernels requantize with: for each four rows twice the biases (if any), the multipliers, and a
+    word of the right shifts less one, the first row's in its lowest byte.
+
+    Args:
+        bias, multipliers, right_shifts: [rows]; shifts 1…31.
+    Returns:
+        int32, flat; zeros for missing rows.
+    """
+    rows = len(multipliers)
+    biases = [] if bias is None else [2 * bias.astype(np.int64)]
+    kinds = np.stack([*biases, multipliers.astype(np.int64), right_shifts - 1])
+    padded = np.zeros((len(kinds), (rows + 3) // 4 * 4), np.int64)
+    padded[:, :rows] = kinds
+    blocks = padded.reshape(len(padded), padded.shape[1] // 4, 4).transpose(1, 0, 2)
+    shifts = (blocks[:, -1] << np.array([0, 8, 16, 24])).sum(axis=1, keepdims=True)
+    words = np.concatenate([blocks[:, :-1].reshape(len(blocks), -1), shifts], axis=1)
+    return np.ascontiguousarray(words).astype(np.int32).reshape(-1)

@@ -19,7 +19,7 @@ from pipeline.workspace import write_json
 
 __all__ = ["PACKINGS", "STAGE", "prove"]
 
-PACKINGS = (Packing.PAIRS, Packing.ROWS)
+PACKINGS = tuple(Packing)
 PROOF_SENTENCES = 8
 
 

@@ -60,9 +60,9 @@ class Workbench:
         compile_library(sources, [folder, RUNTIME, RUNTIME / "kernels"], folder / "model.so", flags)
         return compiled, ctypes.CDLL(str(folder / "model.so")), folder
 
-    def run(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> Arrays:
+    def run(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]], packing: Packing = Packing.PAIRS) -> Arrays:
         """Outputs by name, of the generated C."""
-        compiled, library, _ = self.build(tflite)
+        compiled, library, _ = self.build(tflite, packing)
         graph = read_tflite(tflite)
         arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
         for name, index in graph.inputs.items():
@@ -100,14 +100,14 @@ class Workbench:
         assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
         return compiled, found
 
-    def check(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]]) -> None:
+    def check(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]], packing: Packing = Packing.PAIRS) -> None:
         """Equal bytes; a model that TensorFlow Lite Micro refuses is not drawn."""
         try:
             wanted = run_on_micro(tflite, inputs)
         except RuntimeError:
             assume(False)
             raise
-        found = self.run(tflite, inputs)
+        found = self.run(tflite, inputs, packing)
         for name, values in wanted.items():
             different = np.flatnonzero(values != found[name])
             assert not different.size, (

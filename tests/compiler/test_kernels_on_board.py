@@ -35,7 +35,7 @@ CORES = {
     "m55": Core("mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x10000000, 0x30000000, "125 / 4"),
 }
 PROGRAMS = {
-    "fully_connected": ("fully_connected_pairs",),
+    "fully_connected": ("fully_connected_pairs", "fully_connected_quads"),
     "fully_connected_rows": ("fully_connected_rows",),
     "attention": ("attention_pairs",),
     "attention_rows": ("attention_rows",),
@@ -43,8 +43,10 @@ PROGRAMS = {
 }
 KERNELS = [(program, kernel) for program, kernels in PROGRAMS.items() for kernel in kernels]
 LIMITS = {
-    ("m4", "fully_connected_pairs", 64): 1.5,
-    ("m4", "fully_connected_pairs", 128): 1.5,
+    ("m4", "fully_connected_pairs", 48): 1.07,
+    ("m4", "fully_connected_pairs", 64): 0.98,
+    ("m4", "fully_connected_pairs", 128): 0.87,
+    ("m4", "fully_connected_pairs", 172): 0.84,
     ("m4", "attention_pairs", 32): 4.0,
     ("m4", "add", 128): 30,
     ("m4", "mul", 128): 30,

@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from run_model import Workbench
 
+from pipeline.compiler import Packing
 from pipeline.errors import ThimbleError
 
 seeds = st.integers(0, 10_000)
@@ -100,7 +101,11 @@ def fully_connected(
     return model.bytes({"y": out})
 
 
+packings = pytest.mark.parametrize("packing", list(Packing))
+
+
 @pytest.mark.slow
+@packings
 @given(
     rows=st.integers(1, 21),
     depth=st.integers(1, 37) | st.sampled_from([64, 127, 128]),
@@ -116,6 +121,7 @@ def fully_connected(
 @some
 def test_fully_connected(
     bench: Workbench,
+    packing: Packing,
     rows: int,
     depth: int,
     per_channel: bool,
@@ -132,42 +138,59 @@ def test_fully_connected(
     bias = random.integers(-30_000, 30_000, rows) if with_bias else None
     weights = int8_values(seed + 1, (rows, depth), lowest)
     tflite = fully_connected(weights, scales, bias, x, y, activation)
-    bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
+    bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))}, packing)
 
 
-@pytest.mark.parametrize(
-    "why, kernel", [("minus 128", "pairs"), ("sum", "pairs"), ("bias", "rows"), ("left shift", "rows")]
-)
-def test_extreme_rows(bench: Workbench, why: str, kernel: str) -> None:
-    """Large sums are split; what the packed kernel's requantization cannot hold takes the plain rows."""
+_EXTREMES = {
+    "minus 128": None,
+    "minus 128 over a negative weight": Packing.PAIRS,
+    "sum": None,
+    "bias": Packing.ROWS,
+    "left shift": Packing.ROWS,
+}
+"""What the packing that the weights are to have cannot hold: None, PAIRS alone, or (as ROWS says) any but ROWS."""
+
+
+@packings
+@pytest.mark.parametrize("why", _EXTREMES)
+def test_extreme_rows(bench: Workbench, why: str, packing: Packing) -> None:
+    """Large sums are split; what a packing or the packed kernels' requantization cannot hold takes the plain rows."""
     rows, depth = 6, 512 if why == "sum" else 40
     weights = int8_values(3, (rows, depth), -127)
     bias = np.zeros(rows, np.int32)
     scale = 8.0 if why == "left shift" else 0.01
     if why == "minus 128":
         weights[2:4] = -128
+    if why == "minus 128 over a negative weight":
+        weights[:] = -128
     if why == "sum":
         weights[2] = 127
     if why == "bias":
         bias[1] = 1 << 30
     tflite = fully_connected(weights, [scale], bias, Quantization(0.5, -128), Quantization(1.0, 0), 0)
-    _, _, folder = bench.build(tflite)
+    _, _, folder = bench.build(tflite, packing)
     text = (folder / "model.c").read_text()
+    kernel = Packing.ROWS if _EXTREMES[why] in (packing, Packing.ROWS) else packing
     assert f"thimble_fully_connected_{kernel}_s8(&" in text
-    assert why != "sum" or ".part = 256" in text
+    assert why != "sum" or kernel is Packing.ROWS or ".part = 512" not in text
     for seed in range(3):
-        bench.check(tflite, {"x": int8_values(seed, (1, depth))})
+        bench.check(tflite, {"x": int8_values(seed, (1, depth))}, packing)
 
 
-def test_the_largest_sums_that_need_no_parts(bench: Workbench) -> None:
-    """Just below the limit of 2^23: 259 weights of 127 at the offset's largest step."""
-    weights = np.zeros((4, 259), np.int8)
-    weights[:, :259] = [[127], [-127], [127], [127]]
+@pytest.mark.parametrize("packing, limit", [(Packing.PAIRS, 256), (Packing.QUADS, 128)])
+@pytest.mark.parametrize("depth", [259, 260, 1023])
+@pytest.mark.parametrize("input_value", [-128, 127])
+def test_sums_around_the_limit(bench: Workbench, packing: Packing, limit: int, depth: int, input_value: int) -> None:
+    """At 259 weights of 127 and the largest offset a row's sum is just below 2^23; beyond it the depth is split."""
+    weights = np.tile(np.array([[127], [-127], [127], [-127]], np.int8), depth)
     assert 255 * 127 * 259 < 1 << 23 <= 255 * 127 * 260
-    tflite = fully_connected(weights, [0.001], None, Quantization(0.1, -128), Quantization(8.0, 0), 0)
-    _, _, folder = bench.build(tflite)
-    assert ".part = 260" in (folder / "model.c").read_text()
-    bench.check(tflite, {"x": np.full((1, 259), 127, np.int8)})
+    zero_point = -1 - input_value
+    scale = 4e-6 * 1024 / depth
+    tflite = fully_connected(weights, [scale], None, Quantization(1.0, zero_point), Quantization(1.0, 0), 0)
+    _, _, folder = bench.build(tflite, packing)
+    assert f".part = {260 if depth == 259 else limit}," in (folder / "model.c").read_text()
+    for values in (np.full((1, depth), input_value), int8_values(depth, (1, depth)), np.full((1, depth), zero_point)):
+        bench.check(tflite, {"x": values.astype(np.int8)}, packing)
 
 
 @pytest.mark.slow

@@ -1,15 +1,202 @@
-#include "thimble_fixed_point.h"
-#include "thimble_kernels.h"
-#include "thimble_pairs.h"
+/* Products with weights packed in pairs, for SMLAD.
+ *
+ * A block is four rows a, b, c, d and four columns, eight halfwords: 256 a + b at columns 0 and 1, 256 c + (d + 128) there, and
+ * the same at columns 2 and 3. From the words of two columns, [a b] and [c d], two instructions make 256 b + c: three SMLAD
+ * then sum what thimble_packed_rows.h takes apart, five instructions for eight multiply-accumulates. No a or b is -128 where the
+ * weight after it is negative: these halfwords would not fit. */
+#include <stddef.h>
 
-/* The sums of one block of rows over the whole depth, in parts where one sum might overflow. */
-static inline thimble_four_sums sum_parts(const int16_t *block, const int16_t *x, int32_t depth, int32_t part,
-                                          int32_t excess)
+#include "thimble_packed_rows.h"
+
+#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+
+/* What the loop over blocks reads, in the order in which it lies on its stack. */
+typedef struct {
+    const int16_t *x;
+    int32_t minus_excess; /* what the 128 in d + 128 adds, negative */
+    int32_t skip;         /* eights of columns that the first turn of the loop leaves out; 4: all, there are none */
+    int32_t finish;       /* 0: requantize; 1: the same with biases; 2: write the sums as they are */
+    const int16_t *end;   /* of x */
+    const int32_t *constants;
+    int32_t zero; /* 2 * zero point + 1 */
+    int8_t *out;
+    int8_t *out_end;
+    int32_t four; /* whether four columns remain besides the eights */
+    const int16_t *weights;
+} blocks;
+
+/* Two columns: the words %ab and %cd of four rows, x in %x. */
+#define COLUMNS(ab, cd, x)                      \
+    "smlad   r3, " ab ", " x ", r3\n"           \
+    "and     " ab ", r2, " ab ", ror #8\n"      \
+    "smlad   lr, " cd ", " x ", lr\n"           \
+    "sxtab16 " ab ", " ab ", " cd ", ror #24\n" \
+    "smladx  r12, " ab ", " x ", r12\n"
+
+#define EIGHT_COLUMNS          \
+    "ldmia   r1!, {r8-r11}\n"  \
+    "ldmia   r0!, {r4-r7}\n"   \
+    COLUMNS("r4", "r5", "r8")  \
+    COLUMNS("r6", "r7", "r9")  \
+    "ldmia   r0!, {r4-r7}\n"   \
+    COLUMNS("r4", "r5", "r10") \
+    COLUMNS("r6", "r7", "r11")
+
+/* The whole of a token's rows; no more than that fits in registers:
+ *
+ *   r0  weights                     r4, r6  a and b, at two columns each; then b and c
+ *   r1  x                           r5, r7  c and d
+ *   r2  0xff00ff00                  r8-r11  x, two columns each
+ *   r3, r12, lr  sums of 256 a + b, 256 b + c, 256 c + d
+ *
+ * The mask leaves the two b of a word, turned by 8 bits: each in the other's column, as a high byte. SXTAB16 puts each c under
+ * it the same way, and SMLADX exchanges the columns back. sp points at a copy of `blocks` without the weights. */
+__attribute__((noinline)) static void multiply(const blocks *p)
 {
-    thimble_four_sums sums = thimble_pairs_sum(block, x, depth < part ? depth : part, excess);
-    for (int32_t done = part; done < depth; done += part) {
-        const int32_t left = depth - done;
-        const thimble_four_sums more = thimble_pairs_sum(block + 2 * done, x + done, left < part ? left : part, 0);
+    register const blocks *r0 __asm__("r0") = p;
+    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+                     "ldmia   r0, {r1-r11}\n"
+                     "adr.w   r12, 2f\n" /* where a block begins */
+                     "adr.w   lr, 3f\n"
+                     "sub     lr, lr, r12\n"
+                     "lsr     lr, lr, #2\n"
+                     "mla     r3, r3, lr, r12\n"
+                     "orr     r3, r3, #1\n"
+                     "adr.w   r12, 4f\n" /* how it ends */
+                     "cmp     r4, #1\n"
+                     "it      eq\n"
+                     "adreq.w r12, 5f\n"
+                     "it      hi\n"
+                     "adrhi.w r12, 7f\n"
+                     "orr     r4, r12, #1\n"
+                     "cmp     r10, #0\n"
+                     "mov     r10, r3\n" /* after the four columns */
+                     "it      ne\n"
+                     "adrne.w r3, 1f\n"
+                     "orr     r3, r3, #1\n"
+                     "push    {r1-r10}\n"
+                     "mov     r0, r11\n"
+                     "mov     r2, #0xff00ff00\n"
+
+                     "0:\n" /* four rows */
+                     "ldrd    r1, lr, [sp, %[x]]\n"
+                     "movs    r3, #0\n"
+                     "mov     r12, #0\n"
+                     "ldr     pc, [sp, %[skip]]\n"
+
+                     "1:\n" /* four columns */
+                     "ldmia   r1!, {r8, r9}\n"
+                     "ldmia   r0!, {r4-r7}\n"
+                     COLUMNS("r4", "r5", "r8") COLUMNS("r6", "r7", "r9")
+                     "ldr     pc, [sp, %[four]]\n"
+
+                     ".p2align 2\n"
+                     "2:\n" /* 32 columns */
+                     EIGHT_COLUMNS EIGHT_COLUMNS EIGHT_COLUMNS EIGHT_COLUMNS
+                     "3:\n"
+                     "ldr     r4, [sp, %[end]]\n"
+                     "cmp     r1, r4\n"
+                     "bne     2b\n"
+
+                     /* As thimble_take_apart; r4, r5, r6: 256 times a row's sum; r7: the last row's. */
+                     "sub     r4, r12, r3, lsl #8\n"
+                     "sub     r4, lr, r4, lsl #8\n"
+                     "sbfx    r7, r4, #0, #24\n"
+                     "sub     r6, lr, r7\n"
+                     "sub     r5, r12, r6, asr #8\n"
+                     "sub     r4, r3, r5, asr #8\n"
+                     "ldr     r1, [sp, %[constants]]\n"
+                     "ldr     pc, [sp, %[finish]]\n"
+
+                     ".p2align 2\n"
+                     "4:\n" /* without biases */
+                     "asrs    r4, r4, #7\n"
+                     "asrs    r5, r5, #7\n"
+                     "asrs    r6, r6, #7\n"
+                     "lsls    r7, r7, #1\n"
+                     "b       6f\n"
+
+                     ".p2align 2\n"
+                     "5:\n" /* with biases */
+                     "ldmia   r1!, {r8-r11}\n"
+                     "add     r4, r8, r4, asr #7\n"
+                     "add     r5, r9, r5, asr #7\n"
+                     "add     r6, r10, r6, asr #7\n"
+                     "add     r7, r11, r7, lsl #1\n"
+
+                     "6:\n" /* as thimble_requantize_s8; r8-r11: multipliers, r12: shifts, lr: the zero point */
+                     "ldmia   r1!, {r8-r12}\n"
+                     "ldr     lr, [sp, %[zero]]\n"
+                     "str     r1, [sp, %[constants]]\n"
+                     "smmulr  r4, r4, r8\n"
+                     "smmulr  r5, r5, r9\n"
+                     "smmulr  r6, r6, r10\n"
+                     "smmulr  r7, r7, r11\n"
+                     "add     r4, r4, r4, asr #31\n"
+                     "add     r5, r5, r5, asr #31\n"
+                     "add     r6, r6, r6, asr #31\n"
+                     "add     r7, r7, r7, asr #31\n"
+                     "asr     r4, r4, r12\n" /* by the lowest byte */
+                     "lsr     r12, r12, #8\n"
+                     "asr     r5, r5, r12\n"
+                     "lsr     r12, r12, #8\n"
+                     "asr     r6, r6, r12\n"
+                     "lsr     r12, r12, #8\n"
+                     "asr     r7, r7, r12\n"
+                     "ldrd    r1, r3, [sp, %[out]]\n"
+                     "add     r4, lr\n"
+                     "add     r5, lr\n"
+                     "add     r6, lr\n"
+                     "add     r7, lr\n"
+                     "ssat    r4, #8, r4, asr #1\n"
+                     "ssat    r5, #8, r5, asr #1\n"
+                     "ssat    r6, #8, r6, asr #1\n"
+                     "ssat    r7, #8, r7, asr #1\n"
+                     "strb    r5, [r1, #1]\n"
+                     "strb    r6, [r1, #2]\n"
+                     "strb    r7, [r1, #3]\n"
+                     "strb    r4, [r1], #4\n"
+                     "str     r1, [sp, %[out]]\n"
+                     "cmp     r1, r3\n"
+                     "bne     0b\n"
+                     "b       8f\n"
+
+                     ".p2align 2\n"
+                     "7:\n" /* the sums of four rows */
+                     "asrs    r4, r4, #8\n"
+                     "asrs    r5, r5, #8\n"
+                     "asrs    r6, r6, #8\n"
+                     "ldr     r1, [sp, %[out]]\n"
+                     "stmia   r1!, {r4-r7}\n"
+                     "8:\n"
+                     "add     sp, #40\n"
+                     "pop     {r7}\n"
+                     : "+r"(r0)
+                     : [x] "i"(offsetof(blocks, x)), [skip] "i"(offsetof(blocks, skip)),
+                       [finish] "i"(offsetof(blocks, finish)), [end] "i"(offsetof(blocks, end)),
+                       [constants] "i"(offsetof(blocks, constants)), [zero] "i"(offsetof(blocks, zero)),
+                       [out] "i"(offsetof(blocks, out)), [four] "i"(offsetof(blocks, four))
+                     : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
+/* The columns that a block is to be multiplied with. */
+static void set_columns(blocks *b, const int16_t *x, int32_t depth, int32_t excess)
+{
+    b->x = x;
+    b->end = x + depth;
+    b->minus_excess = -excess;
+    b->skip = depth < 8 ? 4 : -(depth / 8) & 3;
+    b->four = depth & 4;
+}
+
+/* The sums of four rows, part by part. */
+static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
+{
+    thimble_row_sums sums = {{0, 0, 0, -excess}}, more;
+    for (int32_t done = 0; done < depth; done += part) {
+        blocks b = {.weights = weights + 2 * done, .finish = 2, .out = (int8_t *)(void *)more.row};
+        set_columns(&b, x + done, depth - done < part ? depth - done : part, 0);
+        multiply(&b);
         for (int32_t i = 0; i < 4; i++) {
             sums.row[i] += more.row[i];
         }
@@ -17,23 +204,80 @@ static inline thimble_four_sums sum_parts(const int16_t *block, const int16_t *x
     return sums;
 }
 
+static void multiply_token(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+{
+    const int32_t depth = (p->depth + 3) & ~3, whole = p->rows & ~3, left = p->rows & 3;
+    const int16_t *const weights = p->weights, *const last = weights + whole / 4 * 2 * depth;
+    const int32_t *const last_constants = p->constants + whole / 4 * thimble_row_constants(p);
+    blocks b = {.finish = p->biased ? 1 : 0, .zero = 2 * p->out_zero_point + 1};
+    int32_t excess;
+    __builtin_memcpy(&excess, x + depth, 4);
+    set_columns(&b, x, depth, excess);
+    if (whole) {
+        b.weights = weights;
+        b.constants = p->constants;
+        b.out = out;
+        b.out_end = out + whole;
+        multiply(&b);
+    }
+    if (left) {
+        int8_t four[4];
+        b.weights = last;
+        b.constants = last_constants;
+        b.out = four;
+        b.out_end = four + 4;
+        multiply(&b);
+        __builtin_memcpy(out + whole, four, (size_t)left);
+    }
+}
+
+#else
+
+/* The sums of four rows, part by part: in parts only the fast body's sums differ. */
+static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
+{
+    thimble_row_sums sums = {{0, 0, 0, -excess}};
+    (void)part;
+    for (int32_t column = 0; column < depth; column++) {
+        const int16_t ab = weights[column / 2 * 4 + column % 2], cd = weights[column / 2 * 4 + column % 2 + 2];
+        const int32_t b = (int8_t)ab, d = cd & 0xff;
+        sums.row[0] += (ab - b) / 256 * x[column];
+        sums.row[1] += b * x[column];
+        sums.row[2] += (cd - d) / 256 * x[column];
+        sums.row[3] += d * x[column];
+    }
+    return sums;
+}
+
+#endif
+
+/* Where one sum of a row might not come apart. */
+static void multiply_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+{
+    const int32_t depth = (p->depth + 3) & ~3;
+    const int16_t *weights = p->weights;
+    const int32_t *constants = p->constants;
+    int32_t excess;
+    __builtin_memcpy(&excess, x + depth, 4);
+    for (int32_t row = 0; row < p->rows; row += 4, weights += 2 * depth, constants += thimble_row_constants(p)) {
+        const thimble_row_sums sums = sum_parts(weights, x, depth, p->part, excess);
+        thimble_put_rows(p, constants, sums, out + row, p->rows - row);
+    }
+}
+
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens, int32_t stride)
 {
-    const int32_t depth = (p->depth + 3) & ~3;
-    const int32_t zero = 2 * p->out_zero_point + 1;
     for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
-        const int16_t *weights = p->weights;
-        int32_t excess;
-        __builtin_memcpy(&excess, x + depth, 4);
-        for (int32_t row = 0; row < p->rows; row += 4, weights += 4 * depth / 2) {
-            const thimble_four_sums sums = sum_parts(weights, x, depth, p->part, excess);
-            for (int32_t i = row; i < row + 4 && i < p->rows; i++) {
-                const int32_t twice_bias = p->twice_bias ? p->twice_bias[i] : 0;
-                out[i] = thimble_requantize_s8(2 * sums.row[i - row] + twice_bias, p->multiplier[i],
-                                               p->right_shift_less_one[i], zero);
-            }
+#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+        if (p->part >= p->depth) {
+            multiply_token(p, x, out);
+        } else {
+            multiply_parts(p, x, out);
         }
+#else
+        multiply_parts(p, x, out);
+#endif
         thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
     }
 }

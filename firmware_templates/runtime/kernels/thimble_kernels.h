@@ -22,15 +22,16 @@ typedef struct {
 /* Widens one token's inputs; out: THIMBLE_WIDE_BYTES(depth), 4-byte aligned. */
 void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth);
 
-/* y = clamp(W x * scale + zero_point), one row of W an output; the weights are packed (thimble_pairs.h, thimble_quads.h).
+/* y = clamp(W x * scale + zero_point), one row of W an output; the weights are packed, as each kernel's file says.
  *
- * twice_bias holds 2 * bias, or is NULL. Right shifts are 1..31, and |sum + bias| < 2^30, which the compiler proves. `part`, a
- * multiple of 4: how many columns are summed at once; the depth rounded up to 4 but for rows of very large weights. */
+ * constants: for each four rows 2 * bias of each (where `biased`), the multipliers, and a word whose bytes, the lowest first,
+ * are the right shifts less one; zeros for rows that there are not. Right shifts are 1..31, and |sum + bias| < 2^30, which the
+ * compiler proves. `part`, a multiple of 4: how many columns are summed at once; the depth rounded up to 4 but for rows of very
+ * large weights. */
 typedef struct {
     const void *weights;
-    const int32_t *twice_bias;
-    const int32_t *multiplier;
-    const uint8_t *right_shift_less_one;
+    const int32_t *constants;
+    int32_t biased;
     int32_t depth; /* columns, 1..8192 */
     int32_t rows;
     int32_t part;
@@ -41,6 +42,8 @@ typedef struct {
 
 /* For each of `tokens` tokens, whose inputs and outputs lie `stride` bytes, a multiple of 4, apart. x: widened; out: rows. */
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                                      int32_t tokens, int32_t stride);
+void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens, int32_t stride);
 
 /* The same for plain int8 rows and inputs, any weights and shifts. The input's offset times the sum of a row's weights is in

@@ -1,12 +1,13 @@
 #include "harness.h"
 
-void plain_thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                            int32_t tokens, int32_t stride);
-void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth);
+typedef void kernel(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens,
+                    int32_t stride);
 
-static _Alignas(4) int16_t weights[64 * 264];
-static int32_t bias[64], multiplier[64];
-static uint8_t right_shift_less_one[64];
+void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth);
+kernel plain_thimble_fully_connected_pairs_s8, plain_thimble_fully_connected_quads_s8;
+
+static _Alignas(4) int8_t weights[64 * 512];
+static int32_t constants[64 / 4 * 9];
 
 /* `tokens` widened inputs, `stride` bytes apart. */
 static void draw_inputs(int32_t depth, int32_t tokens, int32_t stride)
@@ -18,32 +19,68 @@ static void draw_inputs(int32_t depth, int32_t tokens, int32_t stride)
     }
 }
 
-static void draw_weights(int32_t rows, int32_t depth)
+/* Four weights at one column, as the kernels' files tell. */
+static void put_pairs(int32_t row, int32_t column, int32_t columns, const int32_t *w)
+{
+    int16_t *at = (int16_t *)(void *)weights + row / 2 * columns + column / 2 * 4 + column % 2;
+    const int32_t b = w[1] == -128 && w[2] < 0 ? -127 : w[1], a_or_less = w[0] == -128 && b < 0 ? -127 : w[0];
+    at[0] = (int16_t)(256 * a_or_less + b);
+    at[2] = (int16_t)(256 * w[2] + w[3] + 128);
+}
+
+static void put_quads(int32_t row, int32_t column, int32_t columns, const int32_t *w)
+{
+    int8_t *at = weights + row * columns + column * 4;
+    at[0] = (int8_t)(w[3] ^ -128);
+    at[1] = (int8_t)(w[2] ^ -128);
+    at[2] = (int8_t)(w[1] ^ -128);
+    at[3] = (int8_t)w[0];
+}
+
+static int32_t draw_weight(int32_t extreme)
+{
+    return extreme ? (draw() % 2 ? -128 : 127) : between(-128, 127);
+}
+
+static void draw_weights(void (*put)(int32_t row, int32_t column, int32_t columns, const int32_t *w), int32_t rows,
+                         int32_t depth)
 {
     const int32_t columns = (depth + 3) / 4 * 4, extreme = draw() % 3 == 0;
-    for (int32_t i = 0; i < (rows + 3) / 4 * 2 * columns; i++) {
-        weights[i] = 128; /* a pair of zeros */
-    }
-    for (int32_t row = 0; row < rows; row++) {
-        for (int32_t column = 0; column < depth; column++) {
-            const int32_t value = extreme ? (row % 3 == 0 ? -128 : 127) : between(-128, 127);
-            int16_t *at = &weights[row / 4 * columns * 2 + column / 4 * 8 + row % 4 / 2 * 4 + column % 4];
-            *at = (int16_t)(*at + (row % 2 ? value : 256 * value));
+    for (int32_t row = 0; row < rows; row += 4) {
+        for (int32_t column = 0; column < columns; column++) {
+            int32_t w[4] = {0};
+            for (int32_t i = 0; i < 4 && column < depth && row + i < rows; i++) {
+                w[i] = draw_weight(extreme);
+            }
+            put(row, column, columns, w);
         }
-        bias[row] = between(-100000, 100000);
-        multiplier[row] = draw_multiplier();
-        right_shift_less_one[row] = (uint8_t)between(0, draw() % 4 ? 20 : 30);
+    }
+}
+
+static void draw_constants(int32_t rows, int32_t biased, int32_t shift)
+{
+    int32_t *at = constants;
+    for (int32_t row = 0; row < rows; row += 4) {
+        for (int32_t i = 0; biased && i < 4; i++) {
+            *at++ = 2 * between(-100000, 100000);
+        }
+        uint32_t shifts = 0;
+        for (int32_t i = 0; i < 4; i++) {
+            *at++ = draw_multiplier();
+            shifts = shifts << 8 | (uint32_t)(shift ? shift : between(0, draw() % 4 ? 20 : 30));
+        }
+        *at++ = (int32_t)shifts;
     }
 }
 
 static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t depth, int32_t part)
 {
-    const int32_t full = draw() % 2 == 0;
+    const int32_t full = draw() % 2 == 0, biased = draw() % 2 == 0;
+    draw_constants(rows, biased, 0);
     return (thimble_fully_connected_packed_s8_params){
         .weights = weights,
-        .twice_bias = draw() % 2 ? bias : 0,
-        .multiplier = multiplier,
-        .right_shift_less_one = right_shift_less_one,
+        .constants = constants,
+        .biased = biased,
         .depth = depth,
         .rows = rows,
         .part = part,
@@ -53,40 +90,54 @@ static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t d
     };
 }
 
-void check(void)
+static void compare(const char *name, kernel *fast, kernel *plain,
+                    void (*put)(int32_t row, int32_t column, int32_t columns, const int32_t *w))
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 600; cases++) {
         const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? 255 : between(1, 140), tokens = between(1, 5);
         const int32_t stride = THIMBLE_WIDE_BYTES(depth) + 4 * between(0, 2), whole = (depth + 3) / 4 * 4;
         draw_inputs(depth, tokens, stride);
-        draw_weights(rows, depth);
-        const thimble_fully_connected_packed_s8_params p =
-            products(rows, depth, draw() % 3 == 0 ? 4 * between(1, whole / 4) : whole);
+        draw_weights(put, rows, depth);
+        int32_t part = draw() % 3 == 0 ? 4 * between(1, whole / 4) : whole;
+        part = part < whole && part > 128 ? 128 : part;
+        const thimble_fully_connected_packed_s8_params p = products(rows, depth, part);
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
-        thimble_fully_connected_pairs_s8(&p, wide_one, one, tokens, stride);
-        plain_thimble_fully_connected_pairs_s8(&p, wide_one, other, tokens, stride);
+        fast(&p, wide_one, one, tokens, stride);
+        plain(&p, wide_one, other, tokens, stride);
         different += memcmp(one, other, MOST) != 0;
     }
-    report("fully_connected_pairs", cases, different);
-    for (int32_t depth = 64; depth <= 128; depth += 64) {
-        draw_inputs(depth, 4, THIMBLE_WIDE_BYTES(depth));
-        draw_weights(64, depth);
-        for (int32_t i = 0; i < 64; i++) {
-            right_shift_less_one[i] = 8;
-        }
-        const thimble_fully_connected_packed_s8_params p = {weights, 0,  multiplier, right_shift_less_one, depth, 64,
-                                                            depth,   3, -128,       127};
+    report(name, cases, different);
+}
+
+static void count(const char *name, const char *block_name, kernel *fast,
+                  void (*put)(int32_t row, int32_t column, int32_t columns, const int32_t *w))
+{
+    static const int32_t depths[] = {48, 64, 96, 128, 172, 192};
+    for (uint32_t i = 0; i < sizeof depths / sizeof *depths; i++) {
+        const int32_t depth = depths[i], stride = THIMBLE_WIDE_BYTES(depth);
+        draw_inputs(depth, 4, stride);
+        draw_weights(put, 64, depth);
+        draw_constants(64, 0, 8);
+        const thimble_fully_connected_packed_s8_params p = {weights, constants, 0, depth, 64, (depth + 3) & ~3, 3, -128, 127};
         start_count();
-        for (int32_t i = 0; i < 100; i++) {
-            thimble_fully_connected_pairs_s8(&p, wide_one, one, 1, 0);
+        for (int32_t call = 0; call < 100; call++) {
+            fast(&p, wide_one, one, 1, 0);
         }
-        print_count("fully_connected_pairs", depth, 64, 100);
+        print_count(name, depth, 64, 100);
         start_count();
-        for (int32_t i = 0; i < 25; i++) {
-            thimble_fully_connected_pairs_s8(&p, wide_one, one, 4, THIMBLE_WIDE_BYTES(depth));
+        for (int32_t call = 0; call < 25; call++) {
+            fast(&p, wide_one, one, 4, stride);
         }
-        print_count("fully_connected_pairs_block", depth, 64, 100);
+        print_count(block_name, depth, 64, 100);
     }
+}
+
+void check(void)
+{
+    compare("fully_connected_pairs", thimble_fully_connected_pairs_s8, plain_thimble_fully_connected_pairs_s8, put_pairs);
+    compare("fully_connected_quads", thimble_fully_connected_quads_s8, plain_thimble_fully_connected_quads_s8, put_quads);
+    count("fully_connected_pairs", "fully_connected_pairs_block", thimble_fully_connected_pairs_s8, put_pairs);
+    count("fully_connected_quads", "fully_connected_quads_block", thimble_fully_connected_quads_s8, put_quads);
 }
