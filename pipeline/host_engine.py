@@ -31,10 +31,10 @@ int32_t host_logit_bytes(void) { return THIMBLE_MODEL_LOGIT_BYTES; }
 
 void host_reset(void) { (void)thimble_init(&context, &thimble_the_model, memory, sizeof memory); }
 
-int32_t host_step(int32_t token, void *logits)
+int32_t host_prefill(const int32_t *tokens, int32_t count, void *logits)
 {
     const void *row = 0;
-    const thimble_status status = thimble_step(&context, token, &row);
+    const thimble_status status = thimble_prefill(&context, tokens, (size_t)count, &row);
     if (status == THIMBLE_OK) {
         memcpy(logits, row, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES);
     }
@@ -121,8 +121,19 @@ class HostEngine:
         Raises:
             ThimbleError: the token is outside of the vocabulary, or the context is full.
         """
+        return self.prefill([token])
+
+    def prefill(self, tokens: Sequence[int]) -> NDArray[np.signedinteger]:
+        """Takes one token or more, in blocks; the logits after the last.
+
+        Raises:
+            ThimbleError: a token is outside of the vocabulary, or the context is full; no token is taken then.
+        """
         logits = np.zeros(self.vocab, self._dtype)
-        status = self._library.host_step(ctypes.c_int32(token), logits.ctypes.data_as(ctypes.c_void_p))
+        given = np.asarray(tokens, np.int32)
+        status = self._library.host_prefill(
+            given.ctypes.data_as(ctypes.c_void_p), len(tokens), logits.ctypes.data_as(ctypes.c_void_p)
+        )
         self._check(status)
         return logits
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from build_model import ModelBuilder
-from decode_steps import KINDS, build_decode_step, with_irregular_mask
+from decode_steps import with_irregular_mask
 
 from pipeline.compiler import CompiledModel, Packing, compile_model
 from pipeline.compiler.patterns import find_attentions
@@ -18,11 +18,6 @@ from pipeline.host_engine import RUNTIME, HostEngine, compile_library
 from pipeline.oracle import Oracle
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session", params=list(KINDS))
-def decode_step(request: pytest.FixtureRequest) -> bytes:
-    return build_decode_step(request.param)
 
 
 @pytest.fixture(params=[Packing.PAIRS, Packing.ROWS])
