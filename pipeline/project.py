@@ -24,7 +24,16 @@ from pipeline.boards import Board
 from pipeline.errors import ThimbleError
 from pipeline.tokenizer_c import TokenizerTables, write_tokenizer
 
-__all__ = ["Firmware", "Sizes", "build_project", "read_sizes", "sizes_as_dict", "weights_of", "write_project"]
+__all__ = [
+    "Firmware",
+    "Sizes",
+    "build_project",
+    "read_sizes",
+    "section_sizes",
+    "sizes_as_dict",
+    "weights_of",
+    "write_project",
+]
 
 _FOLDERS = ("src", "model", "runtime", "board", "cmake", "CMakeLists.txt")
 _SOURCES = (".c", ".h", ".ld", ".cmake", ".txt")
@@ -127,7 +136,7 @@ def read_sizes(elf: Path) -> Sizes:
     Raises:
         ThimbleError: no such file, or no ELF file.
     """
-    sizes = {name: size for name, size, _ in _sections(elf)}
+    sizes = section_sizes(elf)
     named = {
         "code": (".text",),
         "weights": (".weights",),
@@ -138,6 +147,15 @@ def read_sizes(elf: Path) -> Sizes:
     }
     found = {key: sum(sizes.get(name, 0) for name in names) for key, names in named.items()}
     return Sizes(**found, static=sizes.get(".data", 0) + sizes.get(".bss", 0))
+
+
+def section_sizes(elf: Path) -> dict[str, int]:
+    """Bytes of each section that takes memory, by name.
+
+    Raises:
+        ThimbleError: no such file, or no ELF file.
+    """
+    return {name: size for name, size, _ in _sections(elf)}
 
 
 def weights_of(elf: Path) -> bytes:

@@ -1,0 +1,19 @@
+/* What a measured program sees of the machine. Output goes through semihosting. */
+#ifndef DEVICE_H
+#define DEVICE_H
+
+#include <stdint.h>
+
+/* The program. */
+void measure(void);
+
+/* Counts instructions from `count_start` on. */
+void count_start(void);
+uint32_t count_ticks(void);
+
+/* Prints "ROW name first second instructions", the instructions of `ticks` by `calls`. */
+void print_row(const char *name, int32_t first, int32_t second, uint32_t ticks, uint32_t calls);
+
+uint32_t draw(void);
+
+#endif

@@ -1,0 +1,46 @@
+"""One measurement is one row."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Row", "as_dict"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Instructions of one thing on one core.
+
+    A row of a model has `model` and `fill`, the tokens in the context, or `prompt`, the tokens of a prompt of which it
+    is the mean; with `layer` it is the part of one kind of layer. A row of a kernel has `kernel`, `depth` and `rows`.
+    `instructions` is None where the peer was left out, and `note` says why. `code_bytes` is the code of the engine and
+    of the measuring program (1 KB), `firmware_code_bytes` that of a whole firmware image.
+    """
+
+    core: str
+    engine: str
+    model: str = ""
+    kernel: str = ""
+    layer: str = ""
+    depth: int | None = None
+    rows: int | None = None
+    fill: int | None = None
+    prompt: int | None = None
+    macs: int | None = None
+    instructions: int | None = None
+    code_bytes: int | None = None
+    firmware_code_bytes: int | None = None
+    ram_bytes: int | None = None
+    note: str = ""
+
+    @property
+    def per_mac(self) -> float | None:
+        """Instructions for each multiply-accumulate."""
+        return self.instructions / self.macs if self.instructions is not None and self.macs else None
+
+
+def as_dict(row: Row) -> dict[str, Any]:
+    """Plain data, what does not apply left out."""
+    values = {key: value for key, value in asdict(row).items() if value not in ("", None)}
+    return {**values, **({} if row.per_mac is None else {"per_mac": round(row.per_mac, 4)})}

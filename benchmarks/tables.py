@@ -1,0 +1,100 @@
+"""The rows as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from benchmarks.rows import Row
+
+__all__ = ["kernel_table", "layer_table", "prompt_table", "step_table"]
+
+
+def kernel_table(rows: Sequence[Row]) -> Table:
+    """The int8 product: instructions for each MAC by depth."""
+    kernels = [row for row in rows if row.kernel]
+    depths = sorted({row.depth for row in kernels if row.depth is not None})
+    table = Table(
+        title="int8 fully connected, 64 rows: instructions for each multiply-accumulate", title_justify="left"
+    )
+    table.add_column("core")
+    table.add_column("engine")
+    for depth in depths:
+        table.add_column(f"depth {depth}", justify="right")
+    found = {(row.core, row.engine, row.depth): row for row in kernels}
+    for core, engine in dict.fromkeys((row.core, row.engine) for row in kernels):
+        cells = [_per_mac(found.get((core, engine, depth))) for depth in depths]
+        table.add_row(core, engine, *cells, style="bold" if engine == "thimble" else "")
+    return table
+
+
+def step_table(rows: Sequence[Row]) -> Table:
+    """Whole decode steps: instructions and instructions for each MAC, by fill."""
+    table = Table(title="a decode step, by tokens in the context", title_justify="left")
+    for name in ("model", "core", "engine"):
+        table.add_column(name)
+    for name in ("empty", "half full", "full", "a MAC, half full", "code", "RAM"):
+        table.add_column(name, justify="right")
+    steps = [row for row in rows if row.model and row.prompt is None and not row.layer]
+    for model, core, engine in dict.fromkeys((row.model, row.core, row.engine) for row in steps):
+        group = sorted(
+            (row for row in steps if (row.model, row.core, row.engine) == (model, core, engine)),
+            key=lambda row: row.fill or 0,
+        )
+        counts = [f"{row.instructions:,}" if row.instructions is not None else row.note for row in group]
+        middle = group[len(group) // 2]
+        table.add_row(
+            *(model, core, engine, *[*counts, "", ""][:3]),
+            *(_per_mac(middle), _bytes(middle.code_bytes), _bytes(middle.ram_bytes)),
+            style="bold" if engine == "thimble" else "",
+        )
+    return table
+
+
+def layer_table(rows: Sequence[Row]) -> Table:
+    """Where a step's instructions go."""
+    layers = [row for row in rows if row.layer]
+    kinds = list(dict.fromkeys(row.layer for row in layers))
+    table = Table(title="instructions by kind of layer, context half full (for each MAC)", title_justify="left")
+    table.add_column("model")
+    table.add_column("core")
+    for kind in kinds:
+        table.add_column(kind.replace("_", " "), justify="right")
+    found = {(row.model, row.core, row.layer): row for row in layers}
+    for model, core in dict.fromkeys((row.model, row.core) for row in layers):
+        cells = []
+        for kind in kinds:
+            row = found.get((model, core, kind))
+            share = f" ({row.per_mac:.2f})" if row is not None and row.per_mac is not None else ""
+            cells.append("" if row is None else f"{row.instructions:,}{share}")
+        table.add_row(model, core, *cells)
+    return table
+
+
+def prompt_table(rows: Sequence[Row]) -> Table:
+    """Prompts in blocks beside step by step: instructions a token."""
+    prompts = [row for row in rows if row.prompt is not None]
+    table = Table(title="a prompt's token", title_justify="left")
+    for name in ("model", "core"):
+        table.add_column(name)
+    for name in ("tokens", "in blocks", "step by step", "fewer"):
+        table.add_column(name, justify="right")
+    found = {(row.model, row.core, row.engine): row for row in prompts}
+    for model, core in dict.fromkeys((row.model, row.core) for row in prompts):
+        fast, slow = found.get((model, core, "thimble")), found.get((model, core, "thimble, step by step"))
+        if fast is not None and slow is not None and fast.instructions and slow.instructions:
+            times = slow.instructions / fast.instructions
+            counts = (f"{fast.prompt}", f"{fast.instructions:,}", f"{slow.instructions:,}", f"{times:.2f} ×")
+            table.add_row(model, core, *counts)
+    return table
+
+
+def _per_mac(row: Row | None) -> str:
+    if row is None or row.per_mac is None:
+        return row.note.split(":")[0] if row is not None else ""
+    return f"{row.per_mac:.3f}"
+
+
+def _bytes(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
