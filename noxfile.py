@@ -117,6 +117,13 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Instructions on five emulated cores, ours beside CMSIS-NN's and others (`-- --quick`, `-- --cores m4f,m55`)."""
+    environment(session)
+    session.run(str(PYTHON), "-m", "benchmarks", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
 def chat(session: nox.Session) -> None:
     """Type sentences to the emulated board."""
     pipeline(session, "chat")

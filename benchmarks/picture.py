@@ -55,7 +55,8 @@ def _bars(panel: object, rows: Sequence[Row], title: str) -> None:
                 continue
             x = number + (place - (len(engines) - 1) / 2) * width
             axes.bar(x, min(value, top), width * 0.92, color=_COLOURS[engine], label=engine if number == 0 else None)
-            axes.annotate(f"{value:.2f}", (x, min(value, top)), ha="center", va="bottom", fontsize=7)
+            beyond = " ↑" if value > top else ""  # cut off: the others would not be seen beside it
+            axes.annotate(f"{value:.2f}{beyond}", (x, min(value, top)), ha="center", va="bottom", fontsize=7)
     for number, core in enumerate(cores):
         limit = values.get((core, "limit"))
         if limit is not None:

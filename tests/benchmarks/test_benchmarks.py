@@ -1,0 +1,99 @@
+"""The benchmarks' tables and limits on made rows, and one quick run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from benchmarks import picture, tables
+from benchmarks.__main__ import main
+from benchmarks.cores import CORES
+from benchmarks.limits import least_instructions_per_mac
+from benchmarks.measure import kernel_rows
+from benchmarks.rows import Row, as_dict
+from benchmarks.shapes import product_tflite
+from benchmarks.tflm import ENGINE, resolver, tflm_rows
+from pipeline.compiler import Packing
+
+KERNEL = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=64, rows=64, macs=4096, instructions=4100)
+STEPS = [
+    Row("Cortex-M4F", engine, model="nano", fill=fill, macs=1000, instructions=1000 + fill * count, code_bytes=7000)
+    for engine, count in (("thimble", 10), ("float C", 50))
+    for fill in (0, 48, 95)
+]
+PROMPTS = [
+    Row("Cortex-M4F", "thimble", model="nano", prompt=24, instructions=500),
+    Row("Cortex-M4F", "thimble, step by step", model="nano", prompt=24, instructions=1000),
+]
+LEFT_OUT = Row("Cortex-M4F", ENGINE, model="nano", fill=0, note="left out: no TFLM_DIR")
+
+
+def text_of(table: object) -> str:
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(table)
+    return console.export_text()
+
+
+def test_rows_as_json_leave_out_what_does_not_apply() -> None:
+    assert as_dict(KERNEL) == {
+        **{"core": "Cortex-M4F", "engine": "thimble", "kernel": "fully_connected_s8"},
+        **{"depth": 64, "rows": 64, "macs": 4096, "instructions": 4100, "per_mac": 1.001},
+    }
+    assert as_dict(LEFT_OUT)["note"].startswith("left out") and "instructions" not in as_dict(LEFT_OUT)
+    assert as_dict(STEPS[0])["fill"] == 0
+
+
+def test_tables() -> None:
+    assert "1.001" in text_of(tables.kernel_table([KERNEL]))
+    steps = text_of(tables.step_table([*STEPS, LEFT_OUT]))
+    assert "1,480" in steps and "1.480" in steps and "left out" in steps
+    assert "2.00 ×" in text_of(tables.prompt_table([*STEPS, *PROMPTS]))
+    assert tables.layer_table(STEPS).row_count == 0
+
+
+def test_limits() -> None:
+    assert 0.5 < least_instructions_per_mac(Packing.PAIRS) < 0.6
+    assert least_instructions_per_mac(Packing.ROWS) == 0.125
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    limit = Row("Cortex-M4F", "limit", kernel="fully_connected_s8", depth=128, rows=64, macs=8192, instructions=4500)
+    ours = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=128, rows=64, macs=8192, instructions=7000)
+    picture.draw([ours, limit, *STEPS], tmp_path / "bench.png")
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_tensorflow_lite_micro_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert resolver(product_tflite(16, 8)) == ["AddFullyConnected"]
+    monkeypatch.delenv("TFLM_DIR", raising=False)
+    from benchmarks.shapes import Model
+    from models.config import ModelConfig
+
+    model = Model("nano", b"", ModelConfig.from_mapping({"vocab_size": 64, "d_model": 16, "layers": 1, "heads": 4}))
+    (row,) = tflm_rows(CORES["m4f"], model, tmp_path)
+    assert row.instructions is None and "TFLM_DIR" in row.note
+    monkeypatch.setenv("TFLM_DIR", str(tmp_path))
+    (row,) = tflm_rows(CORES["m4f"], model, tmp_path)
+    assert row.instructions is None and str(tmp_path) in row.note
+
+
+def test_an_unknown_core_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--cores", "m4f,m99"])
+    assert ended.value.code != 0
+    assert "'m99' is none of m3, m4f" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", list(CORES))
+def test_a_product_on_every_core(key: str, tmp_path: Path) -> None:
+    pytest.importorskip("bakenn", reason="the package bakenn, which brings CMSIS-NN, is not installed")
+    rows = {row.engine: row for row in kernel_rows(CORES[key], 64, 64, tmp_path)}
+    assert set(rows) == {"thimble", "CMSIS-NN", "limit"}
+    ours, theirs, limit = (rows[engine].per_mac for engine in ("thimble", "CMSIS-NN", "limit"))
+    assert ours is not None and theirs is not None and limit is not None
+    assert limit < ours < theirs
+    assert json.dumps(as_dict(rows["thimble"]))
