@@ -60,6 +60,28 @@ class AddConstants:
         )
 
     @property
+    def swapped(self) -> bool:
+        """Whether b is the operand of the larger scale, which is halved."""
+        return self.a != (1 << 30, 0)
+
+    @property
+    def fields(self) -> dict[str, int]:
+        """Of thimble_add_s16_params."""
+        y_multiplier, y_shift = self.a if self.swapped else self.b
+        y_factor, y_right = (2, 1) if y_shift == 0 else (1, -y_shift)
+        x_sign, y_sign = (self.b_sign, 1) if self.swapped else (1, self.b_sign)
+        return {
+            "x_factor": x_sign << 14,
+            "y_multiplier": y_multiplier,
+            "y_right": y_right,
+            "y_factor": y_sign * y_factor,
+            "out_multiplier": self.out[0],
+            "out_right": -self.out[1],
+            "out_min": self.range[0],
+            "out_max": self.range[1],
+        }
+
+    @property
     def keeps_a(self) -> bool:
         """Whether a + 0 is a for every a."""
         return self.a == (1 << 30, 0) and self.out == (1 << 30, -13) and self.range == (LOW, HIGH)

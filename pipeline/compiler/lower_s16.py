@@ -27,6 +27,7 @@ _INDICES = {"token": TOKEN, "position": POSITION}
 _LAYOUT = (*ALIASES, "SPLIT", "CONCATENATION", "TRANSPOSE")
 _INT32 = 2  # TensorType of a bias, in FULLY_CONNECTED's options
 _MOST_SHIFT = 7  # of a sum of 64 bits
+_MOST_SOFTMAX_SHIFT = 13  # of a difference of scores
 _STRIDED = ("ADD", "SUB", "MUL", "RELU", "RELU6")  # kernels that can write into a part of a row
 
 
@@ -86,10 +87,12 @@ class Int16Ops:
         mask, masked = self._tensor(attention.mask), self._tensor(attention.masked_scores)
         if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024:
             return False
-        shifts = (product_multiplier(q, k, scores)[1], product_multiplier(p, v, out)[1])
+        # A score's sum is below head_dim * 2^30, and what comes of it is to fit 32 bits.
+        score_fits = q.columns.bit_length() + 30 + product_multiplier(q, k, scores)[1] <= 30
+        out_fits = high_word_multipliers([product_multiplier(p, v, out)]) is not None
         softmax = arithmetic.softmax_multiplier(masked.scale, attention.beta)
         c = arithmetic.AddConstants.prepare(scores, mask, masked, attention.activation, 1)
-        return max(shifts) <= _MOST_SHIFT and softmax[1] <= 14 and c.out[1] <= 0
+        return score_fits and out_fits and softmax[1] <= _MOST_SOFTMAX_SHIFT and c.out[1] < 0
 
     def _tensor(self, index: int) -> Tensor:
         return self.graph.tensors[index]
@@ -155,13 +158,14 @@ class Int16Ops:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._check(op, a, b, out_tensor)
         c = arithmetic.AddConstants.prepare(a, b, out_tensor, self.base._activation(op), 1 if op.kind == "ADD" else -1)
-        if c.out[1] > 0:
+        if c.out[1] >= 0:
             raise self.base._refuse(op, "an output scale far below the inputs'", "an output that int16 can hold")
         out = self.base._allocate(out_tensor)
         texts, views, rows, columns = self.base._operands(op, out)
+        texts = texts[::-1] if c.swapped else texts
         name = f"{'sum' if op.kind == 'ADD' else 'difference'}_{out_tensor.index}"
         arguments = f"{texts[0]}, {texts[1]}, {out.pointer}, {out.stride}, {rows}, {columns}"
-        self._call("thimble_add_s16", arguments, views, [out], name, _add_fields(c))
+        self._call("thimble_add_s16", arguments, views, [out], name, c.fields)
 
     def _mul(self, op: Op) -> None:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
@@ -254,8 +258,8 @@ class Int16Ops:
         tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
         self._check(op, tensor, out_tensor)
         fields = self._softmax_fields(tensor, float(str(op.options.get("beta", 1.0))))
-        if int(str(fields["shift"])) > 14 or tensor.columns > 65536:
-            raise self.base._refuse(op, "an input scale this large", "a scale below 2.5")
+        if int(str(fields["shift"])) > _MOST_SOFTMAX_SHIFT or tensor.columns > 65536:
+            raise self.base._refuse(op, "an input scale this large", "a scale below 1.25")
         x = self.base._contiguous(tensor.index)
         out = self.base._allocate(out_tensor)
         arguments = f"{x.pointer}, {out.pointer}, {tensor.rows}, {tensor.columns}"
@@ -378,12 +382,14 @@ class Int16Ops:
         unmasked, hidden = int(table[0, context]), int(table[0, 0])
         c = arithmetic.AddConstants.prepare(scores, self._tensor(attention.mask), masked, attention.activation, 1)
         score_multiplier, score_shift = product_multiplier(q, cache, scores)
-        out_multiplier, out_shift = product_multiplier(self._tensor(attention.probabilities), values, out_tensor)
+        out_scale = product_multiplier(self._tensor(attention.probabilities), values, out_tensor)
+        high_words = high_word_multipliers([out_scale])
+        assert high_words is not None, "an attention that does not fit is not fused"
         views = [self._aligned(self._tensor(index)) for index in (attention.q, attention.k_new, attention.v_new)]
         name = f"layer{attention.layer}_attention"
         softmax = ", ".join(f".{key} = {value}" for key, value in self._softmax_fields(masked, attention.beta).items())
         keeps = unmasked == 0 and c.keeps_a
-        mask = "" if keeps else self.base._parameters("thimble_add_s16_params", f"{name}_mask", _add_fields(c))
+        mask = "" if keeps else self.base._parameters("thimble_add_s16_params", f"{name}_mask", dict(c.fields))
         fields = {
             "mask": "0" if keeps else f"&{name}_mask",
             "softmax": f"{{{softmax}}}",
@@ -394,10 +400,10 @@ class Int16Ops:
             "score_multiplier": arithmetic.reduced(score_multiplier),
             "score_shift": score_shift,
             "unmasked": unmasked,
+            "unmasked_first": int(c.swapped),
             # The score of a row of zeros is 0.
             "masked_score": int(arithmetic.add(c, np.array([0]), np.array([hidden]))[0]),
-            "out_multiplier": arithmetic.reduced(out_multiplier),
-            "out_shift": out_shift,
+            "out_multiplier": int(high_words[0]),
         }
         parameters = mask + self.base._parameters("thimble_attention_s16_params", name, fields)
         q_place, k_place, v_place = (view.pointer for view in views)
@@ -424,16 +430,6 @@ class Int16Ops:
             kind="attention",
             group=name,
         )
-
-
-def _add_fields(c: arithmetic.AddConstants) -> dict[str, object]:
-    return {
-        **dict(zip(("a_multiplier", "a_shift"), c.a, strict=True)),
-        **dict(zip(("b_multiplier", "b_shift"), c.b, strict=True)),
-        "b_sign": c.b_sign,
-        **dict(zip(("out_multiplier", "out_shift"), c.out, strict=True)),
-        **dict(zip(("out_min", "out_max"), c.range, strict=True)),
-    }
 
 
 def _float(value: float) -> str:

@@ -39,6 +39,7 @@ PROGRAMS = {
     "fully_connected_rows": ("fully_connected_rows",),
     "attention": ("attention_pairs",),
     "attention_rows": ("attention_rows",),
+    "int16": ("fully_connected_s16", "attention_s16", "add_s16", "mul_s16", "scale_s16", "root_s16"),
     "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "rotary"),
 }
 KERNELS = [(program, kernel) for program, kernels in PROGRAMS.items() for kernel in kernels]
@@ -48,6 +49,13 @@ LIMITS = {
     ("m4", "fully_connected_pairs", 128): 0.87,
     ("m4", "fully_connected_pairs", 172): 0.84,
     ("m4", "attention_pairs", 32): 4.0,
+    ("m4", "fully_connected_s16", 64): 1.4,
+    ("m4", "fully_connected_s16", 128): 1.25,
+    ("m4", "fully_connected_s16", 172): 1.25,
+    ("m4", "attention_s16", 128): 4.2,
+    ("m4", "add_s16", 128): 25,
+    ("m4", "mul_s16", 128): 16,
+    ("m4", "root_s16", 1): 60,
     ("m4", "add", 128): 30,
     ("m4", "mul", 128): 30,
     ("m4", "table", 128): 10,

@@ -73,16 +73,6 @@ static inline four_sums sum_block(const int16_t *weights, const int16_t *x, int3
 
 #endif
 
-static void limit(int16_t *out, int32_t count, int32_t low, int32_t high)
-{
-    if (low == -32768 && high == 32767) {
-        return;
-    }
-    for (int32_t i = 0; i < count; i++) {
-        out[i] = (int16_t)thimble_clamp(out[i], low, high);
-    }
-}
-
 void thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, const int16_t *x, int16_t *out)
 {
     static const int32_t no_bias[4] = {0, 0, 0, 0};
@@ -106,5 +96,5 @@ void thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, co
             z[i] = thimble_saturate_s16(thimble_high_word(sums.row[i] + bias[i], multiplier[i]));
         }
     }
-    limit(out, p->rows, p->out_min, p->out_max);
+    thimble_limit_s16(out, p->rows, p->out_min, p->out_max);
 }

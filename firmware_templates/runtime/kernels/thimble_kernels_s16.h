@@ -50,16 +50,19 @@ typedef struct {
 
 void thimble_fully_connected_plain_s16(const thimble_fully_connected_plain_s16_params *p, const int16_t *x, int16_t *out);
 
-/* out = clamp((a +- b) * scale), rounded twice: each input is shifted left by 15, scaled, added, scaled again. Shifts <= 0. */
+/* out = clamp((+-x +- y) * scale), rounded twice: each input is shifted left by 15, scaled, added, scaled again.
+ *
+ * x is the one of the larger scale: it is halved, so in all shifted left by 14. Where y has the same scale it is halved twice,
+ * without loss, and doubled again by its factor. */
 typedef struct {
-    int32_t a_multiplier, a_shift;
-    int32_t b_multiplier, b_shift;
-    int32_t b_sign; /* 1 adds, -1 subtracts */
-    int32_t out_multiplier, out_shift;
+    int32_t x_factor;               /* 2^14, negative where x is subtracted */
+    int32_t y_multiplier, y_right;  /* 1 <= y_right <= 31 */
+    int32_t y_factor;               /* 1, or 2 for equal scales; negative where y is subtracted */
+    int32_t out_multiplier, out_right; /* 1 <= out_right <= 31 */
     int32_t out_min, out_max;
 } thimble_add_s16_params;
 
-void thimble_add_s16(const thimble_add_s16_params *p, thimble_operand_s16 a, thimble_operand_s16 b, int16_t *out,
+void thimble_add_s16(const thimble_add_s16_params *p, thimble_operand_s16 x, thimble_operand_s16 y, int16_t *out,
                      int32_t out_stride, int32_t rows, int32_t columns);
 
 /* out = clamp(a * b * scale), rounded twice; out_shift <= 0. */
@@ -99,11 +102,11 @@ void thimble_mean_s16(int32_t multiplier, int32_t shift, const int16_t *in, int1
 void thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out, int32_t count);
 
 /* Tables of softmax: 513 values of e^x for x in -10..0 and of 1 / (1 + x) for x in 0..1, Q0.15, to be interpolated.
- * A difference to the row's largest value times the multiplier is in steps of 10 / 65535. */
+ * A difference to the row's largest value times the multiplier is in steps of 10 / 65535. shift <= 13. */
 typedef struct {
     const int16_t *exp;
     const int16_t *reciprocal;
-    int32_t multiplier, shift; /* shift <= 14 */
+    int32_t multiplier, shift;
 } thimble_softmax_s16_params;
 
 /* out[r] = softmax of row r, scale 1/32768. columns <= 65536. */
@@ -138,8 +141,9 @@ typedef struct {
     int32_t kv_heads, group, context, head_dim;
     int32_t score_multiplier, score_shift; /* 16 bits */
     int32_t unmasked;
+    int32_t unmasked_first; /* whether the mask is the operand of the larger scale */
     int32_t masked_score;
-    int32_t out_multiplier, out_shift; /* 16 bits */
+    int32_t out_multiplier; /* as a row's of thimble_fully_connected_s16 */
 } thimble_attention_s16_params;
 
 #define THIMBLE_ATTENTION_S16_SCRATCH(context) (2 * (((context) + 1) / 2 * 2))

@@ -29,10 +29,6 @@ void thimble_mul_s16(const thimble_mul_s16_params *p, thimble_operand_s16 a, thi
         } else {
             multiply_row(scale, a.data, b.data, out, columns);
         }
-        if (p->out_min > -32768 || p->out_max < 32767) {
-            for (int32_t column = 0; column < columns; column++) {
-                out[column] = (int16_t)thimble_clamp(out[column], p->out_min, p->out_max);
-            }
-        }
+        thimble_limit_s16(out, columns, p->out_min, p->out_max);
     }
 }

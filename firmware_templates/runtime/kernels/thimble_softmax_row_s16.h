@@ -5,11 +5,11 @@
 #include "thimble_fixed_point_s16.h"
 #include "thimble_kernels_s16.h"
 
-/* e^difference in Q0.15 for a difference <= 0 to the row's largest value. */
-static inline int32_t thimble_exp_s16(const thimble_softmax_s16_params *p, int32_t difference)
+/* e^difference in Q0.15 for a difference in -65535..0 to the row's largest value. */
+static inline int32_t thimble_exp_s16(const int16_t *table, thimble_scaler scale, int32_t difference)
 {
-    const int32_t scaled = thimble_multiply(difference, p->multiplier, p->shift) + 32767;
-    return thimble_interpolate_s16(p->exp, scaled < -32768 ? -32768 : scaled);
+    const int32_t scaled = thimble_scale(scale, difference) + 32767;
+    return thimble_interpolate_s16(table, scaled < -32768 ? -32768 : scaled);
 }
 
 /* 1 / sum is multiplier / 2^15 * 2^(shift - 30). */
