@@ -1,7 +1,7 @@
 """What each int16 op computes, exactly: prepared constants, and what the compiler itself evaluates, on numpy arrays.
 
 The formulas are those of TensorFlow Lite Micro's reference kernels. Element-wise ops round twice, as with int8; sums of
-64 bits are rounded once, with a multiplier of 16 bits. SUB prepares its multipliers in float32, ADD in float64.
+64 bits are rounded once, with a multiplier of 16 bits.
 """
 
 from __future__ import annotations
@@ -48,14 +48,12 @@ class AddConstants:
     @classmethod
     def prepare(cls, a: Tensor, b: Tensor, out: Tensor, activation: int, b_sign: int) -> AddConstants:
         """Both inputs are brought to twice the larger scale, shifted left by 15."""
-        real: Callable[[object], np.floating] = np.float64 if b_sign > 0 else np.float32  # type: ignore[assignment]
-        a_scale, b_scale, out_scale = (real(tensor.scales[0]) for tensor in (a, b, out))
-        twice = real(2) * max(a_scale, b_scale)
+        twice = 2.0 * max(a.scale, b.scale)
         return cls(
-            fp.quantize_multiplier(float(a_scale / twice)),
-            fp.quantize_multiplier(float(b_scale / twice)),
+            fp.quantize_multiplier(a.scale / twice),
+            fp.quantize_multiplier(b.scale / twice),
             b_sign,
-            fp.quantize_multiplier(float(twice / (real(1 << 15) * out_scale))),
+            fp.quantize_multiplier(twice / ((1 << 15) * out.scale)),
             activation_range(out, activation),
         )
 

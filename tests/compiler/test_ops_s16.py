@@ -69,6 +69,21 @@ def test_elementwise(
     bench.check(model.bytes({"y": out}), values)
 
 
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+@pytest.mark.parametrize("seed", range(4))
+def test_tens_of_thousands_of_values(bench: Workbench, kind: str, seed: int) -> None:
+    """A multiplier that is wrong in its last bits changes one result in thousands."""
+    random = np.random.default_rng(seed)
+    a, b, y = (float(np.float32(one)) for one in 2.0 ** random.uniform(-13, -11, 3))
+    model = ModelBuilder()
+    size = 40_000
+    inputs = [model.input(name, (size,), scale, dtype="INT16") for name, scale in (("a", a), ("b", b))]
+    out = model.tensor((size,), y if kind != "MUL" else float(np.float32(33_000 * a * b)), dtype="INT16")
+    model.op(kind, inputs, [out])
+    values = {name: random.integers(-32768, 32768, size).astype(np.int16) for name in "ab"}
+    bench.check(model.bytes({"y": out}), values)
+
+
 @pytest.mark.parametrize("kind", ["MUL", "ADD"])
 def test_minus_32768_twice(bench: Workbench, kind: str) -> None:
     """Its square, doubled, needs 33 bits."""

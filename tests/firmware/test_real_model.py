@@ -35,8 +35,10 @@ class Built:
     expectations: list[Expectation]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, board: Board) -> Built:
+@pytest.fixture(scope="module", params=["int8", "int16"])
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, board: Board
+) -> Built:
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     import tf_keras as keras
 
@@ -60,7 +62,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, board:
         variable.assign(variable * 2 + np.random.default_rng(3).normal(0, 0.05, variable.shape))
     chance = random.Random(1)
     calibration = [[chance.randrange(tokenizer.vocab_size) for _ in range(CONTEXT)] for _ in range(4)]
-    tflite = quantize(model, config, calibration)
+    tflite = quantize(model, config, calibration, request.param)
     folder = tmp_path_factory.mktemp("real")
     (folder / "model").mkdir()
     compiled = compile_model(tflite, folder / "model")
