@@ -38,77 +38,86 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
     "vmladava.s8 " sum ", q1, %q[q1]\n"        \
     "vmladava.s8 r12, q1, %q[one1]\n"          \
     "mla " sum ", r12, %[offset], " sum "\n"
-#define FOUR_SUMS(ROW)                                                                                    \
-    __asm__ volatile("ldmia %[start], {r4, r6, r8, r10}\n" ROW("r4") ROW("r6") ROW("r8") ROW("r10")       \
-                     "vmov %q[sums][2], %q[sums][0], r4, r8\n"                                            \
-                     "vmov %q[sums][3], %q[sums][1], r6, r10\n"                                           \
-                     : [sums] "=&w"(sums), [k] "+r"(k)                                                    \
-                     : [start] "r"(start), [head_dim] "r"(head_dim), [offset] "r"(p->q_offset),           \
-                       [q0] "w"(q0), [q1] "w"(q1), [one0] "w"(one0), [one1] "w"(one1)                     \
-                     : "r4", "r6", "r8", "r10", "r12", "q0", "q1", "memory")
+/* `blocks` of four rows to masked scores. The constants are four times what a sum begins with, then, at `constants`, the scale's
+ * multiplier, negated shift and zero point, and the mask. The largest of the filled rows' scores alone is wanted. */
+#define SCORES(ROW)                                                                                                    \
+    __asm__ volatile("dls lr, %[blocks]\n"                                                                             \
+                     "1:\n"                                                                                            \
+                     "ldmdb %[constants], {r4, r6, r8, r10}\n" ROW("r4") ROW("r6") ROW("r8") ROW("r10")                \
+                     "vmov q0[2], q0[0], r4, r8\n"                                                                     \
+                     "vmov q0[3], q0[1], r6, r10\n"                                                                    \
+                     "ldmia %[constants], {r4, r6, r8, r10}\n"                                                         \
+                     "vshr.s32 q1, q0, #31\n"                                                                          \
+                     "vqrdmlah.s32 q1, q0, r4\n"                                                                       \
+                     "vrshl.s32 q1, r6\n"                                                                              \
+                     "vadd.i32 q1, q1, r8\n"                                                                           \
+                     "vmin.s32 q1, q1, %q[most]\n"                                                                     \
+                     "vmax.s32 q1, q1, %q[least]\n"                                                                    \
+                     "vldrb.s32 q0, [r10, q1]\n"                                                                       \
+                     "vctp.32 %[rows]\n"                                                                               \
+                     "vpst\n"                                                                                          \
+                     "vmaxvt.s32 %[largest], q0\n"                                                                     \
+                     "vstrb.32 q0, [%[scores]], #4\n"                                                                  \
+                     "sub %[rows], %[rows], #4\n"                                                                      \
+                     "le lr, 1b\n"                                                                                     \
+                     : [k] "+r"(k), [rows] "+r"(rows), [largest] "+r"(largest), [scores] "+l"(scores)                  \
+                     : [blocks] "r"((rows + 3) / 4), [constants] "r"(constants + 4), [head_dim] "r"(head_dim),         \
+                       [offset] "r"(p->q_offset), [q0] "w"(q0), [q1] "w"(q1), [one0] "w"(one0), [one1] "w"(one1),      \
+                       [most] "w"(vdupq_n_s32(255)), [least] "w"(vdupq_n_s32(0))                                       \
+                     : "r4", "r6", "r8", "r10", "r12", "lr", "q0", "q1", "cc", "memory")
 
-/* The sums of four rows of K that take more than two vectors each. */
-static int32x4_t long_sums(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t first)
+/* The sums of a row of K that takes more than two vectors. */
+static int32_t long_row(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k)
 {
-    int32_t sums[4];
-    for (int32_t row = 0; row < 4; row++) {
-        int32_t products = first, sum = 0;
-        for (int32_t i = 0; i < p->head_dim; i += 16) {
-            const mve_pred16_t lanes = thimble_lanes_16(p->head_dim - i);
-            const int8x16_t x = vldrbq_z_s8(k + i, lanes);
-            products = vmladavaq_s8(products, x, vldrbq_z_s8(q + i, lanes));
-            sum = vaddvaq_s8(sum, x);
-        }
-        sums[row] = products + p->q_offset * sum;
-        k += p->head_dim;
+    int32_t products = 0, sum = 0;
+    for (int32_t i = 0; i < p->head_dim; i += 16) {
+        const int8x16_t x = thimble_load_16(k + i, p->head_dim - i);
+        products = vmladavaq_s8(products, x, thimble_load_16(q + i, p->head_dim - i));
+        sum = vaddvaq_s8(sum, x);
     }
-    return vldrwq_s32(sums);
+    return products + p->q_offset * sum;
 }
 
-/* Masked scores of a query with `rows` rows of K, plus 128; returns the largest, without the 128. */
-static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, uint8_t *scores)
+/* The first of 32 ones, the others 0. */
+static const int8_t ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+/* Masked scores of a query with `rows` rows of K; returns the largest. */
+static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int8_t *scores)
 {
     const int32_t head_dim = p->head_dim;
-    int32_t query_sum = head_dim * p->q_offset;
-    for (int32_t i = 0; i < head_dim; i += 16) {
-        const mve_pred16_t lanes = thimble_lanes_16(head_dim - i);
-        query_sum = vaddvaq_s8(query_sum, vldrbq_z_s8(q + i, lanes));
+    int32_t query_sum = head_dim * p->q_offset, largest = -128;
+    for (int32_t i = 0; i < head_dim; i++) {
+        query_sum += q[i];
     }
     const int32_t first = query_sum * p->k_offset;
-    const int32_t start[4] = {first, first, first, first};
-    const mve_pred16_t lanes0 = thimble_lanes_16(head_dim);
-    const int8x16_t q0 = vldrbq_z_s8(q, lanes0), one0 = vpselq_s8(vdupq_n_s8(1), vdupq_n_s8(0), lanes0);
-    const mve_pred16_t lanes1 = thimble_lanes_16(head_dim > 16 ? head_dim - 16 : 0);
-    const int8x16_t q1 = vldrbq_z_s8(q + 16, lanes1), one1 = vpselq_s8(vdupq_n_s8(1), vdupq_n_s8(0), lanes1);
-    const thimble_product_scale scale = p->score;
-    const int32_t right = scale.right_shift_less_one + 1, base = (scale.twice_zero_point_plus_one >> 1) + 128;
-    int32_t largest = -128;
-    for (; rows > 0; rows -= 4, scores += 4) {
-        int32x4_t sums;
-        if (head_dim <= 16) {
-            FOUR_SUMS(ROW_OF_16);
-        } else if (head_dim <= 32) {
-            FOUR_SUMS(ROW_OF_32);
-        } else {
-            sums = long_sums(p, q, k, first);
-            k += 4 * head_dim;
+    if (head_dim > 32) {
+        for (int32_t row = 0; row < rows; row++, k += head_dim) {
+            scores[row] = p->mask[thimble_scale_product(&p->score, 2 * (first + long_row(p, q, k))) + 128];
+            largest = scores[row] > largest ? scores[row] : largest;
         }
-        const int32x4_t scaled = vaddq_n_s32(thimble_scale_4(sums, scale.multiplier, right), base);
-        const int32x4_t place = vmaxq_s32(vminq_s32(scaled, vdupq_n_s32(255)), vdupq_n_s32(0));
-        const int32x4_t masked = vldrbq_gather_offset_s32(p->mask, vreinterpretq_u32_s32(place));
-        vstrbq_s32((int8_t *)scores, vaddq_n_s32(masked, 128));
-        largest = vmaxvq_p_s32(largest, masked, thimble_lanes_4(rows));
+        return largest;
+    }
+    const int32_t constants[8] = {first, first, first, first, p->score.multiplier, -1 - p->score.right_shift_less_one,
+                                  (p->score.twice_zero_point_plus_one >> 1) + 128, (int32_t)p->mask};
+    const int8x16_t one0 = vldrbq_s8(ones + 32 - head_dim), one1 = vldrbq_s8(ones + 48 - head_dim);
+    const int8x16_t q0 = thimble_load_16(q, head_dim);
+    if (head_dim <= 16) {
+        const int8x16_t q1 = q0;
+        SCORES(ROW_OF_16);
+    } else {
+        const int8x16_t q1 = thimble_load_16(q + 16, head_dim - 16);
+        SCORES(ROW_OF_32);
     }
     return largest;
 }
 
-/* The sum of the scores' exponentials; exp: that of a score at score + 128. */
-static int32_t sum_exponentials(const int32_t *exp, const uint8_t *scores, int32_t rows)
+/* The sum of the scores' exponentials. */
+static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_t rows)
 {
     int32_t sum = 0;
     __asm__ volatile("dlstp.32 lr, %[rows]\n"
                      "1:\n"
-                     "vldrb.u32 q0, [%[scores]], #4\n"
+                     "vldrb.s32 q0, [%[scores]], #4\n"
                      "vldrw.u32 q1, [%[exp], q0, uxtw #2]\n"
                      "vrshr.u32 q1, q1, #12\n"
                      "vaddva.u32 %[sum], q1\n"
@@ -120,14 +129,14 @@ static int32_t sum_exponentials(const int32_t *exp, const uint8_t *scores, int32
 }
 
 /* Scores become weights, 0..255, in place. Returns their sum. */
-static int32_t weigh(const int32_t *exp, int32_t total, uint8_t *scores, int32_t rows)
+static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t rows)
 {
     const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
     const int32_t right = reciprocal.half != 0 ? reciprocal.shift : 63;
     int32_t sum = 0;
     __asm__ volatile("dlstp.32 lr, %[rows]\n"
                      "1:\n"
-                     "vldrb.u32 q0, [%[scores]]\n"
+                     "vldrb.s32 q0, [%[scores]]\n"
                      "vldrw.u32 q1, [%[exp], q0, uxtw #2]\n"
                      "vrmulh.u32 q1, q1, %q[mantissa]\n"
                      "vrshl.u32 q1, %[shift]\n"
@@ -158,8 +167,8 @@ static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, in
 
 #else
 
-/* Masked scores of a query with `rows` rows of K, plus 128; returns the largest, without the 128. */
-static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, uint8_t *scores)
+/* Masked scores of a query with `rows` rows of K; returns the largest. */
+static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int8_t *scores)
 {
     int32_t largest = -128;
     for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
@@ -168,14 +177,14 @@ static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, cons
             sum += (q[i] + p->q_offset) * (k[i] + p->k_offset);
         }
         const int32_t masked = p->mask[thimble_scale_product(&p->score, 2 * sum) + 128];
-        scores[row] = (uint8_t)(masked + 128);
+        scores[row] = (int8_t)masked;
         largest = masked > largest ? masked : largest;
     }
     return largest;
 }
 
-/* The sum of the scores' exponentials; exp: that of a score at score + 128. */
-static int32_t sum_exponentials(const int32_t *exp, const uint8_t *scores, int32_t rows)
+/* The sum of the scores' exponentials. */
+static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_t rows)
 {
     int32_t sum = 0;
     for (int32_t row = 0; row < rows; row++) {
@@ -185,13 +194,14 @@ static int32_t sum_exponentials(const int32_t *exp, const uint8_t *scores, int32
 }
 
 /* Scores become weights, 0..255, in place. Returns their sum. */
-static int32_t weigh(const int32_t *exp, int32_t total, uint8_t *scores, int32_t rows)
+static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t rows)
 {
     const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
     int32_t sum = 0;
     for (int32_t row = 0; row < rows; row++) {
-        scores[row] = (uint8_t)thimble_probability(reciprocal, exp[scores[row]]);
-        sum += scores[row];
+        const int32_t weight = thimble_probability(reciprocal, exp[scores[row]]);
+        scores[row] = (int8_t)weight;
+        sum += weight;
     }
     return sum;
 }
@@ -217,17 +227,17 @@ void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_
 {
     const int32_t head_dim = p->head_dim, head_bytes = THIMBLE_CACHE_ROWS(p->context) * head_dim;
     const int32_t rows = position + 1, masked = p->context - position;
-    uint8_t *const scores = scratch;
+    int8_t *const scores = scratch;
     for (int32_t head = 0; head < p->kv_heads; head++, k_cache += head_bytes, v_cache += head_bytes) {
         for (int32_t i = 0; i < p->group; i++, q += head_dim, out += head_dim) {
             int32_t largest = score(p, q, k_cache, rows, scores);
             if (masked > 0 && p->masked_score > largest) {
                 largest = p->masked_score;
             }
-            const int32_t *const exp = p->exp + 127 - largest;
-            const int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score + 128]) + sum_exponentials(exp, scores, rows);
+            const int32_t *const exp = p->exp + 255 - largest;
+            const int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]) + sum_exponentials(exp, scores, rows);
             const int32_t weight_sum = weigh(exp, total, scores, rows);
-            mix(p, scores, weight_sum, v_cache, rows, out);
+            mix(p, (const uint8_t *)scores, weight_sum, v_cache, rows, out);
         }
     }
 }

@@ -9,10 +9,9 @@ void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const 
     const int32_t gate_offset = p->gate_offset, up_offset = p->up_offset;
     const thimble_product_scale scale = p->out;
     for (int32_t left = p->columns; left > 0; left -= 16, gate += 16, up += 16, out += 16) {
-        const mve_pred16_t lanes = thimble_lanes_16(left);
-        const thimble_halves x = thimble_halves_of(thimble_look_up_16(table, vldrbq_z_s8(gate, lanes)), gate_offset);
-        const thimble_halves y = thimble_halves_of(vldrbq_z_s8(up, lanes), up_offset);
-        vstrbq_p_s8(out, thimble_requantize_16(thimble_products(x, y), &scale), lanes);
+        const thimble_halves x = thimble_halves_of(thimble_look_up_16(table, thimble_load_16(gate, left)), gate_offset);
+        const thimble_halves y = thimble_halves_of(thimble_load_16(up, left), up_offset);
+        thimble_store_16(out, thimble_requantize_16(thimble_products(x, y), &scale), left);
     }
 }
 

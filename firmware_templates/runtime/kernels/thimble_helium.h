@@ -8,19 +8,50 @@
 #include <arm_mve.h>
 #define THIMBLE_HELIUM 1
 
-/* The first `count` lanes of 16, or of 4. Asm, since the compiler would carry a predicate of its own through a core register. */
-static inline mve_pred16_t thimble_lanes_16(int32_t count)
+/* As far as `count` goes, at least 1, of 16 or 4 values; the others are 0, or left as they are. Asm, since the compiler would
+ * carry a predicate through a core register. */
+static inline int8x16_t thimble_load_16(const int8_t *x, int32_t count)
 {
+    int8x16_t values;
     mve_pred16_t lanes;
-    __asm__("vctp.8 %1" : "=Up"(lanes) : "r"(count));
-    return lanes;
+    __asm__("vctp.8 %3\n"
+            "vpst\n"
+            "vldrbt.u8 %q0, [%2]\n"
+            : "=w"(values), "=Up"(lanes)
+            : "r"(x), "r"(count), "m"(*(const int8_t(*)[16])x));
+    return values;
 }
 
-static inline mve_pred16_t thimble_lanes_4(int32_t count)
+static inline void thimble_store_16(int8_t *out, int8x16_t values, int32_t count)
 {
     mve_pred16_t lanes;
-    __asm__("vctp.32 %1" : "=Up"(lanes) : "r"(count));
-    return lanes;
+    __asm__("vctp.8 %3\n"
+            "vpst\n"
+            "vstrbt.8 %q2, [%4]\n"
+            : "+m"(*(int8_t(*)[16])out), "=Up"(lanes)
+            : "w"(values), "r"(count), "r"(out));
+}
+
+static inline int32x4_t thimble_load_4(const int8_t *x, int32_t count)
+{
+    int32x4_t values;
+    mve_pred16_t lanes;
+    __asm__("vctp.32 %3\n"
+            "vpst\n"
+            "vldrbt.s32 %q0, [%2]\n"
+            : "=w"(values), "=Up"(lanes)
+            : "l"(x), "r"(count), "m"(*(const int8_t(*)[4])x));
+    return values;
+}
+
+static inline void thimble_store_some_of_4(int8_t *out, int32x4_t values, int32_t count)
+{
+    mve_pred16_t lanes;
+    __asm__("vctp.32 %3\n"
+            "vpst\n"
+            "vstrbt.32 %q2, [%4]\n"
+            : "+m"(*(int8_t(*)[4])out), "=Up"(lanes)
+            : "w"(values), "r"(count), "l"(out));
 }
 
 /* x * multiplier / 2^(31 + right), rounded twice, for right of 1..31: a rounding shift rounds halves up, so values below zero
@@ -61,11 +92,11 @@ static inline int16x8_t thimble_narrow_8(int32x4_t even, int32x4_t odd)
     return vreinterpretq_s16_s32(even);
 }
 
-/* Back to 16 int8, each x + zero_point limited to -128..127. */
-static inline int8x16_t thimble_narrow_16(thimble_quarters x, int32_t zero_point)
+/* 16 int8 of those of even and of odd places, each plus the zero point, limited to -128..127. */
+static inline int8x16_t thimble_join_16(int16x8_t even, int16x8_t odd, int32_t zero_point)
 {
-    int16x8_t even = vqaddq_n_s16(thimble_narrow_8(x.at[0], x.at[2]), (int16_t)zero_point);
-    const int16x8_t odd = vqaddq_n_s16(thimble_narrow_8(x.at[1], x.at[3]), (int16_t)zero_point);
+    even = vqaddq_n_s16(even, (int16_t)zero_point);
+    odd = vqaddq_n_s16(odd, (int16_t)zero_point);
     __asm__("vqmovnb.s16 %q0, %q0\n"
             "vqmovnt.s16 %q0, %q1\n"
             : "+w"(even)
@@ -80,7 +111,8 @@ static inline int8x16_t thimble_requantize_16(thimble_quarters x, const thimble_
     for (int32_t i = 0; i < 4; i++) {
         x.at[i] = thimble_scale_4(x.at[i], scale->multiplier, scale->right_shift_less_one + 1);
     }
-    return thimble_narrow_16(x, scale->twice_zero_point_plus_one >> 1);
+    return thimble_join_16(thimble_narrow_8(x.at[0], x.at[2]), thimble_narrow_8(x.at[1], x.at[3]),
+                           scale->twice_zero_point_plus_one >> 1);
 }
 
 /* Stores 4 numbers as int8, limited to -128..127. */
@@ -95,22 +127,24 @@ static inline void thimble_store_4(int8_t *out, int32x4_t x)
 /* The sum of two int8 values, as thimble_sum_scale has it but half as large: what thimble_scale_4 wants. */
 static inline int32x4_t thimble_sum_4(const thimble_sum_scale *s, int32x4_t x, int32x4_t y)
 {
-    y = vaddq_n_s32(vmulq_n_s32(y, s->y_factor / 2), s->y_base / 2);
-    x = vaddq_n_s32(vmulq_n_s32(x, s->x_factor / 2), s->x_base / 2);
+    y = vaddq_n_s32(vmulq_n_s32(y, s->y_factor >> 1), s->y_base >> 1);
+    x = vaddq_n_s32(vmulq_n_s32(x, s->x_factor >> 1), s->x_base >> 1);
     return vmlaq_n_s32(x, thimble_scale_4(y, s->y_multiplier, s->y_right_less_one + 1), s->y_sign);
 }
 
-/* 16 int8 as numbers, by their place modulo 4. */
-static inline thimble_quarters thimble_quarters_of(int8x16_t x)
-{
-    const int16x8_t even = vmovlbq_s8(x), odd = vmovltq_s8(x);
-    return (thimble_quarters){{vmovlbq_s16(even), vmovlbq_s16(odd), vmovltq_s16(even), vmovltq_s16(odd)}};
-}
+/* A row of an operand that can be read 16 at a time, `step` bytes on for each: one value alone is repeated. */
+typedef struct {
+    const int8_t *data;
+    int32_t step;
+} thimble_row;
 
-/* What an operand has at `column` and the 15 after it, as far as `lanes` go. */
-static inline int8x16_t thimble_load_operand(thimble_operand x, int32_t column, mve_pred16_t lanes)
+static inline thimble_row thimble_row_of(thimble_operand x, int8_t *repeated)
 {
-    return x.step == 0 ? vdupq_n_s8(*x.data) : vldrbq_z_s8(x.data + column, lanes);
+    if (x.step == 0) {
+        vstrbq_s8(repeated, vdupq_n_s8(*x.data));
+        return (thimble_row){repeated, 0};
+    }
+    return (thimble_row){x.data, 16};
 }
 
 /* table[x + 128] of 16 int8. */

@@ -6,20 +6,21 @@
 void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
     const int8_t *const square = p->square, *values = x;
-    int32_t sum = -p->square_zero_point * p->columns;
-    for (int32_t left = p->columns; left > 0; left -= 16, values += 16) {
-        const mve_pred16_t lanes = thimble_lanes_16(left);
-        sum = vaddvaq_p_s8(sum, thimble_look_up_16(square, vldrbq_z_s8(values, lanes)), lanes);
+    int32_t sum = -p->square_zero_point * p->columns, left = p->columns;
+    for (; left >= 16; left -= 16, values += 16) {
+        sum = vaddvaq_s8(sum, thimble_look_up_16(square, vldrbq_s8(values)));
+    }
+    for (; left > 0; left--) {
+        sum += square[*values++ + 128];
     }
     const int32_t mean = thimble_multiply(sum, p->mean_multiplier, p->mean_shift) + p->mean_zero_point;
     const int32_t factor = p->inverse_root[thimble_clamp(mean, -128, 127) + 128] + p->root_offset;
     const thimble_halves factors = {vdupq_n_s16((int16_t)factor), vdupq_n_s16((int16_t)factor)};
     const thimble_product_scale scale = p->out;
     const int32_t offset = p->x_offset;
-    for (int32_t left = p->columns; left > 0; left -= 16, x += 16, out += 16) {
-        const mve_pred16_t lanes = thimble_lanes_16(left);
-        const thimble_quarters products = thimble_products(thimble_halves_of(vldrbq_z_s8(x, lanes), offset), factors);
-        vstrbq_p_s8(out, thimble_requantize_16(products, &scale), lanes);
+    for (left = p->columns; left > 0; left -= 16, x += 16, out += 16) {
+        const thimble_quarters products = thimble_products(thimble_halves_of(thimble_load_16(x, left), offset), factors);
+        thimble_store_16(out, thimble_requantize_16(products, &scale), left);
     }
 }
 

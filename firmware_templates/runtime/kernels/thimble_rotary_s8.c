@@ -4,38 +4,45 @@
 #ifdef THIMBLE_HELIUM
 
 /* Four products on their way to int8. */
-static inline int32x4_t product(const thimble_product_scale *s, int32x4_t x, int32x4_t y)
+static inline int32x4_t product(thimble_product_scale s, int32x4_t x, int32x4_t factor)
 {
-    const int32x4_t scaled = thimble_scale_4(vmulq_s32(x, y), s->multiplier, s->right_shift_less_one + 1);
-    return vshrq_n_s32(vqshlq_n_s32(vaddq_n_s32(scaled, s->twice_zero_point_plus_one >> 1), 24), 24);
+    const int32x4_t scaled = thimble_scale_4(vmulq_s32(x, factor), s.multiplier, s.right_shift_less_one + 1);
+    return vshrq_n_s32(vqshlq_n_s32(vaddq_n_s32(scaled, s.twice_zero_point_plus_one >> 1), 24), 24);
 }
 
-/* Four results: of a times one factor and b times the other. */
-static inline void turn(const thimble_turn_scales *s, int32_t swapped, int32x4_t a, int32x4_t b, int32x4_t a_factor,
-                        int32x4_t b_factor, int8_t *out, mve_pred16_t lanes)
+/* Up to four results for each head. x, y: where values of the first head lie. */
+__attribute__((noinline)) static void turn(const thimble_rotary_s8_params *p, const thimble_turn_scales *scales, const int8_t *x,
+                                           int32x4_t x_factor, const int8_t *y, int32x4_t y_factor, int8_t *out, int32_t count)
 {
-    const int32x4_t x = swapped ? product(&s->x, b, b_factor) : product(&s->x, a, a_factor);
-    const int32x4_t y = swapped ? product(&s->y, a, a_factor) : product(&s->y, b, b_factor);
-    const thimble_product_scale *const scale = &s->sum.out;
-    const int32x4_t sum = thimble_scale_4(thimble_sum_4(&s->sum, x, y), scale->multiplier, scale->right_shift_less_one + 1);
-    const int32x4_t limited = vqshlq_n_s32(vaddq_n_s32(sum, scale->twice_zero_point_plus_one >> 1), 24);
-    vstrbq_p_s32(out, vshrq_n_s32(limited, 24), lanes);
+    const thimble_turn_scales s = *scales;
+    const thimble_product_scale last = s.sum.out;
+    const int32_t offset = p->offset, head_dim = 2 * p->half;
+    for (int32_t heads = p->heads; heads > 0; heads--, x += head_dim, y += head_dim, out += head_dim) {
+        const int32x4_t one = product(s.x, vaddq_n_s32(thimble_load_4(x, count), offset), x_factor);
+        const int32x4_t other = product(s.y, vaddq_n_s32(thimble_load_4(y, count), offset), y_factor);
+        const int32x4_t sum = thimble_scale_4(thimble_sum_4(&s.sum, one, other), last.multiplier, last.right_shift_less_one + 1);
+        const int32x4_t limited = vqshlq_n_s32(vaddq_n_s32(sum, last.twice_zero_point_plus_one >> 1), 24);
+        thimble_store_some_of_4(out, vshrq_n_s32(limited, 24), count);
+    }
 }
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
 {
     const int32_t half = p->half;
     for (int32_t i = 0; i < half; i += 4) {
-        const mve_pred16_t lanes = thimble_lanes_4(half - i);
-        const int32x4_t c = vaddq_n_s32(vldrbq_z_s32(cos + i, lanes), p->cos_offset);
-        const int32x4_t s = vaddq_n_s32(vldrbq_z_s32(sin + i, lanes), p->sin_offset);
-        const int8_t *from = x + i;
-        int8_t *to = out + i;
-        for (int32_t head = 0; head < p->heads; head++, from += 2 * half, to += 2 * half) {
-            const int32x4_t a = vaddq_n_s32(vldrbq_z_s32(from, lanes), p->offset);
-            const int32x4_t b = vaddq_n_s32(vldrbq_z_s32(from + half, lanes), p->offset);
-            turn(&p->difference, p->difference_swapped, a, b, c, s, to, lanes);
-            turn(&p->sum, p->sum_swapped, a, b, s, c, to + half, lanes);
+        const int32_t count = half - i;
+        const int32x4_t c = vaddq_n_s32(thimble_load_4(cos + i, count), p->cos_offset);
+        const int32x4_t s = vaddq_n_s32(thimble_load_4(sin + i, count), p->sin_offset);
+        const int8_t *const a = x + i, *const b = a + half;
+        if (p->difference_swapped) {
+            turn(p, &p->difference, b, s, a, c, out + i, count);
+        } else {
+            turn(p, &p->difference, a, c, b, s, out + i, count);
+        }
+        if (p->sum_swapped) {
+            turn(p, &p->sum, b, c, a, s, out + half + i, count);
+        } else {
+            turn(p, &p->sum, a, s, b, c, out + half + i, count);
         }
     }
 }

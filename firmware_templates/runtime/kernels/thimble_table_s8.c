@@ -9,8 +9,8 @@ void thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int3
         int8_t *y = out + row * out_stride;
 #ifdef THIMBLE_HELIUM
         for (int32_t column = 0; in.step == 1 && column < columns; column += 16) {
-            const mve_pred16_t lanes = thimble_lanes_16(columns - column);
-            vstrbq_p_s8(y + column, thimble_look_up_16(table, vldrbq_z_s8(x + column, lanes)), lanes);
+            const int8x16_t values = thimble_load_16(x + column, columns - column);
+            thimble_store_16(y + column, thimble_look_up_16(table, values), columns - column);
         }
         if (in.step == 1) {
             continue;
