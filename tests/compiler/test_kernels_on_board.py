@@ -32,6 +32,10 @@ class Core:
 CORES = {
     "m3": Core("mps2-an385", ("-mcpu=cortex-m3",)),
     "m4": Core("mps2-an386", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
+    "m7": Core("mps2-an500", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16")),
+    "m33": Core(
+        "mps2-an505", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), 0x10000000, 0x38000000, "50"
+    ),
     "m55": Core("mps3-an547", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), 0x10000000, 0x30000000, "125 / 4"),
 }
 PROGRAMS = {
@@ -44,10 +48,20 @@ PROGRAMS = {
 }
 KERNELS = [(program, kernel) for program, kernels in PROGRAMS.items() for kernel in kernels]
 LIMITS = {
-    ("m4", "fully_connected_pairs", 48): 1.07,
-    ("m4", "fully_connected_pairs", 64): 0.98,
-    ("m4", "fully_connected_pairs", 128): 0.87,
-    ("m4", "fully_connected_pairs", 172): 0.84,
+    **{
+        (core, kernel, depth): limit
+        for core in ("m4", "m7", "m33")
+        for kernel in ("fully_connected_pairs", "fully_connected_pairs_block")
+        for depth, limit in {48: 1.07, 64: 0.98, 96: 0.9, 128: 0.87, 172: 0.84, 192: 0.83}.items()
+    },
+    **{
+        ("m3", "fully_connected_quads", depth): limit
+        for depth, limit in {48: 2.4, 64: 2.2, 96: 2.0, 128: 1.92, 172: 1.85, 192: 1.82}.items()
+    },
+    **{
+        ("m3", "fully_connected_quads_block", depth): limit
+        for depth, limit in {48: 2.15, 64: 1.97, 96: 1.81, 128: 1.73, 172: 1.67, 192: 1.65}.items()
+    },
     ("m4", "attention_pairs", 32): 4.0,
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,

@@ -261,7 +261,7 @@ static void multiply_parts(const thimble_fully_connected_packed_s8_params *p, co
     __builtin_memcpy(&excess, x + depth, 4);
     for (int32_t row = 0; row < p->rows; row += 4, weights += 2 * depth, constants += thimble_row_constants(p)) {
         const thimble_row_sums sums = sum_parts(weights, x, depth, p->part, excess);
-        thimble_put_rows(p, constants, sums, out + row, p->rows - row);
+        thimble_put_rows(p, constants, &sums, out + row, p->rows - row);
     }
 }
 

@@ -32,17 +32,51 @@ typedef struct {
                      :                                                                                                 \
                      : "r4", "r5", "r6", "r8", "memory")
 
-static inline quad_sums sum_columns(const int32_t *words, const int16_t *x, int32_t depth, quad_sums sums)
+__attribute__((noinline)) static quad_sums sum_columns(const int32_t *words, const int16_t *x, int32_t depth, quad_sums sums)
 {
     int32_t x0, half;
     const int16_t *const end = x + depth;
-    for (const int16_t *const whole = x + (depth & ~15); x != whole;) {
-        SUM_COLUMNS(FOUR_COLUMNS FOUR_COLUMNS FOUR_COLUMNS FOUR_COLUMNS);
-    }
-    while (x != end) {
+    if (depth & 4) {
         SUM_COLUMNS(FOUR_COLUMNS);
     }
+    while (x != end) {
+        SUM_COLUMNS(FOUR_COLUMNS FOUR_COLUMNS);
+    }
     return sums;
+}
+
+#define COLUMN_OF_TWO(word)                          \
+    "ldrsh  %[x0], [%[x], %[stride]]\n"              \
+    "asr    %[half], " word ", #16\n"                \
+    "mla    %[all1], " word ", %[x0], %[all1]\n"     \
+    "mla    %[upper1], %[half], %[x0], %[upper1]\n"  \
+    "ubfx   r6, " word ", #8, #16\n"                 \
+    "mla    %[middle1], r6, %[x0], %[middle1]\n"     \
+    "ldrsh  %[x0], [%[x]], #2\n"                     \
+    "mla    %[all], " word ", %[x0], %[all]\n"       \
+    "mla    %[upper], %[half], %[x0], %[upper]\n"    \
+    "mla    %[middle], r6, %[x0], %[middle]\n"
+
+#define TWO_COLUMNS_OF_TWO      \
+    "ldmia  %[w]!, {r4, r5}\n" \
+    COLUMN_OF_TWO("r4") COLUMN_OF_TWO("r5")
+
+/* The same for two tokens, whose x lie `stride` bytes apart. */
+__attribute__((noinline)) static void sum_two(const int32_t *words, const int16_t *x, int32_t stride, int32_t depth, quad_sums *first,
+                           quad_sums *second)
+{
+    int32_t x0, half;
+    quad_sums one = *first, two = *second;
+    for (const int16_t *const end = x + depth; x != end;) {
+        __asm__ volatile(TWO_COLUMNS_OF_TWO TWO_COLUMNS_OF_TWO
+                         : [all] "+r"(one.all), [upper] "+r"(one.upper), [middle] "+r"(one.middle), [x] "+r"(x),
+                           [w] "+r"(words), [x0] "=&r"(x0), [half] "=&r"(half), [all1] "+r"(two.all),
+                           [upper1] "+r"(two.upper), [middle1] "+r"(two.middle)
+                         : [stride] "r"(stride)
+                         : "r4", "r5", "r6", "memory");
+    }
+    *first = one;
+    *second = two;
 }
 
 #else
@@ -58,21 +92,39 @@ static inline quad_sums sum_columns(const int32_t *words, const int16_t *x, int3
     return sums;
 }
 
+static inline void sum_two(const int32_t *words, const int16_t *x, int32_t stride, int32_t depth, quad_sums *first,
+                           quad_sums *second)
+{
+    *first = sum_columns(words, x, depth, *first);
+    *second = sum_columns(words, x + stride / 2, depth, *second);
+}
+
 #endif
 
-/* The sums of four rows over the whole depth. */
-static inline thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
+/* Sums that start with what the 128 of b, c and d add, negative. */
+static inline quad_sums without_excess(const int16_t *x, int32_t depth)
 {
+    int32_t excess;
+    __builtin_memcpy(&excess, x + depth, 4);
     const uint32_t e = (uint32_t)excess;
-    if (part >= depth) {
-        const quad_sums sums = sum_columns(words, x, depth, (quad_sums){0u - 0x10101u * e, 0u - e, 0u - 0x101u * e});
-        return thimble_take_apart(sums.upper, sums.middle, sums.all - (sums.upper << 16));
-    }
+    return (quad_sums){0u - 0x10101u * e, 0u - e, 0u - 0x101u * e};
+}
+
+static inline thimble_row_sums rows_of(quad_sums sums)
+{
+    return thimble_take_apart(sums.upper, sums.middle, sums.all - (sums.upper << 16));
+}
+
+/* The sums of four rows, in parts. */
+static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
+{
+    int32_t excess;
+    __builtin_memcpy(&excess, x + depth, 4);
     thimble_row_sums total = {{0, -excess, -excess, -excess}};
     for (int32_t done = 0; done < depth; done += part) {
         const int32_t left = depth - done;
-        const quad_sums sums = sum_columns(words + done, x + done, left < part ? left : part, (quad_sums){0, 0, 0});
-        const thimble_row_sums more = thimble_take_apart(sums.upper, sums.middle, sums.all - (sums.upper << 16));
+        const thimble_row_sums more =
+            rows_of(sum_columns(words + done, x + done, left < part ? left : part, (quad_sums){0, 0, 0}));
         for (int32_t i = 0; i < 4; i++) {
             total.row[i] += more.row[i];
         }
@@ -80,17 +132,37 @@ static inline thimble_row_sums sum_parts(const int32_t *words, const int16_t *x,
     return total;
 }
 
+/* One token, or two whose inputs and outputs lie `stride` bytes apart. */
+static void multiply(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t stride,
+                     int32_t two)
+{
+    const int32_t depth = (p->depth + 3) & ~3, whole = p->part >= depth;
+    const int32_t *words = p->weights, *constants = p->constants;
+    const quad_sums start = without_excess(x, depth), second_start = two ? without_excess(x + stride / 2, depth) : start;
+    for (int32_t row = 0; row < p->rows; row += 4, words += depth, constants += thimble_row_constants(p)) {
+        if (two) {
+            quad_sums sums = start, second = second_start;
+            sum_two(words, x, stride, depth, &sums, &second);
+            const thimble_row_sums first_rows = rows_of(sums), second_rows = rows_of(second);
+            thimble_put_rows(p, constants, &first_rows, out + row, p->rows - row);
+            thimble_put_rows(p, constants, &second_rows, out + stride + row, p->rows - row);
+        } else {
+            const thimble_row_sums sums =
+                whole ? rows_of(sum_columns(words, x, depth, start)) : sum_parts(words, x, depth, p->part);
+            thimble_put_rows(p, constants, &sums, out + row, p->rows - row);
+        }
+    }
+}
+
 void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens, int32_t stride)
 {
-    const int32_t depth = (p->depth + 3) & ~3;
-    for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
-        const int32_t *words = p->weights, *constants = p->constants;
-        int32_t excess;
-        __builtin_memcpy(&excess, x + depth, 4);
-        for (int32_t row = 0; row < p->rows; row += 4, words += depth, constants += thimble_row_constants(p)) {
-            thimble_put_rows(p, constants, sum_parts(words, x, depth, p->part, excess), out + row, p->rows - row);
+    while (tokens > 0) {
+        const int32_t taken = tokens > 1 && p->part >= p->depth ? 2 : 1;
+        multiply(p, x, out, stride, taken > 1);
+        for (int32_t i = 0; i < taken; i++, x += stride / 2, out += stride) {
+            thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
         }
-        thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
+        tokens -= taken;
     }
 }

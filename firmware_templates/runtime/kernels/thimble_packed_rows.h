@@ -30,16 +30,33 @@ static inline int32_t thimble_row_constants(const thimble_fully_connected_packed
     return p->biased ? 9 : 5;
 }
 
-/* Sums of up to four rows become outputs. */
-static inline void thimble_put_rows(const thimble_fully_connected_packed_s8_params *p, const int32_t *constants,
-                                    thimble_row_sums sums, int8_t *out, int32_t rows)
+/* The sums of four rows become outputs; of `rows` rows that are left the first four. */
+__attribute__((noinline, unused)) static void thimble_put_rows(const thimble_fully_connected_packed_s8_params *p,
+                                                               const int32_t *constants, const thimble_row_sums *sums,
+                                                               int8_t *out, int32_t rows)
 {
     const int32_t zero = 2 * p->out_zero_point + 1;
-    const int32_t *const multipliers = constants + (p->biased ? 4 : 0);
-    uint32_t shifts = (uint32_t)multipliers[4];
-    for (int32_t i = 0; i < rows && i < 4; i++, shifts >>= 8) {
-        const int32_t twice = 2 * sums.row[i] + (p->biased ? constants[i] : 0);
-        out[i] = thimble_requantize_s8(twice, multipliers[i], (int32_t)(shifts & 0xff), zero);
+    int32_t twice[4] = {2 * sums->row[0], 2 * sums->row[1], 2 * sums->row[2], 2 * sums->row[3]};
+    if (p->biased) {
+        twice[0] += constants[0];
+        twice[1] += constants[1];
+        twice[2] += constants[2];
+        twice[3] += constants[3];
+        constants += 4;
+    }
+    const uint32_t shifts = (uint32_t)constants[4];
+    const int8_t outputs[4] = {
+        thimble_requantize_s8(twice[0], constants[0], (int32_t)(shifts & 0xff), zero),
+        thimble_requantize_s8(twice[1], constants[1], (int32_t)(shifts >> 8 & 0xff), zero),
+        thimble_requantize_s8(twice[2], constants[2], (int32_t)(shifts >> 16 & 0xff), zero),
+        thimble_requantize_s8(twice[3], constants[3], (int32_t)(shifts >> 24), zero),
+    };
+    if (rows >= 4) {
+        __builtin_memcpy(out, outputs, 4);
+    } else {
+        for (int32_t i = 0; i < rows; i++) {
+            out[i] = outputs[i];
+        }
     }
 }
 
