@@ -2,8 +2,8 @@
  *
  * A block is four rows a, b, c, d and four columns, eight halfwords: 256 a + b at columns 0 and 1, 256 c + (d + 128) there, and
  * the same at columns 2 and 3. From the words of two columns, [a b] and [c d], two instructions make 256 b + c: three SMLAD
- * then sum what thimble_packed_rows.h takes apart, five instructions for eight multiply-accumulates. No a or b is -128 where the
- * weight after it is negative: these halfwords would not fit. */
+ * then sum what thimble_packed_rows.h takes apart, five instructions for eight multiply-accumulates. No a or b is -128 where
+ * the weight after it is negative: these halfwords would not fit. */
 #include <stddef.h>
 
 #include "thimble_packed_rows.h"
@@ -21,11 +21,21 @@ typedef struct {
     int32_t zero; /* 2 * zero point + 1 */
     int8_t *out;
     int8_t *out_end;
-    int32_t four; /* whether four columns remain besides the eights */
+    union {
+        int32_t four;           /* one token: whether four columns remain besides the eights */
+        int32_t minus_excess_2; /* two tokens: of the second */
+    };
     const int16_t *weights;
+    int32_t stride;     /* two tokens: bytes from the first's x to the second's, */
+    int32_t out_stride; /* and from output to output */
 } blocks;
 
-/* Two columns: the words %ab and %cd of four rows, x in %x. */
+#define PLACES                                                                                                \
+    [x] "i"(offsetof(blocks, x)), [skip] "i"(offsetof(blocks, skip)), [finish] "i"(offsetof(blocks, finish)), \
+        [end] "i"(offsetof(blocks, end)), [constants] "i"(offsetof(blocks, constants)),                       \
+        [zero] "i"(offsetof(blocks, zero)), [out] "i"(offsetof(blocks, out)), [four] "i"(offsetof(blocks, four))
+
+/* Two columns of four rows: the words [a b] and [c d], and x. */
 #define COLUMNS(ab, cd, x)                      \
     "smlad   r3, " ab ", " x ", r3\n"           \
     "and     " ab ", r2, " ab ", ror #8\n"      \
@@ -41,6 +51,55 @@ typedef struct {
     "ldmia   r0!, {r4-r7}\n"   \
     COLUMNS("r4", "r5", "r10") \
     COLUMNS("r6", "r7", "r11")
+
+/* As thimble_take_apart. Then r4, r5 and r6 are 256 times a row's sum, r7 is the last row's. */
+#define TAKE_APART                  \
+    "sub     r4, r12, r3, lsl #8\n" \
+    "sub     r4, lr, r4, lsl #8\n"  \
+    "sbfx    r7, r4, #0, #24\n"     \
+    "sub     r6, lr, r7\n"          \
+    "sub     r5, r12, r6, asr #8\n" \
+    "sub     r4, r3, r5, asr #8\n"
+
+/* Twice the sums. */
+#define TWICE              \
+    "asrs    r4, r4, #7\n" \
+    "asrs    r5, r5, #7\n" \
+    "asrs    r6, r6, #7\n" \
+    "lsls    r7, r7, #1\n"
+
+#define TWICE_WITH_BIAS             \
+    "ldmia   r1!, {r8-r11}\n"       \
+    "add     r4, r8, r4, asr #7\n"  \
+    "add     r5, r9, r5, asr #7\n"  \
+    "add     r6, r10, r6, asr #7\n" \
+    "add     r7, r11, r7, lsl #1\n"
+
+/* As thimble_requantize_s8; r8-r11: multipliers, r12: shifts, of which ASR takes the lowest byte, lr: the zero point. */
+#define REQUANTIZE                  \
+    "smmulr  r4, r4, r8\n"          \
+    "smmulr  r5, r5, r9\n"          \
+    "smmulr  r6, r6, r10\n"         \
+    "smmulr  r7, r7, r11\n"         \
+    "add     r4, r4, r4, asr #31\n" \
+    "add     r5, r5, r5, asr #31\n" \
+    "add     r6, r6, r6, asr #31\n" \
+    "add     r7, r7, r7, asr #31\n" \
+    "asr     r4, r4, r12\n"         \
+    "lsr     r12, r12, #8\n"        \
+    "asr     r5, r5, r12\n"         \
+    "lsr     r12, r12, #8\n"        \
+    "asr     r6, r6, r12\n"         \
+    "lsr     r12, r12, #8\n"        \
+    "asr     r7, r7, r12\n"         \
+    "add     r4, lr\n"              \
+    "add     r5, lr\n"              \
+    "add     r6, lr\n"              \
+    "add     r7, lr\n"              \
+    "ssat    r4, #8, r4, asr #1\n"  \
+    "ssat    r5, #8, r5, asr #1\n"  \
+    "ssat    r6, #8, r6, asr #1\n"  \
+    "ssat    r7, #8, r7, asr #1\n"
 
 /* The whole of a token's rows; no more than that fits in registers:
  *
@@ -98,60 +157,25 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "cmp     r1, r4\n"
                      "bne     2b\n"
 
-                     /* As thimble_take_apart; r4, r5, r6: 256 times a row's sum; r7: the last row's. */
-                     "sub     r4, r12, r3, lsl #8\n"
-                     "sub     r4, lr, r4, lsl #8\n"
-                     "sbfx    r7, r4, #0, #24\n"
-                     "sub     r6, lr, r7\n"
-                     "sub     r5, r12, r6, asr #8\n"
-                     "sub     r4, r3, r5, asr #8\n"
+                     TAKE_APART
                      "ldr     r1, [sp, %[constants]]\n"
                      "ldr     pc, [sp, %[finish]]\n"
 
                      ".p2align 2\n"
                      "4:\n" /* without biases */
-                     "asrs    r4, r4, #7\n"
-                     "asrs    r5, r5, #7\n"
-                     "asrs    r6, r6, #7\n"
-                     "lsls    r7, r7, #1\n"
+                     TWICE
                      "b       6f\n"
 
                      ".p2align 2\n"
                      "5:\n" /* with biases */
-                     "ldmia   r1!, {r8-r11}\n"
-                     "add     r4, r8, r4, asr #7\n"
-                     "add     r5, r9, r5, asr #7\n"
-                     "add     r6, r10, r6, asr #7\n"
-                     "add     r7, r11, r7, lsl #1\n"
+                     TWICE_WITH_BIAS
 
-                     "6:\n" /* as thimble_requantize_s8; r8-r11: multipliers, r12: shifts, lr: the zero point */
+                     "6:\n"
                      "ldmia   r1!, {r8-r12}\n"
                      "ldr     lr, [sp, %[zero]]\n"
                      "str     r1, [sp, %[constants]]\n"
-                     "smmulr  r4, r4, r8\n"
-                     "smmulr  r5, r5, r9\n"
-                     "smmulr  r6, r6, r10\n"
-                     "smmulr  r7, r7, r11\n"
-                     "add     r4, r4, r4, asr #31\n"
-                     "add     r5, r5, r5, asr #31\n"
-                     "add     r6, r6, r6, asr #31\n"
-                     "add     r7, r7, r7, asr #31\n"
-                     "asr     r4, r4, r12\n" /* by the lowest byte */
-                     "lsr     r12, r12, #8\n"
-                     "asr     r5, r5, r12\n"
-                     "lsr     r12, r12, #8\n"
-                     "asr     r6, r6, r12\n"
-                     "lsr     r12, r12, #8\n"
-                     "asr     r7, r7, r12\n"
+                     REQUANTIZE
                      "ldrd    r1, r3, [sp, %[out]]\n"
-                     "add     r4, lr\n"
-                     "add     r5, lr\n"
-                     "add     r6, lr\n"
-                     "add     r7, lr\n"
-                     "ssat    r4, #8, r4, asr #1\n"
-                     "ssat    r5, #8, r5, asr #1\n"
-                     "ssat    r6, #8, r6, asr #1\n"
-                     "ssat    r7, #8, r7, asr #1\n"
                      "strb    r5, [r1, #1]\n"
                      "strb    r6, [r1, #2]\n"
                      "strb    r7, [r1, #3]\n"
@@ -172,10 +196,109 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "add     sp, #40\n"
                      "pop     {r7}\n"
                      : "+r"(r0)
-                     : [x] "i"(offsetof(blocks, x)), [skip] "i"(offsetof(blocks, skip)),
-                       [finish] "i"(offsetof(blocks, finish)), [end] "i"(offsetof(blocks, end)),
-                       [constants] "i"(offsetof(blocks, constants)), [zero] "i"(offsetof(blocks, zero)),
-                       [out] "i"(offsetof(blocks, out)), [four] "i"(offsetof(blocks, four))
+                     : PLACES
+                     : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
+/* Two columns of two tokens. */
+#define COLUMNS_OF_TWO              \
+    "ldmia   r0!, {r4, r5}\n"       \
+    "ldr     r7, [r1, r8]\n"        \
+    "ldr     r6, [r1], #4\n"        \
+    "smlad   r3, r4, r6, r3\n"      \
+    "smlad   r9, r4, r7, r9\n"      \
+    "and     r4, r2, r4, ror #8\n"  \
+    "smlad   lr, r5, r6, lr\n"      \
+    "smlad   r10, r5, r7, r10\n"    \
+    "sxtab16 r4, r4, r5, ror #24\n" \
+    "smladx  r12, r4, r6, r12\n"    \
+    "smladx  r11, r4, r7, r11\n"
+
+#define FOUR_COLUMNS_OF_TWO COLUMNS_OF_TWO COLUMNS_OF_TWO
+
+/* The same for two tokens at once: each word of weights is read, and its middle rows paired, once for both.
+ *
+ *   r0  weights                     r4  a and b, at two columns; then b and c       r6  x of the first token
+ *   r1  x                           r5  c and d                                     r7  x of the second token
+ *   r2  0xff00ff00                  r8  stride
+ *   r3, r12, lr  the first token's sums of 256 a + b, 256 b + c, 256 c + d; r9, r11, r10: the second's
+ *
+ * `skip` counts fours of columns, of 16 in a turn. sp points at a copy of `blocks` without the weights, so that out_stride lies
+ * at 44; from 48 on lie the second token's sums while the first's are requantized; meanwhile r2 is where the outputs go. */
+__attribute__((noinline)) static void multiply_two(const blocks *p)
+{
+    register const blocks *r0 __asm__("r0") = p;
+    __asm__ volatile("push    {r7}\n"
+                     "sub     sp, #12\n"
+                     "ldmia   r0, {r1-r12, lr}\n"
+                     "push    {r1-r10, r12, lr}\n"
+                     "mov     r0, r11\n"
+                     "mov     r2, #0xff00ff00\n"
+                     "adr.w   r4, 2f\n" /* where a block begins */
+                     "adr.w   r5, 3f\n"
+                     "subs    r5, r5, r4\n"
+                     "lsrs    r5, r5, #2\n"
+                     "mla     r4, r3, r5, r4\n"
+                     "orr     r4, r4, #1\n"
+                     "str     r4, [sp, %[skip]]\n"
+
+                     "0:\n" /* four rows */
+                     "ldrd    r1, lr, [sp, %[x]]\n"
+                     "ldrd    r10, r8, [sp, %[four]]\n"
+                     "movs    r3, #0\n"
+                     "mov     r12, #0\n"
+                     "mov     r9, #0\n"
+                     "mov     r11, #0\n"
+                     "ldr     pc, [sp, %[skip]]\n"
+
+                     ".p2align 2\n"
+                     "2:\n" /* 16 columns */
+                     FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO
+                     "3:\n"
+                     "ldr     r4, [sp, %[end]]\n"
+                     "cmp     r1, r4\n"
+                     "bne     2b\n"
+                     "strd    r9, r10, [sp, #48]\n"
+                     "str     r11, [sp, #56]\n"
+                     "ldr     r2, [sp, %[out]]\n"
+
+                     "4:\n" /* a token's outputs */
+                     TAKE_APART
+                     "ldr     r1, [sp, %[constants]]\n"
+                     "ldr     r3, [sp, %[finish]]\n"
+                     "cbnz    r3, 5f\n"
+                     TWICE
+                     "b       6f\n"
+                     "5:\n"
+                     TWICE_WITH_BIAS
+                     "6:\n"
+                     "ldmia   r1!, {r8-r12}\n"
+                     "ldr     lr, [sp, %[zero]]\n"
+                     REQUANTIZE
+                     "strb    r4, [r2]\n"
+                     "strb    r5, [r2, #1]\n"
+                     "strb    r6, [r2, #2]\n"
+                     "strb    r7, [r2, #3]\n"
+                     "ldrd    r5, r6, [sp, %[out]]\n"
+                     "cmp     r2, r5\n"
+                     "bne     7f\n"
+                     "ldrd    r3, lr, [sp, #48]\n"
+                     "ldr     r12, [sp, #56]\n"
+                     "ldr     r4, [sp, #44]\n"
+                     "add     r2, r4\n"
+                     "b       4b\n"
+
+                     "7:\n"
+                     "str     r1, [sp, %[constants]]\n"
+                     "mov     r2, #0xff00ff00\n"
+                     "adds    r5, #4\n"
+                     "str     r5, [sp, %[out]]\n"
+                     "cmp     r5, r6\n"
+                     "bne     0b\n"
+                     "add     sp, #60\n"
+                     "pop     {r7}\n"
+                     : "+r"(r0)
+                     : PLACES
                      : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
@@ -204,30 +327,46 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
     return sums;
 }
 
-static void multiply_token(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+static int32_t excess_of(const int16_t *x, int32_t depth)
 {
-    const int32_t depth = (p->depth + 3) & ~3, whole = p->rows & ~3, left = p->rows & 3;
-    const int16_t *const weights = p->weights, *const last = weights + whole / 4 * 2 * depth;
-    const int32_t *const last_constants = p->constants + whole / 4 * thimble_row_constants(p);
-    blocks b = {.finish = p->biased ? 1 : 0, .zero = 2 * p->out_zero_point + 1};
     int32_t excess;
     __builtin_memcpy(&excess, x + depth, 4);
-    set_columns(&b, x, depth, excess);
+    return excess;
+}
+
+/* One token, or two whose inputs and outputs lie `stride` bytes apart. */
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t stride,
+                            int32_t two)
+{
+    void (*const multiply_all)(const blocks *) = two ? multiply_two : multiply;
+    const int32_t depth = (p->depth + 3) & ~3, whole = p->rows & ~3, left = p->rows & 3;
+    blocks b = {.weights = p->weights, .constants = p->constants, .finish = p->biased ? 1 : 0};
+    set_columns(&b, x, depth, excess_of(x, depth));
+    b.zero = 2 * p->out_zero_point + 1;
+    b.stride = b.out_stride = stride;
+    if (two) {
+        b.skip = -(depth / 4) & 3;
+        b.minus_excess_2 = -excess_of(x + stride / 2, depth);
+    }
     if (whole) {
-        b.weights = weights;
-        b.constants = p->constants;
         b.out = out;
         b.out_end = out + whole;
-        multiply(&b);
+        multiply_all(&b);
     }
     if (left) {
-        int8_t four[4];
-        b.weights = last;
-        b.constants = last_constants;
-        b.out = four;
-        b.out_end = four + 4;
-        multiply(&b);
-        __builtin_memcpy(out + whole, four, (size_t)left);
+        int8_t outputs[8];
+        b.weights += whole / 2 * depth;
+        b.constants += whole / 4 * thimble_row_constants(p);
+        b.out = outputs;
+        b.out_end = outputs + 4;
+        b.out_stride = 4;
+        multiply_all(&b);
+        for (int32_t i = 0; i < left; i++) {
+            out[whole + i] = outputs[i];
+            if (two) {
+                out[stride + whole + i] = outputs[4 + i];
+            }
+        }
     }
 }
 
@@ -268,16 +407,20 @@ static void multiply_parts(const thimble_fully_connected_packed_s8_params *p, co
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens, int32_t stride)
 {
-    for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
+    for (int32_t taken = 1; tokens > 0; tokens -= taken, x += taken * stride / 2, out += taken * stride) {
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
         if (p->part >= p->depth) {
-            multiply_token(p, x, out);
+            taken = tokens > 1 ? 2 : 1;
+            multiply_tokens(p, x, out, stride, taken == 2);
         } else {
+            taken = 1;
             multiply_parts(p, x, out);
         }
 #else
         multiply_parts(p, x, out);
 #endif
-        thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
+        for (int32_t i = 0; i < taken; i++) {
+            thimble_limit_s8(out + i * stride, p->rows, p->out_min, p->out_max);
+        }
     }
 }

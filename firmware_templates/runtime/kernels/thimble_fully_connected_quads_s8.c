@@ -1,9 +1,9 @@
 /* Products with weights packed in quads, for cores that have MLA but no DSP instructions (Cortex-M3).
  *
- * A word holds four rows a, b, c, d at one column: the bytes d + 128, c + 128, b + 128 and a, the lowest first. MLA of the whole
- * word, of its upper half and of its middle half make three sums that thimble_packed_rows.h takes apart: five instructions for
- * four multiply-accumulates, and eight cycles, for MLA takes two on a Cortex-M3. SMLAL could do it in four instructions, but
- * takes four to seven cycles there, twice. */
+ * A word holds four rows a, b, c, d at one column: the bytes d + 128, c + 128, b + 128 and a, the lowest first. MLA of the
+ * whole word, of its upper half and of its middle half make three sums that thimble_packed_rows.h takes apart: five
+ * instructions for four multiply-accumulates, and eight cycles, for MLA takes two on a Cortex-M3. SMLAL could do it in four
+ * instructions, but takes four to seven cycles there, twice. */
 #include "thimble_packed_rows.h"
 
 /* Sums of the words, of 256 a + b + 128 and of 256 (b + 128) + c + 128, times x, modulo 2^32. */
@@ -11,28 +11,30 @@ typedef struct {
     uint32_t all, upper, middle;
 } quad_sums;
 
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && !defined(THIMBLE_PLAIN_C)
+/* Two tokens take all registers, the frame pointer of an unoptimized build too. */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && defined(__OPTIMIZE__) && !defined(THIMBLE_PLAIN_C)
 
-#define COLUMN(word)                               \
-    "ldrsh  %[x0], [%[x]], #2\n"                   \
-    "mla    %[all], " word ", %[x0], %[all]\n"     \
-    "asr    %[half], " word ", #16\n"              \
-    "mla    %[upper], %[half], %[x0], %[upper]\n"  \
-    "ubfx   " word ", " word ", #8, #16\n"         \
+#define COLUMN(word)                              \
+    "ldrsh  %[x0], [%[x]], #2\n"                  \
+    "mla    %[all], " word ", %[x0], %[all]\n"    \
+    "asr    %[half], " word ", #16\n"             \
+    "mla    %[upper], %[half], %[x0], %[upper]\n" \
+    "ubfx   " word ", " word ", #8, #16\n"        \
     "mla    %[middle], " word ", %[x0], %[middle]\n"
 
 #define FOUR_COLUMNS                   \
     "ldmia  %[w]!, {r4, r5, r6, r8}\n" \
     COLUMN("r4") COLUMN("r5") COLUMN("r6") COLUMN("r8")
 
-#define SUM_COLUMNS(instructions)                                                                                      \
-    __asm__ volatile(instructions                                                                                      \
-                     : [all] "+r"(sums.all), [upper] "+r"(sums.upper), [middle] "+r"(sums.middle), [x] "+r"(x),        \
-                       [w] "+r"(words), [x0] "=&r"(x0), [half] "=&r"(half)                                             \
-                     :                                                                                                 \
+#define SUM_COLUMNS(instructions)                                                                               \
+    __asm__ volatile(instructions                                                                               \
+                     : [all] "+r"(sums.all), [upper] "+r"(sums.upper), [middle] "+r"(sums.middle), [x] "+r"(x), \
+                       [w] "+r"(words), [x0] "=&r"(x0), [half] "=&r"(half)                                      \
+                     :                                                                                          \
                      : "r4", "r5", "r6", "r8", "memory")
 
-__attribute__((noinline)) static quad_sums sum_columns(const int32_t *words, const int16_t *x, int32_t depth, quad_sums sums)
+__attribute__((noinline)) static quad_sums sum_columns(const int32_t *words, const int16_t *x, int32_t depth,
+                                                       quad_sums sums)
 {
     int32_t x0, half;
     const int16_t *const end = x + depth;
@@ -45,25 +47,25 @@ __attribute__((noinline)) static quad_sums sum_columns(const int32_t *words, con
     return sums;
 }
 
-#define COLUMN_OF_TWO(word)                          \
-    "ldrsh  %[x0], [%[x], %[stride]]\n"              \
-    "asr    %[half], " word ", #16\n"                \
-    "mla    %[all1], " word ", %[x0], %[all1]\n"     \
-    "mla    %[upper1], %[half], %[x0], %[upper1]\n"  \
-    "ubfx   r6, " word ", #8, #16\n"                 \
-    "mla    %[middle1], r6, %[x0], %[middle1]\n"     \
-    "ldrsh  %[x0], [%[x]], #2\n"                     \
-    "mla    %[all], " word ", %[x0], %[all]\n"       \
-    "mla    %[upper], %[half], %[x0], %[upper]\n"    \
+#define COLUMN_OF_TWO(word)                         \
+    "ldrsh  %[x0], [%[x], %[stride]]\n"             \
+    "asr    %[half], " word ", #16\n"               \
+    "mla    %[all1], " word ", %[x0], %[all1]\n"    \
+    "mla    %[upper1], %[half], %[x0], %[upper1]\n" \
+    "ubfx   r6, " word ", #8, #16\n"                \
+    "mla    %[middle1], r6, %[x0], %[middle1]\n"    \
+    "ldrsh  %[x0], [%[x]], #2\n"                    \
+    "mla    %[all], " word ", %[x0], %[all]\n"      \
+    "mla    %[upper], %[half], %[x0], %[upper]\n"   \
     "mla    %[middle], r6, %[x0], %[middle]\n"
 
-#define TWO_COLUMNS_OF_TWO      \
+#define TWO_COLUMNS_OF_TWO     \
     "ldmia  %[w]!, {r4, r5}\n" \
     COLUMN_OF_TWO("r4") COLUMN_OF_TWO("r5")
 
 /* The same for two tokens, whose x lie `stride` bytes apart. */
-__attribute__((noinline)) static void sum_two(const int32_t *words, const int16_t *x, int32_t stride, int32_t depth, quad_sums *first,
-                           quad_sums *second)
+__attribute__((noinline)) static void sum_two(const int32_t *words, const int16_t *x, int32_t stride, int32_t depth,
+                                              quad_sums *first, quad_sums *second)
 {
     int32_t x0, half;
     quad_sums one = *first, two = *second;
@@ -92,8 +94,8 @@ static inline quad_sums sum_columns(const int32_t *words, const int16_t *x, int3
     return sums;
 }
 
-static inline void sum_two(const int32_t *words, const int16_t *x, int32_t stride, int32_t depth, quad_sums *first,
-                           quad_sums *second)
+static void sum_two(const int32_t *words, const int16_t *x, int32_t stride, int32_t depth, quad_sums *first,
+                    quad_sums *second)
 {
     *first = sum_columns(words, x, depth, *first);
     *second = sum_columns(words, x + stride / 2, depth, *second);

@@ -96,7 +96,8 @@ static void compare(const char *name, kernel *fast, kernel *plain,
     uint32_t cases = 0, different = 0;
     for (; cases < 600; cases++) {
         const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? 255 : between(1, 140), tokens = between(1, 5);
-        const int32_t stride = THIMBLE_WIDE_BYTES(depth) + 4 * between(0, 2), whole = (depth + 3) / 4 * 4;
+        const int32_t x_bytes = THIMBLE_WIDE_BYTES(depth), out_bytes = (rows + 3) / 4 * 4, whole = (depth + 3) / 4 * 4;
+        const int32_t stride = (x_bytes > out_bytes ? x_bytes : out_bytes) + 4 * between(0, 2);
         draw_inputs(depth, tokens, stride);
         draw_weights(put, rows, depth);
         int32_t part = draw() % 3 == 0 ? 4 * between(1, whole / 4) : whole;
