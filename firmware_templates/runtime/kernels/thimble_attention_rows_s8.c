@@ -5,18 +5,42 @@
 #include "thimble_kernels.h"
 #include "thimble_softmax_row.h"
 
+/* count is a multiple of 4. */
+static inline void copy_row(int8_t *to, const int8_t *from, int32_t count)
+{
+#ifdef THIMBLE_HELIUM
+    for (; count > 0; count -= 16, from += 16, to += 16) {
+        thimble_store_16(to, thimble_load_16(from, count), count);
+    }
+#else
+    memcpy(to, from, (size_t)count);
+#endif
+}
+
+/* to[i * stride] = from[i] + 128, unsigned; count is a multiple of 4. */
+static inline void copy_column(int8_t *to, int32_t stride, const int8_t *from, int32_t count)
+{
+#ifdef THIMBLE_HELIUM
+    const uint32x4_t places = vmulq_n_u32(vidupq_n_u32(0, 1), (uint32_t)stride);
+    for (; count > 0; count -= 4, from += 4, to += 4 * stride) {
+        vstrbq_scatter_offset_s32(to, places, vaddq_n_s32(vldrbq_s32(from), 128));
+    }
+#else
+    for (int32_t i = 0; i < count; i++) {
+        to[i * stride] = (int8_t)(from[i] ^ -128);
+    }
+#endif
+}
+
 void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
                             int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride)
 {
-    const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), head_dim = p->head_dim;
+    const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), head_dim = p->head_dim, kv_heads = p->kv_heads;
     for (; tokens > 0; tokens--, position--, k += stride, v += stride) {
-        for (int32_t head = 0; head < p->kv_heads; head++) {
-            memcpy(k_cache + (head * capacity + position) * head_dim, k + head * head_dim, (size_t)head_dim);
+        for (int32_t head = 0; head < kv_heads; head++) {
+            copy_row(k_cache + (head * capacity + position) * head_dim, k + head * head_dim, head_dim);
         }
-        int8_t *to = v_cache + position;
-        for (int32_t i = 0; i < p->kv_heads * head_dim; i++, to += capacity) {
-            *to = (int8_t)(v[i] ^ -128);
-        }
+        copy_column(v_cache + position, capacity, v, kv_heads * head_dim);
     }
 }
 
@@ -38,33 +62,32 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
     "vmladava.s8 " sum ", q1, %q[q1]\n"        \
     "vmladava.s8 r12, q1, %q[one1]\n"          \
     "mla " sum ", r12, %[offset], " sum "\n"
-/* `blocks` of four rows to masked scores. The constants are four times what a sum begins with, then, at `constants`, the scale's
- * multiplier, negated shift and zero point, and the mask. The largest of the filled rows' scores alone is wanted. */
-#define SCORES(ROW)                                                                                                    \
-    __asm__ volatile("dls lr, %[blocks]\n"                                                                             \
-                     "1:\n"                                                                                            \
-                     "ldmdb %[constants], {r4, r6, r8, r10}\n" ROW("r4") ROW("r6") ROW("r8") ROW("r10")                \
-                     "vmov q0[2], q0[0], r4, r8\n"                                                                     \
-                     "vmov q0[3], q0[1], r6, r10\n"                                                                    \
-                     "ldmia %[constants], {r4, r6, r8, r10}\n"                                                         \
-                     "vshr.s32 q1, q0, #31\n"                                                                          \
-                     "vqrdmlah.s32 q1, q0, r4\n"                                                                       \
-                     "vrshl.s32 q1, r6\n"                                                                              \
-                     "vadd.i32 q1, q1, r8\n"                                                                           \
-                     "vmin.s32 q1, q1, %q[most]\n"                                                                     \
-                     "vmax.s32 q1, q1, %q[least]\n"                                                                    \
-                     "vldrb.s32 q0, [r10, q1]\n"                                                                       \
-                     "vctp.32 %[rows]\n"                                                                               \
-                     "vpst\n"                                                                                          \
-                     "vmaxvt.s32 %[largest], q0\n"                                                                     \
-                     "vstrb.32 q0, [%[scores]], #4\n"                                                                  \
-                     "sub %[rows], %[rows], #4\n"                                                                      \
-                     "le lr, 1b\n"                                                                                     \
-                     : [k] "+r"(k), [rows] "+r"(rows), [largest] "+r"(largest), [scores] "+l"(scores)                  \
-                     : [blocks] "r"((rows + 3) / 4), [constants] "r"(constants + 4), [head_dim] "r"(head_dim),         \
-                       [offset] "r"(p->q_offset), [q0] "w"(q0), [q1] "w"(q1), [one0] "w"(one0), [one1] "w"(one1),      \
-                       [most] "w"(vdupq_n_s32(255)), [least] "w"(vdupq_n_s32(0))                                       \
-                     : "r4", "r6", "r8", "r10", "r12", "lr", "q0", "q1", "cc", "memory")
+/* Masked scores, four rows at a time. The constants are four times what a sum begins with, then, at `constants`, the
+ * scale's multiplier, negated shift and zero point, and the mask. The largest of the filled rows' scores alone is wanted. */
+#define SCORES(ROW)                                                                                               \
+    __asm__ volatile("1:\n"                                                                                       \
+                     "ldmdb %[constants], {r4, r6, r8, r10}\n" ROW("r4") ROW("r6") ROW("r8") ROW("r10")           \
+                     "vmov q0[2], q0[0], r4, r8\n"                                                                \
+                     "vmov q0[3], q0[1], r6, r10\n"                                                               \
+                     "ldmia %[constants], {r4, r6, r8, r10}\n"                                                    \
+                     "vshr.s32 q1, q0, #31\n"                                                                     \
+                     "vqrdmlah.s32 q1, q0, r4\n"                                                                  \
+                     "vrshl.s32 q1, r6\n"                                                                         \
+                     "vadd.i32 q1, q1, r8\n"                                                                      \
+                     "vmin.s32 q1, q1, %q[most]\n"                                                                \
+                     "vmax.s32 q1, q1, %q[least]\n"                                                               \
+                     "vldrb.s32 q0, [r10, q1]\n"                                                                  \
+                     "vctp.32 %[rows]\n"                                                                          \
+                     "vpst\n"                                                                                     \
+                     "vmaxvt.s32 %[largest], q0\n"                                                                \
+                     "vstrb.32 q0, [%[scores]], #4\n"                                                             \
+                     "subs %[rows], %[rows], #4\n"                                                                \
+                     "bgt 1b\n"                                                                                   \
+                     : [k] "+r"(k), [rows] "+r"(rows), [largest] "+r"(largest), [scores] "+l"(scores)             \
+                     : [constants] "r"(constants + 4), [head_dim] "r"(head_dim),                                  \
+                       [offset] "r"(p->q_offset), [q0] "w"(q0), [q1] "w"(q1), [one0] "w"(one0), [one1] "w"(one1), \
+                       [most] "w"(vdupq_n_s32(255)), [least] "w"(vdupq_n_s32(0))                                  \
+                     : "r4", "r6", "r8", "r10", "r12", "q0", "q1", "cc", "memory")
 
 /* The sums of a row of K that takes more than two vectors. */
 static int32_t long_row(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k)
@@ -79,10 +102,12 @@ static int32_t long_row(const thimble_attention_s8_params *p, const int8_t *q, c
 }
 
 /* The first of 32 ones, the others 0. */
-static const int8_t ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static const int8_t ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+                                1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* Masked scores of a query with `rows` rows of K; returns the largest. */
-static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int8_t *scores)
+static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows,
+                     int8_t *scores)
 {
     const int32_t head_dim = p->head_dim;
     int32_t query_sum = head_dim * p->q_offset, largest = -128;
@@ -152,8 +177,8 @@ static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t 
 }
 
 /* out = weights * V; the weights' sum times `offset` is added. */
-static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v, int32_t rows,
-                int8_t *out)
+static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v,
+                int32_t rows, int8_t *out)
 {
     const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), first = weight_sum * (p->v_offset - 128);
     const int32_t start[4] = {first, first, first, first};
@@ -168,7 +193,8 @@ static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, in
 #else
 
 /* Masked scores of a query with `rows` rows of K; returns the largest. */
-static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int8_t *scores)
+static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows,
+                     int8_t *scores)
 {
     int32_t largest = -128;
     for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
@@ -207,8 +233,8 @@ static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t 
 }
 
 /* out = weights * V; V is there plus 128, which the weights' sum takes off again. */
-static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v, int32_t rows,
-                int8_t *out)
+static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v,
+                int32_t rows, int8_t *out)
 {
     const uint8_t *column = (const uint8_t *)v;
     for (int32_t i = 0; i < p->head_dim; i++, column += THIMBLE_CACHE_ROWS(p->context)) {
@@ -235,7 +261,8 @@ void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_
                 largest = p->masked_score;
             }
             const int32_t *const exp = p->exp + 255 - largest;
-            const int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]) + sum_exponentials(exp, scores, rows);
+            const int32_t hidden = masked * thimble_exp_for_sum(exp[p->masked_score]);
+            const int32_t total = hidden + sum_exponentials(exp, scores, rows);
             const int32_t weight_sum = weigh(exp, total, scores, rows);
             mix(p, (const uint8_t *)scores, weight_sum, v_cache, rows, out);
         }

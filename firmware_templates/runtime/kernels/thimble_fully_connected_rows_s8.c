@@ -3,7 +3,8 @@
 #include "thimble_kernels.h"
 
 /* One token, any shapes and shifts. */
-static void multiply(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out)
+__attribute__((noinline)) static void multiply(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
+                                               int8_t *out)
 {
     const int8_t *weights = p->weights;
     for (int32_t row = 0; row < p->rows; row++, weights += p->depth) {
@@ -18,7 +19,7 @@ static void multiply(const thimble_fully_connected_rows_s8_params *p, const int8
 
 #ifdef THIMBLE_HELIUM
 
-/* x stays in six vector registers, and columns beyond 96 are read anew for each row; weights stream through another register.
+/* x stays in six vector registers, and columns beyond 96 are read anew for each row; weights stream through another.
  * Sums begin with the biases; the four of a block are scaled as one vector. */
 #define COLUMNS(sum, x) "vldrb.u8 q0, [%[w]], #16\nvmladava.s8 " sum ", q0, " x "\n"
 #define READ_COLUMNS(sum, place) "vldrb.u8 q1, [%[x], #" place "]\n" COLUMNS(sum, "q1")
@@ -33,7 +34,7 @@ static void multiply(const thimble_fully_connected_rows_s8_params *p, const int8
 #define LOAD_96 LOAD_64 "vldrb.u8 q6, [%[x]], #16\nvldrb.u8 q7, [%[x]], #16\n"
 #define STREAM(LOAD, ROW)                                                                                         \
     __asm__ volatile(LOAD                                                                                         \
-                     "dls lr, %[blocks]\n"                                                                        \
+                     "dls lr, %[left]\n"                                                                          \
                      "1:\n"                                                                                       \
                      "ldmia %[bias]!, {r4, r6, r8, r10}\n" ROW("r4") ROW("r6") ROW("r8") ROW("r10")               \
                      "vmov q0[2], q0[0], r4, r8\n"                                                                \
@@ -50,17 +51,19 @@ static void multiply(const thimble_fully_connected_rows_s8_params *p, const int8
                      "vstrb.32 q0, [%[out]], #4\n"                                                                \
                      "le lr, 1b\n"                                                                                \
                      : [x] "+r"(x), [w] "+r"(w), [bias] "+r"(bias), [multiplier] "+r"(multiplier),                \
-                       [shift] "+l"(shift), [out] "+l"(out)                                                       \
-                     : [blocks] "r"(blocks), [zero] "r"(zero_point)                                               \
-                     : "r4", "r6", "r8", "r10", "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory")
+                       [shift] "+l"(shift), [out] "+l"(out), [left] "+r"(left)                                    \
+                     : [zero] "r"(zero_point)                                                                     \
+                     : "r4", "r6", "r8", "r10", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory")
 
 /* `blocks` of four rows from `row` on, all of them with right shifts. */
-static void multiply_blocks(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out, int32_t row, int32_t blocks)
+__attribute__((noinline)) static void multiply_blocks(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
+                                                      int8_t *out, int32_t row, int32_t blocks)
 {
     const int32_t depth = p->depth, zero_point = p->out_zero_point;
     const int8_t *w = p->weights + row * depth, *shift = p->shift + row;
     const int32_t *bias = p->bias + row, *multiplier = p->multiplier + row;
     out += row;
+    register int32_t left __asm__("lr") = blocks;
     switch (depth) {
     case 48: STREAM(LOAD_48, COLUMNS_48); return;
     case 64: STREAM(LOAD_64, COLUMNS_64); return;
@@ -87,7 +90,7 @@ void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_param
         if (p->largest_shift < 0 && p->rows >= 4) {
             multiply_blocks(p, x, out, 0, p->rows / 4);
             if (p->rows % 4 != 0) {
-                multiply_blocks(p, x, out, p->rows - 4, 1);
+                multiply_blocks(p, x, out, p->rows - 4, 1); /* a part of the block before once more */
             }
             thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
             continue;

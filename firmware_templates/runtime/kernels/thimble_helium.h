@@ -8,8 +8,8 @@
 #include <arm_mve.h>
 #define THIMBLE_HELIUM 1
 
-/* As far as `count` goes, at least 1, of 16 or 4 values; the others are 0, or left as they are. Asm, since the compiler would
- * carry a predicate through a core register. */
+/* As far as `count` goes, at least 1, of 16 or 4 values; the others are 0, or left as they are. Asm, since the compiler
+ * would carry a predicate through a core register. */
 static inline int8x16_t thimble_load_16(const int8_t *x, int32_t count)
 {
     int8x16_t values;
@@ -54,8 +54,8 @@ static inline void thimble_store_some_of_4(int8_t *out, int32x4_t values, int32_
             : "w"(values), "r"(count), "l"(out));
 }
 
-/* x * multiplier / 2^(31 + right), rounded twice, for right of 1..31: a rounding shift rounds halves up, so values below zero
- * lose 1 before it. That x's sign is taken for the product's does not matter where the product is 0. */
+/* x * multiplier / 2^(31 + right), rounded twice, for right of 1..31: a rounding shift rounds halves up, so values
+ * below zero lose 1 before it. That x's sign is taken for the product's does not matter where the product is 0. */
 static inline int32x4_t thimble_scale_4(int32x4_t x, int32_t multiplier, int32_t right)
 {
     return vrshlq_n_s32(vqrdmlahq_n_s32(vshrq_n_s32(x, 31), x, multiplier), -right);
@@ -78,8 +78,8 @@ typedef struct {
 
 static inline thimble_quarters thimble_products(thimble_halves x, thimble_halves y)
 {
-    return (thimble_quarters){{vmullbq_int_s16(x.even, y.even), vmullbq_int_s16(x.odd, y.odd), vmulltq_int_s16(x.even, y.even),
-                               vmulltq_int_s16(x.odd, y.odd)}};
+    return (thimble_quarters){{vmullbq_int_s16(x.even, y.even), vmullbq_int_s16(x.odd, y.odd),
+                               vmulltq_int_s16(x.even, y.even), vmulltq_int_s16(x.odd, y.odd)}};
 }
 
 /* Limits to int16: the lanes of both, in turn. */
@@ -153,27 +153,27 @@ static inline int8x16_t thimble_look_up_16(const int8_t *table, int8x16_t x)
     return vldrbq_gather_offset_s8(table, vreinterpretq_u8_s8(veorq_s8(x, vdupq_n_s8(-128))));
 }
 
-/* Four rows of w, `stride` bytes apart, times x, each added to its number of `start`: 16 columns of x are loaded once for four
- * loads and sums. The loop counts columns, and leaves out what lies beyond the depth. TYPE is s8 or u8. */
-#define THIMBLE_FOUR_ROWS(TYPE)                                                                                          \
-    __asm__ volatile("ldmia %[start], {r4, r6, r8, r10}\n"                                                               \
-                     "dlstp.8 lr, %[depth]\n"                                                                            \
-                     "1:\n"                                                                                              \
-                     "vldrb.u8 %q[xs], [%[x]], #16\n"                                                                    \
-                     "vldrb.u8 %q[sums], [%[w0]], #16\n"                                                                 \
-                     "vmladava." TYPE " r4, %q[xs], %q[sums]\n"                                                          \
-                     "vldrb.u8 %q[sums], [%[w1]], #16\n"                                                                 \
-                     "vmladava." TYPE " r6, %q[xs], %q[sums]\n"                                                          \
-                     "vldrb.u8 %q[sums], [%[w2]], #16\n"                                                                 \
-                     "vmladava." TYPE " r8, %q[xs], %q[sums]\n"                                                          \
-                     "vldrb.u8 %q[sums], [%[w3]], #16\n"                                                                 \
-                     "vmladava." TYPE " r10, %q[xs], %q[sums]\n"                                                         \
-                     "letp lr, 1b\n"                                                                                     \
-                     "vmov %q[sums][2], %q[sums][0], r4, r8\n"                                                           \
-                     "vmov %q[sums][3], %q[sums][1], r6, r10\n"                                                          \
-                     : [sums] "=&w"(sums), [xs] "=&w"(xs), [x] "+r"(x), [w0] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2),      \
-                       [w3] "+r"(w3)                                                                                     \
-                     : [start] "r"(start), [depth] "r"(depth)                                                            \
+/* Four rows of w, `stride` bytes apart, times x, each added to its number of `start`: 16 columns of x are loaded once for
+ * four loads and sums. The loop counts columns, and leaves out what lies beyond the depth. TYPE is s8 or u8. */
+#define THIMBLE_FOUR_ROWS(TYPE)                                                                                     \
+    __asm__ volatile("ldmia %[start], {r4, r6, r8, r10}\n"                                                          \
+                     "dlstp.8 lr, %[depth]\n"                                                                       \
+                     "1:\n"                                                                                         \
+                     "vldrb.u8 %q[xs], [%[x]], #16\n"                                                               \
+                     "vldrb.u8 %q[sums], [%[w0]], #16\n"                                                            \
+                     "vmladava." TYPE " r4, %q[xs], %q[sums]\n"                                                     \
+                     "vldrb.u8 %q[sums], [%[w1]], #16\n"                                                            \
+                     "vmladava." TYPE " r6, %q[xs], %q[sums]\n"                                                     \
+                     "vldrb.u8 %q[sums], [%[w2]], #16\n"                                                            \
+                     "vmladava." TYPE " r8, %q[xs], %q[sums]\n"                                                     \
+                     "vldrb.u8 %q[sums], [%[w3]], #16\n"                                                            \
+                     "vmladava." TYPE " r10, %q[xs], %q[sums]\n"                                                    \
+                     "letp lr, 1b\n"                                                                                \
+                     "vmov %q[sums][2], %q[sums][0], r4, r8\n"                                                      \
+                     "vmov %q[sums][3], %q[sums][1], r6, r10\n"                                                     \
+                     : [sums] "=&w"(sums), [xs] "=&w"(xs), [x] "+r"(x), [w0] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), \
+                       [w3] "+r"(w3)                                                                                \
+                     : [start] "r"(start), [depth] "r"(depth)                                                       \
                      : "r4", "r6", "r8", "r10", "lr", "memory")
 
 static inline int32x4_t thimble_four_rows_s8(const int8_t *x, const int8_t *w, int32_t stride, int32_t depth,

@@ -10,41 +10,40 @@ static inline int32x4_t product(thimble_product_scale s, int32x4_t x, int32x4_t 
     return vshrq_n_s32(vqshlq_n_s32(vaddq_n_s32(scaled, s.twice_zero_point_plus_one >> 1), 24), 24);
 }
 
-/* Up to four results for each head. x, y: where values of the first head lie. */
-__attribute__((noinline)) static void turn(const thimble_rotary_s8_params *p, const thimble_turn_scales *scales, const int8_t *x,
-                                           int32x4_t x_factor, const int8_t *y, int32x4_t y_factor, int8_t *out, int32_t count)
+/* A half of each head, and what it is multiplied with: cosines or sines. */
+typedef struct {
+    const int8_t *values, *factors;
+    int32_t factor_offset;
+} operand;
+
+/* One half of each head's results. */
+__attribute__((noinline)) static void turn(const thimble_rotary_s8_params *p, const thimble_turn_scales *scales, operand x,
+                                           operand y, int8_t *out)
 {
     const thimble_turn_scales s = *scales;
     const thimble_product_scale last = s.sum.out;
     const int32_t offset = p->offset, head_dim = 2 * p->half;
-    for (int32_t heads = p->heads; heads > 0; heads--, x += head_dim, y += head_dim, out += head_dim) {
-        const int32x4_t one = product(s.x, vaddq_n_s32(thimble_load_4(x, count), offset), x_factor);
-        const int32x4_t other = product(s.y, vaddq_n_s32(thimble_load_4(y, count), offset), y_factor);
-        const int32x4_t sum = thimble_scale_4(thimble_sum_4(&s.sum, one, other), last.multiplier, last.right_shift_less_one + 1);
-        const int32x4_t limited = vqshlq_n_s32(vaddq_n_s32(sum, last.twice_zero_point_plus_one >> 1), 24);
-        thimble_store_some_of_4(out, vshrq_n_s32(limited, 24), count);
+    for (int32_t i = 0, left = p->half; left > 0; i += 4, left -= 4) {
+        const int32x4_t x_factor = vaddq_n_s32(thimble_load_4(x.factors + i, left), x.factor_offset);
+        const int32x4_t y_factor = vaddq_n_s32(thimble_load_4(y.factors + i, left), y.factor_offset);
+        for (int32_t head = 0, at = i; head < p->heads; head++, at += head_dim) {
+            const int32x4_t one = product(s.x, vaddq_n_s32(thimble_load_4(x.values + at, left), offset), x_factor);
+            const int32x4_t other = product(s.y, vaddq_n_s32(thimble_load_4(y.values + at, left), offset), y_factor);
+            const int32x4_t sum =
+                thimble_scale_4(thimble_sum_4(&s.sum, one, other), last.multiplier, last.right_shift_less_one + 1);
+            const int32x4_t limited = vqshlq_n_s32(vaddq_n_s32(sum, last.twice_zero_point_plus_one >> 1), 24);
+            thimble_store_some_of_4(out + at, vshrq_n_s32(limited, 24), left);
+        }
     }
 }
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
 {
-    const int32_t half = p->half;
-    for (int32_t i = 0; i < half; i += 4) {
-        const int32_t count = half - i;
-        const int32x4_t c = vaddq_n_s32(thimble_load_4(cos + i, count), p->cos_offset);
-        const int32x4_t s = vaddq_n_s32(thimble_load_4(sin + i, count), p->sin_offset);
-        const int8_t *const a = x + i, *const b = a + half;
-        if (p->difference_swapped) {
-            turn(p, &p->difference, b, s, a, c, out + i, count);
-        } else {
-            turn(p, &p->difference, a, c, b, s, out + i, count);
-        }
-        if (p->sum_swapped) {
-            turn(p, &p->sum, b, c, a, s, out + half + i, count);
-        } else {
-            turn(p, &p->sum, a, s, b, c, out + half + i, count);
-        }
-    }
+    const int8_t *const b = x + p->half;
+    const operand a_cos = {x, cos, p->cos_offset}, b_sin = {b, sin, p->sin_offset};
+    const operand a_sin = {x, sin, p->sin_offset}, b_cos = {b, cos, p->cos_offset};
+    turn(p, &p->difference, p->difference_swapped ? b_sin : a_cos, p->difference_swapped ? a_cos : b_sin, out);
+    turn(p, &p->sum, p->sum_swapped ? b_cos : a_sin, p->sum_swapped ? a_sin : b_cos, out + p->half);
 }
 
 #else
