@@ -89,16 +89,24 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
                        [most] "w"(vdupq_n_s32(255)), [least] "w"(vdupq_n_s32(0))                                  \
                      : "r4", "r6", "r8", "r10", "r12", "q0", "q1", "cc", "memory")
 
-/* The sums of a row of K that takes more than two vectors. */
-static int32_t long_row(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k)
+/* Masked scores where a row of K takes more than two vectors. */
+static int32_t score_long(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows,
+                          int8_t *scores)
 {
-    int32_t products = 0, sum = 0;
-    for (int32_t i = 0; i < p->head_dim; i += 16) {
-        const int8x16_t x = thimble_load_16(k + i, p->head_dim - i);
-        products = vmladavaq_s8(products, x, thimble_load_16(q + i, p->head_dim - i));
-        sum = vaddvaq_s8(sum, x);
+    int32_t largest = -128;
+    for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
+        int32_t products = 0, k_sum = 0, query_sum = p->head_dim * p->q_offset;
+        for (int32_t i = 0; i < p->head_dim; i += 16) {
+            const int8x16_t x = thimble_load_16(k + i, p->head_dim - i), y = thimble_load_16(q + i, p->head_dim - i);
+            products = vmladavaq_s8(products, x, y);
+            k_sum = vaddvaq_s8(k_sum, x);
+            query_sum = vaddvaq_s8(query_sum, y);
+        }
+        products += p->q_offset * k_sum + p->k_offset * query_sum;
+        scores[row] = p->mask[thimble_scale_product(&p->score, 2 * products) + 128];
+        largest = scores[row] > largest ? scores[row] : largest;
     }
-    return products + p->q_offset * sum;
+    return largest;
 }
 
 /* The first of 32 ones, the others 0. */
@@ -110,27 +118,19 @@ static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, cons
                      int8_t *scores)
 {
     const int32_t head_dim = p->head_dim;
-    int32_t query_sum = head_dim * p->q_offset, largest = -128;
-    for (int32_t i = 0; i < head_dim; i++) {
-        query_sum += q[i];
-    }
-    const int32_t first = query_sum * p->k_offset;
     if (head_dim > 32) {
-        for (int32_t row = 0; row < rows; row++, k += head_dim) {
-            scores[row] = p->mask[thimble_scale_product(&p->score, 2 * (first + long_row(p, q, k))) + 128];
-            largest = scores[row] > largest ? scores[row] : largest;
-        }
-        return largest;
+        return score_long(p, q, k, rows, scores);
     }
-    const int32_t constants[8] = {first, first, first, first, p->score.multiplier, -1 - p->score.right_shift_less_one,
-                                  (p->score.twice_zero_point_plus_one >> 1) + 128, (int32_t)p->mask};
     const int8x16_t one0 = vldrbq_s8(ones + 32 - head_dim), one1 = vldrbq_s8(ones + 48 - head_dim);
     const int8x16_t q0 = thimble_load_16(q, head_dim);
+    const int8x16_t q1 = head_dim > 16 ? thimble_load_16(q + 16, head_dim - 16) : vdupq_n_s8(0);
+    const int32_t first = p->k_offset * vaddvaq_s8(vaddvaq_s8(head_dim * p->q_offset, q0), q1);
+    const int32_t constants[8] = {first, first, first, first, p->score.multiplier, -1 - p->score.right_shift_less_one,
+                                  (p->score.twice_zero_point_plus_one >> 1) + 128, (int32_t)p->mask};
+    int32_t largest = -128;
     if (head_dim <= 16) {
-        const int8x16_t q1 = q0;
         SCORES(ROW_OF_16);
     } else {
-        const int8x16_t q1 = thimble_load_16(q + 16, head_dim - 16);
         SCORES(ROW_OF_32);
     }
     return largest;
