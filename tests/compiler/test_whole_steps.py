@@ -20,7 +20,7 @@ from pipeline.oracle import Oracle
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=[Packing.PAIRS, Packing.ROWS])
+@pytest.fixture(params=list(Packing))
 def packing(request: pytest.FixtureRequest) -> Packing:
     return Packing(request.param)
 

@@ -335,8 +335,8 @@ static int32_t excess_of(const int16_t *x, int32_t depth)
 }
 
 /* One token, or two whose inputs and outputs lie `stride` bytes apart. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t stride,
-                            int32_t two)
+__attribute__((noinline)) static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                                      int8_t *out, int32_t stride, int32_t two)
 {
     void (*const multiply_all)(const blocks *) = two ? multiply_two : multiply;
     const int32_t depth = (p->depth + 3) & ~3, whole = p->rows & ~3, left = p->rows & 3;
@@ -391,7 +391,8 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
 #endif
 
 /* Where one sum of a row might not come apart. */
-static void multiply_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+__attribute__((noinline)) static void multiply_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                                     int8_t *out)
 {
     const int32_t depth = (p->depth + 3) & ~3;
     const int16_t *weights = p->weights;
