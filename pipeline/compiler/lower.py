@@ -287,6 +287,21 @@ class _Lowering:
 
         self.program.calls.append(Call(text, arena(reads), arena(writes), **facts))  # type: ignore[arg-type]
 
+    def _block_call(
+        self,
+        kernel: str,
+        arguments: str,
+        reads: list[View],
+        out: View,
+        declaration: str = "",
+        kind: str = "elementwise",
+    ) -> None:
+        """A kernel that takes `tokens` and `stride`: all tokens of a block where all of it lies in the arena."""
+        in_block = all(view.space == "arena" for view in (*reads, out))
+        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
+        text = f"{kernel}({arguments}, {tokens}, {stride});"
+        self._call(text, reads, [out], declaration=declaration, block=in_block, kind=kind)
+
     # --- ops
 
     def _lower(self, op: Op) -> None:
@@ -379,6 +394,13 @@ class _Lowering:
             name,
             {"scale": _sum_scale(c), **dict(zip(("out_min", "out_max"), c.range, strict=True))},
         )
+        if rows == 1 and columns == a.size == b.size and c.range == (-128, 127):
+            larger, smaller = reversed(views) if c.swapped else views
+            fields = {"scale": _sum_scale(c), "columns": columns}
+            arguments = f"&{name}, {larger.pointer}, {smaller.pointer}, {out.pointer}"
+            parameters = self._parameters("thimble_sum_s8_params", name, fields)
+            self._block_call("thimble_sum_s8", arguments, views, out, parameters)
+            return
         call = f"thimble_add_s8(&{name}, {first}, {second}, {out.pointer}, {out.stride}, {rows}, {columns});"
         self._call(call, views, [out], declaration=parameters)
 
@@ -494,12 +516,8 @@ class _Lowering:
             self.widened[x.index] = wide.buffer
             self.program.buffers[wide.buffer] = wide.columns
             target = f"(int16_t *)(void *)({wide.pointer})"
-            self._call(
-                f"thimble_widen_s8({source.pointer}, {-x.zero_point}, {target}, {x.size});",
-                [source],
-                [wide],
-                kind="fully_connected",
-            )
+            arguments = f"{source.pointer}, {-x.zero_point}, {target}, {x.size}"
+            self._block_call("thimble_widen_s8", arguments, [source], wide, kind="fully_connected")
         return wide
 
     def _batch_matmul(self, op: Op) -> None:
@@ -778,8 +796,9 @@ class _Lowering:
                 "columns": x.columns,
             },
         )
-        call = f"thimble_norm_s8(&{name}, {source.pointer}, {out.pointer});"
-        self._call(call, [source], [out], declaration=parameters, kind="norm")
+        self._block_call(
+            "thimble_norm_s8", f"&{name}, {source.pointer}, {out.pointer}", [source], out, parameters, "norm"
+        )
 
     def _gate(self, gate: Gate) -> None:
         op = self.graph.ops[gate.op]
@@ -799,8 +818,8 @@ class _Lowering:
                 "columns": out_tensor.size,
             },
         )
-        call = f"thimble_gate_s8(&{name}, {one.pointer}, {other.pointer}, {out.pointer});"
-        self._call(call, [one, other], [out], declaration=parameters)
+        arguments = f"&{name}, {one.pointer}, {other.pointer}, {out.pointer}"
+        self._block_call("thimble_gate_s8", arguments, [one, other], out, parameters)
 
     def _rotary(self, rotary: Rotary) -> None:
         x, out_tensor = self._tensor(rotary.x), self._tensor(rotary.out)

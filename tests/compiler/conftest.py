@@ -22,9 +22,3 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Workbench:
 def decode_step(request: pytest.FixtureRequest) -> bytes:
     """The .tflite of a small untrained model."""
     return build_decode_step(request.param)
-
-
-@pytest.fixture(scope="session", params=[kind for kind in KINDS if not kind.startswith("int16")])
-def int8_step(request: pytest.FixtureRequest) -> bytes:
-    """The same, of int8 activations alone."""
-    return build_decode_step(request.param)

@@ -44,7 +44,7 @@ PROGRAMS = {
     "attention": ("attention_pairs",),
     "attention_rows": ("attention_rows",),
     "int16": ("fully_connected_s16", "attention_s16", "add_s16", "mul_s16", "scale_s16", "root_s16"),
-    "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "rotary"),
+    "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "sum", "rotary"),
 }
 KERNELS = [(program, kernel) for program, kernels in PROGRAMS.items() for kernel in kernels]
 LIMITS = {
@@ -66,7 +66,7 @@ LIMITS = {
         ("m3", "fully_connected_quads_block", depth): limit
         for depth, limit in {48: 2.15, 64: 1.97, 96: 1.81, 128: 1.73, 172: 1.67, 192: 1.65}.items()
     },
-    ("m4", "attention_pairs", 32): 4.0,
+    ("m4", "attention_pairs", 32): 2.3,
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,
     ("m4", "fully_connected_s16", 172): 1.25,
@@ -77,10 +77,11 @@ LIMITS = {
     ("m4", "add", 128): 30,
     ("m4", "mul", 128): 30,
     ("m4", "table", 128): 10,
-    ("m4", "widen", 128): 5,
-    ("m4", "norm", 128): 25,
-    ("m4", "gate", 128): 25,
-    ("m4", "rotary", 128): 60,
+    ("m4", "widen", 128): 4,
+    ("m4", "norm", 128): 14,
+    ("m4", "gate", 128): 14,
+    ("m4", "sum", 128): 18,
+    ("m4", "rotary", 128): 46,
     ("m55", "fully_connected_rows", 48): 0.24,
     ("m55", "fully_connected_rows", 64): 0.21,
     ("m55", "fully_connected_rows", 96): 0.18,
@@ -91,7 +92,7 @@ LIMITS = {
     ("m55", "add", 128): 7,
     ("m55", "mul", 128): 4.2,
     ("m55", "table", 128): 1.2,
-    ("m55", "norm", 128): 3.6,
+    ("m55", "norm", 128): 3.7,
     ("m55", "gate", 128): 3.5,
     ("m55", "rotary", 128): 18,
 }

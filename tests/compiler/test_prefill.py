@@ -24,9 +24,9 @@ def engine_of(tflite: bytes, folder: Path, packing: Packing, block: int) -> Host
 
 
 @pytest.mark.parametrize("packing, block", [("pairs", 1), ("pairs", 4), ("pairs", 5), ("rows", 3)])
-def test_blocks_give_the_oracles_bytes(int8_step: bytes, packing: str, block: int, tmp_path: Path) -> None:
-    oracle = Oracle(int8_step)
-    engine = engine_of(int8_step, tmp_path, Packing(packing), block)
+def test_blocks_give_the_oracles_bytes(decode_step: bytes, packing: str, block: int, tmp_path: Path) -> None:
+    oracle = Oracle(decode_step)
+    engine = engine_of(decode_step, tmp_path, Packing(packing), block)
     random = np.random.default_rng(block)
     for cut in range(1, oracle.context):
         tokens = [int(token) for token in random.integers(0, oracle.vocab, oracle.context)]
@@ -40,9 +40,9 @@ def test_blocks_give_the_oracles_bytes(int8_step: bytes, packing: str, block: in
             assert (engine.prefill(tokens[cut + 1 :]) == wanted[-1]).all()
 
 
-def test_a_prompt_that_cannot_be_taken_whole_is_not_taken_in_part(int8_step: bytes, tmp_path: Path) -> None:
-    oracle = Oracle(int8_step)
-    engine = engine_of(int8_step, tmp_path, Packing.PAIRS, 4)
+def test_a_prompt_that_cannot_be_taken_whole_is_not_taken_in_part(decode_step: bytes, tmp_path: Path) -> None:
+    oracle = Oracle(decode_step)
+    engine = engine_of(decode_step, tmp_path, Packing.PAIRS, 4)
     engine.prefill([1, 2, 3])
     with pytest.raises(ThimbleError, match="vocabulary"):
         engine.prefill([4, 5, 6, 7, oracle.vocab])
@@ -76,12 +76,12 @@ int main(void)
 """
 
 
-def test_sanitizers_find_nothing(int8_step: bytes, tmp_path: Path) -> None:
-    oracle = Oracle(int8_step)
+def test_sanitizers_find_nothing(decode_step: bytes, tmp_path: Path) -> None:
+    oracle = Oracle(decode_step)
     main, model = tmp_path / "main.c", tmp_path / "model"
     main.write_text(_MAIN)
     model.mkdir()
-    compile_model(int8_step, model, Packing.PAIRS, 4)
+    compile_model(decode_step, model, Packing.PAIRS, 4)
     sources = [main, *model.glob("*.c"), RUNTIME / "thimble.c", *(RUNTIME / "kernels").glob("*.c")]
     flags = ("-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], tmp_path / "main", flags)

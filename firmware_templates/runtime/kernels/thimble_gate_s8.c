@@ -3,7 +3,7 @@
 
 #ifdef THIMBLE_HELIUM
 
-void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
 {
     const int8_t *const table = p->table;
     const int32_t gate_offset = p->gate_offset, up_offset = p->up_offset;
@@ -29,8 +29,9 @@ void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const 
     THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
     "strb %[a], [%[out]], #1\n\t"
 
-/* How many columns are done: all but an odd last. */
-static int32_t gate_pairs(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+/* How many columns are done: all but an odd last. Not inlined: the loop takes all registers but one. */
+__attribute__((noinline)) static int32_t gate_pairs(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up,
+                                                    int8_t *out)
 {
     const int32_t pairs = p->columns & ~1;
     int32_t a, b;
@@ -55,7 +56,7 @@ static int32_t gate_pairs(const thimble_gate_s8_params *p, const int8_t *gate, c
 
 #endif
 
-void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
 {
     for (int32_t i = gate_pairs(p, gate, up, out); i < p->columns; i++) {
         const int32_t product = (p->table[gate[i] + 128] + p->gate_offset) * (up[i] + p->up_offset);
@@ -64,3 +65,11 @@ void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const 
 }
 
 #endif
+
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens,
+                     int32_t stride)
+{
+    for (; tokens > 0; tokens--, gate += stride, up += stride, out += stride) {
+        gate_token(p, gate, up, out);
+    }
+}

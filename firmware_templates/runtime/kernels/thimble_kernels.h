@@ -1,7 +1,8 @@
 /* The kernels of a decode step. Each is a leaf: it reads its inputs and constants and writes its output, nothing else.
  *
  * Common terms: a quantized value q means scale * (q - zero_point); an offset is a negated zero point, in -127..128. Rows and
- * columns are those of the last axis and all axes before it; strides count elements. */
+ * columns are those of the last axis and all axes before it; strides count elements. Kernels that take `tokens` work on so many
+ * tokens, whose inputs and outputs lie `stride` bytes apart, a multiple of 4. */
 #ifndef THIMBLE_KERNELS_H
 #define THIMBLE_KERNELS_H
 
@@ -19,8 +20,8 @@ typedef struct {
  * then 128 times their sum as int32. */
 #define THIMBLE_WIDE_BYTES(depth) (2 * (((depth) + 3) & ~3) + 4)
 
-/* Widens one token's inputs; out: THIMBLE_WIDE_BYTES(depth), 4-byte aligned. */
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth);
+/* Widens inputs; out: THIMBLE_WIDE_BYTES(depth) a token, 4-byte aligned. */
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens, int32_t stride);
 
 /* y = clamp(W x * scale + zero_point), one row of W an output; the weights are packed, as each kernel's file says.
  *
@@ -40,7 +41,7 @@ typedef struct {
     int32_t out_max;
 } thimble_fully_connected_packed_s8_params;
 
-/* For each of `tokens` tokens, whose inputs and outputs lie `stride` bytes, a multiple of 4, apart. x: widened; out: rows. */
+/* x: widened; out: rows. */
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens, int32_t stride);
 void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
@@ -86,6 +87,15 @@ typedef struct {
     thimble_product_scale out;
 } thimble_sum_scale;
 
+/* out[i] = x[i] + y[i], one row: no activation, and scales as the compiler prepares them for sums. */
+typedef struct {
+    thimble_sum_scale scale;
+    int32_t columns;
+} thimble_sum_s8_params;
+
+void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens,
+                    int32_t stride);
+
 /* out = clamp(x +- y), operand by operand. */
 typedef struct {
     thimble_sum_scale scale;
@@ -128,7 +138,7 @@ typedef struct {
     int32_t columns;
 } thimble_norm_s8_params;
 
-void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out);
+void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens, int32_t stride);
 
 /* out[i] = table[gate[i]] * up[i]: a gated feed-forward's product; table is the gate's activation. */
 typedef struct {
@@ -138,7 +148,8 @@ typedef struct {
     int32_t columns;
 } thimble_gate_s8_params;
 
-void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out);
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens,
+                     int32_t stride);
 
 /* Two products, and their sum. */
 typedef struct {

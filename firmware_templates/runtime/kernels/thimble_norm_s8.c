@@ -3,7 +3,7 @@
 
 #ifdef THIMBLE_HELIUM
 
-void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
+static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
     const int8_t *const square = p->square, *values = x;
     int32_t sum = -p->square_zero_point * p->columns, left = p->columns;
@@ -86,7 +86,7 @@ static void scale(const thimble_product_scale *s, const int8_t *x, int32_t facto
 
 #endif
 
-void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
+static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
     const int32_t pairs = p->columns & ~1, last = p->columns - 1;
     const int8_t *const square = p->square + 128;
@@ -102,3 +102,10 @@ void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *o
 }
 
 #endif
+
+void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens, int32_t stride)
+{
+    for (; tokens > 0; tokens--, x += stride, out += stride) {
+        norm_token(p, x, out);
+    }
+}

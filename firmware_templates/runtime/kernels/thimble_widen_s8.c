@@ -39,7 +39,7 @@ static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32
 
 #endif
 
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth)
+static void widen_token(const int8_t *in, int32_t offset, int16_t *out, int32_t depth)
 {
     int32_t sum = 0;
     int32_t i = widen_words(in, offset, out, depth, &sum);
@@ -52,4 +52,11 @@ void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t de
     }
     sum *= 128;
     memcpy(out + i, &sum, 4);
+}
+
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens, int32_t stride)
+{
+    for (; tokens > 0; tokens--, in += stride, out += stride / 2) {
+        widen_token(in, offset, out, depth);
+    }
 }

@@ -1,14 +1,18 @@
 #include "harness.h"
 
-void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth);
+void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens,
+                            int32_t stride);
 void plain_thimble_add_s8(const thimble_add_s8_params *p, thimble_operand x, thimble_operand y, int8_t *out,
                           int32_t out_stride, int32_t rows, int32_t columns);
 void plain_thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out,
                           int32_t out_stride, int32_t rows, int32_t columns);
 void plain_thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int32_t out_stride, int32_t rows,
                             int32_t columns);
-void plain_thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out);
-void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out);
+void plain_thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens, int32_t stride);
+void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens,
+                          int32_t stride);
+void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens,
+                           int32_t stride);
 void plain_thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin,
                              int8_t *out);
 
@@ -18,13 +22,13 @@ static void check_widen(void)
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 300; cases++) {
-        const int32_t count = between(1, 70), offset = between(-127, 128), start = between(0, 3);
-        fill(a, 80, -128);
-        memset(wide_one, 0x55, 160);
-        memset(wide_other, 0x55, 160);
-        thimble_widen_s8(a + start, offset, wide_one, count);
-        plain_thimble_widen_s8(a + start, offset, wide_other, count);
-        different += memcmp(wide_one, wide_other, 160) != 0;
+        const int32_t count = between(1, 70), offset = between(-127, 128), start = between(0, 3), tokens = between(1, 3);
+        fill(a, 500, -128);
+        memset(wide_one, 0x55, 512);
+        memset(wide_other, 0x55, 512);
+        thimble_widen_s8(a + start, offset, wide_one, count, tokens, THIMBLE_WIDE_BYTES(70));
+        plain_thimble_widen_s8(a + start, offset, wide_other, count, tokens, THIMBLE_WIDE_BYTES(70));
+        different += memcmp(wide_one, wide_other, 512) != 0;
     }
     report("widen", cases, different);
 }
@@ -121,9 +125,9 @@ static thimble_rotary_s8_params draw_rotary(int32_t heads, int32_t half)
 
 static void check_fused(void)
 {
-    uint32_t cases = 0, norm = 0, gate = 0, rotary = 0;
+    uint32_t cases = 0, norm = 0, gate = 0, sum = 0, rotary = 0;
     for (; cases < 400; cases++) {
-        const int32_t columns = between(1, 70), at = between(0, 3);
+        const int32_t columns = between(1, 70), at = between(0, 3), tokens = between(1, 3);
         fill(a, 512, -128);
         fill(b, 512, -128);
         fill(table, 256, -128);
@@ -131,13 +135,17 @@ static void check_fused(void)
         memset(one, 0x55, 512);
         memset(other, 0x55, 512);
         const thimble_norm_s8_params n = draw_norm(columns);
-        thimble_norm_s8(&n, a + at, one);
-        plain_thimble_norm_s8(&n, a + at, other);
+        thimble_norm_s8(&n, a + at, one, tokens, 72);
+        plain_thimble_norm_s8(&n, a + at, other, tokens, 72);
         norm += memcmp(one, other, 512) != 0;
         const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128), draw_product_scale(1, 14), columns};
-        thimble_gate_s8(&g, a, b + at, one + at);
-        plain_thimble_gate_s8(&g, a, b + at, other + at);
+        thimble_gate_s8(&g, a, b + at, one + at, tokens, 72);
+        plain_thimble_gate_s8(&g, a, b + at, other + at, tokens, 72);
         gate += memcmp(one, other, 512) != 0;
+        const thimble_sum_s8_params t = {draw_sum_scale(), columns};
+        thimble_sum_s8(&t, a, b + at, one + at, tokens, 72);
+        plain_thimble_sum_s8(&t, a, b + at, other + at, tokens, 72);
+        sum += memcmp(one, other, 512) != 0;
         const thimble_rotary_s8_params r = draw_rotary(between(1, 5), between(1, 12));
         thimble_rotary_s8(&r, a + at, b, b + 100, one);
         plain_thimble_rotary_s8(&r, a + at, b, b + 100, other);
@@ -145,6 +153,7 @@ static void check_fused(void)
     }
     report("norm", cases, norm);
     report("gate", cases, gate);
+    report("sum", cases, sum);
     report("rotary", cases, rotary);
 }
 
@@ -166,14 +175,16 @@ void check(void)
     const thimble_add_s8_params sum = {
         {1 << 21, -7 * (1 << 21), 1500000000, 0, 1, 5 << 20, 1 << 20, {1200000000, 17, 7}}, -128, 127};
     const thimble_mul_s8_params product = {5, -7, 3, 1500000000, -7, -128, 127};
+    const thimble_sum_s8_params flat = {sum.scale, 128};
     const thimble_norm_s8_params norm = draw_norm(128);
     const thimble_gate_s8_params gate = {table, 5, -7, {1500000000, 6, 7}, 128};
     const thimble_rotary_s8_params rotary = draw_rotary(8, 8);
     COUNT("add", 128, 1, thimble_add_s8(&sum, x, y, one, 128, 1, 128));
     COUNT("mul", 128, 1, thimble_mul_s8(&product, x, y, one, 128, 1, 128));
     COUNT("table", 128, 1, thimble_table_s8(table, x, one, 128, 1, 128));
-    COUNT("widen", 128, 1, thimble_widen_s8(a, 5, wide_one, 128));
-    COUNT("norm", 128, 1, thimble_norm_s8(&norm, a, one));
-    COUNT("gate", 128, 1, thimble_gate_s8(&gate, a, b, one));
+    COUNT("widen", 128, 1, thimble_widen_s8(a, 5, wide_one, 128, 1, 0));
+    COUNT("sum", 128, 1, thimble_sum_s8(&flat, a, b, one, 1, 0));
+    COUNT("norm", 128, 1, thimble_norm_s8(&norm, a, one, 1, 0));
+    COUNT("gate", 128, 1, thimble_gate_s8(&gate, a, b, one, 1, 0));
     COUNT("rotary", 128, 1, thimble_rotary_s8(&rotary, a, b, b + 8, one));
 }

@@ -3,7 +3,8 @@
 typedef void kernel(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens,
                     int32_t stride);
 
-void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth);
+void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens,
+                            int32_t stride);
 kernel plain_thimble_fully_connected_pairs_s8, plain_thimble_fully_connected_quads_s8;
 
 static _Alignas(4) int8_t weights[64 * 512];
@@ -15,7 +16,7 @@ static void draw_inputs(int32_t depth, int32_t tokens, int32_t stride)
     const int32_t offset = draw() % 2 ? 128 : between(-127, 128);
     for (int32_t i = 0; i < tokens; i++) {
         fill(a, depth, -128);
-        plain_thimble_widen_s8(a, offset, wide_one + i * stride / 2, depth);
+        plain_thimble_widen_s8(a, offset, wide_one + i * stride / 2, depth, 1, 0);
     }
 }
 

@@ -1,0 +1,72 @@
+#include "thimble_elementwise.h"
+#include "thimble_helium.h"
+
+#ifdef THIMBLE_HELIUM
+
+static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out)
+{
+    const thimble_add_s8_params add = {p->scale, -128, 127};
+    thimble_add_s8(&add, (thimble_operand){x, 0, 1}, (thimble_operand){y, 0, 1}, out, 0, 1, p->columns);
+}
+
+#else
+
+static void sum_plainly(const thimble_sum_scale *scale, const int8_t *x, const int8_t *y, int8_t *out, int32_t columns)
+{
+    for (int32_t i = 0; i < columns; i++) {
+        out[i] = thimble_scale_sum(scale, x[i], y[i]);
+    }
+}
+
+#ifdef THIMBLE_ELEMENTWISE_DSP
+
+#define SUM_ONE                                         \
+    "ldrsb %[b], [%[y]], #1\n\t"                        \
+    "ldrsb %[a], [%[x]], #1\n\t"                        \
+    "add %[b], %[y_base], %[b], lsl #21\n\t"            \
+    "smmulr %[b], %[b], %[y_multiplier]\n\t"            \
+    "add %[a], %[x_base], %[a], lsl #20\n\t"            \
+    "add %[b], %[b], %[b], asr #31\n\t"                 \
+    "asr %[b], %[b], %[y_right]\n\t"                    \
+    "add %[b], %[b], #1\n\t"                            \
+    "bic %[b], %[b], #1\n\t"                            \
+    "add %[a], %[a], %[b]\n\t"                          \
+    THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
+    "strb %[a], [%[out]], #1\n\t"
+
+/* The loop takes all registers but one, so it is not inlined; equal scales, rows of odd length and differences are left to the
+ * plain body. */
+__attribute__((noinline)) static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out)
+{
+    const thimble_sum_scale *const s = &p->scale;
+    if (s->y_factor != 1 << 21 || s->x_factor != 1 << 20 || s->y_sign != 1 || p->columns % 2 != 0) {
+        sum_plainly(s, x, y, out, p->columns);
+        return;
+    }
+    int32_t a, b;
+    __asm__ volatile(THIMBLE_PAIRS_LOOP(SUM_ONE SUM_ONE)
+                     : [x] "+r"(x), [y] "+r"(y), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
+                     : [end] "r"(out + p->columns), [y_base] "r"(s->y_base), [y_multiplier] "r"(s->y_multiplier),
+                       [y_right] "r"(s->y_right_less_one), [x_base] "r"(s->x_base), [multiplier] "r"(s->out.multiplier),
+                       [right] "r"(s->out.right_shift_less_one), [zero] "r"(s->out.twice_zero_point_plus_one)
+                     : "cc", "memory");
+}
+
+#else
+
+static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out)
+{
+    sum_plainly(&p->scale, x, y, out, p->columns);
+}
+
+#endif
+
+#endif
+
+void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens,
+                    int32_t stride)
+{
+    for (; tokens > 0; tokens--, x += stride, y += stride, out += stride) {
+        sum_token(p, x, y, out);
+    }
+}
