@@ -21,6 +21,7 @@ from elftools.elf.elffile import ELFFile
 
 from pipeline import toolchain
 from pipeline.boards import Board
+from pipeline.compiler.packing import Packing
 from pipeline.errors import ThimbleError
 from pipeline.tokenizer_c import TokenizerTables, write_tokenizer
 
@@ -37,6 +38,8 @@ __all__ = [
 
 _FOLDERS = ("src", "model", "runtime", "board", "cmake", "CMakeLists.txt")
 _SOURCES = (".c", ".h", ".ld", ".cmake", ".txt")
+KERNEL_OPTIMIZATION = {Packing.PAIRS: "-Os", Packing.QUADS: "-O2", Packing.ROWS: "-O2"}
+"""What wins. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for 10 % of code."""
 TEMPLATES = Path(__file__).resolve().parent.parent / "firmware_templates"
 
 
@@ -96,6 +99,7 @@ def write_project(model_dir: Path, tokenizer: TokenizerTables, board: Board, nam
         "BOARD": board.name,
         "BOARD_TITLE": board.title,
         "FLAGS": " ".join(board.flags),
+        "KERNELS": KERNEL_OPTIMIZATION[board.packing],
         "RUN": f"qemu-system-arm -M {qemu} -display none -monitor none -serial stdio -icount shift=0,sleep=off "
         "-kernel build/firmware.elf"
         if qemu

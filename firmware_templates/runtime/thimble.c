@@ -1,7 +1,5 @@
 #include "thimble.h"
 
-#include <string.h>
-
 thimble_status thimble_init(thimble_context *context, const thimble_model *model, void *memory, size_t bytes)
 {
     if ((uintptr_t)memory % 4 != 0 || bytes < (size_t)model->cache_bytes + (size_t)model->arena_bytes) {
@@ -17,10 +15,10 @@ thimble_status thimble_init(thimble_context *context, const thimble_model *model
 void thimble_reset(thimble_context *context)
 {
     const thimble_model *model = context->model;
-    int8_t *part = context->cache;
-    for (int32_t i = 0; i < model->cache_parts; i++) {
-        memset(part, model->cache[i].zero_point, (size_t)model->cache[i].bytes);
-        part += model->cache[i].bytes;
+    for (const thimble_cache_part *part = model->cache; part != model->cache + model->cache_parts; part++) {
+        for (int32_t i = 0; i < part->bytes; i++) {
+            context->cache[part->offset + i] = part->zero_point;
+        }
     }
     context->position = 0;
 }

@@ -15,8 +15,9 @@ typedef enum {
     THIMBLE_CONTEXT_FULL /* `context` tokens were taken since the last reset */
 } thimble_status;
 
-/* One part of the KV cache, and the value of an empty entry. */
+/* A part of the KV cache that is read before all of it is written, and the value of an empty entry there. */
 typedef struct {
+    int32_t offset;
     int32_t bytes;
     int8_t zero_point;
 } thimble_cache_part;

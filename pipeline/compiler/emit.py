@@ -216,13 +216,14 @@ def _step(program: Program, groups: list[tuple[str, list[Call]]], names: list[st
 
 
 def _descriptor(program: Program, plan: Arena, names: list[str], facts: ModelFacts, cache_bytes: int) -> str:
-    parts = ", ".join(f"{{{part.bytes}, {part.zero_point}}}" for part in program.cache) or "{0, 0}"
+    read_empty = [part for part in program.cache if part.read_empty]
+    parts = ", ".join(f"{{at_{part.name}, {part.bytes}, {part.zero_point}}}" for part in read_empty) or "{0, 0, 0}"
     quoted = ",\n    ".join(f'"{name}"' for name in names)
     return (
         f"static const thimble_cache_part cache_parts[] = {{{parts}}};\n\n"
         f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
         f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
-        f"    .cache_parts = {len(program.cache)},\n    .block = {program.block},\n"
+        f"    .cache_parts = {len(read_empty)},\n    .block = {program.block},\n"
         f"    .logit_bytes = {facts.logit_bytes},\n"
         f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"

@@ -142,8 +142,7 @@ class _Lowering:
             elif index not in self.fused:
                 self._lower(op)
         caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
-        attentions = (*self.attentions.values(), *self.int16.attentions.values())
-        fused = {tensor for a in attentions for tensor in (a.k_cache, a.v_cache)}
+        fused = self._fused_caches()
         for kind, layer in self._cache_names():
             if self.graph.inputs[f"{kind}_cache_{layer}"] in caches - fused:
                 self._append_row(kind, layer)
@@ -173,7 +172,8 @@ class _Lowering:
         for kind, layer in self._cache_names():
             tensor = self._tensor(self.graph.inputs[f"{kind}_cache_{layer}"])
             name = f"layer{layer}_{kind}_cache"
-            self.program.cache.append(CachePart(name, self._cache_bytes(tensor), tensor.zero_point))
+            read_empty = tensor.index not in self._fused_caches()
+            self.program.cache.append(CachePart(name, self._cache_bytes(tensor), tensor.zero_point, read_empty))
             self.views[tensor.index] = View(
                 "cache", name, tensor.rows, tensor.columns, tensor.columns, element=tensor.ctype
             )
@@ -181,6 +181,11 @@ class _Lowering:
             tensor = self._tensor(index)
             if index not in self.views and tensor.dtype in ("INT8", "INT16"):
                 self.program.inputs[name] = self._allocate(tensor, f"input_{len(self.program.inputs)}")
+
+    def _fused_caches(self) -> set[int]:
+        """The caches of fused attentions, which read no row that is not written."""
+        attentions = (*self.attentions.values(), *self.int16.attentions.values())
+        return {tensor for attention in attentions for tensor in (attention.k_cache, attention.v_cache)}
 
     def _cache_bytes(self, tensor: Tensor) -> int:
         """Bytes of a K or V cache; packed ones hold whole blocks of four rows."""
@@ -394,7 +399,8 @@ class _Lowering:
             name,
             {"scale": _sum_scale(c), **dict(zip(("out_min", "out_max"), c.range, strict=True))},
         )
-        if rows == 1 and columns == a.size == b.size and c.range == (-128, 127):
+        flat = rows == 1 and columns == a.size == b.size and columns % 2 == 0
+        if flat and c.range == (-128, 127) and c.b_sign == 1 and c.a[1:] != c.b[1:]:
             larger, smaller = reversed(views) if c.swapped else views
             fields = {"scale": _sum_scale(c), "columns": columns}
             arguments = f"&{name}, {larger.pointer}, {smaller.pointer}, {out.pointer}"
@@ -473,6 +479,7 @@ class _Lowering:
             arrays = {"constants": row_constants(biases, multipliers, -shifts)}
             facts = {"biased": int(biases is not None), "part": columns_at_once(values, kind)}
             place, structure = f"(const int16_t *)(const void *)({source.pointer})", "packed"
+        in_parts = kind is Packing.PAIRS and int(str(facts["part"])) < depth
         fields = {
             field: self._constant(Constant(f"{name}_{field}", f"{array.dtype}_t", array))
             for field, array in arrays.items()
@@ -494,7 +501,8 @@ class _Lowering:
         out = self._allocate(out_tensor)
         in_block = source.space == out.space == "arena"
         tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
-        call = f"thimble_fully_connected_{kind}_s8(&{name}, {place}, {out.pointer}, {tokens}, {stride});"
+        kernel = f"thimble_fully_connected_{kind}{'_parts' if in_parts else ''}_s8"
+        call = f"{kernel}(&{name}, {place}, {out.pointer}, {tokens}, {stride});"
         self._call(
             call,
             [source],

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler import arithmetic
+from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
 
 ALIASES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 ONE_INPUT = ("LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE")
+_MOST_MEAN_SHIFT = 8  # 255 · 8192 · 2^8 stays below 2^30
 _ALL = np.arange(-128, 128, dtype=np.int64)
 
 
@@ -310,7 +312,14 @@ def _norm(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Norm |
         last = axes is not None and [int(axis) % len(x.shape) for axis in axes.reshape(-1)] == [len(x.shape) - 1]
         if square is None or square.root != x_index or not alone or not last or x.rows != 1 or out.size != x.size:
             continue
-        if _fits(arithmetic.MulConstants.prepare(x, root, out, _activation(op))):
+        means = graph.tensors[mean.outputs[0]]
+        small = fp.quantize_multiplier(graph.tensors[mean.inputs[0]].scale / means.scale)[1] <= _MOST_MEAN_SHIFT
+        if (
+            small
+            and x.columns <= 8192
+            and x.columns % 2 == 0
+            and _fits(arithmetic.MulConstants.prepare(x, root, out, _activation(op)))
+        ):
             return Norm(place, graph.ops.index(mean), x_index, root_index, square.table, unary.table)
     return None
 
@@ -331,7 +340,11 @@ def _gate(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Gate |
         if unary is None or not _alone(graph, activated) or other.data is not None or not _int8(inner, other, out):
             continue
         sizes = {graph.tensors[unary.root].size, inner.size, other.size, out.size}
-        if len(sizes) == 1 and _fits(arithmetic.MulConstants.prepare(inner, other, out, _activation(op))):
+        if (
+            len(sizes) == 1
+            and out.size % 2 == 0
+            and _fits(arithmetic.MulConstants.prepare(inner, other, out, _activation(op)))
+        ):
             return Gate(place, unary.root, activated, up, unary.table)
     return None
 

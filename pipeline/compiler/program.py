@@ -83,11 +83,13 @@ class Call:
 
 @dataclass(frozen=True)
 class CachePart:
-    """One K or V cache of a layer."""
+    """One K or V cache of a layer; `read_empty`: rows that no token has written yet are read, and must hold the zero
+    point."""
 
     name: str
     bytes: int
     zero_point: int
+    read_empty: bool
 
 
 @dataclass

@@ -89,7 +89,9 @@ class Workbench:
         compiled, library, _ = self.build(tflite, packing)
         model = _Model.in_dll(library, "thimble_the_model")
         parts = ctypes.cast(model.cache, ctypes.POINTER(_CachePart * model.cache_parts)).contents
-        cache = np.concatenate([np.full(part.bytes, part.zero_point, np.int8) for part in parts])
+        cache = np.full(model.cache_bytes, 0x5A, np.int8)  # what no token wrote must not matter
+        for part in parts:
+            cache[part.offset : part.offset + part.bytes] = part.zero_point
         arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
         found = []
         for position, token in enumerate(tokens):
@@ -120,7 +122,7 @@ _SIZES = ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "bloc
 
 
 class _CachePart(ctypes.Structure):
-    _fields_ = (("bytes", ctypes.c_int32), ("zero_point", ctypes.c_int8))
+    _fields_ = (("offset", ctypes.c_int32), ("bytes", ctypes.c_int32), ("zero_point", ctypes.c_int8))
 
 
 class _Model(ctypes.Structure):

@@ -171,7 +171,8 @@ def test_extreme_rows(bench: Workbench, why: str, packing: Packing) -> None:
     _, _, folder = bench.build(tflite, packing)
     text = (folder / "model.c").read_text()
     kernel = Packing.ROWS if _EXTREMES[why] in (packing, Packing.ROWS) else packing
-    assert f"thimble_fully_connected_{kernel}_s8(&" in text
+    parts = "_parts" if why == "sum" and kernel is Packing.PAIRS else ""
+    assert f"thimble_fully_connected_{kernel}{parts}_s8(&" in text
     assert why != "sum" or kernel is Packing.ROWS or ".part = 512" not in text
     for seed in range(3):
         bench.check(tflite, {"x": int8_values(seed, (1, depth))}, packing)

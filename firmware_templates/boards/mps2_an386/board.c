@@ -52,7 +52,7 @@ static void uart_rx_handler(void) {
 }
 
 extern const vector vectors[];
-__attribute__((section(".vectors"), used)) const vector vectors[16 + 32] = {
+__attribute__((section(".vectors"), used)) const vector vectors[16 + UART_RX_IRQ + 1] = {
     [0] = (vector)(uintptr_t)stack_top,
     [1] = reset_handler,
     [2] = fault_handler, /* NMI */

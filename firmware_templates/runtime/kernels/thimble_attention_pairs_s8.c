@@ -83,12 +83,14 @@ typedef struct {
 
 #define USED "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
 
-/* Blocks of four rows, one after the other; table[result] goes out as int16. */
-static void look_up_rows(blocks_to_s8 *s, const int16_t *weights)
+/* Blocks of four rows: with a table, one after the other up to `end`, and table[result] goes out as int16; without one, a single
+ * block, whose results go out as int8. */
+static void multiply_blocks(blocks_to_s8 *s, const int16_t *weights)
 {
     register blocks_to_s8 *r0 __asm__("r0") = s;
     register const int16_t *r1 __asm__("r1") = weights;
     __asm__ volatile(SUM_BLOCK TO_S8("r8") TO_S8("r9") TO_S8("r10") TO_S8("r11")
+                     "cbz    r5, 3f\n"
                      "ldrsb  r8, [r5, r8]\n"
                      "ldrsb  r9, [r5, r9]\n"
                      "ldrsb  r10, [r5, r10]\n"
@@ -99,22 +101,14 @@ static void look_up_rows(blocks_to_s8 *s, const int16_t *weights)
                      "str    r6, [r0, #32]\n"
                      "cmp    r1, r7\n"
                      "bne    1b\n"
-                     : "+r"(r1)
-                     : "r"(r0)
-                     : USED);
-}
-
-/* One block of four rows; the results go out as int8. */
-static void four_rows(blocks_to_s8 *s, const int16_t *weights)
-{
-    register blocks_to_s8 *r0 __asm__("r0") = s;
-    register const int16_t *r1 __asm__("r1") = weights;
-    __asm__ volatile(SUM_BLOCK TO_S8("r8") TO_S8("r9") TO_S8("r10") TO_S8("r11")
+                     "b      4f\n"
+                     "3:\n"
                      "strb   r9, [r6, #1]\n"
                      "strb   r10, [r6, #2]\n"
                      "strb   r11, [r6, #3]\n"
                      "strb   r8, [r6], #4\n"
                      "str    r6, [r0, #32]\n"
+                     "4:\n"
                      : "+r"(r1)
                      : "r"(r0)
                      : USED);
@@ -126,9 +120,9 @@ static void four_rows(blocks_to_s8 *s, const int16_t *weights)
     "ldrsh  " second ", [%[s], #" at " + 2]\n"               \
     "ldr    " first ", [%[exp], " first ", lsl #2]\n"        \
     "ldr    " second ", [%[exp], " second ", lsl #2]\n"      \
-    "umull  r2, " first ", %[mantissa], " first "\n"         \
+    "umull  r3, " first ", %[mantissa], " first "\n"         \
+    "add    " first ", " first ", r3, lsr #31\n"             \
     "umull  r3, " second ", %[mantissa], " second "\n"       \
-    "add    " first ", " first ", r2, lsr #31\n"             \
     "add    " second ", " second ", r3, lsr #31\n"           \
     "add    " first ", " first ", %[half]\n"                 \
     "add    " second ", " second ", %[half]\n"               \
@@ -139,8 +133,8 @@ static void four_rows(blocks_to_s8 *s, const int16_t *weights)
     "pkhbt  " both ", " first ", " second ", lsl #16\n"      \
     "uadd16 %[sums], %[sums], " both "\n"
 
-/* Scores become weights in place, four at a time; returns their sum. */
-static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
+/* Scores become weights in place, four at a time; returns their sum. Not inlined: the loop takes most registers. */
+__attribute__((noinline)) static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
 {
     uint32_t sums = 0;
     __asm__ volatile("1:\n" TWO_WEIGHTS("r4", "r5", "0", "r4") TWO_WEIGHTS("r5", "r6", "4", "r5")
@@ -150,7 +144,7 @@ static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int
                      : [s] "+r"(scores), [sums] "+r"(sums)
                      : [end] "r"(end), [exp] "r"(exp), [mantissa] "r"(reciprocal.doubled_mantissa),
                        [half] "r"(reciprocal.half), [shift] "r"(reciprocal.shift)
-                     : "r2", "r3", "r4", "r5", "r6", "cc", "memory");
+                     : "r3", "r4", "r5", "r6", "cc", "memory");
     return (int32_t)((sums & 0xffff) + (sums >> 16));
 }
 
@@ -183,24 +177,22 @@ static thimble_four_sums sum_block(const blocks_to_s8 *s, const int16_t *weights
     return sums;
 }
 
-static void look_up_rows(blocks_to_s8 *s, const int16_t *weights)
+static void multiply_blocks(blocks_to_s8 *s, const int16_t *weights)
 {
-    for (int16_t *out = s->out; weights != s->end; weights += 2 * (s->x_end - s->x)) {
+    int16_t *words = s->out;
+    int8_t *bytes = s->out;
+    do {
         const thimble_four_sums results = sum_block(s, weights);
         for (int32_t i = 0; i < 4; i++) {
-            *out++ = s->table[results.row[i]];
+            if (s->table) {
+                *words++ = s->table[results.row[i]];
+            } else {
+                *bytes++ = (int8_t)results.row[i];
+            }
         }
-    }
-}
-
-static void four_rows(blocks_to_s8 *s, const int16_t *weights)
-{
-    const thimble_four_sums results = sum_block(s, weights);
-    int8_t *const out = s->out;
-    for (int32_t i = 0; i < 4; i++) {
-        out[i] = (int8_t)results.row[i];
-    }
-    s->out = out + 4;
+        weights += 2 * (s->x_end - s->x);
+    } while (s->table && weights != s->end);
+    s->out = s->table ? (void *)words : (void *)bytes;
 }
 
 static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
@@ -224,15 +216,15 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 
 #endif
 
-static blocks_to_s8 prepare(thimble_product_scale scale, const int16_t *x, int32_t count)
+/* All that stays the same from head to head; the start and the places of rows follow. */
+static void prepare(blocks_to_s8 *s, const thimble_product_scale *scale, const int8_t *table, const int16_t *x, int32_t count)
 {
-    return (blocks_to_s8){
-        .multiplier = scale.multiplier,
-        .right_shift_less_one = scale.right_shift_less_one,
-        .twice_zero_point_plus_one = scale.twice_zero_point_plus_one,
-        .x = x,
-        .x_end = x + count,
-    };
+    s->multiplier = scale->multiplier;
+    s->right_shift_less_one = scale->right_shift_less_one;
+    s->twice_zero_point_plus_one = scale->twice_zero_point_plus_one;
+    s->table = table;
+    s->x = x;
+    s->x_end = x + count;
 }
 
 /* Lets sums start so that the low bytes' excess, 128 times the sum of x, is taken off, and offset times that sum added. */
@@ -285,8 +277,9 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
 {
     const int32_t head_dim = p->head_dim, capacity = THIMBLE_CACHE_ROWS(p->context), rows = position + 1;
     int16_t *const weights = scratch, *const wide = weights + capacity;
-    blocks_to_s8 scores = prepare(p->score, wide, head_dim), sums = prepare(p->out, weights, THIMBLE_CACHE_ROWS(rows));
-    scores.table = p->mask + 128;
+    blocks_to_s8 scores, sums;
+    prepare(&scores, &p->score, p->mask + 128, wide, head_dim);
+    prepare(&sums, &p->out, 0, weights, THIMBLE_CACHE_ROWS(rows));
     sums.out = out;
     for (int32_t head = 0; head < p->kv_heads; head++) {
         const int16_t *const k = (const int16_t *)(const void *)k_cache;
@@ -294,11 +287,11 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
         for (int32_t i = 0; i < p->group; i++, q += head_dim) {
             start(&scores, widen(q, p->q_offset, wide, head_dim), p->k_offset);
             scores.out = weights;
-            look_up_rows(&scores, k);
+            multiply_blocks(&scores, k);
             start(&sums, weigh(p, weights, rows), p->v_offset);
             const int8_t *v = v_cache;
             for (int32_t column = 0; column < head_dim; column += 4, v += 4 * capacity) {
-                four_rows(&sums, (const int16_t *)(const void *)v);
+                multiply_blocks(&sums, (const int16_t *)(const void *)v);
             }
         }
         k_cache += capacity * head_dim;

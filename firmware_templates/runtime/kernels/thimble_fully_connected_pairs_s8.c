@@ -14,7 +14,7 @@
 typedef struct {
     const int16_t *x;
     int32_t minus_excess; /* what the 128 in d + 128 adds, negative */
-    int32_t skip;         /* eights of columns that the first turn of the loop leaves out; 4: all, there are none */
+    int32_t skip;         /* eights of columns that the first turn of the loop leaves out; 2: all, there are none */
     int32_t finish;       /* 0: requantize; 1: the same with biases; 2: write the sums as they are */
     const int16_t *end;   /* of x */
     const int32_t *constants;
@@ -118,7 +118,7 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "adr.w   r12, 2f\n" /* where a block begins */
                      "adr.w   lr, 3f\n"
                      "sub     lr, lr, r12\n"
-                     "lsr     lr, lr, #2\n"
+                     "lsr     lr, lr, #1\n"
                      "mla     r3, r3, lr, r12\n"
                      "orr     r3, r3, #1\n"
                      "adr.w   r12, 4f\n" /* how it ends */
@@ -150,8 +150,8 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "ldr     pc, [sp, %[four]]\n"
 
                      ".p2align 2\n"
-                     "2:\n" /* 32 columns */
-                     EIGHT_COLUMNS EIGHT_COLUMNS EIGHT_COLUMNS EIGHT_COLUMNS
+                     "2:\n" /* 16 columns */
+                     EIGHT_COLUMNS EIGHT_COLUMNS
                      "3:\n"
                      "ldr     r4, [sp, %[end]]\n"
                      "cmp     r1, r4\n"
@@ -223,7 +223,7 @@ __attribute__((noinline)) static void multiply(const blocks *p)
  *   r2  0xff00ff00                  r8  stride
  *   r3, r12, lr  the first token's sums of 256 a + b, 256 b + c, 256 c + d; r9, r11, r10: the second's
  *
- * `skip` counts fours of columns, of 16 in a turn. sp points at a copy of `blocks` without the weights, so that out_stride lies
+ * `skip` counts fours of columns, of 8 in a turn. sp points at a copy of `blocks` without the weights, so that out_stride lies
  * at 44; from 48 on lie the second token's sums while the first's are requantized; meanwhile r2 is where the outputs go. */
 __attribute__((noinline)) static void multiply_two(const blocks *p)
 {
@@ -237,7 +237,7 @@ __attribute__((noinline)) static void multiply_two(const blocks *p)
                      "adr.w   r4, 2f\n" /* where a block begins */
                      "adr.w   r5, 3f\n"
                      "subs    r5, r5, r4\n"
-                     "lsrs    r5, r5, #2\n"
+                     "lsrs    r5, r5, #1\n"
                      "mla     r4, r3, r5, r4\n"
                      "orr     r4, r4, #1\n"
                      "str     r4, [sp, %[skip]]\n"
@@ -252,8 +252,8 @@ __attribute__((noinline)) static void multiply_two(const blocks *p)
                      "ldr     pc, [sp, %[skip]]\n"
 
                      ".p2align 2\n"
-                     "2:\n" /* 16 columns */
-                     FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO
+                     "2:\n" /* 8 columns */
+                     FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO
                      "3:\n"
                      "ldr     r4, [sp, %[end]]\n"
                      "cmp     r1, r4\n"
@@ -308,7 +308,7 @@ static void set_columns(blocks *b, const int16_t *x, int32_t depth, int32_t exce
     b->x = x;
     b->end = x + depth;
     b->minus_excess = -excess;
-    b->skip = depth < 8 ? 4 : -(depth / 8) & 3;
+    b->skip = depth < 8 ? 2 : depth / 8 & 1;
     b->four = depth & 4;
 }
 
@@ -345,7 +345,7 @@ __attribute__((noinline)) static void multiply_tokens(const thimble_fully_connec
     b.zero = 2 * p->out_zero_point + 1;
     b.stride = b.out_stride = stride;
     if (two) {
-        b.skip = -(depth / 4) & 3;
+        b.skip = depth / 4 & 1;
         b.minus_excess_2 = -excess_of(x + stride / 2, depth);
     }
     if (whole) {
@@ -410,18 +410,22 @@ void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_pa
 {
     for (int32_t taken = 1; tokens > 0; tokens -= taken, x += taken * stride / 2, out += taken * stride) {
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-        if (p->part >= p->depth) {
-            taken = tokens > 1 ? 2 : 1;
-            multiply_tokens(p, x, out, stride, taken == 2);
-        } else {
-            taken = 1;
-            multiply_parts(p, x, out);
-        }
+        taken = tokens > 1 ? 2 : 1;
+        multiply_tokens(p, x, out, stride, taken == 2);
 #else
         multiply_parts(p, x, out);
 #endif
         for (int32_t i = 0; i < taken; i++) {
             thimble_limit_s8(out + i * stride, p->rows, p->out_min, p->out_max);
         }
+    }
+}
+
+void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                                            int32_t tokens, int32_t stride)
+{
+    for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
+        multiply_parts(p, x, out);
+        thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
     }
 }

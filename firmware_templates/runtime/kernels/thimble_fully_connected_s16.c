@@ -6,6 +6,10 @@ typedef struct {
     int32_t row[4];
 } four_sums;
 
+#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
+#pragma GCC optimize("O2") /* the loop takes all registers, for which -Os finds no plan */
+#endif
+
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 
 /* Four columns of four rows: SMLALD sums 256 a + b over two columns in 64 bits, SXTB16 leaves b, SMLAD sums b alone. */

@@ -29,40 +29,29 @@ static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, cons
     THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
     "strb %[a], [%[out]], #1\n\t"
 
-/* How many columns are done: all but an odd last. Not inlined: the loop takes all registers but one. */
-__attribute__((noinline)) static int32_t gate_pairs(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up,
-                                                    int8_t *out)
+/* Not inlined: the loop takes all registers but one. */
+__attribute__((noinline)) static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
 {
-    const int32_t pairs = p->columns & ~1;
     int32_t a, b;
-    if (pairs > 0) {
-        __asm__ volatile(THIMBLE_PAIRS_LOOP(GATE_ONE GATE_ONE)
-                         : [gate] "+r"(gate), [up] "+r"(up), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
-                         : [end] "r"(out + pairs), [table] "r"(p->table + 128), [up_offset] "r"(p->up_offset),
-                           [twice_gate_offset] "r"(2 * p->gate_offset), [multiplier] "r"(p->out.multiplier),
-                           [right] "r"(p->out.right_shift_less_one), [zero] "r"(p->out.twice_zero_point_plus_one)
-                         : "cc", "memory");
-    }
-    return pairs;
+    __asm__ volatile(THIMBLE_PAIRS_LOOP(GATE_ONE GATE_ONE)
+                     : [gate] "+r"(gate), [up] "+r"(up), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
+                     : [end] "r"(out + p->columns), [table] "r"(p->table + 128), [up_offset] "r"(p->up_offset),
+                       [twice_gate_offset] "r"(2 * p->gate_offset), [multiplier] "r"(p->out.multiplier),
+                       [right] "r"(p->out.right_shift_less_one), [zero] "r"(p->out.twice_zero_point_plus_one)
+                     : "cc", "memory");
 }
 
 #else
 
-static int32_t gate_pairs(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
-{
-    (void)p, (void)gate, (void)up, (void)out;
-    return 0;
-}
-
-#endif
-
 static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
 {
-    for (int32_t i = gate_pairs(p, gate, up, out); i < p->columns; i++) {
+    for (int32_t i = 0; i < p->columns; i++) {
         const int32_t product = (p->table[gate[i] + 128] + p->gate_offset) * (up[i] + p->up_offset);
         out[i] = thimble_scale_product(&p->out, 2 * product);
     }
 }
+
+#endif
 
 #endif
 

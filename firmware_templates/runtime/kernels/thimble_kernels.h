@@ -41,7 +41,10 @@ typedef struct {
     int32_t out_max;
 } thimble_fully_connected_packed_s8_params;
 
-/* x: widened; out: rows. */
+/* x: widened; out: rows. Of the two for pairs the first wants a `part` of the whole depth; the second, for rows of very large
+ * weights, is apart so that images without it are smaller. */
+void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                                            int32_t tokens, int32_t stride);
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens, int32_t stride);
 void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
@@ -87,7 +90,8 @@ typedef struct {
     thimble_product_scale out;
 } thimble_sum_scale;
 
-/* out[i] = x[i] + y[i], one row: no activation, and scales as the compiler prepares them for sums. */
+/* out[i] = x[i] + y[i], one row of an even number of columns: no difference, no activation, scales that differ (y_factor 2^21,
+ * x_factor 2^20, y_sign 1). */
 typedef struct {
     thimble_sum_scale scale;
     int32_t columns;
@@ -128,14 +132,15 @@ typedef struct {
 void thimble_mean_s8(const thimble_mean_s8_params *p, const int8_t *in, int8_t *out, int32_t rows, int32_t columns);
 
 /* A root-mean-square norm, out[i] = x[i] * inverse_root[mean of square[x]], one row; the tables hold any function of one int8,
- * here x * x and 1 / sqrt(mean + epsilon). The multiplier of the mean holds 1 / columns. */
+ * here x * x and 1 / sqrt(mean + epsilon). The multiplier of the mean holds 1 / columns; the sum,
+ * shifted left where mean_shift is positive, stays below 2^30. */
 typedef struct {
     const int8_t *square, *inverse_root;
     int32_t square_zero_point;
     int32_t mean_zero_point, mean_multiplier, mean_shift;
     int32_t x_offset, root_offset;
     thimble_product_scale out;
-    int32_t columns;
+    int32_t columns; /* even */
 } thimble_norm_s8_params;
 
 void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens, int32_t stride);
@@ -145,7 +150,7 @@ typedef struct {
     const int8_t *table;
     int32_t gate_offset, up_offset;
     thimble_product_scale out;
-    int32_t columns;
+    int32_t columns; /* even */
 } thimble_gate_s8_params;
 
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens,

@@ -13,7 +13,7 @@ static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t 
     for (; left > 0; left--) {
         sum += square[*values++ + 128];
     }
-    const int32_t mean = thimble_multiply(sum, p->mean_multiplier, p->mean_shift) + p->mean_zero_point;
+    const int32_t mean = thimble_scale(thimble_prepare(p->mean_multiplier, p->mean_shift), sum) + p->mean_zero_point;
     const int32_t factor = p->inverse_root[thimble_clamp(mean, -128, 127) + 128] + p->root_offset;
     const thimble_halves factors = {vdupq_n_s16((int16_t)factor), vdupq_n_s16((int16_t)factor)};
     const thimble_product_scale scale = p->out;
@@ -33,17 +33,14 @@ static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t 
     "ldrsb %[a], [%[table], %[a]]\n\t" \
     "add %[sum], %[sum], %[a]\n\t"
 
-/* The sum of table[x] over an even number of columns. */
+/* The sum of table[x]. */
 static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
 {
     int32_t sum = 0, a;
-    const int8_t *const end = x + columns;
-    if (columns > 0) {
-        __asm__ volatile("1:\n\t" SUM_ONE SUM_ONE "cmp %[x], %[end]\n\tbne 1b\n"
-                         : [x] "+r"(x), [sum] "+r"(sum), [a] "=&r"(a)
-                         : [end] "r"(end), [table] "r"(table)
-                         : "cc", "memory");
-    }
+    __asm__ volatile("1:\n\t" SUM_ONE SUM_ONE "cmp %[x], %[end]\n\tbne 1b\n"
+                     : [x] "+r"(x), [sum] "+r"(sum), [a] "=&r"(a)
+                     : [end] "r"(x + columns), [table] "r"(table)
+                     : "cc", "memory");
     return sum;
 }
 
@@ -53,17 +50,15 @@ static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
     THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
     "strb %[a], [%[out]], #1\n\t"
 
-/* out = x * factor + base, scaled, for an even number of columns. */
+/* out = x * factor + base, scaled. */
 static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out, int32_t columns)
 {
     int32_t a;
-    if (columns > 0) {
-        __asm__ volatile(THIMBLE_PAIRS_LOOP(SCALE_ONE SCALE_ONE)
-                         : [x] "+r"(x), [out] "+r"(out), [a] "=&r"(a)
-                         : [end] "r"(out + columns), [factor] "r"(factor), [base] "r"(base), [multiplier] "r"(s->multiplier),
-                           [right] "r"(s->right_shift_less_one), [zero] "r"(s->twice_zero_point_plus_one)
-                         : "cc", "memory");
-    }
+    __asm__ volatile(THIMBLE_PAIRS_LOOP(SCALE_ONE SCALE_ONE)
+                     : [x] "+r"(x), [out] "+r"(out), [a] "=&r"(a)
+                     : [end] "r"(out + columns), [factor] "r"(factor), [base] "r"(base), [multiplier] "r"(s->multiplier),
+                       [right] "r"(s->right_shift_less_one), [zero] "r"(s->twice_zero_point_plus_one)
+                     : "cc", "memory");
 }
 
 #else
@@ -88,17 +83,10 @@ static void scale(const thimble_product_scale *s, const int8_t *x, int32_t facto
 
 static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
-    const int32_t pairs = p->columns & ~1, last = p->columns - 1;
-    const int8_t *const square = p->square + 128;
-    int32_t sum = sum_of(square, x, pairs) - p->square_zero_point * p->columns;
-    sum += p->columns > pairs ? square[x[last]] : 0;
-    const int32_t mean = thimble_multiply(sum, p->mean_multiplier, p->mean_shift) + p->mean_zero_point;
-    const int32_t factor = 2 * (p->inverse_root[thimble_clamp(mean, -128, 127) + 128] + p->root_offset);
-    const int32_t base = p->x_offset * factor;
-    scale(&p->out, x, factor, base, out, pairs);
-    if (p->columns > pairs) {
-        out[last] = thimble_scale_product(&p->out, x[last] * factor + base);
-    }
+    const int32_t sum = sum_of(p->square + 128, x, p->columns) - p->square_zero_point * p->columns;
+    const int32_t mean = thimble_scale(thimble_prepare(p->mean_multiplier, p->mean_shift), sum) + p->mean_zero_point;
+    const int32_t factor = 2 * (p->inverse_root[thimble_saturate_s8(mean) + 128] + p->root_offset);
+    scale(&p->out, x, factor, p->x_offset * factor, out, p->columns);
 }
 
 #endif

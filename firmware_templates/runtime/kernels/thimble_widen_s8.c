@@ -43,12 +43,9 @@ static void widen_token(const int8_t *in, int32_t offset, int16_t *out, int32_t 
 {
     int32_t sum = 0;
     int32_t i = widen_words(in, offset, out, depth, &sum);
-    for (; i < depth; i++) {
-        out[i] = (int16_t)(in[i] + offset);
+    for (; i < ((depth + 3) & ~3); i++) {
+        out[i] = (int16_t)(i < depth ? in[i] + offset : 0);
         sum += out[i];
-    }
-    for (; i % 4 != 0; i++) {
-        out[i] = 0;
     }
     sum *= 128;
     memcpy(out + i, &sum, 4);

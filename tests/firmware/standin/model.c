@@ -34,7 +34,7 @@ static const void *standin_step(int8_t *cache, int8_t *arena, const int32_t *tok
     return arena;
 }
 
-static const thimble_cache_part parts[] = {{4, 0}};
+static const thimble_cache_part parts[] = {{0, 4, 0}};
 
 const thimble_model thimble_the_model = {
     .vocab = THIMBLE_MODEL_VOCAB,
