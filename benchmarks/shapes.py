@@ -12,7 +12,7 @@ from models.config import ModelConfig
 from pipeline.recipe import load_recipe
 from pipeline.runner import RunOptions, run_stages
 
-__all__ = ["DEPTHS", "MODELS", "ROWS", "STORIES", "Model", "load_models", "product_tflite"]
+__all__ = ["DEPTHS", "MODELS", "ROWS", "STORIES", "Model", "load_models", "product_tflite", "random_step"]
 
 DEPTHS = (48, 64, 96, 128, 172, 192)
 ROWS = 64
@@ -59,12 +59,13 @@ def _stories(name: str, folder: Path) -> Model:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_bytes(_quantized(config))
+        partial.write_bytes(random_step(config))
         partial.replace(path)
     return Model(name, path.read_bytes(), config)
 
 
-def _quantized(config: ModelConfig) -> bytes:
+def random_step(config: ModelConfig) -> bytes:
+    """The .tflite of a decode step with random weights."""
     from models.quiet import load_tensorflow
 
     load_tensorflow()

@@ -1,122 +1,187 @@
-"""TensorFlow Lite Micro on the same .tflite, where TFLM_DIR names an installed one."""
+"""TensorFlow Lite Micro on the same .tflite, where TFLM_DIR names a built one."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.cores import Core
 from benchmarks.machine import DEVICE, code_bytes, link_script, run
 from benchmarks.rows import Row
 from benchmarks.shapes import Model
+from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
 from pipeline.toolchain import require
 
-__all__ = ["ENGINE", "resolver", "tflm_rows"]
+__all__ = ["ENGINE", "TOKEN", "build_step", "hash_of_logits", "libraries", "resolver", "run_steps", "tflm_rows"]
 
 ENGINE = "TensorFlow Lite Micro"
-LIBRARY = "libtensorflow-microlite.a"
+TOKEN = 5
+"""The token of a measured step."""
+_LIBRARY = "libtensorflow-microlite.a"
+_DOWNLOADS = Path("tensorflow") / "lite" / "micro" / "tools" / "make" / "downloads"
+_ARCHES = {"m3": "cortex-m3", "m4f": "cortex-m4+fp", "m7": "cortex-m7+fp", "m33": "cortex-m33", "m55": "cortex-m55"}
 _METHODS = {"BATCH_MATMUL": "AddBatchMatMul", "FULLY_CONNECTED": "AddFullyConnected", "SELECT_V2": "AddSelectV2"}
+_FOLDER = re.compile(r"cortex_m_generic_([^_]+)_(release|release_with_logs|default)(?:_(cmsis_nn))?_gcc")
+_BUILDS = ("release", "release_with_logs", "default")
+_SOURCES = "TFLM_DIR is the folder of its sources, in which its Makefile has made `microlite` (docs/benchmarks.md)"
+_CPP = "install C++ for Arm: libstdc++-arm-none-eabi-newlib on Debian and Ubuntu, arm-none-eabi-gcc-cs-c++ on Fedora"
+_KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference kernels"}
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library that TensorFlow Lite Micro's Makefile made, and its kernels, a key of _KERNELS."""
+
+    path: Path
+    kernels: str
+
+    @property
+    def engine(self) -> str:
+        """The name of its rows."""
+        return f"{ENGINE}, {_KERNELS[self.kernels]}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step on the core: tokens in the context, instructions, bytes of arena, and a hash of the logits."""
+
+    fill: int
+    instructions: int
+    arena_bytes: int
+    logits: int
 
 
 def tflm_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
-    """A decode step through MicroInterpreter; one row with a note where there is no TensorFlow Lite Micro.
+    """A decode step through MicroInterpreter with each library in TFLM_DIR, or one row whose note says why none is.
 
     Raises:
-        ThimbleError: TFLM_DIR holds no library for this core, or the program does not build.
+        ThimbleError: the program does not build, or TensorFlow Lite Micro does not run the model.
     """
     given = os.environ.get("TFLM_DIR")
     if not given:
-        yield Row(
-            core.name, ENGINE, model.name, fill=0, note="left out: TFLM_DIR names no installed TensorFlow Lite Micro"
-        )
-        return
-    library = _library(Path(given), core)
-    if library is None:
-        note = f"left out: {given} holds no {LIBRARY} for {core.mcpu}"
+        note = "left out: TFLM_DIR names no built TensorFlow Lite Micro (docs/benchmarks.md tells how to make one)"
         yield Row(core.name, ENGINE, model.name, fill=0, note=note)
         return
-    image = _build(core, model, Path(given), library, folder)
-    fixed = model.config.parameter_count
-    for counted in run(core, image):
-        yield Row(
-            core=core.name,
-            engine=ENGINE,
-            model=model.name,
-            fill=counted.first,
-            # The .tflite computes over the whole context at every step; what is useful of it is counted.
-            macs=fixed + model.config.layers * 2 * model.config.d_model * (counted.first + 1),
-            instructions=counted.instructions,
-            code_bytes=code_bytes(image),
-            ram_bytes=counted.second,
-        )
+    found = libraries(Path(given), core)
+    if not found:
+        note = f"left out: {given} holds no gen/cortex_m_generic_{_ARCHES[core.key]}_*/lib/{_LIBRARY}"
+        yield Row(core.name, ENGINE, model.name, fill=0, note=note)
+        return
+    graph = read_tflite(model.tflite)
+    caches = sum(graph.tensors[index].bytes for name, index in graph.inputs.items() if "_cache_" in name)
+    products = sum(graph.tensors[op.inputs[1]].size for op in graph.ops if op.kind == "FULLY_CONNECTED")
+    for library in found:
+        image = build_step(core, model.tflite, Path(given), library, folder / (library.kernels or "reference"))
+        for step in run_steps(core, image):
+            # It computes over the whole context at every step; what is useful of that is counted, as for our engine.
+            attention = model.config.layers * 2 * model.config.d_model * (step.fill + 1)
+            yield Row(
+                core=core.name,
+                engine=library.engine,
+                model=model.name,
+                fill=step.fill,
+                macs=products + attention,
+                instructions=step.instructions,
+                code_bytes=code_bytes(image),
+                # Its plan overwrites inputs that later operators do not read, so the caches need a place of their own.
+                ram_bytes=step.arena_bytes + caches,
+            )
 
 
-def resolver(tflite: bytes) -> list[str]:
+def resolver(graph: Graph) -> list[str]:
     """The methods of MicroMutableOpResolver that the model needs."""
-    kinds = dict.fromkeys(op.kind for op in read_tflite(tflite).ops)
+    kinds = dict.fromkeys(op.kind for op in graph.ops)
     return [_METHODS.get(kind, "Add" + "".join(word.capitalize() for word in kind.split("_"))) for kind in kinds]
 
 
-def _library(folder: Path, core: Core) -> Path | None:
-    """The library whose folder names the core, else the only one."""
-    found = sorted(folder.rglob(LIBRARY))
-    named = [path for path in found if core.mcpu.replace("-", "_") in str(path) or core.mcpu in str(path)]
-    return named[0] if named else found[0] if len(found) == 1 and core.key == "m4f" else None
+def libraries(tflm: Path, core: Core) -> list[Library]:
+    """The libraries for this core, CMSIS-NN's first; of several build types of one, the fastest."""
+    found: dict[str, tuple[int, Library]] = {}
+    for path in sorted(tflm.glob(f"gen/*/lib/{_LIBRARY}")):
+        named = _FOLDER.fullmatch(path.parent.parent.name)
+        if named is None or named[1] != _ARCHES[core.key]:
+            continue
+        kernels, rank = named[3] or "", _BUILDS.index(named[2])
+        if kernels not in found or rank < found[kernels][0]:
+            found[kernels] = (rank, Library(path, kernels))
+    return [found[kernels][1] for kernels in _KERNELS if kernels in found]
 
 
-def _build(core: Core, model: Model, tflm: Path, library: Path, folder: Path) -> Path:
+def build_step(core: Core, tflite: bytes, tflm: Path, library: Library, folder: Path) -> Path:
+    """The program that runs steps of a model; the ELF file in `folder`.
+
+    Raises:
+        ThimbleError: no Arm compiler, or it complains.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    graph = read_tflite(model.tflite)
-    names = {index: name for name, index in graph.inputs.items()}
-    numbers = ", ".join(str(value) for value in model.tflite)
-    methods = "".join(f"    resolver.{method}();\n" for method in resolver(model.tflite))
-    (folder / "model_data.h").write_text(
-        f"alignas(16) static const unsigned char g_model[{len(model.tflite)}] = {{{numbers}}};\n"
-        f"#define OPERATORS {len(resolver(model.tflite))}\n#define CONTEXT {model.config.context}\n"
-        f"#define VOCABULARY {model.config.vocab_size}\n"
-        f"#define TOKEN_INPUT {_place(graph.input_order, names, 'token')}\n"
-        f"#define POSITION_INPUT {_place(graph.input_order, names, 'position')}\n"
-        f"template <typename Resolver> static void add_operators(Resolver &resolver) {{\n{methods}}}\n",
-        encoding="utf-8",
-    )
-    compiler = require("arm-none-eabi-g++")
-    script = link_script(core, folder)
-    start = folder / "start.o"
+    (folder / "model_data.h").write_text(_model_data(tflite), encoding="utf-8")
+    script, start, image = link_script(core, folder), folder / "start.o", folder / "program.elf"
     flags = [*core.compile_flags, "-O2", "-ffunction-sections", "-fdata-sections"]
-    include = [f"-I{path}" for path in (folder, DEVICE, tflm, tflm / "third_party" / "flatbuffers" / "include")]
-    include += [f"-I{tflm / 'third_party' / part}" for part in ("gemmlowp", "ruy", "kissfft")]
+    include = [f"-I{path}" for path in (folder, DEVICE, tflm)]
+    include += [f"-I{tflm / _DOWNLOADS / part}" for part in ("flatbuffers/include", "gemmlowp", "ruy", "kissfft")]
     cpp = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-DTF_LITE_STATIC_MEMORY"]
-    _run(
-        [
-            require("arm-none-eabi-gcc"),
-            *flags,
-            "-std=c11",
-            f"-I{DEVICE}",
-            "-c",
-            str(DEVICE / "start.c"),
-            "-o",
-            str(start),
-        ]
-    )
-    image = folder / "program.elf"
-    link = ["-nostartfiles", "--specs=nosys.specs", "-Wl,--gc-sections", f"-T{script}"]
-    _run([compiler, *flags, *cpp, *include, *link, DEVICE / "tflm_step.cc", start, library, "-lm", "-o", image])
+    link = ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections", f"-T{script}"]
+    c_compiler = require("arm-none-eabi-gcc")
+    compiler = c_compiler.with_name(c_compiler.name.replace("gcc", "g++"))
+    if not compiler.exists():
+        raise ThimbleError(f"there is no {compiler.name} beside {c_compiler}", _CPP)
+    _run([c_compiler, *flags, "-std=c11", f"-I{DEVICE}", "-c", DEVICE / "start.c", "-o", start])
+    _run([compiler, *flags, *cpp, *include, *link, DEVICE / "tflm_step.cc", start, library.path, "-lm", "-o", image])
     return image
 
 
-def _place(order: tuple[int, ...], names: dict[int, str], wanted: str) -> int:
-    return next(place for place, index in enumerate(order) if names.get(index) == wanted)
+def run_steps(core: Core, image: Path) -> list[Step]:
+    """The steps that the program took: with an empty, a half full and a full context, whose rows are all zero.
+
+    Raises:
+        ThimbleError: no QEMU, or TensorFlow Lite Micro refused the model or failed.
+    """
+    counted = run(core, image)
+    logits = {row.first: row.second for row in counted if row.name == "logits"}
+    return [Step(row.first, row.instructions, row.second, logits[row.first]) for row in counted if row.name == "step"]
+
+
+def hash_of_logits(logits: NDArray[np.signedinteger]) -> int:
+    """FNV-1a of the logits' bytes, the lower 31 bits: what the program prints."""
+    value = 2166136261
+    for byte in logits.tobytes():
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return value & 0x7FFFFFFF
+
+
+def _model_data(tflite: bytes) -> str:
+    graph = read_tflite(tflite)
+    methods = resolver(graph)
+    facts = {
+        "OPERATORS": len(methods),
+        "CONTEXT": graph.tensors[graph.inputs["k_cache_0"]].shape[1],
+        "TOKEN": TOKEN,
+        "TOKEN_INPUT": graph.input_order.index(graph.inputs["token"]),
+        "POSITION_INPUT": graph.input_order.index(graph.inputs["position"]),
+        "LOGITS_OUTPUT": graph.output_order.index(graph.outputs["logits"]),
+    }
+    calls = "".join(f"    resolver.{method}();\n" for method in methods)
+    return (
+        f"alignas(16) static const unsigned char g_model[{len(tflite)}] = {{{', '.join(map(str, tflite))}}};\n"
+        + "".join(f"#define {name} {value}\n" for name, value in facts.items())
+        + f"template <typename Resolver> static void add_operators(Resolver &resolver)\n{{\n{calls}}}\n"
+    )
 
 
 def _run(command: list[str | Path]) -> None:
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     if done.returncode:
-        first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:300])
-        raise ThimbleError(
-            f"the TensorFlow Lite Micro benchmark does not build: {first}",
-            "TFLM_DIR is the folder of its sources, with the library that its Makefile's target `microlite` makes",
-        )
+        marks = ("error:", "undefined", "overflow", "cannot find")
+        lines = done.stderr.splitlines()
+        first = next((line for line in lines if any(mark in line for mark in marks)), done.stderr[:300])
+        no_cpp = "cstring:" in first or "stdc++" in first
+        raise ThimbleError(f"the TensorFlow Lite Micro benchmark does not build: {first}", _CPP if no_cpp else _SOURCES)

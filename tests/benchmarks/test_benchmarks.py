@@ -14,8 +14,7 @@ from benchmarks.cores import CORES
 from benchmarks.limits import least_instructions_per_mac
 from benchmarks.measure import kernel_rows
 from benchmarks.rows import Row, as_dict
-from benchmarks.shapes import product_tflite
-from benchmarks.tflm import ENGINE, resolver, tflm_rows
+from benchmarks.tflm import ENGINE
 from pipeline.compiler import Packing
 
 KERNEL = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=64, rows=64, macs=4096, instructions=4100)
@@ -64,20 +63,6 @@ def test_the_picture_is_drawn(tmp_path: Path) -> None:
     ours = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=128, rows=64, macs=8192, instructions=7000)
     picture.draw([ours, limit, *STEPS], tmp_path / "bench.png")
     assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_what_tensorflow_lite_micro_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert resolver(product_tflite(16, 8)) == ["AddFullyConnected"]
-    monkeypatch.delenv("TFLM_DIR", raising=False)
-    from benchmarks.shapes import Model
-    from models.config import ModelConfig
-
-    model = Model("nano", b"", ModelConfig.from_mapping({"vocab_size": 64, "d_model": 16, "layers": 1, "heads": 4}))
-    (row,) = tflm_rows(CORES["m4f"], model, tmp_path)
-    assert row.instructions is None and "TFLM_DIR" in row.note
-    monkeypatch.setenv("TFLM_DIR", str(tmp_path))
-    (row,) = tflm_rows(CORES["m4f"], model, tmp_path)
-    assert row.instructions is None and str(tmp_path) in row.note
 
 
 def test_an_unknown_core_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

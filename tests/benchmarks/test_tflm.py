@@ -1,0 +1,103 @@
+"""TensorFlow Lite Micro as a peer: what stands in TFLM_DIR, and real steps where it is set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.cores import CORES
+from benchmarks.shapes import Model, product_tflite, random_step
+from benchmarks.tflm import (
+    TOKEN,
+    build_step,
+    hash_of_logits,
+    libraries,
+    resolver,
+    run_steps,
+    tflm_rows,
+)
+from models.config import ModelConfig
+from pipeline.compiler.reader import read_tflite
+from pipeline.errors import ThimbleError
+from pipeline.oracle import Oracle
+
+CONFIG = ModelConfig.from_mapping(
+    {
+        **{"vocab_size": 61, "d_model": 32, "layers": 2, "heads": 4, "kv_heads": 2, "ffn": "gated", "ffn_dim": 44},
+        **{"norm": "rmsnorm", "positions": "rotary", "context": 12},
+    }
+)
+M4F = CORES["m4f"]
+
+
+def library(tflm: Path, folder: str) -> Path:
+    path = tflm / "gen" / folder / "lib" / "libtensorflow-microlite.a"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"!<arch>\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def step() -> bytes:
+    return random_step(CONFIG)
+
+
+def test_a_row_says_why_it_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = Model("nano", b"", CONFIG)
+    monkeypatch.delenv("TFLM_DIR", raising=False)
+    (row,) = tflm_rows(M4F, model, tmp_path)
+    assert row.instructions is None and "TFLM_DIR" in row.note
+    monkeypatch.setenv("TFLM_DIR", str(tmp_path))
+    (row,) = tflm_rows(M4F, model, tmp_path)
+    assert row.instructions is None and str(tmp_path) in row.note and "cortex-m4+fp" in row.note
+
+
+def test_libraries_of_a_core(tmp_path: Path) -> None:
+    library(tmp_path, "cortex_m_generic_cortex-m4_default_gcc")  # its floats are in integer registers
+    library(tmp_path, "cortex_m_generic_cortex-m55_default_cmsis_nn_gcc")
+    library(tmp_path, "cortex_m_generic_cortex-m4+fp_debug_gcc")
+    plain = library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_gcc")
+    library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_cmsis_nn_gcc")
+    fast = library(tmp_path, "cortex_m_generic_cortex-m4+fp_release_with_logs_cmsis_nn_gcc")
+    found = libraries(tmp_path, M4F)
+    assert [one.path for one in found] == [fast, plain]
+    assert [one.engine.split(", ")[1] for one in found] == ["CMSIS-NN", "reference kernels"]
+    assert libraries(tmp_path, CORES["m3"]) == []
+
+
+def test_operators_and_hash() -> None:
+    assert resolver(read_tflite(product_tflite(16, 8))) == ["AddFullyConnected"]
+    # The published value of FNV-1a for "a" is e40c292c.
+    assert hash_of_logits(np.array([ord("a")], np.int8)) == 0x640C292C
+
+
+def test_a_folder_without_sources_is_told(step: bytes, tmp_path: Path) -> None:
+    library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_gcc")
+    (found,) = libraries(tmp_path, M4F)
+    with pytest.raises(ThimbleError, match=r"tensorflow/lite/micro/.*No such file") as raised:
+        build_step(M4F, step, tmp_path, found, tmp_path / "build")
+    assert "docs/benchmarks.md" in str(raised.value)
+
+
+@pytest.mark.slow
+def test_steps_equal_the_oracle(step: bytes, tmp_path: Path) -> None:
+    """On the emulated core each kernel set gives the logits that TensorFlow Lite Micro gives on the host."""
+    given = os.environ.get("TFLM_DIR")
+    if not given:
+        pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md tells how to make one")
+    found = libraries(Path(given), M4F)
+    assert found, f"{given} holds no library for Cortex-M4F"
+    oracle = Oracle(step)
+    for one in found:
+        steps = run_steps(M4F, build_step(M4F, step, Path(given), one, tmp_path / one.engine.replace(" ", "_")))
+        assert [taken.fill for taken in steps] == [0, 6, 11]
+        for taken in steps:
+            oracle.reset()
+            oracle.position = taken.fill
+            assert taken.logits == hash_of_logits(oracle.step(TOKEN)), (one.engine, taken.fill)
+        assert len({taken.logits for taken in steps}) == 3
+        counts = [taken.instructions for taken in steps]
+        assert max(counts) < 1.02 * min(counts), "it computes over the whole context at every step"
