@@ -110,12 +110,13 @@ def run(core: Core, image: Path) -> list[Counted]:
             f"the benchmark on {core.name} did not end in {SECONDS} s", "measure less: --quick"
         ) from None
     lines = (done.stdout + done.stderr).splitlines()
+    rows = [_ROW.fullmatch(line) for line in lines]
     if lines[-1:] != ["END"]:
+        words = [line for line, row in zip(lines, rows, strict=True) if not row and line.strip()]
         raise ThimbleError(
-            f"the benchmark on {core.name} failed: {lines[-1] if lines else 'it printed nothing'}",
+            f"the benchmark on {core.name} failed: {'; '.join(words[-3:]) or 'it printed nothing'}",
             f"run: {' '.join(command)}",
         )
-    rows = [_ROW.fullmatch(line) for line in lines]
     return [Counted(row[1], int(row[2]), int(row[3]), int(row[4])) for row in rows if row]
 
 

@@ -82,7 +82,7 @@ def tflm_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     for library in found:
         image = build_step(core, model.tflite, Path(given), library, folder / (library.kernels or "reference"))
         for step in run_steps(core, image):
-            # It computes over the whole context at every step; what is useful of that is counted, as for our engine.
+            # It multiplies over the whole context at every step; what is useful of that is counted, as for our engine.
             attention = model.config.layers * 2 * model.config.d_model * (step.fill + 1)
             yield Row(
                 core=core.name,

@@ -31,6 +31,9 @@ CONFIG = ModelConfig.from_mapping(
     }
 )
 M4F = CORES["m4f"]
+PRODUCTS = CONFIG.vocab_size * 32 + CONFIG.layers * 32 * (3 * 32 + 3 * 44)
+"""Multiply-accumulates of a step's weights: two key-value heads of four make W_k and W_v half as large."""
+CACHES = CONFIG.layers * 2 * CONFIG.context * CONFIG.d_model // 2
 
 
 def library(tflm: Path, folder: str) -> Path:
@@ -43,6 +46,16 @@ def library(tflm: Path, folder: str) -> Path:
 @pytest.fixture(scope="module")
 def step() -> bytes:
     return random_step(CONFIG)
+
+
+@pytest.fixture
+def tflm() -> Path:
+    """A built TensorFlow Lite Micro."""
+    given = os.environ.get("TFLM_DIR")
+    if not given:
+        pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md tells how to make one")
+    assert libraries(Path(given), M4F), f"{given} holds no library for Cortex-M4F"
+    return Path(given)
 
 
 def test_a_row_says_why_it_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,16 +96,11 @@ def test_a_folder_without_sources_is_told(step: bytes, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_steps_equal_the_oracle(step: bytes, tmp_path: Path) -> None:
+def test_steps_equal_the_oracle(step: bytes, tflm: Path, tmp_path: Path) -> None:
     """On the emulated core each kernel set gives the logits that TensorFlow Lite Micro gives on the host."""
-    given = os.environ.get("TFLM_DIR")
-    if not given:
-        pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md tells how to make one")
-    found = libraries(Path(given), M4F)
-    assert found, f"{given} holds no library for Cortex-M4F"
     oracle = Oracle(step)
-    for one in found:
-        steps = run_steps(M4F, build_step(M4F, step, Path(given), one, tmp_path / one.engine.replace(" ", "_")))
+    for one in libraries(tflm, M4F):
+        steps = run_steps(M4F, build_step(M4F, step, tflm, one, tmp_path / one.kernels))
         assert [taken.fill for taken in steps] == [0, 6, 11]
         for taken in steps:
             oracle.reset()
@@ -100,4 +108,13 @@ def test_steps_equal_the_oracle(step: bytes, tmp_path: Path) -> None:
             assert taken.logits == hash_of_logits(oracle.step(TOKEN)), (one.engine, taken.fill)
         assert len({taken.logits for taken in steps}) == 3
         counts = [taken.instructions for taken in steps]
-        assert max(counts) < 1.02 * min(counts), "it computes over the whole context at every step"
+        assert counts == sorted(counts) and counts[0] > PRODUCTS, "SOFTMAX takes longer as the context fills"
+        assert len({taken.arena_bytes for taken in steps}) == 1 and steps[0].arena_bytes > CACHES
+
+
+@pytest.mark.slow
+def test_a_refused_model_is_told(step: bytes, tflm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.tflm.resolver", lambda graph: ["AddMul"])
+    image = build_step(M4F, step, tflm, libraries(tflm, M4F)[0], tmp_path)
+    with pytest.raises(ThimbleError, match=r"op code GATHER.*refuses the model"):
+        run_steps(M4F, image)
