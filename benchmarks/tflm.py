@@ -31,7 +31,12 @@ _DOWNLOADS = Path("tensorflow") / "lite" / "micro" / "tools" / "make" / "downloa
 _ARCHES = {"m3": "cortex-m3", "m4f": "cortex-m4+fp", "m7": "cortex-m7+fp", "m33": "cortex-m33", "m55": "cortex-m55"}
 _METHODS = {"BATCH_MATMUL": "AddBatchMatMul", "FULLY_CONNECTED": "AddFullyConnected", "SELECT_V2": "AddSelectV2"}
 _FOLDER = re.compile(r"cortex_m_generic_([^_]+)_(release|release_with_logs|default)(?:_(cmsis_nn))?_gcc")
-_BUILDS = ("release", "release_with_logs", "default")
+_BUILDS = {
+    "release": ("-DNDEBUG", "-DTF_LITE_STRIP_ERROR_STRINGS"),
+    "release_with_logs": ("-DNDEBUG",),
+    "default": (),
+}
+"""The Makefile's build types, fastest first, and what a program that is linked with one must define too."""
 _SOURCES = "TFLM_DIR is the folder of its sources, in which its Makefile has made `microlite` (docs/benchmarks.md)"
 _CPP = "install C++ for Arm: libstdc++-arm-none-eabi-newlib on Debian and Ubuntu, arm-none-eabi-gcc-cs-c++ on Fedora"
 _KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference kernels"}
@@ -39,10 +44,11 @@ _KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference kernels"}
 
 @dataclass(frozen=True)
 class Library:
-    """A library that TensorFlow Lite Micro's Makefile made, and its kernels, a key of _KERNELS."""
+    """A library that TensorFlow Lite Micro's Makefile made: its kernels, a key of _KERNELS, and its build, of _BUILDS."""
 
     path: Path
     kernels: str
+    build: str
 
     @property
     def engine(self) -> str:
@@ -110,9 +116,9 @@ def libraries(tflm: Path, core: Core) -> list[Library]:
         named = _FOLDER.fullmatch(path.parent.parent.name)
         if named is None or named[1] != _ARCHES[core.key]:
             continue
-        kernels, rank = named[3] or "", _BUILDS.index(named[2])
+        kernels, rank = named[3] or "", list(_BUILDS).index(named[2])
         if kernels not in found or rank < found[kernels][0]:
-            found[kernels] = (rank, Library(path, kernels))
+            found[kernels] = (rank, Library(path, kernels, named[2]))
     return [found[kernels][1] for kernels in _KERNELS if kernels in found]
 
 
@@ -129,6 +135,7 @@ def build_step(core: Core, tflite: bytes, tflm: Path, library: Library, folder: 
     include = [f"-I{path}" for path in (folder, DEVICE, tflm)]
     include += [f"-I{tflm / _DOWNLOADS / part}" for part in ("flatbuffers/include", "gemmlowp", "ruy", "kissfft")]
     cpp = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-DTF_LITE_STATIC_MEMORY"]
+    cpp += _BUILDS[library.build]
     link = ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections", f"-T{script}"]
     c_compiler = require("arm-none-eabi-gcc")
     compiler = c_compiler.with_name(c_compiler.name.replace("gcc", "g++"))
