@@ -44,7 +44,7 @@ _KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference kernels"}
 
 @dataclass(frozen=True)
 class Library:
-    """A library that TensorFlow Lite Micro's Makefile made: its kernels, a key of _KERNELS, and its build, of _BUILDS."""
+    """A library that the Makefile made: its kernels, a key of _KERNELS, and its build, of _BUILDS."""
 
     path: Path
     kernels: str
