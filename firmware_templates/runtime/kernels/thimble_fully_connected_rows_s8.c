@@ -80,11 +80,87 @@ __attribute__((noinline)) static void multiply_blocks(const thimble_fully_connec
     }
 }
 
+/* Two tokens share the weights' loads: depths are multiples of 16 from 48 to 192. Each token's first three x vectors
+ * stay in registers; a row's other columns are read, by the tail of nine that `skip` (bytes) enters late. The pairs
+ * of sums pass through memory, where also q7 waits while four rows are scaled, with one multiplier load for both. */
+#define SHARED(operation, first, second)                          \
+    "vldrb.u8 q0, [%[w]], #16\n" operation ".s8 r8, q0, " first "\n" \
+    operation ".s8 r10, q0, " second "\n"
+#define READ_SHARED(place)                                                            \
+    "vldrb.u8 q0, [%[w]], #16\nvldrb.u8 q1, [%[x], #" place "]\nvmladava.s8 r8, q0, q1\n" \
+    "vldrb.u8 q1, [%[x2], #" place "]\nvmladava.s8 r10, q0, q1\n"
+#define SHARED_ROW(place)                                                                       \
+    SHARED("vmladav", "q2", "q5") SHARED("vmladava", "q3", "q6") SHARED("vmladava", "q4", "q7") \
+    "add pc, %[skip]\n"                                                                         \
+    READ_SHARED("-112") READ_SHARED("-96") READ_SHARED("-80") READ_SHARED("-64")                \
+    READ_SHARED("-48") READ_SHARED("-32") READ_SHARED("-16") READ_SHARED("0") READ_SHARED("16") \
+    "strd r8, r10, [%[sums], #" place "]\n"
+
+/* multiply_blocks for the tokens at x and x + stride. */
+__attribute__((noinline)) static void multiply_two(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
+                                                   int8_t *out, int32_t stride, int32_t row, int32_t blocks)
+{
+    int32_t sums[12];
+    const int8_t *w = p->weights + row * p->depth, *shift = p->shift + row, *x2 = x + stride;
+    const int32_t *bias = p->bias + row, *multiplier = p->multiplier + row;
+    int8_t *out2 = out + row + stride;
+    out += row;
+    register int32_t to_tail __asm__("r8") = p->depth - 32;
+    register int32_t left __asm__("lr") = blocks;
+    __asm__ volatile("vldrb.u8 q2, [%[x]]\nvldrb.u8 q3, [%[x], #16]\nvldrb.u8 q4, [%[x], #32]\n"
+                     "vldrb.u8 q5, [%[x2]]\nvldrb.u8 q6, [%[x2], #16]\nvldrb.u8 q7, [%[x2], #32]\n"
+                     "vstrw.32 q7, [%[sums], #32]\n"
+                     "add %[x], r8\n"
+                     "add %[x2], r8\n"
+                     "dls lr, %[left]\n"
+                     "1:\n" SHARED_ROW("0") SHARED_ROW("8") SHARED_ROW("16") SHARED_ROW("24")
+                     "vld20.32 {q0, q1}, [%[sums]]\n"
+                     "vld21.32 {q0, q1}, [%[sums]]\n"
+                     "vldrw.s32 q7, [%[bias]], #16\n"
+                     "vadd.i32 q0, q0, q7\n"
+                     "vadd.i32 q1, q1, q7\n"
+                     "vldrw.s32 q7, [%[multiplier]], #16\n"
+                     "vqrdmulh.s32 q0, q0, q7\n"
+                     "vqrdmulh.s32 q1, q1, q7\n"
+                     "vshr.s32 q7, q0, #31\n"
+                     "vadd.i32 q0, q0, q7\n"
+                     "vshr.s32 q7, q1, #31\n"
+                     "vadd.i32 q1, q1, q7\n"
+                     "vldrb.s32 q7, [%[shift]], #4\n"
+                     "vrshl.s32 q0, q0, q7\n"
+                     "vrshl.s32 q1, q1, q7\n"
+                     "vqmovnb.s32 q0, q0\n"
+                     "vqmovnt.s32 q0, q1\n"
+                     "vqadd.s16 q0, q0, %[zero]\n"
+                     "vqmovnb.s16 q0, q0\n"
+                     "vstrb.32 q0, [%[out]], #4\n"
+                     "vshr.u32 q0, q0, #16\n"
+                     "vstrb.32 q0, [%[out2]], #4\n"
+                     "vldrw.s32 q7, [%[sums], #32]\n"
+                     "le lr, 1b\n"
+                     : [x] "+r"(x), [x2] "+r"(x2), [w] "+r"(w), [bias] "+r"(bias), [multiplier] "+r"(multiplier),
+                       [shift] "+l"(shift), [out] "+l"(out), [out2] "+l"(out2), [left] "+r"(left), "+r"(to_tail)
+                     : [zero] "r"(p->out_zero_point), [sums] "r"(sums), [skip] "r"((192 - p->depth) / 16 * 20 - 2)
+                     : "r10", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
+}
+
 #endif
 
 void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
                                      int32_t tokens, int32_t stride)
 {
+#ifdef THIMBLE_HELIUM
+    if (p->largest_shift < 0 && p->rows >= 4 && p->depth % 16 == 0 && p->depth >= 48 && p->depth <= 192) {
+        for (; tokens >= 2; tokens -= 2, x += 2 * stride, out += 2 * stride) {
+            multiply_two(p, x, out, stride, 0, p->rows / 4);
+            if (p->rows % 4 != 0) {
+                multiply_two(p, x, out, stride, p->rows - 4, 1);
+            }
+            thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
+            thimble_limit_s8(out + stride, p->rows, p->out_min, p->out_max);
+        }
+    }
+#endif
     for (; tokens > 0; tokens--, x += stride, out += stride) {
 #ifdef THIMBLE_HELIUM
         if (p->largest_shift < 0 && p->rows >= 4) {

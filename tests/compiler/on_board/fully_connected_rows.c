@@ -34,7 +34,7 @@ void check(void)
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 600; cases++) {
-        const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? 255 : cases % 2 ? 16 * between(1, 8) : between(1, 140);
+        const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? 255 : cases % 2 ? 16 * between(1, 13) : between(1, 140);
         const int32_t tokens = between(1, 5), stride = 256 + 4 * between(0, 2);
         const int32_t largest_shift = draw() % 4 ? between(-12, -1) : between(-2, 3);
         const thimble_fully_connected_rows_s8_params p = draw_rows(rows, depth, draw() % 4 ? -16 : -31, largest_shift);
