@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from benchmarks.machine import DEVICE, build, code_bytes, run
 from benchmarks.rows import Row
 from benchmarks.shapes import Model, product_tflite
 from models.config import ModelConfig
+from models.tokenizer import Tokenizer
+from pipeline.boards import all_boards
 from pipeline.compiler import CompiledModel, compile_model
 from pipeline.host_engine import RUNTIME
+from pipeline.project import build_project, write_project
 
 __all__ = ["float_rows", "kernel_rows", "model_rows"]
 
@@ -34,6 +38,7 @@ def model_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     by_layer = build(core, sources, includes, folder / "layers", (OPTIMIZATION, _NO_LOOP_CALLS, "-DTHIMBLE_PROFILE"))
     facts = {"core": core.name, "engine": "thimble", "model": model.name}
     ram = compiled.kv_cache_bytes + compiled.arena_bytes
+    whole = _firmware_code(core, model, generated, folder / "firmware")
     for counted in run(core, plain):
         if counted.name == "step":
             yield Row(
@@ -42,6 +47,7 @@ def model_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
                 macs=_macs(compiled, model.config, counted.first),
                 instructions=counted.instructions,
                 code_bytes=code_bytes(plain),
+                firmware_code_bytes=whole,
                 ram_bytes=ram,
             )
         else:
@@ -62,6 +68,18 @@ def model_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     for kind, (instructions, macs) in kinds.items():
         half = model.config.context // 2
         yield Row(**facts, layer=kind, fill=half, macs=macs or None, instructions=instructions)  # type: ignore[arg-type]
+
+
+def _firmware_code(core: Core, model: Model, generated: Path, folder: Path) -> int | None:
+    """Bytes of code of a whole firmware image, where the core has a board and the model a tokenizer: engine, runtime,
+    tokenizer, protocol and start-up."""
+    board = next((board for board in all_boards() if board.core == core.mcpu), None)
+    if board is None or model.tokenizer is None:
+        return None
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "project").mkdir(parents=True)
+    write_project(generated, Tokenizer.load(model.tokenizer), board, model.name, folder / "project")
+    return build_project(folder / "project", folder / "build").sizes.code
 
 
 def _macs(compiled: CompiledModel, config: ModelConfig, fill: int) -> int:
@@ -109,6 +127,12 @@ def kernel_rows(core: Core, depth: int, rows: int, folder: Path) -> Iterator[Row
     image = build(core, sources, [generated, RUNTIME, _KERNELS], folder / "ours", (OPTIMIZATION,))
     (ours,) = run(core, image)
     yield Row(**facts, engine="thimble", instructions=ours.instructions)  # type: ignore[arg-type]
+    wide = folder / "int16"
+    wide.mkdir(exist_ok=True)
+    compile_model(product_tflite(depth, rows, "INT16"), wide, core.packing)
+    sources = [DEVICE / "product.c", *sorted(wide.glob("*.c")), *sorted(_KERNELS.glob("*.c"))]
+    (int16,) = run(core, build(core, sources, [wide, RUNTIME, _KERNELS], folder / "int16_program", (OPTIMIZATION,)))
+    yield Row(**facts, engine="thimble, int16 activations", instructions=int16.instructions)  # type: ignore[arg-type]
     yield _cmsis_nn(core, depth, rows, folder, facts)
     least = round(least_instructions_per_mac(core.packing) * depth * rows)
     yield Row(**facts, engine="limit", instructions=least)  # type: ignore[arg-type]

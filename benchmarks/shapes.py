@@ -27,11 +27,12 @@ MODELS = ("home-en-nano", "home-en-small", "home-en-base", "stories260K-shapes")
 
 @dataclass(frozen=True)
 class Model:
-    """A decode step: its .tflite and its shapes."""
+    """A decode step: its .tflite, its shapes, and its tokenizer's file where it has one."""
 
     name: str
     tflite: bytes
     config: ModelConfig
+    tokenizer: Path | None = None
 
 
 def load_models(names: tuple[str, ...], build: Path, console: Console) -> list[Model]:
@@ -49,7 +50,7 @@ def load_models(names: tuple[str, ...], build: Path, console: Console) -> list[M
         recipe = load_recipe(RECIPES / f"{name}.yaml")
         workspace = run_stages(recipe, RunOptions(until="quantize", build=build), console)
         tflite = (workspace.stage("quantize") / "model.tflite").read_bytes()
-        models.append(Model(name, tflite, recipe.model))
+        models.append(Model(name, tflite, recipe.model, workspace.stage("data") / "tokenizer.json"))
     return models
 
 
@@ -80,8 +81,8 @@ def random_step(config: ModelConfig) -> bytes:
     return quantize(build_decoder(config), config, calibration)
 
 
-def product_tflite(depth: int, rows: int) -> bytes:
-    """One FULLY_CONNECTED of int8, per-channel scales, random weights."""
+def product_tflite(depth: int, rows: int, activations: str = "INT8") -> bytes:
+    """One FULLY_CONNECTED with int8 weights, a scale a channel, random values; with INT16 activations it has no bias."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -105,17 +106,19 @@ def product_tflite(depth: int, rows: int) -> bytes:
         made.name, made.tensorIndex = name, index
         return made
 
+    wide = activations == "INT16"
+    unit = 256 if wide else 1
     scales = [float(scale) for scale in random.uniform(0.001, 0.004, rows)]
     graph, op, code, model = schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT(), schema.ModelT()
     graph.tensors = [
-        tensor([1, depth], "INT8", [0.05], 3, 0),
+        tensor([1, depth], activations, [0.05 / unit], 0 if wide else 3, 0),
         tensor([rows, depth], "INT8", scales, 0, 1),
         tensor([rows], "INT32", [0.05 * scale for scale in scales], 0, 2),
-        tensor([1, rows], "INT8", [0.2], -5, 0),
+        tensor([1, rows], activations, [0.2 / unit], 0 if wide else -5, 0),
     ]
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
     code.version = 1
-    op.opcodeIndex, op.inputs, op.outputs = 0, [0, 1, 2], [3]
+    op.opcodeIndex, op.inputs, op.outputs = 0, [0, 1, -1 if wide else 2], [3]
     op.builtinOptionsType, op.builtinOptions = (
         schema.BuiltinOptions.FullyConnectedOptions,
         schema.FullyConnectedOptionsT(),

@@ -34,7 +34,7 @@ def step_table(rows: Sequence[Row]) -> Table:
     table = Table(title="a decode step, by tokens in the context", title_justify="left")
     for name in ("model", "core", "engine"):
         table.add_column(name)
-    for name in ("empty", "half full", "full", "a MAC, half full", "code", "RAM"):
+    for name in ("empty", "half full", "full", "a MAC, half full", "code", "of an image", "RAM"):
         table.add_column(name, justify="right")
     steps = [row for row in rows if row.model and row.prompt is None and not row.layer]
     for model, core, engine in dict.fromkeys((row.model, row.core, row.engine) for row in steps):
@@ -46,7 +46,12 @@ def step_table(rows: Sequence[Row]) -> Table:
         middle = group[len(group) // 2]
         table.add_row(
             *(model, core, engine, *[*counts, "", ""][:3]),
-            *(_per_mac(middle), _bytes(middle.code_bytes), _bytes(middle.ram_bytes)),
+            *(
+                _per_mac(middle),
+                _bytes(middle.code_bytes),
+                _bytes(middle.firmware_code_bytes),
+                _bytes(middle.ram_bytes),
+            ),
             style="bold" if engine == "thimble" else "",
         )
     return table

@@ -44,7 +44,8 @@ def _print_cost(result: dict[str, Any], console: Console) -> None:
     table.add_row(
         "instructions",
         f"{instructions['decode_mean']:,.0f} a token (worst {instructions['decode_max']:,.0f}), "
-        f"{instructions['per_mac']:.2f} a multiply-accumulate",
+        f"{instructions['per_mac']:.2f} a multiply-accumulate; "
+        f"{instructions['prefill_per_token']:,.0f} a token of a prompt",
     )
     table.add_row(
         "time",

@@ -23,7 +23,7 @@ from pipeline.errors import ThimbleError
 
 __all__ = ["PREFILL_BLOCK", "CompiledModel", "Layer", "Packing", "compile_model", "packing_of_core"]
 
-PREFILL_BLOCK = 4
+PREFILL_BLOCK = 2
 """How many tokens of a prompt are taken at once: each weight is read once for all of them."""
 
 
