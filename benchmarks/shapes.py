@@ -82,7 +82,7 @@ def random_step(config: ModelConfig) -> bytes:
 
 
 def product_tflite(depth: int, rows: int, activations: str = "INT8") -> bytes:
-    """One FULLY_CONNECTED with int8 weights, a scale a channel, random values; with INT16 activations it has no bias."""
+    """One FULLY_CONNECTED with int8 weights, a scale a channel, random values; no bias with INT16 activations."""
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["HostEngine", "compile_library"]
+__all__ = ["HostEngine", "compile_library", "kernel_sources"]
 
 RUNTIME = Path(__file__).resolve().parent.parent / "firmware_templates" / "runtime"
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared")
+
+_DEFINED = re.compile(r"^void (thimble_\w+)\(", re.MULTILINE)
 
 _LOOP = """\
 /* Greedy decoding in one call, for measuring thousands of sentences; generated. */
@@ -87,6 +90,23 @@ def compile_library(
         )
 
 
+def kernel_sources(model: Path) -> list[Path]:
+    """The kernels that the generated model calls, and those that they call.
+
+    Args:
+        model: the folder that `compile_model` wrote.
+    """
+    wanted = [(model / "model.c").read_text(encoding="utf-8")]
+    left = {path: path.read_text(encoding="utf-8") for path in sorted((RUNTIME / "kernels").glob("*.c"))}
+    found: list[Path] = []
+    while wanted:
+        called = set(re.findall(r"\b(thimble_\w+)\(", wanted.pop()))
+        for path in [path for path, text in left.items() if called & set(_DEFINED.findall(text))]:
+            found.append(path)
+            wanted.append(left.pop(path))
+    return sorted(found)
+
+
 class HostEngine:
     """Drives a compiled decode step.
 
@@ -99,12 +119,7 @@ class HostEngine:
         loop = build / "host_loop.c"
         loop.write_text(_LOOP, encoding="utf-8")
         library = build / "libmodel.so"
-        sources = [
-            loop,
-            *sorted(model.glob("model*.c")),
-            RUNTIME / "thimble.c",
-            *sorted((RUNTIME / "kernels").glob("*.c")),
-        ]
+        sources = [loop, *sorted(model.glob("model*.c")), RUNTIME / "thimble.c", *kernel_sources(model)]
         compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], library)
         self.vocab, self.context = vocab, context
         self._library = ctypes.CDLL(str(library))

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.compiler import Packing, compile_model
 from pipeline.errors import ThimbleError
-from pipeline.host_engine import RUNTIME, HostEngine, compile_library
+from pipeline.host_engine import RUNTIME, HostEngine, compile_library, kernel_sources
 from pipeline.oracle import Oracle
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ def test_sanitizers_find_nothing(decode_step: bytes, tmp_path: Path) -> None:
     main.write_text(_MAIN)
     model.mkdir()
     compile_model(decode_step, model, Packing.PAIRS, 4)
-    sources = [main, *model.glob("*.c"), RUNTIME / "thimble.c", *(RUNTIME / "kernels").glob("*.c")]
+    sources = [main, *model.glob("*.c"), RUNTIME / "thimble.c", *kernel_sources(model)]
     flags = ("-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], tmp_path / "main", flags)
     done = subprocess.run([tmp_path / "main"], capture_output=True, check=False)

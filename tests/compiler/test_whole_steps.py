@@ -14,7 +14,7 @@ from pipeline.compiler import CompiledModel, Packing, compile_model
 from pipeline.compiler.patterns import find_attentions
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
-from pipeline.host_engine import RUNTIME, HostEngine, compile_library
+from pipeline.host_engine import RUNTIME, HostEngine, compile_library, kernel_sources
 from pipeline.oracle import Oracle
 
 pytestmark = pytest.mark.slow
@@ -130,7 +130,7 @@ def test_sanitizers_find_nothing(decode_step: bytes, fused: bool, packing: Packi
     main = tmp_path / "main.c"
     main.write_text(_MAIN)
     model = tmp_path / "model"
-    sources = [main, *model.glob("*.c"), RUNTIME / "thimble.c", *(RUNTIME / "kernels").glob("*.c")]
+    sources = [main, *model.glob("*.c"), RUNTIME / "thimble.c", *kernel_sources(model)]
     flags = ("-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], tmp_path / "main", flags)
     done = subprocess.run([tmp_path / "main"], capture_output=True, check=False)
