@@ -13,10 +13,10 @@ _COLOURS = {
     "thimble": "#1b6ca8",
     "CMSIS-NN": "#c46a2b",
     "TensorFlow Lite Micro, CMSIS-NN": "#8a4f9e",
-    "TensorFlow Lite Micro, reference kernels": "#c3a5cf",
+    "TensorFlow Lite Micro, reference": "#c3a5cf",
     "float C": "#9aa0a6",
 }
-_CUT = ("float C", "TensorFlow Lite Micro, reference kernels")
+_CUT = ("float C", "TensorFlow Lite Micro, reference")
 """What may stand far above the others: its bars end at the picture's edge."""
 
 

@@ -39,7 +39,7 @@ _BUILDS = {
 """The Makefile's build types, fastest first, and what a program that is linked with one must define too."""
 _SOURCES = "TFLM_DIR is the folder of its sources, in which its Makefile has made `microlite` (docs/benchmarks.md)"
 _CPP = "install C++ for Arm: libstdc++-arm-none-eabi-newlib on Debian and Ubuntu, arm-none-eabi-gcc-cs-c++ on Fedora"
-_KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference kernels"}
+_KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference"}
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def test_libraries_of_a_core(tmp_path: Path) -> None:
     fast = library(tmp_path, "cortex_m_generic_cortex-m4+fp_release_with_logs_cmsis_nn_gcc")
     found = libraries(tmp_path, M4F)
     assert [one.path for one in found] == [fast, plain]
-    assert [one.engine.split(", ")[1] for one in found] == ["CMSIS-NN", "reference kernels"]
+    assert [one.engine.split(", ")[1] for one in found] == ["CMSIS-NN", "reference"]
     assert libraries(tmp_path, CORES["m3"]) == []
 
 
