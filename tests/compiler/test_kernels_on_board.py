@@ -92,7 +92,7 @@ LIMITS = {
     ("m55", "fully_connected_rows_block", 64): 0.19,
     ("m55", "fully_connected_rows_block", 96): 0.18,
     ("m55", "fully_connected_rows_block", 128): 0.175,
-    ("m55", "fully_connected_rows_block", 172): 0.225,
+    ("m55", "fully_connected_rows_block", 172): 0.205,
     ("m55", "fully_connected_rows_block", 192): 0.17,
     ("m55", "attention_rows", 32): 0.75,
     ("m55", "add", 128): 7,

@@ -80,9 +80,9 @@ __attribute__((noinline)) static void multiply_blocks(const thimble_fully_connec
     }
 }
 
-/* Two tokens share the weights' loads: depths are multiples of 16 from 48 to 192. Each token's first three x vectors
- * stay in registers; a row's other columns are read, by the tail of nine that `skip` (bytes) enters late. The pairs
- * of sums pass through memory, where also q7 waits while four rows are scaled, with one multiplier load for both. */
+/* Two tokens share the weights' loads; here depths are multiples of 16 from 48 to 192. Each token's first three x
+ * vectors stay in registers; a row's other columns are read, by the tail of nine that `skip` (bytes) enters late. The
+ * pairs of sums pass through memory, where also q7 waits while four rows are scaled, both by one load of scales. */
 #define SHARED(operation, first, second)                          \
     "vldrb.u8 q0, [%[w]], #16\n" operation ".s8 r8, q0, " first "\n" \
     operation ".s8 r10, q0, " second "\n"
@@ -144,17 +144,62 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
                      : "r10", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
 }
 
+/* The same for any depth: two rows at a time, columns counted. */
+__attribute__((noinline)) static void multiply_two_any(const thimble_fully_connected_rows_s8_params *p,
+                                                       const int8_t *x, int8_t *out, int32_t stride, int32_t row,
+                                                       int32_t blocks)
+{
+    const int32_t depth = p->depth;
+    const int8_t *w = p->weights + row * depth;
+    for (; blocks > 0; blocks--, row += 4) {
+        int32_t sums[8];
+#pragma GCC unroll 2
+        for (int32_t *pair = sums; pair < sums + 8; pair += 4, w += 2 * depth) {
+            const int8_t *w0 = w, *w1 = w + depth, *x1 = x, *x2 = x + stride;
+            __asm__ volatile("movs r4, #0\nmovs r6, #0\nmov r8, #0\nmov r10, #0\n"
+                             "dlstp.8 lr, %[depth]\n"
+                             "1:\n"
+                             "vldrb.u8 q0, [%[x1]], #16\n"
+                             "vldrb.u8 q1, [%[x2]], #16\n"
+                             "vldrb.u8 q2, [%[w0]], #16\n"
+                             "vmladava.s8 r4, q0, q2\n"
+                             "vldrb.u8 q3, [%[w1]], #16\n"
+                             "vmladava.s8 r6, q1, q2\n"
+                             "vmladava.s8 r8, q0, q3\n"
+                             "vmladava.s8 r10, q1, q3\n"
+                             "letp lr, 1b\n"
+                             "strd r4, r6, [%[pair]]\n"
+                             "strd r8, r10, [%[pair], #8]\n"
+                             : [x1] "+r"(x1), [x2] "+r"(x2), [w0] "+r"(w0), [w1] "+r"(w1)
+                             : [pair] "r"(pair), [depth] "r"(depth)
+                             : "r4", "r6", "r8", "r10", "lr", "q0", "q1", "q2", "q3", "cc", "memory");
+        }
+        const int32x4x2_t both = vld2q_s32(sums);
+        const int32x4_t biases = vldrwq_s32(p->bias + row), multipliers = vldrwq_s32(p->multiplier + row);
+        const int32x4_t shifts = vldrbq_s32(p->shift + row);
+#pragma GCC unroll 2
+        for (int32_t token = 0; token < 2; token++) {
+            const int32x4_t high = vqrdmulhq_s32(vaddq_s32(both.val[token], biases), multipliers);
+            const int32x4_t scaled = vrshlq_s32(vaddq_s32(high, vshrq_n_s32(high, 31)), shifts);
+            thimble_store_4(out + row + token * stride, vaddq_n_s32(scaled, p->out_zero_point));
+        }
+    }
+}
+
 #endif
 
 void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
                                      int32_t tokens, int32_t stride)
 {
 #ifdef THIMBLE_HELIUM
-    if (p->largest_shift < 0 && p->rows >= 4 && p->depth % 16 == 0 && p->depth >= 48 && p->depth <= 192) {
+    if (p->largest_shift < 0 && p->rows >= 4) {
+        const int32_t unrolled = p->depth % 16 == 0 && p->depth >= 48 && p->depth <= 192;
+        void (*const multiply_pair)(const thimble_fully_connected_rows_s8_params *, const int8_t *, int8_t *, int32_t,
+                                    int32_t, int32_t) = unrolled ? multiply_two : multiply_two_any;
         for (; tokens >= 2; tokens -= 2, x += 2 * stride, out += 2 * stride) {
-            multiply_two(p, x, out, stride, 0, p->rows / 4);
+            multiply_pair(p, x, out, stride, 0, p->rows / 4);
             if (p->rows % 4 != 0) {
-                multiply_two(p, x, out, stride, p->rows - 4, 1);
+                multiply_pair(p, x, out, stride, p->rows - 4, 1);
             }
             thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
             thimble_limit_s8(out + stride, p->rows, p->out_min, p->out_max);
