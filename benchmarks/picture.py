@@ -54,7 +54,8 @@ def _bars(panel: object, rows: Sequence[Row], title: str) -> None:
     cores = list(dict.fromkeys(row.core for row in rows))
     engines = [engine for engine in _COLOURS if any(row.engine == engine for row in rows)]
     values = {(row.core, row.engine): row.per_mac for row in rows}
-    top = max((value for (_, engine), value in values.items() if value and engine not in _CUT), default=1.0) * 1.6
+    compared = [values[key] for key in values if key[1] in engines and key[1] != "float C"]
+    top = max((value for value in compared if value), default=1.0) * 1.6
     width = 0.8 / max(len(engines), 1)
     for place, engine in enumerate(engines):
         for number, core in enumerate(cores):

@@ -16,7 +16,8 @@ def kernel_table(rows: Sequence[Row]) -> Table:
     kernels = [row for row in rows if row.kernel]
     depths = sorted({row.depth for row in kernels if row.depth is not None})
     table = Table(
-        title="int8 fully connected, 64 rows: instructions for each multiply-accumulate", title_justify="left"
+        title="int8 fully connected, 64 rows, its input prepared: instructions for each multiply-accumulate",
+        title_justify="left",
     )
     table.add_column("core")
     table.add_column("engine")
@@ -36,13 +37,13 @@ def step_table(rows: Sequence[Row]) -> Table:
         table.add_column(name)
     for name in ("empty", "half full", "full", "a MAC, half full", "code", "of an image", "RAM"):
         table.add_column(name, justify="right")
-    steps = [row for row in rows if row.model and row.prompt is None and not row.layer]
+    steps = [row for row in rows if row.model and row.prompt is None and not row.layer and row.instructions is not None]
     for model, core, engine in dict.fromkeys((row.model, row.core, row.engine) for row in steps):
         group = sorted(
             (row for row in steps if (row.model, row.core, row.engine) == (model, core, engine)),
             key=lambda row: row.fill or 0,
         )
-        counts = [f"{row.instructions:,}" if row.instructions is not None else row.note for row in group]
+        counts = [f"{row.instructions:,}" for row in group]
         middle = group[len(group) // 2]
         table.add_row(
             *(model, core, engine, *[*counts, "", ""][:3]),

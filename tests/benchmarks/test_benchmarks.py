@@ -48,7 +48,7 @@ def test_rows_as_json_leave_out_what_does_not_apply() -> None:
 def test_tables() -> None:
     assert "1.001" in text_of(tables.kernel_table([KERNEL]))
     steps = text_of(tables.step_table([*STEPS, LEFT_OUT]))
-    assert "1,480" in steps and "1.480" in steps and "left out" in steps
+    assert "1,480" in steps and "1.480" in steps and ENGINE not in steps
     assert "2.00 ×" in text_of(tables.prompt_table([*STEPS, *PROMPTS]))
     assert tables.layer_table(STEPS).row_count == 0
 

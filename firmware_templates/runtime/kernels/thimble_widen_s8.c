@@ -30,10 +30,13 @@ static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32
 
 static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count, int32_t *sum)
 {
-    for (int32_t i = 0; i < (count & ~3); i++) {
-        out[i] = (int16_t)(in[i] + offset);
-        *sum += out[i];
+    int32_t total = 0;
+    for (const int8_t *const end = in + (count & ~3); in != end; in++, out++) {
+        const int32_t value = *in + offset;
+        *out = (int16_t)value;
+        total += value;
     }
+    *sum = total;
     return count & ~3;
 }
 
