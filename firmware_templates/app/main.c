@@ -39,21 +39,10 @@ void thimble_profile_mark(uint32_t layer) {
 }
 #endif
 
-/* One decode step, told as "STEP position token crc ticks next"; the greedy choice of the next token, or -1. */
-static int32_t step(size_t position, int32_t token) {
-    const void *logits;
-    uint64_t started = board_ticks();
-#ifdef THIMBLE_PROFILE
-    profiled_steps++;
-#endif
-    if (thimble_step(&model, token, &logits) != THIMBLE_OK)
-        return -1;
+/* Ends a line with " crc ticks next" of what was computed since `started`; the greedy choice of the next token. */
+static int32_t tell(const void *logits, uint64_t started) {
     uint64_t ticks = board_ticks() - started;
     int32_t next = thimble_sample_greedy(&thimble_the_model, logits);
-    put_text("STEP ");
-    put_number(position);
-    put_text(" ");
-    put_number((uint32_t)token);
     put_text(" ");
     put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
     put_text(" ");
@@ -64,26 +53,29 @@ static int32_t step(size_t position, int32_t token) {
     return next;
 }
 
+/* One decode step, told as "STEP position token crc ticks next"; the greedy choice of the next token, or -1. */
+static int32_t step(size_t position, int32_t token) {
+    const void *logits;
+    put_text("STEP ");
+    put_number(position);
+    put_text(" ");
+    put_number((uint32_t)token);
+#ifdef THIMBLE_PROFILE
+    profiled_steps++;
+#endif
+    uint64_t started = board_ticks();
+    return thimble_step(&model, token, &logits) == THIMBLE_OK ? tell(logits, started) : -1;
+}
+
 /* The whole prompt in blocks, told as "PREFILL count crc ticks next"; the greedy choice of the next token, or -1. */
 static int32_t prefill(size_t count) {
+    const void *logits;
     for (size_t i = count; i-- > 0;)
         prompt.tokens[i] = prompt.ids[i]; /* from the end, since they grow in place */
-    const void *logits;
-    uint64_t started = board_ticks();
-    if (thimble_prefill(&model, prompt.tokens, count, &logits) != THIMBLE_OK)
-        return -1;
-    uint64_t ticks = board_ticks() - started;
-    int32_t next = thimble_sample_greedy(&thimble_the_model, logits);
     put_text("PREFILL ");
     put_number(count);
-    put_text(" ");
-    put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
-    put_text(" ");
-    put_number(ticks);
-    put_text(" ");
-    put_number((uint32_t)next);
-    put_text("\n");
-    return next;
+    uint64_t started = board_ticks();
+    return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? tell(logits, started) : -1;
 }
 
 /* The prompt step by step; the greedy choice of the next token, or -1. */

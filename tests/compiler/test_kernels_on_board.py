@@ -41,8 +41,7 @@ CORES = {
 PROGRAMS = {
     "fully_connected": ("fully_connected_pairs", "fully_connected_quads"),
     "fully_connected_rows": ("fully_connected_rows",),
-    "attention": ("attention_pairs",),
-    "attention_rows": ("attention_rows",),
+    "attention": ("attention_pairs", "attention_rows"),
     "int16": ("fully_connected_s16", "attention_s16", "add_s16", "mul_s16", "scale_s16", "root_s16"),
     "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "sum", "rotary"),
 }

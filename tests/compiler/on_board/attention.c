@@ -1,9 +1,18 @@
 #include "harness.h"
 
-void plain_thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                                   int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
-void plain_thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                                      const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
+typedef void appending(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
+                       int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
+typedef void attending(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
+                       int32_t position, int8_t *out, void *scratch);
+appending plain_thimble_append_pairs_s8, plain_thimble_append_rows_s8;
+attending plain_thimble_attention_pairs_s8, plain_thimble_attention_rows_s8;
+
+/* The kernels of one layout of the caches. */
+typedef struct {
+    const char *name, *append_name;
+    appending *append, *plain_append;
+    attending *attend, *plain_attend;
+} layout;
 
 static _Alignas(16) int8_t k_one[MOST], k_other[MOST], v_one[MOST], v_other[MOST];
 static int32_t exp_table[256];
@@ -32,7 +41,7 @@ static thimble_attention_s8_params draw_attention(int32_t head_dim, int32_t cont
     };
 }
 
-static void check_attention(void)
+static void compare(const layout *l)
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 300; cases++) {
@@ -49,18 +58,17 @@ static void check_attention(void)
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
         const int8_t *v_new = b + 4 * kv_heads * head_dim;
-        thimble_append_pairs_s8(&p, b, v_new, k_one, v_one, position, tokens, kv_heads * head_dim);
-        plain_thimble_append_pairs_s8(&p, b, v_new, k_other, v_other, position, tokens, kv_heads * head_dim);
-        thimble_attention_pairs_s8(&p, a, k_one, v_one, position, one, scratch);
-        plain_thimble_attention_pairs_s8(&p, a, k_other, v_other, position, other, scratch);
+        l->append(&p, b, v_new, k_one, v_one, position, tokens, kv_heads * head_dim);
+        l->plain_append(&p, b, v_new, k_other, v_other, position, tokens, kv_heads * head_dim);
+        l->attend(&p, a, k_one, v_one, position, one, scratch);
+        l->plain_attend(&p, a, k_other, v_other, position, other, scratch);
         different += memcmp(one, other, MOST) || memcmp(k_one, k_other, MOST) || memcmp(v_one, v_other, MOST);
     }
-    report("attention_pairs", cases, different);
+    report(l->name, cases, different);
 }
 
-void check(void)
+static void count(const layout *l)
 {
-    check_attention();
     for (int32_t head_dim = 8; head_dim <= 16; head_dim += 4) {
         const thimble_attention_s8_params p = draw_attention(head_dim, 96, 2, 2);
         fill(k_one, MOST, -128);
@@ -68,13 +76,27 @@ void check(void)
         fill(a, 64, -128);
         start_count();
         for (int32_t i = 0; i < 10; i++) {
-            thimble_attention_pairs_s8(&p, a, k_one, v_one, 47, one, scratch);
+            l->attend(&p, a, k_one, v_one, 47, one, scratch);
         }
-        print_count("attention_pairs", 2 * head_dim, 4 * 48, 10);
+        print_count(l->name, 2 * head_dim, 4 * 48, 10);
         start_count();
         for (int32_t i = 0; i < 10; i++) {
-            thimble_append_pairs_s8(&p, a, a, k_one, v_one, 47, 1, 0);
+            l->append(&p, a, a, k_one, v_one, 47, 1, 0);
         }
-        print_count("append_pairs", head_dim, 2, 10);
+        print_count(l->append_name, head_dim, 2, 10);
+    }
+}
+
+void check(void)
+{
+    const layout layouts[] = {
+        {"attention_pairs", "append_pairs", thimble_append_pairs_s8, plain_thimble_append_pairs_s8,
+         thimble_attention_pairs_s8, plain_thimble_attention_pairs_s8},
+        {"attention_rows", "append_rows", thimble_append_rows_s8, plain_thimble_append_rows_s8, thimble_attention_rows_s8,
+         plain_thimble_attention_rows_s8},
+    };
+    for (int32_t i = 0; i < 2; i++) {
+        compare(&layouts[i]);
+        count(&layouts[i]);
     }
 }
