@@ -1,0 +1,151 @@
+"""Norms, gates and rotary positions in one kernel each: TensorFlow Lite Micro's bytes at any scales, in every packing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from build_model import ModelBuilder
+from draws import Quantization, int8_values, quantizations, some, zero_points
+from hypothesis import given
+from hypothesis import strategies as st
+from run_model import Workbench
+
+from pipeline.compiler import Packing
+
+pytestmark = pytest.mark.slow
+packings = pytest.mark.parametrize("packing", [Packing.PAIRS, Packing.ROWS])
+scales = st.floats(-7, 0).map(lambda power: float(np.float32(2.0**power)))
+
+
+def norm(x: Quantization, columns: int, square: float, mean: float, root: float, y: Quantization) -> bytes:
+    """x / sqrt(mean(x · x) + epsilon); squares, means and roots are not negative."""
+    model = ModelBuilder()
+    source = model.input("x", (1, columns), *x.pair)
+    axis = model.tensor((1,), data=np.array([-1], np.int32), dtype="INT32")
+    epsilon = model.tensor((), mean, -128, np.array(-127, np.int8))
+    squared, averaged = model.tensor((1, columns), square, -128), model.tensor((1, 1), mean, -128)
+    added, inverse = model.tensor((1, 1), mean, -128), model.tensor((1, 1), root, -128)
+    out = model.tensor((1, columns), *y.pair)
+    model.op("MUL", [source, source], [squared])
+    model.op("MEAN", [squared, axis], [averaged], keepDims=True)
+    model.op("ADD", [averaged, epsilon], [added])
+    model.op("RSQRT", [added], [inverse])
+    model.op("MUL", [source, inverse], [out])
+    return model.bytes({"y": out})
+
+
+@packings
+@given(
+    x=quantizations,
+    columns=st.integers(1, 40).map(lambda half: 2 * half) | st.just(33),
+    square=scales,
+    mean=scales,
+    root=scales,
+    y=quantizations,
+    seed=st.integers(0, 1000),
+)
+@some
+def test_norms(
+    bench: Workbench,
+    x: Quantization,
+    columns: int,
+    square: float,
+    mean: float,
+    root: float,
+    y: Quantization,
+    seed: int,
+    packing: Packing,
+) -> None:
+    bench.check(norm(x, columns, square, mean, root, y), {"x": int8_values(seed, (1, columns))}, packing)
+
+
+@packings
+@given(
+    gate=quantizations,
+    product=quantizations,
+    up=quantizations,
+    y=quantizations,
+    columns=st.integers(1, 70),
+    seed=st.integers(0, 1000),
+)
+@some
+def test_gates(
+    bench: Workbench,
+    gate: Quantization,
+    product: Quantization,
+    up: Quantization,
+    y: Quantization,
+    columns: int,
+    seed: int,
+    packing: Packing,
+) -> None:
+    """(gate · logistic(gate)) · up."""
+    model = ModelBuilder()
+    source, other = model.input("gate", (1, columns), *gate.pair), model.input("up", (1, columns), *up.pair)
+    logistic, activated = model.tensor((1, columns), 1 / 256, -128), model.tensor((1, columns), *product.pair)
+    out = model.tensor((1, columns), *y.pair)
+    model.op("LOGISTIC", [source], [logistic])
+    model.op("MUL", [source, logistic], [activated])
+    model.op("MUL", [activated, other], [out])
+    values = {"gate": int8_values(seed, (1, columns)), "up": int8_values(seed + 1, (1, columns))}
+    bench.check(model.bytes({"y": out}), values, packing)
+
+
+def rotary(heads: int, half: int, q: list[Quantization], seed: int) -> bytes:
+    """(a cos − b sin, a sin + b cos); q: of x, cos, sin, the four products in the graph's order, and the result."""
+    model = ModelBuilder()
+    x = model.input("x", (heads, 1, 2 * half), *q[0].pair)
+    axis = model.tensor((), data=np.array(2, np.int32), dtype="INT32")
+    a, b = (model.tensor((heads, 1, half), *q[0].pair) for _ in range(2))
+    cos = model.tensor((1, 1, half), *q[1].pair, int8_values(seed, (1, 1, half)))
+    sin = model.tensor((1, 1, half), *q[2].pair, int8_values(seed + 1, (1, 1, half)))
+    model.op("SPLIT", [axis, x], [a, b], numSplits=2)
+    products = []
+    for (one, other), scale in zip(((a, cos), (b, sin), (a, sin), (b, cos)), q[3:7], strict=True):
+        products.append(model.tensor((heads, 1, half), *scale.pair))
+        model.op("MUL", [one, other], [products[-1]])
+    difference, total = (model.tensor((heads, 1, half), *q[7].pair) for _ in range(2))
+    model.op("SUB", products[:2], [difference])
+    model.op("ADD", products[2:], [total])
+    out = model.tensor((heads, 1, 2 * half), *q[7].pair)
+    model.op("CONCATENATION", [difference, total], [out], axis=2)
+    return model.bytes({"y": out})
+
+
+products = st.builds(Quantization, st.floats(-6, -3).map(lambda power: float(np.float32(2.0**power))), zero_points)
+factors = st.builds(Quantization, st.just(1 / 128), zero_points)
+
+
+@packings
+@given(
+    heads=st.integers(1, 5),
+    half=st.integers(1, 12),
+    q=st.tuples(products, factors, factors, products, products, products, products, products).map(list),
+    seed=st.integers(0, 1000),
+)
+@some
+def test_rotary_positions(
+    bench: Workbench, heads: int, half: int, q: list[Quantization], seed: int, packing: Packing
+) -> None:
+    """Whichever product has the larger scale, in the difference and in the sum."""
+    bench.check(rotary(heads, half, q, seed), {"x": int8_values(seed, (heads, 1, 2 * half))}, packing)
+
+
+@pytest.mark.parametrize("larger", [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2)])
+def test_rotary_positions_are_one_kernel(bench: Workbench, larger: tuple[int, int]) -> None:
+    """With the larger scale in either product, or in neither, of the difference and of the sum."""
+    pairs = [{0: (0.05, 0.03), 1: (0.03, 0.05), 2: (0.05, 0.05)}[place] for place in larger]
+    q = [Quantization(0.05, 3), Quantization(1 / 128, -1), Quantization(1 / 128, 2)]
+    q += [Quantization(scale, place - 5) for pair in pairs for place, scale in enumerate(pair)]
+    tflite = rotary(3, 8, [*q, Quantization(0.06, 7)], 1)
+    _, _, folder = bench.build(tflite)
+    text = (folder / "model.c").read_text()
+    assert "thimble_rotary_s8(&" in text and "thimble_mul_s8" not in text
+    for seed in range(4):
+        bench.check(tflite, {"x": int8_values(seed, (3, 1, 16))})
+
+
+def test_norms_and_gates_are_one_kernel_each(bench: Workbench) -> None:
+    _, _, folder = bench.build(norm(Quantization(0.05, 3), 64, 0.1, 0.02, 0.05, Quantization(0.05, 0)))
+    text = (folder / "model.c").read_text()
+    assert "thimble_norm_s8(&" in text and "thimble_mean_s8" not in text and "thimble_table_s8" not in text
