@@ -1,4 +1,4 @@
-"""Norms, gates and rotary positions in one kernel each: TensorFlow Lite Micro's bytes at any scales, in every packing."""
+"""Norms, gates and rotary positions in one kernel each: the bytes of TensorFlow Lite Micro, at any scales."""
 
 from __future__ import annotations
 

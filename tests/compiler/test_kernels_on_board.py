@@ -65,7 +65,7 @@ LIMITS = {
         ("m3", "fully_connected_quads_block", depth): limit
         for depth, limit in {48: 2.15, 64: 1.97, 96: 1.81, 128: 1.73, 172: 1.67, 192: 1.65}.items()
     },
-    ("m4", "attention_pairs", 32): 2.3,
+    ("m4", "attention_pairs", 32): 2.15,
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,
     ("m4", "fully_connected_s16", 172): 1.25,

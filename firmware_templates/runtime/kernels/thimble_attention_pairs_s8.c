@@ -148,19 +148,47 @@ __attribute__((noinline)) static int32_t weights_of(const int32_t *exp, thimble_
     return (int32_t)((sums & 0xffff) + (sums >> 16));
 }
 
+#define EXPONENTIALS(first, second)               \
+    "ldr    r2, [%[exp], " first ", lsl #2]\n"     \
+    "ldr    r3, [%[exp], " second ", lsl #2]\n"    \
+    "add    r2, r2, #2048\n"                       \
+    "add    r3, r3, #2048\n"                       \
+    "add    %[total], %[total], r2, lsr #12\n"     \
+    "add    %[total], %[total], r3, lsr #12\n"
+
+/* The sum of the scores' exponentials, a multiple of 4 of them. */
+static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
+{
+    int32_t total = 0;
+    __asm__ volatile("1:\n"
+                     "ldrd   r4, r5, [%[s]], #8\n"
+                     "sxth   r2, r4\n"
+                     "asr    r3, r4, #16\n" EXPONENTIALS("r2", "r3")
+                     "sxth   r2, r5\n"
+                     "asr    r3, r5, #16\n" EXPONENTIALS("r2", "r3")
+                     "cmp    %[s], %[end]\n"
+                     "bne    1b\n"
+                     : [s] "+r"(scores), [total] "+r"(total)
+                     : [end] "r"(end), [exp] "r"(exp)
+                     : "r2", "r3", "r4", "r5", "cc", "memory");
+    return total;
+}
+
 /* The largest of scores, a multiple of 4 of them. */
 static int32_t largest_of(const int16_t *scores, const int16_t *end)
 {
     int16x2_t best = (int16x2_t)0xff80ff80;
-    for (; scores != end; scores += 4) {
-        int16x2_t two[2];
-        __builtin_memcpy(two, scores, 8);
-        __asm__("ssub16 r12, %1, %0\n\tsel %0, %1, %0\n\t"
-                "ssub16 r12, %2, %0\n\tsel %0, %2, %0"
-                : "+r"(best)
-                : "r"(two[0]), "r"(two[1])
-                : "r12", "cc");
-    }
+    __asm__("1:\n"
+            "ldrd   r2, r3, [%[s]], #8\n"
+            "ssub16 r12, r2, %[best]\n"
+            "sel    %[best], r2, %[best]\n"
+            "ssub16 r12, r3, %[best]\n"
+            "sel    %[best], r3, %[best]\n"
+            "cmp    %[s], %[end]\n"
+            "bne    1b\n"
+            : [s] "+r"(scores), [best] "+r"(best)
+            : [end] "r"(end)
+            : "r2", "r3", "r12", "cc", "memory");
     const int32_t low = (int16_t)best, high = best >> 16;
     return low > high ? low : high;
 }
@@ -203,6 +231,15 @@ static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int
         sum += *scores;
     }
     return sum;
+}
+
+static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
+{
+    int32_t total = 0;
+    for (; scores != end; scores++) {
+        total += thimble_exp_for_sum(exp[*scores]);
+    }
+    return total;
 }
 
 static int32_t largest_of(const int16_t *scores, const int16_t *end)
@@ -260,10 +297,7 @@ static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int3
     const int32_t largest = masked > 0 && p->masked_score > largest_score ? p->masked_score : largest_score;
     const int32_t *const exp = p->exp + 255 - largest;
     int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]) - padding * thimble_exp_for_sum(exp[-128]);
-    for (const int16_t *s = scores; s != end; s += 4) {
-        total += thimble_exp_for_sum(exp[s[0]]) + thimble_exp_for_sum(exp[s[1]]);
-        total += thimble_exp_for_sum(exp[s[2]]) + thimble_exp_for_sum(exp[s[3]]);
-    }
+    total += sum_of_exponentials(exp, scores, end);
     int32_t sum = weights_of(exp, thimble_softmax_reciprocal(total), scores, end);
     for (int32_t i = 1; i <= padding; i++) {
         sum -= end[-i];
