@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from models.errors import ThimbleError
+from models.ring import Ring
 
 __all__ = ["ModelConfig", "PruneConfig", "TrainConfig", "variants"]
 
@@ -28,7 +29,9 @@ class ModelConfig:
     """A decoder-only transformer.
 
     `kv_heads` below `heads` is grouped-query attention; `ffn_dim` is the inner width of the feed-forward part;
-    `context` the number of positions of prompt and answer together.
+    `context` the number of positions of prompt and answer together. A `window` above 0 is the number of tokens that
+    attention sees at most, the first `sinks` of them for good; the KV cache then holds that many, and generation has
+    no end.
     """
 
     vocab_size: int = 512
@@ -41,6 +44,8 @@ class ModelConfig:
     norm: str = "rmsnorm"
     positions: str = "learned"
     context: int = 96
+    window: int = 0
+    sinks: int = 0
     tied_embeddings: bool = True
 
     @classmethod
@@ -81,7 +86,18 @@ class ModelConfig:
                 f"rotary positions need an even head width, and d_model/heads is {config.head_dim}",
                 "change d_model or heads, or use learned positions",
             )
+        _check_window(config)
         return config
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for fingerprints. Keys that came later are left out at their defaults, so that the weights of
+        models without them still fit."""
+        later = ("window", "sinks")
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if field.name not in later or getattr(self, field.name) != field.default
+        }
 
     @property
     def head_dim(self) -> int:
@@ -94,9 +110,19 @@ class ModelConfig:
         return self.kv_heads * self.head_dim
 
     @property
+    def ring(self) -> Ring | None:
+        """The KV cache's order where attention has a window, None where it sees the whole context."""
+        return Ring(self.window, self.sinks) if self.window else None
+
+    @property
+    def cache_rows(self) -> int:
+        """Tokens that the KV cache holds."""
+        return self.window or self.context
+
+    @property
     def kv_cache_bytes(self) -> int:
         """Size of the int8 KV cache."""
-        return 2 * self.layers * self.kv_dim * self.context
+        return 2 * self.layers * self.kv_dim * self.cache_rows
 
     @property
     def parameter_count(self) -> int:
@@ -167,6 +193,23 @@ class PruneConfig:
         if config.ramp > 1:
             raise ThimbleError(f"`prune.ramp` is {config.ramp}", "use a share of the steps, at most 1")
         return config
+
+
+def _check_window(config: ModelConfig) -> None:
+    if config.window == 0 and config.sinks == 0:
+        return
+    if not 2 <= config.window <= config.context:
+        raise ThimbleError(
+            f"`model.window` is {config.window}", f"use 2 up to `context` ({config.context}), or 0 for no window"
+        )
+    if not 0 <= config.sinks < config.window - 1:
+        raise ThimbleError(
+            f"`model.sinks` is {config.sinks}", f"keep fewer than the window less one ({config.window - 1}) for good"
+        )
+    if config.positions != "rotary":
+        raise ThimbleError(
+            "`model.window` with learned positions: they end with the context", "use `positions: rotary`, or no window"
+        )
 
 
 def variants() -> list[str]:

@@ -15,6 +15,7 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.decoder import NORM_EPSILON, rotary_tables
+from models.ring import Ring, turn
 
 __all__ = ["MASK", "DecodeStep", "mask_table"]
 
@@ -23,20 +24,20 @@ MASK = -30.0
 nothing beside that too (with −20 int8 lost up to 2.5 points); much more would cost the int8 scale of the scores."""
 
 
-def mask_table(context: int) -> np.ndarray:
-    """float32 [context, context + 1]: row p lets a token at p see the p filled cache rows and, last, itself."""
-    table = np.full((context, context + 1), MASK, np.float32)
-    for position in range(context):
-        table[position, :position] = 0.0
-    table[:, context] = 0.0
-    return table
+def mask_table(rows: int, ring: Ring | None = None) -> np.ndarray:
+    """float32 [rows, rows + 1]: row p lets a token at p see the p filled cache rows and, last, itself. With a ring more
+    rows follow, for the positions after (`Ring.mask_row`)."""
+    visible = ring.visible() if ring else Ring(rows).visible()[:rows]
+    return np.where(visible, np.float32(0), np.float32(MASK))
 
 
 class DecodeStep(tf.Module):
     """The step as a TensorFlow function with named inputs and outputs.
 
-    Inputs: `token`, `position` int32 [1]; `k_cache_i`, `v_cache_i` float32 [kv_heads, context, head_dim].
+    Inputs: `token`, `position` int32 [1]; `k_cache_i`, `v_cache_i` float32 [kv_heads, cache_rows, head_dim].
     Outputs: `logits` [1, vocab]; `k_new_i`, `v_new_i` [kv_heads, 1, head_dim].
+    With a window, `position` is the mask's row, and `cos` and `sin` float32 [1, head_dim / 2] are inputs too
+    (`models.ring`); the cache row that the token takes is empty when the step begins.
     """
 
     def __init__(self, model: keras.Model, config: ModelConfig) -> None:
@@ -47,7 +48,10 @@ class DecodeStep(tf.Module):
             "token": tf.TensorSpec([1], tf.int32, "token"),
             "position": tf.TensorSpec([1], tf.int32, "position"),
         }
-        shape = [config.kv_heads, config.context, config.head_dim]
+        if config.ring:
+            for name in ("cos", "sin"):
+                specs[name] = tf.TensorSpec([1, config.head_dim // 2], tf.float32, name)
+        shape = [config.kv_heads, config.cache_rows, config.head_dim]
         for i in range(config.layers):
             for kind in ("k", "v"):
                 specs[f"{kind}_cache_{i}"] = tf.TensorSpec(shape, tf.float32, f"{kind}_cache_{i}")
@@ -55,9 +59,28 @@ class DecodeStep(tf.Module):
 
     def empty_cache(self) -> dict[str, np.ndarray]:
         """The caches before the first token: zeros."""
-        shape = (self.config.kv_heads, self.config.context, self.config.head_dim)
+        shape = (self.config.kv_heads, self.config.cache_rows, self.config.head_dim)
         names = [f"{kind}_cache_{i}" for i in range(self.config.layers) for kind in ("k", "v")]
         return {name: np.zeros(shape, np.float32) for name in names}
+
+    def inputs_at(self, position: int, token: int, cache: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the step gets at a position. In a ring, the row that the token takes is emptied in the caches first."""
+        ring = self.config.ring
+        inputs = {"token": np.array([token], np.int32), "position": np.array([position], np.int32)}
+        if ring:
+            for rows in cache.values():
+                rows[:, ring.slot(position)] = 0.0
+            inputs["position"] = np.array([ring.mask_row(position)], np.int32)
+            for name, values in zip(("cos", "sin"), turn(position, self.config.head_dim), strict=True):
+                inputs[name] = (values[None] / 32767).astype(np.float32)
+        return {**inputs, **{name: rows.copy() for name, rows in cache.items()}}
+
+    def keep(self, position: int, outputs: dict[str, Any], cache: dict[str, np.ndarray]) -> None:
+        """Puts the step's new rows into the caches."""
+        ring = self.config.ring
+        for name, rows in cache.items():
+            new = outputs[name.replace("cache", "new")]
+            rows[:, ring.slot(position) if ring else position] = np.asarray(new)[:, 0]
 
     def _step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         config, weights = self.config, self.weights
@@ -65,10 +88,13 @@ class DecodeStep(tf.Module):
         x = tf.gather(weights["embed"], inputs["token"])
         if config.positions == "learned":
             x = x + tf.gather(weights["positions"], position)
+        elif config.ring:
+            angles = (inputs["cos"], inputs["sin"])
         else:
             cos, sin = rotary_tables(config.context, config.head_dim)
-            turn = (tf.gather(cos, position), tf.gather(sin, position))
-        mask = tf.reshape(tf.gather(mask_table(config.context), position), (1, 1, config.context + 1))
+            angles = (tf.gather(cos, position), tf.gather(sin, position))
+        table = mask_table(config.cache_rows, config.ring)
+        mask = tf.reshape(tf.gather(table, position), (1, 1, config.cache_rows + 1))
         outputs: dict[str, tf.Tensor] = {}
         group = config.heads // config.kv_heads
         for i in range(config.layers):
@@ -77,7 +103,7 @@ class DecodeStep(tf.Module):
             k = tf.reshape(self._dense(h, f"layer{i}_k"), (config.kv_heads, 1, config.head_dim))
             v = tf.reshape(self._dense(h, f"layer{i}_v"), (config.kv_heads, 1, config.head_dim))
             if config.positions == "rotary":
-                q, k = _rotate(q, turn), _rotate(k, turn)
+                q, k = _rotate(q, angles), _rotate(k, angles)
             keys = tf.concat([inputs[f"k_cache_{i}"], k], axis=1)
             values = tf.concat([inputs[f"v_cache_{i}"], v], axis=1)
             scores = tf.nn.softmax(tf.matmul(q, keys, transpose_b=True) + mask)
@@ -103,8 +129,8 @@ class DecodeStep(tf.Module):
         return x * tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + NORM_EPSILON)
 
 
-def _rotate(x: tf.Tensor, turn: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-    cos, sin = (tf.reshape(table, (1, 1, -1)) for table in turn)
+def _rotate(x: tf.Tensor, angles: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    cos, sin = (tf.reshape(row, (1, 1, -1)) for row in angles)
     first, second = tf.split(x, 2, axis=-1)
     return tf.concat([first * cos - second * sin, first * sin + second * cos], axis=-1)
 

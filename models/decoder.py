@@ -15,6 +15,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.config import ModelConfig
+from models.ring import Ring
 
 __all__ = ["NORM_EPSILON", "Attention", "Embed", "Norm", "Unembed", "build_decoder", "rotary_tables"]
 
@@ -102,15 +103,24 @@ class Norm(keras.layers.Layer):
 
 
 class Attention(keras.layers.Layer):
-    """Causal attention between projected q, k and v; no weights of its own.
+    """Causal attention between projected q, k and v, with a window where there is one; no weights of its own.
 
     q float32 [B, T, heads·head_dim]; k, v [B, T, kv_heads·head_dim] → [B, T, heads·head_dim]. Query heads g·group to
     (g+1)·group−1 share K/V head g.
     """
 
-    def __init__(self, heads: int, kv_heads: int, rotary: bool, context: int, **kwargs: Any) -> None:
+    def __init__(
+        self, heads: int, kv_heads: int, rotary: bool, context: int, window: int = 0, sinks: int = 0, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.sizes = {"heads": heads, "kv_heads": kv_heads, "rotary": rotary, "context": context}
+        self.sizes = {
+            "heads": heads,
+            "kv_heads": kv_heads,
+            "rotary": rotary,
+            "context": context,
+            "window": window,
+            "sinks": sinks,
+        }
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
         q, k, v = inputs
@@ -126,8 +136,9 @@ class Attention(keras.layers.Layer):
             q = _rotate(q, cos[:, None, None], sin[:, None, None])
             k = _rotate(k, cos[:, None], sin[:, None])
         scores = tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5
-        future = tf.linalg.band_part(tf.ones((length, length)), -1, 0)
-        scores += (1.0 - future) * MASKED
+        rows = self.sizes["window"] or self.sizes["context"]
+        seen = tf.constant(Ring(rows, self.sizes["sinks"]).sees(self.sizes["context"]), tf.float32)[:length, :length]
+        scores += (1.0 - seen) * MASKED
         mixed = tf.einsum("bkgts,bskd->btkgd", tf.nn.softmax(scores), v)
         return tf.reshape(mixed, (batch, length, width))
 
@@ -165,7 +176,13 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
         k = dense(config.kv_dim, f"layer{i}_k")(h)
         v = dense(config.kv_dim, f"layer{i}_v")(h)
         mixed = Attention(
-            config.heads, config.kv_heads, config.positions == "rotary", config.context, name=f"layer{i}_attention"
+            config.heads,
+            config.kv_heads,
+            config.positions == "rotary",
+            config.context,
+            config.window,
+            config.sinks,
+            name=f"layer{i}_attention",
         )((q, k, v))
         x = x + keras.layers.Dropout(dropout)(dense(config.d_model, f"layer{i}_o")(mixed))
         h = Norm(config.norm, name=f"layer{i}_norm_ffn")(x)

@@ -44,15 +44,10 @@ def quantize(
         for sequence in calibration:
             cache = step.empty_cache()
             for position, token in enumerate(sequence[: config.context]):
-                inputs = {
-                    "token": np.array([token], np.int32),
-                    "position": np.array([position], np.int32),
-                    **{name: rows.copy() for name, rows in cache.items()},
-                }
+                inputs = step.inputs_at(position, token, cache)
                 yield "serving_default", inputs
                 outputs = step.function(**{name: tf.constant(value) for name, value in inputs.items()})
-                for name in cache:
-                    cache[name][:, position] = outputs[name.replace("cache", "new")].numpy()[:, 0]
+                step.keep(position, outputs, cache)
 
     with tempfile.TemporaryDirectory() as folder, no_native_log():
         tf.saved_model.save(step, folder, signatures={"serving_default": step.function})

@@ -57,7 +57,7 @@ int32_t host_generate(const int32_t *prompt, int32_t count, int32_t most, int32_
             break;
         }
         out[made++] = next;
-        if (made == most || context.position == THIMBLE_MODEL_CONTEXT) {
+        if (made == most || (!THIMBLE_MODEL_ENDLESS && context.position == THIMBLE_MODEL_CONTEXT)) {
             break;
         }
         status = thimble_step(&context, next, &logits);

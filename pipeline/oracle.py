@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ring import Ring, quantized, turn
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
@@ -37,6 +38,7 @@ class Oracle:
         self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
         self.vocab = self.graph.tensors[self.graph.outputs["logits"]].columns
         self.context = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
+        self.ring = self._ring()
         self.reset()
 
     def reset(self) -> None:
@@ -54,17 +56,22 @@ class Oracle:
         Raises:
             ThimbleError: the context is full.
         """
-        if self.position >= self.context:
+        if self.position >= self.context and self.ring is None:
             raise ThimbleError(f"the context of {self.context} tokens is full", "give fewer tokens")
+        slot = row = self.position
         # The interpreter reuses input memory: every input is set before every step.
+        if self.ring is not None:
+            slot, row = self.ring.slot(self.position), self.ring.mask_row(self.position)
+            self._set_turn()
         self._interpreter.set_input(np.array([token], np.int32), self._inputs["token"])
-        self._interpreter.set_input(np.array([self.position], np.int32), self._inputs["position"])
+        self._interpreter.set_input(np.array([row], np.int32), self._inputs["position"])
         for name, cache in self._caches.items():
+            cache[:, slot] = self.graph.tensors[self.graph.inputs[name]].zero_point
             self._interpreter.set_input(cache, self._inputs[name])
         self._interpreter.invoke()
         for name, cache in self._caches.items():
-            row = self._interpreter.get_output(self._outputs[name.replace("_cache_", "_new_")])
-            cache[:, self.position] = row[:, 0]
+            new = self._interpreter.get_output(self._outputs[name.replace("_cache_", "_new_")])
+            cache[:, slot] = new[:, 0]
         self.position += 1
         return np.array(self._interpreter.get_output(self._outputs["logits"])).reshape(-1)
 
@@ -78,10 +85,31 @@ class Oracle:
             if best == eos:
                 break
             tokens.append(best)
-            if self.position >= self.context or len(tokens) == most:
+            if (self.position >= self.context and self.ring is None) or len(tokens) == most:
                 break
             logits.append(self.step(best))
         return tokens, logits
+
+    def _ring(self) -> Ring | None:
+        """How the caches go round, where `cos` and `sin` are inputs; the rows of the mask say how many are for good."""
+        if "cos" not in self.graph.inputs:
+            return None
+        position = self.graph.inputs["position"]
+        tables = [op.inputs[0] for op in self.graph.ops if op.kind == "GATHER" and op.inputs[1] == position]
+        masks = [
+            shape for shape in (self.graph.tensors[table].shape for table in tables) if shape[1] == self.context + 1
+        ]
+        if not masks or not self.context <= masks[0][0] <= 2 * self.context:
+            raise ThimbleError("the .tflite has `cos` and `sin`, and no mask of a ring", "run the `quantize` stage")
+        return Ring(self.context, 2 * self.context - masks[0][0])
+
+    def _set_turn(self) -> None:
+        cos = self.graph.tensors[self.graph.inputs["cos"]]
+        for name, values in zip(("cos", "sin"), turn(self.position, 2 * cos.size), strict=True):
+            tensor = self.graph.tensors[self.graph.inputs[name]]
+            limits = np.iinfo(np.int8 if tensor.dtype == "INT8" else np.int16)
+            row = quantized(values, tensor.scale, tensor.zero_point, limits).reshape(tensor.shape)
+            self._interpreter.set_input(row, self._inputs[name])
 
     def _check(self) -> None:
         inputs, outputs = self.graph.inputs, self.graph.outputs

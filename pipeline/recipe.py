@@ -175,7 +175,7 @@ def _recipe(path: Path, data: object) -> Recipe:
     sections = {
         "task": dict(recipe.task),
         "tokenizer": {"vocab_size": vocab_size},
-        "model": dataclasses.asdict(model),
+        "model": model.as_dict(),
         "train": dataclasses.asdict(recipe.train),
         "prune": None if recipe.prune is None else dataclasses.asdict(recipe.prune),
         "quantize": dataclasses.asdict(recipe.quantize),

@@ -116,8 +116,13 @@ class _Limits:
     besides_once: float
 
 
-def expect(engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: str, max_new: int) -> Expectation:
+def expect(
+    engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: str, max_new: int, endless: bool = False
+) -> Expectation:
     """Runs a prompt through the engine as the firmware does.
+
+    Args:
+        context: the most tokens of a prompt, and of prompt and answer together unless `endless` (a sliding window).
 
     Raises:
         ThimbleError: the prompt has more tokens than the context.
@@ -144,7 +149,7 @@ def expect(engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: s
             end = "eos"
         elif len(generated) == max_new:
             end = "length"
-        elif len(steps) == context:
+        elif len(steps) == context and not endless:
             end = "context"
     return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated))
 

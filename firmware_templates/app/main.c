@@ -17,9 +17,10 @@ static thimble_context model;
 static bool weights_intact;
 
 /* A request's token ids; a byte of text takes at most one id, and <bos> and <sep> come around them. */
+enum { IDS = LINE_CAPACITY + 2, MOST_NEW = THIMBLE_MODEL_ENDLESS ? 1000000 : THIMBLE_MODEL_CONTEXT };
 /* Of a request: its ids, which the answer's take the place of; as tokens while the prompt is taken in blocks. */
 static union {
-    uint16_t ids[LINE_CAPACITY + 2];
+    uint16_t ids[IDS];
     int32_t tokens[THIMBLE_MODEL_CONTEXT];
 } prompt;
 
@@ -108,14 +109,16 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     uint32_t generated = 0;
     const char *end = "length";
     for (;;) {
-        prompt.ids[generated++] = (uint16_t)next;
+        if (generated < IDS)
+            prompt.ids[generated] = (uint16_t)next;
+        generated++;
         if (next == THIMBLE_EOS) {
             end = "eos";
             break;
         }
         if (generated == max_new)
             break;
-        if (position == THIMBLE_MODEL_CONTEXT) {
+        if (!THIMBLE_MODEL_ENDLESS && position == THIMBLE_MODEL_CONTEXT) {
             end = "context";
             break;
         }
@@ -134,7 +137,7 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     put_text(" ");
     put_text(end);
     put_text(" ");
-    for (uint32_t i = 0; i < generated; i++) {
+    for (uint32_t i = 0; i < generated && i < IDS; i++) {
         size_t length;
         const uint8_t *piece = thimble_piece(&model_tokenizer, prompt.ids[i], &length);
         put_percent(piece, length);
@@ -143,9 +146,9 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
 }
 
 static bool read_max_new(char **line, uint32_t *max_new) {
-    if (parse_number(next_word(line), THIMBLE_MODEL_CONTEXT, max_new) && *max_new > 0)
+    if (parse_number(next_word(line), MOST_NEW, max_new) && *max_new > 0)
         return true;
-    put_error("out-of-range", "the number of new tokens is 1 up to the context");
+    put_error("out-of-range", "the number of new tokens is 1 up to the context, a million where there is a window");
     return false;
 }
 

@@ -36,11 +36,15 @@ thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, 
             return THIMBLE_BAD_TOKEN;
         }
     }
-    if (count > (size_t)(model->context - context->position)) {
+    const int32_t end = model->window ? INT32_MAX : model->context, whole = model->window ? model->window : end;
+    if (count > (size_t)(end - context->position)) {
         return THIMBLE_CONTEXT_FULL;
     }
     for (int32_t left = (int32_t)count; left > 0;) {
-        const int32_t taken = left < model->block ? left : model->block;
+        /* Past the window a token takes a row that the one before it still sees: one at a time. */
+        const int32_t room = whole - context->position > 1 ? whole - context->position : 1;
+        const int32_t most = model->block < room ? model->block : room;
+        const int32_t taken = left < most ? left : most;
         left -= taken;
         *logits = model->step(context->cache, context->arena, tokens, taken, context->position, left == 0);
         context->position += taken;

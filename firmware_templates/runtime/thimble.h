@@ -12,7 +12,7 @@ typedef enum {
     THIMBLE_OK = 0,
     THIMBLE_BAD_MEMORY,  /* too small, or not aligned to 4 bytes */
     THIMBLE_BAD_TOKEN,   /* outside of the vocabulary */
-    THIMBLE_CONTEXT_FULL /* `context` tokens were taken since the last reset */
+    THIMBLE_CONTEXT_FULL /* `context` tokens were taken since the last reset; 2^31 - 1 with a window */
 } thimble_status;
 
 /* A part of the KV cache that is read before all of it is written, and the value of an empty entry there. */
@@ -30,9 +30,10 @@ typedef struct {
     int32_t arena_bytes;
     int32_t cache_parts;
     int32_t block;       /* the most tokens that one call of `step` takes */
+    int32_t window;      /* of a model without an end: the tokens that it sees, which the cache holds in a ring; else 0 */
     int32_t logit_bytes; /* 1: logits are int8; 2: int16 */
     const thimble_cache_part *cache;
-    /* Takes `count` tokens, 1..block, the first at `position`. Returns the last one's logits [vocab], which lie in the arena;
+    /* Takes `count` tokens, 1..block, the first at `position`; one at a time past the window. Returns the last one's logits [vocab], which lie in the arena;
      * unless they are wanted it may skip what only they need, and return NULL. */
     const void *(*step)(int8_t *cache, int8_t *arena, const int32_t *tokens, int32_t count, int32_t position,
                         int32_t wanted);

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.compiler.program import ARENA, POSITION, TOKEN, TOKENS, Call, Constant, Program
+from pipeline.compiler.program import ARENA, POSITION, SLOT, TIME, TOKEN, TOKENS, Call, Constant, Program
 from pipeline.compiler.schedule import Arena
 
 __all__ = ["ModelFacts", "emit"]
@@ -56,6 +56,7 @@ def _header(program: Program, plan: Arena, facts: ModelFacts, layers: int, cache
 
 #define THIMBLE_MODEL_VOCAB {facts.vocab}
 #define THIMBLE_MODEL_CONTEXT {facts.context}
+#define THIMBLE_MODEL_ENDLESS {int(program.ring is not None)}
 #define THIMBLE_MODEL_LAYERS {layers}
 #define THIMBLE_MODEL_LOGIT_BYTES {facts.logit_bytes}
 #define THIMBLE_MODEL_CACHE_BYTES {cache_bytes}
@@ -144,19 +145,23 @@ def _memory(program: Program, plan: Arena, cache_bytes: int) -> str:
     return "\n".join(lines)
 
 
-_IN_LOOP = {ARENA: "at", TOKEN: "token[-i]", POSITION: "(position - i)"}
-_IN_BLOCK = {ARENA: "arena", TOKEN: "*token", POSITION: "position", TOKENS: "tokens"}
+_IN_LOOP = {ARENA: "at", TOKEN: "token[-i]", POSITION: "(position - i)", SLOT: "(slot - i)", TIME: "(time - i)"}
+_IN_BLOCK = {ARENA: "arena", TOKEN: "*token", POSITION: "position", TOKENS: "tokens", SLOT: "slot", TIME: "time"}
 _ALONE = {**_IN_BLOCK, TOKENS: "1"}
 _PARAMETERS = {
     "cache": "int8_t *cache",
     "arena": "int8_t *arena",
     "token": "const int32_t *token",
     "position": "int32_t position",
+    "slot": "int32_t slot",
+    "time": "int32_t time",
     "tokens": "int32_t tokens",
 }
 
 
-def _filled(text: str, words: Mapping[str, str]) -> str:
+def _filled(program: Program, text: str, words: Mapping[str, str]) -> str:
+    if program.ring is None:
+        words = {**words, SLOT: words[POSITION]}
     for mark, word in words.items():
         text = re.sub(rf"{mark}\b", word, text)
     return text
@@ -165,13 +170,13 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 def _body(program: Program, members: list[Call]) -> str:
     """The statements of a layer: calls that take one token stand in a loop over the block's."""
     if program.block == 1 or members[0].tail:
-        return "\n".join(_INDENT + _filled(call.text, _ALONE) for call in members)
+        return "\n".join(_INDENT + _filled(program, call.text, _ALONE) for call in members)
     lines = []
     for in_block, calls in groupby(members, key=lambda call: call.block):
         if in_block:
-            lines += [_INDENT + _filled(call.text, _IN_BLOCK) for call in calls]
+            lines += [_INDENT + _filled(program, call.text, _IN_BLOCK) for call in calls]
             continue
-        texts = [2 * _INDENT + _filled(call.text, _IN_LOOP) for call in calls]
+        texts = [2 * _INDENT + _filled(program, call.text, _IN_LOOP) for call in calls]
         lines.append("    for (int32_t i = 0; i < tokens; i++) {")
         if any(re.search(r"\bat\b", text) for text in texts):
             lines.append("        int8_t *const at = arena + i * TOKEN_BYTES;")
@@ -200,10 +205,21 @@ def _step(program: Program, groups: list[tuple[str, list[Call]]], names: list[st
         arguments = ", ".join(_arguments(_body(program, members)))
         calls[members[0].tail].append(f"    MARK({number});\n    run_{name}({arguments});")
     result = program.outputs.get("logits")
-    returned = _filled(result.pointer, _ALONE) if result is not None else "arena"
+    returned = _filled(program, result.pointer, _ALONE) if result is not None else "arena"
     early = f"    if (!wanted) {{\n        MARK({len(groups)});\n        return 0;\n    }}"
     lines = [*calls[False], *([early] if calls[True] else []), *calls[True], f"    MARK({len(groups)});"]
     unused = [f"    (void){name};" for name in ("cache", "arena", "token", "position", "wanted")]
+    ring = program.ring
+    if ring:
+        unused = [
+            "    const int32_t time = position;",
+            f"    const int32_t slot = time < {ring.rows} ? time : "
+            f"{ring.sinks} + (time - {ring.rows}) % {ring.rows - ring.sinks};",
+            f"    if (position >= {ring.rows}) {{ /* all rows are taken: this token takes the oldest one's */",
+            f"        position = {ring.rows} - 1;",
+            "    }",
+            *unused,
+        ]
     return (
         "#ifdef THIMBLE_PROFILE\n#define MARK(layer) thimble_profile_mark(layer)\n"
         "#else\n#define MARK(layer) ((void)0)\n#endif\n\n"
@@ -224,6 +240,7 @@ def _descriptor(program: Program, plan: Arena, names: list[str], facts: ModelFac
         f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
         f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
         f"    .cache_parts = {len(read_empty)},\n    .block = {program.block},\n"
+        f"    .window = {program.ring.rows if program.ring else 0},\n"
         f"    .logit_bytes = {facts.logit_bytes},\n"
         f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from models.ring import Ring, sine_table, turn_multiplier, turn_rates
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
@@ -30,7 +31,18 @@ from pipeline.compiler.patterns import (
     name_products,
 )
 from pipeline.compiler.patterns_s16 import find_roots
-from pipeline.compiler.program import POSITION, TOKEN, TOKENS, CachePart, Call, Constant, Program, View
+from pipeline.compiler.program import (
+    POSITION,
+    SLOT,
+    TIME,
+    TOKEN,
+    TOKENS,
+    CachePart,
+    Call,
+    Constant,
+    Program,
+    View,
+)
 from pipeline.errors import ThimbleError
 
 __all__ = ["SUPPORTED", "lower"]
@@ -51,6 +63,7 @@ SUPPORTED = (
     *ONE_INPUT,
 )
 _INDICES = {"token": TOKEN, "position": POSITION}
+_TURN = ("cos", "sin")
 _MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
@@ -126,7 +139,10 @@ class _Lowering:
         return q.columns <= 64 and k.shape[1] < 1024 and all(-31 <= shift <= -1 for shift in shifts)
 
     def run(self, block: int) -> Program:
+        self.program.ring = self._ring()
         self._place_inputs()
+        if self.program.ring:
+            self._turn()
         for index, op in enumerate(self.graph.ops):
             attention = self.attentions.get(index)
             if attention is not None:
@@ -154,6 +170,50 @@ class _Lowering:
             raise ThimbleError("the .tflite computes nothing", "give a model with an operator that changes values")
         return self.program
 
+    def _ring(self) -> Ring | None:
+        """How the caches go round, where the attentions' masks say that they do.
+
+        Raises:
+            ThimbleError: not all of them do, or `cos` and `sin` are no inputs.
+        """
+        fused = (*self.attentions.values(), *self.int16.attentions.values())
+        rows = {(self._tensor(one.k_cache).shape[1], one.sinks) for one in fused}
+        turned = [name for name in _TURN if name in self.graph.inputs]
+        if not turned and all(sinks is None for _, sinks in rows):
+            return None
+        caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
+        sizes = {self._tensor(self.graph.inputs[name]).size for name in turned}
+        alike = len({self._tensor(one.k_cache).columns for one in fused}) == 1 and len(rows) == 1
+        if len(turned) < 2 or not alike or caches != self._fused_caches() or None in next(iter(rows)) or len(sizes) > 1:
+            raise ThimbleError(
+                "the .tflite has a sliding window in a form that is not supported",
+                "one window for all layers, rotary positions with inputs `cos` and `sin`, the mask of `models.ring`, "
+                "and head widths of a multiple of 4 up to 64",
+            )
+        count, sinks = next(iter(rows))
+        assert sinks is not None
+        return Ring(count, sinks)
+
+    def _turn(self) -> None:
+        """Cosines and sines of the token's position, where the .tflite has them as inputs."""
+        views = [self.views[self.graph.inputs[name]] for name in _TURN]
+        tensors = [self._tensor(self.graph.inputs[name]) for name in _TURN]
+        pairs, wide = tensors[0].size, tensors[0].dtype == "INT16"
+        if tensors[1].dtype != tensors[0].dtype:
+            raise ThimbleError("the inputs `cos` and `sin` are of different types", "run the `quantize` stage again")
+        cos, sin = (f"{{{turn_multiplier(one.scale)}, {one.zero_point}}}" for one in tensors)
+        fields = {
+            "rates": self._constant(Constant("turn_rates", "uint32_t", turn_rates(2 * pairs))),
+            "sines": self._constant(Constant("sines", "int16_t", sine_table())),
+            "pairs": pairs,
+            "cos": cos,
+            "sin": sin,
+        }
+        parameters = self._parameters("thimble_turn_params", "turn", fields)
+        kernel = "thimble_turn_s16" if wide else "thimble_turn_s8"
+        places = ", ".join(view.pointer for view in views)
+        self._call(f"{kernel}(&turn, {TIME}, {places});", [], views, declaration=parameters)
+
     def _check_shift(self, op: Op, shift: int) -> None:
         if shift > 30:
             raise self._refuse(op, "an output scale far below the inputs'", "an output that int8 can hold")
@@ -180,7 +240,10 @@ class _Lowering:
         for name, index in self.graph.inputs.items():
             tensor = self._tensor(index)
             if index not in self.views and tensor.dtype in ("INT8", "INT16"):
-                self.program.inputs[name] = self._allocate(tensor, f"input_{len(self.program.inputs)}")
+                made = self.program.ring is not None and name in _TURN
+                view = self._allocate(tensor, f"turn_{name}" if made else f"input_{len(self.program.inputs)}")
+                if not made:
+                    self.program.inputs[name] = view
 
     def _fused_caches(self) -> set[int]:
         """The caches of fused attentions, which read no row that is not written."""
@@ -757,8 +820,7 @@ class _Lowering:
         kind = Packing.ROWS if self.packing is Packing.ROWS else Packing.PAIRS
         capacity = (context + 3) // 4 * 4
         self._call(
-            f"thimble_append_{kind}_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {POSITION}, {tokens}, "
-            f"{stride});",
+            f"thimble_append_{kind}_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {SLOT}, {tokens}, {stride});",
             views[1:],
             [],
             declaration=parameters,

@@ -16,7 +16,7 @@ from pipeline.compiler.graph import Op, Tensor
 from pipeline.compiler.packing_s16 import fits_pairs, high_word_multipliers, pack_pairs, reach
 from pipeline.compiler.patterns import ALIASES, Attention
 from pipeline.compiler.patterns_s16 import Root, find_roots, find_rows, is_int16
-from pipeline.compiler.program import POSITION, TOKEN, Constant, View
+from pipeline.compiler.program import POSITION, SLOT, TOKEN, Constant, View
 
 if TYPE_CHECKING:
     from pipeline.compiler.lower import _Lowering
@@ -409,7 +409,7 @@ class Int16Ops:
         q_place, k_place, v_place = (view.pointer for view in views)
         k_part, v_part = (self.base._view(index).pointer for index in (attention.k_cache, attention.v_cache))
         self.base._call(
-            f"thimble_append_s16(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {POSITION});",
+            f"thimble_append_s16(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {SLOT});",
             views[1:],
             [],
             declaration=parameters,

@@ -7,12 +7,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ARENA", "POSITION", "TOKEN", "TOKENS", "CachePart", "Call", "Constant", "Program", "View"]
+from models.ring import Ring
+
+__all__ = ["ARENA", "POSITION", "SLOT", "TIME", "TOKEN", "TOKENS", "CachePart", "Call", "Constant", "Program", "View"]
 
 
 ARENA, TOKEN, POSITION, TOKENS = "@arena", "@token", "@position", "@tokens"
 """In the text of a call: the arena of its token, that token and its position; in a call that takes a whole block of
 tokens: the arena of the first, the position of the first, and how many they are."""
+SLOT, TIME = "@slot", "@time"
+"""In a ring: the row of the cache that a token takes, and how many tokens came before it. POSITION is then the
+number of rows that it sees besides its own."""
 
 
 @dataclass(frozen=True)
@@ -95,10 +100,12 @@ class CachePart:
 @dataclass
 class Program:
     """All of it. `block`: how many tokens the calls can take at once. `tail_apart`: whether the calls that no cache
-    needs may come last. Neither is so where the cache is read as the .tflite reads it, before the new row is there."""
+    needs may come last. Neither is so where the cache is read as the .tflite reads it, before the new row is there.
+    `ring`: how the cache goes round, where attention has a window."""
 
     block: int = 1
     tail_apart: bool = False
+    ring: Ring | None = None
     calls: list[Call] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
     buffers: dict[str, int] = field(default_factory=dict)

@@ -45,7 +45,10 @@ def run(context: StageContext) -> str:
     oracle = Oracle((context.input("quantize") / "model.tflite").read_bytes())
     prompts = recipe.prompts or tuple(pair.sentence for pair in load_task(recipe.task).examples)
     with context.console.status("asking the oracle for the expected tokens"):
-        expectations = [expect(oracle, tokenizer, oracle.context, text, oracle.context) for text in prompts]
+        expectations = [
+            expect(oracle, tokenizer, oracle.context, text, recipe.model.context, oracle.ring is not None)
+            for text in prompts
+        ]
     write_expectations(context.out / "expected.json", expectations)
     with (
         context.console.status(f"verifying {len(prompts)} prompts on {board.name}"),

@@ -242,6 +242,23 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
 void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
 
+/* From 1/32767 to a tensor's integers, in 2^-24. */
+typedef struct {
+    int32_t multiplier, zero_point;
+} thimble_turn_scale;
+
+/* Rotary positions without end: pair i of a head has turned rates[i] * position, modulo a whole turn of 2^32. */
+typedef struct {
+    const uint32_t *rates; /* [pairs] */
+    const int16_t *sines;  /* [129]: a quarter of a sine, in 1/32767 */
+    int32_t pairs;
+    thimble_turn_scale cos, sin;
+} thimble_turn_params;
+
+/* cos, sin: [pairs]. position: 0..2^31-1. */
+void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *cos, int8_t *sin);
+void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *cos, int16_t *sin);
+
 #include "thimble_kernels_s16.h"
 
 #endif

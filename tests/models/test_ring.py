@@ -1,0 +1,73 @@
+"""The ring of the KV cache and rotary positions without end, by their definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.config import ModelConfig
+from models.errors import ThimbleError
+from models.ring import Ring, quantized, sine, turn
+
+rings = st.integers(2, 40).flatmap(lambda rows: st.builds(Ring, st.just(rows), st.integers(0, rows - 2)))
+
+
+@given(rings, st.integers(1, 150))
+def test_the_cache_holds_the_sinks_and_the_newest(ring: Ring, length: int) -> None:
+    held: dict[int, int] = {}
+    visible = ring.visible()
+    sees = ring.sees(length)
+    for position in range(length):
+        held.pop(ring.slot(position), None)
+        row = visible[ring.mask_row(position)]
+        assert row[-1]
+        assert {slot for slot in range(ring.rows) if row[slot]} == set(held)
+        assert set(np.flatnonzero(sees[position])) == {*held.values(), position}
+        held[ring.slot(position)] = position
+    newest = set(range(length)[-(ring.rows - ring.sinks) :])
+    assert set(held.values()) == newest | set(range(min(ring.sinks, length)))
+
+
+def test_a_sine_is_a_sine() -> None:
+    phases = np.random.default_rng(1).integers(0, 1 << 32, 20_000).astype(np.uint32)
+    edges = np.array([0, 1, (1 << 30) - 1, 1 << 30, (1 << 31) - 1, 1 << 31, 3 << 30, (1 << 32) - 1], np.uint32)
+    phases = np.concatenate([phases, edges])
+    wanted = 32767 * np.sin(phases.astype(np.float64) * (2 * np.pi / 2**32))
+    assert np.abs(sine(phases) - wanted).max() < 1.6
+
+
+@pytest.mark.parametrize("position", [0, 1, 5, 511, 100_000])
+def test_positions_turn_as_rotary_positions_do(position: int) -> None:
+    cos, sin = turn(position, 16)
+    for pair in range(8):
+        angle = position * 10_000.0 ** (-2 * pair / 16)
+        assert abs(cos[pair] / 32767 - math.cos(angle)) < 3e-4
+        assert abs(sin[pair] / 32767 - math.sin(angle)) < 3e-4
+
+
+def test_quantized_turns_round_and_stay_in_range() -> None:
+    values = np.array([-32767, -16384, 0, 16384, 32767])
+    assert quantized(values, 1 / 127, 0, np.iinfo(np.int8)).tolist() == [-127, -64, 0, 64, 127]
+    assert quantized(values, 2 / 255, -1, np.iinfo(np.int8)).tolist() == [-128, -65, -1, 63, 127]
+    assert quantized(values, 2.0**-15, 0, np.iinfo(np.int16)).tolist() == [-32768, -16384, 0, 16385, 32767]
+
+
+@pytest.mark.parametrize(
+    "changes, what",
+    [
+        ({"window": 1}, "model.window"),
+        ({"window": 33}, "model.window"),
+        ({"window": 8, "sinks": 7}, "model.sinks"),
+        ({"sinks": 2}, "model.window"),
+        ({"window": -4}, "model.window"),
+        ({"window": 8, "sinks": -1}, "model.sinks"),
+        ({"window": 8, "positions": "learned"}, "learned positions"),
+    ],
+)
+def test_impossible_windows_are_refused(changes: dict[str, object], what: str) -> None:
+    with pytest.raises(ThimbleError, match=what):
+        ModelConfig.from_mapping({"context": 32, "positions": "rotary", **changes})
