@@ -111,6 +111,13 @@ def emulate(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def renode(session: nox.Session) -> None:
+    """Fetch the pinned portable release of Renode into build/renode, its SHA-256 checked."""
+    environment(session, toolchain=False)
+    session.run(str(PYTHON), "-m", "pipeline.renode_release", external=True)
+
+
+@nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
     """Write the pictures and build/RECIPE/report/index.html."""
     pipeline(session, "report")

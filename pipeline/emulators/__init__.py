@@ -67,5 +67,6 @@ def pick(board: Board, wanted: str | None = None) -> Emulator:
         toolchain.require("qemu-system-arm")
         return Qemu()
     raise ThimbleError(
-        f"no emulator for {board.name} is installed", "install Renode 1.17 and put `renode` on the PATH, or set RENODE"
+        f"no emulator for {board.name} is installed",
+        "`nox -s renode` fetches Renode; or put `renode` on the PATH, or set RENODE",
     )

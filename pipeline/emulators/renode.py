@@ -11,6 +11,7 @@ import tempfile
 from functools import cached_property
 from pathlib import Path
 
+from pipeline import renode_release
 from pipeline.boards import Board
 from pipeline.emulators import SerialLink
 from pipeline.emulators.process import ProcessLink, spawn
@@ -19,7 +20,7 @@ from pipeline.errors import ThimbleError
 __all__ = ["Renode", "find_renode"]
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "renode"
-PORTABLE = Path(__file__).resolve().parents[2] / "build" / "renode"
+PORTABLE = renode_release.FOLDER
 BOOT_SECONDS = 60.0
 
 
@@ -33,8 +34,7 @@ def find_renode() -> Path | None:
     found = shutil.which("renode")
     if found:
         return Path(found)
-    portable = (path for path in sorted(PORTABLE.glob("**/renode")) if path.is_file() and os.access(path, os.X_OK))
-    return next(portable, None)
+    return renode_release.installed(PORTABLE)
 
 
 class Renode:
@@ -53,7 +53,7 @@ class Renode:
         if found is None or not found.is_file():
             raise ThimbleError(
                 f"no Renode at {found}" if found else "Renode is not installed",
-                "set RENODE to the program, put `renode` on the PATH, or use --emulator qemu",
+                "`nox -s renode` fetches it; or set RENODE to the program, put it on the PATH, or use --emulator qemu",
             )
         return found
 

@@ -115,7 +115,7 @@ def program(path: Path, says: str = "Renode v1.17.0") -> Path:
 def test_renode_is_the_first_choice_wherever_it_is(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(nothing / "qemu-system-arm")
     assert isinstance(pick(BOARD), Qemu)
-    portable = program(nothing / "portable" / "renode_1.17.0_portable" / "renode")
+    portable = program(nothing / "portable" / "1.17.0" / "renode")
     assert find_renode() == portable
     on_path = program(nothing / "renode")
     assert find_renode() == on_path
