@@ -1,8 +1,9 @@
 """From a full-integer .tflite to C.
 
-The flow: `reader` (bytes → graph), `patterns` (what can be fused), `lower` (graph → kernel calls), `layers` (calls →
-layer functions), `memory_plan` (buffers → offsets), `emit` (all of it → C). `arithmetic` and `fixed_point` hold what
-each op computes, `packing` the weights' order. Nothing here imports TensorFlow.
+The flow: `reader` (bytes → graph), `dead_channels` (what pruned weights do not read goes), `patterns` (what can be
+fused), `lower` (graph → kernel calls), `layers` (calls → layer functions), `memory_plan` (buffers → offsets), `emit`
+(all of it → C). `arithmetic` and `fixed_point` hold what each op computes, `packing` the weights' order. Nothing here
+imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from pipeline.compiler.dead_channels import without_dead_channels
 from pipeline.compiler.emit import ModelFacts, emit
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.layers import group_calls
@@ -82,6 +84,7 @@ def compile_model(
 
 
 def _compile(graph: Graph, out: Path, packing: Packing, block: int) -> CompiledModel:
+    graph = without_dead_channels(graph)
     program = lower(graph, packing, block)
     calls = group_calls(tail_apart(program.calls) if program.tail_apart else program.calls)
     plan = place_buffers(program, calls)
