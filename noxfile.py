@@ -118,6 +118,16 @@ def renode(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def renode_tests(session: nox.Session) -> None:
+    """The Robot suites on Renode, its result against QEMU's (`-- RECIPE --board B`)."""
+    environment(session)
+    arguments = list(session.posargs)
+    if not any(argument.endswith((".yaml", ".yml")) for argument in arguments):
+        arguments.insert(0, DEMO)
+    session.run(str(PYTHON), "-m", "pipeline.renode_suites", *arguments, external=True)
+
+
+@nox.session(venv_backend="none")
 def report(session: nox.Session) -> None:
     """Write the pictures and build/RECIPE/report/index.html."""
     pipeline(session, "report")

@@ -16,10 +16,10 @@ from pipeline.boards import Board
 from pipeline.emulators import SerialLink
 from pipeline.emulators.process import ProcessLink, spawn
 from pipeline.errors import ThimbleError
+from pipeline.renode_files import FOLDER, entry_of
 
-__all__ = ["Renode", "find_renode"]
+__all__ = ["Renode", "bring_together", "find_renode"]
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "renode"
 PORTABLE = renode_release.FOLDER
 BOOT_SECONDS = 60.0
 
@@ -35,6 +35,17 @@ def find_renode() -> Path | None:
     if found:
         return Path(found)
     return renode_release.installed(PORTABLE)
+
+
+def bring_together(folder: Path, board: Board) -> None:
+    """Copies the board's script and platform into the folder, whose path has no space: the monitor's paths end at one.
+
+    Raises:
+        ThimbleError: Renode does not emulate the board.
+    """
+    entry = entry_of(board)
+    for name in [f"{board.name}.resc", *([] if entry.in_tree else [entry.platform])]:
+        shutil.copyfile(FOLDER / name, folder / name)
 
 
 class Renode:
@@ -65,12 +76,11 @@ class Renode:
 
     def command(self, folder: Path, board: Board, port: int) -> list[str]:
         """The command line that runs `firmware.elf` with the board's script, both in the folder."""
-        script = board.emulators["renode"]["script"]
         orders = (
             f"$elf=@{folder}/firmware.elf",
-            f"include @{folder}/{script}",
+            f"include @{folder}/{board.name}.resc",
             f'emulation CreateServerSocketTerminal {port} "serial" false',
-            "connector Connect sysbus.uart0 serial",
+            f"connector Connect sysbus.{entry_of(board).uart} serial",
             "start",
         )
         options = ["--plain", "--disable-gui", "--hide-log", "--port", "0"]
@@ -81,11 +91,10 @@ class Renode:
             raise ThimbleError(f"Renode does not emulate {board.name}", "use --emulator qemu")
         if not elf.exists():
             raise ThimbleError(f"no image at {elf}", "run the `firmware` stage")
-        # The monitor's paths end at a space: what it reads lies in a folder of its own.
+        self.program  # noqa: B018 - says that it is missing before anything is copied
         folder = Path(tempfile.mkdtemp(prefix="thimble-"))
         shutil.copyfile(elf, folder / "firmware.elf")
-        for key in ("platform", "script"):
-            shutil.copyfile(SCRIPTS / board.emulators["renode"][key], folder / board.emulators["renode"][key])
+        bring_together(folder, board)
         port = _free_port()
         name = f"Renode {self.version}"
         process = spawn(name, self.command(folder, board, port))

@@ -1,0 +1,251 @@
+"""The Renode files, without Renode: against their templates, the board, the linker script, and Renode's names."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from renode_syntax import Entry, SyntaxProblem, commands_of, entries_of
+
+from pipeline import renode_files
+from pipeline.boards import Board, all_boards, load_board
+from pipeline.emulators.renode import Renode, find_renode
+from pipeline.errors import ThimbleError
+from pipeline.renode_files import FOLDER, entry_of, render
+
+NAMES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "renode_names.yaml").read_text())
+BOARDS = [board for board in all_boards() if "renode" in board.emulators]
+each_board = pytest.mark.parametrize("board", BOARDS, ids=[board.name for board in BOARDS])
+OURS = [board for board in BOARDS if not entry_of(board).in_tree]
+each_of_ours = pytest.mark.parametrize("board", OURS, ids=[board.name for board in OURS])
+THEIRS = [board for board in BOARDS if entry_of(board).in_tree]
+each_of_theirs = pytest.mark.parametrize("board", THEIRS, ids=[board.name for board in THEIRS])
+
+
+def platform_of(board: Board) -> dict[str, Entry]:
+    return entries_of((FOLDER / entry_of(board).platform).read_text(encoding="utf-8"))
+
+
+def commands(board: Board) -> list[list[str]]:
+    script = (FOLDER / f"{board.name}.resc").read_text(encoding="utf-8")
+    return commands_of(script, {"elf": "@/x/firmware.elf", "ORIGIN": "@/x"})
+
+
+@each_board
+def test_the_files_are_what_their_templates_give(board: Board) -> None:
+    for name, text in render(board).items():
+        assert (FOLDER / name).read_text(encoding="utf-8") == text, "run python -m pipeline.renode_files"
+
+
+def test_no_other_platform_or_script_lies_there() -> None:
+    made = {name for board in BOARDS for name in render(board)}
+    assert {path.name for pattern in ("*.repl", "*.resc") for path in FOLDER.glob(pattern)} == made
+
+
+@each_of_ours
+def test_memory_uart_and_clock_are_the_boards(board: Board) -> None:
+    platform = platform_of(board)
+    for name, region in (("flash", board.flash), ("ram", board.ram)):
+        assert platform[name].address == region.origin
+        assert platform[name].parameters["size"] == region.size
+    uart = platform[entry_of(board).uart]
+    assert uart.kind == f"UART.{board.uart.model}"
+    assert uart.address == board.uart.address
+    assert uart.wires == {"RxInterrupt": ("nvic", board.uart.rx_irq), "TxInterrupt": ("nvic", board.uart.tx_irq)}
+    assert platform["nvic"].parameters["systickFrequency"] == board.clock_hz
+    assert uart.parameters["frequency"] == board.clock_hz
+
+
+@each_of_ours
+def test_nothing_overlaps(board: Board) -> None:
+    ranges = sorted(
+        (registration.address, registration.address + entry.parameters.get("size", 0x1000), entry.name)
+        for entry in platform_of(board).values()
+        for registration in entry.registrations
+        if registration.address is not None
+    )
+    for (_, end, name), (start, _, other) in itertools.pairwise(ranges):
+        assert end <= start, (name, other)
+
+
+@each_of_ours
+def test_the_core_is_the_boards(board: Board) -> None:
+    cpu = platform_of(board)["cpu"].parameters
+    kind = cpu["cpuType"].strip('"')
+    assert kind in NAMES["cpu_types"]
+    assert kind.startswith(board.core)
+    secure = board.core in ("cortex-m33", "cortex-m55")
+    assert cpu.get("enableTrustZone", False) is secure
+    if secure:  # bit 28 tells the secure alias of an address on Arm's boards
+        assert board.flash.origin & board.ram.origin & board.uart.address & 1 << 28
+
+
+@each_of_ours
+def test_classes_and_their_parameters_exist_in_renode(board: Board) -> None:
+    platform = platform_of(board)
+    for entry in platform.values():
+        known = NAMES["classes"][entry.kind]
+        assert set(entry.parameters) <= set(known["parameters"]), entry.name
+        assert set(entry.wires) <= set(known["outputs"]), entry.name
+        assert {target for target, _ in entry.wires.values()} <= set(platform)
+        for registration in entry.registrations:
+            assert registration.bus == "sysbus"
+            if registration.kind:
+                assert set(registration.parameters) <= set(NAMES["classes"][registration.kind]["parameters"])
+                assert registration.parameters["cpu"] in platform
+    assert platform["nvic"].address == 0xE000E000
+    assert platform["nvic"].wires == {"IRQ": ("cpu", 0)}
+    assert platform["cpu"].parameters["nvic"] == "nvic"
+
+
+@each_of_theirs
+def test_the_board_fits_the_platform_that_renode_brings(board: Board) -> None:
+    entry = entry_of(board)
+    known = NAMES["platforms"][entry.platform]
+    for region in (board.flash, board.ram):
+        assert any(
+            start <= region.origin and region.origin + region.size <= start + size for start, size in known["memories"]
+        ), region
+    kind, address, irq = known["uarts"][entry.uart]
+    assert (kind, address, irq) == (f"UART.{board.uart.model}", board.uart.address, board.uart.rx_irq)
+    assert known["cpu"].startswith(board.core) or board.core.startswith(known["cpu"])
+
+
+@each_board
+def test_the_script_orders_what_renode_knows(board: Board) -> None:
+    orders = commands(board)
+    for target, order, *_ in orders:
+        if target != "using":
+            assert order in NAMES["monitor"][target], (target, order)
+    entry = entry_of(board)
+    where = f"@{entry.platform}" if entry.in_tree else f"@/x/{entry.platform}"
+    assert orders[:3] == [
+        ["using", "sysbus"],
+        ["mach", "create", f'"{board.name}"'],
+        ["machine", "LoadPlatformDescription", where],
+    ]
+    assert orders[-2:] == [
+        ["sysbus", "LoadELF", "@/x/firmware.elf"],
+        ["cpu", "VectorTableOffset", f"0x{board.flash.origin:08X}"],
+    ]
+
+
+@each_board
+def test_a_tick_is_as_many_instructions_as_the_board_says(board: Board) -> None:
+    entry = entry_of(board)
+    orders = {" ".join(order[:2]): order[2:] for order in commands(board)}
+    mips = int(orders["cpu PerformanceInMips"][0])
+    if entry.in_tree:
+        frequency = int(orders["nvic Frequency"][0])
+    else:
+        frequency = platform_of(board)["nvic"].parameters["systickFrequency"]
+    assert frequency == board.clock_hz
+    assert mips * 1_000_000 / frequency == pytest.approx(entry.instructions_per_tick)
+    qemu = board.emulators.get("qemu")
+    if qemu is not None and not entry.in_tree:  # one nanosecond an instruction on both
+        assert qemu["instructions_per_tick"] == entry.instructions_per_tick
+
+
+@each_board
+def test_the_command_line_has_options_and_orders_that_renode_knows(board: Board, tmp_path: Path) -> None:
+    renode = Renode()
+    renode.__dict__["program"] = Path("/somewhere/renode")
+    command = renode.command(tmp_path, board, 4321)
+    assert {option.removeprefix("--") for option in command if option.startswith("--")} <= set(NAMES["options"])
+    orders = [word for flag, word in itertools.pairwise(command) if flag == "-e"]
+    assert orders[:2] == [f"$elf=@{tmp_path}/firmware.elf", f"include @{tmp_path}/{board.name}.resc"]
+    assert f"connector Connect sysbus.{entry_of(board).uart} serial" in orders
+    for order in orders:
+        if found := re.match(r"(emulation|connector) (\w+)", order):
+            assert found[2] in NAMES["monitor"][found[1]]
+
+
+def changed(**more: Any) -> Board:
+    board = load_board("mps2_an386")
+    entry = {**board.emulators["renode"], **more}
+    return dataclasses.replace(board, emulators={"renode": {k: v for k, v in entry.items() if v is not None}})
+
+
+def test_an_entry_that_cannot_be_is_an_error() -> None:
+    for more, says in (
+        ({"uart": None}, "uart"),
+        ({"colour": "red"}, "colour"),
+        ({"mips": 25}, "25 MIPS at 25,000,000 Hz are 1 instructions a tick, not 40"),
+        ({"cpu": None}, "cpu"),
+        ({"platform": "platforms/cpus/stm32f4.repl"}, "cpu"),
+    ):
+        with pytest.raises(ThimbleError, match=says):
+            entry_of(changed(**more))
+    with pytest.raises(ThimbleError, match="does not emulate"):
+        entry_of(dataclasses.replace(load_board("mps2_an386"), emulators={}))
+
+
+def test_files_that_are_not_current_are_told_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for template in FOLDER.glob("*.in"):
+        (tmp_path / template.name).write_bytes(template.read_bytes())
+    monkeypatch.setattr(renode_files, "FOLDER", tmp_path)
+    assert renode_files.main(["--check"]) == 1
+    assert "mps2_an386.repl" in capsys.readouterr().out
+    assert not (tmp_path / "mps2_an386.repl").exists()
+    assert renode_files.main([]) == 0
+    assert renode_files.main(["--check"]) == 0
+    assert (tmp_path / "mps2_an386.resc").read_bytes() == (FOLDER / "mps2_an386.resc").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "uart0 UART.PL011 @ sysbus 0x10",
+        "uart0: UART.PL011 @ sysbus 0x10\n  frequency: 1",
+        "uart0: UART.PL011 @ sysbus 0x10\n    frequency 1",
+        "uart0: UART.PL011 @ sysbus 0x10\n    frequency: 0y1",
+        "uart0: UART.PL011 @ sysbus 0x10\n    IRQ -> nvic",
+        "uart0: UART.PL011 @ sysbus 0x10\nuart0: UART.PL011 @ sysbus 0x20",
+        "uart0: UART.PL011 @ sysbus 0x10\n    frequency: 1\n    frequency: 2",
+        "uart0: UART.PL011 @ {\n    sysbus 0x10",
+        "uart0: UART.PL011 @ { sysbus new Bus.X { address } }",
+        "    frequency: 1",
+        "uart0: UART.PL011 @ sysbus 0x10\n\tfrequency: 1",
+    ],
+)
+def test_a_platform_with_other_syntax_is_refused(text: str) -> None:
+    with pytest.raises(SyntaxProblem):
+        entries_of(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sysbus LoadELF $nothing",
+        "runMacro $nothing",
+        'macro reset\n"""\nsysbus LoadELF @x',
+        "macro reset\nsysbus LoadELF @x",
+        "LoadELF",
+        "sysbus  LoadELF @x",
+        "$name=",
+    ],
+)
+def test_a_script_with_other_syntax_is_refused(text: str) -> None:
+    with pytest.raises(SyntaxProblem):
+        commands_of(text, {})
+
+
+@pytest.mark.skipif(find_renode() is None, reason="Renode is not installed; `nox -s renode` fetches it")
+@each_board
+def test_renode_itself_loads_the_platform(board: Board, tmp_path: Path) -> None:
+    where = entry_of(board).platform
+    if not entry_of(board).in_tree:
+        (tmp_path / where).write_bytes((FOLDER / where).read_bytes())
+        where = f"{tmp_path}/{where}"
+    order = f"mach create; machine LoadPlatformDescription @{where}; quit"
+    command = [Renode().program, "--plain", "--console", "--disable-gui", "-e", order]
+    result = subprocess.run(command, capture_output=True, timeout=120)
+    assert b"rror" not in result.stdout + result.stderr

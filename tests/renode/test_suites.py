@@ -1,0 +1,255 @@
+"""The Robot suites without Renode: dry, with its keywords' arguments, and run on QEMU through a mirror of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
+
+from pipeline import renode_suites, toolchain
+from pipeline.agreement import disagreements, with_counts
+from pipeline.boards import Board, all_boards
+from pipeline.emulators.qemu import Qemu
+from pipeline.emulators.renode import find_renode
+from pipeline.errors import ThimbleError
+from pipeline.project import build_project, write_project
+from pipeline.protocol import Device
+from pipeline.renode_files import FOLDER as SUITES
+from pipeline.renode_suites import gather, variables
+from pipeline.verify import expect, verify, write_expectations
+
+HERE = Path(__file__).parent
+NAMES: dict[str, Any] = yaml.safe_load((HERE / "renode_names.yaml").read_text())
+PROMPTS = ("turn on the lights", "große lampe 50 %", "a")
+ON_BOTH = [board for board in all_boards() if {"qemu", "renode"} <= set(board.emulators)]
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A folder as `renode_tests` fills it, and what QEMU's run of the same image gave."""
+
+    folder: Path
+    board: Board
+    result: dict[str, Any]
+
+
+def gathered(board: Board, folder: Path) -> Gathered:
+    """Builds the stand-in model for the board, and runs it under QEMU for the counts."""
+    tokenizer = standin_tokenizer()
+    project = folder / "project"
+    write_project(FOLDER, tokenizer, board, "stand-in", project)
+    image = build_project(project, folder / "build")
+    tested = build_project(project, folder / "build-test", test_commands=True)
+    expectations = [expect(Standin(), tokenizer, CONTEXT, text, CONTEXT) for text in PROMPTS]
+    write_expectations(folder / "written.json", expectations)
+    per_tick = float(board.emulators["qemu"]["instructions_per_tick"])
+    with Device(Qemu().start(image.elf, board)) as device:
+        found = verify(device, expectations, macs_per_step=MACS, instructions_per_tick=per_tick)
+    assert found.ok, found.failures
+    result = {
+        "recipe": "stand-in",
+        "board": board.name,
+        "engine": "aot",
+        "emulator": {"name": "qemu", "version": Qemu().version},
+        "prompts": list(found.prompts),
+    }
+    inside = folder / "gathered"
+    inside.mkdir()
+    expected = with_counts(json.loads((folder / "written.json").read_text()), result)
+    gather(inside, board, image.elf, tested.elf, expected)
+    return Gathered(inside, board, json.loads(json.dumps(result)))
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
+    toolchain.require("qemu-system-arm")
+    return gathered(ON_BOTH[0], tmp_path_factory.mktemp("suites"))
+
+
+def robot(folder: Path, board: Board, keywords: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
+    given = {**variables(folder, board), "RENODEKEYWORDS": str(keywords), **more}
+    return subprocess.run(
+        [sys.executable, "-m", "robot", "--output", "NONE", "--log", "NONE", "--report", "NONE", *options]
+        + [part for pair in given.items() for part in ("--variable", ":".join(pair))]
+        + [str(folder / name) for name in renode_suites.SUITES],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent.parent), str(HERE)])},
+        check=False,
+    )
+
+
+def mirrored(folder: Path, board: Board, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return robot(folder, board, HERE / "qemu_mirror.resource", *options, **more)
+
+
+@pytest.mark.parametrize("board", ON_BOTH, ids=[board.name for board in ON_BOTH])
+def test_the_suites_pass_on_qemu_through_the_mirror(board: Board, first: Gathered, tmp_path: Path) -> None:
+    place = first if board is first.board else gathered(board, tmp_path)
+    result = mirrored(place.folder, board)
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr
+    assert "6 tests, 6 passed, 0 failed" in result.stdout
+
+
+def wrong_token(expected: dict[str, Any]) -> None:
+    expected["prompts"][0]["steps"][2]["next"] += 1
+
+
+def wrong_crc(expected: dict[str, Any]) -> None:
+    expected["prompts"][1]["steps"][-1]["crc"] = "00000000"
+
+
+def wrong_count(expected: dict[str, Any]) -> None:
+    step = expected["prompts"][0]["steps"][1]
+    step["instructions"] = round(step["instructions"] * 1.002) + 200
+
+
+def wrong_end(expected: dict[str, Any]) -> None:
+    expected["prompts"][0]["end"] = "never"
+
+
+def a_step_less(expected: dict[str, Any]) -> None:
+    expected["prompts"][0]["steps"].pop()
+
+
+def no_prompt(expected: dict[str, Any]) -> None:
+    expected["prompts"].clear()
+
+
+@pytest.mark.parametrize("change", [wrong_token, wrong_crc, wrong_count, wrong_end, a_step_less, no_prompt])
+def test_a_suite_fails_on_what_is_not_expected(
+    first: Gathered, tmp_path: Path, change: Callable[[dict[str, Any]], None]
+) -> None:
+    expected = json.loads((first.folder / "expected.json").read_text())
+    change(expected)
+    (tmp_path / "expected.json").write_text(json.dumps(expected))
+    only = ("--test", "Should Answer Every Prompt As Expected")
+    result = mirrored(first.folder, first.board, *only, EXPECTED=str(tmp_path / "expected.json"))
+    assert "1 test, 0 passed, 1 failed" in result.stdout, result.stdout
+
+
+def test_a_suite_fails_on_another_board_counter_or_image(first: Gathered) -> None:
+    for test, more in (
+        ("Should Tell What It Runs", {"BOARD": "another", "SCRIPT": f"{first.folder}/{first.board.name}.resc"}),
+        ("Should Answer Every Prompt As Expected", {"INSTRUCTIONS_PER_TICK": "39"}),
+        ("Should Report An Undefined Instruction", {"TEST_ELF": f"{first.folder}/firmware.elf"}),
+        ("Should Report An Undefined Instruction", {"USAGE": "bus"}),
+    ):
+        result = mirrored(first.folder, first.board, "--test", test, **more)
+        assert "1 test, 0 passed, 1 failed" in result.stdout, (test, result.stdout)
+
+
+def test_the_suites_run_dry_with_renodes_keywords(first: Gathered, tmp_path: Path) -> None:
+    stub = tmp_path / "renode-keywords.resource"
+    lines = ["*** Keywords ***"]
+    for keyword, arguments in NAMES["keywords"].items():
+        lines += [keyword, *([f"    [Arguments]    {'    '.join(arguments)}"] if arguments else []), "    No Operation"]
+    stub.write_text("\n".join(lines) + "\n")
+    result = robot(first.folder, first.board, stub, "--dryrun")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_mirror_has_the_arguments_of_renodes_keywords() -> None:
+    import inspect
+
+    from qemu_mirror import qemu_mirror
+
+    for keyword, arguments in NAMES["keywords"].items():
+        method = getattr(qemu_mirror, keyword.lower().replace(" ", "_"))
+        given = [name for name in inspect.signature(method).parameters if name != "self"]
+        assert given == [argument.partition("}")[0].removeprefix("${") for argument in arguments], keyword
+
+
+def test_results_agree_or_say_where_not(first: Gathered) -> None:
+    def other(change: Callable[[dict[str, Any]], None]) -> list[str]:
+        copy = json.loads(json.dumps(first.result))
+        copy["emulator"]["name"] = "renode"
+        change(copy)
+        return disagreements(first.result, copy)
+
+    def slower(copy: dict[str, Any]) -> None:
+        ticks = copy["prompts"][0]["ticks"]
+        ticks[1] = round(ticks[1] * 1.002) + 3
+
+    def odd_tick(copy: dict[str, Any]) -> None:
+        copy["prompts"][0]["ticks"][1] += 1
+
+    assert other(lambda copy: None) == other(odd_tick) == []
+    assert "step 1 takes" in other(slower)[0]
+    assert "logits_crc" in other(lambda copy: copy["prompts"][1]["logits_crc"].reverse())[0]
+    assert "tokens_out" in other(lambda copy: copy["prompts"][1]["tokens_out"].append(1))[0]
+    assert "not the same prompts" in other(lambda copy: copy["prompts"].pop())[0]
+    assert "steps on" in other(lambda copy: copy["prompts"][0]["ticks"].pop())[0]
+    assert "different runs" in other(lambda copy: copy.update(recipe="x"))[0]
+
+
+FAKE = """#!{python}
+import json, os, sys
+json.dump([sys.argv[1:], os.getcwd(), os.environ["PATH"]], open("asked.json", "w"))
+sys.exit({status})
+"""
+
+
+def fake(folder: Path, status: int = 0) -> Path:
+    for name in ("renode", "renode-test"):
+        (folder / name).write_text(FAKE.format(python=sys.executable, status=status))
+        (folder / name).chmod(0o755)
+    return folder / "renode"
+
+
+def test_renode_test_is_given_the_suites_and_their_variables(first: Gathered, tmp_path: Path) -> None:
+    runner = renode_suites.renode_test(fake(tmp_path))
+    results = tmp_path / "results"
+    renode_suites.run_suites(runner, first.folder, first.board, results)
+    arguments, where, path = json.loads((results / "asked.json").read_text())
+    assert Path(where) == results
+    assert path.split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    assert arguments[:2] == [f"{first.folder}/prompts.robot", f"{first.folder}/faults.robot"]
+    given = dict(value.split(":", 1) for value in arguments[3::2])
+    assert set(arguments[2::2]) == {"--variable"}
+    for name in ("ELF", "TEST_ELF", "EXPECTED"):
+        assert Path(given[name]).is_file()
+    assert given["BOARD"] == first.board.name
+    # every variable that a suite uses and does not set is given, besides those of Robot and of renode-test
+    for name in (*renode_suites.SUITES, "thimble.resource"):
+        text = (SUITES / name).read_text()
+        used = set(re.findall(r"\$\{?([A-Z_]{3,})\b", text))
+        own = set(re.findall(r"^\$\{([A-Z_]+)\}", (SUITES / "thimble.resource").read_text() + text, re.MULTILINE))
+        assert used - own - {"CURDIR", "EMPTY", "RENODEKEYWORDS"} <= set(given), name
+
+
+def test_a_failed_or_missing_renode_test_is_an_error(first: Gathered, tmp_path: Path) -> None:
+    runner = renode_suites.renode_test(fake(tmp_path, status=3))
+    with pytest.raises(ThimbleError, match=r"renode-test failed \(exit status 3\)") as caught:
+        renode_suites.run_suites(runner, first.folder, first.board, tmp_path / "results")
+    assert "log.html" in caught.value.remedy
+    with pytest.raises(ThimbleError, match="cannot start"):
+        renode_suites.run_suites(tmp_path / "none", first.folder, first.board, tmp_path / "results")
+
+
+def test_without_renode_the_command_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("RENODE", raising=False)
+    monkeypatch.setattr("pipeline.emulators.renode.PORTABLE", tmp_path / "portable")
+    assert find_renode() is None
+    recipe = HERE.parent.parent / "models" / "recipes" / "home-en-nano.yaml"
+    assert renode_suites.main([str(recipe), "--build", str(tmp_path / "build")]) == 1
+    assert "nox -s renode" in capsys.readouterr().err
+    assert not (tmp_path / "build").exists()
+    monkeypatch.setenv("RENODE", str(tmp_path / "renode"))
+    (tmp_path / "renode").touch()
+    assert renode_suites.main([str(recipe)]) == 1
+    assert "renode-test" in capsys.readouterr().err
