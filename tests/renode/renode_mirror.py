@@ -1,0 +1,54 @@
+"""A program with the part of Renode's command line that the pipeline uses, over QEMU. This is not Renode.
+
+With it in RENODE the pipeline's way through Renode runs where there is none: the script is read, the image that it
+loads runs on QEMU's machine of the board that it names, and the UART is at the port that was asked for.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import sys
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2])]
+
+from renode_syntax import commands_of  # noqa: E402
+
+from pipeline.boards import load_board  # noqa: E402
+from pipeline.emulators.qemu import Qemu  # noqa: E402
+
+
+def main(arguments: list[str]) -> int:
+    """Becomes QEMU."""
+    if "--version" in arguments:
+        print("Renode v0.0.0 (the mirror over QEMU)")
+        return 0
+    orders = [order for flag, order in itertools.pairwise(arguments) if flag == "-e"]
+    variables: dict[str, str] = {}
+    image = name = port = ""
+    for order in orders:
+        if found := re.fullmatch(r"\$(\w+)=@(\S+)", order):
+            variables[found[1]] = found[2]
+        elif found := re.fullmatch(r"include @(\S+)", order):
+            script = Path(found[1])
+            for words in commands_of(script.read_text(encoding="utf-8"), {**variables, "ORIGIN": str(script.parent)}):
+                match words:
+                    case ["mach", "create", quoted]:
+                        name = quoted.strip('"')
+                    case ["sysbus", "LoadELF", path]:
+                        image = path
+                    case ["machine", "LoadPlatformDescription", path] if not path.startswith("@"):
+                        assert Path(path).is_file(), path
+        elif found := re.fullmatch(r'emulation CreateServerSocketTerminal (\d+) "serial" false', order):
+            port = found[1]
+        else:
+            assert order == "start" or re.fullmatch(r"connector Connect sysbus\.\w+ serial", order), order
+    command = Qemu().command(Path(image), load_board(name))
+    command[command.index("stdio")] = f"tcp:127.0.0.1:{port},server=on,wait=on"
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
