@@ -42,6 +42,11 @@ def test_the_monitor_has_these_orders(target: str) -> None:
         assert re.search(rf"public [^\n]*\b{order}\b", code()), order
 
 
+def test_the_program_has_these_options() -> None:
+    for option in NAMES["options"]:
+        assert re.search(rf"\bName\((?:'\w', )?\"{option}\"\)", code()), option
+
+
 @pytest.mark.parametrize("keyword", NAMES["keywords"])
 def test_a_keyword_has_these_arguments(keyword: str) -> None:
     if keyword in ("Setup", "Teardown", "Test Teardown"):

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from elftools.elf.elffile import ELFFile
 from standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
 
 from pipeline import renode_suites, toolchain
@@ -100,6 +101,32 @@ def test_the_suites_pass_on_qemu_through_the_mirror(board: Board, first: Gathere
     result = mirrored(place.folder, board)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr
     assert "6 tests, 6 passed, 0 failed" in result.stdout
+
+
+EMULATED = [board for board in all_boards() if "renode" in board.emulators]
+
+
+@pytest.mark.parametrize("board", EMULATED, ids=[board.name for board in EMULATED])
+def test_the_image_lies_where_the_platform_has_memory(board: Board, tmp_path: Path) -> None:
+    """What the linker script and the driver made of the board's addresses, in the image that Renode loads."""
+    write_project(FOLDER, standin_tokenizer(), board, "stand-in", tmp_path / "project")
+    image = build_project(tmp_path / "project", tmp_path / "build").elf
+    with image.open("rb") as file:
+        elf = ELFFile(file)
+        table = elf.get_section_by_name(".symtab")
+        symbols = {symbol.name: int(symbol["st_value"]) for symbol in table.iter_symbols()}
+        for segment in elf.iter_segments("PT_LOAD"):
+            if segment["p_filesz"]:
+                first, last = int(segment["p_paddr"]), int(segment["p_paddr"]) + int(segment["p_filesz"])
+                assert board.flash.origin <= first and last <= board.flash.origin + board.flash.size
+        loaded = next(s for s in elf.iter_segments("PT_LOAD") if s["p_paddr"] == board.flash.origin).data()
+    assert symbols["vectors"] == board.flash.origin
+    vectors = [int.from_bytes(loaded[4 * i : 4 * i + 4], "little") for i in range(16 + board.uart.rx_irq + 1)]
+    assert vectors[0] == symbols["stack_top"] == symbols["stack_bottom"] + board.stack_bytes
+    assert symbols["stack_bottom"] == board.ram.origin  # an overflow leaves RAM
+    assert vectors[1] & ~1 == symbols["reset_handler"] & ~1
+    handlers = {vectors[i] for i in (3, 15)}
+    assert vectors[16 + board.uart.rx_irq] not in {0, *handlers}, "no handler of its own for the UART's interrupt"
 
 
 def wrong_token(expected: dict[str, Any]) -> None:
