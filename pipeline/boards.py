@@ -12,6 +12,8 @@ import yaml
 
 from pipeline.compiler.packing import Packing, packing_of_core
 from pipeline.errors import ThimbleError
+from pipeline.timing.cores import load_core
+from pipeline.timing.flash import Flash
 
 __all__ = ["BOARDS", "Board", "MemoryRegion", "Uart", "all_boards", "load_board", "read_board"]
 
@@ -42,7 +44,8 @@ class Board:
 
     `flags` choose the core for the compiler, `shared` names sibling folders whose files the board needs too.
     `emulators` maps an emulator's name to its settings; `instructions_per_tick` there says how many instructions one
-    tick of the board's counter stands for. `cycles_per_instruction` is the whole cycle model, `assumption` says so.
+    tick of the board's counter stands for. `flash_timing` and the two texts are `timing:` of board.yaml, see
+    docs/timing.md.
     """
 
     name: str
@@ -55,8 +58,9 @@ class Board:
     stack_bytes: int
     uart: Uart
     shared: tuple[str, ...]
-    cycles_per_instruction: float
-    assumption: str
+    flash_timing: Flash
+    timing_source: str
+    timing_assumption: str
     emulators: Mapping[str, Mapping[str, Any]]
     folder: Path
 
@@ -77,9 +81,10 @@ class Board:
             "emulators": list(self.emulators),
         }
 
-    def milliseconds(self, instructions: float) -> float:
-        """Time at the board's clock, under its cycle model."""
-        return instructions * self.cycles_per_instruction / self.clock_hz * 1000
+    def milliseconds(self, instructions: float, cycles_per_instruction: float | None = None) -> float:
+        """Likely time at the board's clock where only a count is known; without a rate, at the mean of the core's."""
+        rate = load_core(self.core).mean.likely if cycles_per_instruction is None else cycles_per_instruction
+        return instructions * rate / self.clock_hz * 1000
 
 
 @cache
@@ -121,8 +126,9 @@ def read_board(path: Path) -> Board:
             stack_bytes=int(data.pop("stack_bytes")),
             uart=Uart(**uart),
             shared=tuple(data.pop("shared")),
-            cycles_per_instruction=float(timing.pop("cycles_per_instruction")),
-            assumption=str(timing.pop("assumption")),
+            flash_timing=Flash(**timing.pop("flash")),
+            timing_source=str(timing.pop("source")),
+            timing_assumption=str(timing.pop("assumption", "")),
             emulators=dict(data.pop("emulators")),
             folder=path.parent,
         )

@@ -58,7 +58,7 @@ def answer_line(answer: Answer, board: Board, emulator: str) -> str:
     mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * per_tick
     count = f"{answer.count_in} tokens in, {len(answer.tokens_out)} out"
     cut = "" if answer.end == "eos" else f", cut off by the {'context' if answer.end == 'context' else 'length'}"
-    return f"{answer.text}  ({count}{cut}; {mean:,.0f} instructions, {board.milliseconds(mean):.1f} ms a token)"
+    return f"{answer.text}  ({count}{cut}; {mean:,.0f} instructions, about {board.milliseconds(mean):.1f} ms a token)"
 
 
 def typed_lines(prompt: str = "> ") -> Iterable[str]:

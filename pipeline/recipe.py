@@ -62,11 +62,13 @@ class EvaluateConfig:
 
 @dataclass(frozen=True)
 class Budgets:
-    """Limits that fail the run: bytes of flash and RAM, milliseconds of the slowest step at the board's clock."""
+    """Limits that fail the run: bytes of flash and RAM, and, by the high estimate at the board's clock, milliseconds of
+    the slowest step and of the longest prompt up to its first token."""
 
     flash: int | None = None
     ram: int | None = None
     ms_per_token: float | None = None
+    ms_to_first_token: float | None = None
 
 
 @dataclass(frozen=True)
@@ -248,14 +250,20 @@ def _quantize(data: Mapping[str, object], model: ModelConfig) -> QuantizeConfig:
 
 def _budgets(data: Mapping[str, object]) -> Budgets:
     _check_keys("budgets", data, {field.name: field for field in dataclasses.fields(Budgets)})
-    ms = data.get("ms_per_token")
-    if ms is not None and (isinstance(ms, bool) or not isinstance(ms, int | float) or ms <= 0):
-        raise ThimbleError(f"`budgets.ms_per_token` is {_type_name(ms)}", "give milliseconds above 0")
     return Budgets(
         flash=_size("budgets.flash", data.get("flash")),
         ram=_size("budgets.ram", data.get("ram")),
-        ms_per_token=None if ms is None else float(ms),
+        ms_per_token=_milliseconds("budgets.ms_per_token", data.get("ms_per_token")),
+        ms_to_first_token=_milliseconds("budgets.ms_to_first_token", data.get("ms_to_first_token")),
     )
+
+
+def _milliseconds(key: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+        raise ThimbleError(f"`{key}` is {_type_name(value)}", "give milliseconds above 0")
+    return float(value)
 
 
 def _size(key: str, value: object) -> int | None:

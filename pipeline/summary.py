@@ -47,10 +47,11 @@ def _print_cost(result: dict[str, Any], console: Console) -> None:
         f"{instructions['per_mac']:.2f} a multiply-accumulate; "
         f"{instructions['prefill_per_token']:,.0f} a token of a prompt",
     )
+    worst, first = result["milliseconds"]["decode_max"], result["milliseconds"]["prompt_max"]
     table.add_row(
-        "time",
-        f"{result['milliseconds']['decode_mean']:.1f} ms a token (worst {result['milliseconds']['decode_max']:.1f}) "
-        f"at {result['clock_hz'] / 1e6:g} MHz, {result['cycles']['model']}",
+        "time, modelled",
+        f"{_range(result['milliseconds']['decode_mean'])} ms a token (worst at most {worst['high']:.1f}), first token "
+        f"within {_range(first)} ms, at {result['clock_hz'] / 1e6:g} MHz; {result['cycles']['model']}",
     )
     table.add_row(
         "flash",
@@ -64,6 +65,11 @@ def _print_cost(result: dict[str, Any], console: Console) -> None:
     )
     console.print()
     console.print(table)
+
+
+def _range(span: dict[str, float]) -> str:
+    """`likely (low to high)`."""
+    return f"{span['likely']:.1f} ({span['low']:.1f} to {span['high']:.1f})"
 
 
 def _print_quality(result: dict[str, Any], console: Console) -> None:

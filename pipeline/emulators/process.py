@@ -26,6 +26,7 @@ class ProcessLink:
         name: the emulator, for messages.
         process: it. It is ended when the link is closed.
         read: gives what came, waiting for at least a byte; b"" at the end. write: sends bytes.
+        listen: reads the program's stderr to its end, in a thread; otherwise its last lines are kept for messages.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ProcessLink:
         process: subprocess.Popen[bytes],
         read: Callable[[], bytes],
         write: Callable[[bytes], object],
+        listen: Callable[[IO[bytes]], None] | None = None,
     ) -> None:
         self._name = name
         self._process = process
@@ -41,12 +43,16 @@ class ProcessLink:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._recent: deque[str] = deque(maxlen=6)
         self._complaints: deque[str] = deque(maxlen=4)
+        self._listener: threading.Thread | None = None
         threading.Thread(target=self._pump, args=(read,), daemon=True).start()
         if process.stderr is not None:
-            threading.Thread(target=self._listen, args=(process.stderr,), daemon=True).start()
+            self._listener = threading.Thread(target=listen or self._listen, args=(process.stderr,), daemon=True)
+            self._listener.start()
 
     @classmethod
-    def on_pipes(cls, name: str, command: Sequence[str]) -> ProcessLink:
+    def on_pipes(
+        cls, name: str, command: Sequence[str], listen: Callable[[IO[bytes]], None] | None = None
+    ) -> ProcessLink:
         """Starts the command, whose stdin and stdout are the UART.
 
         Raises:
@@ -60,7 +66,7 @@ class ProcessLink:
             stdin.write(data)
             stdin.flush()
 
-        return cls(name, process, lambda: stdout.read1(65536), write)  # type: ignore[attr-defined]
+        return cls(name, process, lambda: stdout.read1(65536), write, listen)  # type: ignore[attr-defined]
 
     @classmethod
     def on_socket(cls, name: str, process: subprocess.Popen[bytes], port: int, timeout: float) -> ProcessLink:
@@ -106,7 +112,7 @@ class ProcessLink:
         return line
 
     def close(self) -> None:
-        _end(self._process)
+        _end(self._process, self._listener)
 
     def _pump(self, read: Callable[[], bytes]) -> None:
         left = b""
@@ -151,7 +157,7 @@ def spawn(name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         raise ThimbleError(f"cannot start {name}: {error}", f"check that {command[0]} runs") from None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], listener: threading.Thread | None = None) -> None:
     if process.poll() is None:
         process.terminate()
         try:
@@ -159,6 +165,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if listener is not None:
+        listener.join(timeout=60)  # it reads what the pipe still holds
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):

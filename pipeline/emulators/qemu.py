@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO
 
 from pipeline import toolchain
 from pipeline.boards import Board
@@ -10,7 +12,9 @@ from pipeline.emulators import SerialLink
 from pipeline.emulators.process import ProcessLink
 from pipeline.errors import ThimbleError
 
-__all__ = ["Qemu"]
+__all__ = ["Listener", "Qemu"]
+
+Listener = Callable[[IO[bytes]], None]
 
 
 class Qemu:
@@ -32,6 +36,17 @@ class Qemu:
         return [program, "-M", machine, *screen, "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
 
     def start(self, elf: Path, board: Board) -> SerialLink:
+        return self._start(elf, self.command(elf, board), None)
+
+    def start_logging(self, elf: Path, board: Board, options: Sequence[str], listen: Listener) -> SerialLink:
+        """As `start`, with QEMU's log on its stderr.
+
+        Args:
+            options: such as `-d`, `exec`. listen: reads the log to its end, in a thread of its own.
+        """
+        return self._start(elf, [*self.command(elf, board), *options], listen)
+
+    def _start(self, elf: Path, command: list[str], listen: Listener | None) -> SerialLink:
         if not elf.exists():
             raise ThimbleError(f"no image at {elf}", "run the `firmware` stage")
-        return ProcessLink.on_pipes(f"QEMU {self.version}", self.command(elf, board))
+        return ProcessLink.on_pipes(f"QEMU {self.version}", command, listen)

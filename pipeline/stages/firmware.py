@@ -13,17 +13,15 @@ __all__ = ["STAGE"]
 
 
 def run(context: StageContext) -> str:
-    """Writes `project/`, `firmware.elf`, `profile.elf` (counts by layer) and `sizes.json`."""
+    """Writes `project/`, `firmware.elf` and `sizes.json`."""
     board = context.the_board()
     tokenizer = Tokenizer.load(context.input("data") / "tokenizer.json")
     project = context.out / "project"
     project.mkdir()
     write_project(context.input("convert") / board.packing / "model", tokenizer, board, context.recipe.name, project)
     with context.console.status("building the firmware"):
-        profiled = build_project(project, context.out / "_profile", profile=True)
         firmware = build_project(project, context.out / "_build")
     shutil.copyfile(firmware.elf, context.out / "firmware.elf")
-    shutil.copyfile(profiled.elf, context.out / "profile.elf")
     sizes = firmware.sizes
     write_json(
         context.out / "sizes.json",

@@ -10,13 +10,21 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from pipeline.report import pictures
+from pipeline.report.flame import flame_graph
 from pipeline.sentences import SPLIT_TEXTS
 from pipeline.shipped import metadata_of
 from pipeline.stages import Stage, StageContext
+from pipeline.timing.folded import read_folded
 
 __all__ = ["STAGE"]
 
 _TEMPLATES = Path(__file__).resolve().parent.parent / "report"
+_TIME_ROWS = {
+    "decode_mean": "a token, mean",
+    "decode_max": "a token, worst",
+    "prefill_per_token": "a token of a prompt",
+    "prompt_max": "the longest prompt, to its first token",
+}
 _ENGINE_NAMES = {"float": "float", "quantized": "quantized, host", "device": "quantized, board"}
 
 
@@ -35,9 +43,13 @@ def run(context: StageContext) -> str:
         for result in results
         for kind, draw in (("memory", _memory), ("layers", _layers))
     }
+    for result, variant in zip(results, variants, strict=True):
+        drawn[f"flame-{result['board']}"] = _flame(result, workspace.stage("emulate", variant) / "cycles.folded")
     drawn["accuracy"] = pictures.accuracy_by_split(quality, baseline)
     drawn["training"] = pictures.training_curves(_joined(facts["history"]))
     for name, svg in drawn.items():
+        if not svg:
+            continue
         (context.out / f"{name}.svg").write_text(svg, encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -46,8 +58,10 @@ def run(context: StageContext) -> str:
         recipe=recipe,
         results=results,
         pictures=[
-            {kind: Markup(drawn[f"{kind}-{result['board']}"]) for kind in ("memory", "layers")} for result in results
+            {kind: Markup(drawn[f"{kind}-{result['board']}"]) for kind in ("memory", "layers", "flame")}
+            for result in results
         ],
+        time_rows=_TIME_ROWS,
         accuracy_picture=Markup(drawn["accuracy"]),
         training_picture=Markup(drawn["training"]),
         quality=quality,
@@ -60,7 +74,7 @@ def run(context: StageContext) -> str:
         recipe_text=recipe.path.read_text(encoding="utf-8"),
     )
     (context.out / "index.html").write_text(page, encoding="utf-8")
-    return f"{len(drawn)} pictures and index.html"
+    return f"{sum(map(bool, drawn.values()))} pictures and index.html"
 
 
 def _memory(result: dict[str, Any]) -> str:
@@ -72,7 +86,14 @@ def _memory(result: dict[str, Any]) -> str:
 
 
 def _layers(result: dict[str, Any]) -> str:
-    return pictures.instructions_by_layer(result["layers"])
+    return pictures.instructions_by_layer(result["layers"]) if result["layers"] else ""
+
+
+def _flame(result: dict[str, Any], folded: Path) -> str:
+    """The flame graph of the traced prompts; empty where nothing could be traced."""
+    if not folded.exists():
+        return ""
+    return flame_graph(read_folded(folded), f"Likely cycles on {result['board']}, by function", "cycles")
 
 
 def _joined(history: dict[str, list[dict[str, float]]]) -> list[dict[str, float]]:
@@ -106,6 +127,6 @@ STAGE = Stage(
     summary="draws the pictures and writes the report",
     needs=("data", "prune", "emulate"),
     sections=("name", "description"),
-    sources=("pipeline/report/*", "pipeline/stages/report.py"),
+    sources=("pipeline/report/*", "pipeline/stages/report.py", "pipeline/timing/folded.py"),
     run=run,
 )

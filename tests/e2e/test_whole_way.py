@@ -19,6 +19,7 @@ from pipeline.protocol import Device
 from pipeline.recipe import Budgets, EvaluateConfig, load_recipe
 from pipeline.stages.emulate import over_budget
 from pipeline.summary import print_summary
+from pipeline.timing.folded import read_folded
 from pipeline.workspace import ROOT
 from tests.e2e.conftest import WholeRun, run, tiny_recipe
 
@@ -57,6 +58,7 @@ def test_counts_by_layer_add_up_to_a_step(whole_run: WholeRun) -> None:
     result = result_of(whole_run)
     total = sum(layer["instructions"] for layer in result["layers"])
     assert total == pytest.approx(result["instructions"]["decode_mean"], rel=0.15)
+    assert all(layer["cycles"] > layer["instructions"] for layer in result["layers"])
     assert sum(layer["macs"] for layer in result["layers"]) == result["macs"]
     assert {"attention", "fully_connected", "norm"} <= {layer["kind"] for layer in result["layers"]}
 
@@ -70,8 +72,8 @@ def test_the_report_opens_without_a_network(whole_run: WholeRun) -> None:
     page = (whole_run.workspace.stage("report") / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"(?:src|href)=[\"']https?:", page) and "@import" not in page
     assert "<script" not in page and "say &lt;script&gt;" in page and "&lt;b&gt;everything" in page
-    assert page.count("<svg") == 4 and "verified" in page
-    for name in ("memory-mps2_an386", "layers-mps2_an386", "accuracy", "training"):
+    assert page.count("<svg") == 5 and "verified" in page
+    for name in ("memory-mps2_an386", "layers-mps2_an386", "flame-mps2_an386", "accuracy", "training"):
         assert (whole_run.workspace.stage("report") / f"{name}.svg").stat().st_size > 1000
 
 
@@ -116,21 +118,55 @@ def test_damaged_weights_are_noticed_and_made_again(whole_run: WholeRun) -> None
 def test_budgets_fail_the_run_with_the_figures(whole_run: WholeRun, tmp_path: Path) -> None:
     build = tmp_path / "build"
     shutil.copytree(whole_run.workspace.folder.parent, build)
-    greedy = tiny_recipe(tmp_path, budgets={"flash": "1K", "ram": "1K", "ms_per_token": 0.001})
-    with pytest.raises(ThimbleError, match=r"flash: [\d,]+ bytes are used, the budget is 1,024 \(and 2 more\)"):
+    greedy = tiny_recipe(
+        tmp_path, budgets={"flash": "1K", "ram": "1K", "ms_per_token": 0.001, "ms_to_first_token": 0.001}
+    )
+    with pytest.raises(ThimbleError, match=r"flash: [\d,]+ bytes are used, the budget is 1,024 \(and 3 more\)"):
         run(greedy, build)
     result = json.loads((build / "tiny" / whole_run.variant / "result.json").read_text())
     assert result["ok"] is False and result["checks"]["budgets_met"] is False
-    assert [line.split(":")[0] for line in result["failures"]] == ["flash", "RAM", "time"]
+    assert [line.split(":")[0] for line in result["failures"]] == ["flash", "RAM", "time", "time"]
     assert (build / "tiny" / "emulate" / whole_run.variant / "result.json").exists(), "the last good result stays"
 
 
 def test_each_budget_is_checked_alone() -> None:
-    assert over_budget(Budgets(), 10**9, 10**9, 10**9) == []
-    assert over_budget(Budgets(flash=100, ram=100, ms_per_token=1.0), 100, 100, 1.0) == []
-    assert "101" in over_budget(Budgets(flash=100), 101, 0, 0.0)[0]
-    assert "102" in over_budget(Budgets(ram=100), 0, 102, 0.0)[0]
-    assert "1.50 ms" in over_budget(Budgets(ms_per_token=1.0), 0, 0, 1.5)[0]
+    assert over_budget(Budgets(), 10**9, 10**9, 10**9, 10**9) == []
+    exact = Budgets(flash=100, ram=100, ms_per_token=1.0, ms_to_first_token=2.0)
+    assert over_budget(exact, 100, 100, 1.0, 2.0) == []
+    assert "101" in over_budget(Budgets(flash=100), 101, 0, 0.0, 0.0)[0]
+    assert "102" in over_budget(Budgets(ram=100), 0, 102, 0.0, 0.0)[0]
+    assert "1.50 ms" in over_budget(Budgets(ms_per_token=1.0), 0, 0, 1.5, 0.0)[0]
+    assert "2.50 ms" in over_budget(Budgets(ms_to_first_token=1.0), 0, 0, 0.5, 2.5)[0]
+
+
+def test_the_high_estimate_of_the_worst_step_decides(whole_run: WholeRun, tmp_path: Path) -> None:
+    """A budget between the high estimates of the mean and of the worst step fails."""
+    result = result_of(whole_run)
+    mean, worst = result["milliseconds"]["decode_mean"], result["milliseconds"]["decode_max"]
+    assert 1.01 * mean["high"] < worst["high"] and worst["low"] <= worst["likely"] < worst["high"]
+    build = tmp_path / "build"
+    shutil.copytree(whole_run.workspace.folder.parent, build)
+    between = tiny_recipe(tmp_path, budgets={"ms_per_token": (mean["high"] + worst["high"]) / 2})
+    with pytest.raises(ThimbleError, match="by the high estimate"):
+        run(between, build)
+    run(tiny_recipe(tmp_path, budgets={"ms_per_token": 1.01 * worst["high"]}), build)
+
+
+def test_time_is_modelled_from_a_trace_that_adds_up(whole_run: WholeRun) -> None:
+    result = result_of(whole_run)
+    assert result["checks"]["trace_matches_counter"] is True
+    assert result["cycles"]["traced"]["board"] == "mps2_an386"
+    for key in ("prefill_per_token", "prompt_max", "decode_mean", "decode_max"):
+        low, likely, high = (result["cycles"][key][level] for level in ("low", "likely", "high"))
+        assert result["instructions"][key] < low <= likely <= high < 2.5 * result["instructions"][key]
+        assert result["milliseconds"][key]["likely"] == pytest.approx(likely / 25_000, abs=0.001)
+    folder = whole_run.workspace.stage("emulate", whole_run.variant)
+    instructions = read_folded(folder / "instructions.folded")
+    assert {stack[0] for stack in instructions} == {"prefill", "decode"}
+    assert {f"run_{layer['name']}" for layer in result["layers"]} <= {name for stack in instructions for name in stack}
+    cycles = read_folded(folder / "cycles.folded")
+    rate = sum(cycles.values()) / sum(instructions.values())
+    assert result["cycles"]["per_instruction"]["low"] * 0.8 < rate < result["cycles"]["per_instruction"]["high"] * 1.2
 
 
 def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.boards import BOARDS, all_boards, load_board, read_board
 from pipeline.errors import ThimbleError
+from pipeline.timing.cores import load_core
 
 
 def test_every_folder_with_a_description_is_a_board() -> None:
@@ -32,7 +33,9 @@ def test_a_board_is_whole(board: Any) -> None:
 
 
 def test_milliseconds_at_the_boards_clock() -> None:
-    assert load_board("mps2_an386").milliseconds(250_000) == pytest.approx(10.0)
+    board = load_board("mps2_an386")
+    assert board.milliseconds(250_000, cycles_per_instruction=1.5) == pytest.approx(15.0)
+    assert board.milliseconds(250_000) == pytest.approx(10.0 * load_core("cortex-m4").mean.likely)
 
 
 def test_an_unknown_board_is_an_error_that_lists_the_known() -> None:

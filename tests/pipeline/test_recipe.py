@@ -35,10 +35,11 @@ def changed(**sections: object) -> dict[str, Any]:
 
 
 def test_a_recipe_is_read_whole(tmp_path: Path) -> None:
-    budgets = {"flash": "256K", "ram": 4096, "ms_per_token": 20}
+    budgets = {"flash": "256K", "ram": 4096, "ms_per_token": 20, "ms_to_first_token": 150.5}
     recipe = load_recipe(write(tmp_path, changed(budgets=budgets, prompts=["hello"], prune={"sparsity": 0.25})))
     assert recipe.model.d_model == 32 and recipe.model.vocab_size == 400
     assert recipe.budgets.flash == 256 * 1024 and recipe.budgets.ram == 4096 and recipe.budgets.ms_per_token == 20.0
+    assert recipe.budgets.ms_to_first_token == 150.5
     assert recipe.prune is not None and recipe.prune.sparsity == 0.25
     assert recipe.prompts == ("hello",) and recipe.engine == "aot"
 
@@ -79,6 +80,7 @@ COMPLAINTS = {
     "unknown engine": (changed(engine="gpu"), "engine"),
     "bad name": (changed(name="a/b"), "name"),
     "bad size": (changed(budgets={"flash": "12 potatoes"}), "flash"),
+    "bad time to the first token": (changed(budgets={"ms_to_first_token": "soon"}), "ms_to_first_token"),
     "bad time": (changed(budgets={"ms_per_token": -1}), "ms_per_token"),
     "zero sentences": (changed(evaluate={"host_sentences": 0}), "host_sentences"),
 }

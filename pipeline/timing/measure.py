@@ -1,0 +1,96 @@
+"""One prompt on the emulated board, traced: instructions and modelled cycles of its steps, and of every function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pipeline.boards import Board
+from pipeline.emulators.qemu import Qemu
+from pipeline.protocol import Answer, Device
+from pipeline.timing.code import read_code
+from pipeline.timing.cores import Core, Span
+from pipeline.timing.flash import Flash
+from pipeline.timing.profile import Profile, Step
+from pipeline.timing.trace import OPTIONS, Tracer, filter_of
+
+__all__ = ["Measured", "Stacks", "measure", "steps_differ", "with_weights"]
+
+Stacks = dict[tuple[str, ...], tuple[int, float]]
+
+# Between the two readings of the counter lie, besides the step, its call and half of each reading; and a tick may be
+# cut off at both ends.
+BESIDES_STEP = 120
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a traced prompt took: its steps in order, the prefill first, and the stacks by kind (prefill, decode)."""
+
+    prompt: str
+    steps: tuple[Step, ...]
+    stacks: dict[str, Stacks]
+    answer: Answer
+
+
+def measure(elf: Path, board: Board, core: Core, flash: Flash, prompt: str, max_new: int) -> Measured:
+    """Runs one prompt in QEMU with an execution trace.
+
+    Args:
+        elf: an image for `board`, which QEMU has. core, flash: whose cycles are to be counted; they may be another
+            board's with the same core.
+        max_new: the most tokens of the answer.
+
+    Raises:
+        ThimbleError: the emulator ended, or its log is of a form that is not known.
+    """
+    code = read_code(elf)
+    profile = Profile(code, core, flash)
+    tracer = Tracer(code, profile)
+    failures: list[Exception] = []
+
+    def listen(stream: IO[bytes]) -> None:
+        try:
+            tracer.read(stream)
+        except Exception as error:
+            failures.append(error)
+            while stream.read(1 << 18):  # or QEMU would wait for a reader
+                pass
+
+    options = ["-d", OPTIONS, "-dfilter", filter_of(code)]
+    with Device(Qemu().start_logging(elf, board, options, listen)) as device:
+        answer = device.prompt(prompt, max_new)
+    if failures:
+        raise failures[0]
+    return Measured(prompt, tuple(profile.steps), {kind: profile.stacks(kind) for kind in profile.roots}, answer)
+
+
+def steps_differ(measured: Measured, instructions_per_tick: float) -> list[str]:
+    """A line for each step whose traced instructions are not those that the board's counter told."""
+    answer = measured.answer
+    told = [answer.prefill.ticks] if answer.prefill else []
+    told += [step.ticks for step in answer.steps]
+    if len(told) != len(measured.steps):
+        return [f"the trace has {len(measured.steps)} steps, the board told of {len(told)}"]
+    most = instructions_per_tick + BESIDES_STEP
+    return [
+        f"step {place}: {step.instructions:,} instructions in the trace, {ticks * instructions_per_tick:,.0f} counted"
+        for place, (step, ticks) in enumerate(zip(measured.steps, told, strict=True))
+        if not -instructions_per_tick <= ticks * instructions_per_tick - step.instructions <= most
+    ]
+
+
+def with_weights(steps: Sequence[Step], flash: Flash, weight_bytes: int, prompt_tokens: int, block: int) -> list[Span]:
+    """Cycles of each step with the wait states of reading the weights, which a step reads once, a prefill once a block.
+
+    Args:
+        weight_bytes: of all layers. prompt_tokens: in the prefill. block: tokens that it takes at once.
+    """
+    found = []
+    for step in steps:
+        passes = -(-prompt_tokens // max(block, 1)) if step.kind == "prefill" else 1
+        read = weight_bytes * passes
+        found.append(step.cycles.plus(Span(0.0, flash.likely_data(read), flash.worst_data(read))))
+    return found

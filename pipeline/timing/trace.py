@@ -1,0 +1,155 @@
+"""QEMU's log of what it executed (`-d exec,nochain,in_asm`), as blocks of instructions.
+
+QEMU translates a straight run of instructions at once and logs each execution of one:
+
+    Trace 0: 0x7f58bc000100 [00800408/00000284/00000110/ff020200] reset_handler
+
+The second number in brackets is the address; where the run ends, the listing before its first execution tells. Two
+kinds of lines take something back: `Stopped execution of TB chain before …` says that the block logged last did not
+run, and `cpu_io_recompile: rewound execution of TB to ADDRESS` that it ran only up to that address.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import IO, Protocol
+
+from pipeline.errors import ThimbleError
+from pipeline.timing.code import Code, Instruction
+
+__all__ = ["OPTIONS", "Block", "Follower", "Tracer", "filter_of"]
+
+OPTIONS = "exec,nochain,in_asm"
+# They run at start alone or between steps, and long; without them the log is a tenth.
+LEFT_OUT = ("reset_handler", "thimble_crc32")
+
+_TRACE = re.compile(rb"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
+_LISTED = re.compile(rb"0x([0-9a-f]+):\s+([0-9a-f]{4}(?: [0-9a-f]{4})?)(?: |$)")
+_REWOUND = re.compile(rb"rewound execution of TB to ([0-9a-f]+)")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A straight run of instructions, [start, end)."""
+
+    number: int
+    start: int
+    end: int
+    instructions: tuple[Instruction, ...]
+
+
+class Follower(Protocol):
+    """What is told of execution, in order."""
+
+    def ran(self, block: Block, following: int) -> None:
+        """The block ran, and execution went on at the address."""
+
+    def resumed_elsewhere(self, expected: int, address: int) -> None:
+        """Execution that was to go on at `expected` goes on at `address`: an exception."""
+
+
+class Tracer:
+    """Reads the log, and tells the follower of it."""
+
+    def __init__(self, code: Code, follower: Follower) -> None:
+        self._code = code
+        self._follower = follower
+        self._by_line: dict[bytes, Block] = {}
+        self._by_range: dict[tuple[int, int], Block] = {}
+        self._ends: dict[int, int] = {}
+        self._listed: tuple[int, int] | None = None
+        self._waiting: Block | None = None  # logged; whether and how far it ran is not yet known
+        self._expected: int | None = None  # where execution goes on after a block that did not run, or in part
+
+    def read(self, stream: IO[bytes]) -> None:
+        """Reads to the end of a stream."""
+        left = b""
+        read = getattr(stream, "read1", stream.read)
+        while data := read(1 << 18):
+            *lines, left = (left + data).split(b"\n")
+            self.lines(lines)
+        self.lines([left])
+
+    def lines(self, lines: Iterable[bytes]) -> None:
+        """Takes complete lines, without their ends."""
+        known = self._by_line
+        for line in lines:
+            block = known.get(line)
+            if block is None:
+                if not line.startswith(b"Trace "):
+                    self._other(line)
+                    continue
+                block = self._learn(line)
+            waiting = self._waiting
+            if waiting is not None:
+                self._follower.ran(waiting, block.start)
+            elif self._expected is not None and self._expected != block.start:
+                self._follower.resumed_elsewhere(self._expected, block.start)
+            self._expected = None
+            self._waiting = block
+
+    def _other(self, line: bytes) -> None:
+        if line.startswith(b"0x"):
+            if found := _LISTED.match(line):
+                address = int(found[1], 16)
+                start = address if self._listed is None else self._listed[0]
+                self._listed = (start, address + (2 if len(found[2]) == 4 else 4))
+        elif line.startswith(b"IN:"):
+            self._listed = None
+        elif line == b"":
+            self._close_listing()
+        elif line.startswith(b"Stopped execution"):
+            if self._waiting is not None:
+                self._expected = self._waiting.start
+                self._waiting = None
+        elif b"rewound" in line and (found := _REWOUND.search(line)):
+            self._rewind(int(found[1], 16))
+
+    def _close_listing(self) -> None:
+        if self._listed is not None:
+            start, end = self._listed
+            self._ends[start] = end
+            self._listed = None
+
+    def _rewind(self, address: int) -> None:
+        """The block that was logged last ran up to an address, and goes on there."""
+        block = self._waiting
+        if block is None:
+            return
+        self._waiting = None
+        if address > block.start:
+            self._follower.ran(self._block(block.start, address), address)
+        self._expected = address
+
+    def _learn(self, line: bytes) -> Block:
+        self._close_listing()
+        found = _TRACE.match(line)
+        if found is None:
+            raise ThimbleError(f"QEMU's log has a line of a form that is not known: {line!r:.120}", "use QEMU 6 to 8")
+        start = int(found[1], 16)
+        if start not in self._ends:
+            raise ThimbleError(f"QEMU's log lists no instructions at 0x{start:x}", "use a QEMU built with capstone")
+        block = self._block(start, self._ends[start])
+        self._by_line[line] = block
+        return block
+
+    def _block(self, start: int, end: int) -> Block:
+        block = self._by_range.get((start, end))
+        if block is None:
+            block = Block(len(self._by_range), start, end, tuple(self._code.block(start, end)))
+            self._by_range[start, end] = block
+        return block
+
+
+def filter_of(code: Code) -> str:
+    """The value of QEMU's `-dfilter`: all addresses but those of the functions that are left out."""
+    ranges = sorted(found for name in LEFT_OUT if (found := code.range(name)) is not None)
+    kept = []
+    start = 0
+    for first, end in ranges:
+        if first > start:
+            kept.append(f"0x{start:x}..0x{first - 1:x}")
+        start = end
+    return ",".join([*kept, f"0x{start:x}..0xffffffff"])
