@@ -28,7 +28,7 @@ from pipeline.timing.measure import measure, steps_differ
 from pipeline.verify import Verification, expect, verify, write_expectations
 from pipeline.workspace import write_json
 
-__all__ = ["STAGE"]
+__all__ = ["STAGE", "Timing", "model_time", "over_budget"]
 
 _PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "tflite-micro", "numpy", "tokenizers", "hassil")
 
@@ -68,7 +68,7 @@ def run(context: StageContext) -> str:
             weights_crc=int(sizes["weights_crc"]),
             build_id=str(sizes["build_id"]),
         )
-    timing = _timing(context, compiled, verification, tokenizer)
+    timing = model_time(context, compiled, verification, tokenizer)
     quality = _quality(context, emulator)
     result = _result(context, emulator, verification, sizes, compiled, timing, quality)
     write_json(context.out / "result.json", result)
@@ -88,7 +88,7 @@ def run(context: StageContext) -> str:
 
 
 @dataclass(frozen=True)
-class _Timing:
+class Timing:
     """What the traced prompts say; `traced_on` is the board that they ran on, None where none could be traced."""
 
     rates: Rates
@@ -98,19 +98,19 @@ class _Timing:
     differences: tuple[str, ...]
 
 
-def _timing(
+def model_time(
     context: StageContext, compiled: dict[str, Any], verification: Verification, tokenizer: Tokenizer
-) -> _Timing:
+) -> Timing:
     """Traces the longest prompt and the one with the last, slowest position; writes their stacks as `*.folded`."""
     board = context.the_board()
     core = load_core(board.core)
     place = _where_to_trace(context, tokenizer)
     if place is None:
-        return _Timing(Rates.of_core(core), [], None, (), ())
+        return Timing(Rates.of_core(core), [], None, (), ())
     elf, tracing = place
     answered = [prompt for prompt in verification.prompts if prompt["ticks"]]
     if not answered:
-        return _Timing(Rates.of_core(core), [], None, (), ())
+        return Timing(Rates.of_core(core), [], None, (), ())
     longest = max(answered, key=lambda prompt: len(prompt["tokens_in"]))
     # A step costs the more the more rows its cache has. Ticks vary by one from run to run, and would not choose alike.
     furthest = max(answered, key=lambda prompt: len(prompt["ticks"]))
@@ -118,7 +118,7 @@ def _timing(
     for text in dict.fromkeys((longest["text"], furthest["text"])):
         with context.console.status(f"tracing {text!r} on {tracing.name}"):
             traced.append(measure(elf, tracing, core, board.flash_timing, text, int(compiled["context"])))
-    weight_bytes = sum(int(layer["weight_bytes"]) for layer in compiled["layers"])
+    weight_bytes = int(compiled["weight_bytes"])
     stacks = merge_stacks(traced)
     for name, column in (("instructions", 0), ("cycles", 1)):
         write_folded(
@@ -127,9 +127,9 @@ def _timing(
         )
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
     per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
-    return _Timing(
+    return Timing(
         rates=rates_of(traced, board.flash_timing, weight_bytes, int(compiled["block"])),
-        layers=layers_of(compiled["layers"], stacks["decode"], steps, board.flash_timing),
+        layers=layers_of(compiled["layers"], stacks["decode"], steps, board.flash_timing, weight_bytes),
         traced_on=tracing.name,
         prompts=tuple(measured.prompt for measured in traced),
         differences=tuple(line for measured in traced for line in steps_differ(measured, per_tick)),
@@ -191,7 +191,7 @@ def _result(
     verification: Verification,
     sizes: dict[str, int],
     compiled: dict[str, Any],
-    timing: _Timing,
+    timing: Timing,
     quality: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     board, recipe = context.the_board(), context.recipe
@@ -272,7 +272,7 @@ def over_budget(budgets: Budgets, flash: int, ram: int, ms_per_token: float, ms_
     return lines
 
 
-def _model(board: Board, timing: _Timing) -> dict[str, Any]:
+def _model(board: Board, timing: Timing) -> dict[str, Any]:
     """How cycles were modelled."""
     core = load_core(board.core)
     return {

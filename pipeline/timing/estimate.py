@@ -85,12 +85,17 @@ def merge_stacks(traced: Iterable[Measured]) -> dict[str, Stacks]:
     return merged
 
 
-def layers_of(layers: Sequence[Mapping[str, Any]], stacks: Stacks, steps: int, flash: Flash) -> list[dict[str, Any]]:
+def layers_of(
+    layers: Sequence[Mapping[str, Any]], stacks: Stacks, steps: int, flash: Flash, weight_bytes: int
+) -> list[dict[str, Any]]:
     """Mean instructions and likely cycles of each layer in a decode step, as the functions `run_<layer>` took them.
 
     Args:
         layers: as the compiler describes them: `name`, `weight_bytes` and more, which is kept.
+        weight_bytes: of all together, with what goes with each row of weights (bias, scale), which is shared out alike.
     """
+    of_layers = sum(layer["weight_bytes"] for layer in layers)
+    read = weight_bytes / of_layers if of_layers else 0.0
     names = {f"run_{layer['name']}" for layer in layers}
     found = dict.fromkeys(names, (0, 0.0))
     for stack, (instructions, cycles) in stacks.items():
@@ -103,7 +108,7 @@ def layers_of(layers: Sequence[Mapping[str, Any]], stacks: Stacks, steps: int, f
         {
             **layer,
             "instructions": round(found[f"run_{layer['name']}"][0] * share, 1),
-            "cycles": round(found[f"run_{layer['name']}"][1] * share + flash.likely_data(layer["weight_bytes"])),
+            "cycles": round(found[f"run_{layer['name']}"][1] * share + flash.likely_data(read * layer["weight_bytes"])),
         }
         for layer in layers
     ]

@@ -11,15 +11,21 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from models.tokenizer import Tokenizer
 from pipeline.boards import load_board
 from pipeline.emulators import pick
 from pipeline.errors import ThimbleError
 from pipeline.project import build_project
 from pipeline.protocol import Device
 from pipeline.recipe import Budgets, EvaluateConfig, load_recipe
-from pipeline.stages.emulate import over_budget
+from pipeline.stages import StageContext
+from pipeline.stages.emulate import model_time, over_budget
 from pipeline.summary import print_summary
+from pipeline.timing.cores import load_core
+from pipeline.timing.estimate import assumptions_of
+from pipeline.timing.flash import Flash
 from pipeline.timing.folded import read_folded
+from pipeline.verify import Verification
 from pipeline.workspace import ROOT
 from tests.e2e.conftest import WholeRun, run, tiny_recipe
 
@@ -167,6 +173,31 @@ def test_time_is_modelled_from_a_trace_that_adds_up(whole_run: WholeRun) -> None
     cycles = read_folded(folder / "cycles.folded")
     rate = sum(cycles.values()) / sum(instructions.values())
     assert result["cycles"]["per_instruction"]["low"] * 0.8 < rate < result["cycles"]["per_instruction"]["high"] * 1.2
+
+
+def test_a_board_that_qemu_lacks_is_traced_on_one_with_the_same_core(whole_run: WholeRun, tmp_path: Path) -> None:
+    """The same sources, this board's flash: five wait states behind a small cache cost cycles, not instructions."""
+    board = load_board("mps2_an386")
+    other = dataclasses.replace(
+        board,
+        name="made_up",
+        emulators={"renode": board.emulators["qemu"]},
+        flash_timing=Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8, prefetch=True),
+    )
+    context = StageContext(whole_run.recipe, whole_run.workspace, tmp_path, Console(quiet=True), other)
+    compiled = json.loads((whole_run.workspace.stage("convert") / board.packing / "compiled.json").read_text())
+    tokenizer = Tokenizer.load(whole_run.workspace.stage("data") / "tokenizer.json")
+    result = result_of(whole_run)
+    verification = Verification({}, (), tuple(result["prompts"]), result["instructions"], 0)
+    timing = model_time(context, compiled, verification, tokenizer)
+    assert timing.traced_on == "mps2_an386" and timing.differences == ()
+    assert [layer["instructions"] for layer in timing.layers] == [layer["instructions"] for layer in result["layers"]]
+    without = result["cycles"]["per_instruction"]
+    assert timing.rates.decode.low == pytest.approx(without["low"], abs=0.01)
+    assert without["likely"] * 1.05 < timing.rates.decode.likely < timing.rates.decode.high
+    assert any(
+        "traced on mps2_an386" in line for line in assumptions_of(other, load_core(other.core), timing.traced_on)
+    )
 
 
 def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Path) -> None:
