@@ -37,28 +37,39 @@ def ask_many(
 
 
 def converse(
-    device: Device, board: Board, emulator: str, lines: Iterable[str], say: Callable[[str], None], max_new: int
+    device: Device,
+    board: Board,
+    emulator: str,
+    lines: Iterable[str],
+    say: Callable[[str], None],
+    max_new: int,
+    cycles_per_instruction: float | None = None,
 ) -> None:
-    """Sends each line to the board and says what came back; a line that the board refuses does not end it."""
+    """Sends each line to the board and says what came back; a line that the board refuses does not end it.
+
+    Args:
+        cycles_per_instruction: of this model on this board, where it is known from a trace; else the core's mean.
+    """
     for line in lines:
         sentence = line.strip()
         if not sentence:
             continue
         try:
-            say(answer_line(device.prompt(sentence, max_new), board, emulator))
+            say(answer_line(device.prompt(sentence, max_new), board, emulator, cycles_per_instruction))
         except DeviceError as error:
             if error.code == "fault":
                 raise
             say(f"the board refuses: {error.text}")
 
 
-def answer_line(answer: Answer, board: Board, emulator: str) -> str:
-    """`action  (tokens, instructions a token, milliseconds a token at the board's clock)`."""
+def answer_line(answer: Answer, board: Board, emulator: str, cycles_per_instruction: float | None = None) -> str:
+    """`action  (tokens, instructions a token, likely milliseconds a token at the board's clock)`."""
     per_tick = float(board.emulators[emulator]["instructions_per_tick"])
     mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * per_tick
     count = f"{answer.count_in} tokens in, {len(answer.tokens_out)} out"
     cut = "" if answer.end == "eos" else f", cut off by the {'context' if answer.end == 'context' else 'length'}"
-    return f"{answer.text}  ({count}{cut}; {mean:,.0f} instructions, about {board.milliseconds(mean):.1f} ms a token)"
+    time = board.milliseconds(mean, cycles_per_instruction)
+    return f"{answer.text}  ({count}{cut}; {mean:,.0f} instructions, about {time:.1f} ms a token)"
 
 
 def typed_lines(prompt: str = "> ") -> Iterable[str]:

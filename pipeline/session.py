@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from rich.console import Console
 
 from pipeline.boards import load_board
@@ -28,5 +31,14 @@ def chat_with_board(recipe: Recipe, workspace: Workspace, emulator_name: str | N
             typed_lines(),
             lambda line: console.print(line, markup=False),
             recipe.model.context,
+            _traced_rate(workspace.folder / f"{board.name}-{recipe.engine}" / "result.json"),
         )
     return 0
+
+
+def _traced_rate(result: Path) -> float | None:
+    """Likely cycles an instruction of a decode step as the last run modelled them; None where there was none."""
+    try:
+        return float(json.loads(result.read_text(encoding="utf-8"))["cycles"]["per_instruction"]["likely"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
+
+from rich.markup import escape
+from rich.status import Status
 
 from models.tasks import Pair, load_task
 from models.tokenizer import Tokenizer
@@ -116,8 +120,10 @@ def model_time(
     furthest = max(answered, key=lambda prompt: len(prompt["ticks"]))
     traced = []
     for text in dict.fromkeys((longest["text"], furthest["text"])):
-        with context.console.status(f"tracing {text!r} on {tracing.name}"):
-            traced.append(measure(elf, tracing, core, board.flash_timing, text, int(compiled["context"])))
+        what = f"tracing {text!r} on {tracing.name}"
+        with context.console.status(escape(what)) as status:
+            told = partial(_tell_steps, status, what)
+            traced.append(measure(elf, tracing, core, board.flash_timing, text, int(compiled["context"]), told))
     weight_bytes = int(compiled["weight_bytes"])
     stacks = merge_stacks(traced)
     for name, column in (("instructions", 0), ("cycles", 1)):
@@ -128,12 +134,16 @@ def model_time(
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
     per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
     return Timing(
-        rates=rates_of(traced, board.flash_timing, weight_bytes, int(compiled["block"])),
+        rates=rates_of(traced, board.flash_timing, weight_bytes, int(compiled.get("block", 1))),
         layers=layers_of(compiled["layers"], stacks["decode"], steps, board.flash_timing, weight_bytes),
         traced_on=tracing.name,
         prompts=tuple(measured.prompt for measured in traced),
         differences=tuple(line for measured in traced for line in steps_differ(measured, per_tick)),
     )
+
+
+def _tell_steps(status: Status, what: str, done: int) -> None:
+    status.update(escape(f"{what}: {done} steps"))
 
 
 def _where_to_trace(context: StageContext, tokenizer: Tokenizer) -> tuple[Path, Board] | None:

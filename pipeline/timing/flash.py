@@ -29,6 +29,10 @@ class Flash:
     data_lines: int = 0
     prefetch: bool = False
 
+    def __post_init__(self) -> None:
+        if min(self.wait_states, self.instruction_lines, self.data_lines) < 0 or self.line_bytes < 4:
+            raise ValueError("`timing.flash` has numbers of 0 or more, and lines of 4 bytes or more")
+
     def lines(self, block: Block) -> tuple[int, ...]:
         """The lines of flash that hold the block's instructions."""
         return tuple(range(block.start // self.line_bytes, (block.end - 1) // self.line_bytes + 1))

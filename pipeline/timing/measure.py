@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -35,19 +35,27 @@ class Measured:
     answer: Answer
 
 
-def measure(elf: Path, board: Board, core: Core, flash: Flash, prompt: str, max_new: int) -> Measured:
+def measure(
+    elf: Path,
+    board: Board,
+    core: Core,
+    flash: Flash,
+    prompt: str,
+    max_new: int,
+    progress: Callable[[int], None] | None = None,
+) -> Measured:
     """Runs one prompt in QEMU with an execution trace.
 
     Args:
         elf: an image for `board`, which QEMU has. core, flash: whose cycles are to be counted; they may be another
             board's with the same core.
-        max_new: the most tokens of the answer.
+        max_new: the most tokens of the answer. progress: called with the number of steps that are done.
 
     Raises:
         ThimbleError: the emulator ended, or its log is of a form that is not known.
     """
     code = read_code(elf)
-    profile = Profile(code, core, flash)
+    profile = Profile(code, core, flash, progress)
     tracer = Tracer(code, profile)
     failures: list[Exception] = []
 

@@ -71,10 +71,11 @@ class _Frame:
 class Profile:
     """Follows a trace. Everything outside of the model's own calls is followed, and not counted."""
 
-    def __init__(self, code: Code, core: Core, flash: Flash) -> None:
+    def __init__(self, code: Code, core: Core, flash: Flash, progress: Callable[[int], None] | None = None) -> None:
+        """`progress` is called with the number of steps that are done."""
         self.steps: list[Step] = []
         self.roots = {kind: Node(-1, -1) for kind in _STARTS.values()}
-        self._code, self._core, self._flash = code, core, flash
+        self._code, self._core, self._flash, self._progress = code, core, flash, progress
         self._cache = LineCache(flash) if flash.wait_states else None
         self._edges: dict[tuple[Block, int], _Edge] = {}
         self._lines: dict[Block, tuple[int, ...]] = {}
@@ -215,6 +216,8 @@ class Profile:
         cycles = cycles.plus(Span(0.0, float(self._waits), 0.0))
         self.steps.append(Step(self._kind, instructions, cycles, float(self._waits)))
         self._kind = ""
+        if self._progress is not None:
+            self._progress(len(self.steps))
 
     def _price(self, edge: _Edge) -> list[Span]:
         found = self._prices.get(edge)

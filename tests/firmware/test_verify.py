@@ -16,7 +16,7 @@ from standin import CONTEXT, MACS, Standin
 
 from models.tokenizer import Tokenizer
 from pipeline.boards import Board
-from pipeline.chat import ask_many, converse, typed_lines
+from pipeline.chat import answer_line, ask_many, converse, typed_lines
 from pipeline.emulators import SerialLink
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
@@ -266,6 +266,14 @@ def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
     assert said[1] == "the board refuses: the text is not well-formed UTF-8"
     assert len(said) == 3
     assert capsys.readouterr().out == "> turn on\n> b?ro\n> büro\n> \n"
+
+
+def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, board: Board) -> None:
+    answer = device.prompt("turn on", 6)
+    times = [
+        float(re.findall(r"about ([\d.]+) ms", answer_line(answer, board, "qemu", rate))[0]) for rate in (10.0, 20.0)
+    ]
+    assert times[1] == pytest.approx(2 * times[0], abs=0.2) and times[0] > 0
 
 
 def test_a_conversation_goes_on_after_a_refusal(device: Device, board: Board) -> None:

@@ -57,6 +57,13 @@ def _without(data: dict[str, Any], key: str) -> dict[str, Any]:
         (lambda data: {**data, "memory": {**data["memory"], "tape": {}}}, "unknown keys: memory.tape"),
         (lambda data: {**data, "clock_hz": "fast"}, "fast"),
         (lambda data: {**data, "uart": {"model": "x"}}, "address"),
+        (lambda data: {**data, "timing": {"flash": {"waits": 5}, "source": "a manual"}}, "waits"),
+        (lambda data: {**data, "timing": {"flash": {"wait_states": -1}, "source": "a manual"}}, "0 or more"),
+        (lambda data: {**data, "timing": {"flash": {}}}, "source"),
+        (
+            lambda data: {**data, "timing": {**data["timing"], "cycles_per_instruction": 1}},
+            "unknown keys: timing.cycles",
+        ),
         (lambda data: [], "does not describe a board"),
         (lambda data: {**data, "name": "other"}, "names the board 'other'"),
     ],
