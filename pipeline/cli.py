@@ -113,8 +113,9 @@ def _recipe_arguments(command: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace, console: Console) -> int:
     from pipeline.recipe import load_recipe
-    from pipeline.runner import RunOptions, run_stages
+    from pipeline.runner import RunOptions, SomeBoardsFailed, run_stages
     from pipeline.summary import print_summary
+    from pipeline.workspace import Workspace
 
     recipe = load_recipe(options.recipe)
     if options.board:
@@ -122,13 +123,15 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     restart = options.restart
     if options.force and restart is None:
         restart = "data" if options.command == "run" else options.until
-    workspace = run_stages(
-        recipe,
-        RunOptions(options.build, options.until, restart, options.emulator, options.retrain),
-        console,
-    )
+    run = RunOptions(options.build, options.until, restart, options.emulator, options.retrain)
+    try:
+        run_stages(recipe, run, console)
+    except SomeBoardsFailed as failure:
+        if options.until == "report" and failure.finished:
+            print_summary(recipe.with_boards(failure.finished), Workspace(options.build, recipe.name), console)
+        raise
     if options.until == "report":
-        print_summary(recipe, workspace, console)
+        print_summary(recipe, Workspace(options.build, recipe.name), console)
     return 0
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -31,6 +34,7 @@ __all__ = [
     "build_project",
     "read_sizes",
     "section_sizes",
+    "serial_options",
     "sizes_as_dict",
     "weights_of",
     "write_project",
@@ -89,21 +93,24 @@ def write_project(model_dir: Path, tokenizer: TokenizerTables, board: Board, nam
     _copy(TEMPLATES / "app", out / "src")
     _copy(TEMPLATES / "runtime", out / "runtime")
     _copy(model_dir, out / "model")
-    for folder in (board.folder, *(board.folder.parent / shared for shared in board.shared)):
+    for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out / "board")
+    (out / "board" / "board_facts.h").write_text(_facts(board), encoding="ascii")
+    (out / "board" / "memory.ld").write_text(_memory(board), encoding="ascii")
     _copy(TEMPLATES / "cmake", out / "cmake")
     write_tokenizer(tokenizer, out / "model")
-    qemu = board.emulators.get("qemu", {}).get("machine")
+    qemu = board.emulators.get("qemu")
     values = {
         "TITLE": name,
         "BOARD": board.name,
         "BOARD_TITLE": board.title,
         "FLAGS": " ".join(board.flags),
         "KERNELS": KERNEL_OPTIMIZATION[board.packing],
-        "RUN": f"qemu-system-arm -M {qemu} -display none -monitor none -serial stdio -icount shift=0,sleep=off "
-        "-kernel build/firmware.elf"
+        "RUN": f"qemu-system-arm -M {qemu['machine']} -display none -monitor none {serial_options(qemu)} "
+        "-icount shift=0,sleep=off -kernel build/firmware.elf"
         if qemu
-        else "flash build/firmware.elf with your probe's program; the protocol is on the board's UART",
+        else board.program or "load build/firmware.elf with your probe's program",
+        "REAL": _real(board),
     }
     for template, place in (("CMakeLists.txt.in", "CMakeLists.txt"), ("README.md.in", "README.md")):
         text = (TEMPLATES / "cmake" / template).read_text(encoding="utf-8")
@@ -111,6 +118,40 @@ def write_project(model_dir: Path, tokenizer: TokenizerTables, board: Board, nam
             text = text.replace(f"@{key}@", value)
         (out / place).write_text(text, encoding="utf-8")
     _write_build_header(out, name, 0)
+
+
+def serial_options(qemu: Mapping[str, Any]) -> str:
+    """QEMU's options that put the UART of the protocol on its stdin and stdout; the UARTs before it go nowhere."""
+    return "-serial null " * int(qemu.get("serial", 0)) + "-serial stdio"
+
+
+def _facts(board: Board) -> str:
+    return (
+        "/* The board's facts; generated from its board.yaml. */\n#ifndef BOARD_FACTS_H\n#define BOARD_FACTS_H\n\n"
+        f'#define BOARD_NAME "{board.name}"\n'
+        f"#define BOARD_CLOCK_HZ {board.clock_hz}u\n"
+        f"#define BOARD_UART_ADDRESS 0x{board.uart.address:08X}u\n"
+        f"#define BOARD_UART_RX_IRQ {board.uart.rx_irq}u\n"
+        f"#define BOARD_BAUD {board.uart.baud}u\n\n#endif\n"
+    )
+
+
+def _memory(board: Board) -> str:
+    regions = {"FLASH (rx)": board.flash, "RAM (rwx)": board.ram}
+    if board.vectors:
+        regions["VECTORS (rx)"] = board.vectors
+    lines = [f"    {name} : ORIGIN = 0x{r.origin:08X}, LENGTH = 0x{r.size:X}" for name, r in regions.items()]
+    alias = "" if board.vectors else 'REGION_ALIAS("VECTORS", FLASH);\n'
+    head = "/* The board's memory; generated from its board.yaml. */\nMEMORY\n{\n"
+    return head + "\n".join(lines) + f"\n}}\n{alias}STACK_SIZE = {board.stack_bytes};\n"
+
+
+def _real(board: Board) -> str:
+    """How to put the image into a real board, for the project's README."""
+    if not board.program:
+        return "This board is an FPGA image for prototyping; load `build/firmware.elf` as its documents tell."
+    where = f"\nThe protocol is on {board.uart.where}, {board.uart.baud} baud, 8N1." if board.uart.where else ""
+    return f"On a real board:\n\n    {board.program}\n{where}"
 
 
 def build_project(project: Path, build: Path, profile: bool = False, test_commands: bool = False) -> Firmware:
@@ -125,12 +166,13 @@ def build_project(project: Path, build: Path, profile: bool = False, test_comman
     _run(
         [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", project, "-B", build, "-Wno-dev", *options],
         "configure",
+        project,
     )
-    _run([cmake, "--build", build], "build")
+    _run([cmake, "--build", build], "build", project)
     elf = build / "firmware.elf"
     crc = zlib.crc32(weights_of(elf))
     if _write_build_header(project, None, crc):
-        _run([cmake, "--build", build], "build")
+        _run([cmake, "--build", build], "build", project)
     return Firmware(elf, read_sizes(elf), crc, _build_id(project))
 
 
@@ -142,7 +184,7 @@ def read_sizes(elf: Path) -> Sizes:
     """
     sizes = section_sizes(elf)
     named = {
-        "code": (".text",),
+        "code": (".vectors", ".text"),
         "weights": (".weights",),
         "tables": (".tables", ".ARM.exidx"),
         "data": (".data",),
@@ -220,19 +262,37 @@ def _on(value: bool) -> str:
     return "ON" if value else "OFF"
 
 
-def _run(command: list[str | Path], what: str) -> None:
+def _run(command: list[str | Path], what: str, project: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key not in ("CFLAGS", "LDFLAGS", "CC")}
     result = subprocess.run(
         [str(part) for part in command], env=environment, capture_output=True, text=True, check=False
     )
     if result.returncode:
         lines = (result.stdout + result.stderr).splitlines()
-        errors = [line for line in lines if "error:" in line.lower() or "overflowed" in line or "undefined ref" in line]
-        overflow = any("overflowed" in line for line in errors)
+        too_large = _overflows(lines, project)
+        if too_large:
+            raise ThimbleError(f"the firmware does not fit: {too_large}", "choose a smaller model or a larger board")
+        errors = [line for line in lines if "error:" in line.lower() or "undefined ref" in line]
         raise ThimbleError(
             f"the firmware does not {what}: {(errors or lines or ['no output'])[0].strip()}",
-            "choose a smaller model or a larger board" if overflow else f"run: {' '.join(str(p) for p in command)}",
+            f"run: {' '.join(str(p) for p in command)}",
         )
+
+
+def _overflows(lines: Sequence[str], project: Path) -> str:
+    """What the linker says of memories that are too small, with the figures: needed, there, too much."""
+    memory = (project / "board" / "memory.ld").read_text(encoding="ascii")
+    sizes = {name: int(size, 16) for name, size in re.findall(r"(\w+) \(\w+\) .* LENGTH = 0x(\w+)", memory)}
+    found = {
+        name: int(count) for name, count in re.findall(r"region `(\w+)' overflowed by (\d+) byte", "\n".join(lines))
+    }
+    parts = []
+    for name, over in sorted(found.items()):
+        shown = "flash" if name == "FLASH" else name
+        parts.append(
+            f"it needs {sizes[name] + over:,} bytes of {shown}, the board has {sizes[name]:,} ({over:,} too few)"
+        )
+    return "; ".join(parts)
 
 
 def sizes_as_dict(sizes: Sizes) -> dict[str, int]:

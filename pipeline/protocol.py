@@ -88,6 +88,7 @@ class Info:
     vocab: int
     context: int
     tick_hz: int
+    counter: str
     layers: int
     weights_bytes: int
     weights_crc: int
@@ -132,6 +133,7 @@ class Device:
                 model=fields["model"],
                 build=fields["build"],
                 weights=fields["weights"],
+                counter=fields["counter"],
                 weights_crc=int(fields["weights_crc"], 16),
                 **{key: int(fields[key]) for key in _NUMBERS},
             )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.boards import Board, load_board
 from pipeline.errors import ThimbleError
@@ -15,7 +17,7 @@ from pipeline.recipe import Recipe
 from pipeline.stages import Stage, StageContext, all_stages
 from pipeline.workspace import Workspace, digest_sources, fingerprint
 
-__all__ = ["RunOptions", "run_stages", "stage_names"]
+__all__ = ["RunOptions", "SomeBoardsFailed", "run_stages", "stage_names"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,11 +45,9 @@ def run_stages(recipe: Recipe, options: RunOptions, console: Console) -> Workspa
 
     Raises:
         ThimbleError: from a stage; what earlier stages and earlier runs finished stays.
+        SomeBoardsFailed: of several boards some did not make it; the others went all the way.
     """
     workspace = Workspace(options.build, recipe.name)
-    boards = [load_board(name) for name in recipe.boards]
-    for board in boards:
-        _check_fit(recipe, board)
     stages = all_stages()
     names = stage_names()
     for name in filter(None, (options.until, options.restart)):
@@ -55,18 +55,73 @@ def run_stages(recipe: Recipe, options: RunOptions, console: Console) -> Workspa
             raise ThimbleError(f"no stage is called {name!r}", f"the stages: {', '.join(names)}")
     last = names.index(options.until)
     first_forced = names.index(options.restart) if options.restart else len(names)
+    boards = _Boards([load_board(name) for name in recipe.boards], console)
+    for board in list(boards.left):
+        boards.attempt(board, partial(_check_fit, recipe, board))
     with workspace.locked():
         base = StageContext(
             recipe, workspace, workspace.folder, console, emulator=options.emulator, retrain=options.retrain
         )
         ran = 0
         for index, stage in enumerate(stages[: last + 1]):
-            contexts = [dataclasses.replace(base, board=board) for board in boards] if stage.per_board else [base]
-            for context in contexts:
-                ran += _bring_up(stage, context, force=index >= first_forced)
-        if not ran:
+            forced = index >= first_forced
+            if not stage.per_board:
+                given = dataclasses.replace(base, recipe=recipe.with_boards([board.name for board in boards.left]))
+                ran += _bring_up(stage, given, forced)
+                continue
+            for board in list(boards.left):
+                given = dataclasses.replace(base, board=board)
+                ran += boards.attempt(board, partial(_bring_up, stage, given, forced))
+        if not ran and not boards.failed:
             console.print(f"[green]nothing changed[/] since the last run; {workspace.folder} is up to date")
+    boards.end()
     return workspace
+
+
+class SomeBoardsFailed(ThimbleError):
+    """Of a recipe's boards some failed; `finished` names the others."""
+
+    def __init__(self, what: str, remedy: str, finished: Sequence[str]) -> None:
+        super().__init__(what, remedy)
+        self.finished = tuple(finished)
+
+
+class _Boards:
+    """The boards of a run: one that fails is left out of what follows, and told of at the end."""
+
+    def __init__(self, boards: list[Board], console: Console) -> None:
+        self.left = boards
+        self.failed: dict[str, ThimbleError] = {}
+        self._console = console
+
+    def attempt(self, board: Board, work: Callable[[], bool | None]) -> bool:
+        """Does the work; whether it did something.
+
+        Raises:
+            ThimbleError: it failed, and no other board is left.
+        """
+        try:
+            return bool(work())
+        except ThimbleError as error:
+            self.failed[board.name] = error
+            self.left = [other for other in self.left if other is not board]
+            if not self.left:
+                raise (error if len(self.failed) == 1 else self._all(())) from None
+            self._console.print(
+                f"[red]✗[/] {board.name}: {escape(error.what)}; the other boards go on", highlight=False
+            )
+            return False
+
+    def end(self) -> None:
+        """Raises what failed on the way."""
+        if self.failed:
+            raise self._all([board.name for board in self.left])
+
+    def _all(self, finished: Sequence[str]) -> SomeBoardsFailed:
+        count = len(self.failed) + len(finished)
+        reasons = "; ".join(f"{name}: {error.what}" for name, error in self.failed.items())
+        remedy = next(iter(self.failed.values())).remedy
+        return SomeBoardsFailed(f"{len(self.failed)} of {count} boards failed: {reasons}", remedy, finished)
 
 
 def _check_fit(recipe: Recipe, board: Board) -> None:
@@ -117,7 +172,7 @@ def _fingerprint(stage: Stage, context: StageContext) -> str:
             "recipe": context.recipe.part(*stage.sections),
             "inputs": inputs,
             "sources": digest_sources(stage.sources),
-            "board": context.board.name if context.board and stage.per_board else None,
+            "board": f"{context.board.name} {context.board.digest}" if context.board and stage.per_board else None,
             "volatile": stage.volatile(context) if stage.volatile else None,
         }
     )

@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The board's name and the rate of board_ticks(), in Hz. */
+/* The board's name, the rate of board_ticks() in Hz (set by board_init), and what counts them: dwt, systick or timer. */
 extern const char board_name[];
-extern const uint32_t board_tick_hz;
+extern uint32_t board_tick_hz;
+const char *board_counter(void);
 
 /* Starts the clock counter and the UART. Called once, before anything else here. */
 void board_init(void);

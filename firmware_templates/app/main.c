@@ -258,6 +258,7 @@ static void info(void) {
     put_count("vocab", THIMBLE_MODEL_VOCAB);
     put_count("context", THIMBLE_MODEL_CONTEXT);
     put_count("tick_hz", board_tick_hz);
+    put_field("counter", board_counter());
     put_count("layers", THIMBLE_MODEL_LAYERS);
     put_count("weights_bytes", (uint64_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
     put_text(" weights_crc=");
@@ -302,7 +303,7 @@ __attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t
 
 static void crash(const char *how) {
     if (equal(how, "bus"))
-        *(volatile uint32_t *)(uintptr_t)0x80000000u = 1;
+        *(volatile uint32_t *)(uintptr_t)0xF0F00000u = 1; /* vendors leave it empty; 0x80000000 is memory on some boards */
     else if (equal(how, "stack"))
         put_number(overflow_stack(&(volatile uint32_t){0}));
     else if (equal(how, "undefined"))

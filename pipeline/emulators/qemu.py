@@ -11,6 +11,7 @@ from pipeline.boards import Board
 from pipeline.emulators import SerialLink
 from pipeline.emulators.process import ProcessLink
 from pipeline.errors import ThimbleError
+from pipeline.project import serial_options
 
 __all__ = ["Listener", "Qemu"]
 
@@ -30,9 +31,10 @@ class Qemu:
         """The command line that runs the image."""
         if "qemu" not in board.emulators:
             raise ThimbleError(f"QEMU does not emulate {board.name}", "use --emulator renode")
-        machine = str(board.emulators["qemu"]["machine"])
+        settings = board.emulators["qemu"]
+        machine = str(settings["machine"])
         program = str(toolchain.require("qemu-system-arm"))
-        screen = ["-display", "none", "-monitor", "none", "-serial", "stdio"]
+        screen = ["-display", "none", "-monitor", "none", *serial_options(settings).split()]
         return [program, "-M", machine, *screen, "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
 
     def start(self, elf: Path, board: Board) -> SerialLink:

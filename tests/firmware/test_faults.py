@@ -38,7 +38,7 @@ def function_at(elf: Path, address: int) -> str:
 
 def test_an_access_to_nothing(test_device: Device, test_firmware: Firmware) -> None:
     found = fault(test_device, "bus")
-    assert (found[1], found[6]) == ("bus", "80000000")
+    assert (found[1], found[6]) == ("bus", "f0f00000")
     assert function_at(test_firmware.elf, int(found[2], 16)) in ("crash", "main")
 
 

@@ -21,10 +21,9 @@ def test_every_folder_with_a_description_is_a_board() -> None:
 
 @pytest.mark.parametrize("board", all_boards(), ids=lambda board: board.name)
 def test_a_board_is_whole(board: Any) -> None:
-    for name in ("board.c", "link.ld"):
-        assert (board.folder / name).is_file()
-    for shared in board.shared:
-        assert (board.folder.parent / shared).is_dir()
+    assert all(folder.is_dir() for folder in board.folders)
+    files = {path.name for folder in board.folders for path in folder.iterdir()}
+    assert files >= {"link.ld", "startup.c", "faults.c", "board.c", "uart.c", "counter.c"}
     assert board.emulators
     for settings in board.emulators.values():
         assert settings["instructions_per_tick"] > 0

@@ -15,7 +15,7 @@ import pipeline.runner
 import pipeline.stages
 from pipeline.errors import ThimbleError
 from pipeline.recipe import Recipe, load_recipe
-from pipeline.runner import RunOptions, run_stages
+from pipeline.runner import RunOptions, SomeBoardsFailed, run_stages
 from pipeline.stages import Stage, StageContext
 
 DATA = {
@@ -164,4 +164,27 @@ def test_a_cache_beyond_the_boards_ram_is_refused_first(chain: Chain, tmp_path: 
 def test_an_unknown_board_is_refused_first(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
     with pytest.raises(ThimbleError, match="no_such_board"):
         run(recipe.with_boards(["no_such_board"]), tmp_path)
+    assert chain.ran == []
+
+
+def test_of_several_boards_those_that_fail_are_told_and_the_others_go_on(chain: Chain, tmp_path: Path) -> None:
+    recipe = make_recipe(
+        tmp_path,
+        boards=["microbit", "mps2_an385", "mps2_an386"],
+        model={**DATA["model"], "context": 600},  # type: ignore[dict-item]
+    )
+    with pytest.raises(SomeBoardsFailed, match=r"1 of 3 boards failed: microbit: .*19,200 bytes.*16,384") as caught:
+        run(recipe, tmp_path)
+    assert caught.value.finished == ("mps2_an385", "mps2_an386")
+    assert chain.ran == ["first", "second", "third", "third"]
+    assert {path.name for path in (tmp_path / "build" / "r" / "third").iterdir()} >= {
+        "mps2_an385-aot",
+        "mps2_an386-aot",
+    }
+
+
+def test_if_no_board_is_left_the_run_ends(chain: Chain, tmp_path: Path) -> None:
+    recipe = make_recipe(tmp_path, boards=["microbit"], model={**DATA["model"], "context": 600})  # type: ignore[dict-item]
+    with pytest.raises(ThimbleError, match="KV cache"):
+        run(recipe, tmp_path)
     assert chain.ran == []

@@ -93,7 +93,8 @@ def test_no_other_platform_or_script_lies_there() -> None:
 @each_of_ours
 def test_memory_uart_and_clock_are_the_boards(board: Board) -> None:
     platform = platform_of(board)
-    for name, region in (("flash", board.flash), ("ram", board.ram)):
+    regions = {"flash": board.flash, "ram": board.ram, **({"vectors": board.vectors} if board.vectors else {})}
+    for name, region in regions.items():
         assert platform[name].address == region.origin
         assert platform[name].parameters["size"] == region.size
     uart = platform[entry_of(board).uart]
@@ -174,7 +175,7 @@ def test_the_script_orders_what_renode_knows(board: Board) -> None:
     ]
     assert orders[-2:] == [
         ["sysbus", "LoadELF", "@/x/firmware.elf"],
-        ["cpu", "VectorTableOffset", f"0x{board.flash.origin:08X}"],
+        ["cpu", "VectorTableOffset", f"0x{(board.vectors or board.flash).origin:08X}"],
     ]
 
 

@@ -111,6 +111,7 @@ def test_the_image_lies_where_the_platform_has_memory(board: Board, tmp_path: Pa
     """What the linker script and the driver made of the board's addresses, in the image that Renode loads."""
     write_project(FOLDER, standin_tokenizer(), board, "stand-in", tmp_path / "project")
     image = build_project(tmp_path / "project", tmp_path / "build").elf
+    start = board.vectors or board.flash
     with image.open("rb") as file:
         elf = ELFFile(file)
         table = elf.get_section_by_name(".symtab")
@@ -118,9 +119,9 @@ def test_the_image_lies_where_the_platform_has_memory(board: Board, tmp_path: Pa
         for segment in elf.iter_segments("PT_LOAD"):
             if segment["p_filesz"]:
                 first, last = int(segment["p_paddr"]), int(segment["p_paddr"]) + int(segment["p_filesz"])
-                assert board.flash.origin <= first and last <= board.flash.origin + board.flash.size
-        loaded = next(s for s in elf.iter_segments("PT_LOAD") if s["p_paddr"] == board.flash.origin).data()
-    assert symbols["vectors"] == board.flash.origin
+                assert any(r.origin <= first and last <= r.origin + r.size for r in (board.flash, start))
+        loaded = next(s for s in elf.iter_segments("PT_LOAD") if s["p_paddr"] == start.origin).data()
+    assert symbols["vectors"] == start.origin
     vectors = [int.from_bytes(loaded[4 * i : 4 * i + 4], "little") for i in range(16 + board.uart.rx_irq + 1)]
     assert vectors[0] == symbols["stack_top"] == symbols["stack_bottom"] + board.stack_bytes
     assert symbols["stack_bottom"] == board.ram.origin  # an overflow leaves RAM

@@ -1,15 +1,20 @@
-/* Core registers of Armv7-M (Arm DDI 0403), and what the linker script defines. */
+/* Core registers of Armv6-M, Armv7-M and Armv8-M (Arm DDI 0419, DDI 0403, DDI 0553), what the linker script defines, and what the
+ * parts of a board's code give one another. */
 #ifndef CORTEX_M_H
 #define CORTEX_M_H
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "board_facts.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 
 #define SYST_CSR REGISTER(0xE000E010u) /* SysTick control: 1 enable, 2 interrupt, 4 processor clock */
 #define SYST_RVR REGISTER(0xE000E014u) /* reload value, 24 bits */
 #define SYST_CVR REGISTER(0xE000E018u) /* current value, counts down */
-#define NVIC_ISER0 REGISTER(0xE000E100u)
+#define NVIC_ISER(irq) REGISTER(0xE000E100u + (irq) / 32 * 4)
+#define NVIC_IPR(irq) REGISTER(0xE000E400u + (irq) / 4 * 4)
 #define SCB_ICSR REGISTER(0xE000ED04u)
 #define SCB_VTOR REGISTER(0xE000ED08u)
 #define SCB_SHPR3 REGISTER(0xE000ED20u)
@@ -28,7 +33,7 @@
 #define ICSR_SYSTICK_PENDING (1u << 26)
 #define STACK_PAINT 0xA5A5A5A5u
 
-/* The stack lies at the bottom of RAM: an overflow leaves RAM, where the MPU forbids access, and overwrites no data. */
+/* The stack lies at the bottom of RAM: an overflow leaves RAM, where access is forbidden, and overwrites no data. */
 extern uint32_t stack_bottom[], stack_top[];
 
 typedef void (*vector)(void);
@@ -37,7 +42,33 @@ void reset_handler(void);
 void fault_handler(void);
 void systick_handler(void);
 
-/* Starts SysTick as a free-running counter of the processor clock. */
-void systick_init(void);
+/* What the clocks are once they run. */
+typedef struct {
+    uint32_t core_hz; /* of the processor */
+    uint32_t uart_hz; /* what the UART divides into bauds */
+} board_clocks;
+
+/* A board's own: starts its clocks and sets flash and caches up for them. A clock that does not start in time is done without,
+ * as on a broken crystal, or in an emulator that has none. */
+board_clocks clock_init(void);
+
+/* Waits until these bits of a register are set, or for so many looks; whether they are. */
+static inline bool wait_for(uintptr_t address, uint32_t bits, uint32_t looks) {
+    while (looks-- && (REGISTER(address) & bits) != bits) {
+    }
+    return (REGISTER(address) & bits) == bits;
+}
+
+/* A UART's driver: its pins, its speed, an interrupt for each received byte. */
+void uart_init(uint32_t uart_hz);
+void uart_handler(void);
+void uart_put(uint8_t byte);
+
+/* Called by the driver's interrupt: a byte that came, or that some were lost. */
+void receive_keep(uint8_t byte);
+void receive_lost(void);
+
+/* Starts the counter behind board_ticks(); returns its rate in Hz. */
+uint32_t counter_init(uint32_t core_hz);
 
 #endif

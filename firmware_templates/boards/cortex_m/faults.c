@@ -4,7 +4,8 @@
 #include "board.h"
 #include "cortex_m.h"
 
-#define CFSR_STACKING ((1u << 4) | (1u << 12) | (1u << 5) | (1u << 13)) /* MSTKERR, STKERR, MLSPERR, LSPERR */
+/* MSTKERR, STKERR, MLSPERR, LSPERR, and in Armv8-M STKOF */
+#define CFSR_STACKING ((1u << 4) | (1u << 12) | (1u << 5) | (1u << 13) | (1u << 20))
 #define CFSR_MEMORY 0xFFu
 #define CFSR_BUS 0xFF00u
 #define CFSR_MMARVALID (1u << 7)
@@ -31,9 +32,13 @@ static void put_hex(const char *name, uint32_t value) {
 }
 
 __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
-    uint32_t cfsr = SCB_CFSR, hfsr = SCB_HFSR;
+#if __ARM_ARCH >= 7
+    uint32_t cfsr = SCB_CFSR, hfsr = SCB_HFSR, memory_address = SCB_MMFAR, bus_address = SCB_BFAR;
+#else
+    uint32_t cfsr = 0, hfsr = 0, memory_address = 0, bus_address = 0; /* Armv6-M does not tell */
+#endif
     uintptr_t bottom = (uintptr_t)stack_bottom, top = (uintptr_t)stack_top;
-    uint32_t address = cfsr & CFSR_MMARVALID ? SCB_MMFAR : cfsr & CFSR_BFARVALID ? SCB_BFAR : 0;
+    uint32_t address = cfsr & CFSR_MMARVALID ? memory_address : cfsr & CFSR_BFARVALID ? bus_address : 0;
     const char *kind = "hard";
     if ((cfsr & CFSR_STACKING) || stack_pointer < bottom)
         kind = "stack-overflow";
@@ -70,6 +75,7 @@ __attribute__((naked)) void fault_handler(void) {
         "mov r0, sp\n"
         "ldr r1, =fault_stack + %c0\n"
         "mov sp, r1\n"
-        "b report\n"
+        "ldr r1, =report\n"
+        "bx r1\n"
         ".ltorg\n" ::"i"(FAULT_STACK_WORDS * 4));
 }

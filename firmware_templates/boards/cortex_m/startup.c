@@ -8,6 +8,7 @@ extern const vector vectors[];
 
 int main(void);
 
+#if __ARM_ARCH == 7
 /* No access to the megabyte below the stack; the default memory map elsewhere. Boards' RAM starts at a multiple of it. */
 static void forbid_below_stack(void) {
     const uint32_t log2_size = 20;
@@ -18,6 +19,13 @@ static void forbid_below_stack(void) {
     MPU_RASR = 1u << 28 | (log2_size - 1) << 1 | 1u; /* execute never, access none, enable */
     MPU_CTRL = 5;                                    /* enable, with the default map behind it */
 }
+#elif __ARM_ARCH >= 8
+/* The core itself refuses a stack pointer below the stack. */
+static void forbid_below_stack(void) { __asm volatile("msr msplim, %0" ::"r"(stack_bottom)); }
+#else
+/* Armv6-M without an MPU: what lies below RAM does not answer. */
+static void forbid_below_stack(void) {}
+#endif
 
 /* Runs on the stack that it paints: everything below the stack pointer. */
 void reset_handler(void) {
@@ -32,10 +40,12 @@ void reset_handler(void) {
     for (uint32_t *word = bss_start; word < bss_end; word++)
         *(volatile uint32_t *)word = 0;
 
+    SCB_SHPR3 = 0xFFu << 24; /* SysTick last: a fault while it is being entered can be taken */
+#if __ARM_ARCH >= 7
     SCB_VTOR = (uint32_t)(uintptr_t)vectors;
-    SCB_SHCSR |= 7u << 16;    /* memory, bus and usage faults have handlers of their own */
-    SCB_SHPR3 = 0xFFu << 24;  /* SysTick last: a fault while it is being entered can be taken */
-    SCB_CPACR |= 0xFu << 20;  /* the FPU, where there is one */
+    SCB_SHCSR |= 0xFu << 16; /* memory, bus, usage and, in Armv8-M, secure faults have handlers of their own */
+    SCB_CPACR |= 0xFu << 20; /* the FPU and Helium, where there are any */
+#endif
     forbid_below_stack();
     __asm volatile("dsb\n isb" ::: "memory");
 

@@ -1,5 +1,6 @@
 /* SysTick's 24 bits, extended to 64 by counting its wraps. */
-#include "board.h"
+#include "counter.h"
+
 #include "cortex_m.h"
 
 #define PERIOD (1u << 24)
@@ -14,7 +15,7 @@ void systick_init(void) {
 
 void systick_handler(void) { wraps++; }
 
-uint64_t board_ticks(void) {
+uint64_t systick_ticks(void) {
     __asm volatile("cpsid i" ::: "memory");
     uint32_t count = SYST_CVR;
     uint32_t high = wraps;

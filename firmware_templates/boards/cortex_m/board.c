@@ -1,0 +1,66 @@
+/* What every board has: vectors, received bytes kept until they are read, and the order in which things start. */
+#include "board.h"
+
+#include "cortex_m.h"
+
+const char board_name[] = BOARD_NAME;
+uint32_t board_tick_hz;
+
+/* Filled by the interrupt, emptied by board_read; the indices run freely and wrap with their type. */
+static volatile uint8_t received[256];
+static volatile uint8_t received_in, received_out;
+
+/* Stands for lost bytes; a received byte of this value, which no request holds, is kept as its neighbour. */
+#define LOST 0xFFu
+
+static void keep(uint8_t byte) {
+    uint8_t next = (uint8_t)(received_in + 1);
+    if (next == received_out) {
+        received[(uint8_t)(received_in - 1)] = LOST;
+    } else {
+        received[received_in] = byte;
+        received_in = next;
+    }
+}
+
+void receive_keep(uint8_t byte) { keep(byte == LOST ? LOST - 1 : byte); }
+
+void receive_lost(void) { keep(LOST); }
+
+extern const vector vectors[];
+__attribute__((section(".vectors"), used)) const vector vectors[16 + BOARD_UART_RX_IRQ + 1] = {
+    [0] = (vector)(uintptr_t)stack_top,
+    [1] = reset_handler,
+    [2] = fault_handler,  /* NMI */
+    [3] = fault_handler,  /* hard */
+    [4] = fault_handler,  /* memory */
+    [5] = fault_handler,  /* bus */
+    [6] = fault_handler,  /* usage */
+    [7] = fault_handler,  /* secure */
+    [11] = fault_handler, /* SVCall */
+    [12] = fault_handler, /* debug monitor */
+    [14] = fault_handler, /* PendSV */
+    [15] = systick_handler,
+    [16 + BOARD_UART_RX_IRQ] = uart_handler,
+};
+
+void board_init(void) {
+    board_clocks clocks = clock_init();
+    uart_init(clocks.uart_hz);
+    NVIC_IPR(BOARD_UART_RX_IRQ) |= 0xE0u << BOARD_UART_RX_IRQ % 4 * 8; /* low, like SysTick's */
+    NVIC_ISER(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
+    board_tick_hz = counter_init(clocks.core_hz);
+}
+
+int board_read(void) {
+    if (received_in == received_out)
+        return BOARD_NONE;
+    uint8_t byte = received[received_out];
+    received_out = (uint8_t)(received_out + 1);
+    return byte == LOST ? BOARD_LOST : byte;
+}
+
+void board_write(const char *bytes, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        uart_put((uint8_t)bytes[i]);
+}
