@@ -24,13 +24,16 @@ __all__ = [
     "StepEngine",
     "Verification",
     "expect",
+    "least_per_mac",
     "verify",
     "write_expectations",
 ]
 
 EOS = 3
-# What no Cortex-M with the DSP extension can do better: SMLAD does two multiply-accumulates.
+# What no Cortex-M can do better: SMLAD does two multiply-accumulates, MLA two of packed rows; a vector of Helium 16.
 LEAST_INSTRUCTIONS_PER_MAC = 0.5
+LEAST_WITH_HELIUM = 1 / 16
+HELIUM_CORES = ("cortex-m55",)
 # What a request may take besides its steps, in instructions: per step the checksum and the choice of the next token
 # (18 an id, measured) and a printed line (1,100), and the last line. With room for other compilers.
 BESIDES_PER_ID, BESIDES_PER_STEP, BESIDES_ONCE = 32, 2500, 10_000
@@ -154,6 +157,11 @@ def expect(
     return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated))
 
 
+def least_per_mac(core: str) -> float:
+    """Instructions that a multiply-accumulate takes at least on that core (`cortex-m4`)."""
+    return LEAST_WITH_HELIUM if core in HELIUM_CORES else LEAST_INSTRUCTIONS_PER_MAC
+
+
 def verify(
     device: Device,
     expectations: Sequence[Expectation],
@@ -162,6 +170,7 @@ def verify(
     instructions_per_tick: float,
     weights_crc: int | None = None,
     build_id: str | None = None,
+    least_per_mac: float = LEAST_INSTRUCTIONS_PER_MAC,
 ) -> Verification:
     """Asks every prompt step by step, again, since counts must repeat, and with the prompt in blocks: the same logits.
 
@@ -169,6 +178,7 @@ def verify(
         macs_per_step: multiply-accumulates of a decode step, the measure of what counts are possible.
         instructions_per_tick: what a tick of the board's counter stands for under its emulator.
         weights_crc, build_id: of the image that was built; what the device says must be the same.
+        least_per_mac: instructions that a multiply-accumulate takes at least on the board's core.
 
     Raises:
         ThimbleError: the device stopped answering, or told of a fault.
@@ -192,7 +202,7 @@ def verify(
         for expectation, answer in zip(expectations, answers, strict=True)
     ]
     limits = _Limits(
-        least=macs_per_step * LEAST_INSTRUCTIONS_PER_MAC / instructions_per_tick,
+        least=macs_per_step * least_per_mac / instructions_per_tick,
         besides_step=(BESIDES_PER_ID * info.vocab + BESIDES_PER_STEP) / instructions_per_tick,
         besides_once=BESIDES_ONCE / instructions_per_tick,
     )

@@ -29,7 +29,7 @@ from pipeline.timing.cores import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
 from pipeline.timing.folded import write_folded
 from pipeline.timing.measure import measure, steps_differ
-from pipeline.verify import Verification, expect, verify, write_expectations
+from pipeline.verify import Verification, expect, least_per_mac, verify, write_expectations
 from pipeline.workspace import write_json
 
 __all__ = ["STAGE", "Timing", "model_time", "over_budget"]
@@ -71,6 +71,7 @@ def run(context: StageContext) -> str:
             instructions_per_tick=per_tick,
             weights_crc=int(sizes["weights_crc"]),
             build_id=str(sizes["build_id"]),
+            least_per_mac=least_per_mac(board.core),
         )
     timing = model_time(context, compiled, verification, tokenizer)
     quality = _quality(context, emulator)
