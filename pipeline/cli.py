@@ -83,6 +83,18 @@ def _parser() -> argparse.ArgumentParser:
     _recipe_arguments(chat)
     chat.set_defaults(work=_chat)
 
+    serial = commands.add_parser("serial", help="verify a real board over its serial port")
+    serial.add_argument("port", metavar="PORT", help="such as /dev/ttyACM0 or COM3")
+    _recipe_arguments(serial)
+    serial.add_argument("--baud", type=int, help="instead of the board's speed")
+    serial.add_argument(
+        "--instructions-per-tick",
+        type=float,
+        metavar="N",
+        help="for an emulated board behind a pseudo-terminal: what its ticks stand for (board.yaml)",
+    )
+    serial.set_defaults(work=_serial)
+
     ship = commands.add_parser("ship", help="make the trained weights the recipe's shipped ones")
     _recipe_arguments(ship)
     ship.set_defaults(work=_ship)
@@ -148,6 +160,21 @@ def _chat(options: argparse.Namespace, console: Console) -> int:
     )
     workspace = run_stages(recipe, run, console)
     return chat_with_board(recipe, workspace, options.emulator, console)
+
+
+def _serial(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.recipe import load_recipe
+    from pipeline.serial_run import verify_on_port
+    from pipeline.summary import print_serial_summary
+    from pipeline.workspace import Workspace
+
+    recipe = load_recipe(options.recipe)
+    if options.board:
+        recipe = recipe.with_boards(options.board)
+    workspace = Workspace(options.build, recipe.name)
+    result = verify_on_port(recipe, workspace, options.port, console, options.baud, options.instructions_per_tick)
+    print_serial_summary(result, console)
+    return 0
 
 
 def _ship(options: argparse.Namespace, console: Console) -> int:

@@ -99,15 +99,16 @@ class Device:
     """Requests to a booted board. As a context manager it closes the link at the end.
 
     Args:
-        link: the UART. The constructor waits for the board's READY line.
+        link: the UART. The constructor waits for the board's READY line, unless the board is known to be `booted`.
         timeout: seconds on this machine's clock that any line may take.
     """
 
-    def __init__(self, link: SerialLink, timeout: float = 60.0) -> None:
+    def __init__(self, link: SerialLink, timeout: float = 60.0, booted: bool = False) -> None:
         self._link = link
         self._timeout = timeout
         try:
-            self._await_ready()
+            if not booted:
+                self._await_ready()
         except BaseException:
             link.close()
             raise

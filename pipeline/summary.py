@@ -12,7 +12,7 @@ from rich.table import Table
 from pipeline.recipe import Recipe
 from pipeline.workspace import Workspace
 
-__all__ = ["print_summary"]
+__all__ = ["print_serial_summary", "print_summary"]
 
 
 def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> None:
@@ -29,9 +29,25 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
     console.print(f"talk to it        python -m pipeline chat {recipe.path}", highlight=False)
 
 
+def print_serial_summary(result: dict[str, Any], console: Console) -> None:
+    """What a real board answered, and what it took by its own count."""
+    _print_answers(result, console)
+    unit = "cycles" if "cycles" in result else "instructions"
+    counts, times = result[unit], result["milliseconds"]
+    console.print(
+        f"\n{len(result['prompts'])} prompts equal TensorFlow Lite Micro's at every step\n"
+        f"{counts['decode_mean']:,.0f} {unit} a token (worst {counts['decode_max']:,.0f}), "
+        f"{counts['prefill_per_token']:,.0f} a token of a prompt\n"
+        f"{times['decode_mean']['likely']:.2f} ms a token (worst {times['decode_max']['likely']:.2f}), "
+        f"first token within {times['prompt_max']['likely']:.1f} ms, measured at {result['clock_hz'] / 1e6:g} MHz",
+        highlight=False,
+    )
+
+
 def _print_answers(result: dict[str, Any], console: Console) -> None:
     emulator = result["emulator"]
-    console.print(f"\n[bold]Typed into {result['board']}[/], emulated by {emulator['name']} {emulator['version']}:")
+    how = "on serial port" if emulator["name"] == "serial" else f"emulated by {emulator['name']}"
+    console.print(f"\n[bold]Typed into {result['board']}[/], {how} {emulator['version']}:")
     table = Table("sentence", "the board's answer", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for prompt in result["prompts"]:
         table.add_row(escape(prompt["text"]), f"[green]{escape(prompt['text_out'])}[/]")
