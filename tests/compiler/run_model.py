@@ -118,7 +118,7 @@ class Workbench:
             )
 
 
-_SIZES = ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "block", "logit_bytes")
+_SIZES = ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "block", "window", "logit_bytes")
 
 
 class _CachePart(ctypes.Structure):

@@ -26,151 +26,194 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
     }
 }
 
-/* What turns the sums of a block of four rows into int8 results: the sums' first values, alternately for the pairs' high and low
- * rows, and the scale; `table` holds what is written for a result from -128 on. */
+/* Blocks of four rows, times x, on their way to int8, in the order in which the loop's stack holds it. */
 typedef struct {
-    int32_t start[4];
-    int32_t multiplier, right_shift_less_one, twice_zero_point_plus_one;
-    const int8_t *table;
-    void *out;
-    const int16_t *end;
-    const int16_t *x, *x_end;
-} blocks_to_s8;
+    union {
+        struct {
+            const int16_t *x, *x_end;
+        };
+        int32_t first_x[2]; /* where there are eight columns: x itself, the rest in last_x */
+    };
+    int32_t start[4]; /* what sums begin with, alternately for the pairs' high and low rows */
+    int32_t last_x[2];
+    int32_t multiplier, right_shift, addend; /* the zero point and a half, before the shift */
+    union {
+        const int8_t *table; /* scores: what is written, as int16, for results from -128 on */
+        int32_t skip;        /* outputs, written as int8: bytes between blocks */
+    };
+    const void *end;   /* scores: of the blocks; outputs: of what is written */
+    int32_t begin;     /* how blocks begin: 0, eight columns; 1, any even number of fours; 2, any odd one */
+    int32_t outputs;   /* 1; scores: 0 */
+    const thimble_product_scale *scale;
+} blocks;
 
 #ifdef THIMBLE_PAIRS_DSP
 
-/* r0: the structure, r1: weights, r2: x, r3: its end, r4-r7: weights of four rows and columns, r8-r11: sums (r8 and r10 those
- * of both rows of a pair, r9 and r11 those of its low row), r12 and lr: four inputs. */
-#define SUM_FOUR_COLUMNS           \
-    "ldrd   r12, lr, [r2], #8\n"   \
-    "ldmia  r1!, {r4-r7}\n"        \
-    "smlad  r8, r4, r12, r8\n"     \
-    "uxtb16 r4, r4\n"              \
-    "smlad  r9, r4, r12, r9\n"     \
-    "smlad  r8, r5, lr, r8\n"      \
-    "uxtb16 r5, r5\n"              \
-    "smlad  r9, r5, lr, r9\n"      \
-    "smlad  r10, r6, r12, r10\n"   \
-    "uxtb16 r6, r6\n"              \
-    "smlad  r11, r6, r12, r11\n"   \
-    "smlad  r10, r7, lr, r10\n"    \
-    "uxtb16 r7, r7\n"              \
-    "smlad  r11, r7, lr, r11\n"
+/* Two columns of two rows: the sum of both, and of the low row. */
+#define SUM_TWO(weights, x, both, low)                         \
+    "smlad  " both ", " weights ", " x ", " both "\n"          \
+    "uxtb16 " weights ", " weights "\n"                        \
+    "smlad  " low ", " weights ", " x ", " low "\n"
 
-/* The sums of four rows, doubled; then r2: multiplier, r3: shift, r4: zero point, r5: table, r6: out, r7: end. */
-#define SUM_BLOCK                  \
-    "1:\n"                         \
-    "ldrd   r2, r3, [r0, #40]\n"   \
-    "ldm    r0, {r8-r11}\n"        \
-    "2:\n" SUM_FOUR_COLUMNS        \
-    "cmp    r2, r3\n"              \
-    "bne    2b\n"                  \
-    "add    lr, r0, #16\n"         \
-    "sub    r8, r8, r9\n"          \
-    "sub    r10, r10, r11\n"       \
-    "ldm    lr, {r2-r7}\n"         \
-    "asr    r8, r8, #7\n"          \
-    "lsl    r9, r9, #1\n"          \
-    "asr    r10, r10, #7\n"        \
-    "lsl    r11, r11, #1\n"
+#define SUM_FOUR(x, other_x)                                   \
+    "ldmia  r1!, {r4-r7}\n"                                    \
+    SUM_TWO("r4", x, "r8", "r9") SUM_TWO("r5", other_x, "r8", "r9") \
+    SUM_TWO("r6", x, "r10", "r11") SUM_TWO("r7", other_x, "r10", "r11")
 
-#define TO_S8(sum)                      \
-    "smmulr " sum ", " sum ", r2\n"     \
-    "add " sum ", " sum ", " sum ", asr #31\n" \
-    "asr " sum ", " sum ", r3\n"        \
-    "add " sum ", " sum ", r4\n"        \
-    "ssat " sum ", #8, " sum ", asr #1\n"
+/* thimble_requantize_s8 in four instructions. With A a sum, m the multiplier and n the right shift, 1..22, the addend is
+ * 2^(n - 1) + zero point * 2^n: h = round(2 A m / 2^32) is rounded, halves away from zero, by (h + 2^(n - 1) - (h < 0)) >> n.
+ * The sign is taken of A: where A < 0 and h = 0 the result is that of 0 either way. |A| < 2^22, as 64 * 255 * 255 is, so all
+ * stays below 2^31, and beyond 22 bits, where prepare() makes m 0, the result is the zero point. */
+#define TO_S8(sum)                           \
+    "smmlar r7, " sum ", r2, r4\n"           \
+    "add    " sum ", r7, " sum ", asr #31\n" \
+    "asr    " sum ", " sum ", r3\n"          \
+    "ssat   " sum ", #8, " sum "\n"
 
-#define USED "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory"
+#define FOUR_TO_S8 TO_S8("r8") TO_S8("r9") TO_S8("r10") TO_S8("r11")
 
-/* Blocks of four rows: with a table, one after the other up to `end`, and table[result] goes out as int16; without one, a single
- * block, whose results go out as int8. */
-static void multiply_blocks(blocks_to_s8 *s, const int16_t *weights)
+/* All blocks. r0: out, r1: weights, r4-r7: weights of four rows and columns, r8-r11: sums (r8 and r10 those of both rows of a
+ * pair, r9 and r11 those of its low row); x: r2, r3, r12 and lr where there are eight columns, else in r12 and lr, with its place
+ * in r2 and its end in r3. Then r2: multiplier, r3: shift, r4: addend, r5: table or skip, r6: end. sp points at a copy of
+ * `blocks` with addresses for `begin` and `outputs`. */
+__attribute__((noinline)) static void multiply(const blocks *s, const int16_t *weights, void *out)
 {
-    register blocks_to_s8 *r0 __asm__("r0") = s;
+    register const void *r0 __asm__("r0") = s;
     register const int16_t *r1 __asm__("r1") = weights;
-    __asm__ volatile(SUM_BLOCK TO_S8("r8") TO_S8("r9") TO_S8("r10") TO_S8("r11")
-                     "cbz    r5, 3f\n"
+    register void *r2 __asm__("r2") = out;
+    __asm__ volatile("push   {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+                     "mov    r12, r2\n"
+                     "add    r2, r0, #32\n"
+                     "ldm    r2, {r2-r6, r8, r9}\n"
+                     "cmp    r9, #1\n"
+                     "adr.w  r9, 4f\n"
+                     "it     eq\n"
+                     "adreq.w r9, 5f\n"
+                     "orr    r9, r9, #1\n"
+                     "cmp    r8, #1\n"
+                     "adr.w  r8, 0f\n"
+                     "it     eq\n"
+                     "adreq.w r8, 1f\n"
+                     "it     hi\n"
+                     "adrhi.w r8, 2f\n"
+                     "orr    r8, r8, #1\n"
+                     "push   {r2-r6, r8, r9}\n"
+                     "ldm    r0, {r2-r6, r8-r10}\n"
+                     "push   {r2-r6, r8-r10}\n"
+                     "mov    r0, r12\n"
+                     "ldr    pc, [sp, #52]\n"
+
+                     ".p2align 2\n"
+                     "1:\n" /* fours of columns, an even number */
+                     "ldm    sp, {r2, r3, r8-r11}\n"
+                     "3:\n"
+                     "ldrd   r12, lr, [r2], #8\n" SUM_FOUR("r12", "lr")
+                     "6:\n"
+                     "ldrd   r12, lr, [r2], #8\n" SUM_FOUR("r12", "lr")
+                     "cmp    r2, r3\n"
+                     "bne    3b\n"
+                     "sub    r8, r8, r9\n"
+                     "sub    r10, r10, r11\n"
+                     "ldr    pc, [sp, #56]\n"
+
+                     ".p2align 2\n"
+                     "2:\n" /* an odd number */
+                     "ldm    sp, {r2, r3, r8-r11}\n"
+                     "b      6b\n"
+
+                     ".p2align 2\n"
+                     "5:\n" /* four outputs */
+                     "add    r2, sp, #32\n"
+                     "ldm    r2, {r2-r6}\n"
+                     "asr    r8, r8, #7\n"
+                     "lsl    r9, r9, #1\n"
+                     "asr    r10, r10, #7\n"
+                     "lsl    r11, r11, #1\n" FOUR_TO_S8
+                     "strb   r9, [r0, #1]\n"
+                     "strb   r10, [r0, #2]\n"
+                     "strb   r11, [r0, #3]\n"
+                     "strb   r8, [r0], #4\n"
+                     "add    r1, r5\n"
+                     "cmp    r0, r6\n"
+                     "beq    7f\n"
+                     "ldr    pc, [sp, #52]\n"
+
+                     ".p2align 2\n"
+                     "0:\n" /* eight columns */
+                     "ldm    sp, {r2, r3, r8-r12, lr}\n" SUM_FOUR("r2", "r3") SUM_FOUR("r12", "lr")
+                     "sub    r8, r8, r9\n"
+                     "sub    r10, r10, r11\n"
+                     "4:\n" /* four scores: of a doubled x */
+                     "add    r2, sp, #32\n"
+                     "ldm    r2, {r2-r6}\n"
+                     "asr    r8, r8, #8\n"
+                     "asr    r10, r10, #8\n" FOUR_TO_S8
                      "ldrsb  r8, [r5, r8]\n"
                      "ldrsb  r9, [r5, r9]\n"
                      "ldrsb  r10, [r5, r10]\n"
                      "ldrsb  r11, [r5, r11]\n"
                      "pkhbt  r8, r8, r9, lsl #16\n"
                      "pkhbt  r10, r10, r11, lsl #16\n"
-                     "strd   r8, r10, [r6], #8\n"
-                     "str    r6, [r0, #32]\n"
-                     "cmp    r1, r7\n"
-                     "bne    1b\n"
-                     "b      4f\n"
-                     "3:\n"
-                     "strb   r9, [r6, #1]\n"
-                     "strb   r10, [r6, #2]\n"
-                     "strb   r11, [r6, #3]\n"
-                     "strb   r8, [r6], #4\n"
-                     "str    r6, [r0, #32]\n"
-                     "4:\n"
-                     : "+r"(r1)
-                     : "r"(r0)
-                     : USED);
+                     "strd   r8, r10, [r0], #8\n"
+                     "cmp    r1, r6\n"
+                     "beq    7f\n"
+                     "ldr    pc, [sp, #52]\n"
+                     "7:\n"
+                     "add    sp, #60\n"
+                     "pop    {r7}\n"
+                     : "+r"(r0), "+r"(r1), "+r"(r2)
+                     :
+                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* Two scores as weights, packed. */
-#define TWO_WEIGHTS(first, second, at, both)                 \
-    "ldrsh  " first ", [%[s], #" at "]\n"                    \
-    "ldrsh  " second ", [%[s], #" at " + 2]\n"               \
-    "ldr    " first ", [%[exp], " first ", lsl #2]\n"        \
-    "ldr    " second ", [%[exp], " second ", lsl #2]\n"      \
-    "umull  r3, " first ", %[mantissa], " first "\n"         \
-    "add    " first ", " first ", r3, lsr #31\n"             \
-    "umull  r3, " second ", %[mantissa], " second "\n"       \
-    "add    " second ", " second ", r3, lsr #31\n"           \
-    "add    " first ", " first ", %[half]\n"                 \
-    "add    " second ", " second ", %[half]\n"               \
-    "lsr    " first ", " first ", %[shift]\n"                \
-    "lsr    " second ", " second ", %[shift]\n"              \
-    "usat   " first ", #8, " first "\n"                      \
-    "usat   " second ", #8, " second "\n"                    \
-    "pkhbt  " both ", " first ", " second ", lsl #16\n"      \
-    "uadd16 %[sums], %[sums], " both "\n"
+#define TWO_WEIGHTS(first, second, at)                              \
+    "ldrsh  " first ", [%[s], #" at "]\n"                           \
+    "ldrsh  " second ", [%[s], #" at " + 2]\n"                      \
+    "ldr    " first ", [%[exp], " first ", lsl #2]\n"               \
+    "ldr    " second ", [%[exp], " second ", lsl #2]\n"             \
+    "smmlar " first ", " first ", %[mantissa], " first "\n"         \
+    "smmlar " second ", " second ", %[mantissa], " second "\n"      \
+    "lsr    " first ", " first ", %[shift]\n"                       \
+    "lsr    " second ", " second ", %[shift]\n"                     \
+    "pkhbt  " first ", " first ", " second ", lsl #16\n"            \
+    "uhadd16 " first ", " first ", %[ones]\n"                       \
+    "usat16 " first ", #8, " first "\n"                             \
+    "uadd16 %[sums], %[sums], " first "\n"
 
-/* Scores become weights in place, four at a time; returns their sum. Not inlined: the loop takes most registers. */
+/* Scores become weights in place, four at a time; returns their sum. As thimble_probability: the mantissa, at least 2^31 for
+ * every sum up to 2^29, enters less 2^32, which SMMLAR's addend gives back; the shift is done but for its last bit, to 9 bits at
+ * most, and UHADD16 rounds and does that. Not inlined: the loop takes most registers. */
 __attribute__((noinline)) static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
 {
     uint32_t sums = 0;
-    __asm__ volatile("1:\n" TWO_WEIGHTS("r4", "r5", "0", "r4") TWO_WEIGHTS("r5", "r6", "4", "r5")
+    const int32_t shift = reciprocal.half ? reciprocal.shift - 1 : 31;
+    __asm__ volatile("1:\n" TWO_WEIGHTS("r4", "r3", "0") TWO_WEIGHTS("r5", "r3", "4")
                      "strd   r4, r5, [%[s]], #8\n"
                      "cmp    %[s], %[end]\n"
                      "bne    1b\n"
                      : [s] "+r"(scores), [sums] "+r"(sums)
-                     : [end] "r"(end), [exp] "r"(exp), [mantissa] "r"(reciprocal.doubled_mantissa),
-                       [half] "r"(reciprocal.half), [shift] "r"(reciprocal.shift)
-                     : "r3", "r4", "r5", "r6", "cc", "memory");
+                     : [end] "r"(end), [exp] "r"(exp), [mantissa] "r"(reciprocal.doubled_mantissa), [ones] "r"(0x00010001),
+                       [shift] "r"(shift)
+                     : "r3", "r4", "r5", "cc", "memory");
     return (int32_t)((sums & 0xffff) + (sums >> 16));
 }
 
-#define EXPONENTIALS(first, second)               \
-    "ldr    r2, [%[exp], " first ", lsl #2]\n"     \
-    "ldr    r3, [%[exp], " second ", lsl #2]\n"    \
-    "add    r2, r2, #2048\n"                       \
-    "add    r3, r3, #2048\n"                       \
-    "add    %[total], %[total], r2, lsr #12\n"     \
-    "add    %[total], %[total], r3, lsr #12\n"
+#define ADD_EXPONENTIAL                           \
+    "ldrsh  %[e], [%[s]], #2\n"                   \
+    "ldr    %[e], [%[exp], %[e], lsl #2]\n"       \
+    "smmlar %[total], %[e], %[unit], %[total]\n"
 
-/* The sum of the scores' exponentials, a multiple of 4 of them. */
+/* The sum of the scores' exponentials, a multiple of 4 of them: (e * 2^20 + 2^31) >> 32 is thimble_exp_for_sum. */
 static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
 {
-    int32_t total = 0;
-    __asm__ volatile("1:\n"
-                     "ldrd   r4, r5, [%[s]], #8\n"
-                     "sxth   r2, r4\n"
-                     "asr    r3, r4, #16\n" EXPONENTIALS("r2", "r3")
-                     "sxth   r2, r5\n"
-                     "asr    r3, r5, #16\n" EXPONENTIALS("r2", "r3")
+    int32_t total = 0, e;
+    __asm__ volatile("1:\n" ADD_EXPONENTIAL ADD_EXPONENTIAL ADD_EXPONENTIAL ADD_EXPONENTIAL
                      "cmp    %[s], %[end]\n"
                      "bne    1b\n"
-                     : [s] "+r"(scores), [total] "+r"(total)
-                     : [end] "r"(end), [exp] "r"(exp)
-                     : "r2", "r3", "r4", "r5", "cc", "memory");
+                     : [s] "+r"(scores), [total] "+r"(total), [e] "=&r"(e)
+                     : [end] "r"(end), [exp] "r"(exp), [unit] "r"(1 << 20)
+                     : "cc", "memory");
     return total;
 }
 
@@ -195,32 +238,23 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 
 #else
 
-static thimble_four_sums sum_block(const blocks_to_s8 *s, const int16_t *weights)
+static void multiply(const blocks *s, const int16_t *weights, void *out)
 {
-    thimble_four_sums sums = thimble_pairs_sum(weights, s->x, (int32_t)(s->x_end - s->x), 0);
-    for (int32_t i = 0; i < 4; i++) {
-        const int32_t doubled = 2 * (sums.row[i] + (i % 2 == 0 ? (s->start[0] - s->start[1]) / 256 : s->start[1]));
-        sums.row[i] = thimble_requantize_s8(doubled, s->multiplier, s->right_shift_less_one, s->twice_zero_point_plus_one);
-    }
-    return sums;
-}
-
-static void multiply_blocks(blocks_to_s8 *s, const int16_t *weights)
-{
-    int16_t *words = s->out;
-    int8_t *bytes = s->out;
+    const int32_t depth = (int32_t)(s->x_end - s->x);
+    int16_t *scores = out;
+    int8_t *outputs = out;
     do {
-        const thimble_four_sums results = sum_block(s, weights);
+        const thimble_four_sums sums = thimble_pairs_sum(weights, s->x, depth, 0);
         for (int32_t i = 0; i < 4; i++) {
-            if (s->table) {
-                *words++ = s->table[results.row[i]];
+            const int32_t sum = sums.row[i] + (i % 2 == 0 ? (s->start[0] - s->start[1]) / 256 : s->start[1]);
+            if (s->outputs) {
+                *outputs++ = thimble_scale_product(s->scale, 2 * sum);
             } else {
-                *bytes++ = (int8_t)results.row[i];
+                *scores++ = s->table[thimble_scale_product(s->scale, sum)];
             }
         }
-        weights += 2 * (s->x_end - s->x);
-    } while (s->table && weights != s->end);
-    s->out = s->table ? (void *)words : (void *)bytes;
+        weights += 2 * depth + (s->outputs ? s->skip / 2 : 0);
+    } while (s->end != (s->outputs ? (const void *)outputs : (const void *)weights));
 }
 
 static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
@@ -253,31 +287,33 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 
 #endif
 
-/* All that stays the same from head to head; the start and the places of rows follow. */
-static void prepare(blocks_to_s8 *s, const thimble_product_scale *scale, const int8_t *table, const int16_t *x, int32_t count)
+/* All that stays the same from head to head; starts, and places of rows, follow. */
+static void prepare(blocks *s, const thimble_product_scale *scale, const int16_t *x, int32_t count)
 {
-    s->multiplier = scale->multiplier;
-    s->right_shift_less_one = scale->right_shift_less_one;
-    s->twice_zero_point_plus_one = scale->twice_zero_point_plus_one;
-    s->table = table;
+    const int32_t shift = scale->right_shift_less_one, within = shift < 22;
+    s->scale = scale;
+    s->multiplier = within ? scale->multiplier : 0;
+    s->right_shift = within ? shift + 1 : 22;
+    s->addend = scale->twice_zero_point_plus_one * (1 << (s->right_shift - 1));
     s->x = x;
     s->x_end = x + count;
+    s->begin = count % 8 == 0 ? 1 : 2;
 }
 
 /* Lets sums start so that the low bytes' excess, 128 times the sum of x, is taken off, and offset times that sum added. */
-static inline void start(blocks_to_s8 *s, int32_t sum, int32_t offset)
+static inline void start(blocks *s, int32_t sum, int32_t offset)
 {
     const int32_t addend = sum * offset, low = addend - 128 * sum, mixed = low + 256 * addend;
     s->start[0] = s->start[2] = mixed;
     s->start[1] = s->start[3] = low;
 }
 
-/* A query, widened; returns its sum. */
+/* A query, widened and doubled; returns its doubled sum. */
 static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t head_dim)
 {
     int32_t sum = 0;
     for (int16_t *const end = wide + head_dim; wide != end; q += 2, wide += 2) {
-        const int32_t first = q[0] + offset, second = q[1] + offset;
+        const int32_t first = 2 * (q[0] + offset), second = 2 * (q[1] + offset);
         wide[0] = (int16_t)first;
         wide[1] = (int16_t)second;
         sum += first + second;
@@ -310,23 +346,31 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
                                 const int8_t *v_cache, int32_t position, int8_t *out, void *scratch)
 {
     const int32_t head_dim = p->head_dim, capacity = THIMBLE_CACHE_ROWS(p->context), rows = position + 1;
+    const int32_t filled = THIMBLE_CACHE_ROWS(rows);
     int16_t *const weights = scratch, *const wide = weights + capacity;
-    blocks_to_s8 scores, sums;
-    prepare(&scores, &p->score, p->mask + 128, wide, head_dim);
-    prepare(&sums, &p->out, 0, weights, THIMBLE_CACHE_ROWS(rows));
-    sums.out = out;
+    blocks scores, outputs;
+    prepare(&scores, &p->score, wide, head_dim);
+    scores.outputs = 0;
+    scores.table = p->mask + 128;
+    prepare(&outputs, &p->out, weights, filled);
+    outputs.outputs = 1;
+    outputs.skip = 4 * (capacity - filled);
     for (int32_t head = 0; head < p->kv_heads; head++) {
         const int16_t *const k = (const int16_t *)(const void *)k_cache;
-        scores.end = k + THIMBLE_CACHE_ROWS(rows) / 2 * head_dim;
-        for (int32_t i = 0; i < p->group; i++, q += head_dim) {
+        scores.end = k + filled / 2 * head_dim;
+        for (int32_t i = 0; i < p->group; i++, q += head_dim, out += head_dim) {
             start(&scores, widen(q, p->q_offset, wide, head_dim), p->k_offset);
-            scores.out = weights;
-            multiply_blocks(&scores, k);
-            start(&sums, weigh(p, weights, rows), p->v_offset);
-            const int8_t *v = v_cache;
-            for (int32_t column = 0; column < head_dim; column += 4, v += 4 * capacity) {
-                multiply_blocks(&sums, (const int16_t *)(const void *)v);
+#ifdef THIMBLE_PAIRS_DSP
+            if (head_dim == 8) {
+                scores.begin = 0;
+                __builtin_memcpy(scores.first_x, wide, 8);
+                __builtin_memcpy(scores.last_x, wide + 4, 8);
             }
+#endif
+            multiply(&scores, k, weights);
+            start(&outputs, weigh(p, weights, rows), p->v_offset);
+            outputs.end = out + head_dim;
+            multiply(&outputs, (const int16_t *)(const void *)v_cache, out);
         }
         k_cache += capacity * head_dim;
         v_cache += capacity * head_dim;

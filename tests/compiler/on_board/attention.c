@@ -41,20 +41,56 @@ static thimble_attention_s8_params draw_attention(int32_t head_dim, int32_t cont
     };
 }
 
+/* Two values at random among the extremes. */
+static void fill_extremes(int8_t *to, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        to[i] = between(0, 1) ? 127 : -128;
+    }
+}
+
+/* What is drawn only now and then: scores that are all equal; one that takes all, with masks in order and exponentials that
+ * halve; the largest sums; shifts to the end. */
+static void make_extreme(thimble_attention_s8_params *p, int32_t which)
+{
+    const int32_t queries = p->kv_heads * p->group * p->head_dim;
+    if (which == 1) {
+        memset(a, -p->q_offset, (size_t)queries);
+    }
+    if (which == 2) {
+        for (int32_t i = 0; i < 256; i++) {
+            table[i] = (int8_t)(i - 128);
+            exp_table[i] = 255 - i < 31 ? INT32_MAX >> (255 - i) : 0;
+        }
+    }
+    if (which == 3) {
+        fill_extremes(a, queries);
+        fill_extremes(k_one, MOST);
+        fill_extremes(v_one, MOST);
+        fill_extremes(b, MOST);
+        p->q_offset = p->k_offset = p->v_offset = between(0, 1) ? 128 : -127;
+    }
+    if (which == 4) {
+        p->score.right_shift_less_one = between(0, 30);
+        p->out.right_shift_less_one = between(0, 30);
+    }
+}
+
 static void compare(const layout *l)
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 300; cases++) {
-        const int32_t head_dim = 4 * between(1, 16), context = between(1, 24), kv_heads = between(1, 2);
-        const int32_t group = between(1, 3);
-        const thimble_attention_s8_params p = draw_attention(head_dim, context, kv_heads, group);
+        const int32_t head_dim = cases % 3 == 0 ? 8 : 4 * between(1, 16), kv_heads = between(1, 2);
+        const int32_t context = between(1, head_dim > 16 ? 24 : 96), group = between(1, 3);
+        thimble_attention_s8_params p = draw_attention(head_dim, context, kv_heads, group);
         const int32_t position = between(0, context - 1), tokens = between(1, position + 1 < 4 ? position + 1 : 4);
         fill(k_one, MOST, -128);
         fill(v_one, MOST, -128);
-        memcpy(k_other, k_one, MOST);
-        memcpy(v_other, v_one, MOST);
         fill(a, kv_heads * group * head_dim, -128);
         fill(b, MOST, -128);
+        make_extreme(&p, between(0, 8));
+        memcpy(k_other, k_one, MOST);
+        memcpy(v_other, v_one, MOST);
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
         const int8_t *v_new = b + 4 * kv_heads * head_dim;
