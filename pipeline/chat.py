@@ -5,11 +5,65 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 from pipeline.boards import Board
 from pipeline.protocol import Answer, Device, DeviceError
 
-__all__ = ["answer_line", "ask_many", "converse", "typed_lines"]
+__all__ = ["Decoder", "Pace", "TextStream", "answer_line", "ask_many", "converse", "statistics", "typed_lines"]
+
+
+class Decoder(Protocol):
+    """What turns token ids into text: a tokenizer."""
+
+    def decode(self, tokens: Sequence[int]) -> str: ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a tick of the board's counter means: so many `unit` (instructions or cycles), and milliseconds of each;
+    `measured` where that is the board's own time."""
+
+    per_tick: float
+    unit: str
+    milliseconds: float
+    measured: bool = False
+
+    @classmethod
+    def emulated(cls, board: Board, emulator: str, cycles_per_instruction: float | None = None) -> Pace:
+        """Of an emulated board: its instructions, at the likely rate of the last trace, else of the core's mean."""
+        per_tick = float(board.emulators[emulator]["instructions_per_tick"])
+        return cls(per_tick, "instructions", board.milliseconds(1.0, cycles_per_instruction))
+
+    @classmethod
+    def real(cls, tick_hz: int) -> Pace:
+        """Of a real board, which counts cycles."""
+        return cls(1.0, "cycles", 1000 / tick_hz, measured=True)
+
+
+class TextStream:
+    """Token ids as they come, out as text; a character whose bytes are not all there is held back."""
+
+    def __init__(self, decoder: Decoder, write: Callable[[str], None]) -> None:
+        self._decoder, self._write = decoder, write
+        self._tokens: list[int] = []
+        self._told = 0
+
+    def take(self, token: int) -> None:
+        """Takes the next id."""
+        self._tokens.append(token)
+        self._tell(self._decoder.decode(self._tokens), whole=False)
+
+    def end(self) -> None:
+        """Writes what was held back."""
+        self._tell(self._decoder.decode(self._tokens), whole=True)
+
+    def _tell(self, text: str, whole: bool) -> None:
+        known = text if whole else text.rstrip("\ufffd")
+        if len(known) > self._told:
+            self._write(known[self._told :])
+            self._told = len(known)
 
 
 def ask_many(
@@ -38,38 +92,47 @@ def ask_many(
 
 def converse(
     device: Device,
-    board: Board,
-    emulator: str,
+    pace: Pace,
+    decoder: Decoder,
     lines: Iterable[str],
-    say: Callable[[str], None],
+    write: Callable[[str], None],
     max_new: int,
-    cycles_per_instruction: float | None = None,
 ) -> None:
-    """Sends each line to the board and says what came back; a line that the board refuses does not end it.
-
-    Args:
-        cycles_per_instruction: of this model on this board, where it is known from a trace; else the core's mean.
-    """
+    """Sends each line to the board and writes what comes back, as it comes; a line that the board refuses does not end
+    it. Ctrl-C ends an answer."""
     for line in lines:
         sentence = line.strip()
         if not sentence:
             continue
+        stream = TextStream(decoder, write)
         try:
-            say(answer_line(device.prompt(sentence, max_new), board, emulator, cycles_per_instruction))
+            answer = device.prompt(sentence, max_new, stream.take)
         except DeviceError as error:
             if error.code == "fault":
                 raise
-            say(f"the board refuses: {error.text}")
+            write(f"the board refuses: {error.text}\n")
+            continue
+        stream.end()
+        write(f"  ({statistics(answer, pace)})\n")
 
 
-def answer_line(answer: Answer, board: Board, emulator: str, cycles_per_instruction: float | None = None) -> str:
-    """`action  (tokens, instructions a token, likely milliseconds a token at the board's clock)`."""
-    per_tick = float(board.emulators[emulator]["instructions_per_tick"])
-    mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * per_tick
+def answer_line(answer: Answer, pace: Pace) -> str:
+    """`action  (statistics)`."""
+    return f"{answer.text}  ({statistics(answer, pace)})"
+
+
+def statistics(answer: Answer, pace: Pace) -> str:
+    """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock."""
+    mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * pace.per_tick
+    generated = [step.ticks for step in answer.steps[len(answer.tokens_in) :]]
     count = f"{answer.count_in} tokens in, {len(answer.tokens_out)} out"
-    cut = "" if answer.end == "eos" else f", cut off by the {'context' if answer.end == 'context' else 'length'}"
-    time = board.milliseconds(mean, cycles_per_instruction)
-    return f"{answer.text}  ({count}{cut}; {mean:,.0f} instructions, about {time:.1f} ms a token)"
+    reasons = {"context": ", cut off by the context", "length": ", cut off by the length", "stopped": ", stopped"}
+    rate = ""
+    if generated:
+        each = sum(generated) / len(generated) * pace.per_tick * pace.milliseconds
+        rate = f", {1000 / each:,.0f} tokens a second"
+    time = f"{'' if pace.measured else 'about '}{mean * pace.milliseconds:.1f} ms a token{rate}"
+    return f"{count}{reasons.get(answer.end, '')}; {mean:,.0f} {pace.unit}, {time}"
 
 
 def typed_lines(prompt: str = "> ") -> Iterable[str]:

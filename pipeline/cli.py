@@ -9,11 +9,17 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import ThimbleError
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Recipe
+    from pipeline.session import SessionOptions
+    from pipeline.workspace import Workspace
 
 __all__ = ["main"]
 
@@ -79,9 +85,16 @@ def _parser() -> argparse.ArgumentParser:
         _recipe_arguments(command)
         command.set_defaults(work=_run, until=stage, restart=None)
 
-    chat = commands.add_parser("chat", help="type sentences to the emulated board")
+    chat = commands.add_parser("chat", help="type sentences to the board, emulated or on a serial port")
     _recipe_arguments(chat)
+    _session_arguments(chat)
     chat.set_defaults(work=_chat)
+
+    generate = commands.add_parser("generate", help="one prompt to the board; its text goes to stdout as it comes")
+    _recipe_arguments(generate)
+    _session_arguments(generate)
+    generate.add_argument("--prompt", default="", help="what the text begins with")
+    generate.set_defaults(work=_generate)
 
     serial = commands.add_parser("serial", help="verify a real board over its serial port")
     serial.add_argument("port", metavar="PORT", help="such as /dev/ttyACM0 or COM3")
@@ -108,6 +121,17 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--out", type=Path, required=True, help="a new or empty folder for the C files")
     build.set_defaults(work=_compile)
     return parser
+
+
+def _session_arguments(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--port", help="the serial port of a real board, such as /dev/ttyACM0")
+    command.add_argument("--baud", type=int, help="of that port, instead of the board's speed")
+    command.add_argument("--tokens", type=int, metavar="N", help="most new tokens (default: the model's context)")
+    command.add_argument("--temperature", type=float, default=0.0, help="0 (default): always the most likely token")
+    command.add_argument("--top-k", type=int, default=0, metavar="K", help="draw from the K most likely (0: all)")
+    command.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw from those that make up P")
+    command.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="above 1: repeat less")
+    command.add_argument("--seed", type=int, default=0, help="the same seed draws the same tokens")
 
 
 def _recipe_arguments(command: argparse.ArgumentParser) -> None:
@@ -148,18 +172,39 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 
 def _chat(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.recipe import load_recipe
-    from pipeline.runner import RunOptions, run_stages
     from pipeline.session import chat_with_board
 
+    recipe, workspace, session = _session(options, console)
+    return chat_with_board(recipe, workspace, session, console)
+
+
+def _generate(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.session import generate_text
+
+    recipe, workspace, session = _session(options, Console(stderr=True, quiet=True))
+    return generate_text(recipe, workspace, session, options.prompt)
+
+
+def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Workspace, SessionOptions]:
+    """The recipe, with its firmware built, and how to reach and use the board."""
+    from pipeline.recipe import load_recipe
+    from pipeline.runner import RunOptions, run_stages
+    from pipeline.sampling import SamplerSettings
+    from pipeline.session import SessionOptions
+
+    sampler = SamplerSettings.of(
+        options.temperature, options.top_k, options.top_p, options.repetition_penalty, options.seed
+    )
+    if options.tokens is not None and options.tokens < 1:
+        raise ThimbleError(f"--tokens {options.tokens} is not above 0", "ask for at least one token")
     recipe = load_recipe(options.recipe)
     if options.board:
         recipe = recipe.with_boards(options.board)
     run = RunOptions(
         options.build, "firmware", "firmware" if options.force else None, options.emulator, options.retrain
     )
-    workspace = run_stages(recipe, run, console)
-    return chat_with_board(recipe, workspace, options.emulator, console)
+    workspace = run_stages(recipe.with_boards(recipe.boards[:1]), run, console)
+    return recipe, workspace, SessionOptions(options.emulator, options.port, options.baud, sampler, options.tokens)
 
 
 def _serial(options: argparse.Namespace, console: Console) -> int:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from pipeline.emulators import SerialLink
 from pipeline.errors import ThimbleError
+from pipeline.sampling import SamplerSettings
 
 __all__ = ["VERSION", "Answer", "Device", "DeviceError", "Info", "Prefill", "Step"]
 
 VERSION = 1
+STOP = b"\x03"
 _NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")
 _STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
-_OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context) (\S*)")
+_OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped) (\S*)")
 
 
 class DeviceError(ThimbleError):
@@ -149,9 +151,23 @@ class Device:
         """
         return self.ask_bytes(text.encode("utf-8", "surrogateescape"), max_new)
 
-    def prompt(self, text: str, max_new: int) -> Answer:
-        """As `ask`, the prompt taken in blocks of tokens: the fast way, with one line for the whole prompt."""
-        return self._answer(f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}")
+    def prompt(self, text: str, max_new: int, on_token: Callable[[int], None] | None = None) -> Answer:
+        """As `ask`, the prompt taken in blocks of tokens: the fast way, with one line for the whole prompt.
+
+        Args:
+            on_token: called with each new token as it comes. Ctrl-C then stops the board's generation, not this
+                program; pressed again it does what it always does.
+        """
+        request = f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        return self._answer(request, on_token)
+
+    def stop(self) -> None:
+        """Ends the generation that runs; its answer comes as if that had been all of it."""
+        self._link.send_bytes(STOP)
+
+    def sample(self, settings: SamplerSettings) -> None:
+        """Sets how the board draws tokens from now on, and starts its random numbers anew."""
+        self._request(f"SAMPLE {settings.words()}")
 
     def ask_bytes(self, text: bytes, max_new: int) -> Answer:
         """As `ask`, of bytes that need not be UTF-8."""
@@ -183,8 +199,8 @@ class Device:
         """
         return self._request(line)
 
-    def _answer(self, request: str) -> Answer:
-        *lines, last = self._request(request)
+    def _answer(self, request: str, on_token: Callable[[int], None] | None = None) -> Answer:
+        *lines, last = self._request(request, on_token)
         found = _OK_ANSWER.fullmatch(last)
         if found is None:
             raise DeviceError("protocol", f"an answer ended in {last!r}")
@@ -214,11 +230,16 @@ class Device:
             prefill=prefill,
         )
 
-    def _request(self, line: str) -> list[str]:
+    def _request(self, line: str, on_token: Callable[[int], None] | None = None) -> list[str]:
         self._link.send_line(line)
         lines: list[str] = []
+        interrupts = 0
         while True:
-            answer = self._link.read_line(self._timeout)
+            try:
+                answer = self._link.read_line(self._timeout)
+            except KeyboardInterrupt:
+                interrupts = self._interrupted(interrupts, on_token is not None)
+                continue
             if answer.startswith("ERR "):
                 _, code, *text = answer.split(" ", 2)
                 raise DeviceError(code, " ".join(text))
@@ -229,6 +250,18 @@ class Device:
             lines.append(answer)
             if answer == "OK" or answer.startswith("OK "):
                 return lines
+            if on_token is not None and answer.startswith(("PREFILL ", "STEP ")):
+                try:
+                    on_token(int(answer.rpartition(" ")[2]))
+                except KeyboardInterrupt:
+                    interrupts = self._interrupted(interrupts, True)
+
+    def _interrupted(self, before: int, can_stop: bool) -> int:
+        """Ctrl-C: the first one stops the board's generation, where one runs."""
+        if before or not can_stop:
+            raise KeyboardInterrupt
+        self.stop()
+        return before + 1
 
     def _await_ready(self) -> None:
         while True:

@@ -1,39 +1,91 @@
-"""`chat`: sentences typed to the emulated board."""
+"""`chat` and `generate`: text to and from a board, emulated or real."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
+from models.tokenizer import Tokenizer
 from pipeline.boards import load_board
-from pipeline.chat import converse, typed_lines
+from pipeline.chat import Pace, TextStream, converse, statistics, typed_lines
 from pipeline.emulators import pick
+from pipeline.emulators.serial_port import connect
 from pipeline.protocol import Device
 from pipeline.recipe import Recipe
+from pipeline.sampling import SamplerSettings
 from pipeline.workspace import Workspace
 
-__all__ = ["chat_with_board"]
+__all__ = ["SessionOptions", "chat_with_board", "generate_text"]
 
 
-def chat_with_board(recipe: Recipe, workspace: Workspace, emulator_name: str | None, console: Console) -> int:
-    """Boots the recipe's first board and talks until end of file or Ctrl-C; the exit status."""
-    board = load_board(recipe.boards[0])
-    emulator = pick(board, emulator_name)
-    elf = workspace.stage("firmware", f"{board.name}-{recipe.engine}") / "firmware.elf"
-    with Device(emulator.start(elf, board)) as device:
-        console.print(f"{board.title} on {emulator.name} {emulator.version}; Ctrl-D ends", highlight=False)
-        converse(
-            device,
-            board,
-            emulator.name,
-            typed_lines(),
-            lambda line: console.print(line, markup=False),
-            recipe.model.context,
-            _traced_rate(workspace.folder / f"{board.name}-{recipe.engine}" / "result.json"),
-        )
+@dataclass(frozen=True)
+class SessionOptions:
+    """Where the board is (an emulator's name, or a serial port), and how it draws tokens; `max_tokens` None: the
+    model's context."""
+
+    emulator: str | None = None
+    port: str | None = None
+    baud: int | None = None
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    max_tokens: int | None = None
+
+
+def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
+    """Talks with the recipe's first board until end of file, or Ctrl-C at the prompt; the exit status."""
+    with _opened(recipe, workspace, options) as (device, pace, title):
+        console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat", highlight=False)
+        converse(device, pace, _tokenizer(workspace), typed_lines(), _write, _most(recipe, options))
     return 0
+
+
+def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions, prompt: str) -> int:
+    """The board's text to one prompt on stdout, as it comes, and what it took on stderr; the exit status."""
+    with _opened(recipe, workspace, options) as (device, pace, _):
+        stream = TextStream(_tokenizer(workspace), _write)
+        answer = device.prompt(prompt, _most(recipe, options), stream.take)
+        stream.end()
+        _write("\n")
+        print(statistics(answer, pace), file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> Iterator[tuple[Device, Pace, str]]:
+    """The board, ready for requests; what its ticks mean; and what it is, for people."""
+    board = load_board(recipe.boards[0])
+    variant = f"{board.name}-{recipe.engine}"
+    if options.port:
+        link = connect(options.port, options.baud or board.uart.baud)
+        with Device(link, booted=True) as device:
+            device.sample(options.sampler)
+            yield device, Pace.real(device.info().tick_hz), f"{board.title} on {options.port}"
+        return
+    emulator = pick(board, options.emulator)
+    elf = workspace.stage("firmware", variant) / "firmware.elf"
+    rate = _traced_rate(workspace.folder / variant / "result.json")
+    with Device(emulator.start(elf, board)) as device:
+        device.sample(options.sampler)
+        pace = Pace.emulated(board, emulator.name, rate)
+        yield device, pace, f"{board.title} on {emulator.name} {emulator.version}"
+
+
+def _tokenizer(workspace: Workspace) -> Tokenizer:
+    return Tokenizer.load(workspace.stage("data") / "tokenizer.json")
+
+
+def _most(recipe: Recipe, options: SessionOptions) -> int:
+    return options.max_tokens or recipe.model.context
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text.encode("utf-8", "replace").decode())
+    sys.stdout.flush()
 
 
 def _traced_rate(result: Path) -> float | None:

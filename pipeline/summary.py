@@ -34,12 +34,13 @@ def print_serial_summary(result: dict[str, Any], console: Console) -> None:
     _print_answers(result, console)
     unit = "cycles" if "cycles" in result else "instructions"
     counts, times = result[unit], result["milliseconds"]
+    how = "measured" if unit == "cycles" else "at one cycle an instruction,"
     console.print(
         f"\n{len(result['prompts'])} prompts equal TensorFlow Lite Micro's at every step\n"
         f"{counts['decode_mean']:,.0f} {unit} a token (worst {counts['decode_max']:,.0f}), "
         f"{counts['prefill_per_token']:,.0f} a token of a prompt\n"
         f"{times['decode_mean']['likely']:.2f} ms a token (worst {times['decode_max']['likely']:.2f}), "
-        f"first token within {times['prompt_max']['likely']:.1f} ms, measured at {result['clock_hz'] / 1e6:g} MHz",
+        f"first token within {times['prompt_max']['likely']:.1f} ms, {how} at {result['clock_hz'] / 1e6:g} MHz",
         highlight=False,
     )
 

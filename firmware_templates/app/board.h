@@ -2,6 +2,7 @@
 #ifndef BOARD_H
 #define BOARD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,10 @@ uint64_t board_ticks(void);
  * The receive interrupt keeps bytes until they are read. */
 enum { BOARD_NONE = -1, BOARD_LOST = -2 };
 int board_read(void);
+
+/* Whether the byte BOARD_STOP has come since this was asked last. It is never read otherwise. */
+#define BOARD_STOP 0x03
+bool board_stop_requested(void);
 
 /* Sends bytes, waiting while the UART is busy; usable with interrupts off. */
 void board_write(const char *bytes, size_t count);

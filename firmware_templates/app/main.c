@@ -3,6 +3,7 @@
 #include "build.h"
 #include "crc32.h"
 #include "model.h"
+#include "sampler.h"
 #include "serial.h"
 #include "thimble.h"
 #include "tokenizer.h"
@@ -14,6 +15,8 @@ extern const uint8_t weights_start[], weights_end[];
 
 static _Alignas(16) uint8_t model_memory[THIMBLE_MODEL_MEMORY_BYTES] __attribute__((section(".model_memory")));
 static thimble_context model;
+static thimble_sampler sampler;
+static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
 static bool weights_intact;
 
 /* A request's token ids; a byte of text takes at most one id, and <bos> and <sep> come around them. */
@@ -40,10 +43,12 @@ void thimble_profile_mark(uint32_t layer) {
 }
 #endif
 
-/* Ends a line with " crc ticks next" of what was computed since `started`; the greedy choice of the next token. */
-static int32_t tell(const void *logits, uint64_t started) {
+/* Ends a line with " crc ticks next" of what was computed since `started`; the next token, drawn where that is wanted and
+ * else the most likely one. */
+static int32_t tell(const void *logits, uint64_t started, bool draw) {
     uint64_t ticks = board_ticks() - started;
-    int32_t next = thimble_sample_greedy(&thimble_the_model, logits);
+    int32_t next = draw ? thimble_sampler_draw(&sampler, &thimble_the_model, logits)
+                        : thimble_sample_greedy(&thimble_the_model, logits);
     put_text(" ");
     put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
     put_text(" ");
@@ -54,9 +59,10 @@ static int32_t tell(const void *logits, uint64_t started) {
     return next;
 }
 
-/* One decode step, told as "STEP position token crc ticks next"; the greedy choice of the next token, or -1. */
-static int32_t step(size_t position, int32_t token) {
+/* One decode step, told as "STEP position token crc ticks next"; the next token, or -1. */
+static int32_t step(size_t position, int32_t token, bool draw) {
     const void *logits;
+    thimble_sampler_take(&sampler, token);
     put_text("STEP ");
     put_number(position);
     put_text(" ");
@@ -65,25 +71,27 @@ static int32_t step(size_t position, int32_t token) {
     profiled_steps++;
 #endif
     uint64_t started = board_ticks();
-    return thimble_step(&model, token, &logits) == THIMBLE_OK ? tell(logits, started) : -1;
+    return thimble_step(&model, token, &logits) == THIMBLE_OK ? tell(logits, started, draw) : -1;
 }
 
-/* The whole prompt in blocks, told as "PREFILL count crc ticks next"; the greedy choice of the next token, or -1. */
+/* The whole prompt in blocks, told as "PREFILL count crc ticks next"; the next token, or -1. */
 static int32_t prefill(size_t count) {
     const void *logits;
     for (size_t i = count; i-- > 0;)
         prompt.tokens[i] = prompt.ids[i]; /* from the end, since they grow in place */
+    for (size_t i = 0; i < count; i++)
+        thimble_sampler_take(&sampler, prompt.tokens[i]);
     put_text("PREFILL ");
     put_number(count);
     uint64_t started = board_ticks();
-    return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? tell(logits, started) : -1;
+    return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? tell(logits, started, true) : -1;
 }
 
-/* The prompt step by step; the greedy choice of the next token, or -1. */
+/* The prompt step by step; the next token, or -1. */
 static int32_t feed(size_t count) {
     int32_t next = -1;
     for (size_t position = 0; position < count; position++) {
-        next = step(position, prompt.ids[position]);
+        next = step(position, prompt.ids[position], position + 1 == count);
         if (next < 0)
             break;
     }
@@ -91,7 +99,7 @@ static int32_t feed(size_t count) {
 }
 
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
- * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length or context. */
+ * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
 static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     if (!weights_intact) {
         put_error("weights", "the weights in flash do not have the checksum that they were built with");
@@ -99,6 +107,8 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     }
     uint64_t started = board_ticks();
     thimble_reset(&model);
+    thimble_sampler_reset(&sampler);
+    (void)board_stop_requested(); /* of a request that has ended */
     int32_t next = in_blocks ? prefill(count) : feed(count);
     if (next < 0) {
         put_error("step", "the model refused a token of the prompt");
@@ -118,11 +128,15 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
         }
         if (generated == max_new)
             break;
+        if (board_stop_requested()) {
+            end = "stopped";
+            break;
+        }
         if (!THIMBLE_MODEL_ENDLESS && position == THIMBLE_MODEL_CONTEXT) {
             end = "context";
             break;
         }
-        next = step(position++, next);
+        next = step(position++, next, true);
         if (next < 0) {
             put_error("step", "the model refused a token of its own");
             return;
@@ -209,6 +223,50 @@ static void generate(char *line) {
         answer(count, max_new, false);
 }
 
+static void put_field(const char *name, const char *value) {
+    put_text(" ");
+    put_text(name);
+    put_text("=");
+    put_percent((const uint8_t *)value, length_of(value));
+}
+
+static void put_count(const char *name, uint64_t value) {
+    put_text(" ");
+    put_text(name);
+    put_text("=");
+    put_number(value);
+}
+
+/* SAMPLE temperature top_k top_p penalty seed: how tokens are drawn from now on; all but top_k and seed in thousandths. */
+static void sample(char *line) {
+    static const struct {
+        const char *name;
+        uint32_t least, most;
+    } settings[] = {
+        {"temperature", 0, 100000}, {"top_k", 0, SAMPLER_CANDIDATES}, {"top_p", 1, 1000}, {"penalty", 100, 10000}, {"seed", 0, UINT32_MAX},
+    };
+    uint32_t values[5];
+    for (size_t i = 0; i < 5; i++) {
+        if (!parse_number(next_word(&line), settings[i].most, &values[i]) || values[i] < settings[i].least) {
+            put_error("out-of-range", settings[i].name);
+            return;
+        }
+    }
+    if (*next_word(&line)) {
+        put_error("malformed", "SAMPLE temperature top_k top_p penalty seed");
+        return;
+    }
+    sampler.temperature = values[0];
+    sampler.top_k = values[1];
+    sampler.top_p = values[2];
+    sampler.penalty = values[3];
+    thimble_sampler_seed(&sampler, values[4]);
+    put_text("OK");
+    for (size_t i = 0; i < 5; i++)
+        put_count(settings[i].name, values[i]);
+    put_text("\n");
+}
+
 /* ENC text: the ids of a text, as ASK would feed them. */
 static void encode(char *line) {
     char *text = next_word(&line);
@@ -229,20 +287,6 @@ static void encode(char *line) {
         put_number(prompt.ids[i]);
     }
     put_text("\n");
-}
-
-static void put_field(const char *name, const char *value) {
-    put_text(" ");
-    put_text(name);
-    put_text("=");
-    put_percent((const uint8_t *)value, length_of(value));
-}
-
-static void put_count(const char *name, uint64_t value) {
-    put_text(" ");
-    put_text(name);
-    put_text("=");
-    put_number(value);
 }
 
 static uint32_t weights_crc(void) {
@@ -317,6 +361,7 @@ int main(void) {
     weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
     if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK)
         put_error("init", "the model refused its memory");
+    thimble_sampler_init(&sampler, sampler_marks);
     put_text("READY thimble ");
     put_number(PROTOCOL_VERSION);
     put_text("\n");
@@ -329,6 +374,8 @@ int main(void) {
             ask(line, true);
         else if (equal(command, "GEN"))
             generate(line);
+        else if (equal(command, "SAMPLE"))
+            sample(line);
         else if (equal(command, "ENC"))
             encode(line);
         else if (equal(command, "INFO"))
@@ -342,8 +389,8 @@ int main(void) {
             crash(next_word(&line));
 #endif
         else if (*command == 0)
-            put_error("empty", "requests: ASK PROMPT GEN ENC INFO STACK PROFILE");
+            put_error("empty", "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE");
         else
-            put_error("unknown", "requests: ASK PROMPT GEN ENC INFO STACK PROFILE");
+            put_error("unknown", "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE");
     }
 }

@@ -32,6 +32,8 @@ typedef struct {
     int32_t block;       /* the most tokens that one call of `step` takes */
     int32_t window;      /* of a model without an end: the tokens that it sees, which the cache holds in a ring; else 0 */
     int32_t logit_bytes; /* 1: logits are int8; 2: int16 */
+    int32_t logit_zero_point;
+    int32_t logit_step;  /* what a step of the logits is, in 2^-24 of a factor of two */
     const thimble_cache_part *cache;
     /* Takes `count` tokens, 1..block, the first at `position`; one at a time past the window. Returns the last one's logits [vocab], which lie in the arena;
      * unless they are wanted it may skip what only they need, and return NULL. */

@@ -130,4 +130,5 @@ def _facts(graph: Graph) -> ModelFacts:
     if logits is None or cache is None:
         return ModelFacts(0, 0)
     tensor = graph.tensors[logits]
-    return ModelFacts(tensor.columns, graph.tensors[cache].shape[1], 2 if tensor.dtype == "INT16" else 1)
+    size = 2 if tensor.dtype == "INT16" else 1
+    return ModelFacts(tensor.columns, graph.tensors[cache].shape[1], size, tensor.zero_point, tensor.scale)

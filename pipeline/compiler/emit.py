@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.compiler.program import ARENA, POSITION, SLOT, TIME, TOKEN, TOKENS, Call, Constant, Program
 from pipeline.compiler.schedule import Arena
+from pipeline.sampling import logit_step
 
 __all__ = ["ModelFacts", "emit"]
 
@@ -16,12 +17,17 @@ _INDENT = "    "
 
 
 class ModelFacts:
-    """What the header tells: vocabulary and context of a decode step, 0 for other graphs; bytes of a logit."""
+    """What the header tells: vocabulary and context of a decode step, 0 for other graphs; of a logit its bytes, zero
+    point and scale."""
 
-    def __init__(self, vocab: int, context: int, logit_bytes: int = 1) -> None:
+    def __init__(
+        self, vocab: int, context: int, logit_bytes: int = 1, logit_zero_point: int = 0, logit_scale: float = 0.0
+    ) -> None:
         self.vocab = vocab
         self.context = context
         self.logit_bytes = logit_bytes
+        self.logit_zero_point = logit_zero_point
+        self.logit_scale = logit_scale
 
 
 def emit(program: Program, calls: Sequence[Call], plan: Arena, facts: ModelFacts, out: Path) -> list[str]:
@@ -241,7 +247,8 @@ def _descriptor(program: Program, plan: Arena, names: list[str], facts: ModelFac
         f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
         f"    .cache_parts = {len(read_empty)},\n    .block = {program.block},\n"
         f"    .window = {program.ring.rows if program.ring else 0},\n"
-        f"    .logit_bytes = {facts.logit_bytes},\n"
+        f"    .logit_bytes = {facts.logit_bytes},\n    .logit_zero_point = {facts.logit_zero_point},\n"
+        f"    .logit_step = {logit_step(facts.logit_scale)},\n"
         f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"
     )

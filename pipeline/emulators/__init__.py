@@ -17,6 +17,9 @@ class SerialLink(Protocol):
     def send_line(self, line: str) -> None:
         """Sends a request; the line end is added."""
 
+    def send_bytes(self, data: bytes) -> None:
+        """Sends bytes as they are."""
+
     def read_line(self, timeout: float) -> str:
         """The next line from the board, without its end.
 

@@ -97,8 +97,10 @@ class ProcessLink:
             raise self._failure("ended before the request could be sent") from None
 
     def send_bytes(self, data: bytes) -> None:
-        """Sends bytes as they are; for tests of what the board does with them."""
-        self._write(data)
+        try:
+            self._write(data)
+        except OSError:
+            raise self._failure("ended before the request could be sent") from None
 
     def read_line(self, timeout: float) -> str:
         try:

@@ -111,6 +111,9 @@ class _Link:
     def send_line(self, line: str) -> None:
         self._link.send_line(line)
 
+    def send_bytes(self, data: bytes) -> None:
+        self._link.send_bytes(data)
+
     def read_line(self, timeout: float) -> str:
         return self._link.read_line(timeout)
 

@@ -21,6 +21,8 @@ uint64_t board_ticks(void)
     return ticks += 7;
 }
 
+bool board_stop_requested(void) { return false; }
+
 /* A byte 0xFF stands for lost bytes. */
 int board_read(void)
 {

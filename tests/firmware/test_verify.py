@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from elftools.elf.elffile import ELFFile
-from standin import CONTEXT, MACS, Standin
+from standin import CONTEXT, MACS, Standin, standin_tokenizer
 
 from models.tokenizer import Tokenizer
 from pipeline.boards import Board
-from pipeline.chat import answer_line, ask_many, converse, typed_lines
+from pipeline.chat import Pace, answer_line, ask_many, converse, typed_lines
 from pipeline.emulators import SerialLink
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
@@ -262,25 +262,28 @@ def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"turn on\nb\xfcro\nb\xc3\xbcro\n"), "utf-8"))
     said: list[str] = []
-    converse(device, board, "qemu", typed_lines(), said.append, 5)
-    assert said[1] == "the board refuses: the text is not well-formed UTF-8"
-    assert len(said) == 3
+    converse(device, Pace.emulated(board, "qemu"), standin_tokenizer(), typed_lines(), said.append, 5)
+    assert said.count("the board refuses: the text is not well-formed UTF-8\n") == 1
+    assert "".join(said).count(" ms a token") == 2
     assert capsys.readouterr().out == "> turn on\n> b?ro\n> büro\n> \n"
 
 
 def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, board: Board) -> None:
     answer = device.prompt("turn on", 6)
     times = [
-        float(re.findall(r"about ([\d.]+) ms", answer_line(answer, board, "qemu", rate))[0]) for rate in (10.0, 20.0)
+        float(re.findall(r"about ([\d.]+) ms", answer_line(answer, Pace.emulated(board, "qemu", rate)))[0])
+        for rate in (10.0, 20.0)
     ]
     assert times[1] == pytest.approx(2 * times[0], abs=0.2) and times[0] > 0
 
 
 def test_a_conversation_goes_on_after_a_refusal(device: Device, board: Board) -> None:
     said: list[str] = []
-    converse(device, board, "qemu", ["turn on", "", "   ", "☃" * 40, "x" * 2000, "turn off"], said.append, 6)
-    assert len(said) == 4
-    assert re.search(r"instructions, about \d+\.\d ms a token\)$", said[0])
-    assert "the prompt takes 122 tokens, the context has 48" in said[1]
-    assert said[2].startswith("the board refuses: a request has at most 1024")
-    assert said[3].endswith("a token)")
+    lines = ["turn on", "", "   ", "☃" * 40, "x" * 2000, "turn off"]
+    converse(device, Pace.emulated(board, "qemu"), standin_tokenizer(), lines, said.append, 6)
+    told = "".join(said).splitlines()
+    assert len(told) == 4
+    assert re.search(r"instructions, about \d+\.\d ms a token, [\d,]+ tokens a second\)$", told[0])
+    assert "the prompt takes 122 tokens, the context has 48" in told[1]
+    assert told[2].startswith("the board refuses: a request has at most 1024")
+    assert told[3].endswith("a second)")

@@ -23,7 +23,20 @@ static void keep(uint8_t byte) {
     }
 }
 
-void receive_keep(uint8_t byte) { keep(byte == LOST ? LOST - 1 : byte); }
+static volatile bool stop_requested;
+
+void receive_keep(uint8_t byte) {
+    if (byte == BOARD_STOP)
+        stop_requested = true;
+    else
+        keep(byte == LOST ? LOST - 1 : byte);
+}
+
+bool board_stop_requested(void) {
+    bool requested = stop_requested;
+    stop_requested = false;
+    return requested;
+}
 
 void receive_lost(void) { keep(LOST); }
 

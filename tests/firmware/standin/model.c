@@ -44,6 +44,8 @@ const thimble_model thimble_the_model = {
     .cache_parts = 1,
     .block = 1,
     .logit_bytes = THIMBLE_MODEL_LOGIT_BYTES,
+    .logit_zero_point = 0,
+    .logit_step = 1 << 21,
     .cache = parts,
     .step = standin_step,
 };

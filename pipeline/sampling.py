@@ -1,0 +1,128 @@
+"""The device's way to draw a token (docs/sampling.md), in the same integers: the same seed gives the same tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ThimbleError
+
+__all__ = ["CANDIDATES", "RECENT", "Sampler", "SamplerSettings", "logit_step"]
+
+CANDIDATES = 64
+RECENT = 64
+_POWERS = [round(65536 * 2 ** (-i / 16)) for i in range(17)]
+_LIMITS = {"temperature": (0, 100_000), "top_k": (0, CANDIDATES), "top_p": (1, 1000), "penalty": (100, 10_000)}
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """Temperature (0: the best token), top-p and repetition penalty in thousandths, top-k (0: all), and the seed."""
+
+    temperature: int = 0
+    top_k: int = 0
+    top_p: int = 1000
+    penalty: int = 1000
+    seed: int = 0
+
+    @classmethod
+    def of(cls, temperature: float, top_k: int, top_p: float, penalty: float, seed: int) -> SamplerSettings:
+        """From numbers as people write them: 0.8, 40, 0.95, 1.1.
+
+        Raises:
+            ThimbleError: one is out of range.
+        """
+        settings = cls(round(1000 * temperature), top_k, round(1000 * top_p), round(1000 * penalty), seed)
+        for name, (low, high) in _LIMITS.items():
+            value = getattr(settings, name)
+            if not low <= value <= high:
+                scale = 1 if name == "top_k" else 1000
+                raise ThimbleError(
+                    f"{name.replace('_', '-')} {value / scale:g} is out of range",
+                    f"use {low / scale:g} to {high / scale:g}",
+                )
+        if not 0 <= seed < 1 << 32:
+            raise ThimbleError(f"seed {seed} is out of range", "use 0 to 4294967295")
+        return settings
+
+    def words(self) -> str:
+        """As the request SAMPLE takes them."""
+        return " ".join(str(value) for value in dataclasses.astuple(self))
+
+
+def logit_step(scale: float) -> int:
+    """What a step of the logits is, in 2^-24 of a factor of two."""
+    return int(scale / np.log(2) * 2.0**24 + 0.5)
+
+
+class Sampler:
+    """Draws tokens as the device does.
+
+    Args:
+        step: `logit_step` of the logits' scale; zero_point: theirs.
+    """
+
+    def __init__(self, settings: SamplerSettings, step: int, zero_point: int) -> None:
+        self.settings, self.step, self.zero_point = settings, step, zero_point
+        self.recent: list[int] = []
+        self._state = 0
+        self._random()
+        self._state = (self._state + settings.seed) & 0xFFFFFFFFFFFFFFFF
+        self._random()
+
+    def reset(self) -> None:
+        """Forgets the tokens of a text."""
+        self.recent = []
+
+    def take(self, token: int) -> None:
+        """Tells of a token that the model took."""
+        self.recent = [*self.recent, token][-RECENT:]
+
+    def draw(self, logits: NDArray[np.signedinteger]) -> int:
+        """The next token by int8 or int16 logits [vocab]."""
+        settings = self.settings
+        if settings.temperature == 0 and settings.penalty == 1000:
+            return int(np.argmax(logits))
+        values = (logits.astype(np.int64) - self.zero_point) * self.step + 128 >> 8
+        if settings.penalty != 1000:
+            for token in set(self.recent):
+                values[token] = _penalized(int(values[token]), settings.penalty)
+        order = np.argsort(-values, kind="stable")
+        if settings.temperature == 0:
+            return int(order[0])
+        weights = _powers((values[order[0]] - values) * 1000 // settings.temperature)
+        if settings.top_k or settings.top_p < 1000:
+            kept = order[: settings.top_k or CANDIDATES]
+            sums = np.cumsum(weights[kept])
+            count = int(np.searchsorted(sums * 1000, int(sums[-1]) * settings.top_p)) + 1
+            kept = kept[: min(count, len(kept))]
+        else:
+            kept = np.arange(len(values))
+        sums = np.cumsum(weights[kept])
+        target = self._random() * int(sums[-1]) >> 32
+        return int(kept[min(int(np.searchsorted(sums, target, side="right")), len(kept) - 1)])
+
+    def _random(self) -> int:
+        old = self._state
+        self._state = (old * 6364136223846793005 + 109) & 0xFFFFFFFFFFFFFFFF
+        shifted, turn = ((old >> 18 ^ old) >> 27) & 0xFFFFFFFF, old >> 59
+        return (shifted >> turn | shifted << (32 - turn & 31)) & 0xFFFFFFFF
+
+
+def _penalized(value: int, penalty: int) -> int:
+    if value > 0:
+        return value * 1000 // penalty
+    return -(-value * penalty // 1000)  # towards 0, as C divides
+
+
+def _powers(x: NDArray[np.int64]) -> NDArray[np.int64]:
+    """2^16 · 2^−x of x in 2^-16, int64."""
+    table = np.array(_POWERS, np.int64)
+    whole, part = np.minimum(x >> 16, 17), x & 0xFFFF
+    place = part >> 12
+    value = table[place] - ((table[place] - table[place + 1]) * (part & 0xFFF) + 0x800 >> 12)
+    powers: NDArray[np.int64] = value >> whole
+    return powers
