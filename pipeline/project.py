@@ -154,7 +154,9 @@ def _real(board: Board) -> str:
     return f"On a real board:\n\n    {board.program}\n{where}"
 
 
-def build_project(project: Path, build: Path, profile: bool = False, test_commands: bool = False) -> Firmware:
+def build_project(
+    project: Path, build: Path, profile: bool = False, test_commands: bool = False, sampling: bool = True
+) -> Firmware:
     """Builds the project in the folder `build`, and puts the checksum of the weights into its `model/build.h`.
 
     Raises:
@@ -163,6 +165,7 @@ def build_project(project: Path, build: Path, profile: bool = False, test_comman
     toolchain.require("arm-none-eabi-gcc")
     cmake, ninja = toolchain.require("cmake"), toolchain.require("ninja")
     options = [f"-DTHIMBLE_PROFILE={_on(profile)}", f"-DTHIMBLE_TEST_COMMANDS={_on(test_commands)}"]
+    options.append(f"-DTHIMBLE_SAMPLING={_on(sampling)}")
     _run(
         [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", project, "-B", build, "-Wno-dev", *options],
         "configure",

@@ -93,7 +93,7 @@ class Sampler:
         order = np.argsort(-values, kind="stable")
         if settings.temperature == 0:
             return int(order[0])
-        weights = _powers((values[order[0]] - values) * 1000 // settings.temperature)
+        weights = _powers((values[order[0]] - values) * (65_536_000 // settings.temperature) >> 16)
         if settings.top_k or settings.top_p < 1000:
             kept = order[: settings.top_k or CANDIDATES]
             sums = np.cumsum(weights[kept])
@@ -113,9 +113,7 @@ class Sampler:
 
 
 def _penalized(value: int, penalty: int) -> int:
-    if value > 0:
-        return value * 1000 // penalty
-    return -(-value * penalty // 1000)  # towards 0, as C divides
+    return value * (65_536_000 // penalty if value > 0 else 65_536 * penalty // 1000) >> 16
 
 
 def _powers(x: NDArray[np.int64]) -> NDArray[np.int64]:

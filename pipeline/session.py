@@ -16,7 +16,7 @@ from pipeline.boards import load_board
 from pipeline.chat import Pace, TextStream, converse, statistics, typed_lines
 from pipeline.emulators import pick
 from pipeline.emulators.serial_port import connect
-from pipeline.protocol import Device
+from pipeline.protocol import Device, DeviceError
 from pipeline.recipe import Recipe
 from pipeline.sampling import SamplerSettings
 from pipeline.workspace import Workspace
@@ -63,16 +63,25 @@ def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> It
     if options.port:
         link = connect(options.port, options.baud or board.uart.baud)
         with Device(link, booted=True) as device:
-            device.sample(options.sampler)
+            _set(device, options.sampler)
             yield device, Pace.real(device.info().tick_hz), f"{board.title} on {options.port}"
         return
     emulator = pick(board, options.emulator)
     elf = workspace.stage("firmware", variant) / "firmware.elf"
     rate = _traced_rate(workspace.folder / variant / "result.json")
     with Device(emulator.start(elf, board)) as device:
-        device.sample(options.sampler)
+        _set(device, options.sampler)
         pace = Pace.emulated(board, emulator.name, rate)
         yield device, pace, f"{board.title} on {emulator.name} {emulator.version}"
+
+
+def _set(device: Device, sampler: SamplerSettings) -> None:
+    """Sets how tokens are drawn; a board that was built without drawing takes the best ones anyway."""
+    try:
+        device.sample(sampler)
+    except DeviceError as error:
+        if error.code != "unsupported" or sampler.temperature or sampler.penalty != 1000:
+            raise
 
 
 def _tokenizer(workspace: Workspace) -> Tokenizer:

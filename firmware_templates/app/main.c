@@ -15,8 +15,10 @@ extern const uint8_t weights_start[], weights_end[];
 
 static _Alignas(16) uint8_t model_memory[THIMBLE_MODEL_MEMORY_BYTES] __attribute__((section(".model_memory")));
 static thimble_context model;
+#ifdef THIMBLE_SAMPLING
 static thimble_sampler sampler;
 static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
+#endif
 static bool weights_intact;
 
 /* A request's token ids; a byte of text takes at most one id, and <bos> and <sep> come around them. */
@@ -43,12 +45,30 @@ void thimble_profile_mark(uint32_t layer) {
 }
 #endif
 
+/* Tells the sampler of tokens that the model is given. */
+static void note(int32_t token) {
+#ifdef THIMBLE_SAMPLING
+    thimble_sampler_take(&sampler, token);
+#else
+    (void)token;
+#endif
+}
+
+/* The next token: drawn where that is wanted, else the most likely one. */
+static int32_t choose(const void *logits, bool draw) {
+#ifdef THIMBLE_SAMPLING
+    if (draw)
+        return thimble_sampler_draw(&sampler, &thimble_the_model, logits);
+#endif
+    (void)draw;
+    return thimble_sample_greedy(&thimble_the_model, logits);
+}
+
 /* Ends a line with " crc ticks next" of what was computed since `started`; the next token, drawn where that is wanted and
  * else the most likely one. */
 static int32_t tell(const void *logits, uint64_t started, bool draw) {
     uint64_t ticks = board_ticks() - started;
-    int32_t next = draw ? thimble_sampler_draw(&sampler, &thimble_the_model, logits)
-                        : thimble_sample_greedy(&thimble_the_model, logits);
+    int32_t next = choose(logits, draw);
     put_text(" ");
     put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
     put_text(" ");
@@ -62,7 +82,7 @@ static int32_t tell(const void *logits, uint64_t started, bool draw) {
 /* One decode step, told as "STEP position token crc ticks next"; the next token, or -1. */
 static int32_t step(size_t position, int32_t token, bool draw) {
     const void *logits;
-    thimble_sampler_take(&sampler, token);
+    note(token);
     put_text("STEP ");
     put_number(position);
     put_text(" ");
@@ -80,7 +100,7 @@ static int32_t prefill(size_t count) {
     for (size_t i = count; i-- > 0;)
         prompt.tokens[i] = prompt.ids[i]; /* from the end, since they grow in place */
     for (size_t i = 0; i < count; i++)
-        thimble_sampler_take(&sampler, prompt.tokens[i]);
+        note(prompt.tokens[i]);
     put_text("PREFILL ");
     put_number(count);
     uint64_t started = board_ticks();
@@ -107,7 +127,9 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     }
     uint64_t started = board_ticks();
     thimble_reset(&model);
+#ifdef THIMBLE_SAMPLING
     thimble_sampler_reset(&sampler);
+#endif
     (void)board_stop_requested(); /* of a request that has ended */
     int32_t next = in_blocks ? prefill(count) : feed(count);
     if (next < 0) {
@@ -237,6 +259,7 @@ static void put_count(const char *name, uint64_t value) {
     put_number(value);
 }
 
+#ifdef THIMBLE_SAMPLING
 /* SAMPLE temperature top_k top_p penalty seed: how tokens are drawn from now on; all but top_k and seed in thousandths. */
 static void sample(char *line) {
     static const struct {
@@ -266,6 +289,12 @@ static void sample(char *line) {
         put_count(settings[i].name, values[i]);
     put_text("\n");
 }
+#else
+static void sample(char *line) {
+    (void)line;
+    put_error("unsupported", "build with -DTHIMBLE_SAMPLING=ON to draw tokens");
+}
+#endif
 
 /* ENC text: the ids of a text, as ASK would feed them. */
 static void encode(char *line) {
@@ -361,7 +390,9 @@ int main(void) {
     weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
     if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK)
         put_error("init", "the model refused its memory");
+#ifdef THIMBLE_SAMPLING
     thimble_sampler_init(&sampler, sampler_marks);
+#endif
     put_text("READY thimble ");
     put_number(PROTOCOL_VERSION);
     put_text("\n");

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 
 #define ONE 1000u /* of the settings that are in thousandths */
+#define FACTOR 65536u /* 1 in factors */
 
 /* A token that may be drawn: its logit in 2^-16 of a factor of two, then its weight. */
 typedef struct {
@@ -25,7 +26,10 @@ static uint32_t next_random(thimble_sampler *s)
 
 void thimble_sampler_init(thimble_sampler *sampler, uint8_t *marks)
 {
-    *sampler = (thimble_sampler){.top_p = ONE, .penalty = ONE, .marks = marks};
+    sampler->temperature = sampler->top_k = 0;
+    sampler->top_p = sampler->penalty = ONE;
+    sampler->marks = marks;
+    thimble_sampler_reset(sampler);
     thimble_sampler_seed(sampler, 0);
 }
 
@@ -63,8 +67,8 @@ static int32_t logit_of(const thimble_sampler *s, const thimble_model *model, co
     const int32_t value = model->logit_bytes == 2 ? ((const int16_t *)logits)[id] : ((const int8_t *)logits)[id];
     int32_t logit = (int32_t)(((int64_t)(value - model->logit_zero_point) * model->logit_step + 128) >> 8);
     if (s->penalty != ONE && (s->marks[id / 8] >> id % 8 & 1)) {
-        const int32_t penalty = (int32_t)s->penalty, one = (int32_t)ONE;
-        logit = (int32_t)(logit > 0 ? (int64_t)logit * one / penalty : (int64_t)logit * penalty / one);
+        const uint32_t factor = logit > 0 ? FACTOR * ONE / s->penalty : FACTOR * s->penalty / ONE;
+        logit = (int32_t)((int64_t)logit * (int32_t)factor >> 16);
     }
     return logit;
 }
@@ -80,7 +84,7 @@ static uint32_t power(uint64_t x)
 /* How likely a token is beside the best one, 2^16 at most. */
 static uint32_t weight_of(const thimble_sampler *s, int32_t best, int32_t logit)
 {
-    return power((uint64_t)((int64_t)best - logit) * ONE / s->temperature);
+    return power((uint64_t)((uint32_t)best - (uint32_t)logit) * (FACTOR * ONE / s->temperature) >> 16);
 }
 
 /* The best `most` tokens, the best first, the lower id of equals; how many there are. */

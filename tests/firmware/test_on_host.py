@@ -33,7 +33,17 @@ def program(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> P
         *(FOLDER / "model.c", folder / "tokenizer_tables.c", Path(__file__).parent / "host_board.c"),
     ]
     out = folder / "application"
-    flags = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-DTHIMBLE_PROFILE"]
+    flags = [
+        "-std=gnu11",
+        "-g",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Werror",
+        "-DTHIMBLE_PROFILE",
+        "-DTHIMBLE_SAMPLING",
+    ]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     includes = [f"-I{path}" for path in (TEMPLATES / "app", runtime, FOLDER, folder)]
     command = [toolchain.require("gcc"), *flags, *sanitizers, *includes, "-o", out, *sources]

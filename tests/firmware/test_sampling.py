@@ -17,7 +17,7 @@ from pipeline.chat import Pace, TextStream, converse
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
 from pipeline.host_engine import RUNTIME, compile_library
-from pipeline.project import Firmware
+from pipeline.project import Firmware, build_project
 from pipeline.protocol import Device, DeviceError
 from pipeline.sampling import CANDIDATES, Sampler, SamplerSettings, logit_step
 
@@ -235,7 +235,8 @@ def test_a_generation_stops_when_told(firmware: Firmware, board: Board) -> None:
         answer = device.prompt("turn on", 40, stop_early)
         assert answer.end in ("stopped", "eos", "length")  # the board may have been faster
         assert answer.tokens_out[:2] == tuple(seen[:2])
-        assert device.ask("turn on", 5).tokens_out == answer.tokens_out[:5]
+        again = device.ask("turn on", 5).tokens_out
+        assert again[: len(answer.tokens_out)] == answer.tokens_out[:5]
 
 
 def test_text_is_written_as_its_characters_become_whole(tokenizer: Tokenizer) -> None:
@@ -268,3 +269,12 @@ def test_the_definition_and_the_code_have_the_same_powers() -> None:
     source = (Path(RUNTIME) / "sampler.c").read_text()
     for i in range(17):
         assert str(round(65536 * 2 ** (-i / 16))) in source
+
+
+def test_an_image_without_sampling_is_smaller_and_says_so(project: Path, firmware: Firmware, board: Board) -> None:
+    plain = build_project(project, project / "build-plain", sampling=False)
+    assert plain.sizes.code < firmware.sizes.code - 1000
+    with Device(Qemu().start(plain.elf, board), timeout=20) as device:
+        with pytest.raises(DeviceError, match="unsupported"):
+            device.sample(SamplerSettings(900))
+        assert device.ask("turn on", 5).tokens_out
