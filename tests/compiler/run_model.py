@@ -46,7 +46,9 @@ class Workbench:
         self.folder = folder
         self.numbers = count()
         self.kernels = folder / "kernels.o"
-        sources = sorted((RUNTIME / "kernels").glob("*.c"))
+        size = folder / "size.c"
+        size.write_text('#include "thimble.h"\nconst int model_struct_bytes = sizeof(thimble_model);\n')
+        sources = [*sorted((RUNTIME / "kernels").glob("*.c")), size]
         flags = ("-std=c11", "-O2", *_WARNINGS, "-fPIC", "-r")
         compile_library(sources, [RUNTIME, RUNTIME / "kernels"], self.kernels, flags)
 
@@ -87,6 +89,7 @@ class Workbench:
     ) -> tuple[CompiledModel, list[NDArray[np.signedinteger]]]:
         """The logits of each token of a decode step, of the generated C, from empty caches on."""
         compiled, library, _ = self.build(tflite, packing)
+        assert ctypes.c_int.in_dll(library, "model_struct_bytes").value == ctypes.sizeof(_Model), "thimble.h has moved on"
         model = _Model.in_dll(library, "thimble_the_model")
         parts = ctypes.cast(model.cache, ctypes.POINTER(_CachePart * model.cache_parts)).contents
         cache = np.full(model.cache_bytes, 0x5A, np.int8)  # what no token wrote must not matter
@@ -118,7 +121,10 @@ class Workbench:
             )
 
 
-_SIZES = ("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "block", "window", "logit_bytes")
+_SIZES = (
+    *("vocab", "context", "cache_bytes", "arena_bytes", "cache_parts", "block", "window"),
+    *("logit_bytes", "logit_zero_point", "logit_step"),
+)
 
 
 class _CachePart(ctypes.Structure):
