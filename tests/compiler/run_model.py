@@ -89,7 +89,7 @@ class Workbench:
     ) -> tuple[CompiledModel, list[NDArray[np.signedinteger]]]:
         """The logits of each token of a decode step, of the generated C, from empty caches on."""
         compiled, library, _ = self.build(tflite, packing)
-        assert ctypes.c_int.in_dll(library, "model_struct_bytes").value == ctypes.sizeof(_Model), "thimble.h has moved on"
+        assert ctypes.c_int.in_dll(library, "model_struct_bytes").value == ctypes.sizeof(_Model), "another thimble.h"
         model = _Model.in_dll(library, "thimble_the_model")
         parts = ctypes.cast(model.cache, ctypes.POINTER(_CachePart * model.cache_parts)).contents
         cache = np.full(model.cache_bytes, 0x5A, np.int8)  # what no token wrote must not matter
