@@ -4,13 +4,11 @@
  * the same at columns 2 and 3. From the words of two columns, [a b] and [c d], two instructions make 256 b + c: three SMLAD
  * then sum what thimble_packed_rows.h takes apart, five instructions for eight multiply-accumulates. No a or b is -128 where
  * the weight after it is negative: these halfwords would not fit. */
-#include <stddef.h>
-
 #include "thimble_packed_rows.h"
 
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 
-/* What the loop over blocks reads, in the order in which it lies on its stack. */
+/* What the loop over blocks reads. */
 typedef struct {
     const int16_t *x;
     int32_t minus_excess; /* what the 128 in d + 128 adds, negative */
@@ -18,8 +16,8 @@ typedef struct {
     int32_t finish;       /* 0: requantize; 1: the same with biases; 2: write the sums as they are */
     const int16_t *end;   /* of x */
     const int32_t *constants;
-    int32_t zero; /* 2 * zero point + 1 */
     int8_t *out;
+    int32_t zero; /* 2 * zero point + 1 */
     int8_t *out_end;
     union {
         int32_t four;           /* one token: whether four columns remain besides the eights */
@@ -30,18 +28,18 @@ typedef struct {
     int32_t out_stride; /* and from output to output */
 } blocks;
 
-#define PLACES                                                                                                \
-    [x] "i"(offsetof(blocks, x)), [skip] "i"(offsetof(blocks, skip)), [finish] "i"(offsetof(blocks, finish)), \
-        [end] "i"(offsetof(blocks, end)), [constants] "i"(offsetof(blocks, constants)),                       \
-        [zero] "i"(offsetof(blocks, zero)), [out] "i"(offsetof(blocks, out)), [four] "i"(offsetof(blocks, four))
+/* Where that lies on the loop's stack, whose first `first` words are loaded for each block at once. */
+#define PLACES(first)                                                                                          \
+    [finish] "i"(4 * first), [end] "i"(4 * first + 4), [constants] "i"(4 * first + 8), [out] "i"(4 * first + 12), \
+        [zero] "i"(4 * first + 16), [out_end] "i"(4 * first + 20), [last] "i"(4 * first + 24)
 
 /* Two columns of four rows: the words [a b] and [c d], and x. */
 #define COLUMNS(ab, cd, x)                      \
-    "smlad   r3, " ab ", " x ", r3\n"           \
-    "and     " ab ", r2, " ab ", ror #8\n"      \
-    "smlad   lr, " cd ", " x ", lr\n"           \
+    "smlad   r2, " ab ", " x ", r2\n"           \
+    "and     " ab ", lr, " ab ", ror #8\n"      \
+    "smlad   r12, " cd ", " x ", r12\n"         \
     "sxtab16 " ab ", " ab ", " cd ", ror #24\n" \
-    "smladx  r12, " ab ", " x ", r12\n"
+    "smladx  r3, " ab ", " x ", r3\n"
 
 #define EIGHT_COLUMNS          \
     "ldmia   r1!, {r8-r11}\n"  \
@@ -54,12 +52,12 @@ typedef struct {
 
 /* As thimble_take_apart. Then r4, r5 and r6 are 256 times a row's sum, r7 is the last row's. */
 #define TAKE_APART                  \
-    "sub     r4, r12, r3, lsl #8\n" \
-    "sub     r4, lr, r4, lsl #8\n"  \
+    "sub     r4, r3, r2, lsl #8\n"  \
+    "sub     r4, r12, r4, lsl #8\n" \
     "sbfx    r7, r4, #0, #24\n"     \
-    "sub     r6, lr, r7\n"          \
-    "sub     r5, r12, r6, asr #8\n" \
-    "sub     r4, r3, r5, asr #8\n"
+    "sub     r6, r12, r7\n"         \
+    "sub     r5, r3, r6, asr #8\n"  \
+    "sub     r4, r2, r5, asr #8\n"
 
 /* Twice the sums. */
 #define TWICE              \
@@ -75,8 +73,11 @@ typedef struct {
     "add     r6, r10, r6, asr #7\n" \
     "add     r7, r11, r7, lsl #1\n"
 
-/* As thimble_requantize_s8; r8-r11: multipliers, r12: shifts, of which ASR takes the lowest byte, lr: the zero point. */
+/* As thimble_requantize_s8; r1: constants, from the multipliers on, which r8-r11 take; r12: shifts, of which ASR takes the
+ * lowest byte; r2: the zero point. */
 #define REQUANTIZE                  \
+    "ldmia   r1!, {r8-r12}\n"       \
+    "ldr     r2, [sp, %[zero]]\n"   \
     "smmulr  r4, r4, r8\n"          \
     "smmulr  r5, r5, r9\n"          \
     "smmulr  r6, r6, r10\n"         \
@@ -92,10 +93,10 @@ typedef struct {
     "asr     r6, r6, r12\n"         \
     "lsr     r12, r12, #8\n"        \
     "asr     r7, r7, r12\n"         \
-    "add     r4, lr\n"              \
-    "add     r5, lr\n"              \
-    "add     r6, lr\n"              \
-    "add     r7, lr\n"              \
+    "add     r4, r2\n"              \
+    "add     r5, r2\n"              \
+    "add     r6, r2\n"              \
+    "add     r7, r2\n"              \
     "ssat    r4, #8, r4, asr #1\n"  \
     "ssat    r5, #8, r5, asr #1\n"  \
     "ssat    r6, #8, r6, asr #1\n"  \
@@ -103,13 +104,14 @@ typedef struct {
 
 /* The whole of a token's rows; no more than that fits in registers:
  *
- *   r0  weights                     r4, r6  a and b, at two columns each; then b and c
- *   r1  x                           r5, r7  c and d
- *   r2  0xff00ff00                  r8-r11  x, two columns each
- *   r3, r12, lr  sums of 256 a + b, 256 b + c, 256 c + d
+ *   r0  weights                    r4, r6  a and b, at two columns each; then b and c
+ *   r1  x                          r5, r7  c and d
+ *   lr  0xff00ff00                 r8-r11  x, two columns each
+ *   r2, r3, r12  sums of 256 a + b, 256 b + c, 256 c + d
  *
  * The mask leaves the two b of a word, turned by 8 bits: each in the other's column, as a high byte. SXTAB16 puts each c under
- * it the same way, and SMLADX exchanges the columns back. sp points at a copy of `blocks` without the weights. */
+ * it the same way, and SMLADX exchanges the columns back. On the stack lie: x, what the three sums begin with, where a block
+ * begins; then `blocks` from `finish` on, as an address, without the weights. */
 __attribute__((noinline)) static void multiply(const blocks *p)
 {
     register const blocks *r0 __asm__("r0") = p;
@@ -133,21 +135,23 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "it      ne\n"
                      "adrne.w r3, 1f\n"
                      "orr     r3, r3, #1\n"
-                     "push    {r1-r10}\n"
+                     "push    {r3-r10}\n"
+                     "mov     r12, r2\n"
+                     "movs    r2, #0\n"
+                     "movs    r3, #0\n"
+                     "push    {r1-r3, r12}\n"
                      "mov     r0, r11\n"
-                     "mov     r2, #0xff00ff00\n"
+                     "mov     lr, #0xff00ff00\n"
 
                      "0:\n" /* four rows */
-                     "ldrd    r1, lr, [sp, %[x]]\n"
-                     "movs    r3, #0\n"
-                     "mov     r12, #0\n"
-                     "ldr     pc, [sp, %[skip]]\n"
+                     "ldm     sp, {r1-r3, r12, pc}\n"
 
+                     ".p2align 2\n"
                      "1:\n" /* four columns */
                      "ldmia   r1!, {r8, r9}\n"
                      "ldmia   r0!, {r4-r7}\n"
                      COLUMNS("r4", "r5", "r8") COLUMNS("r6", "r7", "r9")
-                     "ldr     pc, [sp, %[four]]\n"
+                     "ldr     pc, [sp, %[last]]\n"
 
                      ".p2align 2\n"
                      "2:\n" /* 16 columns */
@@ -158,30 +162,27 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "bne     2b\n"
 
                      TAKE_APART
-                     "ldr     r1, [sp, %[constants]]\n"
+                     "ldrd    r1, r3, [sp, %[constants]]\n"
                      "ldr     pc, [sp, %[finish]]\n"
-
-                     ".p2align 2\n"
-                     "4:\n" /* without biases */
-                     TWICE
-                     "b       6f\n"
 
                      ".p2align 2\n"
                      "5:\n" /* with biases */
                      TWICE_WITH_BIAS
+                     "b       6f\n"
+
+                     ".p2align 2\n"
+                     "4:\n" /* without biases */
+                     TWICE
 
                      "6:\n"
-                     "ldmia   r1!, {r8-r12}\n"
-                     "ldr     lr, [sp, %[zero]]\n"
-                     "str     r1, [sp, %[constants]]\n"
                      REQUANTIZE
-                     "ldrd    r1, r3, [sp, %[out]]\n"
-                     "strb    r5, [r1, #1]\n"
-                     "strb    r6, [r1, #2]\n"
-                     "strb    r7, [r1, #3]\n"
-                     "strb    r4, [r1], #4\n"
-                     "str     r1, [sp, %[out]]\n"
-                     "cmp     r1, r3\n"
+                     "strb    r5, [r3, #1]\n"
+                     "strb    r6, [r3, #2]\n"
+                     "strb    r7, [r3, #3]\n"
+                     "strb    r4, [r3], #4\n"
+                     "ldr     r4, [sp, %[out_end]]\n"
+                     "strd    r1, r3, [sp, %[constants]]\n"
+                     "cmp     r3, r4\n"
                      "bne     0b\n"
                      "b       8f\n"
 
@@ -190,13 +191,12 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "asrs    r4, r4, #8\n"
                      "asrs    r5, r5, #8\n"
                      "asrs    r6, r6, #8\n"
-                     "ldr     r1, [sp, %[out]]\n"
-                     "stmia   r1!, {r4-r7}\n"
+                     "stmia   r3!, {r4-r7}\n"
                      "8:\n"
-                     "add     sp, #40\n"
+                     "add     sp, #48\n"
                      "pop     {r7}\n"
                      : "+r"(r0)
-                     : PLACES
+                     : PLACES(5)
                      : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
@@ -205,13 +205,13 @@ __attribute__((noinline)) static void multiply(const blocks *p)
     "ldmia   r0!, {r4, r5}\n"       \
     "ldr     r7, [r1, r8]\n"        \
     "ldr     r6, [r1], #4\n"        \
-    "smlad   r3, r4, r6, r3\n"      \
+    "smlad   r2, r4, r6, r2\n"      \
     "smlad   r9, r4, r7, r9\n"      \
-    "and     r4, r2, r4, ror #8\n"  \
-    "smlad   lr, r5, r6, lr\n"      \
+    "and     r4, lr, r4, ror #8\n"  \
+    "smlad   r12, r5, r6, r12\n"    \
     "smlad   r10, r5, r7, r10\n"    \
     "sxtab16 r4, r4, r5, ror #24\n" \
-    "smladx  r12, r4, r6, r12\n"    \
+    "smladx  r3, r4, r6, r3\n"      \
     "smladx  r11, r4, r7, r11\n"
 
 #define FOUR_COLUMNS_OF_TWO COLUMNS_OF_TWO COLUMNS_OF_TWO
@@ -220,36 +220,38 @@ __attribute__((noinline)) static void multiply(const blocks *p)
  *
  *   r0  weights                     r4  a and b, at two columns; then b and c       r6  x of the first token
  *   r1  x                           r5  c and d                                     r7  x of the second token
- *   r2  0xff00ff00                  r8  stride
- *   r3, r12, lr  the first token's sums of 256 a + b, 256 b + c, 256 c + d; r9, r11, r10: the second's
+ *   lr  0xff00ff00                  r8  stride
+ *   r2, r3, r12  the first token's sums of 256 a + b, 256 b + c, 256 c + d; r9, r11, r10: the second's
  *
- * `skip` counts fours of columns, of 8 in a turn. sp points at a copy of `blocks` without the weights, so that out_stride lies
- * at 44; from 48 on lie the second token's sums while the first's are requantized; meanwhile r2 is where the outputs go. */
+ * `skip` counts fours of columns, of 8 in a turn. On the stack lie: x and the first two sums' beginning, the stride, the
+ * second's sums' and the first's last sum's beginning, where a block begins; then `blocks` from `finish` to the end of outputs,
+ * out_stride, and the second token's sums while the first's are requantized; meanwhile lr is where the outputs go. */
 __attribute__((noinline)) static void multiply_two(const blocks *p)
 {
     register const blocks *r0 __asm__("r0") = p;
     __asm__ volatile("push    {r7}\n"
                      "sub     sp, #12\n"
                      "ldmia   r0, {r1-r12, lr}\n"
-                     "push    {r1-r10, r12, lr}\n"
+                     "push    {r4-r9, lr}\n"
                      "mov     r0, r11\n"
-                     "mov     r2, #0xff00ff00\n"
+                     "mov     lr, #0xff00ff00\n"
                      "adr.w   r4, 2f\n" /* where a block begins */
                      "adr.w   r5, 3f\n"
                      "subs    r5, r5, r4\n"
                      "lsrs    r5, r5, #1\n"
                      "mla     r4, r3, r5, r4\n"
                      "orr     r4, r4, #1\n"
-                     "str     r4, [sp, %[skip]]\n"
-
-                     "0:\n" /* four rows */
-                     "ldrd    r1, lr, [sp, %[x]]\n"
-                     "ldrd    r10, r8, [sp, %[four]]\n"
+                     "push    {r4}\n"
+                     "mov     r8, r12\n"
+                     "mov     r12, r2\n"
+                     "movs    r2, #0\n"
                      "movs    r3, #0\n"
-                     "mov     r12, #0\n"
                      "mov     r9, #0\n"
                      "mov     r11, #0\n"
-                     "ldr     pc, [sp, %[skip]]\n"
+                     "push    {r1-r3, r8-r12}\n"
+
+                     "0:\n" /* four rows */
+                     "ldm     sp, {r1-r3, r8-r12, pc}\n"
 
                      ".p2align 2\n"
                      "2:\n" /* 8 columns */
@@ -258,47 +260,45 @@ __attribute__((noinline)) static void multiply_two(const blocks *p)
                      "ldr     r4, [sp, %[end]]\n"
                      "cmp     r1, r4\n"
                      "bne     2b\n"
-                     "strd    r9, r10, [sp, #48]\n"
-                     "str     r11, [sp, #56]\n"
-                     "ldr     r2, [sp, %[out]]\n"
+                     "strd    r9, r10, [sp, %[last] + 4]\n"
+                     "str     r11, [sp, %[last] + 12]\n"
+                     "ldr     lr, [sp, %[out]]\n"
 
                      "4:\n" /* a token's outputs */
                      TAKE_APART
                      "ldr     r1, [sp, %[constants]]\n"
                      "ldr     r3, [sp, %[finish]]\n"
-                     "cbnz    r3, 5f\n"
-                     TWICE
+                     "cbz     r3, 5f\n"
+                     TWICE_WITH_BIAS
                      "b       6f\n"
                      "5:\n"
-                     TWICE_WITH_BIAS
+                     TWICE
                      "6:\n"
-                     "ldmia   r1!, {r8-r12}\n"
-                     "ldr     lr, [sp, %[zero]]\n"
                      REQUANTIZE
-                     "strb    r4, [r2]\n"
-                     "strb    r5, [r2, #1]\n"
-                     "strb    r6, [r2, #2]\n"
-                     "strb    r7, [r2, #3]\n"
-                     "ldrd    r5, r6, [sp, %[out]]\n"
-                     "cmp     r2, r5\n"
+                     "strb    r4, [lr]\n"
+                     "strb    r5, [lr, #1]\n"
+                     "strb    r6, [lr, #2]\n"
+                     "strb    r7, [lr, #3]\n"
+                     "ldr     r5, [sp, %[out]]\n"
+                     "cmp     lr, r5\n"
                      "bne     7f\n"
-                     "ldrd    r3, lr, [sp, #48]\n"
-                     "ldr     r12, [sp, #56]\n"
-                     "ldr     r4, [sp, #44]\n"
-                     "add     r2, r4\n"
+                     "ldrd    r2, r12, [sp, %[last] + 4]\n"
+                     "ldr     r4, [sp, %[last]]\n"
+                     "ldr     r3, [sp, %[last] + 12]\n"
+                     "add     lr, r4\n"
                      "b       4b\n"
 
                      "7:\n"
-                     "str     r1, [sp, %[constants]]\n"
-                     "mov     r2, #0xff00ff00\n"
                      "adds    r5, #4\n"
-                     "str     r5, [sp, %[out]]\n"
+                     "strd    r1, r5, [sp, %[constants]]\n"
+                     "ldr     r6, [sp, %[out_end]]\n"
+                     "mov     lr, #0xff00ff00\n"
                      "cmp     r5, r6\n"
                      "bne     0b\n"
-                     "add     sp, #60\n"
+                     "add     sp, #76\n"
                      "pop     {r7}\n"
                      : "+r"(r0)
-                     : PLACES
+                     : PLACES(9)
                      : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
