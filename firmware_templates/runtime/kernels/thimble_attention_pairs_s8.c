@@ -11,20 +11,29 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
     for (; tokens > 0; tokens--, position--, k += stride, v += stride) {
         int8_t *k_to = k_cache + (position & ~3) * head_dim + thimble_pairs_place(position & 3, 0);
         int8_t *v_to = v_cache + thimble_pairs_place(0, position);
-        const int32_t k_flip = position % 2 == 0 ? 0 : -128;
+        const uint32_t k_flip = position % 2 == 0 ? 0 : 0x80808080;
         for (int32_t i = 0; i < p->kv_heads * head_dim;) {
-            for (int32_t column = 0; column < 4; column++, i++) {
-                k_to[2 * column] = (int8_t)(k[i] ^ k_flip);
+            uint32_t four_k, four_v;
+            __builtin_memcpy(&four_k, k + i, 4);
+            __builtin_memcpy(&four_v, v + i, 4);
+            four_k ^= k_flip;
+            four_v ^= 0x80008000;
+            for (int32_t column = 0; column < 4; column++, four_k >>= 8) {
+                k_to[2 * column] = (int8_t)four_k;
             }
-            v_to[0] = v[i - 4];
-            v_to[-1] = (int8_t)(v[i - 3] ^ -128);
-            v_to[8] = v[i - 2];
-            v_to[7] = (int8_t)(v[i - 1] ^ -128);
+            v_to[0] = (int8_t)four_v;
+            v_to[-1] = (int8_t)(four_v >> 8);
+            v_to[8] = (int8_t)(four_v >> 16);
+            v_to[7] = (int8_t)(four_v >> 24);
+            i += 4;
             k_to += 16 + (i % head_dim == 0 ? to_next_head : 0);
             v_to += 4 * capacity;
         }
     }
 }
+
+/* What blocks are: scores of eight columns; with any even number of fours of columns, with any odd one; outputs, the same. */
+enum { SCORES_OF_EIGHT, SCORES, SCORES_ODD, OUTPUTS, OUTPUTS_ODD };
 
 /* Blocks of four rows, times x, on their way to int8, in the order in which the loop's stack holds it. */
 typedef struct {
@@ -41,9 +50,8 @@ typedef struct {
         const int8_t *table; /* scores: what is written, as int16, for results from -128 on */
         int32_t skip;        /* outputs, written as int8: bytes between blocks */
     };
-    const void *end;   /* scores: of the blocks; outputs: of what is written */
-    int32_t begin;     /* how blocks begin: 0, eight columns; 1, any even number of fours; 2, any odd one */
-    int32_t outputs;   /* 1; scores: 0 */
+    const void *end; /* scores: of the blocks; outputs: of what is written */
+    int32_t kind;
     const thimble_product_scale *scale;
 } blocks;
 
@@ -75,7 +83,7 @@ typedef struct {
 /* All blocks. r0: out, r1: weights, r4-r7: weights of four rows and columns, r8-r11: sums (r8 and r10 those of both rows of a
  * pair, r9 and r11 those of its low row); x: r2, r3, r12 and lr where there are eight columns, else in r12 and lr, with its place
  * in r2 and its end in r3. Then r2: multiplier, r3: shift, r4: addend, r5: table or skip, r6: end. sp points at a copy of
- * `blocks` with addresses for `begin` and `outputs`. */
+ * `blocks` with two addresses for `kind`: of what begins a block, and of what follows fours of columns. */
 __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *weights, void *out)
 {
     register const void *r0 __asm__("r0") = s;
@@ -84,19 +92,10 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
     __asm__ volatile("push   {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
                      "mov    r12, r2\n"
                      "add    r2, r0, #32\n"
-                     "ldm    r2, {r2-r6, r8, r9}\n"
-                     "cmp    r9, #1\n"
-                     "adr.w  r9, 4f\n"
-                     "it     eq\n"
-                     "adreq.w r9, 5f\n"
-                     "orr    r9, r9, #1\n"
-                     "cmp    r8, #1\n"
-                     "adr.w  r8, 0f\n"
-                     "it     eq\n"
-                     "adreq.w r8, 1f\n"
-                     "it     hi\n"
-                     "adrhi.w r8, 2f\n"
-                     "orr    r8, r8, #1\n"
+                     "ldm    r2, {r2-r6, r8}\n"
+                     "adr.w  r9, 8f\n"
+                     "add    r9, r9, r8, lsl #3\n"
+                     "ldm    r9, {r8, r9}\n"
                      "push   {r2-r6, r8, r9}\n"
                      "ldm    r0, {r2-r6, r8-r10}\n"
                      "push   {r2-r6, r8-r10}\n"
@@ -104,6 +103,8 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
                      "ldr    pc, [sp, #52]\n"
 
                      ".p2align 2\n"
+                     "8:\n"
+                     ".word  9f + 1, 4f + 1, 1f + 1, 4f + 1, 2f + 1, 4f + 1, 1f + 1, 5f + 1, 2f + 1, 5f + 1\n"
                      "1:\n" /* fours of columns, an even number */
                      "ldm    sp, {r2, r3, r8-r11}\n"
                      "3:\n"
@@ -116,12 +117,10 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
                      "sub    r10, r10, r11\n"
                      "ldr    pc, [sp, #56]\n"
 
-                     ".p2align 2\n"
                      "2:\n" /* an odd number */
                      "ldm    sp, {r2, r3, r8-r11}\n"
                      "b      6b\n"
 
-                     ".p2align 2\n"
                      "5:\n" /* four outputs */
                      "add    r2, sp, #32\n"
                      "ldm    r2, {r2-r6}\n"
@@ -138,8 +137,7 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
                      "beq    7f\n"
                      "ldr    pc, [sp, #52]\n"
 
-                     ".p2align 2\n"
-                     "0:\n" /* eight columns */
+                     "9:\n" /* eight columns */
                      "ldm    sp, {r2, r3, r8-r12, lr}\n" SUM_FOUR("r2", "r3") SUM_FOUR("r12", "lr")
                      "sub    r8, r8, r9\n"
                      "sub    r10, r10, r11\n"
@@ -183,8 +181,8 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
 
 /* Scores become weights in place, four at a time; returns their sum. As thimble_probability: the mantissa, at least 2^31 for
  * every sum up to 2^29, enters less 2^32, which SMMLAR's addend gives back; the shift is done but for its last bit, to 9 bits at
- * most, and UHADD16 rounds and does that. Not inlined: the loop takes most registers. */
-__attribute__((noinline)) static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
+ * most, and UHADD16 rounds and does that. */
+static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
 {
     uint32_t sums = 0;
     const int32_t shift = reciprocal.half ? reciprocal.shift - 1 : 31;
@@ -240,21 +238,21 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 
 static void multiply(const blocks *s, const int16_t *weights, void *out)
 {
-    const int32_t depth = (int32_t)(s->x_end - s->x);
+    const int32_t depth = (int32_t)(s->x_end - s->x), to_outputs = s->kind >= OUTPUTS;
     int16_t *scores = out;
     int8_t *outputs = out;
     do {
         const thimble_four_sums sums = thimble_pairs_sum(weights, s->x, depth, 0);
         for (int32_t i = 0; i < 4; i++) {
             const int32_t sum = sums.row[i] + (i % 2 == 0 ? (s->start[0] - s->start[1]) / 256 : s->start[1]);
-            if (s->outputs) {
+            if (to_outputs) {
                 *outputs++ = thimble_scale_product(s->scale, 2 * sum);
             } else {
                 *scores++ = s->table[thimble_scale_product(s->scale, sum)];
             }
         }
-        weights += 2 * depth + (s->outputs ? s->skip / 2 : 0);
-    } while (s->end != (s->outputs ? (const void *)outputs : (const void *)weights));
+        weights += 2 * depth + (to_outputs ? s->skip / 2 : 0);
+    } while (s->end != (to_outputs ? (const void *)outputs : (const void *)weights));
 }
 
 static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
@@ -288,7 +286,7 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 #endif
 
 /* All that stays the same from head to head; starts, and places of rows, follow. */
-static void prepare(blocks *s, const thimble_product_scale *scale, const int16_t *x, int32_t count)
+static void prepare(blocks *s, int32_t kind, const thimble_product_scale *scale, const int16_t *x, int32_t count)
 {
     const int32_t shift = scale->right_shift_less_one, within = shift < 22;
     s->scale = scale;
@@ -297,7 +295,7 @@ static void prepare(blocks *s, const thimble_product_scale *scale, const int16_t
     s->addend = scale->twice_zero_point_plus_one * (1 << (s->right_shift - 1));
     s->x = x;
     s->x_end = x + count;
-    s->begin = count % 8 == 0 ? 1 : 2;
+    s->kind = kind + (count % 8 != 0);
 }
 
 /* Lets sums start so that the low bytes' excess, 128 times the sum of x, is taken off, and offset times that sum added. */
@@ -312,32 +310,50 @@ static inline void start(blocks *s, int32_t sum, int32_t offset)
 static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t head_dim)
 {
     int32_t sum = 0;
-    for (int16_t *const end = wide + head_dim; wide != end; q += 2, wide += 2) {
-        const int32_t first = 2 * (q[0] + offset), second = 2 * (q[1] + offset);
-        wide[0] = (int16_t)first;
-        wide[1] = (int16_t)second;
-        sum += first + second;
+#ifdef THIMBLE_PAIRS_DSP
+    const int16x2_t offsets = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
+    for (int16_t *const end = wide + head_dim; wide != end; q += 4, wide += 4) {
+        int32_t four, even, odd;
+        __builtin_memcpy(&four, q, 4);
+        __asm__("sxtab16 %1, %3, %2, ror #8\n"
+                "sxtab16 %0, %3, %2\n"
+                "sadd16  %1, %1, %1\n"
+                "sadd16  %0, %0, %0\n"
+                : "=&r"(even), "=&r"(odd)
+                : "r"(four), "r"(offsets));
+        sum = __smlad(even, 0x00010001, __smlad(odd, 0x00010001, sum));
+        __asm__("pkhbt %2, %0, %1, lsl #16\n"
+                "pkhtb %0, %1, %0, asr #16\n"
+                : "+r"(even), "+r"(odd), "=&r"(four));
+        __builtin_memcpy(wide, &four, 4);
+        __builtin_memcpy(wide + 2, &even, 4);
     }
+#else
+    for (int32_t i = 0; i < head_dim; i++) {
+        wide[i] = (int16_t)(2 * (q[i] + offset));
+        sum += wide[i];
+    }
+#endif
     return sum;
 }
 
-/* Scores become weights, 0..255, in place; those from `rows` to a multiple of 4 zero. Returns the weights' sum. */
-static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows)
+/* Scores become weights, 0..255, in place; those from `rows` to `filled`, a multiple of 4, zero. Returns the weights' sum. */
+__attribute__((noinline)) static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows, int32_t filled)
 {
-    const int32_t padding = THIMBLE_CACHE_ROWS(rows) - rows, masked = p->context + 1 - rows;
-    int16_t *const end = scores + rows + padding;
-    for (int32_t i = 1; i <= padding; i++) {
-        end[-i] = -128;
+    const int32_t masked = p->context + 1 - rows;
+    int16_t *const end = scores + filled;
+    for (int16_t *at = scores + rows; at != end; at++) {
+        *at = -128;
     }
     const int32_t largest_score = largest_of(scores, end);
     const int32_t largest = masked > 0 && p->masked_score > largest_score ? p->masked_score : largest_score;
     const int32_t *const exp = p->exp + 255 - largest;
-    int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]) - padding * thimble_exp_for_sum(exp[-128]);
+    int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]) - (filled - rows) * thimble_exp_for_sum(exp[-128]);
     total += sum_of_exponentials(exp, scores, end);
     int32_t sum = weights_of(exp, thimble_softmax_reciprocal(total), scores, end);
-    for (int32_t i = 1; i <= padding; i++) {
-        sum -= end[-i];
-        end[-i] = 0;
+    for (int16_t *at = scores + rows; at != end; at++) {
+        sum -= *at;
+        *at = 0;
     }
     return sum;
 }
@@ -349,30 +365,33 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
     const int32_t filled = THIMBLE_CACHE_ROWS(rows);
     int16_t *const weights = scratch, *const wide = weights + capacity;
     blocks scores, outputs;
-    prepare(&scores, &p->score, wide, head_dim);
-    scores.outputs = 0;
+    prepare(&scores, SCORES, &p->score, wide, head_dim);
     scores.table = p->mask + 128;
-    prepare(&outputs, &p->out, weights, filled);
-    outputs.outputs = 1;
+    prepare(&outputs, OUTPUTS, &p->out, weights, filled);
     outputs.skip = 4 * (capacity - filled);
-    for (int32_t head = 0; head < p->kv_heads; head++) {
+    int32_t head = p->kv_heads;
+    do {
         const int16_t *const k = (const int16_t *)(const void *)k_cache;
         scores.end = k + filled / 2 * head_dim;
-        for (int32_t i = 0; i < p->group; i++, q += head_dim, out += head_dim) {
+        int32_t query = p->group;
+        do {
             start(&scores, widen(q, p->q_offset, wide, head_dim), p->k_offset);
 #ifdef THIMBLE_PAIRS_DSP
             if (head_dim == 8) {
-                scores.begin = 0;
+                scores.kind = SCORES_OF_EIGHT;
                 __builtin_memcpy(scores.first_x, wide, 8);
                 __builtin_memcpy(scores.last_x, wide + 4, 8);
             }
 #endif
             multiply(&scores, k, weights);
-            start(&outputs, weigh(p, weights, rows), p->v_offset);
-            outputs.end = out + head_dim;
+            start(&outputs, weigh(p, weights, rows, filled), p->v_offset);
+            int8_t *const next_out = out + head_dim;
+            outputs.end = next_out;
             multiply(&outputs, (const int16_t *)(const void *)v_cache, out);
-        }
+            out = next_out;
+            q += head_dim;
+        } while (--query > 0);
         k_cache += capacity * head_dim;
         v_cache += capacity * head_dim;
-    }
+    } while (--head > 0);
 }
