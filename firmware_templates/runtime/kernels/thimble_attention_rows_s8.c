@@ -62,11 +62,23 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
     "vmladava.s8 " sum ", q1, %q[q1]\n"        \
     "vmladava.s8 r12, q1, %q[one1]\n"          \
     "mla " sum ", r12, %[offset], " sum "\n"
+#define FOUR_OF_16 ROW_OF_16("r4") ROW_OF_16("r6") ROW_OF_16("r8") ROW_OF_16("r10")
+#define FOUR_OF_32 ROW_OF_32("r4") ROW_OF_32("r6") ROW_OF_32("r8") ROW_OF_32("r10")
+/* Two rows of eight in one vector, with the query and ones in the low and in the high half of two. */
+#define TWO_OF_8(sum, other)                       \
+    "vldrb.u8 q0, [%[k]], #16\n"                   \
+    "vmladava.s8 " sum ", q0, %q[q0]\n"            \
+    "vmladav.s8 r12, q0, %q[one0]\n"               \
+    "mla " sum ", r12, %[offset], " sum "\n"       \
+    "vmladava.s8 " other ", q0, %q[q1]\n"          \
+    "vmladav.s8 r12, q0, %q[one1]\n"               \
+    "mla " other ", r12, %[offset], " other "\n"
+#define FOUR_OF_8 TWO_OF_8("r4", "r6") TWO_OF_8("r8", "r10")
 /* Masked scores, four rows at a time. The constants are four times what a sum begins with, then, at `constants`, the
  * scale's multiplier, negated shift and zero point, and the mask. The largest of the filled rows' scores alone is wanted. */
-#define SCORES(ROW)                                                                                               \
+#define SCORES(FOUR)                                                                                              \
     __asm__ volatile("1:\n"                                                                                       \
-                     "ldmdb %[constants], {r4, r6, r8, r10}\n" ROW("r4") ROW("r6") ROW("r8") ROW("r10")           \
+                     "ldmdb %[constants], {r4, r6, r8, r10}\n" FOUR                                               \
                      "vmov q0[2], q0[0], r4, r8\n"                                                                \
                      "vmov q0[3], q0[1], r6, r10\n"                                                               \
                      "ldmia %[constants], {r4, r6, r8, r10}\n"                                                    \
@@ -121,17 +133,24 @@ static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, cons
     if (head_dim > 32) {
         return score_long(p, q, k, rows, scores);
     }
-    const int8x16_t one0 = vldrbq_s8(ones + 32 - head_dim), one1 = vldrbq_s8(ones + 48 - head_dim);
+    const int8x16_t one0 = vldrbq_s8(ones + 32 - head_dim);
+    int8x16_t one1 = vldrbq_s8(ones + 48 - head_dim);
     const int8x16_t q0 = thimble_load_16(q, head_dim);
-    const int8x16_t q1 = head_dim > 16 ? thimble_load_16(q + 16, head_dim - 16) : vdupq_n_s8(0);
+    int8x16_t q1 = head_dim > 16 ? thimble_load_16(q + 16, head_dim - 16) : vdupq_n_s8(0);
     const int32_t first = p->k_offset * vaddvaq_s8(vaddvaq_s8(head_dim * p->q_offset, q0), q1);
     const int32_t constants[8] = {first, first, first, first, p->score.multiplier, -1 - p->score.right_shift_less_one,
                                   (p->score.twice_zero_point_plus_one >> 1) + 128, (int32_t)p->mask};
     int32_t largest = -128;
-    if (head_dim <= 16) {
-        SCORES(ROW_OF_16);
+    if (head_dim == 8) {
+        one1 = vsubq_s8(vdupq_n_s8(1), one0);
+        const int32x4_t low = vreinterpretq_s32_s8(q0);
+        const int32x4_t third = vsetq_lane_s32(vgetq_lane_s32(low, 0), vdupq_n_s32(0), 2);
+        q1 = vreinterpretq_s8_s32(vsetq_lane_s32(vgetq_lane_s32(low, 1), third, 3));
+        SCORES(FOUR_OF_8);
+    } else if (head_dim <= 16) {
+        SCORES(FOUR_OF_16);
     } else {
-        SCORES(ROW_OF_32);
+        SCORES(FOUR_OF_32);
     }
     return largest;
 }
