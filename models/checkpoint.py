@@ -1,6 +1,7 @@
-"""Trained weights as a file: arrays in half precision, and what they are in words.
+"""Weights as a file: arrays, and what they are in words.
 
-The half-precision numbers are the result of training, not an approximation of it: the stages that come after read them.
+Of training, half-precision numbers are the result, not an approximation of it: the stages that come after read them.
+Imported weights keep single precision.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ __all__ = ["build_from", "read_metadata", "save_model"]
 _AGAIN = "make it again: run the `train` stage with --force --retrain"
 
 
-def save_model(path: Path, model: keras.Model, metadata: Mapping[str, Any]) -> None:
-    """Writes the model's trainable weights as float16, and the metadata as JSON; renamed into place when whole."""
+def save_model(path: Path, model: keras.Model, metadata: Mapping[str, Any], exact: bool = False) -> None:
+    """Writes the model's trainable weights as float16 (`exact`: float32), and the metadata as JSON; renamed into place
+    when whole."""
+    kind = np.float32 if exact else np.float16
     beside = path.with_name(f".{path.name}.tmp")
-    arrays = {weight.name: weight.numpy().astype(np.float16) for weight in model.trainable_variables}
+    arrays = {weight.name: weight.numpy().astype(kind) for weight in model.trainable_variables}
     with beside.open("wb") as file:
         np.savez_compressed(file, metadata=np.array(json.dumps(metadata, sort_keys=True)), **arrays)
     os.replace(beside, path)

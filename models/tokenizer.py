@@ -7,7 +7,7 @@ every text can be encoded, and decoding gives it back to the byte. The device ha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -18,8 +18,9 @@ from tokenizers.pre_tokenizers import Split
 from tokenizers.trainers import BpeTrainer
 
 from models.errors import ThimbleError
+from models.prompt_frame import Frame, FramedTokenizer, fold
 
-__all__ = ["BOS", "BYTE_BASE", "EOS", "PAD", "SEP", "Tokenizer", "fold"]
+__all__ = ["BOS", "BYTE_BASE", "EOS", "PAD", "SEP", "Tokenizer", "fold", "load_tokenizer"]
 
 PAD, BOS, SEP, EOS = range(4)
 _SPECIALS = ("<pad>", "<bos>", "<sep>", "<eos>")
@@ -27,19 +28,17 @@ BYTE_BASE = len(_SPECIALS)
 _BYTES = [f"<0x{value:02X}>" for value in range(256)]
 _PIECES = BYTE_BASE + 256
 
-_FOLD = {code: code + 0x20 for code in (*range(0x41, 0x5B), *range(0xC0, 0xDF)) if code != 0xD7}
 
-
-def fold(text: str) -> str:
-    """Lower-cases A–Z and U+00C0–U+00DE (not U+00D7), and nothing else; the device does the same before encoding."""
-    return text.translate(_FOLD)
-
-
-class Tokenizer:
-    """Token ids: 4 specials, 256 bytes, then the pieces."""
+class Tokenizer(FramedTokenizer):
+    """Token ids: 4 specials, 256 bytes, then the pieces. A prompt is lower-cased, between `<bos>` and `<sep>`."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
+
+    @property
+    def frame(self) -> Frame:
+        """`<bos>` before the sentence, `<sep>` behind it; the answer ends with `<eos>`."""
+        return Frame(bos=BOS, suffix=(SEP,), stops=(EOS,), byte_base=BYTE_BASE, folds=True, words=True)
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, alphabet: int = 100) -> Tokenizer:
@@ -96,18 +95,6 @@ class Tokenizer:
         """Ids of the text; a special's name in it is text like any other."""
         return list(self._library.encode(text, add_special_tokens=False).ids)
 
-    def decode_bytes(self, ids: Sequence[int]) -> bytes:
-        """The bytes that the ids stand for; specials stand for none."""
-        return b"".join(self.pieces[index] for index in ids)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of the ids; bytes that are no UTF-8 become U+FFFD."""
-        return self.decode_bytes(ids).decode("utf-8", errors="replace")
-
-    def encode_prompt(self, sentence: str) -> list[int]:
-        """`<bos>` sentence `<sep>`, lower-cased by `fold`."""
-        return [BOS, *self.encode(fold(sentence)), SEP]
-
     def encode_pair(self, sentence: str, action: str) -> list[int]:
         """`<bos>` sentence `<sep>` action `<eos>`."""
         return [*self.encode_prompt(sentence), *self.encode(action), EOS]
@@ -121,6 +108,17 @@ class Tokenizer:
         return found
 
     @cached_property
+    def characters(self) -> dict[str, int]:
+        """The pieces of one character."""
+        texts = ((piece.decode(), index) for index, piece in enumerate(self.pieces) if index >= _PIECES)
+        return {text: index for text, index in texts if len(text) == 1}
+
+    @cached_property
+    def ranked_merges(self) -> dict[tuple[int, int], tuple[int, int]]:
+        """As in the library's map, a pair that is listed twice keeps its last rank."""
+        return {(left, right): (rank, merged) for rank, (left, right, merged) in enumerate(self.merges)}
+
+    @cached_property
     def merges(self) -> list[tuple[int, int, int]]:
         """(left id, right id, merged id) in the order of their rank."""
         vocabulary = self._library.get_vocab()
@@ -132,3 +130,18 @@ def _library(model: BPE) -> Library:
     library = Library(model)
     library.pre_tokenizer = Split(Regex(" "), behavior="merged_with_next")
     return library
+
+
+def load_tokenizer(path: Path) -> FramedTokenizer:
+    """Reads what any tokenizer's `save` wrote.
+
+    Raises:
+        ThimbleError: no such file, or no tokenizer.
+    """
+    from models.llama2c_tokenizer import KIND, Llama2cTokenizer
+
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Tokenizer.load(path)  # which tells what is wrong
+    return Llama2cTokenizer.load(path) if isinstance(data, dict) and data.get("type") == KIND else Tokenizer.load(path)

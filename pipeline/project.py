@@ -22,11 +22,12 @@ from typing import Any
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from models.prompt_frame import FramedTokenizer
 from pipeline import toolchain
 from pipeline.boards import Board
 from pipeline.compiler.packing import Packing
 from pipeline.errors import ThimbleError
-from pipeline.tokenizer_c import TokenizerTables, write_tokenizer
+from pipeline.tokenizer_c import write_tokenizer
 
 __all__ = [
     "Firmware",
@@ -81,7 +82,7 @@ class Firmware:
     build_id: str
 
 
-def write_project(model_dir: Path, tokenizer: TokenizerTables, board: Board, name: str, out: Path) -> None:
+def write_project(model_dir: Path, tokenizer: FramedTokenizer, board: Board, name: str, out: Path) -> None:
     """Writes the project's sources.
 
     Args:

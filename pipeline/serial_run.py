@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
+from models.prompt_frame import FramedTokenizer
 from models.tasks import load_task
-from models.tokenizer import Tokenizer
+from models.tokenizer import load_tokenizer
 from pipeline.boards import Board, load_board
 from pipeline.emulators.serial_port import connect
 from pipeline.errors import ThimbleError
@@ -51,7 +52,7 @@ def verify_on_port(
     variant = f"{board.name}-{recipe.engine}"
     sizes = _read(workspace.stage("firmware", variant) / "sizes.json", recipe, board)
     compiled = _read(workspace.stage("convert") / board.packing / "compiled.json", recipe, board)
-    tokenizer = Tokenizer.load(workspace.stage("data") / "tokenizer.json")
+    tokenizer = load_tokenizer(workspace.stage("data") / "tokenizer.json")
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
         link = connect(port, baud)
@@ -92,7 +93,7 @@ def _check_image(info: Info, board: Board, sizes: dict[str, Any], port: str) -> 
         )
 
 
-def _expectations(recipe: Recipe, workspace: Workspace, tokenizer: Tokenizer) -> list[Expectation]:
+def _expectations(recipe: Recipe, workspace: Workspace, tokenizer: FramedTokenizer) -> list[Expectation]:
     oracle = Oracle((workspace.stage("quantize") / "model.tflite").read_bytes())
     prompts = recipe.prompts or tuple(pair.sentence for pair in load_task(recipe.task).examples)
     context, endless = recipe.model.context, oracle.ring is not None

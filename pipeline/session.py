@@ -11,7 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from models.tokenizer import Tokenizer
+from models.prompt_frame import FramedTokenizer
+from models.tokenizer import load_tokenizer
 from pipeline.boards import load_board
 from pipeline.chat import Pace, TextStream, converse, statistics, typed_lines
 from pipeline.emulators import pick
@@ -84,8 +85,8 @@ def _set(device: Device, sampler: SamplerSettings) -> None:
             raise
 
 
-def _tokenizer(workspace: Workspace) -> Tokenizer:
-    return Tokenizer.load(workspace.stage("data") / "tokenizer.json")
+def _tokenizer(workspace: Workspace) -> FramedTokenizer:
+    return load_tokenizer(workspace.stage("data") / "tokenizer.json")
 
 
 def _most(recipe: Recipe, options: SessionOptions) -> int:

@@ -4,27 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
 
+from models.prompt_frame import FramedTokenizer
 from pipeline.errors import ThimbleError
 
-__all__ = ["TokenizerTables", "write_tokenizer"]
-
-_FIRST_PIECE = 4 + 256
-
-
-class TokenizerTables(Protocol):
-    """What is read of `models.tokenizer.Tokenizer`."""
-
-    @property
-    def vocab_size(self) -> int: ...
-
-    @property
-    def pieces(self) -> list[bytes]: ...
-
-    @property
-    def merges(self) -> list[tuple[int, int, int]]: ...
-
+__all__ = ["write_tokenizer"]
 
 _HEADER = """\
 /* The tokenizer's tables; generated. */
@@ -39,44 +23,50 @@ extern const thimble_tokenizer model_tokenizer;
 """
 
 
-def write_tokenizer(tokenizer: TokenizerTables, out: Path) -> None:
+def write_tokenizer(tokenizer: FramedTokenizer, out: Path) -> None:
     """Writes `tokenizer_tables.c` and `tokenizer_tables.h` into the folder `out`.
 
     Raises:
-        ThimbleError: the tokenizer has more ids or bytes than the tables can hold.
+        ThimbleError: the tokenizer has more ids, bytes or merges than the tables can hold.
     """
-    pieces = tokenizer.pieces
-    if tokenizer.vocab_size > 0x7FFF or sum(map(len, pieces)) > 0xFFFF:
+    pieces, frame = tokenizer.pieces, tokenizer.frame
+    merges = sorted((left << 16 | right, *found) for (left, right), found in tokenizer.ranked_merges.items())
+    if tokenizer.vocab_size > 0x7FFF or sum(map(len, pieces)) > 0xFFFF or len(merges) > 0xFFFF:
         raise ThimbleError(
-            f"the tokenizer has {tokenizer.vocab_size} ids and {sum(map(len, pieces))} bytes of pieces",
-            "use a vocabulary of at most 32767 ids and 65535 bytes",
+            f"the tokenizer has {tokenizer.vocab_size} ids, {sum(map(len, pieces))} bytes of pieces and "
+            f"{len(merges)} merges",
+            "use a vocabulary of at most 32767 ids, 65535 bytes and 65535 merges",
         )
     starts = [0]
     for piece in pieces:
         starts.append(starts[-1] + len(piece))
-    characters = sorted(
-        (ord(piece.decode()), index)
-        for index, piece in enumerate(pieces[_FIRST_PIECE:], _FIRST_PIECE)
-        if len(piece.decode()) == 1
-    )
-    # As in the library's map, a pair that is listed twice keeps its last rank.
-    ranked = {(left << 16 | right): (rank, merged) for rank, (left, right, merged) in enumerate(tokenizer.merges)}
-    merges = sorted((pair, rank, merged) for pair, (rank, merged) in ranked.items())
+    characters = sorted((ord(character), index) for character, index in tokenizer.characters.items())
     lines = [
         "/* The tokenizer's tables; generated. tokenizer.h says what they are. */",
         '#include "tokenizer_tables.h"',
         "",
         _array("uint16_t", "piece_starts", starts),
-        _text("pieces", pieces),
+        _text("pieces", pieces, frame.byte_base + 256),
         _array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
         _array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
         _array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
         _array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
         _array("uint16_t", "character_ids", (index for _, index in characters)),
+        _array("uint16_t", "prefix", frame.prefix),
+        _array("uint16_t", "suffix", frame.suffix),
+        _array("uint16_t", "stops", frame.stops),
         "const thimble_tokenizer model_tokenizer = {",
         f"    .vocab_size = {tokenizer.vocab_size},",
         f"    .merge_count = {len(merges)},",
         f"    .character_count = {len(characters)},",
+        f"    .byte_base = {frame.byte_base},",
+        f"    .bos = {frame.bos},",
+        f"    .prefix_count = {len(frame.prefix)},",
+        f"    .suffix_count = {len(frame.suffix)},",
+        f"    .stop_count = {len(frame.stops)},",
+        f"    .folds = {int(frame.folds)},",
+        f"    .words = {int(frame.words)},",
+        f"    .bare_start = {int(frame.bare_start)},",
         *(
             f"    .{name} = {name},"
             for name in (
@@ -87,6 +77,9 @@ def write_tokenizer(tokenizer: TokenizerTables, out: Path) -> None:
                 "merge_ids",
                 "characters",
                 "character_ids",
+                "prefix",
+                "suffix",
+                "stops",
             )
         ),
         "};",
@@ -100,12 +93,13 @@ def _array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str
     return f"static const {kind} {name}[] = {{\n{_wrapped([form.format(value) for value in values] or ['0'])}}};\n"
 
 
-def _text(name: str, pieces: Sequence[bytes]) -> str:
+def _text(name: str, pieces: Sequence[bytes], first: int) -> str:
+    """The pieces' bytes; those from id `first` on that are words have the word beside them."""
     rows = []
     for index, piece in enumerate(pieces):
         if piece:
             text = piece.decode("utf-8", "replace")
-            plain = index >= _FIRST_PIECE and piece.isascii() and text.replace(" ", "").isalnum()
+            plain = index >= first and piece.isascii() and text.replace(" ", "").isalnum()
             rows.append("    " + " ".join(f"{byte}," for byte in piece) + (f" /* {index} '{text}' */" if plain else ""))
     return f"static const uint8_t {name}[] = {{\n" + "\n".join(rows) + "\n};\n"
 

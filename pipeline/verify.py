@@ -14,13 +14,13 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from models.prompt_frame import FramedTokenizer
 from pipeline.errors import ThimbleError
 from pipeline.protocol import Answer, Device, DeviceError, Step
 
 __all__ = [
     "Expectation",
     "ExpectedStep",
-    "PromptTokenizer",
     "StepEngine",
     "Verification",
     "expect",
@@ -29,7 +29,6 @@ __all__ = [
     "write_expectations",
 ]
 
-EOS = 3
 # What no Cortex-M can do better: SMLAD does two multiply-accumulates, MLA two of packed rows; a vector of Helium 16.
 LEAST_INSTRUCTIONS_PER_MAC = 0.5
 LEAST_WITH_HELIUM = 1 / 16
@@ -45,14 +44,6 @@ class StepEngine(Protocol):
     def reset(self) -> None: ...
 
     def step(self, token: int) -> NDArray[np.signedinteger]: ...
-
-
-class PromptTokenizer(Protocol):
-    """What is needed of `models.tokenizer.Tokenizer`."""
-
-    def encode_prompt(self, sentence: str) -> list[int]: ...
-
-    def decode(self, ids: Sequence[int]) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -122,7 +113,7 @@ class _Limits:
 
 
 def expect(
-    engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: str, max_new: int, endless: bool = False
+    engine: StepEngine, tokenizer: FramedTokenizer, context: int, text: str, max_new: int, endless: bool = False
 ) -> Expectation:
     """Runs a prompt through the engine as the firmware does.
 
@@ -150,13 +141,13 @@ def expect(
         following = steps[-1].next
         generated.append(following)
         pending = [following]
-        if following == EOS:
+        if following in tokenizer.frame.stops:
             end = "eos"
         elif len(generated) == max_new:
             end = "length"
         elif len(steps) == context and not endless:
             end = "context"
-    return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated))
+    return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated, tokens[-1]))
 
 
 def least_per_mac(core: str) -> float:

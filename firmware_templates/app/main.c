@@ -21,8 +21,8 @@ static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
 #endif
 static bool weights_intact;
 
-/* A request's token ids; a byte of text takes at most one id, and <bos> and <sep> come around them. */
-enum { IDS = LINE_CAPACITY + 2, MOST_NEW = THIMBLE_MODEL_ENDLESS ? 1000000 : THIMBLE_MODEL_CONTEXT };
+/* A request's token ids; a byte of text takes at most one id, and the tokenizer's frame comes around them. */
+enum { IDS = LINE_CAPACITY + 4, MOST_NEW = THIMBLE_MODEL_ENDLESS ? 1000000 : THIMBLE_MODEL_CONTEXT };
 /* Of a request: its ids, which the answer's take the place of; as tokens while the prompt is taken in blocks. */
 static union {
     uint16_t ids[IDS];
@@ -126,6 +126,7 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
         return;
     }
     uint64_t started = board_ticks();
+    int32_t before = prompt.ids[count - 1]; /* what the answer follows */
     thimble_reset(&model);
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_reset(&sampler);
@@ -144,7 +145,7 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
         if (generated < IDS)
             prompt.ids[generated] = (uint16_t)next;
         generated++;
-        if (next == THIMBLE_EOS) {
+        if (thimble_stops(&model_tokenizer, next)) {
             end = "eos";
             break;
         }
@@ -175,8 +176,9 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     put_text(" ");
     for (uint32_t i = 0; i < generated && i < IDS; i++) {
         size_t length;
-        const uint8_t *piece = thimble_piece(&model_tokenizer, prompt.ids[i], &length);
+        const uint8_t *piece = thimble_piece(&model_tokenizer, before, prompt.ids[i], &length);
         put_percent(piece, length);
+        before = prompt.ids[i];
     }
     put_text("\n");
 }
@@ -214,16 +216,13 @@ static void ask(char *line, bool in_blocks) {
         put_error("malformed", length ? "a % is followed by two hexadecimal digits" : "ASK max_new text, PROMPT max_new text");
         return;
     }
-    thimble_fold((uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids + 1, LINE_CAPACITY);
+    int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
     if (count < 0) {
         put_error("not-utf8", "the text is not well-formed UTF-8");
         return;
     }
-    prompt.ids[0] = THIMBLE_BOS;
-    prompt.ids[count + 1] = THIMBLE_SEP;
-    if (fits_context((size_t)count + 2))
-        answer((size_t)count + 2, max_new, in_blocks);
+    if (fits_context((size_t)count))
+        answer((size_t)count, max_new, in_blocks);
 }
 
 /* GEN max_new id id ... */
@@ -304,8 +303,8 @@ static void encode(char *line) {
         put_error("malformed", "ENC text, percent-encoded");
         return;
     }
-    thimble_fold((uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, LINE_CAPACITY);
+    thimble_fold(&model_tokenizer, (uint8_t *)text, (size_t)length);
+    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
     if (count < 0) {
         put_error("not-utf8", "the text is not well-formed UTF-8");
         return;

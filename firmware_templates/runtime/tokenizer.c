@@ -38,7 +38,7 @@ static size_t read_character(const uint8_t *text, size_t length, uint32_t *code)
     return size;
 }
 
-/* Merges neighbours in a word of `count` ids until no pair of them has a rank; returns how many remain. */
+/* Merges neighbours in a run of `count` ids until no pair of them has a rank; returns how many remain. */
 static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size_t count) {
     while (count > 1) {
         uint32_t best_rank = NO_MERGE;
@@ -62,7 +62,9 @@ static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size
     return count;
 }
 
-void thimble_fold(uint8_t *text, size_t length) {
+void thimble_fold(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length) {
+    if (!tokenizer->folds)
+        return;
     uint8_t before = 0;
     for (size_t i = 0; i < length; i++) {
         uint8_t byte = text[i];
@@ -77,12 +79,18 @@ void thimble_fold(uint8_t *text, size_t length) {
 int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
                        size_t capacity) {
     size_t word = 0, count = 0; /* the word's first id; ids written */
+    if (length) {
+        if (capacity < tokenizer->prefix_count)
+            return THIMBLE_TEXT_TOO_LONG;
+        for (; count < tokenizer->prefix_count; count++)
+            ids[count] = tokenizer->prefix[count];
+    }
     while (length) {
         uint32_t code;
         size_t size = read_character(text, length, &code);
         if (size == 0)
             return THIMBLE_TEXT_NOT_UTF8;
-        if (code == ' ') {
+        if (code == ' ' && tokenizer->words) {
             count = word + merge_word(tokenizer, ids + word, count - word);
             word = count;
         }
@@ -93,18 +101,45 @@ int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, 
             ids[count++] = tokenizer->character_ids[known];
         else
             for (size_t i = 0; i < size; i++)
-                ids[count++] = (uint16_t)(THIMBLE_BYTE_BASE + text[i]);
+                ids[count++] = (uint16_t)(tokenizer->byte_base + text[i]);
         text += size;
         length -= size;
     }
     return (int32_t)(word + merge_word(tokenizer, ids + word, count - word));
 }
 
-const uint8_t *thimble_piece(const thimble_tokenizer *tokenizer, int32_t id, size_t *length) {
+int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length, uint16_t *ids,
+                              size_t capacity) {
+    const size_t around = 1u + tokenizer->suffix_count;
+    if (capacity < around)
+        return THIMBLE_TEXT_TOO_LONG;
+    thimble_fold(tokenizer, text, length);
+    const int32_t count = thimble_encode(tokenizer, text, length, ids + 1, capacity - around);
+    if (count < 0)
+        return count;
+    ids[0] = tokenizer->bos;
+    for (size_t i = 0; i < tokenizer->suffix_count; i++)
+        ids[1 + (size_t)count + i] = tokenizer->suffix[i];
+    return count + (int32_t)around;
+}
+
+bool thimble_stops(const thimble_tokenizer *tokenizer, int32_t id) {
+    for (size_t i = 0; i < tokenizer->stop_count; i++)
+        if (tokenizer->stops[i] == id)
+            return true;
+    return false;
+}
+
+const uint8_t *thimble_piece(const thimble_tokenizer *tokenizer, int32_t before, int32_t id, size_t *length) {
     if (id < 0 || id >= tokenizer->vocab_size) {
         *length = 0;
         return tokenizer->pieces;
     }
-    *length = tokenizer->piece_starts[id + 1] - tokenizer->piece_starts[id];
-    return tokenizer->pieces + tokenizer->piece_starts[id];
+    const uint8_t *piece = tokenizer->pieces + tokenizer->piece_starts[id];
+    *length = (size_t)(tokenizer->piece_starts[id + 1] - tokenizer->piece_starts[id]);
+    if (tokenizer->bare_start && before == tokenizer->bos && *length > 0 && *piece == ' ') {
+        *length -= 1;
+        piece++;
+    }
+    return piece;
 }

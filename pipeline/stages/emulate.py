@@ -12,8 +12,9 @@ from typing import Any
 from rich.markup import escape
 from rich.status import Status
 
+from models.prompt_frame import FramedTokenizer
 from models.tasks import Pair, load_task
-from models.tokenizer import Tokenizer
+from models.tokenizer import load_tokenizer
 from pipeline import toolchain
 from pipeline.boards import Board, all_boards
 from pipeline.chat import ask_many
@@ -49,7 +50,7 @@ def run(context: StageContext) -> str:
     firmware = context.input("firmware")
     sizes = _read(firmware / "sizes.json")
     compiled = _read(context.input("convert") / board.packing / "compiled.json")
-    tokenizer = Tokenizer.load(context.input("data") / "tokenizer.json")
+    tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
     oracle = Oracle((context.input("quantize") / "model.tflite").read_bytes())
@@ -104,7 +105,7 @@ class Timing:
 
 
 def model_time(
-    context: StageContext, compiled: dict[str, Any], verification: Verification, tokenizer: Tokenizer
+    context: StageContext, compiled: dict[str, Any], verification: Verification, tokenizer: FramedTokenizer
 ) -> Timing:
     """Traces the longest prompt and the one with the last, slowest position; writes their stacks as `*.folded`."""
     board = context.the_board()
@@ -147,7 +148,7 @@ def _tell_steps(status: Status, what: str, done: int) -> None:
     status.update(escape(f"{what}: {done} steps"))
 
 
-def _where_to_trace(context: StageContext, tokenizer: Tokenizer) -> tuple[Path, Board] | None:
+def _where_to_trace(context: StageContext, tokenizer: FramedTokenizer) -> tuple[Path, Board] | None:
     """The image and the board to trace: this board's where QEMU has it, else one with the same core and flags, for
     which the same sources are built; None where there is neither, or no QEMU."""
     board = context.the_board()

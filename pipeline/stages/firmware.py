@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from models.tokenizer import Tokenizer
+from models.tokenizer import load_tokenizer
 from pipeline.project import build_project, sizes_as_dict, write_project
 from pipeline.stages import Stage, StageContext
 from pipeline.workspace import write_json
@@ -15,7 +15,7 @@ __all__ = ["STAGE"]
 def run(context: StageContext) -> str:
     """Writes `project/`, `firmware.elf` and `sizes.json`."""
     board = context.the_board()
-    tokenizer = Tokenizer.load(context.input("data") / "tokenizer.json")
+    tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
     project = context.out / "project"
     project.mkdir()
     write_project(context.input("convert") / board.packing / "model", tokenizer, board, context.recipe.name, project)

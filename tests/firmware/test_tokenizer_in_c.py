@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,10 +13,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from models.tokenizer import Tokenizer, fold
+from models.llama2c_tokenizer import Llama2cTokenizer
+from models.prompt_frame import Frame, FramedTokenizer, fold
+from models.tokenizer import Tokenizer
 from pipeline import toolchain
 from pipeline.errors import ThimbleError
 from pipeline.tokenizer_c import write_tokenizer
+from tests.models.made_llama2c import pieces_of
 
 RUNTIME = Path(__file__).parents[2] / "firmware_templates" / "runtime"
 NOT_UTF8, TOO_LONG = -1, -2
@@ -36,13 +40,14 @@ class CTokenizer:
 
     def __init__(self, library: Path) -> None:
         self.c = ctypes.CDLL(str(library))
-        self.c.thimble_encode.restype = ctypes.c_int32
+        self.c.thimble_encode.restype = self.c.thimble_encode_prompt.restype = ctypes.c_int32
+        self.c.thimble_stops.restype = ctypes.c_bool
         self.c.thimble_piece.restype = ctypes.POINTER(ctypes.c_uint8)
         self.tables = ctypes.c_char.in_dll(self.c, "model_tokenizer")
 
     def encode(self, text: bytes, capacity: int | None = None) -> list[int] | int:
         """Ids, or the error. The text gets no byte behind it that may be read."""
-        room = len(text) if capacity is None else capacity
+        room = len(text) + 1 if capacity is None else capacity
         ids = (ctypes.c_uint16 * max(room, 1))()
         count = self.c.thimble_encode(
             ctypes.byref(self.tables), text, ctypes.c_size_t(len(text)), ids, ctypes.c_size_t(room)
@@ -51,23 +56,58 @@ class CTokenizer:
 
     def fold(self, text: bytes) -> bytes:
         buffer = ctypes.create_string_buffer(text, len(text) + 1)
-        self.c.thimble_fold(buffer, ctypes.c_size_t(len(text)))
+        self.c.thimble_fold(ctypes.byref(self.tables), buffer, ctypes.c_size_t(len(text)))
         return buffer.raw[: len(text)]
 
-    def piece(self, index: int) -> bytes:
+    def prompt(self, text: bytes, capacity: int) -> list[int] | int:
+        ids = (ctypes.c_uint16 * max(capacity, 1))()
+        buffer = ctypes.create_string_buffer(text, len(text) + 1)
+        count = self.c.thimble_encode_prompt(
+            ctypes.byref(self.tables), buffer, ctypes.c_size_t(len(text)), ids, ctypes.c_size_t(capacity)
+        )
+        return list(ids[:count]) if count >= 0 else int(count)
+
+    def stops(self, index: int) -> bool:
+        return bool(self.c.thimble_stops(ctypes.byref(self.tables), ctypes.c_int32(index)))
+
+    def text(self, ids: list[int], before: int) -> bytes:
+        return b"".join(self.piece(index, last) for last, index in pairwise([before, *ids]))
+
+    def piece(self, index: int, before: int = -1) -> bytes:
         length = ctypes.c_size_t()
-        place = self.c.thimble_piece(ctypes.byref(self.tables), ctypes.c_int32(index), ctypes.byref(length))
+        place = self.c.thimble_piece(
+            ctypes.byref(self.tables), ctypes.c_int32(before), ctypes.c_int32(index), ctypes.byref(length)
+        )
         return ctypes.string_at(place, length.value)
 
 
-@pytest.fixture(scope="module", params=[(290, 24), (420, 100), (261, 1)], ids=["small", "large", "tiny"])
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, CTokenizer]:
-    vocab, alphabet = request.param
-    tokenizer = Tokenizer.train(TEXTS * 3, vocab, alphabet)
+def llama2c(spaces_inside: bool) -> Llama2cTokenizer:
+    """Every part of the texts' words, up to five characters, at few different scores; with `spaces_inside` also parts
+    that span words."""
+    parts = {text[i:j] for text in TEXTS for i in range(len(text)) for j in range(i + 1, i + 6)}
+    learned = sorted(part for part in parts if spaces_inside or " " not in part[1:])
+    pieces = pieces_of({" ": -1.0, **{part: -float(len(part) * 7919 % 13) for part in learned}})
+    return Llama2cTokenizer([text for text, _ in pieces], [score for _, score in pieces])
+
+
+KINDS: dict[str, Callable[[], FramedTokenizer]] = {
+    "small": lambda: Tokenizer.train(TEXTS * 3, 290, 24),
+    "large": lambda: Tokenizer.train(TEXTS * 3, 420, 100),
+    "tiny": lambda: Tokenizer.train(TEXTS * 3, 261, 1),
+    "llama2.c": lambda: llama2c(False),
+    "llama2.c, spaces inside": lambda: llama2c(True),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[FramedTokenizer, CTokenizer]:
+    tokenizer = KINDS[request.param]()
     return tokenizer, compile_tokenizer(tokenizer, tmp_path_factory.mktemp("tokenizer"))
 
 
-def compile_tokenizer(tokenizer: Tokenizer, folder: Path) -> CTokenizer:
+def compile_tokenizer(tokenizer: FramedTokenizer, folder: Path) -> CTokenizer:
     write_tokenizer(tokenizer, folder)
     library = folder / "tokenizer.so"
     subprocess.run(
@@ -82,13 +122,15 @@ def compile_tokenizer(tokenizer: Tokenizer, folder: Path) -> CTokenizer:
     return CTokenizer(library)
 
 
-def both(check: Callable[[Tokenizer, CTokenizer, str], None]) -> Callable[[tuple[Tokenizer, CTokenizer]], None]:
+def both(
+    check: Callable[[FramedTokenizer, CTokenizer, str], None],
+) -> Callable[[tuple[FramedTokenizer, CTokenizer]], None]:
     """Runs a check on texts like the training's, on any Unicode, and on repetitions that merge in many orders."""
     like = st.text(alphabet="".join(sorted({*"".join(TEXTS), *"ABXYZ"})), max_size=60)
     repeated = st.text(alphabet="the nio", max_size=80)
     anything = st.text(max_size=40)
 
-    def test(pair: tuple[Tokenizer, CTokenizer]) -> None:
+    def test(pair: tuple[FramedTokenizer, CTokenizer]) -> None:
         @settings(max_examples=400, deadline=None)
         @given(st.one_of(like, repeated, anything))
         @example("")
@@ -105,19 +147,30 @@ def both(check: Callable[[Tokenizer, CTokenizer, str], None]) -> Callable[[tuple
     return test
 
 
-def _encodes(host: Tokenizer, device: CTokenizer, text: str) -> None:
+def _encodes(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
     assert device.encode(text.encode()) == host.encode(text)
 
 
-def _decodes(host: Tokenizer, device: CTokenizer, text: str) -> None:
-    assert b"".join(map(device.piece, host.encode(text))) == text.encode()
+def _frames(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
+    data = text.encode()
+    around = 1 + len(host.frame.prefix) + len(host.frame.suffix)
+    assert device.prompt(data, len(data) + around) == host.encode_prompt(text)
+    assert device.prompt(data, len(host.encode_prompt(text)) - 1) == TOO_LONG
 
 
-def _folds(_: Tokenizer, device: CTokenizer, text: str) -> None:
-    assert device.fold(text.encode()) == fold(text).encode()
+def _decodes(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
+    ids = host.encode(text)
+    for before in (host.frame.bos, 7):
+        assert device.text(ids, before) == host.decode_bytes(ids, before)
+    assert device.text(ids, host.frame.bos) == text.encode()
+
+
+def _folds(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
+    assert device.fold(text.encode()) == (fold(text) if host.frame.folds else text).encode()
 
 
 test_encodes_as_the_host_does = both(_encodes)
+test_frames_as_the_host_does = both(_frames)
 test_decodes_to_the_same_bytes = both(_decodes)
 test_folds_as_the_host_does = both(_folds)
 
@@ -146,8 +199,9 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, CTokenizer
     return tokenizer, compile_tokenizer(tokenizer, tmp_path_factory.mktemp("one"))
 
 
-def test_every_piece(one: tuple[Tokenizer, CTokenizer]) -> None:
-    host, device = one
+def test_every_piece(pair: tuple[FramedTokenizer, CTokenizer]) -> None:
+    host, device = pair
+    assert [index for index in range(-1, host.vocab_size + 1) if device.stops(index)] == sorted(host.frame.stops)
     assert [device.piece(index) for index in range(host.vocab_size)] == host.pieces
 
 
@@ -163,6 +217,7 @@ def test_text_beyond_the_capacity_is_refused(one: tuple[Tokenizer, CTokenizer]) 
 
 
 def test_a_vocabulary_beyond_the_tables_is_refused(tmp_path: Path) -> None:
-    large = SimpleNamespace(vocab_size=40000, pieces=[b"x"] * 40000, merges=[])
+    frame = Frame(bos=1, suffix=(), stops=(1,), byte_base=3)
+    large = SimpleNamespace(vocab_size=40000, pieces=[b"x"] * 40000, ranked_merges={}, characters={}, frame=frame)
     with pytest.raises(ThimbleError, match="40000 ids"):
         write_tokenizer(large, tmp_path)
