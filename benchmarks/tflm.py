@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,44 +15,18 @@ from benchmarks.cores import Core
 from benchmarks.machine import DEVICE, code_bytes, link_script, run
 from benchmarks.rows import Row
 from benchmarks.shapes import Model
-from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
+from pipeline.tflm.emit import resolver
+from pipeline.tflm.library import CPP_REMEDY, LIBRARY, Library, arch_of, find_libraries
 from pipeline.toolchain import require
 
-__all__ = ["ENGINE", "TOKEN", "build_step", "hash_of_logits", "libraries", "resolver", "run_steps", "tflm_rows"]
+__all__ = ["ENGINE", "TOKEN", "build_step", "hash_of_logits", "run_steps", "tflm_rows"]
 
 ENGINE = "TensorFlow Lite Micro"
 TOKEN = 5
 """The token of a measured step."""
-_LIBRARY = "libtensorflow-microlite.a"
-_DOWNLOADS = Path("tensorflow") / "lite" / "micro" / "tools" / "make" / "downloads"
-_ARCHES = {"m3": "cortex-m3", "m4f": "cortex-m4+fp", "m7": "cortex-m7+fp", "m33": "cortex-m33", "m55": "cortex-m55"}
-_METHODS = {"BATCH_MATMUL": "AddBatchMatMul", "FULLY_CONNECTED": "AddFullyConnected", "SELECT_V2": "AddSelectV2"}
-_FOLDER = re.compile(r"cortex_m_generic_([^_]+)_(release|release_with_logs|default)(?:_(cmsis_nn))?_gcc")
-_BUILDS = {
-    "release": ("-DNDEBUG", "-DTF_LITE_STRIP_ERROR_STRINGS"),
-    "release_with_logs": ("-DNDEBUG",),
-    "default": (),
-}
-"""The Makefile's build types, fastest first, and what a program that is linked with one must define too."""
 _SOURCES = "TFLM_DIR is the folder of its sources, in which its Makefile has made `microlite` (docs/benchmarks.md)"
-_CPP = "install C++ for Arm: libstdc++-arm-none-eabi-newlib on Debian and Ubuntu, arm-none-eabi-gcc-cs-c++ on Fedora"
-_KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference"}
-
-
-@dataclass(frozen=True)
-class Library:
-    """A library that the Makefile made: its kernels, a key of _KERNELS, and its build, of _BUILDS."""
-
-    path: Path
-    kernels: str
-    build: str
-
-    @property
-    def engine(self) -> str:
-        """The name of its rows."""
-        return f"{ENGINE}, {_KERNELS[self.kernels]}"
 
 
 @dataclass(frozen=True)
@@ -77,22 +50,22 @@ def tflm_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
         note = "left out: TFLM_DIR names no built TensorFlow Lite Micro (docs/benchmarks.md tells how to make one)"
         yield Row(core.name, ENGINE, model.name, fill=0, note=note)
         return
-    found = libraries(Path(given), core)
+    found = find_libraries(Path(given), core.mcpu)
     if not found:
-        note = f"left out: {given} holds no gen/cortex_m_generic_{_ARCHES[core.key]}_*/lib/{_LIBRARY}"
+        note = f"left out: {given} holds no gen/cortex_m_generic_{arch_of(core.mcpu)}_*/lib/{LIBRARY}"
         yield Row(core.name, ENGINE, model.name, fill=0, note=note)
         return
     graph = read_tflite(model.tflite)
     caches = sum(graph.tensors[index].bytes for name, index in graph.inputs.items() if "_cache_" in name)
     products = sum(graph.tensors[op.inputs[1]].size for op in graph.ops if op.kind == "FULLY_CONNECTED")
     for library in found:
-        image = build_step(core, model.tflite, Path(given), library, folder / (library.kernels or "reference"))
+        image = build_step(core, model.tflite, library, folder / (library.kernels or "reference"))
         for step in run_steps(core, image):
             # It multiplies over the whole context at every step; what is useful of that is counted, as for our engine.
             attention = model.config.layers * 2 * model.config.d_model * (step.fill + 1)
             yield Row(
                 core=core.name,
-                engine=library.engine,
+                engine=library.name,
                 model=model.name,
                 fill=step.fill,
                 macs=products + attention,
@@ -103,26 +76,7 @@ def tflm_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
             )
 
 
-def resolver(graph: Graph) -> list[str]:
-    """The methods of MicroMutableOpResolver that the model needs."""
-    kinds = dict.fromkeys(op.kind for op in graph.ops)
-    return [_METHODS.get(kind, "Add" + "".join(word.capitalize() for word in kind.split("_"))) for kind in kinds]
-
-
-def libraries(tflm: Path, core: Core) -> list[Library]:
-    """The libraries for this core, CMSIS-NN's first; of several build types of one, the fastest."""
-    found: dict[str, tuple[int, Library]] = {}
-    for path in sorted(tflm.glob(f"gen/*/lib/{_LIBRARY}")):
-        named = _FOLDER.fullmatch(path.parent.parent.name)
-        if named is None or named[1] != _ARCHES[core.key]:
-            continue
-        kernels, rank = named[3] or "", list(_BUILDS).index(named[2])
-        if kernels not in found or rank < found[kernels][0]:
-            found[kernels] = (rank, Library(path, kernels, named[2]))
-    return [found[kernels][1] for kernels in _KERNELS if kernels in found]
-
-
-def build_step(core: Core, tflite: bytes, tflm: Path, library: Library, folder: Path) -> Path:
+def build_step(core: Core, tflite: bytes, library: Library, folder: Path) -> Path:
     """The program that runs steps of a model; the ELF file in `folder`.
 
     Raises:
@@ -132,15 +86,14 @@ def build_step(core: Core, tflite: bytes, tflm: Path, library: Library, folder: 
     (folder / "model_data.h").write_text(_model_data(tflite), encoding="utf-8")
     script, start, image = link_script(core, folder), folder / "start.o", folder / "program.elf"
     flags = [*core.compile_flags, "-O2", "-ffunction-sections", "-fdata-sections"]
-    include = [f"-I{path}" for path in (folder, DEVICE, tflm)]
-    include += [f"-I{tflm / _DOWNLOADS / part}" for part in ("flatbuffers/include", "gemmlowp", "ruy", "kissfft")]
-    cpp = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-DTF_LITE_STATIC_MEMORY"]
-    cpp += _BUILDS[library.build]
+    include = [f"-I{path}" for path in (folder, DEVICE, *library.includes)]
+    cpp = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"]
+    cpp += [f"-D{name}" for name in library.defines]
     link = ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections", f"-T{script}"]
     c_compiler = require("arm-none-eabi-gcc")
     compiler = c_compiler.with_name(c_compiler.name.replace("gcc", "g++"))
     if not compiler.exists():
-        raise ThimbleError(f"there is no {compiler.name} beside {c_compiler}", _CPP)
+        raise ThimbleError(f"there is no {compiler.name} beside {c_compiler}", CPP_REMEDY)
     _run([c_compiler, *flags, "-std=c11", f"-I{DEVICE}", "-c", DEVICE / "start.c", "-o", start])
     _run([compiler, *flags, *cpp, *include, *link, DEVICE / "tflm_step.cc", start, library.path, "-lm", "-o", image])
     return image
@@ -191,4 +144,6 @@ def _run(command: list[str | Path]) -> None:
         lines = done.stderr.splitlines()
         first = next((line for line in lines if any(mark in line for mark in marks)), done.stderr[:300])
         no_cpp = "cstring:" in first or "stdc++" in first
-        raise ThimbleError(f"the TensorFlow Lite Micro benchmark does not build: {first}", _CPP if no_cpp else _SOURCES)
+        raise ThimbleError(
+            f"the TensorFlow Lite Micro benchmark does not build: {first}", CPP_REMEDY if no_cpp else _SOURCES
+        )

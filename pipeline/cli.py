@@ -137,6 +137,7 @@ def _session_arguments(command: argparse.ArgumentParser) -> None:
 def _recipe_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file")
     command.add_argument("--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat")
+    command.add_argument("--engine", metavar="ENGINE", help="instead of the recipe's: aot, tflm or tflm-reference")
     command.add_argument("--emulator", choices=["qemu", "renode"], help="instead of the first that is present")
     command.add_argument(
         "--force", action="store_true", help="run the stage (for `run`: every stage) though nothing changed"
@@ -147,15 +148,26 @@ def _recipe_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.recipe import load_recipe
-    from pipeline.runner import RunOptions, SomeBoardsFailed, run_stages
-    from pipeline.summary import print_summary
-    from pipeline.workspace import Workspace
+def _recipe(options: argparse.Namespace) -> Recipe:
+    """The recipe, with what the command line changes of it."""
+    from pipeline.recipe import ENGINES, load_recipe
 
     recipe = load_recipe(options.recipe)
     if options.board:
         recipe = recipe.with_boards(options.board)
+    if options.engine is not None:
+        if options.engine not in ENGINES:
+            raise ThimbleError(f"--engine {options.engine} is not known", f"use one of: {', '.join(ENGINES)}")
+        recipe = recipe.with_engine(options.engine)
+    return recipe
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.runner import RunOptions, SomeBoardsFailed, run_stages
+    from pipeline.summary import print_summary
+    from pipeline.workspace import Workspace
+
+    recipe = _recipe(options)
     restart = options.restart
     if options.force and restart is None:
         restart = "data" if options.command == "run" else options.until
@@ -187,7 +199,6 @@ def _generate(options: argparse.Namespace, console: Console) -> int:
 
 def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Workspace, SessionOptions]:
     """The recipe, with its firmware built, and how to reach and use the board."""
-    from pipeline.recipe import load_recipe
     from pipeline.runner import RunOptions, run_stages
     from pipeline.sampling import SamplerSettings
     from pipeline.session import SessionOptions
@@ -197,9 +208,7 @@ def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Wor
     )
     if options.tokens is not None and options.tokens < 1:
         raise ThimbleError(f"--tokens {options.tokens} is not above 0", "ask for at least one token")
-    recipe = load_recipe(options.recipe)
-    if options.board:
-        recipe = recipe.with_boards(options.board)
+    recipe = _recipe(options)
     run = RunOptions(
         options.build, "firmware", "firmware" if options.force else None, options.emulator, options.retrain
     )
@@ -208,14 +217,11 @@ def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Wor
 
 
 def _serial(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.recipe import load_recipe
     from pipeline.serial_run import verify_on_port
     from pipeline.summary import print_serial_summary
     from pipeline.workspace import Workspace
 
-    recipe = load_recipe(options.recipe)
-    if options.board:
-        recipe = recipe.with_boards(options.board)
+    recipe = _recipe(options)
     workspace = Workspace(options.build, recipe.name)
     result = verify_on_port(recipe, workspace, options.port, console, options.baud, options.instructions_per_tick)
     print_serial_summary(result, console)

@@ -12,7 +12,7 @@ from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
 
-__all__ = ["Oracle"]
+__all__ = ["Oracle", "ring_of"]
 
 
 class Oracle:
@@ -38,7 +38,7 @@ class Oracle:
         self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
         self.vocab = self.graph.tensors[self.graph.outputs["logits"]].columns
         self.context = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
-        self.ring = self._ring()
+        self.ring = ring_of(self.graph)
         self.reset()
 
     def reset(self) -> None:
@@ -90,19 +90,6 @@ class Oracle:
             logits.append(self.step(best))
         return tokens, logits
 
-    def _ring(self) -> Ring | None:
-        """How the caches go round, where `cos` and `sin` are inputs; the rows of the mask say how many are for good."""
-        if "cos" not in self.graph.inputs:
-            return None
-        position = self.graph.inputs["position"]
-        tables = [op.inputs[0] for op in self.graph.ops if op.kind == "GATHER" and op.inputs[1] == position]
-        masks = [
-            shape for shape in (self.graph.tensors[table].shape for table in tables) if shape[1] == self.context + 1
-        ]
-        if not masks or not self.context <= masks[0][0] <= 2 * self.context:
-            raise ThimbleError("the .tflite has `cos` and `sin`, and no mask of a ring", "run the `quantize` stage")
-        return Ring(self.context, 2 * self.context - masks[0][0])
-
     def _set_turn(self) -> None:
         cos = self.graph.tensors[self.graph.inputs["cos"]]
         for name, values in zip(("cos", "sin"), turn(self.position, 2 * cos.size), strict=True):
@@ -127,3 +114,19 @@ class Oracle:
         """The interpreter's own number of a tensor, which is its place in the subgraph's list."""
         places = self.graph.input_order if is_input else self.graph.output_order
         return places.index(index)
+
+
+def ring_of(graph: Graph) -> Ring | None:
+    """How the caches go round, where `cos` and `sin` are inputs; the rows of the mask say how many are for good.
+
+    Raises:
+        ThimbleError: there is no mask of a ring.
+    """
+    if "cos" not in graph.inputs:
+        return None
+    context, position = graph.tensors[graph.inputs["k_cache_0"]].shape[1], graph.inputs["position"]
+    tables = [op.inputs[0] for op in graph.ops if op.kind == "GATHER" and op.inputs[1] == position]
+    masks = [shape for shape in (graph.tensors[table].shape for table in tables) if shape[1] == context + 1]
+    if not masks or not context <= masks[0][0] <= 2 * context:
+        raise ThimbleError("the .tflite has `cos` and `sin`, and no mask of a ring", "run the `quantize` stage")
+    return Ring(context, 2 * context - masks[0][0])

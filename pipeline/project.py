@@ -27,6 +27,7 @@ from pipeline import toolchain
 from pipeline.boards import Board
 from pipeline.compiler.packing import Packing
 from pipeline.errors import ThimbleError
+from pipeline.tflm.library import KERNELS, arch_of
 from pipeline.tokenizer_c import write_tokenizer
 
 __all__ = [
@@ -41,10 +42,19 @@ __all__ = [
     "write_project",
 ]
 
-_FOLDERS = ("src", "model", "runtime", "board", "cmake", "CMakeLists.txt")
-_SOURCES = (".c", ".h", ".ld", ".cmake", ".txt")
+_FOLDERS = ("src", "model", "runtime", "interpreter", "board", "cmake", "CMakeLists.txt")
+_SOURCES = (".c", ".cc", ".h", ".ld", ".cmake", ".txt")
+_OF_KERNELS = ("thimble_turn.c", "thimble_kernels.h", "thimble_kernels_s16.h")
+"""What is needed of the kernels where TensorFlow Lite Micro brings its own: angles of positions without end."""
 KERNEL_OPTIMIZATION = {Packing.PAIRS: "-Os", Packing.QUADS: "-O2", Packing.ROWS: "-O2"}
 """What wins. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for 10 % of code."""
+_COMPILER_VARIABLES = ("CFLAGS", "CXXFLAGS", "LDFLAGS", "CC", "CXX")
+"""Of the environment; meant for the host's compiler."""
+_OWN = """| `model/` | the model as C, the tokenizer's tables, what the device says of itself |
+| `runtime/` | the kernels, the context and the cache, the tokenizer |"""
+_INTERPRETED = """| `model/` | the .tflite as an array, its operators, the tokenizer's tables, the image's facts |
+| `runtime/` | the context and the cache, the tokenizer |
+| `interpreter/` | TensorFlow Lite Micro's interpreter as the model; the library itself is `TFLM_DIR`'s |"""
 TEMPLATES = Path(__file__).resolve().parent.parent / "firmware_templates"
 
 
@@ -82,17 +92,22 @@ class Firmware:
     build_id: str
 
 
-def write_project(model_dir: Path, tokenizer: FramedTokenizer, board: Board, name: str, out: Path) -> None:
+def write_project(
+    model_dir: Path, tokenizer: FramedTokenizer, board: Board, name: str, out: Path, kernels: str | None = None
+) -> None:
     """Writes the project's sources.
 
     Args:
-        model_dir: what `compile_model` wrote. name: the model's name, which the device tells.
+        model_dir: what `compile_model` or `write_interpreted` wrote. name: the model's name, which the device tells.
         out: a folder that does not exist or is empty.
+        kernels: those of TensorFlow Lite Micro, a key of `pipeline.tflm.library.KERNELS`; None: our engine.
     """
-    for part in _FOLDERS[:-1]:
+    for part in ("src", "model", "runtime", "board", "cmake"):
         (out / part).mkdir(parents=True, exist_ok=True)
     _copy(TEMPLATES / "app", out / "src")
     _copy(TEMPLATES / "runtime", out / "runtime")
+    if kernels is not None:
+        _interpret(out, board, kernels)
     _copy(model_dir, out / "model")
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out / "board")
@@ -107,6 +122,8 @@ def write_project(model_dir: Path, tokenizer: FramedTokenizer, board: Board, nam
         "BOARD_TITLE": board.title,
         "FLAGS": " ".join(board.flags),
         "KERNELS": KERNEL_OPTIMIZATION[board.packing],
+        "ENGINE": "" if kernels is None else "include(cmake/tflm.cmake)\n",
+        "LAYOUT": _OWN if kernels is None else _INTERPRETED,
         "RUN": f"qemu-system-arm -M {qemu['machine']} -display none -monitor none {serial_options(qemu)} "
         "-icount shift=0,sleep=off -kernel build/firmware.elf"
         if qemu
@@ -119,6 +136,25 @@ def write_project(model_dir: Path, tokenizer: FramedTokenizer, board: Board, nam
             text = text.replace(f"@{key}@", value)
         (out / place).write_text(text, encoding="utf-8")
     _write_build_header(out, name, 0)
+
+
+def _interpret(out: Path, board: Board, kernels: str) -> None:
+    """Puts TensorFlow Lite Micro in the place of our kernels."""
+    for path in (out / "runtime" / "kernels").iterdir():
+        if path.name not in _OF_KERNELS:
+            path.unlink()
+    (out / "interpreter").mkdir()
+    _copy(TEMPLATES / "tflm", out / "interpreter")
+    (out / "interpreter" / "tflm.cmake").unlink()
+    text = (TEMPLATES / "tflm" / "tflm.cmake").read_text(encoding="utf-8")
+    for key, value in {
+        "ARCH": arch_of(board.core),
+        "SUFFIX": f"_{kernels}" if kernels else "",
+        "KERNELS": KERNELS[kernels],
+        "OPTIMIZED": f"OPTIMIZED_KERNEL_DIR={kernels} " if kernels else "",
+    }.items():
+        text = text.replace(f"@{key}@", value)
+    (out / "cmake" / "tflm.cmake").write_text(text, encoding="utf-8")
 
 
 def serial_options(qemu: Mapping[str, Any]) -> str:
@@ -267,7 +303,7 @@ def _on(value: bool) -> str:
 
 
 def _run(command: list[str | Path], what: str, project: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if key not in ("CFLAGS", "LDFLAGS", "CC")}
+    environment = {key: value for key, value in os.environ.items() if key not in _COMPILER_VARIABLES}
     result = subprocess.run(
         [str(part) for part in command], env=environment, capture_output=True, text=True, check=False
     )

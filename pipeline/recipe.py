@@ -20,7 +20,9 @@ from pipeline.errors import ThimbleError
 
 __all__ = ["ACTIVATIONS", "ENGINES", "Budgets", "EvaluateConfig", "QuantizeConfig", "Recipe", "load_recipe"]
 
-ENGINES = ("aot",)
+ENGINES: Mapping[str, str | None] = {"aot": None, "tflm": "cmsis_nn", "tflm-reference": ""}
+"""What runs the model on the device: our own compiler's C, or TensorFlow Lite Micro with kernels as its Makefile calls
+them (`pipeline.tflm.library.KERNELS`)."""
 ACTIVATIONS = ("int8", "int16")
 
 _KEYS = {
@@ -95,6 +97,10 @@ class Recipe:
     def with_boards(self, boards: Sequence[str]) -> Recipe:
         """The same recipe for other boards than the file names."""
         return dataclasses.replace(self, boards=tuple(boards))
+
+    def with_engine(self, engine: str) -> Recipe:
+        """The same recipe for another engine than the file names."""
+        return dataclasses.replace(self, engine=engine, sections={**self.sections, "engine": engine})
 
     def part(self, *keys: str) -> dict[str, Any]:
         """The canonical plain data of the named sections, for fingerprints."""

@@ -51,7 +51,7 @@ def verify_on_port(
     board = load_board(recipe.boards[0])
     variant = f"{board.name}-{recipe.engine}"
     sizes = _read(workspace.stage("firmware", variant) / "sizes.json", recipe, board)
-    compiled = _read(workspace.stage("convert") / board.packing / "compiled.json", recipe, board)
+    compiled = _read(workspace.stage("firmware", variant) / "compiled.json", recipe, board)
     tokenizer = load_tokenizer(workspace.stage("data") / "tokenizer.json")
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
@@ -66,6 +66,7 @@ def verify_on_port(
                 device,
                 expectations,
                 macs_per_step=int(compiled["macs"]),
+                kv_cache_bytes=int(compiled["kv_cache_bytes"]),
                 instructions_per_tick=per_tick,
                 weights_crc=int(sizes["weights_crc"]),
                 build_id=str(sizes["build_id"]),

@@ -34,8 +34,9 @@ LEAST_INSTRUCTIONS_PER_MAC = 0.5
 LEAST_WITH_HELIUM = 1 / 16
 HELIUM_CORES = ("cortex-m55",)
 # What a request may take besides its steps, in instructions: per step the checksum and the choice of the next token
-# (18 an id, measured) and a printed line (1,100), and the last line. With room for other compilers.
-BESIDES_PER_ID, BESIDES_PER_STEP, BESIDES_ONCE = 32, 2500, 10_000
+# (18 an id, measured) and a printed line (1,100), and the last line; emptying the KV cache (4 a byte). With room for
+# other compilers.
+BESIDES_PER_ID, BESIDES_PER_STEP, BESIDES_PER_CACHE_BYTE, BESIDES_ONCE = 32, 2500, 12, 10_000
 
 
 class StepEngine(Protocol):
@@ -160,6 +161,7 @@ def verify(
     expectations: Sequence[Expectation],
     *,
     macs_per_step: int,
+    kv_cache_bytes: int = 0,
     instructions_per_tick: float,
     weights_crc: int | None = None,
     build_id: str | None = None,
@@ -171,6 +173,7 @@ def verify(
 
     Args:
         macs_per_step: multiply-accumulates of a decode step, the measure of what counts are possible.
+        kv_cache_bytes: what a request empties before its first step.
         instructions_per_tick: what a tick of the board's counter stands for under its emulator.
         weights_crc, build_id: of the image that was built; what the device says must be the same.
         least_per_mac: instructions that a multiply-accumulate takes at least on the board's core.
@@ -201,7 +204,7 @@ def verify(
     limits = _Limits(
         least=macs_per_step * least_per_mac / instructions_per_tick,
         besides_step=(BESIDES_PER_ID * info.vocab + BESIDES_PER_STEP) / instructions_per_tick + line_ticks,
-        besides_once=BESIDES_ONCE / instructions_per_tick + 20 * line_ticks,
+        besides_once=(BESIDES_ONCE + BESIDES_PER_CACHE_BYTE * kv_cache_bytes) / instructions_per_tick + 20 * line_ticks,
         repeat=repeat_tolerance,
     )
     for expectation, answer, second in zip(expectations, answers, in_blocks, strict=True):

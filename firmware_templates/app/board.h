@@ -17,9 +17,9 @@ void board_init(void);
 /* Ticks since board_init; never goes back. */
 uint64_t board_ticks(void);
 
-/* The next received byte, BOARD_NONE, or BOARD_LOST where bytes are missing because nobody read them in time.
+/* The next received byte, or BOARD_LOST where bytes are missing because nobody read them in time. Sleeps until there is one.
  * The receive interrupt keeps bytes until they are read. */
-enum { BOARD_NONE = -1, BOARD_LOST = -2 };
+#define BOARD_LOST (-1)
 int board_read(void);
 
 /* Whether the byte BOARD_STOP has come since this was asked last. It is never read otherwise. */
@@ -28,9 +28,6 @@ bool board_stop_requested(void);
 
 /* Sends bytes, waiting while the UART is busy; usable with interrupts off. */
 void board_write(const char *bytes, size_t count);
-
-/* Sleeps until the next interrupt. */
-void board_wait(void);
 
 /* Bytes of stack, and the most that were ever in use. */
 size_t board_stack_size(void);

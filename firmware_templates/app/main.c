@@ -45,6 +45,20 @@ void thimble_profile_mark(uint32_t layer) {
 }
 #endif
 
+/* Why there is no model to ask. */
+static const char *why_not(void) {
+#ifdef THIMBLE_INTERPRETER
+    if (*thimble_interpreter_log())
+        return thimble_interpreter_log();
+#endif
+    return "the model refused its memory";
+}
+
+static void put_next(uint64_t number) {
+    put_text(" ");
+    put_number(number);
+}
+
 /* Tells the sampler of tokens that the model is given. */
 static void note(int32_t token) {
 #ifdef THIMBLE_SAMPLING
@@ -71,10 +85,8 @@ static int32_t tell(const void *logits, uint64_t started, bool draw) {
     int32_t next = choose(logits, draw);
     put_text(" ");
     put_hex32(thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
-    put_text(" ");
-    put_number(ticks);
-    put_text(" ");
-    put_number((uint32_t)next);
+    put_next(ticks);
+    put_next((uint32_t)next);
     put_text("\n");
     return next;
 }
@@ -85,8 +97,7 @@ static int32_t step(size_t position, int32_t token, bool draw) {
     note(token);
     put_text("STEP ");
     put_number(position);
-    put_text(" ");
-    put_number((uint32_t)token);
+    put_next((uint32_t)token);
 #ifdef THIMBLE_PROFILE
     profiled_steps++;
 #endif
@@ -121,8 +132,14 @@ static int32_t feed(size_t count) {
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
 static void answer(size_t count, uint32_t max_new, bool in_blocks) {
+#ifdef THIMBLE_INTERPRETER
+    if (!model.model) {
+        put_error("init", why_not());
+        return;
+    }
+#endif
     if (!weights_intact) {
-        put_error("weights", "the weights in flash do not have the checksum that they were built with");
+        put_error("weights", "the weights in flash are not those that were built");
         return;
     }
     uint64_t started = board_ticks();
@@ -167,10 +184,8 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
     }
     put_text("OK ");
     put_number(count);
-    put_text(" ");
-    put_number(generated);
-    put_text(" ");
-    put_number(board_ticks() - started);
+    put_next(generated);
+    put_next(board_ticks() - started);
     put_text(" ");
     put_text(end);
     put_text(" ");
@@ -244,17 +259,19 @@ static void generate(char *line) {
         answer(count, max_new, false);
 }
 
-static void put_field(const char *name, const char *value) {
+static void put_name(const char *name) {
     put_text(" ");
     put_text(name);
     put_text("=");
+}
+
+static void put_field(const char *name, const char *value) {
+    put_name(name);
     put_percent((const uint8_t *)value, length_of(value));
 }
 
 static void put_count(const char *name, uint64_t value) {
-    put_text(" ");
-    put_text(name);
-    put_text("=");
+    put_name(name);
     put_number(value);
 }
 
@@ -311,8 +328,7 @@ static void encode(char *line) {
     }
     put_text("OK");
     for (int32_t i = 0; i < count; i++) {
-        put_text(" ");
-        put_number(prompt.ids[i]);
+        put_next(prompt.ids[i]);
     }
     put_text("\n");
 }
@@ -336,6 +352,10 @@ static void info(void) {
     put_text(" weights_crc=");
     put_hex32(weights_crc());
     put_field("weights", weights_intact ? "intact" : "corrupt");
+#ifdef THIMBLE_INTERPRETER
+    put_count("arena_bytes", THIMBLE_MODEL_ARENA_BYTES);
+    put_count("arena_used", model.model ? (uint64_t)thimble_interpreter_used() : 0);
+#endif
     put_text("\n");
 }
 
@@ -352,8 +372,7 @@ static void profile(void) {
     for (uint32_t i = 0; i < THIMBLE_MODEL_LAYERS; i++) {
         put_text("LAYER ");
         put_number(i);
-        put_text(" ");
-        put_number(layer_ticks[i]);
+        put_next(layer_ticks[i]);
         put_text("\n");
         layer_ticks[i] = 0;
     }
@@ -384,11 +403,24 @@ static void crash(const char *how) {
 }
 #endif
 
+#if defined THIMBLE_TEST_COMMANDS && defined THIMBLE_INTERPRETER
+/* ARENA: the smallest one in which the interpreter can be made; what the firmware's build is given. */
+static void arena(void) {
+    if (!model.model) {
+        put_error("init", why_not());
+        return;
+    }
+    put_text("OK");
+    put_count("smallest", (uint64_t)thimble_interpreter_smallest(model.arena));
+    put_text("\n");
+}
+#endif
+
 int main(void) {
     board_init();
     weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
     if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK)
-        put_error("init", "the model refused its memory");
+        put_error("init", why_not());
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_init(&sampler, sampler_marks);
 #endif
@@ -417,6 +449,10 @@ int main(void) {
 #ifdef THIMBLE_TEST_COMMANDS
         else if (equal(command, "CRASH"))
             crash(next_word(&line));
+#ifdef THIMBLE_INTERPRETER
+        else if (equal(command, "ARENA"))
+            arena();
+#endif
 #endif
         else if (*command == 0)
             put_error("empty", "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE");

@@ -10,10 +10,6 @@ char *serial_read_line(void) {
     bool too_long = false, unprintable = false, lost = false;
     for (;;) {
         int byte = board_read();
-        if (byte == BOARD_NONE) {
-            board_wait();
-            continue;
-        }
         bool ended_before = after_return && byte == '\n';
         after_return = byte == '\r';
         if (ended_before)

@@ -5,8 +5,11 @@ thimble_status thimble_init(thimble_context *context, const thimble_model *model
     if ((uintptr_t)memory % 4 != 0 || bytes < (size_t)model->cache_bytes + (size_t)model->arena_bytes) {
         return THIMBLE_BAD_MEMORY;
     }
-    context->model = model;
     context->arena = memory;
+    if (model->start && !model->start(context->arena)) {
+        return THIMBLE_BAD_MEMORY;
+    }
+    context->model = model;
     context->cache = context->arena + model->arena_bytes;
     thimble_reset(context);
     return THIMBLE_OK;
@@ -47,6 +50,9 @@ thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, 
         const int32_t taken = left < most ? left : most;
         left -= taken;
         *logits = model->step(context->cache, context->arena, tokens, taken, context->position, left == 0);
+        if (left == 0 && !*logits) {
+            return THIMBLE_FAILED;
+        }
         context->position += taken;
         tokens += taken;
     }

@@ -5,14 +5,16 @@
 #ifndef THIMBLE_H
 #define THIMBLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 typedef enum {
     THIMBLE_OK = 0,
-    THIMBLE_BAD_MEMORY,  /* too small, or not aligned to 4 bytes */
-    THIMBLE_BAD_TOKEN,   /* outside of the vocabulary */
-    THIMBLE_CONTEXT_FULL /* `context` tokens were taken since the last reset; 2^31 - 1 with a window */
+    THIMBLE_BAD_MEMORY,   /* too small, not aligned to 4 bytes, or refused by the model's engine */
+    THIMBLE_BAD_TOKEN,    /* outside of the vocabulary */
+    THIMBLE_CONTEXT_FULL, /* `context` tokens were taken since the last reset; 2^31 - 1 with a window */
+    THIMBLE_FAILED        /* the model's engine stopped in the middle of a step */
 } thimble_status;
 
 /* A part of the KV cache that is read before all of it is written, and the value of an empty entry there. */
@@ -36,9 +38,10 @@ typedef struct {
     int32_t logit_step;  /* what a step of the logits is, in 2^-24 of a factor of two */
     const thimble_cache_part *cache;
     /* Takes `count` tokens, 1..block, the first at `position`; one at a time past the window. Returns the last one's logits [vocab], which lie in the arena;
-     * unless they are wanted it may skip what only they need, and return NULL. */
+     * unless they are wanted it may skip what only they need, and return NULL. NULL in place of wanted ones: it failed. */
     const void *(*step)(int8_t *cache, int8_t *arena, const int32_t *tokens, int32_t count, int32_t position,
                         int32_t wanted);
+    bool (*start)(int8_t *arena); /* what comes before the first step; may be NULL. False: the model does not run in its arena */
 } thimble_model;
 
 typedef struct {

@@ -12,7 +12,6 @@ from typing import Any
 from rich.markup import escape
 from rich.status import Status
 
-from models.prompt_frame import FramedTokenizer
 from models.tasks import Pair, load_task
 from models.tokenizer import load_tokenizer
 from pipeline import toolchain
@@ -21,11 +20,12 @@ from pipeline.chat import ask_many
 from pipeline.emulators import Emulator, pick
 from pipeline.errors import ThimbleError
 from pipeline.oracle import Oracle
-from pipeline.project import build_project, write_project
+from pipeline.project import build_project
 from pipeline.protocol import Device
 from pipeline.recipe import Budgets
 from pipeline.sentences import HELD_OUT, read_pairs
 from pipeline.stages import Stage, StageContext
+from pipeline.stages.firmware import write_sources
 from pipeline.timing.cores import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
 from pipeline.timing.folded import write_folded
@@ -49,7 +49,7 @@ def run(context: StageContext) -> str:
     emulator = pick(board, context.emulator)
     firmware = context.input("firmware")
     sizes = _read(firmware / "sizes.json")
-    compiled = _read(context.input("convert") / board.packing / "compiled.json")
+    compiled = _read(firmware / "compiled.json")
     tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
@@ -69,12 +69,13 @@ def run(context: StageContext) -> str:
             device,
             expectations,
             macs_per_step=int(compiled["macs"]),
+            kv_cache_bytes=int(compiled["kv_cache_bytes"]),
             instructions_per_tick=per_tick,
             weights_crc=int(sizes["weights_crc"]),
             build_id=str(sizes["build_id"]),
             least_per_mac=least_per_mac(board.core),
         )
-    timing = model_time(context, compiled, verification, tokenizer)
+    timing = model_time(context, compiled, verification)
     quality = _quality(context, emulator)
     result = _result(context, emulator, verification, sizes, compiled, timing, quality)
     write_json(context.out / "result.json", result)
@@ -104,13 +105,11 @@ class Timing:
     differences: tuple[str, ...]
 
 
-def model_time(
-    context: StageContext, compiled: dict[str, Any], verification: Verification, tokenizer: FramedTokenizer
-) -> Timing:
+def model_time(context: StageContext, compiled: dict[str, Any], verification: Verification) -> Timing:
     """Traces the longest prompt and the one with the last, slowest position; writes their stacks as `*.folded`."""
     board = context.the_board()
     core = load_core(board.core)
-    place = _where_to_trace(context, tokenizer)
+    place = _where_to_trace(context)
     if place is None:
         return Timing(Rates.of_core(core), [], None, (), ())
     elf, tracing = place
@@ -148,7 +147,7 @@ def _tell_steps(status: Status, what: str, done: int) -> None:
     status.update(escape(f"{what}: {done} steps"))
 
 
-def _where_to_trace(context: StageContext, tokenizer: FramedTokenizer) -> tuple[Path, Board] | None:
+def _where_to_trace(context: StageContext) -> tuple[Path, Board] | None:
     """The image and the board to trace: this board's where QEMU has it, else one with the same core and flags, for
     which the same sources are built; None where there is neither, or no QEMU."""
     board = context.the_board()
@@ -159,9 +158,9 @@ def _where_to_trace(context: StageContext, tokenizer: FramedTokenizer) -> tuple[
     for other in all_boards():
         if "qemu" in other.emulators and (other.core, other.flags) == (board.core, board.flags):
             folder = context.out / "_trace"
-            model = context.input("convert") / other.packing / "model"
+            generated = context.input("firmware") / "model"
             with context.console.status(f"building the same sources for {other.name}, to trace them"):
-                write_project(model, tokenizer, other, context.recipe.name, folder / "project")
+                write_sources(context, other, folder / "project", generated if generated.is_dir() else None)
                 return build_project(folder / "project", folder / "build").elf, other
     return None
 

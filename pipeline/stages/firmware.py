@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+from dataclasses import asdict
+from pathlib import Path
 
 from models.tokenizer import load_tokenizer
-from pipeline.project import build_project, sizes_as_dict, write_project
+from pipeline.boards import Board
+from pipeline.compiler.reader import read_tflite
+from pipeline.emulators import Emulator, pick
+from pipeline.errors import ThimbleError
+from pipeline.project import Firmware, build_project, sizes_as_dict, write_project
+from pipeline.protocol import Device, DeviceError
+from pipeline.recipe import ENGINES
 from pipeline.stages import Stage, StageContext
+from pipeline.tflm.arena import arena_on_host
+from pipeline.tflm.emit import write_interpreted
+from pipeline.tflm.library import require_library
+from pipeline.tflm.support import require_support
 from pipeline.workspace import write_json
 
-__all__ = ["STAGE"]
+__all__ = ["STAGE", "write_sources"]
 
 
 def run(context: StageContext) -> str:
-    """Writes `project/`, `firmware.elf` and `sizes.json`."""
+    """Writes `project/`, `firmware.elf`, `sizes.json`, and `compiled.json`, which describes the model in the image."""
     board = context.the_board()
-    tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
     project = context.out / "project"
-    project.mkdir()
-    write_project(context.input("convert") / board.packing / "model", tokenizer, board, context.recipe.name, project)
-    with context.console.status("building the firmware"):
-        firmware = build_project(project, context.out / "_build")
+    kernels = ENGINES[context.recipe.engine]
+    if kernels is None:
+        write_sources(context, board, project)
+        with context.console.status("building the firmware"):
+            firmware = build_project(project, context.out / "_build")
+        shutil.copyfile(context.input("convert") / board.packing / "compiled.json", context.out / "compiled.json")
+        note = ""
+    else:
+        firmware, note = _interpreted(context, board, kernels, project)
     shutil.copyfile(firmware.elf, context.out / "firmware.elf")
     sizes = firmware.sizes
     write_json(
@@ -29,16 +47,100 @@ def run(context: StageContext) -> str:
     )
     return (
         f"flash {sizes.flash / 1024:.1f} of {board.flash.size / 1024:,.0f} KB (code {sizes.code / 1024:.1f}), "
-        f"RAM {sizes.ram / 1024:.1f} of {board.ram.size / 1024:,.0f} KB"
+        f"RAM {sizes.ram / 1024:.1f} of {board.ram.size / 1024:,.0f} KB{note}"
     )
+
+
+def write_sources(context: StageContext, board: Board, project: Path, model: Path | None = None) -> None:
+    """Writes the project for a board into a new folder.
+
+    Args:
+        model: the folder with the model's sources, where they are not those that `convert` wrote.
+    """
+    project.mkdir(parents=True)
+    tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
+    model = model or context.input("convert") / board.packing / "model"
+    write_project(model, tokenizer, board, context.recipe.name, project, ENGINES[context.recipe.engine])
+
+
+def _interpreted(context: StageContext, board: Board, kernels: str, project: Path) -> tuple[Firmware, str]:
+    """The firmware over TensorFlow Lite Micro. The arena is what the host's interpreter needs, whose records are
+    larger; where the board can be emulated the device is asked for the smallest, and that is what the image gets."""
+    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+    require_support(read_tflite(tflite), kernels)
+    require_library(board.core, kernels)
+    macs = int(json.loads((context.input("convert") / board.packing / "compiled.json").read_text())["macs"])
+    model = context.out / "model"
+    model.mkdir()
+    with context.console.status("asking TensorFlow Lite Micro on the host for the arena"):
+        on_host = arena_on_host(tflite)
+    compiled = write_interpreted(tflite, macs, on_host, model)
+    emulator = _emulator(context, board)
+    note = f"; arena {on_host:,} bytes, as on the host"
+    if emulator is not None:
+        with context.console.status("asking the emulated board for the smallest arena"):
+            smallest = _smallest_arena(context, board, emulator, on_host)
+        compiled = write_interpreted(tflite, macs, smallest, model)
+        note = f"; arena {smallest:,} bytes on the device, {on_host:,} on the host"
+    write_sources(context, board, project, model)
+    with context.console.status("building the firmware"):
+        firmware = build_project(project, context.out / "_build")
+    write_json(context.out / "compiled.json", {**asdict(compiled), "arena_on_host": on_host})
+    return firmware, note
+
+
+def _smallest_arena(context: StageContext, board: Board, emulator: Emulator, on_host: int) -> int:
+    """Asks a firmware whose arena is ample, in bytes: CMSIS-NN's scratch buffers are not in the host's figure."""
+    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+    for times in (1, 2):
+        asked = context.out / f"_asked{times}"
+        (asked / "model").mkdir(parents=True)
+        write_interpreted(tflite, 1, times * on_host, asked / "model")
+        write_sources(context, board, asked / "project", asked / "model")
+        firmware = build_project(asked / "project", asked / "build", test_commands=True)
+        try:
+            with Device(emulator.start(firmware.elf, board)) as device:
+                return int(device.request("ARENA")[-1].split("smallest=")[1])
+        except DeviceError as error:
+            if error.code != "start":
+                raise
+            reason = error.text.removeprefix("ERR init ")
+    raise ThimbleError(
+        f"TensorFlow Lite Micro refuses the model on {board.name}, with an arena of {2 * on_host:,} bytes: {reason}",
+        "a library of the build type release_with_logs tells more; or choose the engine tflm-reference or aot",
+    )
+
+
+def _emulator(context: StageContext, board: Board) -> Emulator | None:
+    try:
+        return pick(board, context.emulator)
+    except ThimbleError:  # the image is built all the same
+        return None
+
+
+def _volatile(context: StageContext) -> dict[str, str]:
+    """The library, for an engine that needs one."""
+    kernels = ENGINES[context.recipe.engine]
+    if kernels is None:
+        return {}
+    library = require_library(context.the_board().core, kernels)
+    status = os.stat(library.path)
+    return {"library": str(library.path), "bytes": str(status.st_size), "time": str(status.st_mtime_ns)}
 
 
 STAGE = Stage(
     name="firmware",
     summary="generates and builds the firmware project",
-    needs=("data", "convert"),
+    needs=("data", "quantize", "convert"),
     sections=("name", "engine"),
-    sources=("firmware_templates/**/*", "pipeline/project.py", "pipeline/tokenizer_c.py", "pipeline/boards.py"),
+    sources=(
+        "firmware_templates/**/*",
+        "pipeline/project.py",
+        "pipeline/tokenizer_c.py",
+        "pipeline/boards.py",
+        "pipeline/tflm/*.py",
+    ),
     run=run,
     per_board=True,
+    volatile=_volatile,
 )

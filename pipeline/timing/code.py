@@ -372,8 +372,9 @@ def read_code(elf: Path) -> Code:
             offset = symbol["st_value"] - section["sh_addr"]
             table = section.data()[offset : offset + symbol["st_size"]]
             handlers = {int.from_bytes(table[i : i + 4], "little") & ~1 for i in range(8, len(table), 4)} - {0}
+    names = _demangled([name for _, name, _ in functions])
     spans = [
-        (name, start, start + size if size else following[0])
+        (names[name], start, start + size if size else following[0])
         for (start, name, size), following in zip(functions, [*functions[1:], (1 << 32, "", 0)], strict=True)
     ]
     return Code(instructions, spans, handlers, _inlined(elf, [instruction.address for instruction in instructions]))
@@ -395,6 +396,16 @@ def _inlined(elf: Path, addresses: Sequence[int]) -> dict[int, tuple[str, ...]]:
             if is_name:
                 names.append(line)
             is_name = not is_name
+    plain = _demangled([name for place in found.values() for name in place])
+    return {address: tuple(plain[name] for name in place) for address, place in found.items()}
+
+
+def _demangled(names: Sequence[str]) -> dict[str, str]:
+    """C++'s names as they are written, without parameters; C's as they are."""
+    found = {name: name for name in names}
+    mangled = [name for name in found if name.startswith("_Z")]
+    if mangled:
+        found.update(zip(mangled, _tool("c++filt", "-p", given="\n".join(mangled)).splitlines(), strict=True))
     return found
 
 

@@ -14,8 +14,6 @@ from benchmarks.tflm import (
     TOKEN,
     build_step,
     hash_of_logits,
-    libraries,
-    resolver,
     run_steps,
     tflm_rows,
 )
@@ -23,6 +21,8 @@ from models.config import ModelConfig
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
 from pipeline.oracle import Oracle
+from pipeline.tflm.emit import resolver
+from pipeline.tflm.library import find_libraries
 
 CONFIG = ModelConfig.from_mapping(
     {
@@ -54,7 +54,7 @@ def tflm() -> Path:
     given = os.environ.get("TFLM_DIR")
     if not given:
         pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md tells how to make one")
-    assert libraries(Path(given), M4F), f"{given} holds no library for Cortex-M4F"
+    assert find_libraries(Path(given), M4F.mcpu), f"{given} holds no library for Cortex-M4F"
     return Path(given)
 
 
@@ -75,10 +75,10 @@ def test_libraries_of_a_core(tmp_path: Path) -> None:
     plain = library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_gcc")
     library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_cmsis_nn_gcc")
     fast = library(tmp_path, "cortex_m_generic_cortex-m4+fp_release_with_logs_cmsis_nn_gcc")
-    found = libraries(tmp_path, M4F)
+    found = find_libraries(tmp_path, M4F.mcpu)
     assert [one.path for one in found] == [fast, plain]
-    assert [one.engine.split(", ")[1] for one in found] == ["CMSIS-NN", "reference"]
-    assert libraries(tmp_path, CORES["m3"]) == []
+    assert [one.name.split(", ")[1] for one in found] == ["CMSIS-NN", "reference"]
+    assert find_libraries(tmp_path, "cortex-m3") == []
 
 
 def test_operators_and_hash() -> None:
@@ -89,9 +89,9 @@ def test_operators_and_hash() -> None:
 
 def test_a_folder_without_sources_is_told(step: bytes, tmp_path: Path) -> None:
     library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_gcc")
-    (found,) = libraries(tmp_path, M4F)
+    (found,) = find_libraries(tmp_path, M4F.mcpu)
     with pytest.raises(ThimbleError, match=r"tensorflow/lite/micro/.*No such file") as raised:
-        build_step(M4F, step, tmp_path, found, tmp_path / "build")
+        build_step(M4F, step, found, tmp_path / "build")
     assert "docs/benchmarks.md" in str(raised.value)
 
 
@@ -99,13 +99,13 @@ def test_a_folder_without_sources_is_told(step: bytes, tmp_path: Path) -> None:
 def test_steps_equal_the_oracle(step: bytes, tflm: Path, tmp_path: Path) -> None:
     """On the emulated core each kernel set gives the logits that TensorFlow Lite Micro gives on the host."""
     oracle = Oracle(step)
-    for one in libraries(tflm, M4F):
-        steps = run_steps(M4F, build_step(M4F, step, tflm, one, tmp_path / one.kernels))
+    for one in find_libraries(tflm, M4F.mcpu):
+        steps = run_steps(M4F, build_step(M4F, step, one, tmp_path / one.kernels))
         assert [taken.fill for taken in steps] == [0, 6, 11]
         for taken in steps:
             oracle.reset()
             oracle.position = taken.fill
-            assert taken.logits == hash_of_logits(oracle.step(TOKEN)), (one.engine, taken.fill)
+            assert taken.logits == hash_of_logits(oracle.step(TOKEN)), (one.name, taken.fill)
         assert len({taken.logits for taken in steps}) == 3
         counts = [taken.instructions for taken in steps]
         assert counts == sorted(counts) and counts[0] > PRODUCTS, "SOFTMAX takes longer as the context fills"
@@ -115,8 +115,8 @@ def test_steps_equal_the_oracle(step: bytes, tflm: Path, tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_refused_model_is_told(step: bytes, tflm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.tflm.resolver", lambda graph: ["AddMul"])
-    chosen = libraries(tflm, M4F)[-1]
-    image = build_step(M4F, step, tflm, chosen, tmp_path)
+    chosen = find_libraries(tflm, M4F.mcpu)[-1]
+    image = build_step(M4F, step, chosen, tmp_path)
     words = (
         "refuses the model" if chosen.build == "release" else r"op code GATHER.*refuses the model"
     )  # release has none

@@ -141,6 +141,7 @@ class _Model(ctypes.Structure):
                 ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, *3 * (ctypes.c_int32,)
             ),
         ),
+        ("start", ctypes.c_void_p),
     )
 
 

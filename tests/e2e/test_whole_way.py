@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from models.tokenizer import Tokenizer
 from pipeline.boards import load_board
 from pipeline.emulators import pick
 from pipeline.errors import ThimbleError
@@ -186,10 +185,9 @@ def test_a_board_that_qemu_lacks_is_traced_on_one_with_the_same_core(whole_run: 
     )
     context = StageContext(whole_run.recipe, whole_run.workspace, tmp_path, Console(quiet=True), other)
     compiled = json.loads((whole_run.workspace.stage("convert") / board.packing / "compiled.json").read_text())
-    tokenizer = Tokenizer.load(whole_run.workspace.stage("data") / "tokenizer.json")
     result = result_of(whole_run)
     verification = Verification({}, (), tuple(result["prompts"]), result["instructions"], 0)
-    timing = model_time(context, compiled, verification, tokenizer)
+    timing = model_time(context, compiled, verification)
     assert timing.traced_on == "mps2_an386" and timing.differences == ()
     assert [layer["instructions"] for layer in timing.layers] == [layer["instructions"] for layer in result["layers"]]
     without = result["cycles"]["per_instruction"]

@@ -27,13 +27,13 @@ bool board_stop_requested(void) { return false; }
 int board_read(void)
 {
     int byte = getchar();
-    return byte == EOF ? BOARD_NONE : byte == 0xFF ? BOARD_LOST : byte;
+    if (byte == EOF) {
+        exit(0); /* nothing more will come */
+    }
+    return byte == 0xFF ? BOARD_LOST : byte;
 }
 
 void board_write(const char *bytes, size_t count) { fwrite(bytes, 1, count, stdout); }
-
-/* Nothing more will come. */
-void board_wait(void) { exit(0); }
 
 size_t board_stack_size(void) { return 4096; }
 

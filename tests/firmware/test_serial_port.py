@@ -82,9 +82,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     stage.mkdir(parents=True)
     facts = {**sizes_as_dict(firmware.sizes), "weights_crc": firmware.weights_crc, "build_id": firmware.build_id}
     (stage / "sizes.json").write_text(json.dumps(facts))
-    compiled = workspace.stage("convert") / "pairs"
-    compiled.mkdir(parents=True)
-    (compiled / "compiled.json").write_text(json.dumps({"macs": 64, "kv_cache_bytes": 4, "arena_bytes": 300}))
+    (stage / "compiled.json").write_text(json.dumps({"macs": 64, "kv_cache_bytes": 4, "arena_bytes": 300}))
     workspace.stage("data").mkdir(parents=True)
     tokenizer.save(workspace.stage("data") / "tokenizer.json")
     monkeypatch.setattr(

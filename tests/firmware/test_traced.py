@@ -22,7 +22,7 @@ def test_each_steps_instructions_are_the_counters(traced: Measured) -> None:
     assert [step.kind for step in traced.steps] == ["prefill", *["decode"] * len(traced.answer.steps)]
     told = [traced.answer.prefill, *traced.answer.steps]
     besides = [ticks.ticks * 40 - step.instructions for ticks, step in zip(told, traced.steps, strict=True) if ticks]
-    assert max(besides) - min(besides) <= 40, "always the same code around a step"
+    assert max(besides) - min(besides) < 80, "always the same code around a step; both readings are whole ticks of 40"
 
 
 def test_the_same_prompt_gives_the_same_trace(traced: Measured, firmware: Firmware, board: Board) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from listing import code_of, listing
 
+from pipeline import toolchain
 from pipeline.errors import ThimbleError
-from pipeline.timing.code import Code
+from pipeline.timing.code import Code, read_code
 from pipeline.timing.cores import load_core
 from pipeline.timing.flash import Flash, LineCache
 from pipeline.timing.profile import Profile
@@ -234,3 +237,15 @@ def test_weights_wait_a_line_at_a_time_with_a_data_cache_else_a_word() -> None:
     assert Flash(wait_states=2, line_bytes=16).likely_data(1600) == 800
     assert Flash(wait_states=5, line_bytes=16, data_lines=8).worst_data(1600) == 2000
     assert Flash().worst_data(1600) == 0
+
+
+def test_names_of_cpp_are_told_as_they_are_written(tmp_path: Path) -> None:
+    """Without their parameters; C's stay."""
+    source, image = tmp_path / "names.c", tmp_path / "names.o"
+    label = '__asm__("_ZN6tflite5Arena5ResetEi")'
+    source.write_text(f"void reset(int) {label};\nvoid reset(int x) {{ (void)x; }}\nvoid plain(void) {{}}\n")
+    compiler = str(toolchain.require("arm-none-eabi-gcc"))
+    subprocess.run([compiler, "-mcpu=cortex-m4", "-mthumb", "-g", "-c", str(source), "-o", str(image)], check=True)
+    code = read_code(image)
+    assert {code.function(address) for address in code.at} == {"tflite::Arena::Reset", "plain"}
+    assert code.frames(0) == ("tflite::Arena::Reset",)

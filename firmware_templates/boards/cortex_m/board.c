@@ -65,9 +65,13 @@ void board_init(void) {
     board_tick_hz = counter_init(clocks.core_hz);
 }
 
+/* With interrupts off a byte cannot come between the look and the sleep; one that is pending ends the sleep all the same, and
+ * is taken at the barrier. */
 int board_read(void) {
-    if (received_in == received_out)
-        return BOARD_NONE;
+    __asm volatile("cpsid i" ::: "memory");
+    while (received_in == received_out)
+        __asm volatile("wfi\n cpsie i\n isb\n cpsid i" ::: "memory");
+    __asm volatile("cpsie i" ::: "memory");
     uint8_t byte = received[received_out];
     received_out = (uint8_t)(received_out + 1);
     return byte == LOST ? BOARD_LOST : byte;

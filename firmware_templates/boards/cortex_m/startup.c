@@ -51,7 +51,7 @@ void reset_handler(void) {
 
     main();
     for (;;)
-        board_wait();
+        __asm volatile("wfi");
 }
 
 size_t board_stack_size(void) { return (size_t)((uintptr_t)stack_top - (uintptr_t)stack_bottom); }
@@ -62,5 +62,3 @@ size_t board_stack_peak(void) {
         word++;
     return (size_t)((uintptr_t)stack_top - (uintptr_t)word);
 }
-
-void board_wait(void) { __asm volatile("wfi" ::: "memory"); }
