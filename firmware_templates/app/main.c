@@ -10,6 +10,8 @@
 #include "tokenizer_tables.h"
 
 #define PROTOCOL_VERSION 1
+#define STRING(number) STRING_OF(number)
+#define STRING_OF(text) #text
 
 extern const uint8_t weights_start[], weights_end[];
 
@@ -95,8 +97,8 @@ static int32_t tell(const void *logits, uint64_t started, bool draw) {
 static int32_t step(size_t position, int32_t token, bool draw) {
     const void *logits;
     note(token);
-    put_text("STEP ");
-    put_number(position);
+    put_text("STEP");
+    put_next(position);
     put_next((uint32_t)token);
 #ifdef THIMBLE_PROFILE
     profiled_steps++;
@@ -112,8 +114,8 @@ static int32_t prefill(size_t count) {
         prompt.tokens[i] = prompt.ids[i]; /* from the end, since they grow in place */
     for (size_t i = 0; i < count; i++)
         note(prompt.tokens[i]);
-    put_text("PREFILL ");
-    put_number(count);
+    put_text("PREFILL");
+    put_next(count);
     uint64_t started = board_ticks();
     return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? tell(logits, started, true) : -1;
 }
@@ -182,8 +184,8 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
             return;
         }
     }
-    put_text("OK ");
-    put_number(count);
+    put_text("OK");
+    put_next(count);
     put_next(generated);
     put_next(board_ticks() - started);
     put_text(" ");
@@ -327,9 +329,8 @@ static void encode(char *line) {
         return;
     }
     put_text("OK");
-    for (int32_t i = 0; i < count; i++) {
+    for (int32_t i = 0; i < count; i++)
         put_next(prompt.ids[i]);
-    }
     put_text("\n");
 }
 
@@ -337,17 +338,15 @@ static uint32_t weights_crc(void) {
     return thimble_crc32(0, weights_start, (size_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
 }
 
-static void info(void) {
-    put_text("OK");
-    put_count("protocol", PROTOCOL_VERSION);
+static void info(char *line) {
+    (void)line;
+    put_text("OK protocol=" STRING(PROTOCOL_VERSION));
     put_field("board", board_name);
     put_field("model", BUILD_MODEL_NAME);
-    put_field("build", BUILD_ID);
-    put_count("vocab", THIMBLE_MODEL_VOCAB);
-    put_count("context", THIMBLE_MODEL_CONTEXT);
+    put_text(" build=" BUILD_ID " vocab=" STRING(THIMBLE_MODEL_VOCAB) " context=" STRING(THIMBLE_MODEL_CONTEXT));
     put_count("tick_hz", board_tick_hz);
     put_field("counter", board_counter());
-    put_count("layers", THIMBLE_MODEL_LAYERS);
+    put_text(" layers=" STRING(THIMBLE_MODEL_LAYERS));
     put_count("weights_bytes", (uint64_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
     put_text(" weights_crc=");
     put_hex32(weights_crc());
@@ -359,7 +358,8 @@ static void info(void) {
     put_text("\n");
 }
 
-static void stack(void) {
+static void stack(char *line) {
+    (void)line;
     put_text("OK");
     put_count("peak", board_stack_peak());
     put_count("size", board_stack_size());
@@ -368,21 +368,25 @@ static void stack(void) {
 
 #ifdef THIMBLE_PROFILE
 /* "LAYER index ticks" for each, then "OK steps"; starts counting anew. */
-static void profile(void) {
+static void profile(char *line) {
+    (void)line;
     for (uint32_t i = 0; i < THIMBLE_MODEL_LAYERS; i++) {
-        put_text("LAYER ");
-        put_number(i);
+        put_text("LAYER");
+        put_next(i);
         put_next(layer_ticks[i]);
         put_text("\n");
         layer_ticks[i] = 0;
     }
-    put_text("OK ");
-    put_number(profiled_steps);
+    put_text("OK");
+    put_next(profiled_steps);
     put_text("\n");
     profiled_steps = 0;
 }
 #else
-static void profile(void) { put_error("unsupported", "build with -DTHIMBLE_PROFILE=ON to count by layer"); }
+static void profile(char *line) {
+    (void)line;
+    put_error("unsupported", "build with -DTHIMBLE_PROFILE=ON to count by layer");
+}
 #endif
 
 #ifdef THIMBLE_TEST_COMMANDS
@@ -392,7 +396,8 @@ __attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t
     return frame[0] < UINT32_MAX ? overflow_stack(frame) + frame[0] : 0;
 }
 
-static void crash(const char *how) {
+static void crash(char *line) {
+    const char *how = next_word(&line);
     if (equal(how, "bus"))
         *(volatile uint32_t *)(uintptr_t)0xF0F00000u = 1; /* vendors leave it empty; 0x80000000 is memory on some boards */
     else if (equal(how, "stack"))
@@ -405,7 +410,8 @@ static void crash(const char *how) {
 
 #if defined THIMBLE_TEST_COMMANDS && defined THIMBLE_INTERPRETER
 /* ARENA: the smallest one in which the interpreter can be made; what the firmware's build is given. */
-static void arena(void) {
+static void arena(char *line) {
+    (void)line;
     if (!model.model) {
         put_error("init", why_not());
         return;
@@ -416,6 +422,25 @@ static void arena(void) {
 }
 #endif
 
+static void ask_in_steps(char *line) { ask(line, false); }
+static void ask_in_blocks(char *line) { ask(line, true); }
+
+/* What takes the rest of a request's line. */
+static const struct {
+    char name[8];
+    void (*take)(char *line);
+} requests[] = {
+    {"ASK", ask_in_steps}, {"PROMPT", ask_in_blocks}, {"GEN", generate}, {"SAMPLE", sample},
+    {"ENC", encode},       {"INFO", info},            {"STACK", stack},  {"PROFILE", profile},
+#ifdef THIMBLE_TEST_COMMANDS
+    {"CRASH", crash},
+#ifdef THIMBLE_INTERPRETER
+    {"ARENA", arena},
+#endif
+#endif
+    {"", NULL},
+};
+
 int main(void) {
     board_init();
     weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
@@ -424,39 +449,16 @@ int main(void) {
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_init(&sampler, sampler_marks);
 #endif
-    put_text("READY thimble ");
-    put_number(PROTOCOL_VERSION);
-    put_text("\n");
+    put_text("READY thimble " STRING(PROTOCOL_VERSION) "\n");
     for (;;) {
         char *line = serial_read_line();
         const char *command = next_word(&line);
-        if (equal(command, "ASK"))
-            ask(line, false);
-        else if (equal(command, "PROMPT"))
-            ask(line, true);
-        else if (equal(command, "GEN"))
-            generate(line);
-        else if (equal(command, "SAMPLE"))
-            sample(line);
-        else if (equal(command, "ENC"))
-            encode(line);
-        else if (equal(command, "INFO"))
-            info();
-        else if (equal(command, "STACK"))
-            stack();
-        else if (equal(command, "PROFILE"))
-            profile();
-#ifdef THIMBLE_TEST_COMMANDS
-        else if (equal(command, "CRASH"))
-            crash(next_word(&line));
-#ifdef THIMBLE_INTERPRETER
-        else if (equal(command, "ARENA"))
-            arena();
-#endif
-#endif
-        else if (*command == 0)
-            put_error("empty", "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE");
+        size_t i = 0;
+        while (*requests[i].name && !equal(command, requests[i].name))
+            i++;
+        if (requests[i].take)
+            requests[i].take(line);
         else
-            put_error("unknown", "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE");
+            put_error(*command ? "unknown" : "empty", "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE");
     }
 }

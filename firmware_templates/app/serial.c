@@ -6,8 +6,14 @@ static char line[LINE_CAPACITY + 1];
 
 char *serial_read_line(void) {
     static bool after_return; /* the last line ended in \r: a \n that follows belongs to it */
-    size_t length = 0;
-    bool too_long = false, unprintable = false, lost = false;
+    static const struct {
+        const char *code, *text;
+    } problems[] = {
+        {"line-too-long", "a request has at most 1024 characters"},
+        {"not-printable", "a request is printable ASCII; percent-encode other bytes"},
+        {"overrun", "bytes were lost: wait for the answer before the next request"},
+    };
+    size_t length = 0, problem = 0; /* the gravest that the line has, counted from 1 */
     for (;;) {
         int byte = board_read();
         bool ended_before = after_return && byte == '\n';
@@ -15,26 +21,18 @@ char *serial_read_line(void) {
         if (ended_before)
             continue;
         if (byte == '\n' || byte == '\r') {
-            if (lost)
-                put_error("overrun", "bytes were lost: wait for the answer before the next request");
-            else if (unprintable)
-                put_error("not-printable", "a request is printable ASCII; percent-encode other bytes");
-            else if (too_long)
-                put_error("line-too-long", "a request has at most 1024 characters");
-            else {
-                line[length] = 0;
+            line[length] = 0;
+            if (problem == 0)
                 return line;
-            }
-            length = 0;
-            too_long = unprintable = lost = false;
+            put_error(problems[problem - 1].code, problems[problem - 1].text);
+            length = problem = 0;
             continue;
         }
-        lost |= byte == BOARD_LOST;
-        unprintable |= byte < 0x20 || byte > 0x7E;
+        size_t found = byte == BOARD_LOST ? 3 : byte < 0x20 || byte > 0x7E ? 2 : length == LINE_CAPACITY ? 1 : 0;
+        if (found > problem)
+            problem = found;
         if (length < LINE_CAPACITY)
             line[length++] = (char)byte;
-        else
-            too_long = true;
     }
 }
 
@@ -123,10 +121,8 @@ void put_number(uint64_t value) {
 }
 
 void put_hex32(uint32_t value) {
-    char digits[8];
-    for (int i = 7; i >= 0; i--, value >>= 4)
-        digits[i] = "0123456789abcdef"[value & 15];
-    board_write(digits, sizeof digits);
+    for (int i = 0; i < 8; i++, value <<= 4)
+        board_write(&"0123456789abcdef"[value >> 28], 1);
 }
 
 static bool is_plain(uint8_t byte) {

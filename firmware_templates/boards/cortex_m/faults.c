@@ -23,12 +23,9 @@ static void put(const char *text) {
     board_write(text, length);
 }
 
-static void put_hex(const char *name, uint32_t value) {
-    char digits[10];
-    for (int i = 0; i < 8; i++)
-        digits[i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15];
-    put(name);
-    board_write(digits, 8);
+static void put_hex(uint32_t value) {
+    for (int i = 0; i < 8; i++, value <<= 4)
+        board_write(&"0123456789abcdef"[value >> 28], 1);
 }
 
 __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
@@ -54,14 +51,14 @@ __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
         lr = frame[5];
         pc = frame[6];
     }
+    static const char *const names[] = {" pc=", " lr=", " sp=", " cfsr=", " hfsr=", " address="};
+    const uint32_t values[] = {pc, lr, (uint32_t)stack_pointer, cfsr, hfsr, address};
     put("\nFAULT ");
     put(kind);
-    put_hex(" pc=", pc);
-    put_hex(" lr=", lr);
-    put_hex(" sp=", (uint32_t)stack_pointer);
-    put_hex(" cfsr=", cfsr);
-    put_hex(" hfsr=", hfsr);
-    put_hex(" address=", address);
+    for (int i = 0; i < 6; i++) {
+        put(names[i]);
+        put_hex(values[i]);
+    }
     put("\n");
     SYST_CSR = 0;
     for (;;)
