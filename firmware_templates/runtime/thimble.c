@@ -35,7 +35,7 @@ thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, 
 {
     const thimble_model *model = context->model;
     for (size_t i = 0; i < count; i++) {
-        if (tokens[i] < 0 || tokens[i] >= model->vocab) {
+        if ((uint32_t)tokens[i] >= (uint32_t)model->vocab) {
             return THIMBLE_BAD_TOKEN;
         }
     }

@@ -557,8 +557,7 @@ class _Lowering:
                 "rows": rows,
                 **facts,
                 "out_zero_point": out_tensor.zero_point,
-                "out_min": low,
-                "out_max": high,
+                **({"out_min": low, "out_max": high} if kind is Packing.ROWS else {}),
             },
         )
         out = self._allocate(out_tensor)
@@ -566,6 +565,10 @@ class _Lowering:
         tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
         kernel = f"thimble_fully_connected_{kind}{'_parts' if in_parts else ''}_s8"
         call = f"{kernel}(&{name}, {place}, {out.pointer}, {tokens}, {stride});"
+        if kind is not Packing.ROWS and (low, high) != (-128, 127):
+            limit = f"thimble_limit_s8({out.pointer}{f' + i * {stride}' if in_block else ''}, {rows}, {low}, {high});"
+            loop = f"for (int32_t i = 0; i < {tokens}; i++) {{ {limit} }}"
+            call = f"{call} {loop if in_block else limit}"
         self._call(
             call,
             [source],
@@ -834,12 +837,14 @@ class _Lowering:
             "arena", f"{name}_scratch", 1, capacity if kind is Packing.ROWS else 2 * (head_dim + capacity), 0
         )
         self.program.buffers[scratch.buffer] = scratch.columns
+        in_block = views[0].space == out.space == "arena"
+        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
         call = (
             f"thimble_attention_{kind}_s8(&{name}, {q_place}, {k_part}, {v_part}, {POSITION}, "
-            f"{out.pointer}, {scratch.pointer});"
+            f"{out.pointer}, {scratch.pointer}, {tokens}, {stride});"
         )
         macs = 2 * kv_heads * group * head_dim * (context // 2)
-        self._call(call, [views[0]], [out, scratch], macs=macs, kind="attention", group=name)
+        self._call(call, [views[0]], [out, scratch], macs=macs, kind="attention", group=name, block=in_block)
 
     def _norm(self, norm: Norm) -> None:
         op, mean = self.graph.ops[norm.op], self.graph.ops[norm.mean]
@@ -918,7 +923,11 @@ class _Lowering:
             },
         )
         places = ", ".join(view.pointer for view in (*views, out))
-        self._call(f"thimble_rotary_s8(&{name}, {places});", views, [out], declaration=parameters)
+        by_position = all(view.offset == f"{POSITION} * {x.columns // 2}" for view in views[1:])
+        in_block = by_position and views[0].space == out.space == "arena"
+        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
+        text = f"thimble_rotary_s8(&{name}, {places}, {tokens}, {stride});"
+        self._call(text, views, [out], declaration=parameters, block=in_block)
 
 
 def _product_scale(multiplier: int, shift: int, zero_point: int) -> str:

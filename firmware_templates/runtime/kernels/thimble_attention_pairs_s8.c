@@ -11,23 +11,24 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
     for (; tokens > 0; tokens--, position--, k += stride, v += stride) {
         int8_t *k_to = k_cache + (position & ~3) * head_dim + thimble_pairs_place(position & 3, 0);
         int8_t *v_to = v_cache + thimble_pairs_place(0, position);
-        const uint32_t k_flip = position % 2 == 0 ? 0 : 0x80808080;
-        for (int32_t i = 0; i < p->kv_heads * head_dim;) {
-            uint32_t four_k, four_v;
-            __builtin_memcpy(&four_k, k + i, 4);
-            __builtin_memcpy(&four_v, v + i, 4);
-            four_k ^= k_flip;
-            four_v ^= 0x80008000;
-            for (int32_t column = 0; column < 4; column++, four_k >>= 8) {
-                k_to[2 * column] = (int8_t)four_k;
+        const uint32_t k_flip = position & 1 ? 0x80808080 : 0;
+        for (int32_t i = 0; i < p->kv_heads * head_dim; k_to += to_next_head) {
+            for (const int32_t end = i + head_dim; i < end; i += 4) {
+                uint32_t four_k, four_v;
+                __builtin_memcpy(&four_k, k + i, 4);
+                __builtin_memcpy(&four_v, v + i, 4);
+                four_k ^= k_flip;
+                four_v ^= 0x80008000;
+                for (int32_t column = 0; column < 4; column++, four_k >>= 8) {
+                    k_to[2 * column] = (int8_t)four_k;
+                }
+                v_to[0] = (int8_t)four_v;
+                v_to[-1] = (int8_t)(four_v >> 8);
+                v_to[8] = (int8_t)(four_v >> 16);
+                v_to[7] = (int8_t)(four_v >> 24);
+                k_to += 16;
+                v_to += 4 * capacity;
             }
-            v_to[0] = (int8_t)four_v;
-            v_to[-1] = (int8_t)(four_v >> 8);
-            v_to[8] = (int8_t)(four_v >> 16);
-            v_to[7] = (int8_t)(four_v >> 24);
-            i += 4;
-            k_to += 16 + (i % head_dim == 0 ? to_next_head : 0);
-            v_to += 4 * capacity;
         }
     }
 }
@@ -121,13 +122,15 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
                      "ldm    sp, {r2, r3, r8-r11}\n"
                      "b      6b\n"
 
-                     "5:\n" /* four outputs */
-                     "add    r2, sp, #32\n"
-                     "ldm    r2, {r2-r6}\n"
+                     "5:\n" /* four outputs: of a single x */
                      "asr    r8, r8, #7\n"
                      "lsl    r9, r9, #1\n"
                      "asr    r10, r10, #7\n"
-                     "lsl    r11, r11, #1\n" FOUR_TO_S8
+                     "lsl    r11, r11, #1\n"
+                     "add    r2, sp, #32\n"
+                     "cmp    r2, #0\n" /* carry */
+                     "b      10f\n"
+                     "11:\n"
                      "strb   r9, [r0, #1]\n"
                      "strb   r10, [r0, #2]\n"
                      "strb   r11, [r0, #3]\n"
@@ -142,10 +145,12 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
                      "sub    r8, r8, r9\n"
                      "sub    r10, r10, r11\n"
                      "4:\n" /* four scores: of a doubled x */
-                     "add    r2, sp, #32\n"
-                     "ldm    r2, {r2-r6}\n"
                      "asr    r8, r8, #8\n"
-                     "asr    r10, r10, #8\n" FOUR_TO_S8
+                     "asr    r10, r10, #8\n"
+                     "adds.w r2, sp, #32\n" /* no carry */
+                     "10:\n"
+                     "ldm    r2, {r2-r6}\n" FOUR_TO_S8
+                     "bcs    11b\n"
                      "ldrsb  r8, [r5, r8]\n"
                      "ldrsb  r9, [r5, r9]\n"
                      "ldrsb  r10, [r5, r10]\n"
@@ -286,7 +291,7 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 #endif
 
 /* All that stays the same from head to head; starts, and places of rows, follow. */
-static void prepare(blocks *s, int32_t kind, const thimble_product_scale *scale, const int16_t *x, int32_t count)
+__attribute__((noinline)) static void prepare(blocks *s, int32_t kind, const thimble_product_scale *scale, const int16_t *x, int32_t count)
 {
     const int32_t shift = scale->right_shift_less_one, within = shift < 22;
     s->scale = scale;
@@ -358,12 +363,12 @@ __attribute__((noinline)) static int32_t weigh(const thimble_attention_s8_params
     return sum;
 }
 
-void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch)
+static void attend(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
+                   int32_t position, int8_t *out, int16_t *weights)
 {
     const int32_t head_dim = p->head_dim, capacity = THIMBLE_CACHE_ROWS(p->context), rows = position + 1;
     const int32_t filled = THIMBLE_CACHE_ROWS(rows);
-    int16_t *const weights = scratch, *const wide = weights + capacity;
+    int16_t *const wide = weights + capacity;
     blocks scores, outputs;
     prepare(&scores, SCORES, &p->score, wide, head_dim);
     scores.table = p->mask + 128;
@@ -394,4 +399,12 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
         k_cache += capacity * head_dim;
         v_cache += capacity * head_dim;
     } while (--head > 0);
+}
+
+void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride)
+{
+    for (; tokens > 0; tokens--, position--, q += stride, out += stride) {
+        attend(p, q, k_cache, v_cache, position, out, scratch);
+    }
 }

@@ -267,12 +267,11 @@ static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, in
 
 #endif
 
-void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch)
+static void attend(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
+                   int32_t position, int8_t *out, int8_t *scores)
 {
     const int32_t head_dim = p->head_dim, head_bytes = THIMBLE_CACHE_ROWS(p->context) * head_dim;
     const int32_t rows = position + 1, masked = p->context - position;
-    int8_t *const scores = scratch;
     for (int32_t head = 0; head < p->kv_heads; head++, k_cache += head_bytes, v_cache += head_bytes) {
         for (int32_t i = 0; i < p->group; i++, q += head_dim, out += head_dim) {
             int32_t largest = score(p, q, k_cache, rows, scores);
@@ -285,5 +284,13 @@ void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_
             const int32_t weight_sum = weigh(exp, total, scores, rows);
             mix(p, (const uint8_t *)scores, weight_sum, v_cache, rows, out);
         }
+    }
+}
+
+void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride)
+{
+    for (; tokens > 0; tokens--, position--, q += stride, out += stride) {
+        attend(p, q, k_cache, v_cache, position, out, scratch);
     }
 }

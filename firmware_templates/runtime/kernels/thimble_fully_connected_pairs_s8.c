@@ -338,35 +338,19 @@ static int32_t excess_of(const int16_t *x, int32_t depth)
 __attribute__((noinline)) static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
                                                       int8_t *out, int32_t stride, int32_t two)
 {
-    void (*const multiply_all)(const blocks *) = two ? multiply_two : multiply;
-    const int32_t depth = (p->depth + 3) & ~3, whole = p->rows & ~3, left = p->rows & 3;
+    const int32_t depth = (p->depth + 3) & ~3;
     blocks b = {.weights = p->weights, .constants = p->constants, .finish = p->biased ? 1 : 0};
     set_columns(&b, x, depth, excess_of(x, depth));
     b.zero = 2 * p->out_zero_point + 1;
-    b.stride = b.out_stride = stride;
+    b.out = out;
+    b.out_end = out + ((p->rows + 3) & ~3);
     if (two) {
         b.skip = depth / 4 & 1;
         b.minus_excess_2 = -excess_of(x + stride / 2, depth);
-    }
-    if (whole) {
-        b.out = out;
-        b.out_end = out + whole;
-        multiply_all(&b);
-    }
-    if (left) {
-        int8_t outputs[8];
-        b.weights += whole / 2 * depth;
-        b.constants += whole / 4 * thimble_row_constants(p);
-        b.out = outputs;
-        b.out_end = outputs + 4;
-        b.out_stride = 4;
-        multiply_all(&b);
-        for (int32_t i = 0; i < left; i++) {
-            out[whole + i] = outputs[i];
-            if (two) {
-                out[stride + whole + i] = outputs[4 + i];
-            }
-        }
+        b.stride = b.out_stride = stride;
+        multiply_two(&b);
+    } else {
+        multiply(&b);
     }
 }
 
@@ -401,24 +385,25 @@ __attribute__((noinline)) static void multiply_parts(const thimble_fully_connect
     __builtin_memcpy(&excess, x + depth, 4);
     for (int32_t row = 0; row < p->rows; row += 4, weights += 2 * depth, constants += thimble_row_constants(p)) {
         const thimble_row_sums sums = sum_parts(weights, x, depth, p->part, excess);
-        thimble_put_rows(p, constants, &sums, out + row, p->rows - row);
+        thimble_put_rows(p, constants, &sums, out + row);
     }
 }
 
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens, int32_t stride)
 {
-    for (int32_t taken = 1; tokens > 0; tokens -= taken, x += taken * stride / 2, out += taken * stride) {
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-        taken = tokens > 1 ? 2 : 1;
-        multiply_tokens(p, x, out, stride, taken == 2);
-#else
-        multiply_parts(p, x, out);
-#endif
-        for (int32_t i = 0; i < taken; i++) {
-            thimble_limit_s8(out + i * stride, p->rows, p->out_min, p->out_max);
-        }
+    for (; tokens > 1; tokens -= 2, x += stride, out += 2 * stride) {
+        multiply_tokens(p, x, out, stride, 1);
     }
+    if (tokens) {
+        multiply_tokens(p, x, out, stride, 0);
+    }
+#else
+    for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
+        multiply_parts(p, x, out);
+    }
+#endif
 }
 
 void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
@@ -426,6 +411,5 @@ void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed
 {
     for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
         multiply_parts(p, x, out);
-        thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
     }
 }

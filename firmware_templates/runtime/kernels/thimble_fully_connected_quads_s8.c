@@ -146,12 +146,12 @@ static void multiply(const thimble_fully_connected_packed_s8_params *p, const in
             quad_sums sums = start, second = second_start;
             sum_two(words, x, stride, depth, &sums, &second);
             const thimble_row_sums first_rows = rows_of(sums), second_rows = rows_of(second);
-            thimble_put_rows(p, constants, &first_rows, out + row, p->rows - row);
-            thimble_put_rows(p, constants, &second_rows, out + stride + row, p->rows - row);
+            thimble_put_rows(p, constants, &first_rows, out + row);
+            thimble_put_rows(p, constants, &second_rows, out + stride + row);
         } else {
             const thimble_row_sums sums =
                 whole ? rows_of(sum_columns(words, x, depth, start)) : sum_parts(words, x, depth, p->part);
-            thimble_put_rows(p, constants, &sums, out + row, p->rows - row);
+            thimble_put_rows(p, constants, &sums, out + row);
         }
     }
 }
@@ -162,9 +162,8 @@ void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_pa
     while (tokens > 0) {
         const int32_t taken = tokens > 1 && p->part >= p->depth ? 2 : 1;
         multiply(p, x, out, stride, taken > 1);
-        for (int32_t i = 0; i < taken; i++, x += stride / 2, out += stride) {
-            thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
-        }
         tokens -= taken;
+        x += taken * stride / 2;
+        out += taken * stride;
     }
 }

@@ -23,7 +23,7 @@ typedef struct {
 /* Widens inputs; out: THIMBLE_WIDE_BYTES(depth) a token, 4-byte aligned. */
 void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens, int32_t stride);
 
-/* y = clamp(W x * scale + zero_point), one row of W an output; the weights are packed, as each kernel's file says.
+/* y = W x * scale + zero_point, one row of W an output; the weights are packed, as each kernel's file says.
  *
  * constants: for each four rows 2 * bias of each (where `biased`), the multipliers, and a word whose bytes, the lowest first,
  * are the right shifts less one; zeros for rows that there are not. Right shifts are 1..31, and |sum + bias| < 2^30, which the
@@ -37,11 +37,9 @@ typedef struct {
     int32_t rows;
     int32_t part;
     int32_t out_zero_point;
-    int32_t out_min;
-    int32_t out_max;
 } thimble_fully_connected_packed_s8_params;
 
-/* x: widened; out: rows. Of the two for pairs the first wants a `part` of the whole depth; the second, for rows of very large
+/* x: widened; out: rows, rounded up to 4. Of the two for pairs the first wants a `part` of the whole depth; the second, for rows of very large
  * weights, is apart so that images without it are smaller. */
 void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                             int32_t tokens, int32_t stride);
@@ -163,7 +161,8 @@ typedef struct {
 } thimble_turn_scales;
 
 /* Rotary positions: the halves a and b of each head become a cos - b sin and a sin + b cos, each product and sum rounded to
- * int8 as the .tflite's. cos, sin: half a head each. Of the two products of the difference, and of those of the sum, x is the
+ * int8 as the .tflite's. cos, sin: half a head each, the row of the first token in tables by position; each next token takes the
+ * row before. Of the two products of the difference, and of those of the sum, x is the
  * one of the larger scale: that of a, or of b where `.._swapped`. */
 typedef struct {
     int32_t offset, cos_offset, sin_offset;
@@ -172,7 +171,8 @@ typedef struct {
     thimble_turn_scales difference, sum;
 } thimble_rotary_s8_params;
 
-void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out);
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
+                       int32_t tokens, int32_t stride);
 
 /* out[r] = softmax of row r, scale 1/256, zero point -128. exp: e^(-d * scale) in Q0.31 at exp[255 - d], for differences d =
  * 0..255 below the row's largest value. */
@@ -197,7 +197,8 @@ void thimble_limit_s8(int8_t *out, int32_t count, int32_t low, int32_t high);
 void thimble_copy_s8(const int8_t *in, int32_t in_stride, int8_t *out, int32_t out_stride, int32_t rows, int32_t columns);
 
 /* Attention of new tokens over the KV cache, out[h] = softmax(mask(q[h] . K)) . V over rows 0..position; q and out are
- * [kv_heads][group][head_dim]. Their K and V rows are in the cache by then.
+ * [kv_heads][group][head_dim]. Their K and V rows are in the cache by then. Of `tokens` tokens, whose q and out lie `stride` bytes
+ * apart, the first has position `position`, the next the one before; scratch serves them all.
  *
  * The .tflite computes over all context + 1 columns with a mask added. Rows from `position` on hold the zero point there, so
  * each masked score is one known value, `masked_score`: it takes part in the maximum and, (context - position) times, in the
@@ -231,7 +232,8 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
                              int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
 
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
+                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens,
+                                int32_t stride);
 
 /* The same with plain rows: the caches are K of a head as [context][head_dim] and V, each value plus 128 and unsigned, as
  * [head_dim][context], both with THIMBLE_CACHE_ROWS(context) instead of the context. Up to 15 bytes after the K cache (V's may lie
@@ -240,7 +242,7 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
                             int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
 
 void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch);
+                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride);
 
 /* From 1/32767 to a tensor's integers, in 2^-24. */
 typedef struct {

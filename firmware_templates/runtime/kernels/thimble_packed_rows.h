@@ -30,10 +30,10 @@ static inline int32_t thimble_row_constants(const thimble_fully_connected_packed
     return p->biased ? 9 : 5;
 }
 
-/* The sums of four rows become outputs; of `rows` rows that are left the first four. */
+/* The sums of four rows become outputs. */
 __attribute__((noinline, unused)) static void thimble_put_rows(const thimble_fully_connected_packed_s8_params *p,
                                                                const int32_t *constants, const thimble_row_sums *sums,
-                                                               int8_t *out, int32_t rows)
+                                                               int8_t *out)
 {
     const int32_t zero = 2 * p->out_zero_point + 1;
     int32_t twice[4] = {2 * sums->row[0], 2 * sums->row[1], 2 * sums->row[2], 2 * sums->row[3]};
@@ -51,13 +51,7 @@ __attribute__((noinline, unused)) static void thimble_put_rows(const thimble_ful
         thimble_requantize_s8(twice[2], constants[2], (int32_t)(shifts >> 16 & 0xff), zero),
         thimble_requantize_s8(twice[3], constants[3], (int32_t)(shifts >> 24), zero),
     };
-    if (rows >= 4) {
-        __builtin_memcpy(out, outputs, 4);
-    } else {
-        for (int32_t i = 0; i < rows; i++) {
-            out[i] = outputs[i];
-        }
-    }
+    __builtin_memcpy(out, outputs, 4);
 }
 
 #endif

@@ -37,7 +37,7 @@ static inline thimble_four_sums thimble_pairs_sum(const int16_t *block, const in
 /* Where the weight of row `row`, 0..3, and column `column` lies in the bytes of its blocks. */
 static inline int32_t thimble_pairs_place(int32_t row, int32_t column)
 {
-    return column / 4 * 16 + row / 2 * 8 + column % 4 * 2 + (row % 2 == 0 ? 1 : 0);
+    return (column & ~3) * 4 + (row & 2) * 4 + (column & 3) * 2 + (~row & 1);
 }
 
 /* Puts a weight there; the bytes are little-endian halfwords. */

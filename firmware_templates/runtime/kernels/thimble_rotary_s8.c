@@ -37,7 +37,7 @@ __attribute__((noinline)) static void turn(const thimble_rotary_s8_params *p, co
     }
 }
 
-void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
+static void rotate(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
 {
     const int8_t *const b = x + p->half;
     const operand a_cos = {x, cos, p->cos_offset}, b_sin = {b, sin, p->sin_offset};
@@ -117,7 +117,7 @@ static inline void place(turn_values *v, const int8_t *a, int32_t half, int32_t 
     v->y_factor = swapped ? a_factor : b_factor;
 }
 
-void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
+static void rotate(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
 {
     turn_values values = {.offset = p->offset};
     for (int32_t i = 0; i < p->half; i++, x++, out++) {
@@ -130,3 +130,11 @@ void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const
 }
 
 #endif
+
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
+                       int32_t tokens, int32_t stride)
+{
+    for (; tokens > 0; tokens--, x += stride, cos -= p->half, sin -= p->half, out += stride) {
+        rotate(p, x, cos, sin, out);
+    }
+}

@@ -3,7 +3,7 @@
 typedef void appending(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
                        int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
 typedef void attending(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
-                       int32_t position, int8_t *out, void *scratch);
+                       int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride);
 appending plain_thimble_append_pairs_s8, plain_thimble_append_rows_s8;
 attending plain_thimble_attention_pairs_s8, plain_thimble_attention_rows_s8;
 
@@ -86,7 +86,8 @@ static void compare(const layout *l)
         const int32_t position = between(0, context - 1), tokens = between(1, position + 1 < 4 ? position + 1 : 4);
         fill(k_one, MOST, -128);
         fill(v_one, MOST, -128);
-        fill(a, kv_heads * group * head_dim, -128);
+        const int32_t queries = kv_heads * group * head_dim;
+        fill(a, tokens * queries, -128);
         fill(b, MOST, -128);
         make_extreme(&p, between(0, 8));
         memcpy(k_other, k_one, MOST);
@@ -96,8 +97,8 @@ static void compare(const layout *l)
         const int8_t *v_new = b + 4 * kv_heads * head_dim;
         l->append(&p, b, v_new, k_one, v_one, position, tokens, kv_heads * head_dim);
         l->plain_append(&p, b, v_new, k_other, v_other, position, tokens, kv_heads * head_dim);
-        l->attend(&p, a, k_one, v_one, position, one, scratch);
-        l->plain_attend(&p, a, k_other, v_other, position, other, scratch);
+        l->attend(&p, a, k_one, v_one, position, one, scratch, tokens, queries);
+        l->plain_attend(&p, a, k_other, v_other, position, other, scratch, tokens, queries);
         different += memcmp(one, other, MOST) || memcmp(k_one, k_other, MOST) || memcmp(v_one, v_other, MOST);
     }
     report(l->name, cases, different);
@@ -112,7 +113,7 @@ static void count(const layout *l)
         fill(a, 64, -128);
         start_count();
         for (int32_t i = 0; i < 10; i++) {
-            l->attend(&p, a, k_one, v_one, 47, one, scratch);
+            l->attend(&p, a, k_one, v_one, 47, one, scratch, 1, 0);
         }
         print_count(l->name, 2 * head_dim, 4 * 48, 10);
         start_count();

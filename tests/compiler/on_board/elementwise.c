@@ -14,7 +14,7 @@ void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const
 void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens,
                            int32_t stride);
 void plain_thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin,
-                             int8_t *out);
+                             int8_t *out, int32_t tokens, int32_t stride);
 
 static int8_t second_table[256];
 
@@ -150,8 +150,8 @@ static void check_fused(void)
         plain_thimble_sum_s8(&t, a, b + at, other + at, tokens, 72);
         sum += memcmp(one, other, 512) != 0;
         const thimble_rotary_s8_params r = draw_rotary(between(1, 5), between(1, 12));
-        thimble_rotary_s8(&r, a + at, b, b + 100, one);
-        plain_thimble_rotary_s8(&r, a + at, b, b + 100, other);
+        thimble_rotary_s8(&r, a + at, b + 24, b + 124, one, tokens, 120);
+        plain_thimble_rotary_s8(&r, a + at, b + 24, b + 124, other, tokens, 120);
         rotary += memcmp(one, other, 512) != 0;
     }
     report("norm", cases, norm);
@@ -189,5 +189,5 @@ void check(void)
     COUNT("sum", 128, 1, thimble_sum_s8(&flat, a, b, one, 1, 0));
     COUNT("norm", 128, 1, thimble_norm_s8(&norm, a, one, 1, 0));
     COUNT("gate", 128, 1, thimble_gate_s8(&gate, a, b, one, 1, 0));
-    COUNT("rotary", 128, 1, thimble_rotary_s8(&rotary, a, b, b + 8, one));
+    COUNT("rotary", 128, 1, thimble_rotary_s8(&rotary, a, b, b + 8, one, 1, 0));
 }
