@@ -20,7 +20,7 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.errors import ThimbleError
 
-__all__ = ["build_from", "read_metadata", "save_model"]
+__all__ = ["build_from", "read_metadata", "save_model", "start_from"]
 
 _AGAIN = "make it again: run the `train` stage with --force --retrain"
 
@@ -61,11 +61,36 @@ def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.M
             raise ThimbleError(
                 f"{path} holds another model: {weight.name} is {found}, the recipe wants {tuple(weight.shape)}", _AGAIN
             )
-        values = arrays[weight.name].astype(np.float32)
-        if not np.isfinite(values).all():
-            raise ThimbleError(f"{path} is damaged: {weight.name} holds numbers that are not finite", _AGAIN)
-        weight.assign(values)
+        weight.assign(_finite(path, weight.name, arrays))
     return model
+
+
+def start_from(path: Path, model: keras.Model) -> int:
+    """Takes from a file those weights that the model has too, by name and shape; the others stay. Their number.
+
+    Raises:
+        ThimbleError: no such file, a damaged one, or none of its weights fits.
+    """
+    arrays = _load(path)
+    fitting = [
+        weight
+        for weight in model.trainable_variables
+        if weight.name in arrays and arrays[weight.name].shape == tuple(weight.shape)
+    ]
+    if not fitting:
+        raise ThimbleError(
+            f"`train.start`: no array of {path} fits the model", "start from weights of a model of the same width"
+        )
+    for weight in fitting:
+        weight.assign(_finite(path, weight.name, arrays))
+    return len(fitting)
+
+
+def _finite(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    values: np.ndarray = arrays[name].astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ThimbleError(f"{path} is damaged: {name} holds numbers that are not finite", _AGAIN)
+    return values
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

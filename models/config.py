@@ -140,7 +140,11 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
+    """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps.
+
+    `start` names a weights file, seen from the repository's root, in which training begins; with 0 `steps` its weights
+    are taken as they are. Empty: the seed's.
+    """
 
     steps: int = 10_000
     batch_size: int = 64
@@ -150,6 +154,7 @@ class TrainConfig:
     dropout: float = 0.05
     ema: float = 0.999
     seed: int = 1
+    start: str = ""
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> TrainConfig:
@@ -159,14 +164,20 @@ class TrainConfig:
             ThimbleError: an unknown key, a wrong type, or a value out of range.
         """
         config = _section(cls, "train", data)
-        _positive("train", config, "steps", "batch_size", "learning_rate")
-        for key in ("warmup", "weight_decay", "seed"):
+        _positive("train", config, "batch_size", "learning_rate", *(() if config.start else ("steps",)))
+        for key in ("steps", "warmup", "weight_decay", "seed"):
             if not getattr(config, key) >= 0:
                 raise ThimbleError(f"`train.{key}` is {getattr(config, key)}", "use 0 or a number above it")
         for key in ("dropout", "ema"):
             if not 0 <= getattr(config, key) < 1:
                 raise ThimbleError(f"`train.{key}` is {getattr(config, key)}", "use a share from 0 to below 1")
         return config
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for fingerprints. Keys that came later are left out at their defaults, so that weights trained
+        without them still fit."""
+        values = dataclasses.asdict(self)
+        return values if self.start else {key: value for key, value in values.items() if key != "start"}
 
 
 @dataclass(frozen=True)

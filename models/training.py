@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from models.checkpoint import start_from
 from models.config import ModelConfig, TrainConfig
 from models.decoder import build_decoder
 from models.errors import ThimbleError
@@ -156,8 +157,9 @@ def train(
     dev: Sequence[Pair],
     out: Path,
     progress: Progress,
+    start: Path | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Trains from the configuration's seed, or goes on from the checkpoint in `out`.
+    """Trains from the configuration's seed or the weights in `start`, or goes on from the checkpoint in `out`.
 
     Returns:
         The model with averaged weights, and the history: `step`, `loss`, `dev_exact_match` every 500 steps.
@@ -165,12 +167,14 @@ def train(
     limit_threads()
     keras.utils.set_random_seed(config.seed)
     model = build_decoder(model_config, config.dropout)
+    if start is not None:
+        start_from(start, model)
     sequences = training_sequences(tokenizer, pairs, model_config.context)
     step, state = make_step(model, config)
     averaged = [tf.Variable(weight, trainable=False) for weight in model.trainable_variables]
     everything = [*model.trainable_variables, *state, *averaged]
     checkpoint = out / "checkpoint.npz"
-    history, start = _resume(checkpoint, everything)
+    history, begin = _resume(checkpoint, everything)
     schedule = Schedule(config.learning_rate, config.warmup, config.steps)
 
     @tf.function
@@ -179,8 +183,8 @@ def train(
             mean.assign(decay * mean + (1 - decay) * weight)
 
     losses: list[float] = []
-    source = batches(sequences, config.batch_size, config.seed, model_config.context, start)
-    for number in range(start, config.steps):
+    source = batches(sequences, config.batch_size, config.seed, model_config.context, begin)
+    for number in range(begin, config.steps):
         losses.append(step(next(source), schedule(number)))
         average(tf.constant(min(config.ema, (1 + number) / (10 + number)), tf.float32))
         done = number + 1

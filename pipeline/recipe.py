@@ -184,7 +184,7 @@ def _recipe(path: Path, data: object) -> Recipe:
         "task": dict(recipe.task),
         "tokenizer": {"vocab_size": vocab_size},
         "model": model.as_dict(),
-        "train": dataclasses.asdict(recipe.train),
+        "train": recipe.train.as_dict(),
         "prune": None if recipe.prune is None else dataclasses.asdict(recipe.prune),
         "quantize": dataclasses.asdict(recipe.quantize),
         "evaluate": dataclasses.asdict(recipe.evaluate),

@@ -104,6 +104,8 @@ def metadata_of(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as data:
             return dict(json.loads(str(data["metadata"])))
     except FileNotFoundError:
-        raise ThimbleError(f"no weights at {path}", "restore the file, or take `shipped` out of the recipe") from None
+        raise ThimbleError(
+            f"no weights at {path}", "restore the file, or take `shipped` or `train.start` out of the recipe"
+        ) from None
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ThimbleError(f"the weights {path} are damaged: {error}", "restore the file from the repository") from None

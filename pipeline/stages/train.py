@@ -1,14 +1,20 @@
-"""train: the Keras model trained from the recipe's seed, or the shipped weights if they are the recipe's."""
+"""train: the Keras model trained from the recipe's seed or from other weights, or the shipped weights if they are the
+recipe's."""
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+from pathlib import Path
 
 from models.quiet import load_tensorflow
 from models.tokenizer import Tokenizer
+from pipeline.errors import ThimbleError
+from pipeline.recipe import Recipe
 from pipeline.sentences import read_pairs
-from pipeline.shipped import shipped_weights, training_facts
+from pipeline.shipped import metadata_of, shipped_weights, training_facts
 from pipeline.stages import Stage, StageContext
+from pipeline.workspace import ROOT
 
 __all__ = ["STAGE"]
 
@@ -20,6 +26,7 @@ def run(context: StageContext) -> str:
     if shipped is not None:
         shutil.copyfile(shipped, context.out / "weights.npz")
         return f"took the shipped weights, {recipe.model.parameter_count:,} parameters (--retrain trains them anew)"
+    start = _start(recipe)
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from models.checkpoint import save_model
@@ -37,10 +44,36 @@ def run(context: StageContext) -> str:
             read_pairs(data / "dev.tsv"),
             context.out,
             report,
+            start,
         )
     save_model(context.out / "weights.npz", model, training_facts(recipe, "train", {"train": history}))
-    match = f"{100 * history[-1]['dev_exact_match']:.1f} %" if history else "not measured"
-    return f"{recipe.model.parameter_count:,} parameters, exact match on dev {match}"
+    match = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
+    begun = f" from {recipe.train.start}" if start else ""
+    return f"{recipe.model.parameter_count:,} parameters{begun}, {match}"
+
+
+def _start(recipe: Recipe) -> Path | None:
+    """The weights in which training begins, if the recipe names any.
+
+    Raises:
+        ThimbleError: no such file, a damaged one, or one of another task or tokenizer, whose tokens mean other things.
+    """
+    if not recipe.train.start:
+        return None
+    path = ROOT / recipe.train.start
+    made_for = metadata_of(path).get("recipe", {})
+    for section in ("task", "tokenizer"):
+        if made_for.get(section) != recipe.part(section)[section]:
+            raise ThimbleError(
+                f"`train.start`: {path} was trained with `{section}` {made_for.get(section)}",
+                f"use the same `{section}` in {recipe.path}, or other weights",
+            )
+    return path
+
+
+def _start_digest(context: StageContext) -> dict[str, str]:
+    start = _start(context.recipe)
+    return {"start": hashlib.sha256(start.read_bytes()).hexdigest()} if start else {}
 
 
 def _redo(context: StageContext) -> bool:
@@ -57,5 +90,6 @@ STAGE = Stage(
     sources=("models/decoder.py", "models/training.py"),
     run=run,
     resumable=True,
+    volatile=_start_digest,
     redo=_redo,
 )

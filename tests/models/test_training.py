@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from tiny import PAIRS, config_of, tokenizer_of
 
 from models import training
+from models.checkpoint import save_model
 from models.config import TrainConfig
 from models.errors import ThimbleError
 from models.tokenizer import PAD
@@ -31,6 +33,36 @@ def trained(
     """The averaged weights and the history."""
     model, history = train(CONFIG, config, TOKENIZER, PAIRS, PAIRS[:2], out, progress)
     return [weight.numpy() for weight in model.trainable_variables], history
+
+
+def test_training_begins_in_other_weights(tmp_path: Path) -> None:
+    first = tmp_path / "first.npz"
+    model, _ = train(CONFIG, BRIEF, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore)
+    save_model(first, model, {})
+    untouched = TrainConfig.from_mapping({"steps": 0, "start": "first.npz"})
+    taken, history = train(CONFIG, untouched, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+    assert history == []
+    for weight, other in zip(taken.trainable_variables, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), other.numpy().astype(np.float16).astype(np.float32))
+    _, history = train(CONFIG, BRIEF, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+    _, alone = trained(tmp_path)
+    assert history[-1]["loss"] < alone[-1]["loss"]
+
+    deeper = dataclasses.replace(CONFIG, layers=2)
+    grown, _ = train(deeper, untouched, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+    same = {weight.name: weight.numpy() for weight in taken.trainable_variables}
+    fitting = [weight for weight in grown.trainable_variables if weight.name in same]
+    assert 0 < len(fitting) < len(grown.trainable_variables)
+    for weight in fitting:
+        np.testing.assert_array_equal(weight.numpy(), same[weight.name])
+    wider = dataclasses.replace(CONFIG, d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
+    with pytest.raises(ThimbleError, match=r"train\.start.*no array"):
+        train(wider, untouched, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+
+
+def test_no_steps_need_weights_to_start_from() -> None:
+    with pytest.raises(ThimbleError, match=r"train\.steps"):
+        TrainConfig.from_mapping({"steps": 0})
 
 
 def test_batches_are_padded_sequences() -> None:

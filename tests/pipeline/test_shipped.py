@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
+from rich.console import Console
 
 from models.tasks import Dataset, load_task
 from models.tokenizer import Tokenizer
 from pipeline.errors import ThimbleError
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.shipped import metadata_of, shipped_tokenizer, shipped_weights, weights_fingerprint
-from pipeline.workspace import ROOT
+from pipeline.stages import StageContext, train
+from pipeline.workspace import ROOT, Workspace
 
 RECIPES = sorted((ROOT / "models" / "recipes").glob("home-en-*.yaml"))
 TARGETS = {"new_combinations": 0.98, "new_names": 0.90, "new_templates": 0.85}
@@ -129,3 +132,26 @@ def test_changed_bytes_are_an_error_or_do_no_harm(tmp_path: Path) -> None:
             assert metadata_of(path) == facts
         except ThimbleError as error:
             assert "damaged" in error.what
+
+
+def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
+    """The train stage refuses others, and runs again when the file changes."""
+    data = yaml.safe_load((ROOT / "models" / "recipes" / "home-en-nano.yaml").read_text(encoding="utf-8"))
+    weights = tmp_path / "mine.npz"
+    shutil.copyfile(ROOT / data.pop("shipped"), weights)
+    data["train"] = {"start": str(weights), "steps": 0}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    recipe = load_recipe(tmp_path / "r.yaml")
+    before = started(recipe, tmp_path)
+    assert list(before) == ["start"] and before == started(recipe, tmp_path)
+    shutil.copyfile(ROOT / "models" / "weights" / "home-en-small.npz", weights)
+    with pytest.raises(ThimbleError, match=r"train\.start.*tokenizer.*768"):
+        started(recipe, tmp_path)
+    weights.unlink()
+    with pytest.raises(ThimbleError, match=r"no weights at .*mine\.npz"):
+        started(recipe, tmp_path)
+
+
+def started(recipe: Recipe, folder: Path) -> dict[str, str]:
+    assert train.STAGE.volatile is not None
+    return train.STAGE.volatile(StageContext(recipe, Workspace(folder, "r"), folder, Console(quiet=True)))
