@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import yaml
 
 from pipeline.compiler.packing import Packing, packing_of_core
 from pipeline.errors import ThimbleError
-from pipeline.timing.cores import load_core
+from pipeline.timing.cores import core_names, load_core
 from pipeline.timing.flash import Flash
 
 __all__ = ["BOARDS", "Board", "MemoryRegion", "Uart", "all_boards", "load_board", "read_board"]
@@ -161,41 +161,137 @@ def read_board(path: Path) -> Board:
     """Reads one `board.yaml`.
 
     Raises:
-        ThimbleError: a field is missing, unknown or of the wrong kind.
+        ThimbleError: a field is missing, unknown, of the wrong kind, or what no board can have.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        uart, timing, memory = data.pop("uart"), data.pop("timing"), data.pop("memory")
-        board = Board(
-            name=str(data.pop("name")),
-            title=str(data.pop("title")),
-            core=str(data.pop("core")),
-            flags=tuple(data.pop("flags")),
-            clock_hz=int(data.pop("clock_hz")),
-            flash=MemoryRegion(**memory.pop("flash")),
-            ram=MemoryRegion(**memory.pop("ram")),
-            vectors=MemoryRegion(**memory.pop("vectors")) if "vectors" in memory else None,
-            stack_bytes=int(data.pop("stack_bytes")),
-            uart=Uart(**uart),
-            shared=tuple(data.pop("shared")),
-            flash_timing=Flash(**timing.pop("flash")),
-            timing_source=str(timing.pop("source")),
-            timing_assumption=str(timing.pop("assumption", "")),
-            emulators=dict(data.pop("emulators")),
-            program=str(data.pop("program", "")),
-            folder=path.parent,
-        )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        board = _board(_mapping(data, "a board's description"), path.parent)
+    except (OSError, yaml.YAMLError, ValueError) as error:
         raise ThimbleError(
-            f"{path} does not describe a board: {type(error).__name__} {error}",
-            "compare it with firmware_templates/boards/mps2_an386/board.yaml",
+            f"{path} does not describe a board: {' '.join(str(error).split())}",
+            "compare it with firmware_templates/boards/mps2_an386/board.yaml; docs/add-a-board.md tells of each key",
         ) from None
-    left = [*data, *(f"timing.{key}" for key in timing), *(f"memory.{key}" for key in memory)]
-    if left:
-        raise ThimbleError(f"{path} has unknown keys: {', '.join(left)}", "remove them")
+    if board.name != path.parent.name:
+        raise ThimbleError(f"{path} names the board {board.name!r}", f"call it {path.parent.name!r}, like its folder")
     missing = [name for name, folder in zip(board.shared, board.folders[1:], strict=True) if not folder.is_dir()]
     if missing:
         raise ThimbleError(f"{path}: `shared` names no folder {missing[0]!r}", f"the shared ones lie in {BOARDS}")
-    if board.name != path.parent.name:
-        raise ThimbleError(f"{path} names the board {board.name!r}", f"call it {path.parent.name!r}, like its folder")
+    files = {file.name for folder in board.folders for file in folder.iterdir()}
+    for name, source in _NEEDED.items():
+        if name not in files:
+            raise ThimbleError(f"{path}: no {name} is in the board's folder or in those of `shared`", f"add {source}")
     return board
+
+
+_KEYS = frozenset(
+    {"name", "title", "core", "flags", "clock_hz", "memory", "stack_bytes", "uart", "shared", "timing", "emulators"}
+)
+_NEEDED = {
+    "link.ld": "`cortex_m` to `shared`",
+    "startup.c": "`cortex_m` to `shared`",
+    "counter.c": "`counter` to `shared`",
+    "uart.c": "a UART's driver to `shared`, or a uart.c of the board's own",
+}
+_EMULATORS = {
+    "qemu": ({"machine", "instructions_per_tick"}, {"serial"}),
+    "renode": ({"platform", "uart", "mips", "instructions_per_tick"}, {"cpu", "trustzone"}),
+}
+"""The keys that an emulator's entry must have, and those that it may."""
+
+
+def _board(data: dict[str, Any], folder: Path) -> Board:
+    """What the description says; ValueError names a key that is wrong."""
+    _keys(data, _KEYS, {"program"})
+    memory, timing = _mapping(data["memory"], "`memory`"), _mapping(data["timing"], "`timing`")
+    _keys(memory, {"flash", "ram"}, {"vectors"}, "memory.")
+    _keys(timing, {"flash", "source"}, {"assumption"}, "timing.")
+    regions = {name: _region(value, f"memory.{name}") for name, value in memory.items()}
+    board = Board(
+        name=str(data["name"]),
+        title=str(data["title"]),
+        core=str(data["core"]),
+        flags=_words(data["flags"], "flags"),
+        clock_hz=_number(data["clock_hz"], "clock_hz", least=1),
+        flash=regions["flash"],
+        ram=regions["ram"],
+        vectors=regions.get("vectors"),
+        stack_bytes=_number(data["stack_bytes"], "stack_bytes", least=256),
+        uart=_record(Uart, data["uart"], "uart"),
+        shared=_words(data["shared"], "shared"),
+        flash_timing=_record(Flash, timing["flash"], "timing.flash"),
+        timing_source=str(timing["source"]),
+        timing_assumption=str(timing.get("assumption", "")),
+        emulators=_emulators(data["emulators"]),
+        program=str(data.get("program", "")),
+        folder=folder,
+    )
+    if board.core not in core_names():
+        raise ValueError(f"`core` {board.core} is none of {', '.join(core_names())}")
+    if board.ram.origin % _GUARDED:
+        raise ValueError(f"`memory.ram` starts at {board.ram.origin:#x}, which is no multiple of {_GUARDED:#x}")
+    if board.stack_bytes % 8 or board.stack_bytes >= board.ram.size:
+        raise ValueError(f"`stack_bytes` {board.stack_bytes:,} is no multiple of 8 below {board.ram.size:,}, all RAM")
+    return board
+
+
+_GUARDED = 1 << 20
+"""The MPU guards so many bytes below the stack, which lies at the start of RAM."""
+
+
+def _region(value: object, place: str) -> MemoryRegion:
+    region: MemoryRegion = _record(MemoryRegion, value, place)
+    if not region.size or region.origin + region.size > 1 << 32:
+        raise ValueError(f"`{place}` must hold a byte or more, and end below 4 GB")
+    return region
+
+
+def _emulators(value: object) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, entry in _mapping(value, "`emulators`").items():
+        if name not in _EMULATORS:
+            raise ValueError(f"`emulators` knows {' and '.join(_EMULATORS)}, not {name}")
+        found[name] = _mapping(entry, f"`emulators.{name}`")
+        _keys(found[name], *_EMULATORS[name], f"emulators.{name}.")
+        per_tick = found[name]["instructions_per_tick"]
+        if not isinstance(per_tick, int | float) or per_tick <= 0:
+            raise ValueError(f"`emulators.{name}.instructions_per_tick` must be a number above 0, not {per_tick!r}")
+        for key in {"serial", "mips"} & set(found[name]):
+            _number(found[name][key], f"emulators.{name}.{key}")
+    return found
+
+
+def _record(kind: Any, value: object, place: str) -> Any:
+    """A dataclass of numbers and texts."""
+    given = _mapping(value, f"`{place}`")
+    known = {field.name: field for field in fields(kind)}
+    _keys(given, {n for n, field in known.items() if field.default is MISSING}, set(known), f"{place}.")
+    for name, one in given.items():
+        if known[name].type == "int":
+            _number(one, f"{place}.{name}")
+    return kind(**given)
+
+
+def _keys(data: Mapping[str, object], wanted: Set[str], optional: Set[str], place: str = "") -> None:
+    for name in sorted(wanted - data.keys()):
+        raise ValueError(f"`{place}{name}` is missing")
+    left = [f"{place}{name}" for name in data if name not in wanted | optional]
+    if left:
+        raise ValueError(f"unknown keys: {', '.join(left)}")
+
+
+def _mapping(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} must be a mapping of keys, not {value!r}")
+    return {str(key): one for key, one in value.items()}
+
+
+def _words(value: object, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise ValueError(f"`{place}` must be a list of texts, not {value!r}")
+    return tuple(value)
+
+
+def _number(value: object, place: str, least: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"`{place}` must be a whole number of {least} or more, not {value!r}")
+    return value

@@ -119,9 +119,13 @@ class _Boards:
 
     def _all(self, finished: Sequence[str]) -> SomeBoardsFailed:
         count = len(self.failed) + len(finished)
-        reasons = "; ".join(f"{name}: {error.what}" for name, error in self.failed.items())
-        remedy = next(iter(self.failed.values())).remedy
-        return SomeBoardsFailed(f"{len(self.failed)} of {count} boards failed: {reasons}", remedy, finished)
+        reasons = "".join(f"\n  {name}: {error.what}" for name, error in self.failed.items())
+        for_boards: dict[str, list[str]] = {}
+        for name, error in self.failed.items():
+            for_boards.setdefault(error.remedy, []).append(name)
+        remedies = "".join(f"\n  {', '.join(names)}: {remedy}" for remedy, names in for_boards.items())
+        remedy = next(iter(for_boards)) if len(for_boards) == 1 else remedies
+        return SomeBoardsFailed(f"{len(self.failed)} of {count} boards failed{reasons}", remedy, finished)
 
 
 def _check_fit(recipe: Recipe, board: Board) -> None:

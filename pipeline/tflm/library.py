@@ -15,6 +15,7 @@ KERNELS = {"cmsis_nn": "CMSIS-NN", "": "reference"}
 """The Makefile's OPTIMIZED_KERNEL_DIR, and what people call it."""
 ARCHES = {
     "cortex-m0": "cortex-m0",
+    "cortex-m0plus": "cortex-m0plus",
     "cortex-m3": "cortex-m3",
     "cortex-m4": "cortex-m4+fp",
     "cortex-m7": "cortex-m7+fp",

@@ -13,7 +13,7 @@ import yaml
 from pipeline.errors import ThimbleError
 from pipeline.timing.code import Flow, Instruction, Kind
 
-__all__ = ["ZERO", "Core", "Span", "load_core"]
+__all__ = ["ZERO", "Core", "Span", "core_names", "load_core"]
 
 TABLES = Path(__file__).with_name("cores.yaml")
 
@@ -160,6 +160,11 @@ def load_core(name: str) -> Core:
     if name not in cores:
         raise ThimbleError(f"no cycle table for the core {name!r}", f"add it to {TABLES}, or use {', '.join(cores)}")
     return cores[name]
+
+
+def core_names() -> tuple[str, ...]:
+    """The cores that have a table."""
+    return tuple(_cores())
 
 
 @cache

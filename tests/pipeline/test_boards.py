@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,31 @@ def test_a_board_is_whole(board: Any) -> None:
     assert set(board.summary()) >= {"name", "core", "clock_hz", "flash_bytes", "ram_bytes", "emulators"}
 
 
+@pytest.mark.parametrize(("name", "crystal"), [("stm32f4_discovery", 8e6), ("stm32f746_discovery", 25e6)])
+def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
+    """The numbers in clock.c against board.yaml and the limits of RM0090, 7.3.2, and RM0385, 5.3.2."""
+    board = load_board(name)
+    text = (board.folder / "clock.c").read_text()
+    defined = dict(re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE))
+
+    def value(prefix: str) -> int:
+        (found,) = (text for name, text in defined.items() if name.startswith(prefix))
+        return int(eval(re.sub(r"(\d)u", r"\1", found)))
+
+    pll = value("PLL_")
+    divider, factor, post, usb = pll & 63, pll >> 6 & 511, 2 * (pll >> 16 & 3) + 2, pll >> 24 & 15
+    assert pll >> 22 & 1, "from the crystal"
+    assert 1e6 <= crystal / divider <= 2e6
+    oscillator = crystal / divider * factor
+    assert 100e6 <= oscillator <= 432e6
+    assert oscillator / post == board.clock_hz
+    assert oscillator / usb == 48e6
+    slow, fast = {"stm32f4_discovery": (42e6, 84e6), "stm32f746_discovery": (54e6, 108e6)}[name]
+    assert board.clock_hz / 2 ** ((value("CFGR_APB1") >> 10 & 3) + 1) <= slow
+    assert board.clock_hz / 2 ** ((value("CFGR_APB2") >> 13 & 3) + 1) <= fast
+    assert value("ACR_") & 15 == board.flash_timing.wait_states == -(-board.clock_hz // 30_000_000) - 1
+
+
 def test_milliseconds_at_the_boards_clock() -> None:
     board = load_board("mps2_an386")
     assert board.milliseconds(250_000, cycles_per_instruction=1.5) == pytest.approx(15.0)
@@ -48,21 +74,35 @@ def _without(data: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in data.items() if name != key}
 
 
+def _changed(data: dict[str, Any], section: str, **values: object) -> dict[str, Any]:
+    return {**data, section: {**data[section], **values}}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda data: _without(data, "uart"), "uart"),
+        (lambda data: _without(data, "uart"), "`uart` is missing"),
         (lambda data: {**data, "colour": "blue"}, "unknown keys: colour"),
-        (lambda data: {**data, "memory": {**data["memory"], "tape": {}}}, "unknown keys: memory.tape"),
-        (lambda data: {**data, "clock_hz": "fast"}, "fast"),
-        (lambda data: {**data, "uart": {"model": "x"}}, "address"),
-        (lambda data: {**data, "timing": {"flash": {"waits": 5}, "source": "a manual"}}, "waits"),
-        (lambda data: {**data, "timing": {"flash": {"wait_states": -1}, "source": "a manual"}}, "0 or more"),
-        (lambda data: {**data, "timing": {"flash": {}}}, "source"),
-        (
-            lambda data: {**data, "timing": {**data["timing"], "cycles_per_instruction": 1}},
-            "unknown keys: timing.cycles",
-        ),
+        (lambda data: _changed(data, "memory", tape={}), "unknown keys: memory.tape"),
+        (lambda data: _changed(data, "memory", ram={"origin": 0x20000100, "size": 65536}), "no multiple of 0x100000"),
+        (lambda data: _changed(data, "memory", flash={"origin": "start", "size": 65536}), "`memory.flash.origin` must"),
+        (lambda data: _changed(data, "memory", flash={"origin": 0, "size": 0}), "`memory.flash` must hold"),
+        (lambda data: {**data, "core": "cortex-m99"}, "`core` cortex-m99 is none of cortex-m0"),
+        (lambda data: {**data, "flags": "-mthumb"}, "`flags` must be a list"),
+        (lambda data: {**data, "clock_hz": "fast"}, "'fast'"),
+        (lambda data: {**data, "clock_hz": 0}, "`clock_hz` must be a whole number of 1"),
+        (lambda data: {**data, "stack_bytes": 1 << 30}, "`stack_bytes` 1,073,741,824"),
+        (lambda data: {**data, "uart": {"model": "x"}}, "`uart.address` is missing"),
+        (lambda data: _changed(data, "uart", rx_irq="two"), "`uart.rx_irq` must be a whole number"),
+        (lambda data: {**data, "shared": []}, "no link.ld is in"),
+        (lambda data: {**data, "shared": ["cortex_m", "counter"]}, "no uart.c is in"),
+        (lambda data: _changed(data, "emulators", spice={}), "not spice"),
+        (lambda data: _changed(data, "emulators", qemu=None), "`emulators.qemu` must be a mapping"),
+        (lambda data: _changed(data, "emulators", qemu={"machine": "x"}), "qemu.instructions_per_tick` is missing"),
+        (lambda data: _changed(data, "timing", flash={"waits": 5}), "unknown keys: timing.flash.waits"),
+        (lambda data: _changed(data, "timing", flash={"wait_states": -1}), "`timing.flash.wait_states` must be"),
+        (lambda data: {**data, "timing": {"flash": {}}}, "`timing.source` is missing"),
+        (lambda data: _changed(data, "timing", cycles_per_instruction=1), "unknown keys: timing.cycles"),
         (lambda data: [], "does not describe a board"),
         (lambda data: {**data, "name": "other"}, "names the board 'other'"),
     ],

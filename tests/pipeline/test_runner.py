@@ -173,14 +173,33 @@ def test_of_several_boards_those_that_fail_are_told_and_the_others_go_on(chain: 
         boards=["microbit", "mps2_an385", "mps2_an386"],
         model={**DATA["model"], "context": 600},  # type: ignore[dict-item]
     )
-    with pytest.raises(SomeBoardsFailed, match=r"1 of 3 boards failed: microbit: .*19,200 bytes.*16,384") as caught:
+    with pytest.raises(SomeBoardsFailed, match=r"1 of 3 boards failed\n  microbit: .*19,200 bytes.*16,384") as caught:
         run(recipe, tmp_path)
     assert caught.value.finished == ("mps2_an385", "mps2_an386")
+    assert caught.value.remedy.startswith("shorten `model.context`")
     assert chain.ran == ["first", "second", "third", "third"]
     assert {path.name for path in (tmp_path / "build" / "r" / "third").iterdir()} >= {
         "mps2_an385-aot",
         "mps2_an386-aot",
     }
+
+
+def test_each_failed_board_has_its_own_remedy(chain: Chain, tmp_path: Path) -> None:
+    """What helps one need not help another; boards with the same remedy share a line."""
+    boards = ["microbit", "mps2_an385", "mps2_an386", "mps2_an500"]
+    recipe = make_recipe(tmp_path, boards=boards, model={**DATA["model"], "context": 600})  # type: ignore[dict-item]
+
+    def emulate(context: StageContext) -> str:
+        if context.board is not None and context.board.name != "mps2_an500":
+            raise ThimbleError("no emulator is installed", "install one")
+        return "done"
+
+    chain.stages = (*chain.stages[:2], dataclasses.replace(chain.stages[2], run=emulate))
+    with pytest.raises(SomeBoardsFailed, match=r"3 of 4 boards failed\n  microbit: .*\n  mps2_an385: no") as caught:
+        run(recipe, tmp_path)
+    lines = caught.value.remedy.split("\n")
+    assert lines[1].startswith("  microbit: shorten")
+    assert lines[2:] == ["  mps2_an385, mps2_an386: install one"]
 
 
 def test_if_no_board_is_left_the_run_ends(chain: Chain, tmp_path: Path) -> None:

@@ -48,6 +48,9 @@ class _Machine:
         """Boots; still stopped. Nothing before this needs QEMU, so that the image can be changed."""
         place = str(self.folder / "qmp")
         command = [*Qemu().command(self.elf, self.board), "-S", "-qmp", f"unix:{place},server=on,wait=off"]
+        # An idle board waits in this machine's time. Otherwise its SysTick would wrap without end, and count, between a
+        # line and the pause that follows it, which on a busy machine can be long.
+        command = [part.replace("sleep=off", "sleep=on") for part in command]
         self.link = ProcessLink.on_pipes("QEMU (Renode's mirror)", command)
         deadline = time.monotonic() + 20
         self.socket = socket.socket(socket.AF_UNIX)

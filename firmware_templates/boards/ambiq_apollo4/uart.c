@@ -1,6 +1,15 @@
-/* Ambiq Apollo4 at the 96 MHz that its boot loader leaves, and its UART0: a PL011 (Arm DDI 0183) with a clock of its own in the
- * control register, on the pads of the evaluation board that its interface chip offers over USB. */
+/* Ambiq Apollo4 at the 96 MHz that its boot loader leaves, the cache before its MRAM, which the boot loader leaves off, and its UART0:
+ * a PL011 (Arm DDI 0183) with a clock of its own in the control register, on the pads of the evaluation board that its interface chip
+ * offers over USB. */
 #include "cortex_m.h"
+
+#define CPU_CACHECFG REGISTER(0x48000000u)
+#define CPU_CACHECTRL REGISTER(0x48000008u)
+#define CACHECFG_ENABLE 1u
+#define CACHECFG_4096_LINES (14u << 4) /* of 16 bytes, direct mapped */
+#define CACHECFG_CODE_AND_DATA (3u << 8)
+#define CACHECFG_CLOCK_GATES (1u << 10 | 1u << 20) /* of tags and data: they cost no time */
+#define CACHECTRL_INVALIDATE 1u
 
 #define PWRCTRL_DEVPWREN REGISTER(0x40021004u)
 #define PWRCTRL_DEVPWRSTATUS 0x40021008u
@@ -31,7 +40,16 @@
 #define INT_RX_TIMEOUT (1u << 6)
 #define LOOKS 100000u
 
+/* Set up while it is off, then enabled, then made invalid. */
+static void cache_init(void) {
+    CPU_CACHECFG = CACHECFG_4096_LINES | CACHECFG_CODE_AND_DATA | CACHECFG_CLOCK_GATES;
+    CPU_CACHECFG |= CACHECFG_ENABLE;
+    CPU_CACHECTRL = CACHECTRL_INVALIDATE;
+    __asm volatile("dsb\n isb" ::: "memory");
+}
+
 board_clocks clock_init(void) {
+    cache_init();
     PWRCTRL_DEVPWREN |= DEVPWR_UART0;
     (void)wait_for(PWRCTRL_DEVPWRSTATUS, DEVPWR_UART0, LOOKS);
     GPIO_PADKEY = PADKEY_OPEN;

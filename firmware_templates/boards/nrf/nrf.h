@@ -9,6 +9,8 @@
 #define CRYSTAL_LOOKS 100000u /* several milliseconds; without a crystal the internal oscillator goes on */
 #define P0_OUTSET REGISTER(0x50000508u)
 #define P0_DIRSET REGISTER(0x50000518u)
+#define P0_PIN_CNF(pin) REGISTER(0x50000700u + 4 * (pin))
+#define PIN_CNF_INPUT_PULLED_UP (3u << 2) /* an input whose buffer is connected */
 
 /* Starts the crystal oscillator, which makes the UART's speed exact. */
 static inline void crystal_init(void) {
@@ -21,6 +23,9 @@ static inline void output_pin(uint32_t pin) {
     P0_OUTSET = 1u << pin;
     P0_DIRSET = 1u << pin;
 }
+
+/* The UART's input pin: idle where nothing drives it. */
+static inline void input_pin(uint32_t pin) { P0_PIN_CNF(pin) = PIN_CNF_INPUT_PULLED_UP; }
 
 /* What the BAUDRATE register takes: a fraction of the clock in 2^-32, of which the hardware uses the upper 20 bits. */
 static inline uint32_t baud_rate(uint32_t uart_hz) {

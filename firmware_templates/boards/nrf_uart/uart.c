@@ -21,6 +21,7 @@
 
 void uart_init(uint32_t uart_hz) {
     output_pin(BOARD_UART_TX_PIN);
+    input_pin(BOARD_UART_RX_PIN);
     UART_PSELTXD = BOARD_UART_TX_PIN;
     UART_PSELRXD = BOARD_UART_RX_PIN;
     UART_BAUDRATE = baud_rate(uart_hz);

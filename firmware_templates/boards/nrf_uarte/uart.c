@@ -28,6 +28,7 @@ static volatile uint8_t in, out;
 
 void uart_init(uint32_t uart_hz) {
     output_pin(BOARD_UART_TX_PIN);
+    input_pin(BOARD_UART_RX_PIN);
     UARTE_PSELTXD = BOARD_UART_TX_PIN;
     UARTE_PSELRXD = BOARD_UART_RX_PIN;
     UARTE_BAUDRATE = baud_rate(uart_hz);

@@ -28,6 +28,7 @@
 
 static bool start_pll(void) {
     RCC_APB1ENR |= 1u << 28; /* power control */
+    (void)RCC_APB1ENR;       /* its clock runs two cycles later */
     PWR_CR |= 1u << 14;      /* voltage scale 1, for more than 144 MHz */
     RCC_CR |= CR_HSEON;
     if (!wait_for(RCC + 0x00u, CR_HSERDY, LOOKS))
@@ -37,6 +38,7 @@ static bool start_pll(void) {
     if (!wait_for(RCC + 0x00u, CR_PLLRDY, LOOKS))
         return false;
     FLASH_ACR = ACR_5_WAITS_AND_CACHES;
+    (void)FLASH_ACR; /* it has them before the clock rises */
     RCC_CFGR = CFGR_APB1_BY_4 | CFGR_APB2_BY_2 | CFGR_PLL;
     return wait_for(RCC + 0x08u, CFGR_PLL_IN_USE, LOOKS);
 }

@@ -47,6 +47,7 @@ static bool start_pll(void) {
     if (!wait_for(PWR_CSR1, OVER_DRIVE_IN_USE, LOOKS) || !wait_for(RCC + 0x00u, CR_PLLRDY, LOOKS))
         return false;
     FLASH_ACR = ACR_7_WAITS_AND_ART;
+    (void)FLASH_ACR; /* it has them before the clock rises */
     RCC_CFGR = CFGR_APB1_BY_4 | CFGR_APB2_BY_2 | CFGR_PLL;
     return wait_for(RCC + 0x08u, CFGR_PLL_IN_USE, LOOKS);
 }
