@@ -60,9 +60,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """All tests; arguments go to pytest."""
+    """All tests, on all processors; arguments go to pytest (`-- -n 0`: one after the other)."""
     environment(session)
-    session.run(str(PYTHON), "-m", "pytest", *session.posargs, external=True)
+    # A file's tests stay in one process: they share what takes long to build.
+    parallel = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")
+    session.run(str(PYTHON), "-m", "pytest", *parallel, *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")
