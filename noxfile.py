@@ -1,7 +1,8 @@
 """The way in: `nox -s demo` runs the main job, `nox -s tests` the tests, `nox --list` shows the rest.
 
-All sessions share one environment in `.nox/thimble`, because TensorFlow takes 2.4 GB; it is made on first use and
-again when the dependencies in pyproject.toml change. The Arm toolchain and QEMU come from the system's packages.
+All sessions share one environment in `.nox/thimble`, because it takes 3 GB, 2.4 of them TensorFlow; it is made on
+first use and again when the dependencies in pyproject.toml change. The Arm toolchain and QEMU come from the system's
+packages.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "thimble"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 DEMO = "models/recipes/home-en-small.yaml"
+SWEEP = "models/sweeps/home-en.yaml"
 
 
 def environment(session: nox.Session, toolchain: bool = True) -> None:
@@ -34,7 +36,7 @@ def environment(session: nox.Session, toolchain: bool = True) -> None:
     state = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()
     mark = ENVIRONMENT / "thimble-dependencies"
     if not (mark.exists() and mark.read_text() == state and PYTHON.exists()):
-        session.log("setting up .nox/thimble: about 2.5 GB of Python packages, once; this takes a minute or more")
+        session.log("setting up .nox/thimble: about 3 GB of Python packages, once; this takes a minute or more")
         quiet = [] if sys.stdout.isatty() else ["-qq"]  # in a terminal pip shows its progress
         session.run(sys.executable, "-m", "virtualenv", "--clear", "-q", str(ENVIRONMENT), external=True)
         session.run(str(PYTHON), "-m", "pip", "install", *quiet, *wanted, external=True)
@@ -140,6 +142,14 @@ def bench(session: nox.Session) -> None:
     """Instructions on five emulated cores, ours beside CMSIS-NN's and others (`-- --quick`, `-- --cores m4f,m55`)."""
     environment(session)
     session.run(str(PYTHON), "-m", "benchmarks", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def sweep(session: nox.Session) -> None:
+    """Train and measure many recipes: what accuracy costs (`-- SWEEP --jobs N`, `--ray ADDRESS`)."""
+    environment(session)
+    arguments = session.posargs or [SWEEP]
+    session.run(str(PYTHON), "-m", "pipeline", "sweep", *arguments, external=True)
 
 
 @nox.session(venv_backend="none")

@@ -33,6 +33,7 @@ _STAGES = {
     "emulate": "run the firmware on the emulated board and verify tokens, logits and counts",
     "report": "write the pictures and the report",
 }
+_SHIPPED_SWEEP = Path(__file__).resolve().parent.parent / "models" / "sweeps" / "home-en"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,6 +112,32 @@ def _parser() -> argparse.ArgumentParser:
     ship = commands.add_parser("ship", help="make the trained weights the recipe's shipped ones")
     _recipe_arguments(ship)
     ship.set_defaults(work=_ship)
+
+    sweep = commands.add_parser("sweep", help="train and measure many recipes, and show what accuracy costs")
+    sweep.add_argument("sweep", type=Path, metavar="SWEEP", help="a sweep's YAML file")
+    sweep.add_argument("--jobs", type=int, metavar="N", help="points at a time (default: one a processor)")
+    sweep.add_argument("--ray", metavar="ADDRESS", help="run the points on this Ray cluster")
+    sweep.add_argument("--board", action="append", metavar="BOARD", help="instead of the recipes' boards; may repeat")
+    sweep.add_argument("--emulator", choices=["qemu", "renode"], help="instead of the first that is present")
+    sweep.add_argument(
+        "--build", type=Path, default=Path("build"), metavar="DIR", help="where sweep/NAME goes (default: build)"
+    )
+    sweep.set_defaults(work=_sweep)
+
+    best = commands.add_parser("recommend", help="the best measured recipe for a board and budgets")
+    best.add_argument("--board", required=True, metavar="BOARD")
+    best.add_argument("--flash", metavar="SIZE", help="such as 256K (default: what the board has)")
+    best.add_argument("--ram", metavar="SIZE", help="such as 64K (default: what the board has)")
+    best.add_argument("--ms", type=float, metavar="T", help="milliseconds of the slowest token, by the high estimate")
+    best.add_argument(
+        "--sweep",
+        type=Path,
+        default=_SHIPPED_SWEEP,
+        metavar="DIR",
+        help="a finished sweep's folder (default: the shipped results for English commands)",
+    )
+    best.add_argument("--json", action="store_true", help="for programs")
+    best.set_defaults(work=_recommend)
 
     boards = commands.add_parser("boards", help="list the boards")
     boards.add_argument("--json", action="store_true", help="for programs")
@@ -238,6 +265,49 @@ def _ship(options: argparse.Namespace, console: Console) -> int:
     place = ship(recipe, workspace.stage("prune") / "weights.npz", workspace.stage("data") / "tokenizer.json")
     console.print(f"shipped: {place}", highlight=False)
     return 0
+
+
+def _sweep(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.sweep.plan import load_sweep
+    from pipeline.sweep.run import SweepOptions, run_sweep
+
+    if options.jobs is not None and options.jobs < 1:
+        raise ThimbleError(f"--jobs {options.jobs} is not above 0", "run at least one point at a time")
+    sweep = load_sweep(options.sweep)
+    settings = SweepOptions(options.jobs, options.ray, tuple(options.board or ()), options.emulator, options.build)
+    results = run_sweep(sweep, settings, console)
+    folder = options.build / "sweep" / sweep.name
+    for board in results.boards:
+        console.print(f"\n[bold]{board}[/]")
+        console.print(results.table(board))
+    console.print("● no other point is better in accuracy, flash, RAM and time at once", style="dim")
+    console.print(f"\nresults  {folder / 'pareto.json'}, .md and .png", highlight=False)
+    console.print(f"recipes  {folder / 'recipes'}", highlight=False)
+    console.print(
+        f"pick     python -m pipeline recommend --sweep {folder} --board {results.boards[0]} --flash 256K --ram 64K",
+        highlight=False,
+    )
+    return 0
+
+
+def _recommend(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.boards import load_board
+    from pipeline.recipe import size_bytes
+    from pipeline.sweep.pareto import read_results
+    from pipeline.sweep.recommend import recommend
+
+    if options.ms is not None and not options.ms > 0:
+        raise ThimbleError(f"--ms {options.ms:g} is not above 0", "give milliseconds a token")
+    limits = {name: size_bytes(f"--{name}", getattr(options, name)) for name in ("flash", "ram")}
+    for name, limit in limits.items():
+        if limit is not None and limit < 1024:
+            raise ThimbleError(f"--{name} {limit} is {limit} bytes", f"add the unit: --{name} {limit}K")
+    found = recommend(read_results(options.sweep), load_board(options.board), **limits, ms=options.ms)
+    if options.json:
+        print(json.dumps(found.as_dict(), indent=1))
+    else:
+        console.print("\n".join(found.lines(found.recipe_file(options.sweep / "recipes"))), highlight=False)
+    return 0 if found.fits else 1
 
 
 def _boards(options: argparse.Namespace, console: Console) -> int:

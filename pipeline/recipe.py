@@ -18,7 +18,16 @@ import yaml
 from models.config import ModelConfig, PruneConfig, TrainConfig
 from pipeline.errors import ThimbleError
 
-__all__ = ["ACTIVATIONS", "ENGINES", "Budgets", "EvaluateConfig", "QuantizeConfig", "Recipe", "load_recipe"]
+__all__ = [
+    "ACTIVATIONS",
+    "ENGINES",
+    "Budgets",
+    "EvaluateConfig",
+    "QuantizeConfig",
+    "Recipe",
+    "load_recipe",
+    "size_bytes",
+]
 
 ENGINES: Mapping[str, str | None] = {"aot": None, "tflm": "cmsis_nn", "tflm-reference": ""}
 """What runs the model on the device: our own compiler's C, or TensorFlow Lite Micro with kernels as its Makefile calls
@@ -257,8 +266,8 @@ def _quantize(data: Mapping[str, object], model: ModelConfig) -> QuantizeConfig:
 def _budgets(data: Mapping[str, object]) -> Budgets:
     _check_keys("budgets", data, {field.name: field for field in dataclasses.fields(Budgets)})
     return Budgets(
-        flash=_size("budgets.flash", data.get("flash")),
-        ram=_size("budgets.ram", data.get("ram")),
+        flash=size_bytes("budgets.flash", data.get("flash")),
+        ram=size_bytes("budgets.ram", data.get("ram")),
         ms_per_token=_milliseconds("budgets.ms_per_token", data.get("ms_per_token")),
         ms_to_first_token=_milliseconds("budgets.ms_to_first_token", data.get("ms_to_first_token")),
     )
@@ -272,7 +281,7 @@ def _milliseconds(key: str, value: object) -> float | None:
     return float(value)
 
 
-def _size(key: str, value: object) -> int | None:
+def size_bytes(key: str, value: object) -> int | None:
     """Bytes, from a number or text such as `256K` (1024 bytes a K, as flash sizes are)."""
     if value is None:
         return None

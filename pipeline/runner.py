@@ -15,7 +15,7 @@ from pipeline.boards import Board, load_board
 from pipeline.errors import ThimbleError
 from pipeline.recipe import Recipe
 from pipeline.stages import Stage, StageContext, all_stages
-from pipeline.workspace import Workspace, digest_sources, fingerprint
+from pipeline.workspace import Stamp, Workspace, digest_sources, fingerprint
 
 __all__ = ["RunOptions", "SomeBoardsFailed", "run_stages", "stage_names"]
 
@@ -25,7 +25,8 @@ class RunOptions:
     """What the command line may change about a run.
 
     `until` is the last stage to bring up to date, `restart` the first to run even if nothing changed (None: only what
-    must run), `retrain` ignores the shipped weights.
+    must run), `retrain` ignores the shipped weights. In the folder `shared`, recipes of which some stages are the same
+    share them: one makes a stage, at the same time or later, and the others take it.
     """
 
     build: Path = Path("build")
@@ -33,6 +34,7 @@ class RunOptions:
     restart: str | None = None
     emulator: str | None = None
     retrain: bool = False
+    shared: Path | None = None
 
 
 def stage_names() -> list[str]:
@@ -67,7 +69,7 @@ def run_stages(recipe: Recipe, options: RunOptions, console: Console) -> Workspa
             forced = index >= first_forced
             if not stage.per_board:
                 given = dataclasses.replace(base, recipe=recipe.with_boards([board.name for board in boards.left]))
-                ran += _bring_up(stage, given, forced)
+                ran += _bring_up(stage, given, forced, options.shared)
                 continue
             for board in list(boards.left):
                 given = dataclasses.replace(base, board=board)
@@ -139,8 +141,8 @@ def _check_fit(recipe: Recipe, board: Board) -> None:
         )
 
 
-def _bring_up(stage: Stage, context: StageContext, force: bool) -> bool:
-    """Runs the stage if it must run; true if it did."""
+def _bring_up(stage: Stage, context: StageContext, force: bool, shared: Path | None = None) -> bool:
+    """Runs the stage if it must run, or takes it from `shared`; true if it did."""
     workspace, console = context.workspace, context.console
     label = f"{stage.name} ({context.variant})" if stage.per_board else stage.name
     wanted = _fingerprint(stage, context)
@@ -155,13 +157,27 @@ def _bring_up(stage: Stage, context: StageContext, force: bool) -> bool:
     if reason == "damaged":
         console.print(f"[yellow]![/] {label}: files in {workspace.stage(stage.name, variant)} were changed; made again")
     console.print(f"[cyan]▸[/] [bold]{label}[/] {stage.summary}", highlight=False)
-    started = time.monotonic()
-    partial = workspace.begin(stage.name, variant, wanted, stage.resumable and not force)
-    note = stage.run(dataclasses.replace(context, out=partial))
-    seconds = time.monotonic() - started
-    workspace.finish(stage.name, variant, partial, wanted, seconds, note)
-    console.print(f"[green]✓[/] [bold]{label}[/] {note} [dim]({seconds:.1f} s)[/]", highlight=False)
+    if shared is None or reason in ("forced", "asked for"):
+        stamp = _work(stage, context, workspace, variant, wanted, not force)
+        console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]({stamp.seconds:.1f} s)[/]", highlight=False)
+        return True
+    store = Workspace(shared, wanted[:32])
+    with store.locked(wait=True):
+        made = store.state(stage.name, "", wanted) != ""
+        if made:
+            _work(stage, context, store, "", wanted, True)
+        stamp = workspace.take(store, stage.name, wanted)
+    how = f"({stamp.seconds:.1f} s)" if made else "(shared)"
+    console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]{how}[/]", highlight=False)
     return True
+
+
+def _work(stage: Stage, context: StageContext, place: Workspace, variant: str, wanted: str, resumable: bool) -> Stamp:
+    """Runs the stage into its folder of `place`."""
+    started = time.monotonic()
+    partial = place.begin(stage.name, variant, wanted, stage.resumable and resumable)
+    note = stage.run(dataclasses.replace(context, out=partial))
+    return place.finish(stage.name, variant, partial, wanted, time.monotonic() - started, note)
 
 
 def _fingerprint(stage: Stage, context: StageContext) -> str:

@@ -44,13 +44,13 @@ class Workspace:
         self.folder = root / recipe
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the folder for one run; a second run at the same time is told so.
+    def locked(self, wait: bool = False) -> Iterator[None]:
+        """Holds the folder for one run; a second run at the same time is told so, or waits.
 
         Raises:
             ThimbleError: another run holds it, or the folder cannot be written.
         """
-        lock = FileLock(self.folder / ".lock", timeout=0)
+        lock = FileLock(self.folder / ".lock", timeout=-1 if wait else 0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -101,7 +101,7 @@ class Workspace:
         mark.write_text(wanted, encoding="utf-8")
         return partial
 
-    def finish(self, stage: str, variant: str, partial: Path, wanted: str, seconds: float, note: str) -> None:
+    def finish(self, stage: str, variant: str, partial: Path, wanted: str, seconds: float, note: str) -> Stamp:
         """Puts the filled folder in its place; until the rename the old one stays whole."""
         (partial / ".fingerprint").unlink(missing_ok=True)
         stamp = Stamp(wanted, digest_folder(partial), round(seconds, 2), note)
@@ -115,6 +115,20 @@ class Workspace:
         partial.rename(place)
         if old.exists():
             shutil.rmtree(old)
+        return stamp
+
+    def take(self, store: Workspace, stage: str, wanted: str) -> Stamp:
+        """Makes another workspace's finished stage this one's too: its files by hard links, or copied where the file
+        system has none. Build trees are left out."""
+        stamp = store.stamp(stage)
+        assert stamp is not None, "the stage to take is finished"
+        source, partial = store.stage(stage), self.begin(stage, "", wanted, resumable=False)
+        for path in _files(source):
+            target = partial / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if path.name != STAMP:
+                _link(path, target)
+        return self.finish(stage, "", partial, wanted, stamp.seconds, stamp.note)
 
 
 def write_json(path: Path, data: object) -> None:
@@ -151,6 +165,13 @@ def digest_sources(patterns: Iterable[str]) -> str:
                 digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
                 digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _files(folder: Path) -> list[Path]:

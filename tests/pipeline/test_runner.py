@@ -207,3 +207,47 @@ def test_if_no_board_is_left_the_run_ends(chain: Chain, tmp_path: Path) -> None:
     with pytest.raises(ThimbleError, match="KV cache"):
         run(recipe, tmp_path)
     assert chain.ran == []
+
+
+def test_recipes_share_stages_that_are_the_same(chain: Chain, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    run(make_recipe(tmp_path), tmp_path, shared=shared)
+    chain.ran.clear()
+    other = make_recipe(tmp_path, name="other", prompts=["hello"])
+    said = run(other, tmp_path, shared=shared)
+    assert chain.ran == ["third"] and said.count("(shared)") == 2
+    assert (tmp_path / "build" / "other" / "second" / "out").read_text().count("\n") == 2
+    chain.ran.clear()
+    run(make_recipe(tmp_path, name="other", train={"steps": 11}, prompts=["hello"]), tmp_path, shared=shared)
+    assert chain.ran == ["second", "third"]
+    chain.ran.clear()
+    assert "nothing changed" in run(make_recipe(tmp_path), tmp_path)
+    assert "nothing changed" in run(make_recipe(tmp_path), tmp_path, shared=shared)
+
+
+def test_a_damaged_shared_stage_is_made_again(chain: Chain, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    run(make_recipe(tmp_path), tmp_path, shared=shared)
+    (place,) = shared.glob("*/second")
+    (place / "out").unlink()
+    (place / "out").write_text("tampered")
+    chain.ran.clear()
+    run(make_recipe(tmp_path, name="other"), tmp_path, shared=shared)
+    assert chain.ran == ["second", "third"]
+    assert "tampered" not in (tmp_path / "build" / "other" / "second" / "out").read_text()
+
+
+def test_a_shared_stage_that_was_stopped_goes_on_in_whoever_comes_next(chain: Chain, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+
+    def fail(context: StageContext) -> None:
+        (context.out / "checkpoint").write_text("step 5")
+        raise KeyboardInterrupt
+
+    chain.fail = fail
+    with pytest.raises(KeyboardInterrupt):
+        run(make_recipe(tmp_path), tmp_path, shared=shared)
+    found: list[bool] = []
+    chain.fail = lambda context: found.append((context.out / "checkpoint").exists())
+    run(make_recipe(tmp_path, name="other"), tmp_path, shared=shared)
+    assert found == [True]

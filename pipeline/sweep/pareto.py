@@ -1,0 +1,221 @@
+"""What a sweep measured: figures of each point, the front of those that none beats, and the table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from pipeline.errors import ThimbleError
+from pipeline.sweep.plan import Choice, Point
+from pipeline.sweep.point import Outcome
+
+__all__ = ["Cost", "Failed", "Measured", "Results", "front_of", "measured", "read_results"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a point takes on a board: bytes; milliseconds of a token (likely mean; high estimate of the slowest, which
+    budgets limit); instructions (mean, slowest); bytes of weights; cycles of the slowest by the high estimate."""
+
+    flash: int
+    ram: int
+    ms: float
+    ms_worst: float
+    instructions: float
+    instructions_worst: float
+    weight_bytes: int
+    cycles_worst: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A point that was measured.
+
+    `accuracy` is the mean over the held-out splits of the share of sentences whose whole action is right, quantized, on
+    the host, whose logits are the board's to the byte; `error` its standard error; `splits` the shares themselves,
+    `device` those of the fewer sentences that the board was asked.
+    """
+
+    name: str
+    choices: Mapping[str, Choice]
+    recipe: Mapping[str, Any]
+    parameters: int
+    accuracy: float
+    error: float
+    splits: Mapping[str, float]
+    float_splits: Mapping[str, float]
+    device: Mapping[str, float]
+    sentences: Mapping[str, int]
+    boards: Mapping[str, Cost]
+    seconds: float
+
+    @property
+    def run_name(self) -> str:
+        """The recipe's name."""
+        return str(self.recipe["name"])
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A point that was not, and why."""
+
+    name: str
+    error: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """All points of a sweep; `front` names for each board those that no other beats in accuracy, flash, RAM and time at
+    once. `source` is the sweep's file."""
+
+    name: str
+    description: str
+    source: str
+    points: Sequence[Measured]
+    failed: Sequence[Failed]
+    versions: Mapping[str, str]
+    front: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def boards(self) -> list[str]:
+        """Boards that any point was measured on, in order."""
+        return list(dict.fromkeys(board for point in self.points for board in point.boards))
+
+    def chosen(self) -> list[Measured]:
+        """Points on the front of any board."""
+        names = {name for front in self.front.values() for name in front}
+        return [point for point in self.points if point.name in names]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, as pareto.json holds it."""
+        return asdict(self)
+
+    def table(self, board: str) -> Table:
+        """The points on a board, the most accurate first; a mark at those on the front."""
+        table = Table(
+            "", "point", "accuracy", "flash", "RAM", "ms a token", "instructions", box=None, header_style="bold"
+        )
+        for row in self.rows(board):
+            table.add_row(*row)
+        return table
+
+    def rows(self, board: str) -> list[tuple[str, ...]]:
+        """The table's cells."""
+        there = [point for point in self.points if board in point.boards]
+        return [
+            (
+                "●" if point.name in self.front.get(board, ()) else "",
+                point.name,
+                f"{100 * point.accuracy:.1f} ± {100 * point.error:.1f} %",
+                f"{cost.flash / 1024:.1f} KB",
+                f"{cost.ram / 1024:.1f} KB",
+                f"{cost.ms:.1f}",
+                f"{cost.instructions:,.0f}",
+            )
+            for point in sorted(there, key=lambda point: -point.accuracy)
+            for cost in (point.boards[board],)
+        ]
+
+    def markdown(self, board: str) -> str:
+        """The table as a page of text."""
+        first = next(point for point in self.points if board in point.boards)
+        lines = [
+            f"# {self.name}",
+            "",
+            self.description,
+            "",
+            f"On `{board}`. Accuracy: mean over {len(first.splits)} held-out splits, {first.sentences['host']} "
+            f"sentences each, ± its standard error; the board was asked {first.sentences['device']} of each. ms: "
+            "likely mean. ●: no other point is better in accuracy, flash, RAM and time at once.",
+            "",
+            "| | point | accuracy | flash | RAM | ms a token | instructions |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        lines += ["| " + " | ".join(row) + " |" for row in self.rows(board)]
+        lines += ["", *(f"Failed: `{point.name}`: {point.error}" for point in self.failed)]
+        return "\n".join(lines).rstrip() + "\n"
+
+
+def measured(point: Point, outcome: Outcome) -> Measured:
+    """The figures of a point that ran through, from the result of each board."""
+    results: Mapping[str, Any] = outcome["results"]
+    first = next(iter(results.values()))
+    quality, sentences = first["quality"], first["quality_sentences"]
+    splits = quality["quantized"]
+    count = sentences["host"]
+    variance = sum(share * (1 - share) / count for share in splits.values()) / len(splits) ** 2
+    return Measured(
+        name=point.name,
+        choices=dict(point.choices),
+        recipe=dict(point.recipe),
+        parameters=outcome["parameters"],
+        accuracy=sum(splits.values()) / len(splits),
+        error=math.sqrt(variance),
+        splits=splits,
+        float_splits=quality["float"],
+        device=quality["device"],
+        sentences=sentences,
+        boards={board: _cost(result) for board, result in results.items()},
+        seconds=outcome["seconds"],
+    )
+
+
+def _cost(result: Mapping[str, Any]) -> Cost:
+    return Cost(
+        flash=result["flash_bytes"]["total"],
+        ram=result["ram_bytes"]["total"],
+        ms=result["milliseconds"]["decode_mean"]["likely"],
+        ms_worst=result["milliseconds"]["decode_max"]["high"],
+        instructions=result["instructions"]["decode_mean"],
+        instructions_worst=result["instructions"]["decode_max"],
+        weight_bytes=result["flash_bytes"]["weights"],
+        cycles_worst=result["cycles"]["decode_max"]["high"],
+    )
+
+
+def front_of(points: Iterable[Measured], board: str) -> list[str]:
+    """Names of the points that no other one beats: at least as good in accuracy, flash, RAM and time, better in one."""
+    found = {point.name: _objectives(point, board) for point in points if board in point.boards}
+    return [
+        name
+        for name, values in found.items()
+        if not any(
+            other != values and all(mine <= theirs for mine, theirs in zip(other, values, strict=True))
+            for other in found.values()
+        )
+    ]
+
+
+def _objectives(point: Measured, board: str) -> tuple[float, ...]:
+    """Less is better."""
+    cost = point.boards[board]
+    return (-point.accuracy, cost.flash, cost.ram, cost.ms)
+
+
+def read_results(folder: Path) -> Results:
+    """The `pareto.json` of a finished sweep.
+
+    Raises:
+        ThimbleError: there is none, or it is damaged.
+    """
+    path = folder / "pareto.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        points = [
+            Measured(**{**point, "boards": {name: Cost(**cost) for name, cost in point["boards"].items()}})
+            for point in data.pop("points")
+        ]
+        return Results(points=points, failed=[Failed(**point) for point in data.pop("failed")], **data)
+    except FileNotFoundError:
+        raise ThimbleError(
+            f"no results at {path}", "name a finished sweep's folder: --sweep build/sweep/NAME"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ThimbleError(f"{path} is damaged: {error}", "run the sweep again, which writes it anew") from None

@@ -1,0 +1,253 @@
+"""A sweep from its file to the front: points are asked for, run many at once, recorded and compared."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pipeline.boards import load_board
+from pipeline.errors import ThimbleError
+from pipeline.recipe import load_recipe
+from pipeline.sweep.pareto import Failed, Measured, Results, front_of, measured
+from pipeline.sweep.picture import draw_front
+from pipeline.sweep.plan import Choice, Point, Sweep, recipe_text
+from pipeline.sweep.point import Job, Outcome, failure, measure
+from pipeline.sweep.search import Proposer, proposer_of
+from pipeline.sweep.workers import Measure, Workers, workers
+from pipeline.workspace import Workspace, write_json
+
+__all__ = ["SweepOptions", "run_sweep"]
+
+_TOLD_EVERY = 1.0
+"""Seconds after which the running points' stages are looked at again."""
+_VERSIONS = ("tensorflow", "tensorflow-model-optimization", "tflite-micro", "numpy", "home-assistant-intents", "hassil")
+
+
+@dataclass(frozen=True)
+class SweepOptions:
+    """What the command line says: points at a time (None: one a processor), a Ray cluster's address, boards instead of
+    the recipes', an emulator, and where `sweep/NAME` goes."""
+
+    jobs: int | None = None
+    ray: str | None = None
+    boards: tuple[str, ...] = ()
+    emulator: str | None = None
+    build: Path = Path("build")
+
+
+def run_sweep(sweep: Sweep, options: SweepOptions, console: Console, run_point: Measure = measure) -> Results:
+    """Measures the sweep's points, and writes `pareto.json`, `pareto.md`, `pareto.png` and `recipes/`.
+
+    What an earlier run finished is not done again. A point that fails is recorded; the others go on.
+
+    Raises:
+        ThimbleError: a recipe that cannot be (all of a grid's are checked first), another sweep at work in the same
+            folder, no Ray cluster, or not one point that was measured.
+    """
+    place = Workspace((options.build / "sweep").resolve(), sweep.name)
+    with place.locked():
+        folder = _Folder(place.folder, options)
+        for board in options.boards:
+            load_board(board)
+        if sweep.search is None:
+            for point in sweep.grid():
+                folder.check(point)
+        proposer = proposer_of(sweep, folder.begun())
+        with workers(run_point, options.jobs, options.ray) as crew:
+            points, failed = _run_all(proposer, folder, crew, console)
+        results = Results(
+            sweep.name,
+            sweep.description,
+            sweep.path.read_text(encoding="utf-8"),
+            points,
+            failed,
+            {name: packages.version(name) for name in _VERSIONS},
+        )
+        if not points:
+            first = failed[0]
+            raise ThimbleError(f"all {len(failed)} points failed; {first.name}: {first.error}", first.remedy)
+        results = dataclasses.replace(results, front={board: front_of(points, board) for board in results.boards})
+        folder.write(results)
+    return results
+
+
+def _run_all(
+    proposer: Proposer, folder: _Folder, crew: Workers, console: Console
+) -> tuple[list[Measured], list[Failed]]:
+    points: dict[str, Measured] = {}
+    failed: dict[str, Failed] = {}
+    order: list[str] = []
+    running: dict[Future[Outcome], Point] = {}
+    with _progress(console) as tell:
+        more = True
+        while more or running:
+            while more and len(running) < crew.jobs:
+                point = proposer.next()
+                if point is None:
+                    more = False
+                    break
+                order.append(point.name)
+                folder.begin(point)
+                try:
+                    running[crew.submit(folder.job(point))] = point
+                except ThimbleError as error:  # a recipe that a search proposed, and that cannot be
+                    failed[point.name] = Failed(point.name, error.what, error.remedy)
+                    proposer.tell(point, None)
+                    console.print(_failed_line(failed[point.name]), highlight=False)
+            finished, _ = wait(running, timeout=_TOLD_EVERY, return_when=FIRST_COMPLETED) if running else (set(), None)
+            for future in finished:
+                point = running.pop(future)
+                outcome = _outcome(future, point)
+                if outcome["ok"]:
+                    found = points[point.name] = measured(point, outcome)
+                    proposer.tell(point, _figures(found))
+                    console.print(_measured_line(found), highlight=False)
+                else:
+                    failed[point.name] = Failed(point.name, outcome["error"], outcome["remedy"])
+                    proposer.tell(point, None)
+                    console.print(_failed_line(failed[point.name]), highlight=False)
+            tell(len(points) + len(failed), proposer.total, [folder.stage(point) for point in running.values()])
+    return [points[name] for name in order if name in points], [failed[name] for name in order if name in failed]
+
+
+def _outcome(future: Future[Outcome], point: Point) -> Outcome:
+    """The point's outcome; where its worker was lost with it, that."""
+    try:
+        return future.result()
+    except Exception as error:  # Ray's, when a machine is lost for good: the other points go on
+        reason = str(error).strip().split("\n")[0]
+        return failure(point.name, f"its worker was lost: {type(error).__name__}: {reason}", "run the sweep again")
+
+
+class _Folder:
+    """`build/sweep/NAME`: where points run, and what is kept."""
+
+    def __init__(self, root: Path, options: SweepOptions) -> None:
+        self.root = root
+        self._points = root / "points"
+        self._options = options
+        self._begun: list[Mapping[str, Choice]] = []
+        with contextlib.suppress(OSError, ValueError, TypeError):
+            self._begun = [dict(choices) for choices in json.loads((root / "order.json").read_text(encoding="utf-8"))]
+
+    def job(self, point: Point) -> Job:
+        """What a worker must know of a point.
+
+        Raises:
+            ThimbleError: its recipe cannot be.
+        """
+        self.check(point)
+        return Job(
+            point=point.name,
+            text=recipe_text(point),
+            recipe=str(self._recipe(point)),
+            build=str(self._points),
+            shared=str(self.root / "shared"),
+            log=str(self._log(point)),
+            boards=self._options.boards,
+            emulator=self._options.emulator,
+        )
+
+    def check(self, point: Point) -> None:
+        """Reads the point's recipe as a run would.
+
+        Raises:
+            ThimbleError: it cannot be, or names an unknown board.
+        """
+        path = self._recipe(point)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(recipe_text(point), encoding="utf-8")
+        try:
+            for board in load_recipe(path).boards:
+                load_board(board)
+        except ThimbleError as error:
+            what = error.what.removeprefix(f"{path}: ")
+            raise ThimbleError(f"point {point.name}: {what}", error.remedy) from None
+
+    def begun(self) -> list[Mapping[str, Choice]]:
+        """The choices of the points that this run and earlier ones began, in order."""
+        return list(self._begun)
+
+    def begin(self, point: Point) -> None:
+        """Notes the point, for a run that goes on after this one was stopped."""
+        if point.choices not in self._begun:
+            self._begun.append(point.choices)
+            write_json(self.root / "order.json", self._begun)
+
+    def stage(self, point: Point) -> str:
+        """What a running point says last, and whose it is."""
+        last = ""
+        with contextlib.suppress(OSError):
+            lines = self._log(point).read_text(encoding="utf-8", errors="replace").strip().split("\n")
+            last = lines[-1].strip()
+        return f"{point.name}: {last[:60]}" if last else point.name
+
+    def write(self, results: Results) -> None:
+        """The front, its picture and table, and the chosen recipes."""
+        recipes = self.root / "recipes"
+        shutil.rmtree(recipes, ignore_errors=True)
+        recipes.mkdir()
+        for chosen in results.chosen():
+            point = Point(chosen.name, chosen.choices, chosen.recipe)
+            (recipes / f"{chosen.name}.yaml").write_text(recipe_text(point), encoding="utf-8")
+        board = results.boards[0]
+        (self.root / "pareto.md").write_text(results.markdown(board), encoding="utf-8")
+        draw_front(results, board, self.root / "pareto.png")
+        write_json(self.root / "pareto.json", results.as_dict())
+
+    def _recipe(self, point: Point) -> Path:
+        return self._points / f"{point.name}.yaml"
+
+    def _log(self, point: Point) -> Path:
+        return self._points / str(point.recipe["name"]) / "log.txt"
+
+
+def _figures(point: Measured) -> dict[str, float]:
+    """What a search looks at: the first board's."""
+    cost = next(iter(point.boards.values()))
+    return {"accuracy": point.accuracy, "flash": cost.flash, "ram": cost.ram, "ms": cost.ms}
+
+
+def _measured_line(point: Measured) -> str:
+    cost = next(iter(point.boards.values()))
+    return (
+        f"[green]✓[/] [bold]{point.name}[/] {100 * point.accuracy:.1f} %, flash {cost.flash / 1024:.1f} KB, "
+        f"RAM {cost.ram / 1024:.1f} KB, {cost.ms:.1f} ms a token [dim]({point.seconds:.0f} s)[/]"
+    )
+
+
+def _failed_line(point: Failed) -> str:
+    return f"[red]✗[/] [bold]{point.name}[/] {escape(point.error)}; the others go on"
+
+
+@contextlib.contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    """A bar of the points, with what runs at the moment; nothing where there is no terminal."""
+    columns = (
+        TextColumn("points"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        TextColumn("[dim]{task.fields[now]}"),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("points", total=None, now="")
+
+        def tell(done: int, total: int, now: list[str]) -> None:
+            bar.update(task, completed=done, total=total, now=escape("   ".join(now)))
+
+        yield tell

@@ -1,0 +1,72 @@
+"""A search learns, keeps to its budget, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.sweep.plan import Choice, Point, Sweep, load_sweep
+from pipeline.sweep.search import Searcher, proposer_of
+
+AXES = {
+    "model": {"nano": {}, "small": {}, "base": {}},
+    "sparsity": {"key": "prune.sparsity", "low": 0.1, "high": 0.9},
+    "window": {"key": "model.window", "low": 8, "high": 64, "step": 8},
+}
+
+
+def sweep_of(folder: Path, **changes: object) -> Sweep:
+    path = folder / "sweep.yaml"
+    data = {"name": "s", "axes": AXES, "search": {"points": 12, "seed": 3}, **changes}
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    return load_sweep(path)
+
+
+def figures(point: Point) -> dict[str, float] | None:
+    """More weights are more accurate, and cost more; one in three models fails."""
+    size = {"nano": 1, "small": 2, "base": 4}[str(point.choices["model"])]
+    kept = 1 - float(point.choices["sparsity"])
+    if point.choices["model"] == "small" and kept > 0.7:
+        return None
+    return {"accuracy": 1 - 0.1 / size - 0.1 * (1 - kept), "flash": size * kept, "ram": size, "ms": size * kept}
+
+
+def run(searcher: Searcher, most: int = 1000) -> list[Point]:
+    points = []
+    while len(points) < most and (point := searcher.next()) is not None:
+        points.append(point)
+        searcher.tell(point, figures(point))
+    return points
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2", "random"])
+def test_it_measures_as_many_different_points_as_it_may(tmp_path: Path, sampler: str) -> None:
+    sweep = sweep_of(tmp_path, search={"points": 15, "sampler": sampler}, skip=[{"model": "base", "window": [8, 16]}])
+    points = run(Searcher(sweep, sweep.search, []))  # type: ignore[arg-type]
+    assert len({point.name for point in points}) == len(points) == 15
+    assert not any(sweep.skips(point.choices) for point in points)
+    for point in points:
+        assert 0.1 <= float(point.choices["sparsity"]) <= 0.9 and int(point.choices["window"]) % 8 == 0
+        assert point.recipe["prune"]["sparsity"] == point.choices["sparsity"]
+
+
+def test_it_goes_on_with_what_was_begun(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path)
+    first = run(proposer_of(sweep, []), most=5)  # type: ignore[arg-type]
+    odd: dict[str, Choice] = {"model": "gone", "sparsity": 0.5, "window": 8}
+    begun = [*(point.choices for point in first), odd]
+    points = run(proposer_of(sweep, begun))  # type: ignore[arg-type]
+    assert [point.name for point in points[:5]] == [point.name for point in first]
+    assert len({point.name for point in points}) == len(points) == 12
+
+
+def test_it_ends_when_all_was_seen(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, axes={"model": AXES["model"]})
+    searcher = proposer_of(sweep, [])
+    seen = []
+    while (point := searcher.next()) is not None:
+        seen.append(point.name)
+        searcher.tell(point, {"accuracy": 0.5, "flash": 1, "ram": 1, "ms": 1})
+    assert sorted(seen) == ["base", "nano", "small"] and searcher.total == 3
