@@ -85,9 +85,21 @@ def train(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def distill(session: nox.Session) -> None:
+    """Let a larger model teach the trained one."""
+    pipeline(session, "distill")
+
+
+@nox.session(venv_backend="none")
 def prune(session: nox.Session) -> None:
     """Prune and fine-tune."""
     pipeline(session, "prune")
+
+
+@nox.session(venv_backend="none")
+def qat(session: nox.Session) -> None:
+    """Fine-tune with the integers' rounding in the forward pass."""
+    pipeline(session, "qat")
 
 
 @nox.session(venv_backend="none")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -65,25 +66,35 @@ def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.M
     return model
 
 
-def start_from(path: Path, model: keras.Model) -> int:
+def start_from(path: Path, model: keras.Model, config: ModelConfig) -> int:
     """Takes from a file those weights that the model has too, by name and shape; the others stay. Their number.
+
+    Weights that several layers share become the mean of what the file has for each of these layers.
 
     Raises:
         ThimbleError: no such file, a damaged one, or none of its weights fits.
     """
     arrays = _load(path)
-    fitting = [
-        weight
-        for weight in model.trainable_variables
-        if weight.name in arrays and arrays[weight.name].shape == tuple(weight.shape)
-    ]
-    if not fitting:
+    taken = 0
+    for weight in model.trainable_variables:
+        names = [name for name in _sources(weight.name, config) if name in arrays]
+        if names and all(arrays[name].shape == tuple(weight.shape) for name in names):
+            weight.assign(np.mean([_finite(path, name, arrays) for name in names], axis=0))
+            taken += 1
+    if not taken:
         raise ThimbleError(
             f"`train.start`: no array of {path} fits the model", "start from weights of a model of the same width"
         )
-    for weight in fitting:
-        weight.assign(_finite(path, weight.name, arrays))
-    return len(fitting)
+    return taken
+
+
+def _sources(name: str, config: ModelConfig) -> list[str]:
+    """The names that a weight has in a model without shared layers."""
+    match = re.fullmatch(r"layer(\d+)_(.*)", name)
+    if match is None or config.shared_layers == 1:
+        return [name]
+    first = int(match[1]) * config.shared_layers
+    return [f"layer{first + i}_{match[2]}" for i in range(config.shared_layers)]
 
 
 def _finite(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ import yaml
 from models.errors import ThimbleError
 from models.ring import Ring
 
-__all__ = ["ModelConfig", "PruneConfig", "TrainConfig", "variants"]
+__all__ = ["DistillConfig", "ModelConfig", "PruneConfig", "QatConfig", "TrainConfig", "variants"]
 
 VARIANTS = Path(__file__).parent / "variants"
 _CHOICES = {
@@ -31,7 +31,7 @@ class ModelConfig:
     `kv_heads` below `heads` is grouped-query attention; `ffn_dim` is the inner width of the feed-forward part;
     `context` the number of positions of prompt and answer together. A `window` above 0 is the number of tokens that
     attention sees at most, the first `sinks` of them for good; the KV cache then holds that many, and generation has
-    no end.
+    no end. So many `shared_layers` behind one another have the same weights, each its own KV cache.
     """
 
     vocab_size: int = 512
@@ -47,6 +47,7 @@ class ModelConfig:
     window: int = 0
     sinks: int = 0
     tied_embeddings: bool = True
+    shared_layers: int = 1
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> ModelConfig:
@@ -68,7 +69,7 @@ class ModelConfig:
                 raise ThimbleError(
                     f"`model.{key}` {getattr(config, key)!r} is not known", f"use {' or '.join(choices)}"
                 )
-        for key in ("vocab_size", "d_model", "layers", "heads", "kv_heads", "ffn_dim", "context"):
+        for key in ("vocab_size", "d_model", "layers", "heads", "kv_heads", "ffn_dim", "context", "shared_layers"):
             if getattr(config, key) < 1:
                 raise ThimbleError(f"`model.{key}` is {getattr(config, key)}", "use a whole number above 0")
         if config.d_model % config.heads:
@@ -81,6 +82,11 @@ class ModelConfig:
                 f"`model.kv_heads` {config.kv_heads} does not divide `model.heads` {config.heads}",
                 "choose kv_heads that divide the heads",
             )
+        if config.layers % config.shared_layers:
+            raise ThimbleError(
+                f"`model.shared_layers` {config.shared_layers} does not divide `model.layers` {config.layers}",
+                "choose a number that divides the layers, 1 for weights of their own",
+            )
         if config.positions == "rotary" and config.head_dim % 2:
             raise ThimbleError(
                 f"rotary positions need an even head width, and d_model/heads is {config.head_dim}",
@@ -92,12 +98,7 @@ class ModelConfig:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for fingerprints. Keys that came later are left out at their defaults, so that the weights of
         models without them still fit."""
-        later = ("window", "sinks")
-        return {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in later or getattr(self, field.name) != field.default
-        }
+        return _plain(self, later=("window", "sinks", "shared_layers"))
 
     @property
     def head_dim(self) -> int:
@@ -113,6 +114,15 @@ class ModelConfig:
     def ring(self) -> Ring | None:
         """The KV cache's order where attention has a window, None where it sees the whole context."""
         return Ring(self.window, self.sinks) if self.window else None
+
+    @property
+    def weight_layers(self) -> int:
+        """Layers with weights of their own."""
+        return self.layers // self.shared_layers
+
+    def weights_of(self, layer: int) -> int:
+        """The number in the name of a layer's weights."""
+        return layer // self.shared_layers
 
     @property
     def cache_rows(self) -> int:
@@ -135,7 +145,7 @@ class ModelConfig:
         embeddings = self.vocab_size * self.d_model * (1 if self.tied_embeddings else 2)
         if self.positions == "learned":
             embeddings += self.context * self.d_model
-        return embeddings + self.layers * (attention + feed_forward + 2 * norm) + norm
+        return embeddings + self.weight_layers * (attention + feed_forward + 2 * norm) + norm
 
 
 @dataclass(frozen=True)
@@ -143,7 +153,7 @@ class TrainConfig:
     """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps.
 
     `start` names a weights file, seen from the repository's root, in which training begins; with 0 `steps` its weights
-    are taken as they are. Empty: the seed's.
+    are taken as they are. Empty: the seed's, which 0 `steps` leave for distillation.
     """
 
     steps: int = 10_000
@@ -164,7 +174,7 @@ class TrainConfig:
             ThimbleError: an unknown key, a wrong type, or a value out of range.
         """
         config = _section(cls, "train", data)
-        _positive("train", config, "batch_size", "learning_rate", *(() if config.start else ("steps",)))
+        _positive("train", config, "batch_size", "learning_rate")
         for key in ("steps", "warmup", "weight_decay", "seed"):
             if not getattr(config, key) >= 0:
                 raise ThimbleError(f"`train.{key}` is {getattr(config, key)}", "use 0 or a number above it")
@@ -174,21 +184,69 @@ class TrainConfig:
         return config
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for fingerprints. Keys that came later are left out at their defaults, so that weights trained
-        without them still fit."""
-        values = dataclasses.asdict(self)
-        return values if self.start else {key: value for key, value in values.items() if key != "start"}
+        """Plain data for fingerprints, the key that came later left out at its default."""
+        return _plain(self, later=("start",))
+
+
+@dataclass(frozen=True)
+class DistillConfig:
+    """A larger model teaches, for `steps` with the settings of `train`.
+
+    `teacher` is the recipe of a trained model with the same tokens. Its distributions at `temperature` count `alpha`,
+    the true tokens the rest. Of each batch a share is `spoiled`: sentences altered at random, with the teacher's answer
+    alone.
+    """
+
+    teacher: str = ""
+    steps: int = 5_000
+    temperature: float = 2.0
+    alpha: float = 0.7
+    spoiled: float = 0.0
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> DistillConfig:
+        """Reads a `distill` section.
+
+        Raises:
+            ThimbleError: no teacher, an unknown key, a wrong type, or a value out of range.
+        """
+        config = _section(cls, "distill", data)
+        if not config.teacher:
+            raise ThimbleError("`distill` names no teacher", "add `teacher: RECIPE.yaml`, a larger model's recipe")
+        _positive("distill", config, "steps", "temperature")
+        for key in ("alpha", "spoiled"):
+            if not 0 <= getattr(config, key) <= 1:
+                raise ThimbleError(f"`distill.{key}` is {getattr(config, key)}", "use a share from 0 to 1")
+        return config
+
+
+PATTERNS: Mapping[str, float | None] = {
+    "unstructured": None,
+    "block": None,
+    "2:4": 0.5,
+    "1:4": 0.75,
+    "heads": None,
+    "channels": None,
+}
+"""What is pruned together, and the sparsity where the pattern fixes it."""
 
 
 @dataclass(frozen=True)
 class PruneConfig:
-    """Unstructured magnitude pruning of the Dense kernels to `sparsity`, by a polynomial schedule over the first
-    `ramp` of the fine-tuning's steps."""
+    """Magnitude pruning of the Dense kernels to `sparsity`, by a polynomial schedule over the first `ramp` of the
+    fine-tuning's steps.
+
+    `block` is in output rows × input columns. N:M leaves N of each M neighbours along the input. `heads` takes whole
+    groups of heads (one K/V head and the query heads that share it) out of attention, `channels` inner channels out of
+    the feed-forward part.
+    """
 
     sparsity: float = 0.5
     steps: int = 2_000
     ramp: float = 0.6
     learning_rate: float = 5e-4
+    pattern: str = "unstructured"
+    block: tuple[int, int] = (4, 4)
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> PruneConfig:
@@ -197,13 +255,59 @@ class PruneConfig:
         Raises:
             ThimbleError: an unknown key, a wrong type, or a value out of range.
         """
-        config = _section(cls, "prune", data)
+        values = dict(data)
+        pattern = values.get("pattern", cls.pattern)
+        if pattern not in PATTERNS:
+            quote = ", in quotes, since YAML reads 2:4 as a number" if isinstance(pattern, int) else ""
+            raise ThimbleError(f"`prune.pattern` {pattern!r} is not known", f"use one of: {', '.join(PATTERNS)}{quote}")
+        fixed = PATTERNS[str(pattern)]
+        if fixed is not None and values.setdefault("sparsity", fixed) != fixed:
+            raise ThimbleError(
+                f"`prune.sparsity` is {values['sparsity']!r}, and {pattern} means {fixed}", "leave the sparsity out"
+            )
+        if "block" in values:
+            if pattern != "block":
+                raise ThimbleError(f"`prune.block` with the pattern {pattern!r}", "use `pattern: block`, or no `block`")
+            values["block"] = _block(values["block"])
+        config = _section(cls, "prune", values)
         _positive("prune", config, "steps", "learning_rate", "ramp")
         if not 0 < config.sparsity < 1:
             raise ThimbleError(f"`prune.sparsity` is {config.sparsity}", "use a share between 0 and 1")
         if config.ramp > 1:
             raise ThimbleError(f"`prune.ramp` is {config.ramp}", "use a share of the steps, at most 1")
         return config
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for fingerprints, keys that came later left out at their defaults."""
+        return _plain(self, later=("pattern", "block"))
+
+
+@dataclass(frozen=True)
+class QatConfig:
+    """Quantization-aware training: fine-tuning with the integers' rounding and ranges in the forward pass."""
+
+    steps: int = 2_000
+    learning_rate: float = 3e-4
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> QatConfig:
+        """Reads a `qat` section.
+
+        Raises:
+            ThimbleError: an unknown key, a wrong type, or a value out of range.
+        """
+        config = _section(cls, "qat", data)
+        _positive("qat", config, "steps", "learning_rate")
+        return config
+
+
+def _block(value: object) -> tuple[int, int]:
+    sides = tuple(value) if isinstance(value, list | tuple) else ()
+    if len(sides) != 2 or not all(type(side) is int and 1 <= side <= 64 for side in sides) or sides == (1, 1):
+        raise ThimbleError(
+            f"`prune.block` is {value!r}", "give output rows and input columns from 1 to 64, such as [4, 4]"
+        )
+    return sides[0], sides[1]
 
 
 def _check_window(config: ModelConfig) -> None:
@@ -238,6 +342,14 @@ def _section(kind: type[_Section], where: str, data: Mapping[str, object]) -> _S
         if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
             raise ThimbleError(f"`{where}.{key}` is {value!r}, not {wanted.__name__}", f"write it as {wanted.__name__}")
     return kind(**data)
+
+
+def _plain(config: Any, later: Sequence[str]) -> dict[str, Any]:
+    return {
+        field.name: getattr(config, field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in later or getattr(config, field.name) != field.default
+    }
 
 
 def _positive(where: str, config: object, *keys: str) -> None:

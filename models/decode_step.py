@@ -7,6 +7,7 @@ attention's 1/√head_dim into the query's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.config import ModelConfig
-from models.decoder import NORM_EPSILON, rotary_tables
+from models.decoder import MASK, NORM_EPSILON, rotary_tables
 from models.ring import Ring, turn
 
-__all__ = ["MASK", "DecodeStep", "mask_table"]
-
-MASK = -30.0
-"""Added to the scores of positions that are not there yet. A query's best score may lie well below 0, and e^−30 is
-nothing beside that too (with −20 int8 lost up to 2.5 points); much more would cost the int8 scale of the scores."""
+__all__ = ["DecodeStep", "mask_table"]
 
 
 def mask_table(rows: int, ring: Ring | None = None) -> np.ndarray:
@@ -38,12 +35,20 @@ class DecodeStep(tf.Module):
     Outputs: `logits` [1, vocab]; `k_new_i`, `v_new_i` [kv_heads, 1, head_dim].
     With a window, `position` is the mask's row, and `cos` and `sin` float32 [1, head_dim / 2] are inputs too
     (`models.ring`); the cache row that the token takes is empty when the step begins.
+
+    Args:
+        rounded: what becomes of each product's weights [in, out], gains folded in.
     """
 
-    def __init__(self, model: keras.Model, config: ModelConfig) -> None:
+    def __init__(
+        self, model: keras.Model, config: ModelConfig, rounded: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> None:
         super().__init__()
         self.config = config
         self.weights = _folded(model, config)
+        for name, matrix in self.weights.items():
+            if rounded and name not in ("embed", "positions") and not name.endswith("_bias"):
+                self.weights[name] = rounded(matrix)
         specs = {
             "token": tf.TensorSpec([1], tf.int32, "token"),
             "position": tf.TensorSpec([1], tf.int32, "position"),
@@ -98,23 +103,24 @@ class DecodeStep(tf.Module):
         outputs: dict[str, tf.Tensor] = {}
         group = config.heads // config.kv_heads
         for i in range(config.layers):
+            own = f"layer{config.weights_of(i)}"
             h = self._norm(x)
-            q = tf.reshape(self._dense(h, f"layer{i}_q"), (config.kv_heads, group, config.head_dim))
-            k = tf.reshape(self._dense(h, f"layer{i}_k"), (config.kv_heads, 1, config.head_dim))
-            v = tf.reshape(self._dense(h, f"layer{i}_v"), (config.kv_heads, 1, config.head_dim))
+            q = tf.reshape(self._dense(h, f"{own}_q"), (config.kv_heads, group, config.head_dim))
+            k = tf.reshape(self._dense(h, f"{own}_k"), (config.kv_heads, 1, config.head_dim))
+            v = tf.reshape(self._dense(h, f"{own}_v"), (config.kv_heads, 1, config.head_dim))
             if config.positions == "rotary":
                 q, k = _rotate(q, angles), _rotate(k, angles)
             keys = tf.concat([inputs[f"k_cache_{i}"], k], axis=1)
             values = tf.concat([inputs[f"v_cache_{i}"], v], axis=1)
             scores = tf.nn.softmax(tf.matmul(q, keys, transpose_b=True) + mask)
             mixed = tf.reshape(tf.matmul(scores, values), (1, config.d_model))
-            x = x + self._dense(mixed, f"layer{i}_o")
+            x = x + self._dense(mixed, f"{own}_o")
             h = self._norm(x)
             if config.ffn == "gated":
-                gate = self._dense(h, f"layer{i}_gate")
-                h = self._dense(gate * tf.sigmoid(gate) * self._dense(h, f"layer{i}_up"), f"layer{i}_down")
+                gate = self._dense(h, f"{own}_gate")
+                h = self._dense(gate * tf.sigmoid(gate) * self._dense(h, f"{own}_up"), f"{own}_down")
             else:
-                h = self._dense(tf.nn.relu(self._dense(h, f"layer{i}_up")), f"layer{i}_down")
+                h = self._dense(tf.nn.relu(self._dense(h, f"{own}_up")), f"{own}_down")
             x = x + h
             outputs[f"k_new_{i}"], outputs[f"v_new_{i}"] = tf.identity(k), tf.identity(v)
         return {"logits": self._dense(self._norm(x), "head"), **outputs}
@@ -157,7 +163,7 @@ def _folded(model: keras.Model, config: ModelConfig) -> dict[str, np.ndarray]:
         if bias is not None or beta is not None:
             weights[f"{name}_bias"] = np.asarray(total, np.float32)
 
-    for i in range(config.layers):
+    for i in range(config.weight_layers):
         put(f"layer{i}_q", kernel(f"layer{i}_q") * np.float32(config.head_dim**-0.5), f"layer{i}_norm_attention")
         put(f"layer{i}_k", kernel(f"layer{i}_k"), f"layer{i}_norm_attention")
         put(f"layer{i}_v", kernel(f"layer{i}_v"), f"layer{i}_norm_attention")

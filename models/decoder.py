@@ -17,10 +17,28 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.ring import Ring
 
-__all__ = ["NORM_EPSILON", "Attention", "Embed", "Norm", "Unembed", "build_decoder", "rotary_tables"]
+__all__ = [
+    "MASK",
+    "NORM_EPSILON",
+    "Attention",
+    "Embed",
+    "Gate",
+    "Hooked",
+    "Norm",
+    "Projection",
+    "Residual",
+    "Unembed",
+    "build_decoder",
+    "rotary_tables",
+]
 
 NORM_EPSILON = 1e-5
+MASK = -30.0
+"""What the decode step adds to the scores of positions that are not there yet. A query's best score may lie well below
+0, and e^−30 is nothing beside that too (with −20 int8 lost up to 2.5 points); much more would cost the int8 scale of
+the scores."""
 MASKED = -1e4
+"""What training adds besides: with less a model learns to see the future."""
 
 
 def rotary_tables(context: int, head_dim: int) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +48,21 @@ def rotary_tables(context: int, head_dim: int) -> tuple[np.ndarray, np.ndarray]:
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
-class Embed(keras.layers.Layer):
+class Hooked:
+    """A layer whose tensors may be looked at, and replaced, on their way: `hook` gets a name and the tensor.
+
+    The names are those of what the decode step has too: weights as they go into a product, and its activations.
+    """
+
+    name: str
+    hook: Callable[[str, tf.Tensor], tf.Tensor] | None = None
+
+    def point(self, what: str, x: tf.Tensor) -> tf.Tensor:
+        """The tensor, or what the hook makes of it."""
+        return x if self.hook is None else self.hook(f"{self.name}/{what}", x)
+
+
+class Embed(Hooked, keras.layers.Layer):
     """Token embedding, plus the position's where positions are learned. int32 [B, T] → float32 [B, T, d_model]."""
 
     def __init__(self, vocab_size: int, d_model: int, context: int, learned_positions: bool, **kwargs: Any) -> None:
@@ -57,16 +89,16 @@ class Embed(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
-        rows = tf.gather(self.table, tokens)
+        rows = tf.gather(self.point("table", self.table), tokens)
         if self.sizes["learned_positions"]:
-            rows += self.positions[: tf.shape(tokens)[1]]
+            rows = self.point("out", rows + self.point("positions", self.positions)[: tf.shape(tokens)[1]])
         return rows
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.sizes}
 
 
-class Unembed(keras.layers.Layer):
+class Unembed(Hooked, keras.layers.Layer):
     """Logits from the embedding's own table (tied). float32 [B, T, d_model] → [B, T, vocab]."""
 
     def __init__(self, embed: Embed, **kwargs: Any) -> None:
@@ -75,10 +107,39 @@ class Unembed(keras.layers.Layer):
         self._table: Callable[[], tf.Variable] = lambda: embed.table
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
-        return tf.einsum("btd,vd->btv", rows, self._table())
+        return self.point("out", tf.tensordot(rows, self.point("kernel", tf.transpose(self._table())), 1))
 
 
-class Norm(keras.layers.Layer):
+class Projection(Hooked, keras.layers.Dense):
+    """A Dense layer, which tensorflow-model-optimization may prune."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        y = tf.tensordot(x, self.point("kernel", self.kernel), 1)
+        if self.use_bias:
+            y += self.bias
+        return self.point("out", y if self.activation is None else self.activation(y))
+
+    def get_prunable_weights(self) -> list[tf.Variable]:
+        """The kernel; the bias stays."""
+        return [self.kernel]
+
+
+class Residual(Hooked, keras.layers.Layer):
+    """The sum of a block's input and output."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        return self.point("out", inputs[0] + inputs[1])
+
+
+class Gate(Hooked, keras.layers.Layer):
+    """SwiGLU's gate: gate · sigmoid(gate) · up."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        gate, up = inputs
+        return self.point("out", self.point("gate", gate * self.point("sigmoid", tf.sigmoid(gate))) * up)
+
+
+class Norm(Hooked, keras.layers.Layer):
     """RMSNorm or LayerNorm over the last axis, with gain, and offset for LayerNorm."""
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
@@ -94,15 +155,16 @@ class Norm(keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.kind == "layernorm":
-            x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-        y = x * tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + NORM_EPSILON) * self.gamma
+            x = self.point("centered", x - self.point("mean", tf.reduce_mean(x, axis=-1, keepdims=True)))
+        mean = self.point("variance", tf.reduce_mean(self.point("square", x * x), axis=-1, keepdims=True))
+        y = self.point("out", x * self.point("rsqrt", tf.math.rsqrt(mean + NORM_EPSILON))) * self.gamma
         return y + self.beta if self.kind == "layernorm" else y
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kind": self.kind}
 
 
-class Attention(keras.layers.Layer):
+class Attention(Hooked, keras.layers.Layer):
     """Causal attention between projected q, k and v, with a window where there is one; no weights of its own.
 
     q float32 [B, T, heads·head_dim]; k, v [B, T, kv_heads·head_dim] → [B, T, heads·head_dim]. Query heads g·group to
@@ -133,14 +195,14 @@ class Attention(keras.layers.Layer):
         if self.sizes["rotary"]:
             cos, sin = rotary_tables(self.sizes["context"], head_dim)
             cos, sin = tf.constant(cos)[:length], tf.constant(sin)[:length]
-            q = _rotate(q, cos[:, None, None], sin[:, None, None])
-            k = _rotate(k, cos[:, None], sin[:, None])
-        scores = tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5
+            q = self.point("q", _rotate(q, cos[:, None, None], sin[:, None, None]))
+            k = self.point("k", _rotate(k, cos[:, None], sin[:, None]))
+        scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5)
         rows = self.sizes["window"] or self.sizes["context"]
         seen = tf.constant(Ring(rows, self.sizes["sinks"]).sees(self.sizes["context"]), tf.float32)[:length, :length]
-        scores += (1.0 - seen) * MASKED
-        mixed = tf.einsum("bkgts,bskd->btkgd", tf.nn.softmax(scores), v)
-        return tf.reshape(mixed, (batch, length, width))
+        scores = self.point("masked", scores + (1.0 - seen) * MASK) + (1.0 - seen) * MASKED
+        mixed = tf.einsum("bkgts,bskd->btkgd", self.point("softmax", tf.nn.softmax(scores)), v)
+        return self.point("out", tf.reshape(mixed, (batch, length, width)))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.sizes}
@@ -154,15 +216,15 @@ def _rotate(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
 def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
     """The training model: int32 tokens [B, T], T ≤ context → float32 logits [B, T, vocab].
 
-    Dense layers are named `layer{i}_{q,k,v,o,gate,up,down}` and `head`.
+    Dense layers are named `layer{i}_{q,k,v,o,gate,up,down}` and `head`; i counts layers with weights of their own.
     """
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     embed = Embed(config.vocab_size, config.d_model, config.context, config.positions == "learned", name="embed")
     x = keras.layers.Dropout(dropout)(embed(tokens))
 
-    def dense(width: int, name: str, bias: bool = False, activation: str | None = None) -> keras.layers.Dense:
+    def dense(width: int, name: str, bias: bool = False, activation: str | None = None) -> Projection:
         scale = (2 * config.layers) ** -0.5 if name.endswith(("_o", "_down")) else 1.0
-        return keras.layers.Dense(
+        return Projection(
             width,
             use_bias=bias,
             activation=activation,
@@ -170,11 +232,21 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
             kernel_initializer=keras.initializers.VarianceScaling(scale * scale, "fan_in", "truncated_normal"),
         )
 
+    gated = config.ffn == "gated"
     for i in range(config.layers):
-        h = Norm(config.norm, name=f"layer{i}_norm_attention")(x)
-        q = dense(config.d_model, f"layer{i}_q")(h)
-        k = dense(config.kv_dim, f"layer{i}_k")(h)
-        v = dense(config.kv_dim, f"layer{i}_v")(h)
+        own = f"layer{config.weights_of(i)}"
+        if i % config.shared_layers == 0:  # layers with weights; those that share them go on with these
+            norm_attention, norm_ffn = (Norm(config.norm, name=f"{own}_norm_{kind}") for kind in ("attention", "ffn"))
+            q, k, v = (
+                dense(config.d_model, f"{own}_q"),
+                dense(config.kv_dim, f"{own}_k"),
+                dense(config.kv_dim, f"{own}_v"),
+            )
+            o = dense(config.d_model, f"{own}_o")
+            gate = dense(config.ffn_dim, f"{own}_gate") if gated else None
+            up = dense(config.ffn_dim, f"{own}_up", bias=not gated, activation=None if gated else "relu")
+            down = dense(config.d_model, f"{own}_down", bias=not gated)
+        h = norm_attention(x)
         mixed = Attention(
             config.heads,
             config.kv_heads,
@@ -183,17 +255,11 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
             config.window,
             config.sinks,
             name=f"layer{i}_attention",
-        )((q, k, v))
-        x = x + keras.layers.Dropout(dropout)(dense(config.d_model, f"layer{i}_o")(mixed))
-        h = Norm(config.norm, name=f"layer{i}_norm_ffn")(x)
-        if config.ffn == "gated":
-            gate = dense(config.ffn_dim, f"layer{i}_gate")(h)
-            h = gate * tf.sigmoid(gate) * dense(config.ffn_dim, f"layer{i}_up")(h)
-            h = dense(config.d_model, f"layer{i}_down")(h)
-        else:
-            h = dense(config.ffn_dim, f"layer{i}_up", bias=True, activation="relu")(h)
-            h = dense(config.d_model, f"layer{i}_down", bias=True)(h)
-        x = x + keras.layers.Dropout(dropout)(h)
+        )((q(h), k(h), v(h)))
+        x = Residual(name=f"layer{i}_add_attention")((x, keras.layers.Dropout(dropout)(o(mixed))))
+        h = norm_ffn(x)
+        h = up(h) if gate is None else Gate(name=f"layer{i}_gating")((gate(h), up(h)))
+        x = Residual(name=f"layer{i}_add_ffn")((x, keras.layers.Dropout(dropout)(down(h))))
     x = Norm(config.norm, name="norm_final")(x)
     head = Unembed(embed, name="unembed") if config.tied_embeddings else dense(config.vocab_size, "head")
     return keras.Model(tokens, head(x), name="decoder")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,14 @@ from models.tasks import Pair
 from models.tokenizer import PAD, SEP, Tokenizer
 
 __all__ = [
+    "Lessons",
     "Progress",
     "Schedule",
+    "answer_loss",
+    "answer_mask",
     "batches",
+    "fine_tune",
+    "fit",
     "limit_threads",
     "make_step",
     "save_weights",
@@ -107,28 +114,61 @@ def training_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int
     return sequences
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """What a model learns from and is tried on."""
+
+    tokenizer: Tokenizer
+    pairs: Sequence[Pair]
+    dev: Sequence[Pair]
+    context: int
+
+    @cached_property
+    def sequences(self) -> list[list[int]]:
+        """The training pairs as tokens, see `training_sequences`."""
+        return training_sequences(self.tokenizer, self.pairs, self.context)
+
+    def batches(self, batch_size: int, seed: int, start: int = 0) -> Iterator[np.ndarray]:
+        """Endless batches of the training pairs, see the function `batches`."""
+        return batches(self.sequences, batch_size, seed, self.context, start)
+
+    def match(self, model: keras.Model) -> float:
+        """The share of the dev pairs that the model gets right."""
+        return teacher_forced_match(model, self.tokenizer, self.dev, self.context)
+
+
+def answer_mask(tokens: tf.Tensor) -> tf.Tensor:
+    """float32 [B, T − 1]: 1 where the next token is of the action, that is, after `<sep>`. tokens: int32 [B, T]."""
+    after = tf.cumsum(tf.cast(tokens[:, :-1] == SEP, tf.float32), axis=1)
+    return tf.minimum(after, 1.0) * tf.cast(tokens[:, 1:] != PAD, tf.float32)
+
+
+def answer_loss(logits: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy in nats a token of the action. logits: [B, T − 1, vocab], tokens: int32 [B, T]."""
+    mask = answer_mask(tokens)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
+    return tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
+
+
 def make_step(
-    model: keras.Model, config: TrainConfig
+    model: keras.Model, config: TrainConfig, loss: Callable[[tf.Tensor], tf.Tensor] | None = None
 ) -> tuple[Callable[[np.ndarray, float], float], list[tf.Variable]]:
     """The compiled training step: (tokens [B, T], learning rate) → loss in nats a token, and its state variables.
 
-    AdamW (decay on matrices only), gradients clipped to norm 1. The loss counts the tokens after `<sep>`.
+    AdamW (decay on matrices only), gradients clipped to norm 1. The loss of tokens is `answer_loss` where none is
+    given.
     """
     weights = list(model.trainable_variables)
     first = [tf.Variable(tf.zeros_like(weight), trainable=False) for weight in weights]
     second = [tf.Variable(tf.zeros_like(weight), trainable=False) for weight in weights]
     count = tf.Variable(0.0, trainable=False)
     decays = [len(weight.shape) == 2 and "embed" not in weight.name for weight in weights]
+    loss_of = loss or (lambda tokens: answer_loss(model(tokens[:, :-1], training=True), tokens))
 
     @tf.function(reduce_retracing=True)
     def step(tokens: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            logits = model(tokens[:, :-1], training=True)
-            targets = tokens[:, 1:]
-            after = tf.cumsum(tf.cast(tokens[:, :-1] == SEP, tf.float32), axis=1)
-            mask = tf.minimum(after, 1.0) * tf.cast(targets != PAD, tf.float32)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-            loss = tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
+            loss = loss_of(tokens)
         # An embedding that is not the head as well has a sparse gradient.
         dense = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, weights)]
         gradients, _ = tf.clip_by_global_norm(dense, 1.0)
@@ -152,9 +192,7 @@ def make_step(
 def train(
     model_config: ModelConfig,
     config: TrainConfig,
-    tokenizer: Tokenizer,
-    pairs: Sequence[Pair],
-    dev: Sequence[Pair],
+    lessons: Lessons,
     out: Path,
     progress: Progress,
     start: Path | None = None,
@@ -168,9 +206,24 @@ def train(
     keras.utils.set_random_seed(config.seed)
     model = build_decoder(model_config, config.dropout)
     if start is not None:
-        start_from(start, model)
-    sequences = training_sequences(tokenizer, pairs, model_config.context)
-    step, state = make_step(model, config)
+        start_from(start, model, model_config)
+    return model, fit(model, config, lessons, out, progress)
+
+
+def fit(
+    model: keras.Model,
+    config: TrainConfig,
+    lessons: Lessons,
+    out: Path,
+    progress: Progress,
+    loss: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> list[dict[str, float]]:
+    """Trains a model as `config` says, or goes on from the checkpoint in `out`; its weights become the averaged ones.
+
+    Returns:
+        The history: `step`, `loss`, `dev_exact_match` every 500 steps.
+    """
+    step, state = make_step(model, config, loss)
     averaged = [tf.Variable(weight, trainable=False) for weight in model.trainable_variables]
     everything = [*model.trainable_variables, *state, *averaged]
     checkpoint = out / "checkpoint.npz"
@@ -183,15 +236,13 @@ def train(
             mean.assign(decay * mean + (1 - decay) * weight)
 
     losses: list[float] = []
-    source = batches(sequences, config.batch_size, config.seed, model_config.context, begin)
+    source = lessons.batches(config.batch_size, config.seed, begin)
     for number in range(begin, config.steps):
         losses.append(step(next(source), schedule(number)))
         average(tf.constant(min(config.ema, (1 + number) / (10 + number)), tf.float32))
         done = number + 1
         if done % _EVALUATE_EVERY == 0 or done == config.steps:
-            match = _with_weights(
-                model, averaged, lambda: teacher_forced_match(model, tokenizer, dev, model_config.context)
-            )
+            match = _with_weights(model, averaged, lambda: lessons.match(model))
             history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": match})
             losses = []
         if done % _CHECKPOINT_EVERY == 0 and done < config.steps:
@@ -202,7 +253,41 @@ def train(
     for weight, mean in zip(model.trainable_variables, averaged, strict=True):
         weight.assign(mean)
     checkpoint.unlink(missing_ok=True)
-    return model, history
+    return history
+
+
+def fine_tune(
+    model: keras.Model,
+    config: TrainConfig,
+    lessons: Lessons,
+    progress: Progress,
+    before: Callable[[int], None] = lambda number: None,
+    after: Callable[[int], None] = lambda number: None,
+) -> list[dict[str, float]]:
+    """Trains a model a little further, `before` and `after` called around each step with its number from 0. No weights
+    are averaged, and no checkpoint is kept.
+
+    Returns:
+        The history: `step`, `loss`, `dev_exact_match` at the end and every 500 steps.
+    """
+    rate = Schedule(config.learning_rate, min(100, config.steps // 10 + 1), config.steps)
+    step, _ = make_step(model, config)
+    needed = dataclasses.replace(lessons, pairs=lessons.pairs[: config.steps * config.batch_size])
+    source = needed.batches(config.batch_size, config.seed + 1)
+    history: list[dict[str, float]] = []
+    losses: list[float] = []
+    for number in range(config.steps):
+        before(number)
+        losses.append(step(next(source), rate(number)))
+        after(number)
+        done = number + 1
+        if done % _EVALUATE_EVERY == 0 or done == config.steps:
+            history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": lessons.match(model)})
+            losses = []
+        if done % 20 == 0 or done == config.steps:
+            figures = {"loss": float(np.mean(losses))} if losses else {}
+            progress(done, config.steps, {**(history[-1] if history else {}), **figures})
+    return history
 
 
 def _with_weights(model: keras.Model, values: Sequence[tf.Variable], work: Callable[[], float]) -> float:

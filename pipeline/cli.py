@@ -26,7 +26,9 @@ __all__ = ["main"]
 _STAGES = {
     "data": "sample the task's sentences and train the tokenizer",
     "train": "train the Keras model, or take the shipped weights that the recipe describes",
+    "distill": "let a larger model teach the trained one, if the recipe asks for it",
     "prune": "prune and fine-tune, if the recipe asks for it",
+    "qat": "fine-tune with the integers' rounding, if the recipe asks for it",
     "quantize": "write the full-integer .tflite of the decode step",
     "convert": "compile the .tflite to C, proven against TensorFlow Lite Micro on the host",
     "firmware": "generate and build the firmware project",
@@ -262,7 +264,7 @@ def _ship(options: argparse.Namespace, console: Console) -> int:
 
     recipe = load_recipe(options.recipe)
     workspace = Workspace(options.build, recipe.name)
-    place = ship(recipe, workspace.stage("prune") / "weights.npz", workspace.stage("data") / "tokenizer.json")
+    place = ship(recipe, workspace.stage("qat") / "weights.npz", workspace.stage("data") / "tokenizer.json")
     console.print(f"shipped: {place}", highlight=False)
     return 0
 
@@ -281,8 +283,6 @@ def _sweep(options: argparse.Namespace, console: Console) -> int:
         console.print(f"\n[bold]{board}[/]")
         console.print(results.table(board))
     console.print("● no other point is better in accuracy, flash, RAM and time at once", style="dim")
-    for point in results.failed:
-        console.print(f"[red]✗[/] {point.name}: {_plain(point.error)} [dim](fix: {_plain(point.remedy)})[/]")
     console.print(f"\nresults  {folder / 'pareto.json'}, .md and .png", highlight=False)
     console.print(f"recipes  {folder / 'recipes'}", highlight=False)
     console.print(

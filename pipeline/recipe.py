@@ -15,12 +15,13 @@ from typing import Any
 
 import yaml
 
-from models.config import ModelConfig, PruneConfig, TrainConfig
+from models.config import DistillConfig, ModelConfig, PruneConfig, QatConfig, TrainConfig
 from pipeline.errors import ThimbleError
 
 __all__ = [
     "ACTIVATIONS",
     "ENGINES",
+    "WEIGHTS",
     "Budgets",
     "EvaluateConfig",
     "QuantizeConfig",
@@ -33,6 +34,7 @@ ENGINES: Mapping[str, str | None] = {"aot": None, "tflm": "cmsis_nn", "tflm-refe
 """What runs the model on the device: our own compiler's C, or TensorFlow Lite Micro with kernels as its Makefile calls
 them (`pipeline.tflm.library.KERNELS`)."""
 ACTIVATIONS = ("int8", "int16")
+WEIGHTS = ("int8", "int4")
 
 _KEYS = {
     "name": str,
@@ -41,7 +43,9 @@ _KEYS = {
     "tokenizer": dict,
     "model": dict,
     "train": dict,
+    "distill": dict,
     "prune": dict,
+    "qat": dict,
     "quantize": dict,
     "boards": list,
     "engine": str,
@@ -57,10 +61,17 @@ _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 @dataclass(frozen=True)
 class QuantizeConfig:
-    """How many training sentences calibrate the integers' ranges, and which integers: `int8` or `int16` activations."""
+    """How many training sentences calibrate the integers' ranges, and which integers: `int8` or `int16` activations,
+    `int8` weights or `int4`: of 15 levels a row."""
 
     calibration_sentences: int = 200
     activations: str = "int8"
+    weights: str = "int8"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for fingerprints, a key that came later left out at its default."""
+        data = dataclasses.asdict(self)
+        return {key: value for key, value in data.items() if (key, value) != ("weights", "int8")}
 
 
 @dataclass(frozen=True)
@@ -93,7 +104,9 @@ class Recipe:
     vocab_size: int
     model: ModelConfig
     train: TrainConfig
+    distill: DistillConfig | None
     prune: PruneConfig | None
+    qat: QatConfig | None
     quantize: QuantizeConfig
     evaluate: EvaluateConfig
     boards: tuple[str, ...]
@@ -169,7 +182,7 @@ def _recipe(path: Path, data: object) -> Recipe:
     engine = data.get("engine") or "aot"
     if engine not in ENGINES:
         raise ThimbleError(f"`engine` {engine!r} is not known", f"use one of: {', '.join(ENGINES)}")
-    prune = data.get("prune")
+    distill, prune, qat = (data.get(key) for key in ("distill", "prune", "qat"))
     shipped = data.get("shipped")
     recipe = Recipe(
         path=path,
@@ -179,7 +192,9 @@ def _recipe(path: Path, data: object) -> Recipe:
         vocab_size=vocab_size,
         model=model,
         train=TrainConfig.from_mapping(data["train"]),
+        distill=None if distill is None else DistillConfig.from_mapping(distill),
         prune=None if prune is None else PruneConfig.from_mapping(prune),
+        qat=None if qat is None else QatConfig.from_mapping(qat),
         quantize=_quantize(data.get("quantize") or {}, model),
         evaluate=_plain(EvaluateConfig, "evaluate", data.get("evaluate") or {}),
         boards=boards,
@@ -189,13 +204,19 @@ def _recipe(path: Path, data: object) -> Recipe:
         shipped=None if shipped is None else Path(shipped),
         sections={},
     )
+    if recipe.train.steps == 0 and recipe.distill is None and not recipe.train.start:
+        raise ThimbleError(
+            "`train.steps` is 0, and there is neither `train.start` nor `distill`", "use a whole number above 0"
+        )
     sections = {
         "task": dict(recipe.task),
         "tokenizer": {"vocab_size": vocab_size},
         "model": model.as_dict(),
         "train": recipe.train.as_dict(),
-        "prune": None if recipe.prune is None else dataclasses.asdict(recipe.prune),
-        "quantize": dataclasses.asdict(recipe.quantize),
+        "distill": None if recipe.distill is None else dataclasses.asdict(recipe.distill),
+        "prune": None if recipe.prune is None else recipe.prune.as_dict(),
+        "qat": None if recipe.qat is None else dataclasses.asdict(recipe.qat),
+        "quantize": recipe.quantize.as_dict(),
         "evaluate": dataclasses.asdict(recipe.evaluate),
         "budgets": dataclasses.asdict(recipe.budgets),
         "prompts": list(recipe.prompts),
@@ -247,20 +268,19 @@ def _plain(kind: type[Any], where: str, data: Mapping[str, object]) -> Any:
 
 
 def _quantize(data: Mapping[str, object], model: ModelConfig) -> QuantizeConfig:
-    numbers = {key: value for key, value in data.items() if key != "activations"}
+    numbers = {key: value for key, value in data.items() if key not in ("activations", "weights")}
     _check_keys("quantize", data, {field.name: field for field in dataclasses.fields(QuantizeConfig)})
     config: QuantizeConfig = _plain(QuantizeConfig, "quantize", numbers)
-    activations = data.get("activations", config.activations)
-    if activations not in ACTIVATIONS:
-        raise ThimbleError(
-            f"`quantize.activations` {activations!r} is not known", f"use one of: {', '.join(ACTIVATIONS)}"
-        )
+    activations, weights = data.get("activations", config.activations), data.get("weights", config.weights)
+    for key, value, known in (("activations", activations, ACTIVATIONS), ("weights", weights, WEIGHTS)):
+        if value not in known:
+            raise ThimbleError(f"`quantize.{key}` {value!r} is not known", f"use one of: {', '.join(known)}")
     if activations == "int16" and model.norm == "layernorm":
         raise ThimbleError(
             "`quantize.activations: int16` with `model.norm: layernorm` does not run on TensorFlow Lite Micro",
             "use `norm: rmsnorm`, or int8 activations",
         )
-    return dataclasses.replace(config, activations=str(activations))
+    return dataclasses.replace(config, activations=str(activations), weights=str(weights))
 
 
 def _budgets(data: Mapping[str, object]) -> Budgets:

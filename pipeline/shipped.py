@@ -14,32 +14,63 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ThimbleError
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, load_recipe
 from pipeline.workspace import ROOT, fingerprint
 
-__all__ = ["metadata_of", "ship", "shipped_tokenizer", "shipped_weights", "training_facts", "weights_fingerprint"]
+__all__ = [
+    "TRAINING_STAGES",
+    "metadata_of",
+    "ship",
+    "shipped_tokenizer",
+    "shipped_weights",
+    "teacher_of",
+    "training_facts",
+    "weights_fingerprint",
+]
 
 _DATA_PACKAGES = ("home-assistant-intents", "hassil", "tokenizers")
 
 
-def weights_fingerprint(recipe: Recipe) -> str:
-    """Digest of all that decides the weights: the recipe's parts, and the packages that the data comes from."""
-    return fingerprint(
-        {
-            **recipe.part("task", "tokenizer", "model", "train", "prune"),
-            "packages": {name: packages.version(name) for name in _DATA_PACKAGES},
-        }
-    )
+TRAINING_STAGES = ("train", "distill", "prune", "qat")
+"""The stages that change weights, in order."""
+
+
+def weights_fingerprint(recipe: Recipe, until: str = TRAINING_STAGES[-1]) -> str:
+    """Digest of all that decides the weights up to a stage: the recipe's parts, the teacher, and the packages that the
+    data comes from."""
+    facts: dict[str, Any] = {
+        **_parts(recipe, until),
+        "packages": {name: packages.version(name) for name in _DATA_PACKAGES},
+    }
+    if "distill" in facts:
+        facts["teacher"] = weights_fingerprint(teacher_of(recipe))
+    return fingerprint(facts)
+
+
+def teacher_of(recipe: Recipe) -> Recipe:
+    """The recipe of the teacher that a recipe with `distill` names, from the repository's root.
+
+    Raises:
+        ThimbleError: no such recipe, or one that names teachers without end.
+    """
+    assert recipe.distill is not None
+    teacher = load_recipe(ROOT / recipe.distill.teacher)
+    if teacher.distill is not None:
+        raise ThimbleError(
+            f"the teacher {recipe.distill.teacher} has a teacher itself",
+            "name a recipe without `distill` as the teacher",
+        )
+    return teacher
 
 
 def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[str, Any]:
-    """What a weights file says of itself."""
-    stages = "train prune" if stage == "prune" else "train"
-    made_by = f"nox -s {stages} -- {recipe.path.as_posix()} --retrain"
+    """What a weights file that a stage wrote says of itself."""
+    asked = [name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if recipe.sections[name] is not None]
+    made_by = f"nox -s {' '.join(asked)} -- {recipe.path.as_posix()} --retrain"
     return {
         "stage": stage,
-        "fingerprint": weights_fingerprint(recipe),
-        "recipe": recipe.part("task", "tokenizer", "model", "train", "prune"),
+        "fingerprint": weights_fingerprint(recipe, stage),
+        "recipe": _parts(recipe, stage),
         "parameters": recipe.model.parameter_count,
         "packages": {name: packages.version(name) for name in (*_DATA_PACKAGES, "tensorflow", "tf-keras")},
         "command": made_by,
@@ -47,8 +78,23 @@ def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[
     }
 
 
+def _parts(recipe: Recipe, until: str) -> dict[str, Any]:
+    """The recipe's sections that decide the weights after a stage; `distill` and `qat`, which came later, only where
+    they are asked for, so that the fingerprints of older weights still fit."""
+    parts = recipe.part("task", "tokenizer", "model", "train", "prune")
+    done = TRAINING_STAGES[: TRAINING_STAGES.index(until) + 1]
+    if "prune" not in done:
+        parts["prune"] = None
+    if "distill" in done and recipe.distill is not None:
+        parts["distill"] = recipe.sections["distill"]
+    if "qat" in done and recipe.qat is not None:
+        parts.update(qat=recipe.sections["qat"], weights=recipe.quantize.weights)
+    return parts
+
+
 def shipped_weights(recipe: Recipe) -> Path | None:
-    """The shipped file, if the recipe names one and it is what the recipe describes; None where it is not.
+    """The shipped file, if the recipe names one and it is what the recipe describes up to the stage that wrote it, so
+    that a recipe may add stages; None where it is not.
 
     Raises:
         ThimbleError: the recipe names a file that is missing or damaged.
@@ -56,7 +102,12 @@ def shipped_weights(recipe: Recipe) -> Path | None:
     if recipe.shipped is None:
         return None
     path = ROOT / recipe.shipped
-    return path if metadata_of(path).get("fingerprint") == weights_fingerprint(recipe) else None
+    return path if _is_of(recipe, metadata_of(path)) else None
+
+
+def _is_of(recipe: Recipe, facts: dict[str, Any]) -> bool:
+    stage = facts.get("stage")
+    return stage in TRAINING_STAGES and facts.get("fingerprint") == weights_fingerprint(recipe, str(stage))
 
 
 def shipped_tokenizer(recipe: Recipe) -> Path | None:
@@ -83,9 +134,7 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
     if recipe.shipped is None:
         raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: models/weights/NAME.npz` to it")
     if metadata_of(weights).get("fingerprint") != weights_fingerprint(recipe):
-        raise ThimbleError(
-            f"{weights} is not what {recipe.path} describes", "run the `prune` stage with --retrain first"
-        )
+        raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
     place = ROOT / recipe.shipped
     for source, target in ((tokenizer, place.with_suffix(".tokenizer.json")), (weights, place)):
         beside = target.with_name(f".{target.name}.tmp")

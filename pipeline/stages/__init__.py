@@ -74,7 +74,7 @@ class Stage:
 
 def all_stages() -> tuple[Stage, ...]:
     """Every stage in order."""
-    from pipeline.stages import convert, data, emulate, firmware, prune, quantize, report, train
+    from pipeline.stages import convert, data, distill, emulate, firmware, prune, qat, quantize, report, train
 
-    modules = (data, train, prune, quantize, convert, firmware, emulate, report)
+    modules = (data, train, distill, prune, qat, quantize, convert, firmware, emulate, report)
     return tuple(module.STAGE for module in modules)

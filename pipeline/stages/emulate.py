@@ -24,6 +24,7 @@ from pipeline.project import build_project
 from pipeline.protocol import Device
 from pipeline.recipe import Budgets
 from pipeline.sentences import HELD_OUT, read_pairs
+from pipeline.shipped import TRAINING_STAGES
 from pipeline.stages import Stage, StageContext
 from pipeline.stages.firmware import write_sources
 from pipeline.timing.cores import load_core
@@ -305,7 +306,7 @@ def _versions(emulator: Emulator) -> dict[str, str]:
 
 def _seconds(context: StageContext) -> dict[str, float]:
     found = {}
-    for stage in ("data", "train", "prune", "quantize", "convert", "firmware"):
+    for stage in ("data", *TRAINING_STAGES, "quantize", "convert", "firmware"):
         stamp = context.workspace.stamp(stage, context.variant if stage == "firmware" else "")
         if stamp is not None:
             found[stage] = stamp.seconds

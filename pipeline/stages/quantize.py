@@ -22,14 +22,14 @@ def run(context: StageContext) -> str:
 
     recipe, data = context.recipe, context.input("data")
     limit_threads()
-    model = build_from(context.input("prune") / "weights.npz", recipe.model)
+    model = build_from(context.input("qat") / "weights.npz", recipe.model)
     tokenizer = Tokenizer.load(data / "tokenizer.json")
     calibration = [
         tokenizer.encode_pair(pair.sentence, pair.action)
         for pair in read_pairs(data / "train.tsv", recipe.quantize.calibration_sentences)
     ]
     with context.console.status("calibrating and converting"):
-        tflite = quantize(model, recipe.model, calibration, recipe.quantize.activations)
+        tflite = quantize(model, recipe.model, calibration, recipe.quantize.activations, recipe.quantize.weights)
     path = context.out / "model.tflite"
     path.write_bytes(tflite)
     quality: dict[str, float] = {}
@@ -47,7 +47,7 @@ def run(context: StageContext) -> str:
 STAGE = Stage(
     name="quantize",
     summary="quantizes the decode step to integers",
-    needs=("data", "prune"),
+    needs=("data", "qat"),
     sections=("model", "quantize", "evaluate"),
     sources=("models/decode_step.py", "models/quantization.py", "models/int16x8.py", "models/evaluation.py"),
     run=run,

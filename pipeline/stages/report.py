@@ -12,7 +12,7 @@ from markupsafe import Markup
 from pipeline.report import pictures
 from pipeline.report.flame import flame_graph
 from pipeline.sentences import SPLIT_TEXTS
-from pipeline.shipped import metadata_of
+from pipeline.shipped import TRAINING_STAGES, metadata_of
 from pipeline.stages import Stage, StageContext
 from pipeline.timing.folded import read_folded
 
@@ -33,7 +33,7 @@ def run(context: StageContext) -> str:
     recipe, workspace = context.recipe, context.workspace
     variants = [f"{board}-{recipe.engine}" for board in recipe.boards]
     results = [_read(workspace.stage("emulate", variant) / "result.json") for variant in variants]
-    facts = metadata_of(workspace.stage("prune") / "weights.npz")
+    facts = metadata_of(workspace.stage("qat") / "weights.npz")
     sentences = _read(workspace.stage("data") / "summary.json")["sentences"]
     first = results[0]
     baseline = first["quality"].pop("hassil", {})
@@ -97,9 +97,9 @@ def _flame(result: dict[str, Any], folded: Path) -> str:
 
 
 def _joined(history: dict[str, list[dict[str, float]]]) -> list[dict[str, float]]:
-    """The curves of training and pruning behind one another."""
+    """The curves of the stages that train behind one another."""
     points: list[dict[str, float]] = []
-    for stage in ("train", "prune"):
+    for stage in TRAINING_STAGES:
         start = points[-1]["step"] if points else 0
         points += [{**point, "step": point["step"] + start} for point in history.get(stage, [])]
     return points
@@ -125,7 +125,7 @@ def _read(path: Path) -> dict[str, Any]:
 STAGE = Stage(
     name="report",
     summary="draws the pictures and writes the report",
-    needs=("data", "prune", "emulate"),
+    needs=("data", "qat", "emulate"),
     sections=("name", "description"),
     sources=("pipeline/report/*", "pipeline/stages/report.py", "pipeline/timing/folded.py"),
     run=run,

@@ -8,10 +8,9 @@ import shutil
 from pathlib import Path
 
 from models.quiet import load_tensorflow
-from models.tokenizer import Tokenizer
 from pipeline.errors import ThimbleError
 from pipeline.recipe import Recipe
-from pipeline.sentences import read_pairs
+from pipeline.refining import lessons_of
 from pipeline.shipped import metadata_of, shipped_weights, training_facts
 from pipeline.stages import Stage, StageContext
 from pipeline.workspace import ROOT
@@ -33,19 +32,8 @@ def run(context: StageContext) -> str:
     from models.training import train
     from pipeline.training_view import training_progress
 
-    data = context.input("data")
-    tokenizer = Tokenizer.load(data / "tokenizer.json")
     with training_progress(context.console, "training") as report:
-        model, history = train(
-            recipe.model,
-            recipe.train,
-            tokenizer,
-            read_pairs(data / "train.tsv"),
-            read_pairs(data / "dev.tsv"),
-            context.out,
-            report,
-            start,
-        )
+        model, history = train(recipe.model, recipe.train, lessons_of(context), context.out, report, start)
     save_model(context.out / "weights.npz", model, training_facts(recipe, "train", {"train": history}))
     match = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
     begun = f" from {recipe.train.start}" if start else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from models.config import ModelConfig, PruneConfig, TrainConfig, variants
+from models.config import DistillConfig, ModelConfig, PruneConfig, QatConfig, TrainConfig, variants
 from models.errors import ThimbleError
 
 
@@ -46,7 +46,7 @@ def test_an_impossible_model_is_named(section: dict[str, object], named: str) ->
     [
         ({"epochs": 3}, "epochs"),
         ({"steps": 1.5}, "train.steps"),
-        ({"steps": 0}, "train.steps"),
+        ({"steps": -1}, "train.steps"),
         ({"learning_rate": -0.1}, "train.learning_rate"),
         ({"learning_rate": float("nan")}, "train.learning_rate"),
         ({"batch_size": 0}, "train.batch_size"),
@@ -74,11 +74,59 @@ def test_an_impossible_training_is_named(section: dict[str, object], named: str)
         ({"ramp": 0}, "prune.ramp"),
         ({"ramp": 1.5}, "prune.ramp"),
         ({"steps": 0}, "prune.steps"),
+        ({"pattern": "3:4"}, "prune.pattern"),
+        ({"pattern": 124}, "prune.pattern"),  # what YAML makes of 2:4 without quotes
+        ({"pattern": "2:4", "sparsity": 0.75}, "prune.sparsity"),
+        ({"pattern": "2:4", "block": [4, 4]}, "prune.block"),
+        ({"block": [4, 4]}, "prune.block"),
+        ({"pattern": "block", "block": [4]}, "prune.block"),
+        ({"pattern": "block", "block": [4, 0]}, "prune.block"),
+        ({"pattern": "block", "block": [1, 1]}, "prune.block"),
+        ({"pattern": "block", "block": 4}, "prune.block"),
+        ({"pattern": "block", "block": [4, True]}, "prune.block"),
     ],
 )
 def test_an_impossible_pruning_is_named(section: dict[str, object], named: str) -> None:
     with pytest.raises(ThimbleError) as caught:
         PruneConfig.from_mapping(section)
+    assert named in caught.value.what
+
+
+def test_n_of_m_says_the_sparsity() -> None:
+    assert PruneConfig.from_mapping({"pattern": "1:4"}).sparsity == 0.75
+    assert PruneConfig.from_mapping({"pattern": "2:4", "sparsity": 0.5}).sparsity == 0.5
+
+
+def test_older_weights_know_nothing_of_patterns() -> None:
+    """The digests in shipped weights hold the keys of their time."""
+    assert "pattern" not in PruneConfig().as_dict()
+    assert PruneConfig(pattern="block").as_dict()["pattern"] == "block"
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ({}, "teacher"),
+        ({"teacher": "t.yaml", "alpha": 1.5}, "distill.alpha"),
+        ({"teacher": "t.yaml", "spoiled": -0.1}, "distill.spoiled"),
+        ({"teacher": "t.yaml", "temperature": 0}, "distill.temperature"),
+        ({"teacher": "t.yaml", "steps": 0}, "distill.steps"),
+        ({"teacher": 3}, "distill.teacher"),
+    ],
+)
+def test_an_impossible_distillation_is_named(section: dict[str, object], named: str) -> None:
+    with pytest.raises(ThimbleError) as caught:
+        DistillConfig.from_mapping(section)
+    assert named in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [({"bits": 4}, "bits"), ({"steps": 0}, "qat.steps"), ({"learning_rate": 0}, "qat.learning_rate")],
+)
+def test_an_impossible_training_in_integers_is_named(section: dict[str, object], named: str) -> None:
+    with pytest.raises(ThimbleError) as caught:
+        QatConfig.from_mapping(section)
     assert named in caught.value.what
 
 

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny import PAIRS, config_of, tokenizer_of
+from tiny import PAIRS, config_of, lively, tokenizer_of
 
 from models import training
 from models.checkpoint import save_model
 from models.config import TrainConfig
 from models.errors import ThimbleError
 from models.tokenizer import PAD
-from models.training import Schedule, batches, train, training_sequences
+from models.training import Lessons, Schedule, batches, train, training_sequences
 
 TOKENIZER = tokenizer_of(340)
 CONFIG = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=40)
+LESSONS = Lessons(TOKENIZER, PAIRS, PAIRS[:2], CONFIG.context)
 BRIEF = TrainConfig(steps=8, batch_size=4, warmup=2, dropout=0.0)
 
 
@@ -31,25 +32,25 @@ def trained(
     out: Path, config: TrainConfig = BRIEF, progress: Callable[[int, int, dict[str, float]], None] = ignore
 ) -> tuple[list[np.ndarray], list[dict[str, float]]]:
     """The averaged weights and the history."""
-    model, history = train(CONFIG, config, TOKENIZER, PAIRS, PAIRS[:2], out, progress)
+    model, history = train(CONFIG, config, LESSONS, out, progress)
     return [weight.numpy() for weight in model.trainable_variables], history
 
 
 def test_training_begins_in_other_weights(tmp_path: Path) -> None:
     first = tmp_path / "first.npz"
-    model, _ = train(CONFIG, BRIEF, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore)
+    model, _ = train(CONFIG, BRIEF, LESSONS, tmp_path, ignore)
     save_model(first, model, {})
     untouched = TrainConfig.from_mapping({"steps": 0, "start": "first.npz"})
-    taken, history = train(CONFIG, untouched, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+    taken, history = train(CONFIG, untouched, LESSONS, tmp_path, ignore, first)
     assert history == []
     for weight, other in zip(taken.trainable_variables, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(weight.numpy(), other.numpy().astype(np.float16).astype(np.float32))
-    _, history = train(CONFIG, BRIEF, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+    _, history = train(CONFIG, BRIEF, LESSONS, tmp_path, ignore, first)
     _, alone = trained(tmp_path)
     assert history[-1]["loss"] < alone[-1]["loss"]
 
     deeper = dataclasses.replace(CONFIG, layers=2)
-    grown, _ = train(deeper, untouched, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+    grown, _ = train(deeper, untouched, LESSONS, tmp_path, ignore, first)
     same = {weight.name: weight.numpy() for weight in taken.trainable_variables}
     fitting = [weight for weight in grown.trainable_variables if weight.name in same]
     assert 0 < len(fitting) < len(grown.trainable_variables)
@@ -57,12 +58,19 @@ def test_training_begins_in_other_weights(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weight.numpy(), same[weight.name])
     wider = dataclasses.replace(CONFIG, d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
     with pytest.raises(ThimbleError, match=r"train\.start.*no array"):
-        train(wider, untouched, TOKENIZER, PAIRS, PAIRS[:2], tmp_path, ignore, first)
+        train(wider, untouched, LESSONS, tmp_path, ignore, first)
 
 
-def test_no_steps_need_weights_to_start_from() -> None:
-    with pytest.raises(ThimbleError, match=r"train\.steps"):
-        TrainConfig.from_mapping({"steps": 0})
+def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -> None:
+    four = lively(dataclasses.replace(CONFIG, layers=4))
+    save_model(tmp_path / "four.npz", four, {}, exact=True)
+    shared = dataclasses.replace(CONFIG, layers=4, shared_layers=2)
+    untouched = TrainConfig(steps=0)
+    model, _ = train(shared, untouched, LESSONS, tmp_path, ignore, tmp_path / "four.npz")
+    assert shared.parameter_count == sum(weight.shape.num_elements() for weight in model.trainable_variables)
+    for name, layers in (("layer0_up", (0, 1)), ("layer1_up", (2, 3))):
+        mean = np.mean([four.get_layer(f"layer{i}_up").kernel.numpy() for i in layers], axis=0)
+        np.testing.assert_allclose(model.get_layer(name).kernel.numpy(), mean, rtol=1e-6)
 
 
 def test_batches_are_padded_sequences() -> None:

@@ -23,7 +23,7 @@ def test_boards_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize(
-    "stage", ["data", "train", "prune", "quantize", "convert", "firmware", "emulate", "report", "run"]
+    "stage", ["data", "train", "distill", "prune", "qat", "quantize", "convert", "firmware", "emulate", "report", "run"]
 )
 def test_every_stage_is_a_command(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([stage, "no/such/recipe.yaml"]) == 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.tasks import load_task
 from pipeline.errors import ThimbleError
 from pipeline.recipe import load_recipe
+from pipeline.shipped import weights_fingerprint
 
 GOOD: dict[str, Any] = {
     "name": "tiny",
@@ -44,6 +45,16 @@ def test_a_recipe_is_read_whole(tmp_path: Path) -> None:
     assert recipe.prompts == ("hello",) and recipe.engine == "aot"
 
 
+def test_a_section_that_came_later_is_in_the_fingerprints_only_where_it_is_used(tmp_path: Path) -> None:
+    """So that the digests in shipped weights, which know nothing of it, still fit."""
+    plain = load_recipe(write(tmp_path, changed()))
+    assert "weights" not in plain.sections["quantize"]
+    used = load_recipe(write(tmp_path, changed(quantize={"weights": "int4"}, qat={"steps": 3})))
+    assert used.sections["quantize"]["weights"] == "int4" and used.sections["qat"]["steps"] == 3
+    assert weights_fingerprint(plain) != weights_fingerprint(used)
+    assert weights_fingerprint(plain, "prune") == weights_fingerprint(used, "prune")
+
+
 @pytest.mark.parametrize("path", sorted(Path("models/recipes").glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_recipes_are_good(path: Path) -> None:
     recipe = load_recipe(path)
@@ -58,6 +69,11 @@ COMPLAINTS = {
     "unknown key in train": (changed(train={"epochs": 3}), "epochs"),
     "unknown key in prune": (changed(prune={"amount": 0.5}), "amount"),
     "unknown key in quantize": (changed(quantize={"sentences": 3}), "sentences"),
+    "unknown key in distill": (changed(distill={"teacher": "t.yaml", "master": 1}), "master"),
+    "unknown key in qat": (changed(qat={"bits": 4}), "bits"),
+    "no steps at all": (changed(train={"steps": 0}), "`train.steps`"),
+    "unknown pattern": (changed(prune={"pattern": "3:4"}), "`prune.pattern`"),
+    "unknown weights": (changed(quantize={"weights": "int2"}), "`quantize.weights` 'int2'"),
     "unknown activations": (changed(quantize={"activations": "int4"}), "`quantize.activations` 'int4'"),
     "activations that are no text": (changed(quantize={"activations": 16}), "`quantize.activations` 16"),
     "int16 with LayerNorm": (

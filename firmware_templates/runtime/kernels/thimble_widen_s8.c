@@ -1,57 +1,62 @@
 #include <string.h>
 
+#include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-/* `count` values, a multiple of 4, as words that are `step` bytes apart, and their sum behind. */
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 
-static void widen_token(const int8_t *in, int32_t offset, int8_t *out, int32_t count, int32_t step)
+/* Four at a time, added to the sum; returns how many. */
+static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count, int32_t *sum)
 {
-    const uint32_t offsets = (uint32_t)offset << 16 | ((uint32_t)offset & 0xffff);
-    int32_t sum = 0, even, odd, second;
-    __asm__ volatile("1:\n\t"
-                     "ldr     %[even], [%[in]], #4\n\t"
-                     "sxtab16 %[odd], %[offsets], %[even], ror #8\n\t"
-                     "sxtab16 %[even], %[offsets], %[even]\n\t"
-                     "smlad   %[sum], %[odd], %[ones], %[sum]\n\t"
-                     "smlad   %[sum], %[even], %[ones], %[sum]\n\t"
-                     "pkhtb   %[second], %[odd], %[even], asr #16\n\t"
-                     "pkhbt   %[even], %[even], %[odd], lsl #16\n\t"
-                     "str     %[second], [%[out], %[step]]\n\t"
-                     "str     %[even], [%[out]]\n\t"
-                     "add     %[out], %[out], %[step], lsl #1\n\t"
-                     "cmp     %[in], %[end]\n\t"
-                     "bne     1b\n\t"
-                     "lsl     %[sum], %[sum], #7\n\t"
-                     "str     %[sum], [%[out]]\n\t"
-                     : [in] "+r"(in), [out] "+r"(out), [sum] "+r"(sum), [even] "=&r"(even), [odd] "=&r"(odd),
-                       [second] "=&r"(second)
-                     : [offsets] "r"(offsets), [ones] "r"(0x00010001), [step] "r"(step), [end] "r"(in + count)
-                     : "cc", "memory");
+    const int16x2_t both = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
+    const int16x2_t ones = 0x00010001;
+    int16_t *const end = out + (count & ~3);
+    for (; out != end; in += 4, out += 4) {
+        int32_t four;
+        memcpy(&four, in, 4);
+        int16x2_t even, odd, first, second;
+        __asm__("sxtab16 %0, %1, %2" : "=r"(even) : "r"(both), "r"(four));
+        __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd) : "r"(both), "r"(four));
+        __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(first) : "r"(even), "r"(odd));
+        __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(second) : "r"(odd), "r"(even));
+        *sum = __smlad(even, ones, __smlad(odd, ones, *sum));
+        memcpy(out, &first, 4);
+        memcpy(out + 2, &second, 4);
+    }
+    return count & ~3;
 }
 
 #else
 
-static void widen_token(const int8_t *in, int32_t offset, int8_t *out, int32_t count, int32_t step)
+static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count, int32_t *sum)
 {
-    int32_t sum = 0;
-    for (int32_t i = 0; i < count; i += 2, out += step) {
-        const int16_t word[2] = {(int16_t)(in[i] + offset), (int16_t)(in[i + 1] + offset)};
-        memcpy(out, word, 4);
-        sum += word[0] + word[1];
+    int32_t total = 0;
+    for (const int8_t *const end = in + (count & ~3); in != end; in++, out++) {
+        const int32_t value = *in + offset;
+        *out = (int16_t)value;
+        total += value;
     }
-    sum *= 128;
-    memcpy(out, &sum, 4);
+    *sum = total;
+    return count & ~3;
 }
 
 #endif
 
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens)
+static void widen_token(const int8_t *in, int32_t offset, int16_t *out, int32_t depth)
 {
-    const int32_t count = THIMBLE_TOKEN_BYTES(depth);
-    int8_t *to = (int8_t *)out;
-    for (int32_t second = 0; tokens > 0; tokens--, in += count, second ^= 1) {
-        widen_token(in, offset, to, count, tokens > 1 || second ? 8 : 4);
-        to += second ? 4 * count + 4 : 4;
+    int32_t sum = 0;
+    int32_t i = widen_words(in, offset, out, depth, &sum);
+    for (; i < ((depth + 3) & ~3); i++) {
+        out[i] = (int16_t)(i < depth ? in[i] + offset : 0);
+        sum += out[i];
+    }
+    sum *= 128;
+    memcpy(out + i, &sum, 4);
+}
+
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens, int32_t stride)
+{
+    for (; tokens > 0; tokens--, in += stride, out += stride / 2) {
+        widen_token(in, offset, out, depth);
     }
 }

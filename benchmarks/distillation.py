@@ -1,0 +1,165 @@
+"""Does a teacher help? The smallest variant trained alone and distilled, with the same steps, data and seeds.
+
+`python -m benchmarks.distillation` trains `nano` with the teacher's tokens from three seeds, once on the true actions
+and once with `home-en-base`'s shipped weights as its teacher, and prints exact match: int8 on all held-out splits,
+float on the new templates. Every run is kept in `build/distillation`, and an interrupted one goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from models.config import DistillConfig, ModelConfig, TrainConfig
+from models.quiet import load_tensorflow
+from models.tokenizer import Tokenizer
+from pipeline.accuracy import exact_match as engine_match
+from pipeline.compiler import Packing, compile_model
+from pipeline.host_engine import HostEngine
+from pipeline.recipe import load_recipe
+from pipeline.runner import RunOptions, run_stages
+from pipeline.sentences import HELD_OUT, read_pairs
+from pipeline.workspace import fingerprint, write_json
+
+if TYPE_CHECKING:
+    from models.training import Lessons
+
+__all__ = ["main"]
+
+TEACHER = Path("models/recipes/home-en-base.yaml")
+KINDS = ("alone", "distilled")
+SPLIT = "new_templates"
+
+
+def main() -> None:
+    """Trains what is not there yet and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--sentences", type=int, default=128_000, help="of the training data, the first so many")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--variant", default="nano")
+    parser.add_argument("--temperature", type=float, default=DistillConfig.temperature)
+    parser.add_argument("--alpha", type=float, default=DistillConfig.alpha)
+    parser.add_argument("--spoiled", type=float, default=0.2)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    options = parser.parse_args()
+    console = Console()
+    teacher = load_recipe(TEACHER)
+    workspace = run_stages(teacher, RunOptions(build=options.build, until="prune"), console)
+    with console.status("loading TensorFlow"):
+        load_tensorflow()
+    from models.checkpoint import build_from
+    from models.training import Lessons, limit_threads
+
+    limit_threads()
+    data = workspace.stage("data")
+    lessons = Lessons(
+        Tokenizer.load(data / "tokenizer.json"),
+        read_pairs(data / "train.tsv", options.sentences),
+        read_pairs(data / "dev.tsv"),
+        teacher.model.context,
+    )
+    model = build_from(workspace.stage("prune") / "weights.npz", teacher.model)
+    config = ModelConfig.from_mapping({"variant": options.variant, "vocab_size": teacher.vocab_size})
+    lesson = DistillConfig(TEACHER.as_posix(), options.steps, options.temperature, options.alpha, options.spoiled)
+    results: list[dict[str, Any]] = []
+    for seed in options.seeds:
+        for kind in options.kinds:
+            settings = TrainConfig(options.steps, options.batch, learning_rate=3e-3, dropout=0.0, seed=seed)
+            results.append(
+                _run(config, settings, lesson if kind == "distilled" else None, model, lessons, data, options.build)
+            )
+            console.print(f"seed {seed} {kind}: {100 * results[-1]['float']:.1f} % of new templates", highlight=False)
+    summary = {kind: _mean([result for result in results if result["kind"] == kind]) for kind in options.kinds}
+    write_json(options.build / "distillation" / "results.json", {"runs": results, "mean": summary})
+    _print(console, results, summary)
+
+
+def _run(
+    config: ModelConfig,
+    settings: TrainConfig,
+    lesson: DistillConfig | None,
+    teacher: Any,
+    lessons: Lessons,
+    data: Path,
+    build: Path,
+) -> dict[str, Any]:
+    """One training, or what it left when it was done before."""
+    import tf_keras as keras
+
+    from models.decoder import build_decoder
+    from models.distillation import distill
+    from models.evaluation import exact_match
+    from models.quantization import quantize
+    from models.training import train
+
+    kind = "alone" if lesson is None else "distilled"
+    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "sentences": len(lessons.pairs)}
+    facts["distill"] = None if lesson is None else vars(lesson)
+    out = build / "distillation" / f"{kind}-{settings.seed}-{fingerprint(facts)[:8]}"
+    done = out / "result.json"
+    if done.exists():
+        return dict(json.loads(done.read_text(encoding="utf-8")))
+    out.mkdir(parents=True, exist_ok=True)
+    watch = _Log(out / "log.txt")
+    if lesson is None:
+        model, history = train(config, settings, lessons, out, watch)
+    else:
+        keras.utils.set_random_seed(settings.seed)
+        model = build_decoder(config, settings.dropout)
+        history = distill(model, teacher, lesson, settings, lessons, out, watch)
+    splits = {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT}
+    found = exact_match(model, lessons.tokenizer, splits[SPLIT], config.context)
+    tflite = quantize(model, config, lessons.sequences[:200])
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = compile_model(tflite, Path(folder), Packing.ROWS)
+        engine = HostEngine(Path(folder), Path(folder) / "host", compiled.vocab, compiled.context)
+        quantized = {name: engine_match(engine, lessons.tokenizer, pairs) for name, pairs in splits.items()}
+    result = {"kind": kind, "seed": settings.seed, **facts, "float": found, **quantized, "history": history}
+    write_json(done, result)
+    return result
+
+
+class _Log:
+    """Progress as lines of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, done: int, steps: int, figures: dict[str, float]) -> None:
+        if done % 100 == 0:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{done} of {steps}: {json.dumps(figures)}\n")
+
+
+def _mean(results: Sequence[dict[str, Any]]) -> dict[str, float]:
+    return {key: float(np.mean([result[key] for result in results])) for key in ("float", *HELD_OUT)}
+
+
+def _print(console: Console, results: Sequence[dict[str, Any]], summary: dict[str, dict[str, float]]) -> None:
+    table = Table(title="exact match in %")
+    for title in (
+        "training",
+        "seed",
+        "new templates, float",
+        *(f"{split.replace('_', ' ')}, int8" for split in HELD_OUT),
+    ):
+        table.add_column(title)
+    rows = [(result["kind"], str(result["seed"]), result) for result in results]
+    for kind, seed, result in (*rows, *((kind, "mean", mean) for kind, mean in summary.items())):
+        table.add_row(kind, seed, *(f"{100 * result[key]:.1f}" for key in ("float", *HELD_OUT)))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

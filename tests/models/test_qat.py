@@ -1,0 +1,84 @@
+"""Quantization-aware training: gains folded without a change, levels and zeros kept, hooks gone when it is done."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras as keras
+from tiny import KINDS, PAIRS, config_of, lively, tokenizer_of
+
+from models.config import QatConfig, TrainConfig
+from models.decoder import Hooked
+from models.qat import fold_gains, train_quantized
+from models.quantization import quantize, snapped
+from models.training import Lessons
+from pipeline.compiler.reader import read_tflite
+
+TOKENIZER = tokenizer_of(340)
+CALIBRATION = [TOKENIZER.encode_pair(pair.sentence, pair.action) for pair in PAIRS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folding_changes_no_logits(kind: str) -> None:
+    config = config_of(kind)
+    model = lively(config)
+    tokens = tf.constant(np.random.default_rng(1).integers(0, config.vocab_size, (2, 9)), tf.int32)
+    before = model(tokens).numpy()
+    fold_gains(model, config)
+    np.testing.assert_allclose(model(tokens).numpy(), before, atol=1e-4)
+    assert (model.get_layer("layer0_norm_ffn").gamma.numpy() == 1).all()
+
+
+def test_snapped_rows_have_fifteen_levels() -> None:
+    kernel = np.random.default_rng(2).normal(size=(40, 6)).astype(np.float32)
+    kernel[::2, 1] = 0
+    kernel[:, 5] = 0
+    found = snapped(kernel, 7)
+    steps = np.abs(kernel[:, :5]).max(axis=0) / 7
+    np.testing.assert_allclose(found[:, :5] / steps, np.round(found[:, :5] / steps), atol=1e-4)
+    assert np.abs(found - kernel)[:, :5].max(axis=0).max() <= (steps / 2 * 1.001).max()
+    assert (found[kernel == 0] == 0).all()
+    np.testing.assert_allclose(snapped(found.astype(np.float16).astype(np.float32), 7), found, rtol=2e-3)
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+@pytest.mark.parametrize("kind", ["rmsnorm, gated, rotary, grouped", "layernorm, relu, rotary, untied"])
+def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str) -> None:
+    config = config_of(kind, vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
+    model = lively(config)
+    kernel = model.get_layer("layer0_up").kernel
+    zeros = np.random.default_rng(6).random(kernel.shape) < 0.5
+    kernel.assign(np.where(zeros, 0.0, kernel))
+    names = [weight.name for weight in model.trainable_variables]
+    before = model.get_layer("embed").table.numpy()
+    lessons = Lessons(TOKENIZER, PAIRS, PAIRS[:3], config.context)
+    history = train_quantized(
+        model, config, QatConfig(steps=6), weights, TrainConfig(batch_size=4), lessons, lambda *_: None
+    )
+    assert np.isfinite(history[-1]["loss"])
+    assert [weight.name for weight in model.trainable_variables] == names
+    assert not any(layer.hook for layer in model.layers if isinstance(layer, Hooked))
+    assert (kernel.numpy()[zeros] == 0).all()
+    assert (kernel.numpy()[~zeros] != 0).mean() > 0.8
+    assert (model.get_layer("embed").table.numpy() != before).any()
+    if weights == "int4":
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Dense):
+                assert max(len(np.unique(column.round(5))) for column in layer.kernel.numpy().T) <= 15, layer.name
+
+
+def test_four_bit_weights_are_one_table_in_the_tflite() -> None:
+    """Gains, and half precision on the way, leave every product's integers on round(127 · q / 7)."""
+    config = config_of("rmsnorm, gated, rotary, grouped", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
+    model = lively(config)
+    fold_gains(model, config)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel.assign(snapped(layer.kernel.numpy(), 7).astype(np.float16).astype(np.float32))
+    graph = read_tflite(quantize(model, config, CALIBRATION[:3], weights="int4"))
+    table = {round(127 * q / 7) for q in range(-7, 8)}
+    products = [op for op in graph.ops if op.kind == "FULLY_CONNECTED"]
+    assert len(products) == 8
+    for op in products:
+        assert set(np.unique(graph.tensors[op.inputs[1]].data)) <= table
