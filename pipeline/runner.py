@@ -11,10 +11,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from pipeline import toolchain
 from pipeline.boards import Board, load_board
+from pipeline.emulators import pick
 from pipeline.errors import ThimbleError
-from pipeline.recipe import Recipe
+from pipeline.recipe import ENGINES, Recipe
 from pipeline.stages import Stage, StageContext, all_stages
+from pipeline.tflm.library import require_library
 from pipeline.workspace import Stamp, Workspace, digest_sources, fingerprint
 
 __all__ = ["RunOptions", "SomeBoardsFailed", "run_stages", "stage_names"]
@@ -58,8 +61,11 @@ def run_stages(recipe: Recipe, options: RunOptions, console: Console) -> Workspa
     last = names.index(options.until)
     first_forced = names.index(options.restart) if options.restart else len(names)
     boards = _Boards([load_board(name) for name in recipe.boards], console)
+    runs = names[: last + 1]
     for board in list(boards.left):
         boards.attempt(board, partial(_check_fit, recipe, board))
+        if board in boards.left:
+            boards.attempt(board, partial(_check_means, recipe, board, options.emulator, runs))
     with workspace.locked():
         base = StageContext(
             recipe, workspace, workspace.folder, console, emulator=options.emulator, retrain=options.retrain
@@ -139,6 +145,24 @@ def _check_fit(recipe: Recipe, board: Board) -> None:
             f"{board.ram.size:,} bytes of RAM",
             "shorten `model.context`, use fewer `kv_heads` or layers, or a board with more RAM",
         )
+
+
+def _check_means(recipe: Recipe, board: Board, emulator: str | None, stages: Sequence[str]) -> None:
+    """Refuses what this machine cannot end, before hours of training are spent on it.
+
+    A board whose emulator is not there, where none was asked for, goes on: its firmware is of use as it is.
+    """
+    for stage, tools in _TOOLS.items():
+        for tool in tools if stage in stages else ():
+            toolchain.require(tool)
+    kernels = ENGINES[recipe.engine]
+    if kernels is not None and "firmware" in stages:
+        require_library(board.core, kernels)
+    if emulator is not None and "emulate" in stages:
+        pick(board, emulator)
+
+
+_TOOLS = {"convert": ("gcc",), "firmware": ("arm-none-eabi-gcc", "cmake", "ninja")}
 
 
 def _bring_up(stage: Stage, context: StageContext, force: bool, shared: Path | None = None) -> bool:

@@ -65,7 +65,7 @@ def pick(board: Board, wanted: str | None = None) -> Emulator:
         known = ", ".join(board.emulators) or "none"
         raise ThimbleError(f"{wanted} does not emulate {board.name}", f"use one of: {known}")
     if wanted == "renode" or (wanted is None and "renode" in board.emulators and find_renode()):
-        return Renode()
+        return Renode.installed()
     if wanted == "qemu" or "qemu" in board.emulators:
         toolchain.require("qemu-system-arm")
         return Qemu()

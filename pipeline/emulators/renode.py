@@ -53,6 +53,17 @@ class Renode:
 
     name = "renode"
 
+    @classmethod
+    def installed(cls) -> Renode:
+        """The one that is there.
+
+        Raises:
+            ThimbleError: none is.
+        """
+        renode = cls()
+        renode.program.stat()  # looks for it
+        return renode
+
     @cached_property
     def program(self) -> Path:
         """Where it is.

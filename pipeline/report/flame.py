@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ _LEAST = 0.6  # narrower frames are left out
 _LETTER = 6.3
 _HUES = {"thimble_": 212, "run_": 28, "model_": 150}
 _PLAIN = 268
+_COMMON = re.compile(r"^run_layer(\d+)_")
 
 
 @dataclass
@@ -58,13 +60,23 @@ def _draw(frame: _Frame, left: float, row: int, scale: float) -> Iterator[tuple[
         left += width
 
 
+def _fitting(name: str, letters: int) -> str:
+    """What fits of a name: all, what tells it from its neighbours (`0 ffn_up` of `run_layer0_ffn_up`), or its start."""
+    if len(name) > letters:
+        name = _COMMON.sub(r"\1 ", name)
+        name = next((name.removeprefix(start) for start in _HUES if name.startswith(start)), name)
+    if len(name) <= letters:
+        return name
+    return name[: letters - 1] + "…" if letters > 2 else ""
+
+
 def _box(row: int, frame: tuple[str, float, float, float], total: float, unit: str) -> str:
     name, left, width, count = frame
     top = _TOP + row * _ROW
     hue = next((hue for start, hue in _HUES.items() if name.startswith(start)), _PLAIN)
     light = 72 + zlib.crc32(name.encode()) % 12
     letters = int((width - 6) / _LETTER)
-    shown = name if len(name) <= letters else name[: max(letters - 1, 0)] + "…" if letters > 2 else ""
+    shown = _fitting(name, letters)
     label = f'<text x="{left + 3:.1f}" y="{top + 12.5:.1f}">{escape(shown)}</text>' if shown else ""
     return (
         f"<g><title>{escape(name)}: {count:,.0f} {escape(unit)}, {count / total:.1%}</title>"

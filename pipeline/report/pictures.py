@@ -45,17 +45,17 @@ def memory_map(flash: Mapping[str, int], flash_size: int, ram: Mapping[str, int]
     figure = Figure(figsize=(8.5, 2.9))
     for row, (title, parts, size) in enumerate((("Flash", flash, flash_size), ("RAM", ram, ram_size))):
         axes = figure.add_subplot(2, 1, row + 1)
-        used = sum(parts.values())
-        left = 0
+        used = sum(parts.values()) / 1024
+        left = 0.0
         for shade, (name, count) in zip(SHADES, parts.items(), strict=False):
-            axes.barh(0, count, left=left, color=shade, height=0.6, label=f"{name} {count / 1024:.1f} KB")
-            left += count
-        share = used / size
-        axes.set_title(f"{title}: {used / 1024:.1f} KB of {size / 1024:,.0f} KB ({share:.1%})")
+            axes.barh(0, count / 1024, left=left, color=shade, height=0.6, label=f"{name} {count / 1024:.1f} KB")
+            left += count / 1024
+        share = used * 1024 / size
+        axes.set_title(f"{title}: {used:.1f} KB of {size / 1024:,.0f} KB ({share:.1%})")
         axes.set_xlim(0, used * 1.02 or 1)
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1024:.0f} KB")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} KB")
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.1), frameon=False, fontsize=8)
     return _svg(figure)
 

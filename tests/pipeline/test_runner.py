@@ -202,6 +202,34 @@ def test_each_failed_board_has_its_own_remedy(chain: Chain, tmp_path: Path) -> N
     assert lines[2:] == ["  mps2_an385, mps2_an386: install one"]
 
 
+@pytest.mark.parametrize(
+    ("engine", "emulator", "complaint"), [("tflm", None, "TFLM_DIR"), ("aot", "renode", "no Renode at /nowhere")]
+)
+def test_what_is_missing_is_told_before_anything_runs(
+    chain: Chain,
+    recipe: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    engine: str,
+    emulator: str | None,
+    complaint: str,
+) -> None:
+    """A run that cannot end does not begin; one that ends before the stage in question does."""
+    monkeypatch.delenv("TFLM_DIR", raising=False)
+    monkeypatch.setenv("RENODE", "/nowhere")
+    first, second, third = chain.stages
+    firmware = dataclasses.replace(third, name="firmware", run=lambda context: "")
+    emulate = dataclasses.replace(third, name="emulate", run=lambda context: "")
+    chain.stages = (first, second, firmware, emulate)
+    options = RunOptions(build=tmp_path / "build", until="emulate", emulator=emulator)
+    with pytest.raises(ThimbleError, match=complaint):
+        run_stages(recipe.with_engine(engine), options, Console(file=io.StringIO()))
+    assert chain.ran == []
+    until_second = dataclasses.replace(options, until="second")
+    run_stages(recipe.with_engine(engine), until_second, Console(file=io.StringIO()))
+    assert chain.ran == ["first", "second"]
+
+
 def test_if_no_board_is_left_the_run_ends(chain: Chain, tmp_path: Path) -> None:
     recipe = make_recipe(tmp_path, boards=["microbit"], model={**DATA["model"], "context": 600})  # type: ignore[dict-item]
     with pytest.raises(ThimbleError, match="KV cache"):

@@ -104,3 +104,10 @@ def test_the_flame_graph_is_one_svg_with_a_box_a_frame() -> None:
     titles = [title.text for title in document.iter("{http://www.w3.org/2000/svg}title")]
     assert titles == ["decode: 90 cycles, 90.0%", "run_<one>: 60 cycles, 60.0%", "prefill: 10 cycles, 10.0%"]
     assert ET.fromstring(flame_graph({}, "nothing", "cycles")).tag.endswith("svg")
+
+
+def test_a_narrow_frame_shows_what_tells_it_from_its_neighbours() -> None:
+    stacks = {("run_layer0_ffn_up",): 60, ("run_layer1_ffn_up",): 60, ("thimble_fully_connected_s8",): 80, ("x",): 900}
+    document = ET.fromstring(flame_graph(stacks, "", "cycles"))
+    texts = [text.text for text in document.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[1:] == ["x", "fully_conn…", "0 ffn_up", "1 ffn_up"]
