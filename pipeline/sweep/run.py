@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from importlib import metadata as packages
@@ -66,60 +65,36 @@ def run_sweep(sweep: Sweep, options: SweepOptions, console: Console, run_point: 
                 folder.check(point)
         proposer = proposer_of(sweep, folder.begun())
         with workers(run_point, options.jobs, options.ray) as crew:
-            points, failed = _run_all(proposer, folder, crew, console)
-        results = Results(
-            sweep.name,
-            sweep.description,
-            sweep.path.read_text(encoding="utf-8"),
-            points,
-            failed,
-            {name: packages.version(name) for name in _VERSIONS},
-        )
-        if not points:
-            first = failed[0]
-            raise ThimbleError(f"all {len(failed)} points failed; {first.name}: {first.error}", first.remedy)
-        results = dataclasses.replace(results, front={board: front_of(points, board) for board in results.boards})
+            tally = _run_all(proposer, folder, crew, console)
+        results = tally.results(sweep, folder.order)
         folder.write(results)
     return results
 
 
-def _run_all(
-    proposer: Proposer, folder: _Folder, crew: Workers, console: Console
-) -> tuple[list[Measured], list[Failed]]:
-    points: dict[str, Measured] = {}
-    failed: dict[str, Failed] = {}
-    order: list[str] = []
+def _run_all(proposer: Proposer, folder: _Folder, crew: Workers, console: Console) -> _Tally:
+    """Keeps as many points running as there are workers, until none is proposed any more."""
+    tally = _Tally(proposer, console)
     running: dict[Future[Outcome], Point] = {}
     with _progress(console) as tell:
         more = True
         while more or running:
-            while more and len(running) < crew.jobs:
+            while more and len(running) < crew.jobs:  # no earlier: a search proposes by what it knows
                 point = proposer.next()
                 if point is None:
                     more = False
-                    break
-                order.append(point.name)
+                    continue
                 folder.begin(point)
                 try:
                     running[crew.submit(folder.job(point))] = point
                 except ThimbleError as error:  # a recipe that a search proposed, and that cannot be
-                    failed[point.name] = Failed(point.name, error.what, error.remedy)
-                    proposer.tell(point, None)
-                    console.print(_failed_line(failed[point.name]), highlight=False)
-            finished, _ = wait(running, timeout=_TOLD_EVERY, return_when=FIRST_COMPLETED) if running else (set(), None)
-            for future in finished:
-                point = running.pop(future)
-                outcome = _outcome(future, point)
-                if outcome["ok"]:
-                    found = points[point.name] = measured(point, outcome)
-                    proposer.tell(point, _figures(found))
-                    console.print(_measured_line(found), highlight=False)
-                else:
-                    failed[point.name] = Failed(point.name, outcome["error"], outcome["remedy"])
-                    proposer.tell(point, None)
-                    console.print(_failed_line(failed[point.name]), highlight=False)
-            tell(len(points) + len(failed), proposer.total, [folder.stage(point) for point in running.values()])
-    return [points[name] for name in order if name in points], [failed[name] for name in order if name in failed]
+                    tally.take(point, failure(point.name, error.what, error.remedy))
+            if running:
+                finished, _ = wait(running, timeout=_TOLD_EVERY, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    done = running.pop(future)
+                    tally.take(done, _outcome(future, done))
+            tell(tally.done, proposer.total, [folder.stage(point) for point in running.values()])
+    return tally
 
 
 def _outcome(future: Future[Outcome], point: Point) -> Outcome:
@@ -131,6 +106,60 @@ def _outcome(future: Future[Outcome], point: Point) -> Outcome:
         return failure(point.name, f"its worker was lost: {type(error).__name__}: {reason}", "run the sweep again")
 
 
+class _Tally:
+    """What came out so far, told as it comes to the user and to what proposes points."""
+
+    def __init__(self, proposer: Proposer, console: Console) -> None:
+        self._proposer, self._console = proposer, console
+        self._measured: list[Measured] = []
+        self._failed: list[Failed] = []
+
+    @property
+    def done(self) -> int:
+        """Points that ended, one way or the other."""
+        return len(self._measured) + len(self._failed)
+
+    def take(self, point: Point, outcome: Outcome) -> None:
+        """Records a point that ended."""
+        if outcome["ok"]:
+            found = measured(point, outcome)
+            self._measured.append(found)
+            cost = next(iter(found.boards.values()))  # a search, and who watches, look at the first board
+            self._proposer.tell(
+                point, {"accuracy": found.accuracy, "flash": cost.flash, "ram": cost.ram, "ms": cost.ms}
+            )
+            line = (
+                f"[green]✓[/] [bold]{found.name}[/] {100 * found.accuracy:.1f} %, flash {cost.flash / 1024:.1f} KB, "
+                f"RAM {cost.ram / 1024:.1f} KB, {cost.ms:.1f} ms a token [dim]({found.seconds:.0f} s)[/]"
+            )
+        else:
+            self._failed.append(Failed(point.name, outcome["error"], outcome["remedy"]))
+            self._proposer.tell(point, None)
+            line = f"[red]✗[/] [bold]{point.name}[/] {escape(outcome['error'])}; the others go on"
+        self._console.print(line, highlight=False)
+
+    def results(self, sweep: Sweep, order: Sequence[str]) -> Results:
+        """All of it, in the order in which the points were begun.
+
+        Raises:
+            ThimbleError: no point was measured.
+        """
+        if not self._measured:
+            first = self._failed[0]
+            raise ThimbleError(f"all {self.done} points failed; {first.name}: {first.error}", first.remedy)
+        points = sorted(self._measured, key=lambda point: order.index(point.name))
+        boards = dict.fromkeys(board for point in points for board in point.boards)
+        return Results(
+            name=sweep.name,
+            description=sweep.description,
+            source=sweep.path.read_text(encoding="utf-8"),
+            points=points,
+            failed=sorted(self._failed, key=lambda point: order.index(point.name)),
+            versions={name: packages.version(name) for name in _VERSIONS},
+            front={board: front_of(points, board) for board in boards},
+        )
+
+
 class _Folder:
     """`build/sweep/NAME`: where points run, and what is kept."""
 
@@ -138,6 +167,7 @@ class _Folder:
         self.root = root
         self._points = root / "points"
         self._options = options
+        self.order: list[str] = []
         self._begun: list[Mapping[str, Choice]] = []
         with contextlib.suppress(OSError, ValueError, TypeError):
             self._begun = [dict(choices) for choices in json.loads((root / "order.json").read_text(encoding="utf-8"))]
@@ -182,6 +212,7 @@ class _Folder:
 
     def begin(self, point: Point) -> None:
         """Notes the point, for a run that goes on after this one was stopped."""
+        self.order.append(point.name)
         if point.choices not in self._begun:
             self._begun.append(point.choices)
             write_json(self.root / "order.json", self._begun)
@@ -212,24 +243,6 @@ class _Folder:
 
     def _log(self, point: Point) -> Path:
         return self._points / str(point.recipe["name"]) / "log.txt"
-
-
-def _figures(point: Measured) -> dict[str, float]:
-    """What a search looks at: the first board's."""
-    cost = next(iter(point.boards.values()))
-    return {"accuracy": point.accuracy, "flash": cost.flash, "ram": cost.ram, "ms": cost.ms}
-
-
-def _measured_line(point: Measured) -> str:
-    cost = next(iter(point.boards.values()))
-    return (
-        f"[green]✓[/] [bold]{point.name}[/] {100 * point.accuracy:.1f} %, flash {cost.flash / 1024:.1f} KB, "
-        f"RAM {cost.ram / 1024:.1f} KB, {cost.ms:.1f} ms a token [dim]({point.seconds:.0f} s)[/]"
-    )
-
-
-def _failed_line(point: Failed) -> str:
-    return f"[red]✗[/] [bold]{point.name}[/] {escape(point.error)}; the others go on"
 
 
 @contextlib.contextmanager
