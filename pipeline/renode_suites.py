@@ -21,7 +21,7 @@ from rich.console import Console
 
 from pipeline import toolchain
 from pipeline.agreement import disagreements, with_counts
-from pipeline.boards import Board, load_board
+from pipeline.boards import Board, all_boards, load_board
 from pipeline.emulators.renode import Renode, bring_together
 from pipeline.errors import ThimbleError
 from pipeline.renode_files import FOLDER, entry_of
@@ -140,6 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m pipeline.renode_suites", description=__doc__)
     parser.add_argument("recipe", type=Path, metavar="RECIPE")
     parser.add_argument("--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat")
+    parser.add_argument("--all", action="store_true", help="every board that Renode emulates")
     parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR")
     options = parser.parse_args(arguments)
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
@@ -150,18 +151,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pipeline.recipe import load_recipe
 
         names = options.board or load_recipe(options.recipe).boards
-        boards = [board for board in map(load_board, names) if options.board or "renode" in board.emulators]
+        given = all_boards() if options.all else map(load_board, names)
+        boards = [board for board in given if options.board or "renode" in board.emulators]
         for board in boards:
             entry_of(board)
         if not boards:
             raise ThimbleError(f"Renode emulates no board of {options.recipe}", "name one with --board")
         runner = renode_test(Renode().program)
-        for board in boards:
-            _on_board(board, options, runner, console)
     except ThimbleError as error:
-        sys.stderr.write(f"error: {error.what}\n  fix: {error.remedy}\n")
+        _tell(error)
         return 1
-    return 0
+    failed = 0
+    for board in boards:  # one that fails keeps no other from being tried
+        try:
+            _on_board(board, options, runner, console)
+        except ThimbleError as error:
+            failed += 1
+            _tell(error)
+    if failed and len(boards) > 1:
+        sys.stderr.write(f"error: {failed} of {len(boards)} boards failed\n")
+    return 1 if failed else 0
+
+
+def _tell(error: ThimbleError) -> None:
+    sys.stderr.write(f"error: {error.what}\n  fix: {error.remedy}\n")
 
 
 if __name__ == "__main__":

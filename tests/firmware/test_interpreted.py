@@ -152,11 +152,14 @@ def test_the_command_line_tells_too(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["int8", "int16", "window"])
+@pytest.mark.parametrize("kind", ["int8", "plain", "int16", "window"])
 def test_logits_equal_the_oracle(kind: str, kernels: str, tmp_path: Path, tokenizer: Tokenizer, board: Board) -> None:
     """To the byte at every step, with CMSIS-NN's kernels and the reference ones, and past the window."""
-    window = {"context": 3 * WINDOW, "window": WINDOW, "sinks": SINKS} if kind == "window" else {}
-    settings = config(tokenizer.vocab_size, **window)
+    changes: dict[str, dict[str, object]] = {
+        "plain": {"norm": "layernorm", "ffn": "relu", "positions": "learned", "kv_heads": 4},
+        "window": {"context": 3 * WINDOW, "window": WINDOW, "sinks": SINKS},
+    }
+    settings = config(tokenizer.vocab_size, **changes.get(kind, {}))
     tflite = quantized(settings, "int16" if kind == "int16" else "int8")
     if kind == "int16" and kernels == "cmsis_nn":
         pytest.skip("CMSIS-NN refuses int16 activations with a scale a row of weights: a test of its own")

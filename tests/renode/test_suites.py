@@ -281,3 +281,22 @@ def test_without_renode_the_command_says_how_to_get_it(
     (tmp_path / "renode").touch()
     assert renode_suites.main([str(recipe)]) == 1
     assert "renode-test" in capsys.readouterr().err
+
+
+def test_a_board_that_fails_keeps_no_other_from_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: list[str] = []
+
+    def on_board(board: Board, *_: Any) -> None:
+        tried.append(board.name)
+        if board.name == "mps2_an385":
+            raise ThimbleError("mps2_an385: it failed", "mend it")
+
+    monkeypatch.setattr(renode_suites, "_on_board", on_board)
+    monkeypatch.setenv("RENODE", str(fake(tmp_path)))
+    recipe = str(HERE.parent.parent / "models" / "recipes" / "home-en-nano.yaml")
+    assert renode_suites.main([recipe, "--all"]) == 1
+    assert tried == [board.name for board in EMULATED] and len(tried) > 5
+    assert f"mps2_an385: it failed\n  fix: mend it\nerror: 1 of {len(tried)} boards failed" in capsys.readouterr().err
+    assert renode_suites.main([recipe, "--board", "mps2_an386"]) == 0
