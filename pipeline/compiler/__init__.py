@@ -86,7 +86,7 @@ def compile_model(
 def _compile(graph: Graph, out: Path, packing: Packing, block: int) -> CompiledModel:
     graph = without_dead_channels(graph)
     program = lower(graph, packing, block)
-    calls = group_calls(tail_apart(program.calls) if program.tail_apart else program.calls)
+    calls = group_calls(tail_apart(program.calls, program.block) if program.tail_apart else program.calls)
     plan = place_buffers(program, calls)
     facts = _facts(graph)
     names = emit(program, calls, plan, facts, out)

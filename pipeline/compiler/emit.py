@@ -123,8 +123,8 @@ def _model(
         '#include "model_data.h"\n#include "thimble_kernels.h"\n',
         _memory(program, plan, cache_bytes),
     ]
-    parts += [_function(program, name, members) for name, (_, members) in zip(names, groups, strict=True)]
-    parts.append(_step(program, groups, names))
+    parts += [_function(program, plan, name, members) for name, (_, members) in zip(names, groups, strict=True)]
+    parts.append(_step(program, plan, groups, names))
     parts.append(_descriptor(program, plan, names, facts, cache_bytes))
     return "\n".join(parts)
 
@@ -132,8 +132,7 @@ def _model(
 def _memory(program: Program, plan: Arena, cache_bytes: int) -> str:
     lines = [
         f"/* Where activations lie in the arena ({plan.bytes} bytes, at most {plan.largest_live_set} alive at once).\n"
-        f" * Those of a block's tokens are TOKEN_BYTES apart, the last token's first. */\n"
-        f"enum {{ TOKEN_BYTES = {plan.token_bytes} }};"
+        f" * Those of a block's tokens lie one behind the other, the last token's first. */"
     ]
     order = sorted(plan.offsets.items(), key=lambda item: (item[1], item[0]))
     entries = ",\n".join(f"    at_{name} = {offset} /* {program.buffers[name]} bytes */" for name, offset in order)
@@ -151,7 +150,7 @@ def _memory(program: Program, plan: Arena, cache_bytes: int) -> str:
     return "\n".join(lines)
 
 
-_IN_LOOP = {ARENA: "at", TOKEN: "token[-i]", POSITION: "(position - i)", SLOT: "(slot - i)", TIME: "(time - i)"}
+_IN_LOOP = {ARENA: "arena", TOKEN: "token[-i]", POSITION: "(position - i)", SLOT: "(slot - i)", TIME: "(time - i)"}
 _IN_BLOCK = {ARENA: "arena", TOKEN: "*token", POSITION: "position", TOKENS: "tokens", SLOT: "slot", TIME: "time"}
 _ALONE = {**_IN_BLOCK, TOKENS: "1"}
 _PARAMETERS = {
@@ -173,7 +172,7 @@ def _filled(program: Program, text: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _body(program: Program, members: list[Call]) -> str:
+def _body(program: Program, plan: Arena, members: list[Call]) -> str:
     """The statements of a layer: calls that take one token stand in a loop over the block's."""
     if program.block == 1 or members[0].tail:
         return "\n".join(_INDENT + _filled(program, call.text, _ALONE) for call in members)
@@ -182,12 +181,18 @@ def _body(program: Program, members: list[Call]) -> str:
         if in_block:
             lines += [_INDENT + _filled(program, call.text, _IN_BLOCK) for call in calls]
             continue
-        texts = [2 * _INDENT + _filled(program, call.text, _IN_LOOP) for call in calls]
         lines.append("    for (int32_t i = 0; i < tokens; i++) {")
-        if any(re.search(r"\bat\b", text) for text in texts):
-            lines.append("        int8_t *const at = arena + i * TOKEN_BYTES;")
-        lines += [*texts, "    }"]
+        for call in calls:
+            text = re.sub(rf"{ARENA} \+ at_(\w+)", lambda found: _of_token(plan, found[1]), call.text)
+            lines.append(2 * _INDENT + _filled(program, text, _IN_LOOP))
+        lines.append("    }")
     return "\n".join(lines)
+
+
+def _of_token(plan: Arena, buffer: str) -> str:
+    """Token i's part of a buffer."""
+    distance = plan.token_bytes[buffer]
+    return f"{ARENA} + at_{buffer}" + (f" + i * {distance}" if distance else "")
 
 
 def _arguments(body: str) -> list[str]:
@@ -195,8 +200,8 @@ def _arguments(body: str) -> list[str]:
     return [name for name in _PARAMETERS if re.search(rf"\b{name}\b", body)]
 
 
-def _function(program: Program, name: str, members: list[Call]) -> str:
-    body = _body(program, members)
+def _function(program: Program, plan: Arena, name: str, members: list[Call]) -> str:
+    body = _body(program, plan, members)
     macs = sum(call.macs for call in members)
     note = f"/* {macs:,} multiply-accumulates a token. */\n" if macs else ""
     parameters = ", ".join(_PARAMETERS[name] for name in _arguments(body)) or "void"
@@ -205,10 +210,10 @@ def _function(program: Program, name: str, members: list[Call]) -> str:
     return f"{before}{note}static void run_{name}({parameters})\n{{\n{body}\n}}\n"
 
 
-def _step(program: Program, groups: list[tuple[str, list[Call]]], names: list[str]) -> str:
+def _step(program: Program, plan: Arena, groups: list[tuple[str, list[Call]]], names: list[str]) -> str:
     calls: dict[bool, list[str]] = {False: [], True: []}
     for number, (name, (_, members)) in enumerate(zip(names, groups, strict=True)):
-        arguments = ", ".join(_arguments(_body(program, members)))
+        arguments = ", ".join(_arguments(_body(program, plan, members)))
         calls[members[0].tail].append(f"    MARK({number});\n    run_{name}({arguments});")
     result = program.outputs.get("logits")
     returned = _filled(program, result.pointer, _ALONE) if result is not None else "arena"

@@ -114,7 +114,7 @@ class _Lowering:
         self.packing = packing
         self.program = Program()
         self.views: dict[int, View] = {}
-        self.widened: dict[int, str] = {}
+        self.widened: dict[tuple[int, bool], tuple[str, bool]] = {}
         attentions = find_attentions(graph)
         self.int16 = Int16Ops(self, attentions)
         self.attentions = {attention.ops[-1]: attention for attention in attentions if self._scales(attention)}
@@ -364,11 +364,21 @@ class _Lowering:
         declaration: str = "",
         kind: str = "elementwise",
     ) -> None:
-        """A kernel that takes `tokens` and `stride`: all tokens of a block where all of it lies in the arena."""
-        in_block = all(view.space == "arena" for view in (*reads, out))
-        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
-        text = f"{kernel}({arguments}, {tokens}, {stride});"
+        """A kernel that takes `tokens`: all tokens of a block where it can."""
+        in_block = self._in_block(*reads, out)
+        text = f"{kernel}({arguments}, {TOKENS if in_block else 1});"
         self._call(text, reads, [out], declaration=declaration, block=in_block, kind=kind)
+
+    def _in_block(self, *views: View) -> bool:
+        """Whether a block's tokens lie one behind the other in each view, without gaps."""
+        return all(
+            view.space == "arena"
+            and view.contiguous
+            and view.bytes == self.program.buffers[view.buffer]
+            # The next token's place is rounded up to this.
+            and view.bytes % 4 == 0
+            for view in views
+        )
 
     # --- ops
 
@@ -537,12 +547,14 @@ class _Lowering:
             arrays = {"bias": _wrapped(total), "multiplier": multipliers, "shift": shifts.astype(np.int8)}
             facts["largest_shift"] = int(shifts.max())
             place, structure = source.pointer, "rows"
+            in_parts, in_block = False, self._in_block(source) and rows % 4 == 0
         else:
-            source = self._widened(x)
+            part = columns_at_once(values, kind)
+            in_parts = part < depth
+            source, in_block = self._widened(x, alone=in_parts)
             arrays = {"constants": row_constants(biases, multipliers, -shifts)}
-            facts = {"biased": int(biases is not None), "part": columns_at_once(values, kind)}
+            facts = {"biased": int(biases is not None), "part": part}
             place, structure = f"(const int16_t *)(const void *)({source.pointer})", "packed"
-        in_parts = kind is Packing.PAIRS and int(str(facts["part"])) < depth
         fields = {
             field: self._constant(Constant(f"{name}_{field}", f"{array.dtype}_t", array))
             for field, array in arrays.items()
@@ -561,14 +573,11 @@ class _Lowering:
             },
         )
         out = self._allocate(out_tensor)
-        in_block = source.space == out.space == "arena"
-        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
-        kernel = f"thimble_fully_connected_{kind}{'_parts' if in_parts else ''}_s8"
-        call = f"{kernel}(&{name}, {place}, {out.pointer}, {tokens}, {stride});"
-        if kind is not Packing.ROWS and (low, high) != (-128, 127):
-            limit = f"thimble_limit_s8({out.pointer}{f' + i * {stride}' if in_block else ''}, {rows}, {low}, {high});"
-            loop = f"for (int32_t i = 0; i < {tokens}; i++) {{ {limit} }}"
-            call = f"{call} {loop if in_block else limit}"
+        arguments = f"&{name}, {place}, {out.pointer}"
+        if kind is Packing.PAIRS and in_parts:
+            call = f"thimble_fully_connected_pairs_parts_s8({arguments});"
+        else:
+            call = f"thimble_fully_connected_{kind}_s8({arguments}, {TOKENS if in_block else 1});"
         self._call(
             call,
             [source],
@@ -580,19 +589,32 @@ class _Lowering:
             weight_bytes=stored.nbytes,
             kind="fully_connected",
         )
+        if kind is not Packing.ROWS and (low, high) != (-128, 127):
+            limit = f"thimble_limit_s8({out.pointer}, {rows}, {low}, {high});"
+            self._call(limit, [out], [out], product=name, kind="fully_connected")
 
-    def _widened(self, x: Tensor) -> View:
-        """The input as int16, made once for all products that read it."""
-        name = self.widened.get(x.index)
-        wide = View("arena", name or f"wide_{x.index}", 1, 2 * ((x.size + 3) // 4 * 4) + 4, 0)
-        if name is None:
-            source = self._contiguous(x.index)
-            self.widened[x.index] = wide.buffer
-            self.program.buffers[wide.buffer] = wide.columns
-            target = f"(int16_t *)(void *)({wide.pointer})"
-            arguments = f"{source.pointer}, {-x.zero_point}, {target}, {x.size}"
-            self._block_call("thimble_widen_s8", arguments, [source], wide, kind="fully_connected")
-        return wide
+    def _widened(self, x: Tensor, alone: bool) -> tuple[View, bool]:
+        """The input as int16, made once for all products that read it, and whether it is so for a block of tokens.
+
+        Args:
+            alone: each token by itself, where a product takes no more.
+        """
+        columns = 2 * ((x.size + 3) // 4 * 4) + 4
+        known = self.widened.get((x.index, alone))
+        if known:
+            return View("arena", known[0], 1, columns, columns), known[1]
+        source = self._contiguous(x.index)
+        if source.space == "constant" and x.size % 4:
+            source = self._copied(x.index, source)  # what lies behind it is read
+        wide = View("arena", f"wide_{x.index}{'_alone' if alone else ''}", 1, columns, columns)
+        in_block = not alone and self._in_block(source)
+        self.widened[x.index, alone] = wide.buffer, in_block
+        self.program.buffers[wide.buffer] = columns
+        target = f"(int16_t *)(void *)({wide.pointer})"
+        arguments = f"{source.pointer}, {-x.zero_point}, {target}, {x.size}, {TOKENS if in_block else 1}"
+        text = f"thimble_widen_s8({arguments});"
+        self._call(text, [source], [wide], block=in_block, shared=in_block, kind="fully_connected")
+        return wide, in_block
 
     def _batch_matmul(self, op: Op) -> None:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
@@ -818,12 +840,12 @@ class _Lowering:
         )
         k_part, v_part = (self._view(index).pointer for index in (attention.k_cache, attention.v_cache))
         q_place, k_place, v_place = (view.pointer for view in views)
-        in_block = views[1].space == views[2].space == "arena"
-        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
+        in_block = self._in_block(*views[1:])
         kind = Packing.ROWS if self.packing is Packing.ROWS else Packing.PAIRS
         capacity = (context + 3) // 4 * 4
         self._call(
-            f"thimble_append_{kind}_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {SLOT}, {tokens}, {stride});",
+            f"thimble_append_{kind}_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {SLOT}, "
+            f"{TOKENS if in_block else 1});",
             views[1:],
             [],
             declaration=parameters,
@@ -833,15 +855,14 @@ class _Lowering:
             group=f"layer{attention.layer}_cache",
         )
         out = self._allocate(out_tensor, f"layer{attention.layer}_mixed")
-        scratch = View(
-            "arena", f"{name}_scratch", 1, capacity if kind is Packing.ROWS else 2 * (head_dim + capacity), 0
-        )
-        self.program.buffers[scratch.buffer] = scratch.columns
-        in_block = views[0].space == out.space == "arena"
-        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
+        size = capacity if kind is Packing.ROWS else 2 * (head_dim + capacity)
+        scratch = View("arena", f"{name}_scratch", 1, size, size)
+        self.program.buffers[scratch.buffer] = size
+        self.program.scratch.add(scratch.buffer)
+        in_block = self._in_block(views[0], out)
         call = (
             f"thimble_attention_{kind}_s8(&{name}, {q_place}, {k_part}, {v_part}, {POSITION}, "
-            f"{out.pointer}, {scratch.pointer}, {tokens}, {stride});"
+            f"{out.pointer}, {scratch.pointer}, {TOKENS if in_block else 1});"
         )
         macs = 2 * kv_heads * group * head_dim * (context // 2)
         self._call(call, [views[0]], [out, scratch], macs=macs, kind="attention", group=name, block=in_block)
@@ -924,9 +945,8 @@ class _Lowering:
         )
         places = ", ".join(view.pointer for view in (*views, out))
         by_position = all(view.offset == f"{POSITION} * {x.columns // 2}" for view in views[1:])
-        in_block = by_position and views[0].space == out.space == "arena"
-        tokens, stride = (TOKENS, "TOKEN_BYTES") if in_block else (1, 0)
-        text = f"thimble_rotary_s8(&{name}, {places}, {tokens}, {stride});"
+        in_block = by_position and self._in_block(views[0], out)
+        text = f"thimble_rotary_s8(&{name}, {places}, {TOKENS if in_block else 1});"
         self._call(text, views, [out], declaration=parameters, block=in_block)
 
 

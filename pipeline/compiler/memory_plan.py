@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Buffer", "MemoryPlan", "plan_memory"]
+__all__ = ["Buffer", "MemoryPlan", "aligned", "plan_memory"]
 
 _ALIGNMENT = 4
 _ATTEMPTS = 1000
@@ -42,7 +42,7 @@ def plan_memory(buffers: Sequence[Buffer], fixed: Mapping[str, int] | None = Non
     names = {buffer.name for buffer, _ in done}
     order = sorted((b for b in buffers if b.name not in names), key=lambda b: (-b.size, b.first, b.name))
     steps = {step for buffer in buffers for step in (buffer.first, buffer.last)}
-    live = max((sum(_aligned(b.size) for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
+    live = max((sum(aligned(b.size) for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
     best = _place(order, done)
     draw = random.Random(0)
     for attempt in range(_ATTEMPTS):
@@ -65,13 +65,13 @@ def _place(order: Sequence[Buffer], done: Sequence[tuple[Buffer, int]]) -> list[
     placed = list(done)
     for buffer in order:
         taken = sorted(
-            (offset, offset + _aligned(other.size))
+            (offset, offset + aligned(other.size))
             for other, offset in placed
             if other.first <= buffer.last and buffer.first <= other.last
         )
         offset = 0
         for begin, end in taken:
-            if offset + _aligned(buffer.size) <= begin:
+            if offset + aligned(buffer.size) <= begin:
                 break
             offset = max(offset, end)
         placed.append((buffer, offset))
@@ -79,8 +79,9 @@ def _place(order: Sequence[Buffer], done: Sequence[tuple[Buffer, int]]) -> list[
 
 
 def _end(placed: Sequence[tuple[Buffer, int]]) -> int:
-    return max((offset + _aligned(buffer.size) for buffer, offset in placed), default=0)
+    return max((offset + aligned(buffer.size) for buffer, offset in placed), default=0)
 
 
-def _aligned(size: int) -> int:
+def aligned(size: int) -> int:
+    """The size rounded up to the next place where a buffer may begin."""
     return (size + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT

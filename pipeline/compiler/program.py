@@ -13,8 +13,8 @@ __all__ = ["ARENA", "POSITION", "SLOT", "TIME", "TOKEN", "TOKENS", "CachePart", 
 
 
 ARENA, TOKEN, POSITION, TOKENS = "@arena", "@token", "@position", "@tokens"
-"""In the text of a call: the arena of its token, that token and its position; in a call that takes a whole block of
-tokens: the arena of the first, the position of the first, and how many they are."""
+"""In the text of a call: the arena, before the name of a buffer there; its token and that one's position; in a call
+that takes a whole block of tokens: the position of the first, and how many they are."""
 SLOT, TIME = "@slot", "@time"
 """In a ring: the row of the cache that a token takes, and how many tokens came before it. POSITION is then the
 number of rows that it sees besides its own."""
@@ -40,6 +40,11 @@ class View:
     def contiguous(self) -> bool:
         """Whether no gaps lie between the rows."""
         return self.rows == 1 or self.stride == self.columns
+
+    @property
+    def bytes(self) -> int:
+        """Of its elements, gaps left out."""
+        return self.rows * self.columns * (2 if self.element == "int16_t" else 1)
 
     @property
     def pointer(self) -> str:
@@ -68,8 +73,9 @@ class Call:
     """One kernel call as C text, the arena buffers that it reads and writes, and what it costs a token.
 
     `declaration` is the C of its constant parameters, `product` the name of a matrix product. `block`: the call takes a
-    whole block of tokens. `appends`: it writes new rows to the KV cache. `group` names the layer function in which it
-    stands, `kind` what that function does, `tail` says that only a block's last token needs it.
+    whole block of tokens; `shared`: whose words alternate in what it writes. `appends`: it writes new rows to the KV
+    cache. `group` names the layer function in which it stands, `kind` what that function does, `tail` says that only a
+    block's last token needs it.
     """
 
     text: str
@@ -78,6 +84,7 @@ class Call:
     declaration: str = ""
     product: str = ""
     block: bool = False
+    shared: bool = False
     appends: bool = False
     tail: bool = False
     macs: int = 0
@@ -101,7 +108,8 @@ class CachePart:
 class Program:
     """All of it. `block`: how many tokens the calls can take at once. `tail_apart`: whether the calls that no cache
     needs may come last. Neither is so where the cache is read as the .tflite reads it, before the new row is there.
-    `ring`: how the cache goes round, where attention has a window."""
+    `ring`: how the cache goes round, where attention has a window. `buffers`: the arena's, bytes a token by name;
+    those in `scratch` serve one token after the other."""
 
     block: int = 1
     tail_apart: bool = False
@@ -109,6 +117,7 @@ class Program:
     calls: list[Call] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
     buffers: dict[str, int] = field(default_factory=dict)
+    scratch: set[str] = field(default_factory=set)
     cache: list[CachePart] = field(default_factory=list)
     inputs: dict[str, View] = field(default_factory=dict)
     outputs: dict[str, View] = field(default_factory=dict)

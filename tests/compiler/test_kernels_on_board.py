@@ -50,20 +50,20 @@ LIMITS = {
     **{
         (core, "fully_connected_pairs", depth): limit
         for core in ("m4", "m7", "m33")
-        for depth, limit in {48: 1.09, 64: 1.01, 96: 0.93, 128: 0.89, 172: 0.87, 192: 0.85}.items()
+        for depth, limit in {48: 1.04, 64: 0.98, 96: 0.91, 128: 0.88, 172: 0.85, 192: 0.84}.items()
     },
     **{
         (core, "fully_connected_pairs_block", depth): limit
         for core in ("m4", "m7", "m33")
-        for depth, limit in {48: 1.06, 64: 0.98, 96: 0.9, 128: 0.86, 172: 0.84, 192: 0.82}.items()
+        for depth, limit in {48: 0.9, 64: 0.84, 96: 0.78, 128: 0.75, 172: 0.73, 192: 0.72}.items()
     },
     **{
         ("m3", "fully_connected_quads", depth): limit
-        for depth, limit in {48: 2.4, 64: 2.2, 96: 2.0, 128: 1.92, 172: 1.85, 192: 1.82}.items()
+        for depth, limit in {48: 2.32, 64: 2.15, 96: 1.98, 128: 1.9, 172: 1.83, 192: 1.81}.items()
     },
     **{
         ("m3", "fully_connected_quads_block", depth): limit
-        for depth, limit in {48: 2.15, 64: 1.97, 96: 1.81, 128: 1.73, 172: 1.67, 192: 1.65}.items()
+        for depth, limit in {48: 2.02, 64: 1.87, 96: 1.72, 128: 1.64, 172: 1.58, 192: 1.56}.items()
     },
     ("m4", "attention_pairs", 32): 2.15,
     ("m4", "fully_connected_s16", 64): 1.4,

@@ -4,15 +4,15 @@
 #include "thimble_softmax_row.h"
 
 void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                             int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride)
+                             int8_t *v_cache, int32_t position, int32_t tokens)
 {
     const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), head_dim = p->head_dim;
-    const int32_t to_next_head = (capacity - 4) * head_dim;
-    for (; tokens > 0; tokens--, position--, k += stride, v += stride) {
+    const int32_t to_next_head = (capacity - 4) * head_dim, columns = p->kv_heads * head_dim;
+    for (; tokens > 0; tokens--, position--, k += columns, v += columns) {
         int8_t *k_to = k_cache + (position & ~3) * head_dim + thimble_pairs_place(position & 3, 0);
         int8_t *v_to = v_cache + thimble_pairs_place(0, position);
         const uint32_t k_flip = position & 1 ? 0x80808080 : 0;
-        for (int32_t i = 0; i < p->kv_heads * head_dim; k_to += to_next_head) {
+        for (int32_t i = 0; i < columns; k_to += to_next_head) {
             for (const int32_t end = i + head_dim; i < end; i += 4) {
                 uint32_t four_k, four_v;
                 __builtin_memcpy(&four_k, k + i, 4);
@@ -402,9 +402,10 @@ static void attend(const thimble_attention_s8_params *p, const int8_t *q, const 
 }
 
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride)
+                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens)
 {
-    for (; tokens > 0; tokens--, position--, q += stride, out += stride) {
+    const int32_t columns = p->kv_heads * p->group * p->head_dim;
+    for (; tokens > 0; tokens--, position--, q += columns, out += columns) {
         attend(p, q, k_cache, v_cache, position, out, scratch);
     }
 }

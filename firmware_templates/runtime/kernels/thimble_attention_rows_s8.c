@@ -33,10 +33,10 @@ static inline void copy_column(int8_t *to, int32_t stride, const int8_t *from, i
 }
 
 void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                            int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride)
+                            int8_t *v_cache, int32_t position, int32_t tokens)
 {
     const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), head_dim = p->head_dim, kv_heads = p->kv_heads;
-    for (; tokens > 0; tokens--, position--, k += stride, v += stride) {
+    for (; tokens > 0; tokens--, position--, k += kv_heads * head_dim, v += kv_heads * head_dim) {
         for (int32_t head = 0; head < kv_heads; head++) {
             copy_row(k_cache + (head * capacity + position) * head_dim, k + head * head_dim, head_dim);
         }
@@ -288,9 +288,10 @@ static void attend(const thimble_attention_s8_params *p, const int8_t *q, const 
 }
 
 void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride)
+                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens)
 {
-    for (; tokens > 0; tokens--, position--, q += stride, out += stride) {
+    const int32_t columns = p->kv_heads * p->group * p->head_dim;
+    for (; tokens > 0; tokens--, position--, q += columns, out += columns) {
         attend(p, q, k_cache, v_cache, position, out, scratch);
     }
 }

@@ -13,25 +13,24 @@ typedef struct {
     const int16_t *x;
     int32_t minus_excess; /* what the 128 in d + 128 adds, negative */
     int32_t skip;         /* eights of columns that the first turn of the loop leaves out; 2: all, there are none */
-    int32_t finish;       /* 0: requantize; 1: the same with biases; 2: write the sums as they are */
     const int16_t *end;   /* of x */
+    int32_t finish;       /* 0: requantize; 1: the same with biases; 2: write the sums as they are */
     const int32_t *constants;
     int8_t *out;
     int32_t zero; /* 2 * zero point + 1 */
     int8_t *out_end;
     union {
-        int32_t four;           /* one token: whether four columns remain besides the eights */
-        int32_t minus_excess_2; /* two tokens: of the second */
+        int32_t four;      /* one token: whether four columns remain besides the eights */
+        int32_t out_bytes; /* two tokens: from one's outputs to the other's */
     };
     const int16_t *weights;
-    int32_t stride;     /* two tokens: bytes from the first's x to the second's, */
-    int32_t out_stride; /* and from output to output */
+    int32_t minus_excess_2; /* two tokens: of the second */
 } blocks;
 
-/* Where that lies on the loop's stack, whose first `first` words are loaded for each block at once. */
-#define PLACES(first)                                                                                          \
-    [finish] "i"(4 * first), [end] "i"(4 * first + 4), [constants] "i"(4 * first + 8), [out] "i"(4 * first + 12), \
-        [zero] "i"(4 * first + 16), [out_end] "i"(4 * first + 20), [last] "i"(4 * first + 24)
+/* Where that, from `finish` on, lies on the loop's stack, whose first `first` words are loaded for each block at once. */
+#define PLACES(first)                                                                                   \
+    [finish] "i"(4 * first), [constants] "i"(4 * first + 4), [out] "i"(4 * first + 8), [zero] "i"(4 * first + 12), \
+        [out_end] "i"(4 * first + 16), [last] "i"(4 * first + 20)
 
 /* Two columns of four rows: the words [a b] and [c d], and x. */
 #define COLUMNS(ab, cd, x)                      \
@@ -111,7 +110,7 @@ typedef struct {
  *
  * The mask leaves the two b of a word, turned by 8 bits: each in the other's column, as a high byte. SXTAB16 puts each c under
  * it the same way, and SMLADX exchanges the columns back. On the stack lie: x, what the three sums begin with, where a block
- * begins; then `blocks` from `finish` on, as an address, without the weights. */
+ * begins, the end of x; then `blocks` from `finish` on, as an address, without the weights. */
 __attribute__((noinline)) static void multiply(const blocks *p)
 {
     register const blocks *r0 __asm__("r0") = p;
@@ -124,12 +123,12 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "mla     r3, r3, lr, r12\n"
                      "orr     r3, r3, #1\n"
                      "adr.w   r12, 4f\n" /* how it ends */
-                     "cmp     r4, #1\n"
+                     "cmp     r5, #1\n"
                      "it      eq\n"
                      "adreq.w r12, 5f\n"
                      "it      hi\n"
                      "adrhi.w r12, 7f\n"
-                     "orr     r4, r12, #1\n"
+                     "orr     r5, r12, #1\n"
                      "cmp     r10, #0\n"
                      "mov     r10, r3\n" /* after the four columns */
                      "it      ne\n"
@@ -196,15 +195,14 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "add     sp, #48\n"
                      "pop     {r7}\n"
                      : "+r"(r0)
-                     : PLACES(5)
+                     : [end] "i"(20), PLACES(6)
                      : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* Two columns of two tokens. */
 #define COLUMNS_OF_TWO              \
     "ldmia   r0!, {r4, r5}\n"       \
-    "ldr     r7, [r1, r8]\n"        \
-    "ldr     r6, [r1], #4\n"        \
+    "ldmia   r1!, {r6, r7}\n"       \
     "smlad   r2, r4, r6, r2\n"      \
     "smlad   r9, r4, r7, r9\n"      \
     "and     r4, lr, r4, ror #8\n"  \
@@ -216,86 +214,117 @@ __attribute__((noinline)) static void multiply(const blocks *p)
 
 #define FOUR_COLUMNS_OF_TWO COLUMNS_OF_TWO COLUMNS_OF_TWO
 
-/* The same for two tokens at once: each word of weights is read, and its middle rows paired, once for both.
+/* A row's output for both tokens, from twice their sums. r12: shifts, of which ASR takes the lowest byte; lr: the zero point. */
+#define REQUANTIZE_TWO(x, y, multiplier)       \
+    "smmulr  " x ", " x ", " multiplier "\n"   \
+    "smmulr  " y ", " y ", " multiplier "\n"   \
+    "add     " x ", " x ", " x ", asr #31\n"   \
+    "add     " y ", " y ", " y ", asr #31\n"   \
+    "asr     " x ", " x ", r12\n"              \
+    "asr     " y ", " y ", r12\n"              \
+    "add     " x ", lr\n"                      \
+    "add     " y ", lr\n"                      \
+    "ssat    " x ", #8, " x ", asr #1\n"       \
+    "ssat    " y ", #8, " y ", asr #1\n"
+
+/* The same for two tokens at once: each word of weights is read, and its middle rows paired, once for both; so are a row's
+ * constants.
  *
  *   r0  weights                     r4  a and b, at two columns; then b and c       r6  x of the first token
- *   r1  x                           r5  c and d                                     r7  x of the second token
- *   lr  0xff00ff00                  r8  stride
+ *   r1  x of both, word by word     r5  c and d                                     r7  x of the second token
+ *   lr  0xff00ff00                  r8  the end of x
  *   r2, r3, r12  the first token's sums of 256 a + b, 256 b + c, 256 c + d; r9, r11, r10: the second's
  *
- * `skip` counts fours of columns, of 8 in a turn. On the stack lie: x and the first two sums' beginning, the stride, the
- * second's sums' and the first's last sum's beginning, where a block begins; then `blocks` from `finish` to the end of outputs,
- * out_stride, and the second token's sums while the first's are requantized; meanwhile lr is where the outputs go. */
+ * `skip` counts fours of columns, of 16 in a turn. On the stack lie: x, the first two sums' beginning, the end of x, the second's
+ * sums' and the first's last sum's beginning, where a block begins; then `blocks` from `finish` to `out_bytes`. */
 __attribute__((noinline)) static void multiply_two(const blocks *p)
 {
     register const blocks *r0 __asm__("r0") = p;
     __asm__ volatile("push    {r7}\n"
-                     "sub     sp, #12\n"
-                     "ldmia   r0, {r1-r12, lr}\n"
-                     "push    {r4-r9, lr}\n"
+                     "ldmia   r0, {r1-r12}\n"
+                     "push    {r5-r10}\n"
                      "mov     r0, r11\n"
                      "mov     lr, #0xff00ff00\n"
-                     "adr.w   r4, 2f\n" /* where a block begins */
-                     "adr.w   r5, 3f\n"
-                     "subs    r5, r5, r4\n"
-                     "lsrs    r5, r5, #1\n"
-                     "mla     r4, r3, r5, r4\n"
-                     "orr     r4, r4, #1\n"
-                     "push    {r4}\n"
-                     "mov     r8, r12\n"
+                     "adr.w   r5, 2f\n" /* where a block begins */
+                     "adr.w   r6, 3f\n"
+                     "subs    r6, r6, r5\n"
+                     "lsrs    r6, r6, #2\n"
+                     "mla     r5, r3, r6, r5\n"
+                     "orr     r5, r5, #1\n"
+                     "push    {r5}\n"
+                     "mov     r8, r4\n"
+                     "mov     r10, r12\n"
                      "mov     r12, r2\n"
                      "movs    r2, #0\n"
                      "movs    r3, #0\n"
-                     "mov     r9, #0\n"
-                     "mov     r11, #0\n"
+                     "mov     r9, r2\n"
+                     "mov     r11, r2\n"
                      "push    {r1-r3, r8-r12}\n"
 
                      "0:\n" /* four rows */
                      "ldm     sp, {r1-r3, r8-r12, pc}\n"
 
                      ".p2align 2\n"
-                     "2:\n" /* 8 columns */
-                     FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO
+                     "2:\n" /* 16 columns */
+                     FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO
                      "3:\n"
-                     "ldr     r4, [sp, %[end]]\n"
-                     "cmp     r1, r4\n"
+                     "cmp     r1, r8\n"
                      "bne     2b\n"
-                     "strd    r9, r10, [sp, %[last] + 4]\n"
-                     "str     r11, [sp, %[last] + 12]\n"
-                     "ldr     lr, [sp, %[out]]\n"
 
-                     "4:\n" /* a token's outputs */
                      TAKE_APART
-                     "ldr     r1, [sp, %[constants]]\n"
-                     "ldr     r3, [sp, %[finish]]\n"
-                     "cbz     r3, 5f\n"
-                     TWICE_WITH_BIAS
+                     "sub     r1, r11, r9, lsl #8\n" /* the second token's: r9, r11, r10 and r8 */
+                     "sub     r1, r10, r1, lsl #8\n"
+                     "sbfx    r8, r1, #0, #24\n"
+                     "sub     r10, r10, r8\n"
+                     "sub     r11, r11, r10, asr #8\n"
+                     "sub     r9, r9, r11, asr #8\n"
+                     "ldrd    r2, r1, [sp, %[finish]]\n"
+                     "cbz     r2, 5f\n"
+                     "ldmia   r1!, {r2, r3, r12, lr}\n" /* biases */
+                     "add     r4, r2, r4, asr #7\n"
+                     "add     r9, r2, r9, asr #7\n"
+                     "add     r5, r3, r5, asr #7\n"
+                     "add     r11, r3, r11, asr #7\n"
+                     "add     r6, r12, r6, asr #7\n"
+                     "add     r10, r12, r10, asr #7\n"
+                     "add     r7, lr, r7, lsl #1\n"
+                     "add     r8, lr, r8, lsl #1\n"
                      "b       6f\n"
                      "5:\n"
                      TWICE
-                     "6:\n"
-                     REQUANTIZE
-                     "strb    r4, [lr]\n"
-                     "strb    r5, [lr, #1]\n"
-                     "strb    r6, [lr, #2]\n"
-                     "strb    r7, [lr, #3]\n"
-                     "ldr     r5, [sp, %[out]]\n"
-                     "cmp     lr, r5\n"
-                     "bne     7f\n"
-                     "ldrd    r2, r12, [sp, %[last] + 4]\n"
-                     "ldr     r4, [sp, %[last]]\n"
-                     "ldr     r3, [sp, %[last] + 12]\n"
-                     "add     lr, r4\n"
-                     "b       4b\n"
+                     "asr     r9, r9, #7\n"
+                     "asr     r11, r11, #7\n"
+                     "asr     r10, r10, #7\n"
+                     "lsl     r8, r8, #1\n"
 
-                     "7:\n"
-                     "adds    r5, #4\n"
-                     "strd    r1, r5, [sp, %[constants]]\n"
-                     "ldr     r6, [sp, %[out_end]]\n"
+                     "6:\n"
+                     "ldr     r12, [r1, #16]\n"
+                     "ldr     lr, [sp, %[zero]]\n"
+                     "ldrd    r2, r3, [r1], #8\n"
+                     REQUANTIZE_TWO("r4", "r9", "r2")
+                     "lsr     r12, r12, #8\n"
+                     REQUANTIZE_TWO("r5", "r11", "r3")
+                     "ldrd    r2, r3, [r1], #12\n"
+                     "lsr     r12, r12, #8\n"
+                     REQUANTIZE_TWO("r6", "r10", "r2")
+                     "lsr     r12, r12, #8\n"
+                     REQUANTIZE_TWO("r7", "r8", "r3")
+                     "ldr     r2, [sp, %[out]]\n"
+                     "ldrd    r12, r3, [sp, %[out_end]]\n"
+                     "add     r3, r2\n"
+                     "strb    r9, [r3]\n"
+                     "strb    r11, [r3, #1]\n"
+                     "strb    r10, [r3, #2]\n"
+                     "strb    r8, [r3, #3]\n"
+                     "strb    r5, [r2, #1]\n"
+                     "strb    r6, [r2, #2]\n"
+                     "strb    r7, [r2, #3]\n"
+                     "strb    r4, [r2], #4\n"
+                     "strd    r1, r2, [sp, %[constants]]\n"
                      "mov     lr, #0xff00ff00\n"
-                     "cmp     r5, r6\n"
+                     "cmp     r2, r12\n"
                      "bne     0b\n"
-                     "add     sp, #76\n"
+                     "add     sp, #60\n"
                      "pop     {r7}\n"
                      : "+r"(r0)
                      : PLACES(9)
@@ -327,34 +356,49 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
     return sums;
 }
 
-static int32_t excess_of(const int16_t *x, int32_t depth)
+static int32_t excess_of(const int16_t *x_end)
 {
     int32_t excess;
-    __builtin_memcpy(&excess, x + depth, 4);
+    __builtin_memcpy(&excess, x_end, 4);
     return excess;
 }
 
-/* One token, or two whose inputs and outputs lie `stride` bytes apart. */
-__attribute__((noinline)) static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
-                                                      int8_t *out, int32_t stride, int32_t two)
+/* One token, or two. */
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
 {
     const int32_t depth = (p->depth + 3) & ~3;
-    blocks b = {.weights = p->weights, .constants = p->constants, .finish = p->biased ? 1 : 0};
-    set_columns(&b, x, depth, excess_of(x, depth));
-    b.zero = 2 * p->out_zero_point + 1;
+    blocks b; /* all of it is set: initializing it first would call memset */
+    b.finish = p->biased;
+    b.constants = p->constants;
     b.out = out;
-    b.out_end = out + ((p->rows + 3) & ~3);
+    b.zero = 2 * p->out_zero_point + 1;
+    b.out_end = out + THIMBLE_TOKEN_BYTES(p->rows);
+    b.weights = p->weights;
     if (two) {
-        b.skip = depth / 4 & 1;
-        b.minus_excess_2 = -excess_of(x + stride / 2, depth);
-        b.stride = b.out_stride = stride;
+        b.x = x;
+        b.end = x + 2 * depth;
+        b.skip = -(depth / 4) & 3;
+        b.minus_excess = -excess_of(b.end);
+        b.minus_excess_2 = -excess_of(b.end + 2);
+        b.out_bytes = THIMBLE_TOKEN_BYTES(p->rows);
         multiply_two(&b);
     } else {
+        set_columns(&b, x, depth, excess_of(x + depth));
         multiply(&b);
     }
 }
 
 #else
+
+/* One column: its pairs of weights times x. */
+static inline void add_column(thimble_row_sums *sums, const int16_t *weights, int32_t x)
+{
+    const int32_t ab = weights[0], cd = weights[2], b = (int8_t)ab, d = cd & 0xff;
+    sums->row[0] += (ab - b) / 256 * x;
+    sums->row[1] += b * x;
+    sums->row[2] += (cd - d) / 256 * x;
+    sums->row[3] += d * x;
+}
 
 /* The sums of four rows, part by part: in parts only the fast body's sums differ. */
 static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
@@ -362,21 +406,42 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
     thimble_row_sums sums = {{0, 0, 0, -excess}};
     (void)part;
     for (int32_t column = 0; column < depth; column++) {
-        const int16_t ab = weights[column / 2 * 4 + column % 2], cd = weights[column / 2 * 4 + column % 2 + 2];
-        const int32_t b = (int8_t)ab, d = cd & 0xff;
-        sums.row[0] += (ab - b) / 256 * x[column];
-        sums.row[1] += b * x[column];
-        sums.row[2] += (cd - d) / 256 * x[column];
-        sums.row[3] += d * x[column];
+        add_column(&sums, weights + column / 2 * 4 + column % 2, x[column]);
     }
     return sums;
 }
 
+/* One token, or two, whose words of x alternate. */
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
+{
+    const int32_t depth = (p->depth + 3) & ~3, tokens = two ? 2 : 1;
+    for (int32_t token = 0; token < tokens; token++, x += 2, out += THIMBLE_TOKEN_BYTES(p->rows)) {
+        const int16_t *weights = p->weights;
+        const int32_t *constants = p->constants;
+        int32_t excess;
+        __builtin_memcpy(&excess, x + tokens * depth, 4);
+        for (int32_t row = 0; row < p->rows; row += 4, weights += 2 * depth, constants += thimble_row_constants(p)) {
+            thimble_row_sums sums = {{0, 0, 0, -excess}};
+            for (int32_t column = 0; column < depth; column++) {
+                add_column(&sums, weights + column / 2 * 4 + column % 2, x[column / 2 * 2 * tokens + column % 2]);
+            }
+            thimble_put_rows(p, constants, &sums, out + row);
+        }
+    }
+}
+
 #endif
 
+void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                                      int32_t tokens)
+{
+    for (; tokens > 0; tokens -= 2, x += THIMBLE_WIDE_BYTES(p->depth), out += 2 * THIMBLE_TOKEN_BYTES(p->rows)) {
+        multiply_tokens(p, x, out, tokens > 1);
+    }
+}
+
 /* Where one sum of a row might not come apart. */
-__attribute__((noinline)) static void multiply_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
-                                                     int8_t *out)
+void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
 {
     const int32_t depth = (p->depth + 3) & ~3;
     const int16_t *weights = p->weights;
@@ -386,30 +451,5 @@ __attribute__((noinline)) static void multiply_parts(const thimble_fully_connect
     for (int32_t row = 0; row < p->rows; row += 4, weights += 2 * depth, constants += thimble_row_constants(p)) {
         const thimble_row_sums sums = sum_parts(weights, x, depth, p->part, excess);
         thimble_put_rows(p, constants, &sums, out + row);
-    }
-}
-
-void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                      int32_t tokens, int32_t stride)
-{
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-    for (; tokens > 1; tokens -= 2, x += stride, out += 2 * stride) {
-        multiply_tokens(p, x, out, stride, 1);
-    }
-    if (tokens) {
-        multiply_tokens(p, x, out, stride, 0);
-    }
-#else
-    for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
-        multiply_parts(p, x, out);
-    }
-#endif
-}
-
-void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                            int32_t tokens, int32_t stride)
-{
-    for (; tokens > 0; tokens--, x += stride / 2, out += stride) {
-        multiply_parts(p, x, out);
     }
 }

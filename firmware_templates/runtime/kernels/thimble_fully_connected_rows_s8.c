@@ -96,14 +96,15 @@ __attribute__((noinline)) static void multiply_blocks(const thimble_fully_connec
     READ_SHARED("-48") READ_SHARED("-32") READ_SHARED("-16") READ_SHARED("0") READ_SHARED("16") \
     "strd r8, r10, [%[sums], #" place "]\n"
 
-/* multiply_blocks for the tokens at x and x + stride. */
+/* multiply_blocks for two tokens. */
 __attribute__((noinline)) static void multiply_two(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
-                                                   int8_t *out, int32_t stride, int32_t row, int32_t blocks)
+                                                   int8_t *out, int32_t row, int32_t blocks)
 {
     int32_t sums[12];
-    const int8_t *w = p->weights + row * p->depth, *shift = p->shift + row, *x2 = x + stride;
+    const int8_t *w = p->weights + row * p->depth, *shift = p->shift + row;
+    const int8_t *x2 = x + THIMBLE_TOKEN_BYTES(p->depth);
     const int32_t *bias = p->bias + row, *multiplier = p->multiplier + row;
-    int8_t *out2 = out + row + stride;
+    int8_t *out2 = out + row + THIMBLE_TOKEN_BYTES(p->rows);
     out += row;
     register int32_t to_tail __asm__("r8") = p->depth - 32;
     register int32_t left __asm__("lr") = blocks;
@@ -146,7 +147,7 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
 
 /* The same for any depth: two rows at a time, columns counted. */
 __attribute__((noinline)) static void multiply_two_any(const thimble_fully_connected_rows_s8_params *p,
-                                                       const int8_t *x, int8_t *out, int32_t stride, int32_t row,
+                                                       const int8_t *x, int8_t *out, int32_t row,
                                                        int32_t blocks)
 {
     const int32_t depth = p->depth;
@@ -155,7 +156,7 @@ __attribute__((noinline)) static void multiply_two_any(const thimble_fully_conne
         int32_t sums[8];
 #pragma GCC unroll 2
         for (int32_t *pair = sums; pair < sums + 8; pair += 4, w += 2 * depth) {
-            const int8_t *w0 = w, *w1 = w + depth, *x1 = x, *x2 = x + stride;
+            const int8_t *w0 = w, *w1 = w + depth, *x1 = x, *x2 = x + THIMBLE_TOKEN_BYTES(depth);
             __asm__ volatile("movs r4, #0\nmovs r6, #0\nmov r8, #0\nmov r10, #0\n"
                              "dlstp.8 lr, %[depth]\n"
                              "1:\n"
@@ -181,7 +182,7 @@ __attribute__((noinline)) static void multiply_two_any(const thimble_fully_conne
         for (int32_t token = 0; token < 2; token++) {
             const int32x4_t high = vqrdmulhq_s32(vaddq_s32(both.val[token], biases), multipliers);
             const int32x4_t scaled = vrshlq_s32(vaddq_s32(high, vshrq_n_s32(high, 31)), shifts);
-            thimble_store_4(out + row + token * stride, vaddq_n_s32(scaled, p->out_zero_point));
+            thimble_store_4(out + row + token * THIMBLE_TOKEN_BYTES(p->rows), vaddq_n_s32(scaled, p->out_zero_point));
         }
     }
 }
@@ -189,24 +190,25 @@ __attribute__((noinline)) static void multiply_two_any(const thimble_fully_conne
 #endif
 
 void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
-                                     int32_t tokens, int32_t stride)
+                                     int32_t tokens)
 {
+    const int32_t x_bytes = THIMBLE_TOKEN_BYTES(p->depth), out_bytes = THIMBLE_TOKEN_BYTES(p->rows);
 #ifdef THIMBLE_HELIUM
     if (p->largest_shift < 0 && p->rows >= 4) {
         const int32_t unrolled = p->depth % 16 == 0 && p->depth >= 48 && p->depth <= 192;
         void (*const multiply_pair)(const thimble_fully_connected_rows_s8_params *, const int8_t *, int8_t *, int32_t,
-                                    int32_t, int32_t) = unrolled ? multiply_two : multiply_two_any;
-        for (; tokens >= 2; tokens -= 2, x += 2 * stride, out += 2 * stride) {
-            multiply_pair(p, x, out, stride, 0, p->rows / 4);
+                                    int32_t) = unrolled ? multiply_two : multiply_two_any;
+        for (; tokens >= 2; tokens -= 2, x += 2 * x_bytes, out += 2 * out_bytes) {
+            multiply_pair(p, x, out, 0, p->rows / 4);
             if (p->rows % 4 != 0) {
-                multiply_pair(p, x, out, stride, p->rows - 4, 1);
+                multiply_pair(p, x, out, p->rows - 4, 1);
             }
             thimble_limit_s8(out, p->rows, p->out_min, p->out_max);
-            thimble_limit_s8(out + stride, p->rows, p->out_min, p->out_max);
+            thimble_limit_s8(out + out_bytes, p->rows, p->out_min, p->out_max);
         }
     }
 #endif
-    for (; tokens > 0; tokens--, x += stride, out += stride) {
+    for (; tokens > 0; tokens--, x += x_bytes, out += out_bytes) {
 #ifdef THIMBLE_HELIUM
         if (p->largest_shift < 0 && p->rows >= 4) {
             multiply_blocks(p, x, out, 0, p->rows / 4);

@@ -3,12 +3,12 @@
 
 #ifdef THIMBLE_HELIUM
 
-static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens)
 {
     const int8_t *const table = p->table;
     const int32_t gate_offset = p->gate_offset, up_offset = p->up_offset;
     const thimble_product_scale scale = p->out;
-    for (int32_t left = p->columns; left > 0; left -= 16, gate += 16, up += 16, out += 16) {
+    for (int32_t left = tokens * p->columns; left > 0; left -= 16, gate += 16, up += 16, out += 16) {
         const thimble_halves x = thimble_halves_of(thimble_look_up_16(table, thimble_load_16(gate, left)), gate_offset);
         const thimble_halves y = thimble_halves_of(thimble_load_16(up, left), up_offset);
         thimble_store_16(out, thimble_requantize_16(thimble_products(x, y), &scale), left);
@@ -29,13 +29,12 @@ static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, cons
     THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
     "strb %[a], [%[out]], #1\n\t"
 
-/* Not inlined: the loop takes all registers but one. */
-__attribute__((noinline)) static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens)
 {
     int32_t a, b;
     __asm__ volatile(THIMBLE_PAIRS_LOOP(GATE_ONE GATE_ONE)
                      : [gate] "+r"(gate), [up] "+r"(up), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
-                     : [end] "r"(out + p->columns), [table] "r"(p->table + 128), [up_offset] "r"(p->up_offset),
+                     : [end] "r"(out + tokens * p->columns), [table] "r"(p->table + 128), [up_offset] "r"(p->up_offset),
                        [twice_gate_offset] "r"(2 * p->gate_offset), [multiplier] "r"(p->out.multiplier),
                        [right] "r"(p->out.right_shift_less_one), [zero] "r"(p->out.twice_zero_point_plus_one)
                      : "cc", "memory");
@@ -43,9 +42,9 @@ __attribute__((noinline)) static void gate_token(const thimble_gate_s8_params *p
 
 #else
 
-static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out)
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens)
 {
-    for (int32_t i = 0; i < p->columns; i++) {
+    for (int32_t i = 0; i < tokens * p->columns; i++) {
         const int32_t product = (p->table[gate[i] + 128] + p->gate_offset) * (up[i] + p->up_offset);
         out[i] = thimble_scale_product(&p->out, 2 * product);
     }
@@ -54,11 +53,3 @@ static void gate_token(const thimble_gate_s8_params *p, const int8_t *gate, cons
 #endif
 
 #endif
-
-void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens,
-                     int32_t stride)
-{
-    for (; tokens > 0; tokens--, gate += stride, up += stride, out += stride) {
-        gate_token(p, gate, up, out);
-    }
-}

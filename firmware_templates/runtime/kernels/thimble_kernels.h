@@ -2,7 +2,7 @@
  *
  * Common terms: a quantized value q means scale * (q - zero_point); an offset is a negated zero point, in -127..128. Rows and
  * columns are those of the last axis and all axes before it; strides count elements. Kernels that take `tokens` work on so many
- * tokens, whose inputs and outputs lie `stride` bytes apart, a multiple of 4. */
+ * tokens, each input and output of which lies behind that of the token before, its size rounded up to 4 bytes. */
 #ifndef THIMBLE_KERNELS_H
 #define THIMBLE_KERNELS_H
 
@@ -16,19 +16,23 @@ typedef struct {
     int32_t step;
 } thimble_operand;
 
-/* The widened form of `depth` inputs, which packed weights are multiplied with: x + offset as int16, zeros up to a multiple of 4,
- * then 128 times their sum as int32. */
+/* Bytes from a token's `count` values of one byte to the next token's. */
+#define THIMBLE_TOKEN_BYTES(count) (((count) + 3) & ~3)
+
+/* The widened form of `depth` inputs, which packed weights are multiplied with: x + offset as int16, up to a multiple of 4 whatever
+ * lies behind them, since weights are zero there, then 128 times their sum as int32. The words of every two tokens of a block
+ * alternate: two columns of the first, then of the second. */
 #define THIMBLE_WIDE_BYTES(depth) (2 * (((depth) + 3) & ~3) + 4)
 
-/* Widens inputs; out: THIMBLE_WIDE_BYTES(depth) a token, 4-byte aligned. */
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens, int32_t stride);
+/* Widens inputs, of which a multiple of 4 is read; out: THIMBLE_WIDE_BYTES(depth) a token, 4-byte aligned. */
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens);
 
 /* y = W x * scale + zero_point, one row of W an output; the weights are packed, as each kernel's file says.
  *
  * constants: for each four rows 2 * bias of each (where `biased`), the multipliers, and a word whose bytes, the lowest first,
  * are the right shifts less one; zeros for rows that there are not. Right shifts are 1..31, and |sum + bias| < 2^30, which the
  * compiler proves. `part`, a multiple of 4: how many columns are summed at once; the depth rounded up to 4 but for rows of very
- * large weights. */
+ * large weights, which take one token. */
 typedef struct {
     const void *weights;
     const int32_t *constants;
@@ -39,14 +43,13 @@ typedef struct {
     int32_t out_zero_point;
 } thimble_fully_connected_packed_s8_params;
 
-/* x: widened; out: rows, rounded up to 4. Of the two for pairs the first wants a `part` of the whole depth; the second, for rows of very large
- * weights, is apart so that images without it are smaller. */
-void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                            int32_t tokens, int32_t stride);
+/* x: widened; out: rows, rounded up to 4. That for pairs wants a `part` of the whole depth; the one in parts is apart so that
+ * images without it are smaller. */
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                      int32_t tokens, int32_t stride);
+                                      int32_t tokens);
+void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out);
 void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                      int32_t tokens, int32_t stride);
+                                      int32_t tokens);
 
 /* The same for plain int8 rows and inputs, any weights and shifts. The input's offset times the sum of a row's weights is in
  * its bias. */
@@ -64,7 +67,7 @@ typedef struct {
 } thimble_fully_connected_rows_s8_params;
 
 void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
-                                     int32_t tokens, int32_t stride);
+                                     int32_t tokens);
 
 /* A product of two int8 values on its way to int8: 2 * (a + a_offset) * (b + b_offset), for a right shift of 1 to 31. */
 typedef struct {
@@ -88,15 +91,14 @@ typedef struct {
     thimble_product_scale out;
 } thimble_sum_scale;
 
-/* out[i] = x[i] + y[i], one row of an even number of columns: no difference, no activation, scales that differ (y_factor 2^21,
+/* out[i] = x[i] + y[i]: no difference, no activation, scales that differ (y_factor 2^21,
  * x_factor 2^20, y_sign 1). */
 typedef struct {
     thimble_sum_scale scale;
-    int32_t columns;
+    int32_t columns; /* even; a multiple of 4 for more than one token, as in the kernels below */
 } thimble_sum_s8_params;
 
-void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens,
-                    int32_t stride);
+void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens);
 
 /* out = clamp(x +- y), operand by operand. */
 typedef struct {
@@ -141,7 +143,7 @@ typedef struct {
     int32_t columns; /* even */
 } thimble_norm_s8_params;
 
-void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens, int32_t stride);
+void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens);
 
 /* out[i] = table[gate[i]] * up[i]: a gated feed-forward's product; table is the gate's activation. */
 typedef struct {
@@ -151,8 +153,7 @@ typedef struct {
     int32_t columns; /* even */
 } thimble_gate_s8_params;
 
-void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens,
-                     int32_t stride);
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
 
 /* Two products, and their sum. */
 typedef struct {
@@ -172,7 +173,7 @@ typedef struct {
 } thimble_rotary_s8_params;
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
-                       int32_t tokens, int32_t stride);
+                       int32_t tokens);
 
 /* out[r] = softmax of row r, scale 1/256, zero point -128. exp: e^(-d * scale) in Q0.31 at exp[255 - d], for differences d =
  * 0..255 below the row's largest value. */
@@ -197,8 +198,8 @@ void thimble_limit_s8(int8_t *out, int32_t count, int32_t low, int32_t high);
 void thimble_copy_s8(const int8_t *in, int32_t in_stride, int8_t *out, int32_t out_stride, int32_t rows, int32_t columns);
 
 /* Attention of new tokens over the KV cache, out[h] = softmax(mask(q[h] . K)) . V over rows 0..position; q and out are
- * [kv_heads][group][head_dim]. Their K and V rows are in the cache by then. Of `tokens` tokens, whose q and out lie `stride` bytes
- * apart, the first has position `position`, the next the one before; scratch serves them all.
+ * [kv_heads][group][head_dim]. Their K and V rows are in the cache by then. Of `tokens` tokens the first has position
+ * `position`, the next the one before; scratch serves them all.
  *
  * The .tflite computes over all context + 1 columns with a mask added. Rows from `position` on hold the zero point there, so
  * each masked score is one known value, `masked_score`: it takes part in the maximum and, (context - position) times, in the
@@ -223,26 +224,25 @@ typedef struct {
 /* Bytes of scratch, 4-byte aligned: a widened query and a weight for each row. */
 #define THIMBLE_ATTENTION_SCRATCH(context, head_dim) (2 * THIMBLE_CACHE_ROWS(context) + 2 * (head_dim))
 
-/* Puts K and V rows, [kv_heads][head_dim] each, into the cache. Of `tokens` tokens, `stride` bytes apart, the first has
- * position `position`, the next the one before.
+/* Puts K and V rows, [kv_heads][head_dim] each, into the cache. Of `tokens` tokens the first has position `position`, the next
+ * the one before.
  *
  * Both caches are packed as weights are: K of a head as a matrix [context][head_dim], V as one [head_dim][context], so that
  * scores and outputs are matrix-vector products. */
 void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                             int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
+                             int8_t *v_cache, int32_t position, int32_t tokens);
 
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens,
-                                int32_t stride);
+                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens);
 
 /* The same with plain rows: the caches are K of a head as [context][head_dim] and V, each value plus 128 and unsigned, as
  * [head_dim][context], both with THIMBLE_CACHE_ROWS(context) instead of the context. Up to 15 bytes after the K cache (V's may lie
  * there) are read, and have no effect. scratch: THIMBLE_CACHE_ROWS(context) bytes. */
 void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                            int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
+                            int8_t *v_cache, int32_t position, int32_t tokens);
 
 void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride);
+                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens);
 
 /* From 1/32767 to a tensor's integers, in 2^-24. */
 typedef struct {

@@ -91,9 +91,9 @@ static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t 
 
 #endif
 
-void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens, int32_t stride)
+void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens)
 {
-    for (; tokens > 0; tokens--, x += stride, out += stride) {
+    for (; tokens > 0; tokens--, x += p->columns, out += p->columns) {
         norm_token(p, x, out);
     }
 }

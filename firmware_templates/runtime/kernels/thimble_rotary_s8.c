@@ -132,9 +132,10 @@ static void rotate(const thimble_rotary_s8_params *p, const int8_t *x, const int
 #endif
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
-                       int32_t tokens, int32_t stride)
+                       int32_t tokens)
 {
-    for (; tokens > 0; tokens--, x += stride, cos -= p->half, sin -= p->half, out += stride) {
+    const int32_t columns = 2 * p->half * p->heads;
+    for (; tokens > 0; tokens--, x += columns, cos -= p->half, sin -= p->half, out += columns) {
         rotate(p, x, cos, sin, out);
     }
 }

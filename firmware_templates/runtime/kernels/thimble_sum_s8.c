@@ -3,10 +3,10 @@
 
 #ifdef THIMBLE_HELIUM
 
-static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out)
+void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens)
 {
     const thimble_add_s8_params add = {p->scale, -128, 127};
-    thimble_add_s8(&add, (thimble_operand){x, 0, 1}, (thimble_operand){y, 0, 1}, out, 0, 1, p->columns);
+    thimble_add_s8(&add, (thimble_operand){x, 0, 1}, (thimble_operand){y, 0, 1}, out, 0, 1, tokens * p->columns);
 }
 
 #else
@@ -27,14 +27,13 @@ static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int
     THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
     "strb %[a], [%[out]], #1\n\t"
 
-/* Not inlined: the loop takes all registers but one. */
-__attribute__((noinline)) static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out)
+void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens)
 {
     const thimble_sum_scale *const s = &p->scale;
     int32_t a, b;
     __asm__ volatile(THIMBLE_PAIRS_LOOP(SUM_ONE SUM_ONE)
                      : [x] "+r"(x), [y] "+r"(y), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
-                     : [end] "r"(out + p->columns), [y_base] "r"(s->y_base), [y_multiplier] "r"(s->y_multiplier),
+                     : [end] "r"(out + tokens * p->columns), [y_base] "r"(s->y_base), [y_multiplier] "r"(s->y_multiplier),
                        [y_right] "r"(s->y_right_less_one), [x_base] "r"(s->x_base), [multiplier] "r"(s->out.multiplier),
                        [right] "r"(s->out.right_shift_less_one), [zero] "r"(s->out.twice_zero_point_plus_one)
                      : "cc", "memory");
@@ -42,9 +41,9 @@ __attribute__((noinline)) static void sum_token(const thimble_sum_s8_params *p, 
 
 #else
 
-static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out)
+void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens)
 {
-    for (int32_t i = 0; i < p->columns; i++) {
+    for (int32_t i = 0; i < tokens * p->columns; i++) {
         out[i] = thimble_scale_sum(&p->scale, x[i], y[i]);
     }
 }
@@ -52,11 +51,3 @@ static void sum_token(const thimble_sum_s8_params *p, const int8_t *x, const int
 #endif
 
 #endif
-
-void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens,
-                    int32_t stride)
-{
-    for (; tokens > 0; tokens--, x += stride, y += stride, out += stride) {
-        sum_token(p, x, y, out);
-    }
-}

@@ -1,62 +1,85 @@
-#include <string.h>
-
-#include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 
-/* Four at a time, added to the sum; returns how many. */
-static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count, int32_t *sum)
+/* Four values of `in` as two words, added to a sum. */
+#define WIDEN_FOUR(load, first, second, sum)                       \
+    load                                                           \
+    "sxtab16 r8, %[offsets], " first ", ror #8\n\t"                \
+    "sxtab16 " first ", %[offsets], " first "\n\t"                 \
+    "smlad   " sum ", r8, %[ones], " sum "\n\t"                    \
+    "smlad   " sum ", " first ", %[ones], " sum "\n\t"             \
+    "pkhtb   " second ", r8, " first ", asr #16\n\t"               \
+    "pkhbt   " first ", " first ", r8, lsl #16\n\t"
+
+static void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
 {
-    const int16x2_t both = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
-    const int16x2_t ones = 0x00010001;
-    int16_t *const end = out + (count & ~3);
-    for (; out != end; in += 4, out += 4) {
-        int32_t four;
-        memcpy(&four, in, 4);
-        int16x2_t even, odd, first, second;
-        __asm__("sxtab16 %0, %1, %2" : "=r"(even) : "r"(both), "r"(four));
-        __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd) : "r"(both), "r"(four));
-        __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(first) : "r"(even), "r"(odd));
-        __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(second) : "r"(odd), "r"(even));
-        *sum = __smlad(even, ones, __smlad(odd, ones, *sum));
-        memcpy(out, &first, 4);
-        memcpy(out + 2, &second, 4);
-    }
-    return count & ~3;
+    int32_t sum = 0;
+    __asm__ volatile("1:\n\t"
+                     WIDEN_FOUR("ldr r3, [%[in]], #4\n\t", "r3", "r4", "%[sum]")
+                     "strd    r3, r4, [%[out]], #8\n\t"
+                     "cmp     %[in], %[end]\n\t"
+                     "bne     1b\n\t"
+                     "lsl     %[sum], %[sum], #7\n\t"
+                     "str     %[sum], [%[out]]\n\t"
+                     : [in] "+r"(in), [out] "+r"(out), [sum] "+r"(sum)
+                     : [offsets] "r"(offsets), [ones] "r"(0x00010001), [end] "r"(in + count)
+                     : "r3", "r4", "r8", "cc", "memory");
+}
+
+static void widen_two(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
+{
+    int32_t sum = 0, sum2 = 0;
+    __asm__ volatile("1:\n\t"
+                     WIDEN_FOUR("ldr r4, [%[in], %[count]]\n\t", "r4", "r6", "%[sum2]")
+                     WIDEN_FOUR("ldr r3, [%[in]], #4\n\t", "r3", "r5", "%[sum]")
+                     "stmia   %[out]!, {r3-r6}\n\t"
+                     "cmp     %[in], %[end]\n\t"
+                     "bne     1b\n\t"
+                     "lsl     %[sum], %[sum], #7\n\t"
+                     "lsl     %[sum2], %[sum2], #7\n\t"
+                     "strd    %[sum], %[sum2], [%[out]]\n\t"
+                     : [in] "+r"(in), [out] "+r"(out), [sum] "+r"(sum), [sum2] "+r"(sum2)
+                     : [offsets] "r"(offsets), [ones] "r"(0x00010001), [end] "r"(in + count), [count] "r"(count)
+                     : "r3", "r4", "r5", "r6", "r8", "cc", "memory");
 }
 
 #else
 
-static int32_t widen_words(const int8_t *in, int32_t offset, int16_t *out, int32_t count, int32_t *sum)
+/* A token's words, `step` halfwords apart, and behind them its sum. */
+static void widen_token(const int8_t *in, int16_t offset, int16_t *out, int32_t count, int32_t step)
 {
-    int32_t total = 0;
-    for (const int8_t *const end = in + (count & ~3); in != end; in++, out++) {
-        const int32_t value = *in + offset;
-        *out = (int16_t)value;
-        total += value;
+    int32_t sum = 0;
+    for (int32_t i = 0; i < count; i += 2, out += step) {
+        out[0] = (int16_t)(in[i] + offset);
+        out[1] = (int16_t)(in[i + 1] + offset);
+        sum += out[0] + out[1];
     }
-    *sum = total;
-    return count & ~3;
+    sum *= 128;
+    __builtin_memcpy(out, &sum, 4);
+}
+
+static void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
+{
+    widen_token(in, (int16_t)offsets, out, count, 2);
+}
+
+static void widen_two(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
+{
+    widen_token(in, (int16_t)offsets, out, count, 4);
+    widen_token(in + count, (int16_t)offsets, out + 2, count, 4);
 }
 
 #endif
 
-static void widen_token(const int8_t *in, int32_t offset, int16_t *out, int32_t depth)
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens)
 {
-    int32_t sum = 0;
-    int32_t i = widen_words(in, offset, out, depth, &sum);
-    for (; i < ((depth + 3) & ~3); i++) {
-        out[i] = (int16_t)(i < depth ? in[i] + offset : 0);
-        sum += out[i];
+    const int32_t count = THIMBLE_TOKEN_BYTES(depth);
+    const uint32_t offsets = (uint32_t)offset << 16 | ((uint32_t)offset & 0xffff); /* in both halfwords */
+    for (; tokens > 1; tokens -= 2, in += 2 * count, out += THIMBLE_WIDE_BYTES(depth)) {
+        widen_two(in, offsets, out, count);
     }
-    sum *= 128;
-    memcpy(out + i, &sum, 4);
-}
-
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens, int32_t stride)
-{
-    for (; tokens > 0; tokens--, in += stride, out += stride / 2) {
-        widen_token(in, offset, out, depth);
+    if (tokens) {
+        widen_one(in, offsets, out, count);
     }
 }

@@ -1,9 +1,9 @@
 #include "harness.h"
 
 typedef void appending(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                       int8_t *v_cache, int32_t position, int32_t tokens, int32_t stride);
+                       int8_t *v_cache, int32_t position, int32_t tokens);
 typedef void attending(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
-                       int32_t position, int8_t *out, void *scratch, int32_t tokens, int32_t stride);
+                       int32_t position, int8_t *out, void *scratch, int32_t tokens);
 appending plain_thimble_append_pairs_s8, plain_thimble_append_rows_s8;
 attending plain_thimble_attention_pairs_s8, plain_thimble_attention_rows_s8;
 
@@ -95,10 +95,10 @@ static void compare(const layout *l)
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
         const int8_t *v_new = b + 4 * kv_heads * head_dim;
-        l->append(&p, b, v_new, k_one, v_one, position, tokens, kv_heads * head_dim);
-        l->plain_append(&p, b, v_new, k_other, v_other, position, tokens, kv_heads * head_dim);
-        l->attend(&p, a, k_one, v_one, position, one, scratch, tokens, queries);
-        l->plain_attend(&p, a, k_other, v_other, position, other, scratch, tokens, queries);
+        l->append(&p, b, v_new, k_one, v_one, position, tokens);
+        l->plain_append(&p, b, v_new, k_other, v_other, position, tokens);
+        l->attend(&p, a, k_one, v_one, position, one, scratch, tokens);
+        l->plain_attend(&p, a, k_other, v_other, position, other, scratch, tokens);
         different += memcmp(one, other, MOST) || memcmp(k_one, k_other, MOST) || memcmp(v_one, v_other, MOST);
     }
     report(l->name, cases, different);
@@ -113,12 +113,12 @@ static void count(const layout *l)
         fill(a, 64, -128);
         start_count();
         for (int32_t i = 0; i < 10; i++) {
-            l->attend(&p, a, k_one, v_one, 47, one, scratch, 1, 0);
+            l->attend(&p, a, k_one, v_one, 47, one, scratch, 1);
         }
         print_count(l->name, 2 * head_dim, 4 * 48, 10);
         start_count();
         for (int32_t i = 0; i < 10; i++) {
-            l->append(&p, a, a, k_one, v_one, 47, 1, 0);
+            l->append(&p, a, a, k_one, v_one, 47, 1);
         }
         print_count(l->append_name, head_dim, 2, 10);
     }

@@ -1,29 +1,27 @@
 #include "harness.h"
 
-typedef void kernel(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens,
-                    int32_t stride);
+typedef void kernel(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens);
 
-void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens,
-                            int32_t stride);
-kernel plain_thimble_fully_connected_pairs_s8, plain_thimble_fully_connected_pairs_parts_s8, plain_thimble_fully_connected_quads_s8;
+void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens);
+void plain_thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                                  int8_t *out);
+kernel plain_thimble_fully_connected_pairs_s8, plain_thimble_fully_connected_quads_s8;
 
 static _Alignas(4) int8_t weights[64 * 512];
 static int32_t constants[64 / 4 * 9];
 
 #define LARGEST 259 /* 255 * 127 * 259 < 2^23: of more columns the sums would not come apart */
 
-/* `tokens` widened inputs, `stride` bytes apart; all 255 or all -255 for the largest sums. */
-static void draw_inputs(int32_t depth, int32_t tokens, int32_t stride)
+/* `tokens` widened inputs; all 255 or all -255 for the largest sums. */
+static void draw_inputs(int32_t depth, int32_t tokens)
 {
     const int32_t positive = draw() % 2 == 0;
     const int32_t offset = depth == LARGEST ? (positive ? 128 : -127) : draw() % 2 ? 128 : between(-127, 128);
-    for (int32_t i = 0; i < tokens; i++) {
-        fill(a, depth, -128);
-        if (depth == LARGEST) {
-            memset(a, positive ? 127 : -128, LARGEST);
-        }
-        plain_thimble_widen_s8(a, offset, wide_one + i * stride / 2, depth, 1, 0);
+    fill(a, tokens * THIMBLE_TOKEN_BYTES(depth), -128);
+    for (int32_t i = 0; depth == LARGEST && i < tokens; i++) {
+        memset(a + i * THIMBLE_TOKEN_BYTES(LARGEST), positive ? 127 : -128, LARGEST);
     }
+    plain_thimble_widen_s8(a, offset, wide_one, depth, tokens);
 }
 
 /* Four weights at one column, as the kernels' files tell. */
@@ -96,25 +94,36 @@ static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t d
     };
 }
 
-/* Parts of the depth are a kernel of their own, or the same again. */
+static void in_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens)
+{
+    (void)tokens;
+    thimble_fully_connected_pairs_parts_s8(p, x, out);
+}
+
+static void plain_in_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens)
+{
+    (void)tokens;
+    plain_thimble_fully_connected_pairs_parts_s8(p, x, out);
+}
+
+/* Parts of the depth take one token; they are a kernel of their own, or the same again. */
 static void compare(const char *name, kernel *const fast[2], kernel *const plain[2],
                     void (*put)(int32_t row, int32_t column, int32_t columns, const int32_t *w))
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 600; cases++) {
-        const int32_t rows = between(1, 21), tokens = between(1, 5);
         const int32_t depth = cases % 8 == 0 ? 255 : cases % 8 == 1 ? LARGEST : between(1, 140);
-        const int32_t x_bytes = THIMBLE_WIDE_BYTES(depth), out_bytes = (rows + 3) / 4 * 4, whole = (depth + 3) / 4 * 4;
-        const int32_t stride = (x_bytes > out_bytes ? x_bytes : out_bytes) + 4 * between(0, 2);
-        draw_inputs(depth, tokens, stride);
-        draw_weights(put, rows, depth);
+        const int32_t rows = between(1, 21), whole = (depth + 3) / 4 * 4;
         int32_t part = draw() % 3 == 0 ? 4 * between(1, whole / 4) : whole;
         part = part < whole && part > 128 ? 128 : part;
+        const int32_t tokens = part < whole ? 1 : between(1, 5);
+        draw_inputs(depth, tokens);
+        draw_weights(put, rows, depth);
         const thimble_fully_connected_packed_s8_params p = products(rows, depth, part);
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
-        fast[part < whole](&p, wide_one, one, tokens, stride);
-        plain[part < whole](&p, wide_one, other, tokens, stride);
+        fast[part < whole](&p, wide_one, one, tokens);
+        plain[part < whole](&p, wide_one, other, tokens);
         different += memcmp(one, other, MOST) != 0;
     }
     report(name, cases, different);
@@ -125,19 +134,19 @@ static void count(const char *name, const char *block_name, kernel *fast,
 {
     static const int32_t depths[] = {48, 64, 96, 128, 172, 192};
     for (uint32_t i = 0; i < sizeof depths / sizeof *depths; i++) {
-        const int32_t depth = depths[i], stride = THIMBLE_WIDE_BYTES(depth);
-        draw_inputs(depth, 4, stride);
+        const int32_t depth = depths[i];
+        draw_inputs(depth, 4);
         draw_weights(put, 64, depth);
         draw_constants(64, 0, 8);
         const thimble_fully_connected_packed_s8_params p = {weights, constants, 0, depth, 64, (depth + 3) & ~3, 3};
         start_count();
         for (int32_t call = 0; call < 100; call++) {
-            fast(&p, wide_one, one, 1, 0);
+            fast(&p, wide_one, one, 1);
         }
         print_count(name, depth, 64, 100);
         start_count();
         for (int32_t call = 0; call < 25; call++) {
-            fast(&p, wide_one, one, 4, stride);
+            fast(&p, wide_one, one, 4);
         }
         print_count(block_name, depth, 64, 100);
     }
@@ -145,8 +154,8 @@ static void count(const char *name, const char *block_name, kernel *fast,
 
 void check(void)
 {
-    kernel *const pairs[2] = {thimble_fully_connected_pairs_s8, thimble_fully_connected_pairs_parts_s8};
-    kernel *const plain_pairs[2] = {plain_thimble_fully_connected_pairs_s8, plain_thimble_fully_connected_pairs_parts_s8};
+    kernel *const pairs[2] = {thimble_fully_connected_pairs_s8, in_parts};
+    kernel *const plain_pairs[2] = {plain_thimble_fully_connected_pairs_s8, plain_in_parts};
     kernel *const quads[2] = {thimble_fully_connected_quads_s8, thimble_fully_connected_quads_s8};
     kernel *const plain_quads[2] = {plain_thimble_fully_connected_quads_s8, plain_thimble_fully_connected_quads_s8};
     compare("fully_connected_pairs", pairs, plain_pairs, put_pairs);

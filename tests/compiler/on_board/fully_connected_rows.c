@@ -1,7 +1,7 @@
 #include "harness.h"
 
 void plain_thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
-                                           int32_t tokens, int32_t stride);
+                                           int32_t tokens);
 
 static _Alignas(4) int8_t weights[64 * 264];
 static int32_t bias[64], multiplier[64];
@@ -35,14 +35,14 @@ void check(void)
     uint32_t cases = 0, different = 0;
     for (; cases < 600; cases++) {
         const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? 255 : cases % 2 ? 16 * between(1, 13) : between(1, 140);
-        const int32_t tokens = between(1, 5), stride = 256 + 4 * between(0, 2);
+        const int32_t tokens = between(1, 5);
         const int32_t largest_shift = draw() % 4 ? between(-12, -1) : between(-2, 3);
         const thimble_fully_connected_rows_s8_params p = draw_rows(rows, depth, draw() % 4 ? -16 : -31, largest_shift);
         fill(a, MOST, -128);
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
-        thimble_fully_connected_rows_s8(&p, a, one, tokens, stride);
-        plain_thimble_fully_connected_rows_s8(&p, a, other, tokens, stride);
+        thimble_fully_connected_rows_s8(&p, a, one, tokens);
+        plain_thimble_fully_connected_rows_s8(&p, a, other, tokens);
         different += memcmp(one, other, MOST) != 0;
     }
     report("fully_connected_rows", cases, different);
@@ -53,12 +53,12 @@ void check(void)
         p.out_max = 127;
         start_count();
         for (int32_t call = 0; call < 100; call++) {
-            thimble_fully_connected_rows_s8(&p, a, one, 1, 0);
+            thimble_fully_connected_rows_s8(&p, a, one, 1);
         }
         print_count("fully_connected_rows", depths[i], 64, 100);
         start_count();
         for (int32_t call = 0; call < 25; call++) {
-            thimble_fully_connected_rows_s8(&p, a, one, 4, 256);
+            thimble_fully_connected_rows_s8(&p, a, one, 4);
         }
         print_count("fully_connected_rows_block", depths[i], 64, 100);
     }
