@@ -283,6 +283,8 @@ def _sweep(options: argparse.Namespace, console: Console) -> int:
         console.print(f"\n[bold]{board}[/]")
         console.print(results.table(board))
     console.print("● no other point is better in accuracy, flash, RAM and time at once", style="dim")
+    for point in results.failed:
+        console.print(f"[red]✗[/] {point.name}: {_plain(point.error)} [dim](fix: {_plain(point.remedy)})[/]")
     console.print(f"\nresults  {folder / 'pareto.json'}, .md and .png", highlight=False)
     console.print(f"recipes  {folder / 'recipes'}", highlight=False)
     console.print(

@@ -117,7 +117,8 @@ def _run(job: Job) -> Outcome:
 
 def _end_with_parent() -> None:
     """Waits for the end of standard input, then ends this process and all that it started."""
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # not through Python's buffer, whose lock this thread would hold at the end
+        pass
     os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
