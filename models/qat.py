@@ -18,7 +18,7 @@ import tf_keras as keras
 
 from models.config import ModelConfig, QatConfig, TrainConfig
 from models.decoder import Hooked, Norm, Unembed
-from models.quantization import LEVELS, snapped
+from models.int4 import snapped
 from models.training import Lessons, Progress, fine_tune, limit_threads
 
 __all__ = ["fold_gains", "train_quantized"]
@@ -47,7 +47,7 @@ def train_quantized(
     keras.utils.set_random_seed(train_config.seed)
     fold_gains(model, model_config)
     folded = [layer for layer in model.layers if isinstance(layer, Norm) and layer.name != _unfolded(model_config)]
-    quantizers = _Quantizers(LEVELS[weights])
+    quantizers = _Quantizers(4 if weights == "int4" else 8)
     hooked = [layer for layer in model.layers if isinstance(layer, Hooked)]
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     masks = [tf.constant(kernel.numpy() != 0, tf.float32) for kernel in kernels]
@@ -81,7 +81,7 @@ def train_quantized(
             norm.trainable = True
         if weights == "int4":
             for kernel in kernels:
-                kernel.assign(snapped(kernel.numpy(), LEVELS[weights]))
+                kernel.assign(snapped(kernel.numpy()))
 
 
 def _round_head(quantizers: _Quantizers, gamma: tf.Variable, name: str, x: tf.Tensor) -> tf.Tensor:
@@ -94,10 +94,9 @@ def _round_head(quantizers: _Quantizers, gamma: tf.Variable, name: str, x: tf.Te
 class _Quantizers:
     """A quantizer and its range for each point of the network, by the point's name."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, bits: int) -> None:
         from tensorflow_model_optimization.python.core.quantization.keras import quantizers
 
-        bits = (2 * most + 2).bit_length() - 1
         self._rows = quantizers.LastValueQuantizer(bits, per_axis=True, symmetric=True, narrow_range=True)
         self._table = quantizers.LastValueQuantizer(8, per_axis=False, symmetric=False, narrow_range=False)
         self._activation = quantizers.MovingAverageQuantizer(8, per_axis=False, symmetric=False, narrow_range=False)

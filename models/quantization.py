@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +14,11 @@ from models.config import ModelConfig
 from models.decode_step import DecodeStep
 from models.decoder import NORM_EPSILON
 from models.errors import ThimbleError
+from models.int4 import in_four_bits, snapped
 from models.int16x8 import for_micro
 from models.quiet import no_native_log
 
-__all__ = ["LEVELS", "quantize", "snapped", "tflite_sparsity"]
-
-LEVELS = {"int8": 127, "int4": 7}
-"""The largest magnitude of a weight's integer."""
+__all__ = ["quantize", "tflite_sparsity"]
 
 
 def quantize(
@@ -37,7 +34,7 @@ def quantize(
         calibration: token sequences, no longer than the context; the float step runs over each, with its own cache, and
             the ranges that it meets become the integers' ranges.
         activations: `int8` or `int16`.
-        weights: `int8`, or `int4`: products' weights are `snapped`, and int8 all the same.
+        weights: `int8`, or `int4`: those of products are −7 to 7, in int8 all the same.
 
     Raises:
         ThimbleError: int16 activations with LayerNorm, which TensorFlow Lite Micro does not run.
@@ -47,7 +44,7 @@ def quantize(
             "LayerNorm with int16 activations does not run on TensorFlow Lite Micro",
             "use `norm: rmsnorm` in the model, or `activations: int8` in `quantize`",
         )
-    step = DecodeStep(model, config, partial(snapped, most=LEVELS[weights]) if weights == "int4" else None)
+    step = DecodeStep(model, config, snapped if weights == "int4" else None)
 
     def dataset() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         for sequence in calibration:
@@ -70,18 +67,9 @@ def quantize(
         converter.target_spec.supported_ops = [ops]
         converter.inference_input_type = converter.inference_output_type = getattr(tf, activations)
         tflite = bytes(converter.convert())
+    if weights == "int4":
+        tflite = in_four_bits(tflite)
     return for_micro(tflite, NORM_EPSILON) if activations == "int16" else tflite
-
-
-def snapped(kernel: np.ndarray, most: int) -> np.ndarray:
-    """The kernel [in, out] with each output's weights on −most to most times a step of its own, the largest on the
-    last.
-
-    Quantized to int8, most = 7 gives each row the integers round(127 · q / 7).
-    """
-    step = np.abs(kernel).max(axis=0, keepdims=True) / most
-    step = np.where(step > 0, step, 1.0)
-    return np.asarray(np.round(kernel / step) * step, np.float32)
 
 
 def tflite_sparsity(path: Path) -> float:

@@ -62,7 +62,7 @@ _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 @dataclass(frozen=True)
 class QuantizeConfig:
     """How many training sentences calibrate the integers' ranges, and which integers: `int8` or `int16` activations,
-    `int8` weights or `int4`: of 15 levels a row."""
+    `int8` weights or `int4`: from −7 to 7."""
 
     calibration_sentences: int = 200
     activations: str = "int8"

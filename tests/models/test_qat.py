@@ -10,10 +10,12 @@ from tiny import KINDS, PAIRS, config_of, lively, tokenizer_of
 
 from models.config import QatConfig, TrainConfig
 from models.decoder import Hooked
+from models.int4 import snapped
 from models.qat import fold_gains, train_quantized
-from models.quantization import quantize, snapped
+from models.quantization import quantize
 from models.training import Lessons
 from pipeline.compiler.reader import read_tflite
+from pipeline.oracle import Oracle
 
 TOKENIZER = tokenizer_of(340)
 CALIBRATION = [TOKENIZER.encode_pair(pair.sentence, pair.action) for pair in PAIRS]
@@ -34,12 +36,12 @@ def test_snapped_rows_have_fifteen_levels() -> None:
     kernel = np.random.default_rng(2).normal(size=(40, 6)).astype(np.float32)
     kernel[::2, 1] = 0
     kernel[:, 5] = 0
-    found = snapped(kernel, 7)
+    found = snapped(kernel)
     steps = np.abs(kernel[:, :5]).max(axis=0) / 7
     np.testing.assert_allclose(found[:, :5] / steps, np.round(found[:, :5] / steps), atol=1e-4)
     assert np.abs(found - kernel)[:, :5].max(axis=0).max() <= (steps / 2 * 1.001).max()
     assert (found[kernel == 0] == 0).all()
-    np.testing.assert_allclose(snapped(found.astype(np.float16).astype(np.float32), 7), found, rtol=2e-3)
+    np.testing.assert_allclose(snapped(found.astype(np.float16).astype(np.float32)), found, rtol=2e-3)
 
 
 @pytest.mark.parametrize("weights", ["int8", "int4"])
@@ -68,17 +70,28 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str) ->
                 assert max(len(np.unique(column.round(5))) for column in layer.kernel.numpy().T) <= 15, layer.name
 
 
-def test_four_bit_weights_are_one_table_in_the_tflite() -> None:
-    """Gains, and half precision on the way, leave every product's integers on round(127 · q / 7)."""
-    config = config_of("rmsnorm, gated, rotary, grouped", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
+@pytest.mark.parametrize("activations", ["int8", "int16"])
+def test_four_bit_weights_are_four_bit_integers_in_the_tflite(activations: str) -> None:
+    """−7 to 7 in every product, after gains and half precision on the way; the step is the float one all the same."""
+    config = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
     model = lively(config)
     fold_gains(model, config)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
-            layer.kernel.assign(snapped(layer.kernel.numpy(), 7).astype(np.float16).astype(np.float32))
-    graph = read_tflite(quantize(model, config, CALIBRATION[:3], weights="int4"))
-    table = {round(127 * q / 7) for q in range(-7, 8)}
+            layer.kernel.assign(snapped(layer.kernel.numpy()).astype(np.float16).astype(np.float32))
+    tflite = quantize(model, config, CALIBRATION, activations, "int4")
+    graph = read_tflite(tflite)
     products = [op for op in graph.ops if op.kind == "FULLY_CONNECTED"]
-    assert len(products) == 8
+    assert len(products) == 7
     for op in products:
-        assert set(np.unique(graph.tensors[op.inputs[1]].data)) <= table
+        values = np.asarray(graph.tensors[op.inputs[1]].data)
+        assert (np.abs(values).max(axis=1) == 7).all()
+    oracle = Oracle(tflite)
+    logits = graph.tensors[graph.outputs["logits"]]
+    found = np.stack([oracle.step(token) for token in CALIBRATION[0]]).astype(np.float32)
+    found = (found - logits.zero_point) * logits.scale
+    embed = model.get_layer("embed").table.numpy()
+    head = snapped((embed * model.get_layer("norm_final").gamma.numpy()).T)
+    last = keras.Model(model.inputs, model.get_layer("norm_final").output)(tf.constant([CALIBRATION[0]])).numpy()[0]
+    wanted = last / model.get_layer("norm_final").gamma.numpy() @ head
+    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99

@@ -1,0 +1,60 @@
+"""4-bit weights in a .tflite that stays standard int8.
+
+The converter always stretches a row of weights to −127…127. Here rows that hold 15 levels become these levels' own
+numbers, −7…7, with a scale that is larger by 127/7, and biases follow: the same values in int8 tensors of which an
+engine may keep 4 bits each.
+"""
+
+from __future__ import annotations
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+__all__ = ["MOST", "in_four_bits", "snapped"]
+
+MOST = 7
+"""The largest magnitude of a 4-bit weight."""
+
+
+def snapped(kernel: np.ndarray) -> np.ndarray:
+    """The kernel [in, out] with each output's weights on −7 to 7 times a step of its own, the largest on the last."""
+    step = np.abs(kernel).max(axis=0, keepdims=True) / MOST
+    step = np.where(step > 0, step, 1.0)
+    return np.asarray(np.round(kernel / step) * step, np.float32)
+
+
+def in_four_bits(tflite: bytes) -> bytes:
+    """The same graph with the weights of FULLY_CONNECTED as −7…7.
+
+    Args:
+        tflite: of the converter, made of `snapped` kernels.
+    """
+    model = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    graph = model.subgraphs[0]
+    done: set[int] = set()
+    for op in graph.operators:
+        if model.operatorCodes[op.opcodeIndex].builtinCode != schema.BuiltinOperator.FULLY_CONNECTED:
+            continue
+        weights, bias = int(op.inputs[1]), int(op.inputs[2]) if len(op.inputs) > 2 else -1
+        if weights not in done:
+            _divide(model, graph.tensors[weights], np.dtype(np.int8))
+        if bias >= 0 and bias not in done:
+            wide = graph.tensors[bias].type == schema.TensorType.INT64
+            _divide(model, graph.tensors[bias], np.dtype(np.int64 if wide else np.int32))
+        done |= {weights, bias}
+    builder = flatbuffers.Builder(len(tflite))
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _divide(model: schema.ModelT, tensor: schema.TensorT, dtype: np.dtype) -> None:
+    """Integers smaller by 127/7, in a buffer of the tensor's own, and a scale larger by as much."""
+    values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), dtype)
+    smaller = np.round(values.astype(np.float64) * (MOST / 127))
+    assert dtype.itemsize > 1 or np.abs(smaller * (127 / MOST) - values).max() <= 0.5, "weights are on 15 levels"
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(smaller.astype(dtype).tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor.buffer = len(model.buffers) - 1
+    tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * np.float32(127 / MOST)
