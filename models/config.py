@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from models.errors import ThimbleError
-from models.ring import Ring
+from models.ring import Ring, Strided, strided
 
 __all__ = ["DistillConfig", "ModelConfig", "PruneConfig", "QatConfig", "TrainConfig", "variants"]
 
@@ -31,7 +31,8 @@ class ModelConfig:
     `kv_heads` below `heads` is grouped-query attention; `ffn_dim` is the inner width of the feed-forward part;
     `context` the number of positions of prompt and answer together. A `window` above 0 is the number of tokens that
     attention sees at most, the first `sinks` of them for good; the KV cache then holds that many, and generation has
-    no end. So many `shared_layers` behind one another have the same weights, each its own KV cache.
+    no end. With a `stride` those at its multiples are kept too, and the context ends. So many `shared_layers` behind
+    one another have the same weights, each its own KV cache.
     """
 
     vocab_size: int = 512
@@ -48,6 +49,7 @@ class ModelConfig:
     sinks: int = 0
     tied_embeddings: bool = True
     shared_layers: int = 1
+    stride: int = 0
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> ModelConfig:
@@ -98,7 +100,7 @@ class ModelConfig:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for fingerprints. Keys that came later are left out at their defaults, so that the weights of
         models without them still fit."""
-        return _plain(self, later=("window", "sinks", "shared_layers"))
+        return _plain(self, later=("window", "sinks", "shared_layers", "stride"))
 
     @property
     def head_dim(self) -> int:
@@ -111,9 +113,16 @@ class ModelConfig:
         return self.kv_heads * self.head_dim
 
     @property
-    def ring(self) -> Ring | None:
+    def ring(self) -> Ring | Strided | None:
         """The KV cache's order where attention has a window, None where it sees the whole context."""
+        if self.window and self.stride:
+            return strided(self.window, self.sinks, self.stride, self.context)
         return Ring(self.window, self.sinks) if self.window else None
+
+    @property
+    def endless(self) -> bool:
+        """Whether positions have no end; cosines and sines are inputs of the decode step then."""
+        return bool(self.window) and not self.stride
 
     @property
     def weight_layers(self) -> int:
@@ -311,7 +320,7 @@ def _block(value: object) -> tuple[int, int]:
 
 
 def _check_window(config: ModelConfig) -> None:
-    if config.window == 0 and config.sinks == 0:
+    if config.window == 0 and config.sinks == 0 and config.stride == 0:
         return
     if not 2 <= config.window <= config.context:
         raise ThimbleError(
@@ -321,9 +330,23 @@ def _check_window(config: ModelConfig) -> None:
         raise ThimbleError(
             f"`model.sinks` is {config.sinks}", f"keep fewer than the window less one ({config.window - 1}) for good"
         )
-    if config.positions != "rotary":
+    if config.stride:
+        _check_stride(config)
+    elif config.positions != "rotary":
         raise ThimbleError(
-            "`model.window` with learned positions: they end with the context", "use `positions: rotary`, or no window"
+            "`model.window` with learned positions: they end with the context",
+            "use `positions: rotary`, a `stride`, or no window",
+        )
+
+
+def _check_stride(config: ModelConfig) -> None:
+    if config.stride < 2:
+        raise ThimbleError(f"`model.stride` is {config.stride}", "use 2 or more, or 0 for none")
+    kept = sum(position < config.sinks or position % config.stride == 0 for position in range(config.context))
+    if kept > config.window - 2:
+        raise ThimbleError(
+            f"`model.stride` {config.stride} keeps {kept} of {config.context} tokens, `model.window` {config.window}",
+            "keep at least two fewer than the window: a larger stride, fewer sinks, or a larger window",
         )
 
 

@@ -16,12 +16,12 @@ import tf_keras as keras
 
 from models.config import ModelConfig
 from models.decoder import MASK, NORM_EPSILON, rotary_tables
-from models.ring import Ring, turn
+from models.ring import Ring, Strided, turn
 
 __all__ = ["DecodeStep", "mask_table"]
 
 
-def mask_table(rows: int, ring: Ring | None = None) -> np.ndarray:
+def mask_table(rows: int, ring: Ring | Strided | None = None) -> np.ndarray:
     """float32 [rows, rows + 1]: row p lets a token at p see the p filled cache rows and, last, itself. With a ring more
     rows follow, for the positions after (`Ring.mask_row`)."""
     visible = ring.visible() if ring else Ring(rows).visible()[:rows]
@@ -53,7 +53,7 @@ class DecodeStep(tf.Module):
             "token": tf.TensorSpec([1], tf.int32, "token"),
             "position": tf.TensorSpec([1], tf.int32, "position"),
         }
-        if config.ring:
+        if config.endless:
             for name in ("cos", "sin"):
                 specs[name] = tf.TensorSpec([1, config.head_dim // 2], tf.float32, name)
         shape = [config.kv_heads, config.cache_rows, config.head_dim]
@@ -76,6 +76,7 @@ class DecodeStep(tf.Module):
             for rows in cache.values():
                 rows[:, ring.slot(position)] = 0.0
             inputs["position"] = np.array([ring.mask_row(position)], np.int32)
+        if self.config.endless:
             for name, values in zip(("cos", "sin"), turn(position, self.config.head_dim), strict=True):
                 inputs[name] = (values[None] / 32767).astype(np.float32)
         return {**inputs, **{name: rows.copy() for name, rows in cache.items()}}
@@ -93,7 +94,7 @@ class DecodeStep(tf.Module):
         x = tf.gather(weights["embed"], inputs["token"])
         if config.positions == "learned":
             x = x + tf.gather(weights["positions"], position)
-        elif config.ring:
+        elif config.endless:
             angles = (inputs["cos"], inputs["sin"])
         else:
             cos, sin = rotary_tables(config.context, config.head_dim)

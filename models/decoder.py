@@ -15,7 +15,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.config import ModelConfig
-from models.ring import Ring
+from models.ring import Ring, strided
 
 __all__ = [
     "MASK",
@@ -172,7 +172,15 @@ class Attention(Hooked, keras.layers.Layer):
     """
 
     def __init__(
-        self, heads: int, kv_heads: int, rotary: bool, context: int, window: int = 0, sinks: int = 0, **kwargs: Any
+        self,
+        heads: int,
+        kv_heads: int,
+        rotary: bool,
+        context: int,
+        window: int = 0,
+        sinks: int = 0,
+        stride: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.sizes = {
@@ -182,6 +190,7 @@ class Attention(Hooked, keras.layers.Layer):
             "context": context,
             "window": window,
             "sinks": sinks,
+            "stride": stride,
         }
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
@@ -198,11 +207,16 @@ class Attention(Hooked, keras.layers.Layer):
             q = self.point("q", _rotate(q, cos[:, None, None], sin[:, None, None]))
             k = self.point("k", _rotate(k, cos[:, None], sin[:, None]))
         scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5)
-        rows = self.sizes["window"] or self.sizes["context"]
-        seen = tf.constant(Ring(rows, self.sizes["sinks"]).sees(self.sizes["context"]), tf.float32)[:length, :length]
+        seen = tf.constant(self._sees(), tf.float32)[:length, :length]
         scores = self.point("masked", scores + (1.0 - seen) * MASK) + (1.0 - seen) * MASKED
         mixed = tf.einsum("bkgts,bskd->btkgd", self.point("softmax", tf.nn.softmax(scores)), v)
         return self.point("out", tf.reshape(mixed, (batch, length, width)))
+
+    def _sees(self) -> np.ndarray:
+        context, sinks, stride = (self.sizes[key] for key in ("context", "sinks", "stride"))
+        rows = self.sizes["window"] or context
+        order = strided(rows, sinks, stride, context) if stride else Ring(rows, sinks)
+        return order.sees(context)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.sizes}
@@ -254,6 +268,7 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
             config.context,
             config.window,
             config.sinks,
+            config.stride,
             name=f"layer{i}_attention",
         )((q(h), k(h), v(h)))
         x = Residual(name=f"layer{i}_add_attention")((x, keras.layers.Dropout(dropout)(o(mixed))))

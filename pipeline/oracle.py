@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring, quantized, turn
+from models.ring import Ring, Strided, order_of, quantized, turn
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
@@ -37,8 +37,10 @@ class Oracle:
         self._inputs = {name: self._place(index, True) for name, index in self.graph.inputs.items()}
         self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
         self.vocab = self.graph.tensors[self.graph.outputs["logits"]].columns
-        self.context = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
         self.ring = ring_of(self.graph)
+        rows = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
+        self.context = self.ring.context if isinstance(self.ring, Strided) else rows
+        self.endless = isinstance(self.ring, Ring)
         self.reset()
 
     def reset(self) -> None:
@@ -56,12 +58,13 @@ class Oracle:
         Raises:
             ThimbleError: the context is full.
         """
-        if self.position >= self.context and self.ring is None:
+        if self.position >= self.context and not self.endless:
             raise ThimbleError(f"the context of {self.context} tokens is full", "give fewer tokens")
         slot = row = self.position
         # The interpreter reuses input memory: every input is set before every step.
         if self.ring is not None:
             slot, row = self.ring.slot(self.position), self.ring.mask_row(self.position)
+        if self.endless:
             self._set_turn()
         self._interpreter.set_input(np.array([token], np.int32), self._inputs["token"])
         self._interpreter.set_input(np.array([row], np.int32), self._inputs["position"])
@@ -85,7 +88,7 @@ class Oracle:
             if best == eos:
                 break
             tokens.append(best)
-            if (self.position >= self.context and self.ring is None) or len(tokens) == most:
+            if (self.position >= self.context and not self.endless) or len(tokens) == most:
                 break
             logits.append(self.step(best))
         return tokens, logits
@@ -116,17 +119,19 @@ class Oracle:
         return places.index(index)
 
 
-def ring_of(graph: Graph) -> Ring | None:
-    """How the caches go round, where `cos` and `sin` are inputs; the rows of the mask say how many are for good.
+def ring_of(graph: Graph) -> Ring | Strided | None:
+    """How the caches go round: without an end where `cos` and `sin` are inputs, else as the mask's rows tell; None
+    where there is a row for each of the mask's.
 
     Raises:
         ThimbleError: there is no mask of a ring.
     """
-    if "cos" not in graph.inputs:
-        return None
-    context, position = graph.tensors[graph.inputs["k_cache_0"]].shape[1], graph.inputs["position"]
-    tables = [op.inputs[0] for op in graph.ops if op.kind == "GATHER" and op.inputs[1] == position]
-    masks = [shape for shape in (graph.tensors[table].shape for table in tables) if shape[1] == context + 1]
-    if not masks or not context <= masks[0][0] <= 2 * context:
-        raise ThimbleError("the .tflite has `cos` and `sin`, and no mask of a ring", "run the `quantize` stage")
-    return Ring(context, 2 * context - masks[0][0])
+    rows, position = graph.tensors[graph.inputs["k_cache_0"]].shape[1], graph.inputs["position"]
+    looked_up = [graph.tensors[op.inputs[0]] for op in graph.ops if op.kind == "GATHER" and op.inputs[1] == position]
+    masks = [table for table in looked_up if len(table.shape) == 2 and table.shape[1] == rows + 1]
+    if "cos" in graph.inputs:
+        if not masks or not rows <= masks[0].shape[0] <= 2 * rows:
+            raise ThimbleError("the .tflite has `cos` and `sin`, and no mask of a ring", "run the `quantize` stage")
+        return Ring(rows, 2 * rows - masks[0].shape[0])
+    longer = [table.data for table in masks if table.data is not None and table.shape[0] > rows]
+    return order_of(longer[0] == longer[0].max()) if longer else None

@@ -97,7 +97,7 @@ def _check_image(info: Info, board: Board, sizes: dict[str, Any], port: str) -> 
 def _expectations(recipe: Recipe, workspace: Workspace, tokenizer: FramedTokenizer) -> list[Expectation]:
     oracle = Oracle((workspace.stage("quantize") / "model.tflite").read_bytes())
     prompts = recipe.prompts or tuple(pair.sentence for pair in load_task(recipe.task).examples)
-    context, endless = recipe.model.context, oracle.ring is not None
+    context, endless = recipe.model.context, oracle.endless
     return [expect(oracle, tokenizer, oracle.context, text, context, endless) for text in prompts]
 
 

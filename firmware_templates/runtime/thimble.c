@@ -39,7 +39,8 @@ thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, 
             return THIMBLE_BAD_TOKEN;
         }
     }
-    const int32_t end = model->window ? INT32_MAX : model->context, whole = model->window ? model->window : end;
+    const int32_t end = model->window == model->context ? INT32_MAX : model->context;
+    const int32_t whole = model->window ? model->window : end;
     if (count > (size_t)(end - context->position)) {
         return THIMBLE_CONTEXT_FULL;
     }

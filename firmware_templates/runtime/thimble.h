@@ -32,7 +32,7 @@ typedef struct {
     int32_t arena_bytes;
     int32_t cache_parts;
     int32_t block;       /* the most tokens that one call of `step` takes */
-    int32_t window;      /* of a model without an end: the tokens that it sees, which the cache holds in a ring; else 0 */
+    int32_t window;      /* the most tokens that it sees, which the cache holds; `context` itself means that there is no end; 0: all */
     int32_t logit_bytes; /* 1: logits are int8; 2: int16 */
     int32_t logit_zero_point;
     int32_t logit_step;  /* what a step of the logits is, in 2^-24 of a factor of two */

@@ -110,7 +110,9 @@ const void *thimble_interpreter_step(int8_t *cache, int8_t *, const int32_t *tok
 {
     const thimble_interpreter_plan &plan = thimble_the_plan;
     int32_t slot = position, mask_row = position;
-    if (plan.turn != nullptr) {
+    if (plan.slots != nullptr) {
+        slot = plan.slots[position];
+    } else if (plan.turn != nullptr) {
         if (position >= plan.rows) {
             const int32_t around = (position - plan.rows) % (plan.rows - plan.sinks);
             slot = plan.sinks + around;

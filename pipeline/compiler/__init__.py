@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from models.ring import Strided
 from pipeline.compiler.dead_channels import without_dead_channels
 from pipeline.compiler.emit import ModelFacts, emit
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.layers import group_calls
 from pipeline.compiler.lower import lower
 from pipeline.compiler.packing import Packing, packing_of_core
-from pipeline.compiler.program import Call
+from pipeline.compiler.program import Call, Program
 from pipeline.compiler.reader import read_tflite
 from pipeline.compiler.schedule import place_buffers, tail_apart
 from pipeline.errors import ThimbleError
@@ -88,7 +89,7 @@ def _compile(graph: Graph, out: Path, packing: Packing, block: int) -> CompiledM
     program = lower(graph, packing, block)
     calls = group_calls(tail_apart(program.calls, program.block) if program.tail_apart else program.calls)
     plan = place_buffers(program, calls)
-    facts = _facts(graph)
+    facts = _facts(graph, program)
     names = emit(program, calls, plan, facts, out)
     layers = tuple(
         _layer(name, list(members)) for name, (_, members) in zip(names, groupby(calls, lambda c: c.group), strict=True)
@@ -125,10 +126,11 @@ def _layer(name: str, calls: list[Call]) -> Layer:
     return Layer(name, kind, sum(call.macs for call in calls), sum(call.weight_bytes for call in calls))
 
 
-def _facts(graph: Graph) -> ModelFacts:
+def _facts(graph: Graph, program: Program) -> ModelFacts:
     logits, cache = graph.outputs.get("logits"), graph.inputs.get("k_cache_0")
     if logits is None or cache is None:
         return ModelFacts(0, 0)
     tensor = graph.tensors[logits]
     size = 2 if tensor.dtype == "INT16" else 1
-    return ModelFacts(tensor.columns, graph.tensors[cache].shape[1], size, tensor.zero_point, tensor.scale)
+    context = program.ring.context if isinstance(program.ring, Strided) else graph.tensors[cache].shape[1]
+    return ModelFacts(tensor.columns, context, size, tensor.zero_point, tensor.scale)

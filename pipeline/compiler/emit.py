@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.compiler.program import ARENA, POSITION, SLOT, TIME, TOKEN, TOKENS, Call, Constant, Program
+from models.ring import Ring, Strided
+from pipeline.compiler.program import ARENA, POSITION, SLOT, SLOTS, TIME, TOKEN, TOKENS, Call, Constant, Program
 from pipeline.compiler.schedule import Arena
 from pipeline.sampling import logit_step
 
@@ -62,7 +63,7 @@ def _header(program: Program, plan: Arena, facts: ModelFacts, layers: int, cache
 
 #define THIMBLE_MODEL_VOCAB {facts.vocab}
 #define THIMBLE_MODEL_CONTEXT {facts.context}
-#define THIMBLE_MODEL_ENDLESS {int(program.ring is not None)}
+#define THIMBLE_MODEL_ENDLESS {int(isinstance(program.ring, Ring))}
 #define THIMBLE_MODEL_LAYERS {layers}
 #define THIMBLE_MODEL_LOGIT_BYTES {facts.logit_bytes}
 #define THIMBLE_MODEL_CACHE_BYTES {cache_bytes}
@@ -166,7 +167,7 @@ _PARAMETERS = {
 
 def _filled(program: Program, text: str, words: Mapping[str, str]) -> str:
     if program.ring is None:
-        words = {**words, SLOT: words[POSITION]}
+        words = {**words, SLOT: words[POSITION], TIME: words[POSITION]}
     for mark, word in words.items():
         text = re.sub(rf"{mark}\b", word, text)
     return text
@@ -224,9 +225,8 @@ def _step(program: Program, plan: Arena, groups: list[tuple[str, list[Call]]], n
     if ring:
         unused = [
             "    const int32_t time = position;",
-            f"    const int32_t slot = time < {ring.rows} ? time : "
-            f"{ring.sinks} + (time - {ring.rows}) % {ring.rows - ring.sinks};",
-            f"    if (position >= {ring.rows}) {{ /* all rows are taken: this token takes the oldest one's */",
+            f"    const int32_t slot = {_slot(ring)};",
+            f"    if (position >= {ring.rows}) {{ /* all rows are taken: this token takes one of them */",
             f"        position = {ring.rows} - 1;",
             "    }",
             *unused,
@@ -240,6 +240,13 @@ def _step(program: Program, plan: Arena, groups: list[tuple[str, list[Call]]], n
         "    const int32_t *const token = block + tokens - 1; /* layers count from the last token backwards */\n"
         "    position += tokens - 1;\n" + "\n".join([*unused, *lines]) + f"\n    return {returned};\n}}\n"
     )
+
+
+def _slot(ring: Ring | Strided) -> str:
+    """The row that the token at `time` takes."""
+    if isinstance(ring, Strided):
+        return f"{SLOTS}[time]"
+    return f"time < {ring.rows} ? time : {ring.sinks} + (time - {ring.rows}) % {ring.rows - ring.sinks}"
 
 
 def _descriptor(program: Program, plan: Arena, names: list[str], facts: ModelFacts, cache_bytes: int) -> str:

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring, sine_table, turn_multiplier, turn_rates
+from models.ring import Ring, Strided, sine_table, turn_multiplier, turn_rates
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
@@ -34,6 +34,7 @@ from pipeline.compiler.patterns_s16 import find_roots
 from pipeline.compiler.program import (
     POSITION,
     SLOT,
+    SLOTS,
     TIME,
     TOKEN,
     TOKENS,
@@ -62,7 +63,7 @@ SUPPORTED = (
     *ALIASES,
     *ONE_INPUT,
 )
-_INDICES = {"token": TOKEN, "position": POSITION}
+_INDICES = {"token": TOKEN, "position": TIME}
 _TURN = ("cos", "sin")
 _MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
@@ -141,8 +142,12 @@ class _Lowering:
     def run(self, block: int) -> Program:
         self.program.ring = self._ring()
         self._place_inputs()
-        if self.program.ring:
+        if isinstance(self.program.ring, Ring):
             self._turn()
+        elif self.program.ring:
+            slots = np.array(self.program.ring.slots)
+            kind = "uint8_t" if slots.max() < 256 else "uint16_t"
+            self._constant(Constant(SLOTS, kind, slots.astype(np.uint8 if kind == "uint8_t" else np.uint16)))
         for index, op in enumerate(self.graph.ops):
             attention = self.attentions.get(index)
             if attention is not None:
@@ -170,29 +175,29 @@ class _Lowering:
             raise ThimbleError("the .tflite computes nothing", "give a model with an operator that changes values")
         return self.program
 
-    def _ring(self) -> Ring | None:
+    def _ring(self) -> Ring | Strided | None:
         """How the caches go round, where the attentions' masks say that they do.
 
         Raises:
-            ThimbleError: not all of them do, or `cos` and `sin` are no inputs.
+            ThimbleError: not all of them do, or `cos` and `sin` are no inputs of a model without an end.
         """
         fused = (*self.attentions.values(), *self.int16.attentions.values())
-        rows = {(self._tensor(one.k_cache).shape[1], one.sinks) for one in fused}
+        orders = {one.order for one in fused}
         turned = [name for name in _TURN if name in self.graph.inputs]
-        if not turned and all(sinks is None for _, sinks in rows):
+        if not turned and orders <= {None}:
             return None
         caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
         sizes = {self._tensor(self.graph.inputs[name]).size for name in turned}
-        alike = len({self._tensor(one.k_cache).columns for one in fused}) == 1 and len(rows) == 1
-        if len(turned) < 2 or not alike or caches != self._fused_caches() or None in next(iter(rows)) or len(sizes) > 1:
+        alike = len({self._tensor(one.k_cache).columns for one in fused}) == 1 and len(orders) == 1
+        order = next(iter(orders), None)
+        inputs = len(turned) == 2 and len(sizes) == 1 if isinstance(order, Ring) else not turned
+        if order is None or not inputs or not alike or caches != self._fused_caches():
             raise ThimbleError(
                 "the .tflite has a sliding window in a form that is not supported",
-                "one window for all layers, rotary positions with inputs `cos` and `sin`, the mask of `models.ring`, "
-                "and head widths of a multiple of 4 up to 64",
+                "one window for all layers, the mask of `models.ring`, without a stride rotary positions with inputs "
+                "`cos` and `sin`, and head widths of a multiple of 4 up to 64",
             )
-        count, sinks = next(iter(rows))
-        assert sinks is not None
-        return Ring(count, sinks)
+        return order
 
     def _turn(self) -> None:
         """Cosines and sines of the token's position, where the .tflite has them as inputs."""
@@ -944,7 +949,7 @@ class _Lowering:
             },
         )
         places = ", ".join(view.pointer for view in (*views, out))
-        by_position = all(view.offset == f"{POSITION} * {x.columns // 2}" for view in views[1:])
+        by_position = all(view.offset == f"{TIME} * {x.columns // 2}" for view in views[1:])
         in_block = by_position and self._in_block(views[0], out)
         text = f"thimble_rotary_s8(&{name}, {places}, {TOKENS if in_block else 1});"
         self._call(text, views, [out], declaration=parameters, block=in_block)

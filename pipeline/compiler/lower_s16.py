@@ -16,14 +16,14 @@ from pipeline.compiler.graph import Op, Tensor
 from pipeline.compiler.packing_s16 import fits_pairs, high_word_multipliers, pack_pairs, reach
 from pipeline.compiler.patterns import ALIASES, Attention
 from pipeline.compiler.patterns_s16 import Root, find_roots, find_rows, is_int16
-from pipeline.compiler.program import POSITION, SLOT, TOKEN, Constant, View
+from pipeline.compiler.program import POSITION, SLOT, TIME, TOKEN, Constant, View
 
 if TYPE_CHECKING:
     from pipeline.compiler.lower import _Lowering
 
 __all__ = ["Int16Ops"]
 
-_INDICES = {"token": TOKEN, "position": POSITION}
+_INDICES = {"token": TOKEN, "position": TIME}
 _LAYOUT = (*ALIASES, "SPLIT", "CONCATENATION", "TRANSPOSE")
 _INT32 = 2  # TensorType of a bias, in FULLY_CONNECTED's options
 _MOST_SHIFT = 7  # of a sum of 64 bits

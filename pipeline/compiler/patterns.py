@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring
+from models.ring import Ring, Strided, order_of
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
@@ -38,8 +38,8 @@ _ALL = np.arange(-128, 128, dtype=np.int64)
 class Attention:
     """CONCAT of cache and new row, BATCH_MATMUL, ADD of the mask, SOFTMAX, BATCH_MATMUL; tensors by index.
 
-    `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `sinks` is
-    None where the mask ends with the context, else the rows of the ring (`models.ring`) that are kept for good.
+    `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `order` is
+    None where the cache has a row for each token, else how tokens take the rows (`models.ring`).
     """
 
     layer: int
@@ -58,7 +58,7 @@ class Attention:
     beta: float
     activation: int
     ops: tuple[int, ...]
-    sinks: int | None = None
+    order: Ring | Strided | None = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _attention(graph: Graph, softmax: Op) -> Attention | None:
         beta=float(str(softmax.options.get("beta", 1.0))),
         activation=int(str(add.options.get("fusedActivationFunction", 0))),
         ops=tuple(graph.ops.index(op) for op in replaced),
-        sinks=mask[3],
+        order=mask[3],
     )
 
 
@@ -222,8 +222,8 @@ def _layer(graph: Graph, k_cache: int) -> int | None:
     return int(number) if number.isdecimal() else None
 
 
-def _mask(graph: Graph, row: int) -> tuple[int, int, int, int | None] | None:
-    """(rows of the cache, unmasked value, masked value, sinks of a ring) of a mask row that is looked up by position;
+def _mask(graph: Graph, row: int) -> tuple[int, int, int, Ring | Strided | None] | None:
+    """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position;
     the values are the table's, int8 also where the row is widened to int16."""
     op = graph.producer(row)
     while op is not None and (op.kind in ALIASES or (op.kind == "QUANTIZE" and graph.tensors[row].dtype == "INT16")):
@@ -232,13 +232,18 @@ def _mask(graph: Graph, row: int) -> tuple[int, int, int, int | None] | None:
     if op is None or op.kind != "GATHER" or op.inputs[1] != graph.inputs.get("position"):
         return None
     table = graph.tensors[op.inputs[0]].data
-    if table is None or table.ndim != 2 or not 2 <= table.shape[1] <= table.shape[0] + 1 <= 2 * table.shape[1] - 1:
+    if table is None or table.ndim != 2 or not 2 <= table.shape[1] <= table.shape[0] + 1:
         return None
     rows = table.shape[1] - 1
-    sinks = None if table.shape[0] == rows else 2 * rows - table.shape[0]
     unmasked, masked = int(table[0, rows]), int(table[0, 0])
-    visible = Ring(rows, sinks or 0).visible()[: table.shape[0]]
-    return (rows, unmasked, masked, sinks) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
+    order: Ring | Strided | None = None
+    if table.shape[0] > rows:
+        endless = "cos" in graph.inputs and table.shape[0] <= 2 * rows
+        order = Ring(rows, 2 * rows - table.shape[0]) if endless else order_of(table == unmasked)
+        if order is None:
+            return None
+    visible = (order or Ring(rows)).visible()[: table.shape[0]]
+    return (rows, unmasked, masked, order) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
 
 
 def _sole_producer(graph: Graph, tensor: int, kind: str) -> Op | None:

@@ -7,17 +7,32 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring
+from models.ring import Ring, Strided
 
-__all__ = ["ARENA", "POSITION", "SLOT", "TIME", "TOKEN", "TOKENS", "CachePart", "Call", "Constant", "Program", "View"]
+__all__ = [
+    "ARENA",
+    "POSITION",
+    "SLOT",
+    "SLOTS",
+    "TIME",
+    "TOKEN",
+    "TOKENS",
+    "CachePart",
+    "Call",
+    "Constant",
+    "Program",
+    "View",
+]
 
 
 ARENA, TOKEN, POSITION, TOKENS = "@arena", "@token", "@position", "@tokens"
 """In the text of a call: the arena, before the name of a buffer there; its token and that one's position; in a call
 that takes a whole block of tokens: the position of the first, and how many they are."""
 SLOT, TIME = "@slot", "@time"
-"""In a ring: the row of the cache that a token takes, and how many tokens came before it. POSITION is then the
-number of rows that it sees besides its own."""
+"""The row of the cache that a token takes, and how many tokens came before it: with a window POSITION is the number of
+rows that it sees besides its own, else all three are one."""
+SLOTS = "slots"
+"""The constant that holds the rows that tokens take, one a position, where they are not simply a ring."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +128,7 @@ class Program:
 
     block: int = 1
     tail_apart: bool = False
-    ring: Ring | None = None
+    ring: Ring | Strided | None = None
     calls: list[Call] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
     buffers: dict[str, int] = field(default_factory=dict)

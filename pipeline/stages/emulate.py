@@ -58,8 +58,7 @@ def run(context: StageContext) -> str:
     prompts = recipe.prompts or tuple(pair.sentence for pair in load_task(recipe.task).examples)
     with context.console.status("asking the oracle for the expected tokens"):
         expectations = [
-            expect(oracle, tokenizer, oracle.context, text, recipe.model.context, oracle.ring is not None)
-            for text in prompts
+            expect(oracle, tokenizer, oracle.context, text, recipe.model.context, oracle.endless) for text in prompts
         ]
     write_expectations(context.out / "expected.json", expectations)
     with (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.ring import Ring, sine_table, turn_multiplier, turn_rates
+from models.ring import Ring, Strided, sine_table, turn_multiplier, turn_rates
 from pipeline.compiler import CompiledModel
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
@@ -58,12 +58,13 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
     ring = ring_of(graph)
     caches = _caches(graph)
     logits = graph.tensors[graph.outputs["logits"]]
-    context = graph.tensors[graph.inputs["k_cache_0"]].shape[1]
+    rows = graph.tensors[graph.inputs["k_cache_0"]].shape[1]
+    context = ring.context if isinstance(ring, Strided) else rows
     cache_bytes = sum(cache.bytes for cache in caches)
     facts = {
         "VOCAB": logits.columns,
         "CONTEXT": context,
-        "ENDLESS": int(ring is not None),
+        "ENDLESS": int(isinstance(ring, Ring)),
         "LAYERS": len(graph.ops),
         "LOGIT_BYTES": 2 if logits.dtype == "INT16" else 1,
         "CACHE_BYTES": cache_bytes,
@@ -124,7 +125,7 @@ def _header(facts: dict[str, int]) -> str:
     )
 
 
-def _model(graph: Graph, caches: list[_Cache], ring: Ring | None) -> str:
+def _model(graph: Graph, caches: list[_Cache], ring: Ring | Strided | None) -> str:
     logits = graph.tensors[graph.outputs["logits"]]
     parts = ",\n    ".join(f"{{{c.offset}, {c.bytes}, {c.zero_point}}}" for c in caches)
     rows = ",\n    ".join(
@@ -136,15 +137,18 @@ def _model(graph: Graph, caches: list[_Cache], ring: Ring | None) -> str:
     window = ring.rows if ring else 0
     return (
         '/* What the runtime must know of the model; generated from its .tflite. */\n#include "model.h"\n\n'
-        f"{_turn(graph) if ring else ''}"
+        f"{_turn(graph) if isinstance(ring, Ring) else ''}"
+        f"{_slots(ring) if isinstance(ring, Strided) else ''}"
         f"static const thimble_cache_part cache_parts[] = {{\n    {parts},\n}};\n\n"
         f"static const thimble_interpreter_cache caches[] = {{\n    {rows},\n}};\n\n"
         "const thimble_interpreter_plan thimble_the_plan = {\n    .arena_bytes = THIMBLE_MODEL_ARENA_BYTES,\n"
         f"    .caches = caches,\n    .cache_count = {len(caches)},\n"
         f"    .token = {places[0]},\n    .position = {places[1]},\n"
         f"    .logits = {graph.output_order.index(graph.outputs['logits'])},\n"
-        f"    .rows = {window},\n    .sinks = {ring.sinks if ring else 0},\n"
-        f"    .cos = {places[2]},\n    .sin = {places[3]},\n    .turn = {'&turn' if ring else '0'},\n}};\n\n"
+        f"    .rows = {window},\n    .sinks = {ring.sinks if isinstance(ring, Ring) else 0},\n"
+        f"    .slots = {'slots' if isinstance(ring, Strided) else '0'},\n"
+        f"    .cos = {places[2]},\n    .sin = {places[3]},\n"
+        f"    .turn = {'&turn' if isinstance(ring, Ring) else '0'},\n}};\n\n"
         "const thimble_model thimble_the_model = {\n    .vocab = THIMBLE_MODEL_VOCAB,\n"
         "    .context = THIMBLE_MODEL_CONTEXT,\n    .cache_bytes = THIMBLE_MODEL_CACHE_BYTES,\n"
         "    .arena_bytes = THIMBLE_MODEL_ARENA_BYTES,\n"
@@ -155,6 +159,11 @@ def _model(graph: Graph, caches: list[_Cache], ring: Ring | None) -> str:
         "    .start = thimble_interpreter_start,\n};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {names},\n}};\n"
     )
+
+
+def _slots(order: Strided) -> str:
+    """The rows of the caches that tokens take."""
+    return f"static const uint16_t slots[] = {{\n    {', '.join(map(str, order.slots))},\n}};\n\n"
 
 
 def _turn(graph: Graph) -> str:

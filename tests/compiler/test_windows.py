@@ -30,6 +30,9 @@ _SIZES: dict[str, object] = {
 KINDS = {
     "int8, no sinks": ({"window": 9}, "int8"),
     "int8, sinks": ({"window": 10, "sinks": 3}, "int8"),
+    "int8, strided": ({"window": 14, "sinks": 2, "stride": 5}, "int8"),
+    "int8, strided, learned positions": ({"window": 12, "stride": 7, "positions": "learned"}, "int8"),
+    "int16, strided": ({"window": 14, "stride": 5}, "int16"),
     "int16, sinks": ({"window": 10, "sinks": 2}, "int16"),
 }
 
@@ -66,10 +69,13 @@ def test_three_windows_equal_the_oracle(
     model = tmp_path / "model"
     model.mkdir()
     compiled = compile_model(tflite, model, packing)
-    assert compiled.context == config.window
+    assert compiled.context == oracle.context == (config.window if config.endless else config.context)
     engine = HostEngine(model, tmp_path / "build", compiled.vocab, compiled.context)
     random = np.random.default_rng(3)
-    tokens = [int(token) for token in random.integers(0, oracle.vocab, 3 * config.window + 5)]
+    tokens = [
+        int(token)
+        for token in random.integers(0, oracle.vocab, 3 * config.window + 5 if config.endless else config.context)
+    ]
     wanted = [oracle.step(token) for token in tokens]
     assert len({one.tobytes() for one in wanted}) > 2 * config.window
     for place, token in enumerate(tokens):

@@ -6,12 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from models.config import ModelConfig
 from models.errors import ThimbleError
-from models.ring import Ring, quantized, sine, turn
+from models.ring import Ring, order_of, quantized, sine, strided, turn
 
 rings = st.integers(2, 40).flatmap(lambda rows: st.builds(Ring, st.just(rows), st.integers(0, rows - 2)))
 
@@ -30,6 +30,37 @@ def test_the_cache_holds_the_sinks_and_the_newest(ring: Ring, length: int) -> No
         held[ring.slot(position)] = position
     newest = set(range(length)[-(ring.rows - ring.sinks) :])
     assert set(held.values()) == newest | set(range(min(ring.sinks, length)))
+
+
+@given(st.integers(4, 24), st.integers(0, 3), st.integers(2, 9), st.integers(1, 60))
+def test_a_strided_cache_holds_the_kept_and_the_newest(rows: int, sinks: int, stride: int, context: int) -> None:
+    kept = [position for position in range(context) if position < sinks or position % stride == 0]
+    assume(len(kept) <= rows - 2)
+    order = strided(rows, sinks, stride, context)
+    visible, sees = order.visible(), order.sees(context)
+    held: dict[int, int] = {}
+    for position in range(context):
+        assert (order.slot(position) in held) == (position >= rows)
+        held.pop(order.slot(position), None)
+        assert {slot for slot in range(rows) if visible[position][slot]} == set(held)
+        assert visible[position][-1]
+        seen = {*held.values(), position}
+        assert set(np.flatnonzero(sees[position])) == seen
+        others = [other for other in range(position + 1) if other not in kept]
+        assert seen >= {other for other in kept if other <= position}
+        assert sorted(seen - set(kept)) == others[len(others) - len(seen - set(kept)) :]
+        assert len(seen) == min(position + 1, rows)
+        held[order.slot(position)] = position
+    assert order_of(visible) == (order if context else None)
+
+
+def test_a_mask_that_tells_no_order_is_none() -> None:
+    visible = strided(8, 1, 4, 20).visible()
+    assert order_of(visible) is not None
+    for row, column in ((3, 1), (12, 8), (12, 2)):
+        changed = visible.copy()
+        changed[row, column] = ~changed[row, column]
+        assert order_of(changed) is None or not np.array_equal(order_of(changed).visible(), visible)
 
 
 def test_a_sine_is_a_sine() -> None:
@@ -66,6 +97,11 @@ def test_quantized_turns_round_and_stay_in_range() -> None:
         ({"window": -4}, "model.window"),
         ({"window": 8, "sinks": -1}, "model.sinks"),
         ({"window": 8, "positions": "learned"}, "learned positions"),
+        ({"stride": 8}, "model.window"),
+        ({"window": 8, "stride": 1}, "model.stride"),
+        ({"window": 8, "stride": -2}, "model.stride"),
+        ({"window": 8, "stride": 4}, "model.stride. 4 keeps 8 of 32"),
+        ({"window": 8, "stride": 8, "sinks": 5}, "model.stride. 8 keeps 8 of 32"),
     ],
 )
 def test_impossible_windows_are_refused(changes: dict[str, object], what: str) -> None:
