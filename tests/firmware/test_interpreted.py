@@ -152,12 +152,13 @@ def test_the_command_line_tells_too(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["int8", "plain", "int16", "window"])
+@pytest.mark.parametrize("kind", ["int8", "plain", "int16", "window", "strided"])
 def test_logits_equal_the_oracle(kind: str, kernels: str, tmp_path: Path, tokenizer: Tokenizer, board: Board) -> None:
     """To the byte at every step, with CMSIS-NN's kernels and the reference ones, and past the window."""
     changes: dict[str, dict[str, object]] = {
         "plain": {"norm": "layernorm", "ffn": "relu", "positions": "learned", "kv_heads": 4},
         "window": {"context": 3 * WINDOW, "window": WINDOW, "sinks": SINKS},
+        "strided": {"context": 3 * WINDOW, "window": WINDOW, "sinks": SINKS, "stride": 9},
     }
     settings = config(tokenizer.vocab_size, **changes.get(kind, {}))
     tflite = quantized(settings, "int16" if kind == "int16" else "int8")
@@ -167,7 +168,7 @@ def test_logits_equal_the_oracle(kind: str, kernels: str, tmp_path: Path, tokeni
     firmware = build_project(made, tmp_path / "build")
     oracle = Oracle(tflite)
     with Device(Qemu().start(firmware.elf, board)) as device:
-        if kind == "window":
+        if kind in ("window", "strided"):
             answer = device.generate([1, 5, 9, 2, 77], 3 * WINDOW)
             assert len(answer.steps) > 2 * WINDOW
             for taken in answer.steps:
