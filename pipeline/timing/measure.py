@@ -35,6 +35,11 @@ class Measured:
     answer: Answer
 
 
+_PATIENCE = 1200.0
+"""Seconds for a line. A prompt is answered in one, and all its instructions are logged: for an interpreter, on a busy
+machine, that takes minutes."""
+
+
 def measure(
     elf: Path,
     board: Board,
@@ -68,7 +73,7 @@ def measure(
                 pass
 
     options = ["-d", OPTIONS, "-dfilter", filter_of(code)]
-    with Device(Qemu().start_logging(elf, board, options, listen)) as device:
+    with Device(Qemu().start_logging(elf, board, options, listen), timeout=_PATIENCE) as device:
         answer = device.prompt(prompt, max_new)
     if failures:
         raise failures[0]
