@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--build", type=Path, default=Path("build"), metavar="DIR", help="where sweep/NAME goes (default: build)"
     )
+    sweep.add_argument(
+        "--ship", action="store_true", help="put the results beside the sweep's file too, in a folder of its name"
+    )
     sweep.set_defaults(work=_sweep)
 
     best = commands.add_parser("recommend", help="the best measured recipe for a board and budgets")
@@ -271,7 +274,7 @@ def _ship(options: argparse.Namespace, console: Console) -> int:
 
 def _sweep(options: argparse.Namespace, console: Console) -> int:
     from pipeline.sweep.plan import load_sweep
-    from pipeline.sweep.run import SweepOptions, run_sweep
+    from pipeline.sweep.run import SweepOptions, run_sweep, ship_results
 
     if options.jobs is not None and options.jobs < 1:
         raise ThimbleError(f"--jobs {options.jobs} is not above 0", "run at least one point at a time")
@@ -287,6 +290,8 @@ def _sweep(options: argparse.Namespace, console: Console) -> int:
         console.print(f"[red]✗[/] {point.name}: {_plain(point.error)} [dim](fix: {_plain(point.remedy)})[/]")
     console.print(f"\nresults  {folder / 'pareto.json'}, .md and .png", highlight=False)
     console.print(f"recipes  {folder / 'recipes'}", highlight=False)
+    if options.ship:
+        console.print(f"shipped  {ship_results(folder, options.sweep)}", highlight=False)
     console.print(
         f"pick     python -m pipeline recommend --sweep {folder} --board {results.boards[0]} --flash 256K --ram 64K",
         highlight=False,

@@ -27,7 +27,7 @@ from pipeline.sweep.search import Proposer, proposer_of
 from pipeline.sweep.workers import Measure, Workers, workers
 from pipeline.workspace import Workspace, write_json
 
-__all__ = ["SweepOptions", "run_sweep"]
+__all__ = ["SweepOptions", "run_sweep", "ship_results"]
 
 _TOLD_EVERY = 1.0
 """Seconds after which the running points' stages are looked at again."""
@@ -104,6 +104,16 @@ def _outcome(future: Future[Outcome], point: Point) -> Outcome:
     except Exception as error:  # Ray's, when a machine is lost for good: the other points go on
         reason = str(error).strip().split("\n")[0]
         return failure(point.name, f"its worker was lost: {type(error).__name__}: {reason}", "run the sweep again")
+
+
+def ship_results(folder: Path, sweep: Path) -> Path:
+    """Copies a finished sweep's results and recipes beside its file, into a folder of the file's name: there."""
+    place = sweep.with_suffix("")
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(folder / "recipes", place / "recipes")
+    for name in ("pareto.json", "pareto.md", "pareto.png"):
+        shutil.copyfile(folder / name, place / name)
+    return place
 
 
 class _Tally:

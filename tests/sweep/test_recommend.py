@@ -12,10 +12,12 @@ from made import made_point, made_results
 from pipeline.boards import load_board
 from pipeline.cli import main
 from pipeline.errors import ThimbleError
+from pipeline.recipe import load_recipe
 from pipeline.sweep.pareto import Results, front_of, read_results
 from pipeline.sweep.picture import draw_front, front_in
+from pipeline.sweep.plan import load_sweep
 from pipeline.sweep.recommend import recommend
-from pipeline.workspace import write_json
+from pipeline.workspace import ROOT, write_json
 
 BOARD = "mps2_an386"
 POINTS = [
@@ -135,3 +137,23 @@ def test_a_point_that_was_not_measured_there_is_left_out(results: Results) -> No
     more = dataclasses.replace(results, points=[*POINTS, made_point("x-dense", 0.99, 1024, 1024, 1.0, "mps2_an385")])
     assert recommend(more, load_board(BOARD), None, None, None).best.point.name == "base-dense"
     assert recommend(more, load_board("mps2_an385"), None, None, None).best.point.name == "x-dense"
+
+
+SHIPPED = ROOT / "models" / "sweeps" / "home-en"
+
+
+@pytest.mark.skipif(not SHIPPED.exists(), reason="the results of models/sweeps/home-en.yaml are not shipped yet")
+def test_the_shipped_results(capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = read_results(SHIPPED)
+    sweep = load_sweep(SHIPPED.with_suffix(".yaml"))
+    assert len(shipped.points) >= 20 and not shipped.failed
+    assert {point.name: dict(point.recipe) for point in shipped.points} == {
+        point.name: dict(point.recipe) for point in sweep.grid()
+    }
+    assert shipped.front == {board: front_of(shipped.points, board) for board in shipped.boards}
+    recipes = {path.stem: load_recipe(path).name for path in (SHIPPED / "recipes").iterdir()}
+    assert recipes == {point.name: point.run_name for point in shipped.chosen()}
+    assert "sweeps/home-en/pareto.png" in (ROOT / "README.md").read_text(encoding="utf-8")
+    for board in ("mps2_an386", "nrf52840dk", "stm32f4_discovery"):
+        assert main(["recommend", "--board", board]) == 0
+        assert "python -m pipeline run models/sweeps/home-en/recipes/" in capsys.readouterr().out

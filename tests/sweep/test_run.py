@@ -22,7 +22,7 @@ from pipeline.runner import RunOptions, run_stages
 from pipeline.sweep.pareto import Results, read_results
 from pipeline.sweep.plan import Sweep, load_sweep
 from pipeline.sweep.point import Job, Outcome, measure, stop_all
-from pipeline.sweep.run import SweepOptions, run_sweep
+from pipeline.sweep.run import SweepOptions, run_sweep, ship_results
 from pipeline.workspace import ROOT, Workspace
 
 BOARD = "mps2_an386"
@@ -116,6 +116,9 @@ def test_points_run_at_once_and_those_that_fail_are_told(tmp_path: Path) -> None
     folder = tmp_path / "build" / "sweep" / "s"
     assert read_results(folder) == results
     assert (folder / "pareto.png").exists() and "it does not fit" in (folder / "pareto.md").read_text(encoding="utf-8")
+    place = ship_results(folder, tmp_path / "sweep.yaml")
+    assert place == tmp_path / "sweep" and read_results(place) == results
+    assert {path.name for path in place.iterdir()} == {"pareto.json", "pareto.md", "pareto.png", "recipes"}
     chosen = {path.stem for path in (folder / "recipes").iterdir()}
     assert chosen == set(results.front[BOARD]) and chosen
     for path in (folder / "recipes").iterdir():
