@@ -478,7 +478,7 @@ class _Lowering:
             {"scale": _sum_scale(c), **dict(zip(("out_min", "out_max"), c.range, strict=True))},
         )
         flat = rows == 1 and columns == a.size == b.size and columns % 2 == 0
-        if flat and c.range == (-128, 127) and c.b_sign == 1 and c.a[1:] != c.b[1:]:
+        if flat and c.range == (-128, 127) and c.b_sign == 1 and c.a[1:] != c.b[1:] and c.out[2] >= -22:
             larger, smaller = reversed(views) if c.swapped else views
             fields = {"scale": _sum_scale(c), "columns": columns}
             arguments = f"&{name}, {larger.pointer}, {smaller.pointer}, {out.pointer}"
@@ -927,7 +927,7 @@ class _Lowering:
         cos, sin = self._tensor(rotary.cos), self._tensor(rotary.sin)
         views = [self._contiguous(index) for index in (rotary.x, rotary.cos, rotary.sin)]
         out = self._allocate(out_tensor)
-        products = [_product_scale(c.out[1], c.out[2], c.out[0]) for c in rotary.products]
+        products = [_rounding(c.out[1], c.out[2], c.out[0]) for c in rotary.products]
         if rotary.difference.swapped:
             products[:2] = reversed(products[:2])
         if rotary.sum.swapped:
@@ -944,8 +944,8 @@ class _Lowering:
                 "half": x.columns // 2,
                 "difference_swapped": int(rotary.difference.swapped),
                 "sum_swapped": int(rotary.sum.swapped),
-                "difference": f"{{{products[0]}, {products[1]}, {_sum_scale(rotary.difference)}}}",
-                "sum": f"{{{products[2]}, {products[3]}, {_sum_scale(rotary.sum)}}}",
+                "difference": f"{{{products[0]}, {products[1]}, {_turn_sum(rotary.difference)}}}",
+                "sum": f"{{{products[2]}, {products[3]}, {_turn_sum(rotary.sum)}}}",
             },
         )
         places = ", ".join(view.pointer for view in (*views, out))
@@ -960,14 +960,30 @@ def _product_scale(multiplier: int, shift: int, zero_point: int) -> str:
     return f"{{{multiplier}, {-shift - 1}, {2 * zero_point + 1}}}"
 
 
+def _rounding(multiplier: int, shift: int, zero_point: int) -> str:
+    """A thimble_rounding, as C."""
+    return f"{{{multiplier}, {-shift}, {(2 * zero_point + 1) << (-shift - 1)}}}"
+
+
 def _sum_scale(c: arithmetic.AddConstants) -> str:
-    """A thimble_sum_scale, as C; x is the operand of the larger scale."""
+    """A thimble_sum_scale, as C."""
+    return f"{{{', '.join(map(str, _sum_numbers(c)))}, {_product_scale(c.out[1], c.out[2], c.out[0])}}}"
+
+
+def _turn_sum(c: arithmetic.AddConstants) -> str:
+    """What thimble_turn_scales tells of a sum, as C."""
+    y_factor, y_base, y_multiplier, y_less_one, y_sign, x_base, x_factor = _sum_numbers(c)
+    numbers = (y_factor, y_base, y_multiplier, 1 << y_less_one, y_less_one + 1, 2 * y_sign, x_base, x_factor)
+    return f"{', '.join(map(str, numbers))}, {_rounding(c.out[1], c.out[2], c.out[0])}"
+
+
+def _sum_numbers(c: arithmetic.AddConstants) -> tuple[int, ...]:
+    """A thimble_sum_scale up to its `out`; x is the operand of the larger scale."""
     (x_offset, _, _), (y_offset, y_multiplier, y_shift) = (c.b, c.a) if c.swapped else (c.a, c.b)
     x_sign, y_sign = (c.b_sign, 1) if c.swapped else (1, c.b_sign)
     equal = y_shift == 0  # both multipliers are 1/2 then, and the shift of 1 is made up for on the left
     y_factor, y_right = (1 << 22, 1) if equal else (1 << 21, -y_shift)
-    numbers = (y_factor, y_offset * y_factor, y_multiplier, y_right - 1, y_sign, x_offset * x_sign << 20, x_sign << 20)
-    return f"{{{', '.join(map(str, numbers))}, {_product_scale(c.out[1], c.out[2], c.out[0])}}}"
+    return y_factor, y_offset * y_factor, y_multiplier, y_right - 1, y_sign, x_offset * x_sign << 20, x_sign << 20
 
 
 def _wrapped(values: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -433,8 +433,8 @@ def _activation(op: Op) -> int:
 
 
 def _fits(c: arithmetic.MulConstants | arithmetic.AddConstants) -> bool:
-    """Whether the fused kernels' scales hold these constants: a right shift of 1 to 31, and no activation."""
-    return -31 <= c.out[2] <= -1 and c.range == (-128, 127)
+    """Whether the fused kernels' scales hold these constants: a right shift of 1 to 22, and no activation."""
+    return -22 <= c.out[2] <= -1 and c.range == (-128, 127)
 
 
 def _alone(graph: Graph, tensor: int) -> bool:

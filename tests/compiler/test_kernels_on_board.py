@@ -55,7 +55,7 @@ LIMITS = {
     **{
         (core, "fully_connected_pairs_block", depth): limit
         for core in ("m4", "m7", "m33")
-        for depth, limit in {48: 0.9, 64: 0.84, 96: 0.78, 128: 0.75, 172: 0.73, 192: 0.72}.items()
+        for depth, limit in {48: 0.88, 64: 0.82, 96: 0.76, 128: 0.73, 172: 0.71, 192: 0.7}.items()
     },
     **{
         ("m3", "fully_connected_quads", depth): limit
@@ -76,11 +76,11 @@ LIMITS = {
     ("m4", "add", 128): 30,
     ("m4", "mul", 128): 30,
     ("m4", "table", 128): 10,
-    ("m4", "widen", 128): 4,
-    ("m4", "norm", 128): 14,
-    ("m4", "gate", 128): 14,
-    ("m4", "sum", 128): 18,
-    ("m4", "rotary", 128): 46,
+    ("m4", "widen", 128): 2.8,
+    ("m4", "norm", 128): 12.6,
+    ("m4", "gate", 128): 12.3,
+    ("m4", "sum", 128): 14.3,
+    ("m4", "rotary", 128): 40,
     ("m55", "fully_connected_rows", 48): 0.24,
     ("m55", "fully_connected_rows", 64): 0.21,
     ("m55", "fully_connected_rows", 96): 0.18,

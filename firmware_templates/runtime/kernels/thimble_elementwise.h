@@ -8,13 +8,29 @@
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 #define THIMBLE_ELEMENTWISE_DSP 1
 
-/* thimble_requantize_s8 of a register, with multiplier, shift and zero point in others. */
-#define THIMBLE_TO_S8(x, multiplier, shift, zero)         \
-    "smmulr " x ", " x ", " multiplier "\n\t"             \
-    "add " x ", " x ", " x ", asr #31\n\t"                \
-    "asr " x ", " x ", " shift "\n\t"                     \
-    "add " x ", " x ", " zero "\n\t"                      \
-    "ssat " x ", #8, " x ", asr #1\n\t"
+/* What a product is shifted by, 1..22, and what is added before: half of a step, and the zero point. */
+static inline int32_t thimble_shift_of(const thimble_product_scale *s)
+{
+    return s->right_shift_less_one + 1;
+}
+
+static inline int32_t thimble_addend_of(const thimble_product_scale *s)
+{
+    return s->twice_zero_point_plus_one * (1 << s->right_shift_less_one);
+}
+
+/* A doubled value rounded by a shift as TensorFlow Lite Micro does, twice; `high` is a register for the value in between, and may
+ * be the addend's. Halves go away from zero: the sign is that of x, for where x < 0 and its high product is 0 the result is that
+ * of 0 either way. |x| < 2^30, so with a shift of up to 22 the addend leaves room. */
+#define THIMBLE_ROUND(x, high, multiplier, shift, addend)               \
+    "smmlar " high ", " x ", " multiplier ", " addend "\n\t"            \
+    "add " x ", " high ", " x ", asr #31\n\t"                          \
+    "asr " x ", " x ", " shift "\n\t"
+
+/* thimble_requantize_s8. */
+#define THIMBLE_TO_S8(x, high, multiplier, shift, addend) \
+    THIMBLE_ROUND(x, high, multiplier, shift, addend)     \
+    "ssat " x ", #8, " x "\n\t"
 
 /* An asm loop over pairs of elements: `pair` advances %[out] by 2. */
 #define THIMBLE_PAIRS_LOOP(pair) "1:\n\t" pair "cmp %[out], %[end]\n\tbne 1b\n"

@@ -26,7 +26,7 @@ void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const 
     "add %[b], %[b], %[up_offset]\n\t"                      \
     "add %[a], %[twice_gate_offset], %[a], lsl #1\n\t"      \
     "mul %[a], %[a], %[b]\n\t"                              \
-    THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
+    THIMBLE_TO_S8("%[a]", "%[b]", "%[multiplier]", "%[right]", "%[addend]") \
     "strb %[a], [%[out]], #1\n\t"
 
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens)
@@ -36,7 +36,7 @@ void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const 
                      : [gate] "+r"(gate), [up] "+r"(up), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
                      : [end] "r"(out + tokens * p->columns), [table] "r"(p->table + 128), [up_offset] "r"(p->up_offset),
                        [twice_gate_offset] "r"(2 * p->gate_offset), [multiplier] "r"(p->out.multiplier),
-                       [right] "r"(p->out.right_shift_less_one), [zero] "r"(p->out.twice_zero_point_plus_one)
+                       [right] "r"(thimble_shift_of(&p->out)), [addend] "r"(thimble_addend_of(&p->out))
                      : "cc", "memory");
 }
 

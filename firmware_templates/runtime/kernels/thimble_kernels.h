@@ -69,7 +69,8 @@ typedef struct {
 void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
                                      int32_t tokens);
 
-/* A product of two int8 values on its way to int8: 2 * (a + a_offset) * (b + b_offset), for a right shift of 1 to 31. */
+/* A product of two int8 values on its way to int8: 2 * (a + a_offset) * (b + b_offset), for a right shift of 1 to 31; of 1 to 22
+ * in thimble_sum_s8, norms, gates and rotary positions. */
 typedef struct {
     int32_t multiplier;
     int32_t right_shift_less_one;
@@ -155,10 +156,17 @@ typedef struct {
 
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
 
-/* Two products, and their sum. */
+/* As thimble_product_scale, for right shifts of 1 to 22: the addend is half of a step plus the zero point, before the shift. */
 typedef struct {
-    thimble_product_scale x, y;
-    thimble_sum_scale sum;
+    int32_t multiplier, right_shift, addend;
+} thimble_rounding;
+
+/* Two products, and their sum, as thimble_sum_scale tells: in the order in which they are needed. */
+typedef struct {
+    thimble_rounding x, y;
+    int32_t y_factor, y_base, y_multiplier, y_half, y_right; /* y_half: 2^(y_right - 1) */
+    int32_t twice_y_sign, x_base, x_factor;
+    thimble_rounding out;
 } thimble_turn_scales;
 
 /* Rotary positions: the halves a and b of each head become a cos - b sin and a sin + b cos, each product and sum rounded to

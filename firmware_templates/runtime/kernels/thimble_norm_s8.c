@@ -47,17 +47,17 @@ static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
 #define SCALE_ONE                               \
     "ldrsb %[a], [%[x]], #1\n\t"                \
     "mla %[a], %[a], %[factor], %[base]\n\t"    \
-    THIMBLE_TO_S8("%[a]", "%[multiplier]", "%[right]", "%[zero]") \
+    THIMBLE_TO_S8("%[a]", "%[high]", "%[multiplier]", "%[right]", "%[addend]") \
     "strb %[a], [%[out]], #1\n\t"
 
 /* out = x * factor + base, scaled. */
 static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out, int32_t columns)
 {
-    int32_t a;
+    int32_t a, high;
     __asm__ volatile(THIMBLE_PAIRS_LOOP(SCALE_ONE SCALE_ONE)
-                     : [x] "+r"(x), [out] "+r"(out), [a] "=&r"(a)
+                     : [x] "+r"(x), [out] "+r"(out), [a] "=&r"(a), [high] "=&r"(high)
                      : [end] "r"(out + columns), [factor] "r"(factor), [base] "r"(base), [multiplier] "r"(s->multiplier),
-                       [right] "r"(s->right_shift_less_one), [zero] "r"(s->twice_zero_point_plus_one)
+                       [right] "r"(thimble_shift_of(s)), [addend] "r"(thimble_addend_of(s))
                      : "cc", "memory");
 }
 

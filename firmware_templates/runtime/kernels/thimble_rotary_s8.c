@@ -1,6 +1,21 @@
 #include "thimble_elementwise.h"
 #include "thimble_helium.h"
 
+#if defined(THIMBLE_HELIUM) || !defined(THIMBLE_ELEMENTWISE_DSP)
+
+static inline thimble_product_scale product_scale(const thimble_rounding *r)
+{
+    return (thimble_product_scale){r->multiplier, r->right_shift - 1, r->addend >> (r->right_shift - 1)};
+}
+
+static inline thimble_sum_scale sum_scale(const thimble_turn_scales *s)
+{
+    return (thimble_sum_scale){s->y_factor,         s->y_base, s->y_multiplier, s->y_right - 1,
+                               s->twice_y_sign / 2, s->x_base, s->x_factor,     product_scale(&s->out)};
+}
+
+#endif
+
 #ifdef THIMBLE_HELIUM
 
 /* Four products on their way to int8. */
@@ -20,30 +35,35 @@ typedef struct {
 __attribute__((noinline)) static void turn(const thimble_rotary_s8_params *p, const thimble_turn_scales *scales, operand x,
                                            operand y, int8_t *out)
 {
-    const thimble_turn_scales s = *scales;
-    const thimble_product_scale last = s.sum.out;
+    const thimble_product_scale x_scale = product_scale(&scales->x), y_scale = product_scale(&scales->y);
+    const thimble_sum_scale sums = sum_scale(scales);
+    const thimble_product_scale last = sums.out;
     const int32_t offset = p->offset, head_dim = 2 * p->half;
     for (int32_t i = 0, left = p->half; left > 0; i += 4, left -= 4) {
         const int32x4_t x_factor = vaddq_n_s32(thimble_load_4(x.factors + i, left), x.factor_offset);
         const int32x4_t y_factor = vaddq_n_s32(thimble_load_4(y.factors + i, left), y.factor_offset);
         for (int32_t head = 0, at = i; head < p->heads; head++, at += head_dim) {
-            const int32x4_t one = product(s.x, vaddq_n_s32(thimble_load_4(x.values + at, left), offset), x_factor);
-            const int32x4_t other = product(s.y, vaddq_n_s32(thimble_load_4(y.values + at, left), offset), y_factor);
+            const int32x4_t one = product(x_scale, vaddq_n_s32(thimble_load_4(x.values + at, left), offset), x_factor);
+            const int32x4_t other = product(y_scale, vaddq_n_s32(thimble_load_4(y.values + at, left), offset), y_factor);
             const int32x4_t sum =
-                thimble_scale_4(thimble_sum_4(&s.sum, one, other), last.multiplier, last.right_shift_less_one + 1);
+                thimble_scale_4(thimble_sum_4(&sums, one, other), last.multiplier, last.right_shift_less_one + 1);
             const int32x4_t limited = vqshlq_n_s32(vaddq_n_s32(sum, last.twice_zero_point_plus_one >> 1), 24);
             thimble_store_some_of_4(out + at, vshrq_n_s32(limited, 24), left);
         }
     }
 }
 
-static void rotate(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
+                       int32_t tokens)
 {
-    const int8_t *const b = x + p->half;
-    const operand a_cos = {x, cos, p->cos_offset}, b_sin = {b, sin, p->sin_offset};
-    const operand a_sin = {x, sin, p->sin_offset}, b_cos = {b, cos, p->cos_offset};
-    turn(p, &p->difference, p->difference_swapped ? b_sin : a_cos, p->difference_swapped ? a_cos : b_sin, out);
-    turn(p, &p->sum, p->sum_swapped ? b_cos : a_sin, p->sum_swapped ? a_sin : b_cos, out + p->half);
+    const int32_t columns = 2 * p->half * p->heads;
+    for (; tokens > 0; tokens--, x += columns, cos -= p->half, sin -= p->half, out += columns) {
+        const int8_t *const b = x + p->half;
+        const operand a_cos = {x, cos, p->cos_offset}, b_sin = {b, sin, p->sin_offset};
+        const operand a_sin = {x, sin, p->sin_offset}, b_cos = {b, cos, p->cos_offset};
+        turn(p, &p->difference, p->difference_swapped ? b_sin : a_cos, p->difference_swapped ? a_cos : b_sin, out);
+        turn(p, &p->sum, p->sum_swapped ? b_cos : a_sin, p->sum_swapped ? a_sin : b_cos, out + p->half);
+    }
 }
 
 #else
@@ -60,37 +80,32 @@ typedef struct {
 __attribute__((noinline)) static void turn(const thimble_turn_scales *scales, const turn_values *v, int32_t heads, int32_t head_dim,
                                            int8_t *out)
 {
-    const int8_t *from = v->x;
+    const int32_t to_x = (int32_t)((uintptr_t)v->x - (uintptr_t)out);
     int32_t x, y;
     __asm__ volatile("1:\n\t"
+                     "ldrsb %[x], [%[out], %[to_x]]\n\t"
+                     "ldrsb %[y], [%[out], %[to_y]]\n\t"
                      "ldm %[scales]!, {r4, r5, r6}\n\t"
-                     "ldrsb %[x], [%[from]]\n\t"
-                     "ldrsb %[y], [%[from], %[to_y]]\n\t"
                      "add %[x], %[x], %[offset]\n\t"
                      "add %[y], %[y], %[offset]\n\t"
                      "mul %[x], %[x], %[x_factor]\n\t"
-                     "mul %[y], %[y], %[y_factor]\n\t" THIMBLE_TO_S8("%[x]", "r4", "r5", "r6")
-                     "ldm %[scales]!, {r4, r5, r6}\n\t" THIMBLE_TO_S8("%[y]", "r4", "r5", "r6")
+                     "mul %[y], %[y], %[y_factor]\n\t" THIMBLE_TO_S8("%[x]", "r6", "r4", "r5", "r6")
+                     "ldm %[scales]!, {r4, r5, r6}\n\t" THIMBLE_TO_S8("%[y]", "r6", "r4", "r5", "r6")
                      "ldm %[scales]!, {r4, r5, r6}\n\t"
                      "mla %[y], %[y], r4, r5\n\t"
-                     "add %[from], %[from], %[head_dim]\n\t"
-                     "smmulr %[y], %[y], r6\n\t"
+                     "ldm %[scales]!, {r4, r5}\n\t" THIMBLE_ROUND("%[y]", "r4", "r6", "r5", "r4")
                      "ldm %[scales]!, {r4, r5, r6}\n\t"
-                     "add %[y], %[y], %[y], asr #31\n\t"
-                     "asr %[y], %[y], r4\n\t"
-                     "add %[y], %[y], #1\n\t"
-                     "bic %[y], %[y], #1\n\t"
-                     "mla %[y], %[y], r5, r6\n\t"
-                     "ldm %[scales]!, {r4, r5, r6}\n\t"
-                     "mla %[x], %[x], r4, %[y]\n\t"
-                     "ldr r4, [%[scales]], #-60\n\t" THIMBLE_TO_S8("%[x]", "r5", "r6", "r4")
+                     "mla %[y], %[y], r4, r5\n\t"
+                     "mla %[x], %[x], r6, %[y]\n\t"
+                     "ldm %[scales], {r4, r5, r6}\n\t"
+                     "sub %[scales], #56\n\t" THIMBLE_TO_S8("%[x]", "r6", "r4", "r5", "r6")
                      "strb %[x], [%[out]]\n\t"
                      "add %[out], %[out], %[head_dim]\n\t"
                      "cmp %[out], %[end]\n\t"
                      "bne 1b\n"
-                     : [scales] "+r"(scales), [from] "+r"(from), [out] "+r"(out), [x] "=&r"(x), [y] "=&r"(y)
-                     : [to_y] "r"(v->to_y), [x_factor] "r"(v->x_factor), [y_factor] "r"(v->y_factor), [offset] "r"(v->offset),
-                       [head_dim] "r"(head_dim), [end] "r"(out + heads * head_dim)
+                     : [scales] "+r"(scales), [out] "+r"(out), [x] "=&r"(x), [y] "=&r"(y)
+                     : [to_x] "r"(to_x), [to_y] "r"(to_x + v->to_y), [x_factor] "r"(v->x_factor), [y_factor] "r"(v->y_factor),
+                       [offset] "r"(v->offset), [head_dim] "r"(head_dim), [end] "r"(out + heads * head_dim)
                      : "r4", "r5", "r6", "cc", "memory");
 }
 
@@ -98,11 +113,13 @@ __attribute__((noinline)) static void turn(const thimble_turn_scales *scales, co
 
 static void turn(const thimble_turn_scales *scales, const turn_values *v, int32_t heads, int32_t head_dim, int8_t *out)
 {
+    const thimble_product_scale x_scale = product_scale(&scales->x), y_scale = product_scale(&scales->y);
+    const thimble_sum_scale sum = sum_scale(scales);
     const int8_t *from = v->x;
     for (; heads > 0; heads--, from += head_dim, out += head_dim) {
-        const int32_t x = thimble_scale_product(&scales->x, (from[0] + v->offset) * v->x_factor);
-        const int32_t y = thimble_scale_product(&scales->y, (from[v->to_y] + v->offset) * v->y_factor);
-        *out = thimble_scale_sum(&scales->sum, x, y);
+        const int32_t x = thimble_scale_product(&x_scale, (from[0] + v->offset) * v->x_factor);
+        const int32_t y = thimble_scale_product(&y_scale, (from[v->to_y] + v->offset) * v->y_factor);
+        *out = thimble_scale_sum(&sum, x, y);
     }
 }
 
@@ -117,25 +134,20 @@ static inline void place(turn_values *v, const int8_t *a, int32_t half, int32_t 
     v->y_factor = swapped ? a_factor : b_factor;
 }
 
-static void rotate(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out)
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
+                       int32_t tokens)
 {
     turn_values values = {.offset = p->offset};
-    for (int32_t i = 0; i < p->half; i++, x++, out++) {
-        const int32_t c = 2 * (cos[i] + p->cos_offset), s = 2 * (sin[i] + p->sin_offset);
-        place(&values, x, p->half, p->difference_swapped, c, s);
-        turn(&p->difference, &values, p->heads, 2 * p->half, out);
-        place(&values, x, p->half, p->sum_swapped, s, c);
-        turn(&p->sum, &values, p->heads, 2 * p->half, out + p->half);
+    const int32_t half = p->half, to_next_token = 2 * half * p->heads - half;
+    for (; tokens > 0; tokens--, x += to_next_token, out += to_next_token, cos -= half, sin -= half) {
+        for (int32_t i = 0; i < half; i++, x++, out++) {
+            const int32_t c = 2 * (cos[i] + p->cos_offset), s = 2 * (sin[i] + p->sin_offset);
+            place(&values, x, half, p->difference_swapped, c, s);
+            turn(&p->difference, &values, p->heads, 2 * half, out);
+            place(&values, x, half, p->sum_swapped, s, c);
+            turn(&p->sum, &values, p->heads, 2 * half, out + half);
+        }
     }
 }
 
 #endif
-
-void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
-                       int32_t tokens)
-{
-    const int32_t columns = 2 * p->half * p->heads;
-    for (; tokens > 0; tokens--, x += columns, cos -= p->half, sin -= p->half, out += columns) {
-        rotate(p, x, cos, sin, out);
-    }
-}

@@ -37,18 +37,18 @@ static thimble_operand operand(const int8_t *data, int32_t columns)
     return (thimble_operand){data + between(0, 3), kind < 3 ? columns : kind == 3 ? 0 : kind == 4 ? 1 : 0, kind < 4 ? 1 : 0};
 }
 
-static thimble_sum_scale draw_sum_scale(void)
+static thimble_sum_scale draw_sum_scale(int32_t most_shift)
 {
     const int32_t equal = draw() % 4 == 0, sign = draw() % 2 ? 1 : -1, x_sign = draw() % 2 ? 1 : sign;
     return (thimble_sum_scale){
         .y_factor = equal ? 1 << 22 : 1 << 21,
         .y_base = between(-127, 128) * (equal ? 1 << 22 : 1 << 21),
         .y_multiplier = equal ? 1 << 30 : draw_multiplier(),
-        .y_right_less_one = equal ? 0 : between(0, 12),
+        .y_right_less_one = equal ? 0 : between(0, draw() % 8 ? 12 : 30),
         .y_sign = x_sign < 0 ? 1 : sign,
         .x_base = x_sign * between(-127, 128) * (1 << 20),
         .x_factor = x_sign * (1 << 20),
-        .out = draw_product_scale(1, 24),
+        .out = draw_product_scale(1, most_shift),
     };
 }
 
@@ -62,7 +62,7 @@ static void check_elementwise(void)
         fill(b, 256, -128);
         fill(table, 256, -128);
         const thimble_operand x = operand(a, columns), y = operand(b, columns);
-        const thimble_add_s8_params sum = {draw_sum_scale(), full ? -128 : low, full ? 127 : between(1, 127)};
+        const thimble_add_s8_params sum = {draw_sum_scale(24), full ? -128 : low, full ? 127 : between(1, 127)};
         const thimble_mul_s8_params product = {
             .a_offset = between(-127, 128),
             .b_offset = between(-127, 128),
@@ -100,8 +100,34 @@ static thimble_norm_s8_params draw_norm(int32_t columns)
         .mean_shift = between(-2, 1),
         .x_offset = between(-127, 128),
         .root_offset = between(-127, 128),
-        .out = draw_product_scale(1, 14),
+        .out = draw_product_scale(1, draw() % 8 ? 14 : 22),
         .columns = columns,
+    };
+}
+
+static thimble_rounding draw_rounding(void)
+{
+    const thimble_product_scale s = draw_product_scale(1, draw() % 8 ? 14 : 22);
+    return (thimble_rounding){
+        s.multiplier, s.right_shift_less_one + 1, s.twice_zero_point_plus_one * (1 << s.right_shift_less_one)};
+}
+
+static thimble_turn_scales draw_turn(void)
+{
+    const thimble_sum_scale s = draw_sum_scale(22);
+    return (thimble_turn_scales){
+        .x = draw_rounding(),
+        .y = draw_rounding(),
+        .y_factor = s.y_factor,
+        .y_base = s.y_base,
+        .y_multiplier = s.y_multiplier,
+        .y_half = 1 << s.y_right_less_one,
+        .y_right = s.y_right_less_one + 1,
+        .twice_y_sign = 2 * s.y_sign,
+        .x_base = s.x_base,
+        .x_factor = s.x_factor,
+        .out = {s.out.multiplier, s.out.right_shift_less_one + 1,
+                s.out.twice_zero_point_plus_one * (1 << s.out.right_shift_less_one)},
     };
 }
 
@@ -115,8 +141,8 @@ static thimble_rotary_s8_params draw_rotary(int32_t heads, int32_t half)
         .half = half,
         .difference_swapped = between(0, 1),
         .sum_swapped = between(0, 1),
-        .difference = {draw_product_scale(1, 14), draw_product_scale(1, 14), draw_sum_scale()},
-        .sum = {draw_product_scale(1, 14), draw_product_scale(1, 14), draw_sum_scale()},
+        .difference = draw_turn(),
+        .sum = draw_turn(),
     };
 }
 
@@ -135,11 +161,11 @@ static void check_fused(void)
         thimble_norm_s8(&n, a + at, one, tokens);
         plain_thimble_norm_s8(&n, a + at, other, tokens);
         norm += memcmp(one, other, 512) != 0;
-        const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128), draw_product_scale(1, 14), columns};
+        const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128), draw_product_scale(1, draw() % 8 ? 14 : 22), columns};
         thimble_gate_s8(&g, a, b + at, one + at, tokens);
         plain_thimble_gate_s8(&g, a, b + at, other + at, tokens);
         gate += memcmp(one, other, 512) != 0;
-        thimble_sum_s8_params t = {draw_sum_scale(), columns};
+        thimble_sum_s8_params t = {draw_sum_scale(22), columns};
         t.scale.y_factor = 1 << 21;
         t.scale.x_factor = 1 << 20;
         t.scale.y_sign = 1;
