@@ -151,6 +151,10 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("compile", help="compile any int8 or int16x8 decode-step .tflite to C")
     build.add_argument("tflite", type=Path)
     build.add_argument("--out", type=Path, required=True, help="a new or empty folder for the C files")
+    build.add_argument(
+        "--core", default="cortex-m4", metavar="CORE", help="the core to compile for (default: cortex-m4)"
+    )
+    build.add_argument("--aim", default="balanced", help="balanced, speed or size, where weights can be held smaller")
     build.set_defaults(work=_compile)
     return parser
 
@@ -342,7 +346,11 @@ def _boards(options: argparse.Namespace, console: Console) -> int:
 
 
 def _compile(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.compiler import compile_model
+    from pipeline.compiler import Aim, compile_model, packing_of_core
+    from pipeline.recipe import AIMS
+
+    if options.aim not in AIMS:
+        raise ThimbleError(f"--aim {options.aim} is not known", f"use one of: {', '.join(AIMS)}")
 
     try:
         model = options.tflite.read_bytes()
@@ -353,10 +361,12 @@ def _compile(options: argparse.Namespace, console: Console) -> int:
     if options.out.exists() and any(options.out.iterdir()):
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
     options.out.mkdir(parents=True, exist_ok=True)
-    compiled = compile_model(model, options.out)
+    compiled = compile_model(model, options.out, packing_of_core(options.core), aim=Aim(options.aim))
     console.print(
         f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}"
     )
+    if compiled.forms:
+        console.print(compiled.forms, highlight=False)
     return 0
 
 

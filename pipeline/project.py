@@ -44,7 +44,7 @@ __all__ = [
 
 _FOLDERS = ("src", "model", "runtime", "interpreter", "board", "cmake", "CMakeLists.txt")
 _SOURCES = (".c", ".cc", ".h", ".ld", ".cmake", ".txt")
-_OF_KERNELS = ("thimble_turn.c", "thimble_kernels.h", "thimble_kernels_s16.h")
+_OF_KERNELS = ("thimble_turn.c", "thimble_kernels.h", "thimble_kernels_compressed_s8.h", "thimble_kernels_s16.h")
 """What is needed of the kernels where TensorFlow Lite Micro brings its own: angles of positions without end."""
 KERNEL_OPTIMIZATION = {Packing.PAIRS: "-Os", Packing.QUADS: "-O2", Packing.ROWS: "-O2"}
 """What wins. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for 10 % of code."""

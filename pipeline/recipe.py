@@ -20,6 +20,7 @@ from pipeline.errors import ThimbleError
 
 __all__ = [
     "ACTIVATIONS",
+    "AIMS",
     "ENGINES",
     "WEIGHTS",
     "Budgets",
@@ -34,6 +35,8 @@ ENGINES: Mapping[str, str | None] = {"aot": None, "tflm": "cmsis_nn", "tflm-refe
 """What runs the model on the device: our own compiler's C, or TensorFlow Lite Micro with kernels as its Makefile calls
 them (`pipeline.tflm.library.KERNELS`)."""
 ACTIVATIONS = ("int8", "int16")
+AIMS = ("balanced", "speed", "size")
+"""What counts where weights can be held in several forms (`pipeline.compiler.Aim`)."""
 WEIGHTS = ("int8", "int4")
 
 _KEYS = {
@@ -49,6 +52,7 @@ _KEYS = {
     "quantize": dict,
     "boards": list,
     "engine": str,
+    "aim": str,
     "prompts": list,
     "evaluate": dict,
     "budgets": dict,
@@ -111,6 +115,7 @@ class Recipe:
     evaluate: EvaluateConfig
     boards: tuple[str, ...]
     engine: str
+    aim: str
     prompts: tuple[str, ...]
     budgets: Budgets
     shipped: Path | None
@@ -182,6 +187,9 @@ def _recipe(path: Path, data: object) -> Recipe:
     engine = data.get("engine") or "aot"
     if engine not in ENGINES:
         raise ThimbleError(f"`engine` {engine!r} is not known", f"use one of: {', '.join(ENGINES)}")
+    aim = data.get("aim") or "balanced"
+    if aim not in AIMS:
+        raise ThimbleError(f"`aim` {aim!r} is not known", f"use one of: {', '.join(AIMS)}")
     distill, prune, qat = (data.get(key) for key in ("distill", "prune", "qat"))
     shipped = data.get("shipped")
     recipe = Recipe(
@@ -199,6 +207,7 @@ def _recipe(path: Path, data: object) -> Recipe:
         evaluate=_plain(EvaluateConfig, "evaluate", data.get("evaluate") or {}),
         boards=boards,
         engine=engine,
+        aim=aim,
         prompts=_strings("prompts", data.get("prompts") or []),
         budgets=_budgets(data.get("budgets") or {}),
         shipped=None if shipped is None else Path(shipped),
@@ -221,6 +230,7 @@ def _recipe(path: Path, data: object) -> Recipe:
         "budgets": dataclasses.asdict(recipe.budgets),
         "prompts": list(recipe.prompts),
         "engine": engine,
+        "aim": aim,
         "name": recipe.name,
         "description": recipe.description,
     }

@@ -2,12 +2,13 @@
 
 The flow: `reader` (bytes → graph), `dead_channels` (what pruned weights do not read goes), `patterns` (what can be
 fused), `lower` (graph → kernel calls), `layers` (calls → layer functions), `memory_plan` (buffers → offsets), `emit`
-(all of it → C). `arithmetic` and `fixed_point` hold what each op computes, `packing` the weights' order. Nothing here
-imports TensorFlow.
+(all of it → C). `arithmetic` and `fixed_point` hold what each op computes, `packing` the weights' order, `forms`
+what sparse and small weights allow, with `blocks` and `nibbles`. Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from models.ring import Strided
 from pipeline.compiler.dead_channels import without_dead_channels
 from pipeline.compiler.emit import ModelFacts, emit
+from pipeline.compiler.forms import Aim
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.layers import group_calls
 from pipeline.compiler.lower import lower
@@ -24,7 +26,16 @@ from pipeline.compiler.reader import read_tflite
 from pipeline.compiler.schedule import place_buffers, tail_apart
 from pipeline.errors import ThimbleError
 
-__all__ = ["PREFILL_BLOCK", "CompiledModel", "Layer", "Packing", "compile_model", "packing_of_core"]
+__all__ = [
+    "PREFILL_BLOCK",
+    "Aim",
+    "CompiledModel",
+    "Layer",
+    "Packing",
+    "StoredProduct",
+    "compile_model",
+    "packing_of_core",
+]
 
 PREFILL_BLOCK = 2
 """How many tokens of a prompt are taken at once: each weight is read once for all of them."""
@@ -39,6 +50,19 @@ class Layer:
     kind: str
     macs: int
     weight_bytes: int
+
+
+@dataclass(frozen=True)
+class StoredProduct:
+    """How a matrix product's weights are held: `form` as `forms.Form` names it, its bytes and the instructions that a
+    token's product takes by count, and those of the plain form."""
+
+    name: str
+    form: str
+    weight_bytes: int
+    instructions: int
+    plain_weight_bytes: int
+    plain_instructions: int
 
 
 @dataclass(frozen=True)
@@ -58,22 +82,44 @@ class CompiledModel:
     block: int
     layers: tuple[Layer, ...]
     arena_places: dict[str, int]
+    products: tuple[StoredProduct, ...] = ()
+
+    @property
+    def forms(self) -> str:
+        """In what forms weights are held, in words; empty where all are plain."""
+        stored = [product for product in self.products if product.form not in list(Packing)]
+        if not stored:
+            return ""
+        counts = Counter(product.form for product in stored)
+        which = " and ".join(f"{count} in {form}" for form, count in sorted(counts.items()))
+        return (
+            f"weights of {len(self.products)} products: {which}; "
+            f"{sum(p.weight_bytes for p in self.products):,} bytes "
+            f"instead of {sum(p.plain_weight_bytes for p in self.products):,}, "
+            f"about {sum(p.instructions for p in self.products):,} instructions a token "
+            f"instead of {sum(p.plain_instructions for p in self.products):,}"
+        )
 
 
 def compile_model(
-    tflite: bytes, out: Path, packing: Packing = Packing.PAIRS, block: int = PREFILL_BLOCK
+    tflite: bytes,
+    out: Path,
+    packing: Packing = Packing.PAIRS,
+    block: int = PREFILL_BLOCK,
+    aim: Aim = Aim.BALANCED,
 ) -> CompiledModel:
     """Writes `model.c`, `model.h`, `model_data.c` and `model_data.h` into `out`.
 
     Args:
         packing: the order of weights and caches, which suits a core; the C gives the same bytes on every machine.
         block: how many tokens of a prompt to take at once, at least 1; activations need as many times the memory.
+        aim: what decides how a product's weights are held, where they allow more than the plain form.
     Raises:
         ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.
     """
     graph = read_tflite(tflite)
     try:
-        return _compile(graph, out, packing, block)
+        return _compile(graph, out, packing, block, aim)
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -84,9 +130,9 @@ def compile_model(
         ) from error
 
 
-def _compile(graph: Graph, out: Path, packing: Packing, block: int) -> CompiledModel:
+def _compile(graph: Graph, out: Path, packing: Packing, block: int, aim: Aim) -> CompiledModel:
     graph = without_dead_channels(graph)
-    program = lower(graph, packing, block)
+    program = lower(graph, packing, block, aim)
     calls = group_calls(tail_apart(program.calls, program.block) if program.tail_apart else program.calls)
     plan = place_buffers(program, calls)
     facts = _facts(graph, program)
@@ -112,6 +158,15 @@ def _compile(graph: Graph, out: Path, packing: Packing, block: int) -> CompiledM
             for name, view in places.items()
             if view.space == "arena"
         },
+        products=tuple(_stored(call) for call in calls if call.form is not None),
+    )
+
+
+def _stored(call: Call) -> StoredProduct:
+    form, plain = call.form, call.plain
+    assert form is not None and plain is not None
+    return StoredProduct(
+        call.product, form.name, form.weight_bytes, form.instructions, plain.weight_bytes, plain.instructions
     )
 
 

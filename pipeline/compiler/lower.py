@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 from models.ring import Ring, Strided, sine_table, turn_multiplier, turn_rates
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
+from pipeline.compiler.blocks import pack_blocks
+from pipeline.compiler.forms import Aim, Choice, Product, choose, settled
 from pipeline.compiler.graph import Graph, Op, Tensor
 from pipeline.compiler.lower_s16 import Int16Ops
-from pipeline.compiler.packing import Packing, columns_at_once, pack, row_constants, scales_fit, weights_fit
+from pipeline.compiler.nibbles import pack_nibbles
+from pipeline.compiler.packing import Packing, columns_at_once, pack, row_constants
 from pipeline.compiler.patterns import (
     ALIASES,
     ONE_INPUT,
@@ -68,11 +72,12 @@ _TURN = ("cos", "sin")
 _MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
-def lower(graph: Graph, packing: Packing, block: int) -> Program:
+def lower(graph: Graph, packing: Packing, block: int, aim: Aim) -> Program:
     """Kernel calls for the graph.
 
     Args:
         packing: the order of weights and caches. block: how many tokens of a prompt to take at once, if that can be.
+        aim: what decides how a product's weights are held.
     Raises:
         ThimbleError: an op, a type or a shape that is not supported, named with its tensor.
     """
@@ -80,7 +85,7 @@ def lower(graph: Graph, packing: Packing, block: int) -> Program:
     for place, op in enumerate(graph.ops):
         if place not in real:
             _check(graph, op)
-    return _Lowering(gather_together(graph), packing).run(block)
+    return _Lowering(gather_together(graph), packing).run(block, aim)
 
 
 def _check(graph: Graph, op: Op) -> None:
@@ -109,6 +114,16 @@ def _is_quantized(tensor: Tensor) -> bool:
     return good and 0 < scales.size == zeros.size
 
 
+class _Prepared(NamedTuple):
+    """What a product's call needs: its input, whether that is so for a block of tokens, the structure of the kernel's
+    parameters, and their fields."""
+
+    source: View
+    in_block: bool
+    structure: str
+    fields: dict[str, object]
+
+
 class _Lowering:
     def __init__(self, graph: Graph, packing: Packing) -> None:
         self.graph = graph
@@ -116,6 +131,8 @@ class _Lowering:
         self.program = Program()
         self.views: dict[int, View] = {}
         self.widened: dict[tuple[int, bool], tuple[str, bool]] = {}
+        self.in_blocks: dict[str, View] = {}
+        self.chosen: dict[int, Choice] = {}
         attentions = find_attentions(graph)
         self.int16 = Int16Ops(self, attentions)
         self.attentions = {attention.ops[-1]: attention for attention in attentions if self._scales(attention)}
@@ -139,8 +156,14 @@ class _Lowering:
         shifts = (arithmetic.product_multiplier(q, k, scores)[1], arithmetic.product_multiplier(p, v, out)[1])
         return q.columns <= 64 and k.shape[1] < 1024 and all(-31 <= shift <= -1 for shift in shifts)
 
-    def run(self, block: int) -> Program:
+    def run(self, block: int, aim: Aim) -> Program:
         self.program.ring = self._ring()
+        products = {
+            op.outputs[0]: self._product(op)
+            for op in self.graph.ops
+            if op.kind == "FULLY_CONNECTED" and self._tensor(op.inputs[0]).dtype == "INT8"
+        }
+        self.chosen = choose(products, self.packing, aim)
         self._place_inputs()
         if isinstance(self.program.ring, Ring):
             self._turn()
@@ -518,7 +541,8 @@ class _Lowering:
     def _activation(self, op: Op) -> int:
         return int(str(op.options.get("fusedActivationFunction", 0)))
 
-    def _fully_connected(self, op: Op) -> None:
+    def _product(self, op: Op) -> Product:
+        """The product's weights and scales, checked."""
         x, weights, out_tensor = (self._tensor(index) for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
         bias = self._tensor(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
         if weights.data is None or len(weights.shape) != 2 or (bias is not None and bias.data is None):
@@ -527,76 +551,126 @@ class _Lowering:
             raise self._refuse(op, f"{x.size // weights.shape[1]} rows at once", "one row, as a decode step has")
         if (weights.zero_points != 0).any() or x.scales.size != 1:
             raise self._refuse(op, "weights with a zero point", "symmetric weights")
-        rows, depth = weights.shape
+        rows = weights.shape[0]
         scales = np.broadcast_to(weights.scales, (rows,))
         if weights.scales.size > 1:
             pairs = [fp.quantize_multiplier(x.scale * float(scale) / out_tensor.scale) for scale in scales]
         else:
             pairs = [arithmetic.product_multiplier(x, weights, out_tensor)] * rows
         self._check_shift(op, max(pair[1] for pair in pairs))
-        multipliers = np.array([pair[0] for pair in pairs], np.int32)
-        shifts = np.array([pair[1] for pair in pairs], np.int64)
-        values = np.asarray(weights.data, np.int8)
-        biases = None if bias is None else np.asarray(bias.data, np.int32).reshape(-1)
+        product = Product(
+            np.asarray(weights.data, np.int8),
+            None if bias is None else np.asarray(bias.data, np.int32).reshape(-1),
+            np.array([pair[0] for pair in pairs], np.int32),
+            -np.array([pair[1] for pair in pairs], np.int64),
+        )
+        return settled(product, out_tensor.zero_point)
+
+    def _fully_connected(self, op: Op) -> None:
+        x, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
         name = self.products[out_tensor.index]
-        low, high = arithmetic.activation_range(out_tensor, self._activation(op))
-        fit = scales_fit(values, biases, -shifts) and weights_fit(values, self.packing)
-        kind = self.packing if fit else Packing.ROWS
-        stored = pack(values, kind)
-        arrays: dict[str, NDArray[np.generic]]
-        facts: dict[str, object] = {}
-        if kind is Packing.ROWS:
-            source = self._contiguous(x.index)
-            offsets = -x.zero_point * values.astype(np.int64).sum(axis=1)
-            total = offsets if biases is None else offsets + biases
-            arrays = {"bias": _wrapped(total), "multiplier": multipliers, "shift": shifts.astype(np.int8)}
-            facts["largest_shift"] = int(shifts.max())
-            place, structure = source.pointer, "rows"
-            in_parts, in_block = False, self._in_block(source) and rows % 4 == 0
+        product, form, plain = self.chosen[out_tensor.index]
+        rows, depth = product.weights.shape
+        limits = arithmetic.activation_range(out_tensor, self._activation(op))
+        if form.packing is Packing.ROWS:
+            prepared = self._row_product(name, x, product, limits)
+        elif form.packing is not None:
+            prepared = self._packed_product(name, x, product, form.packing)
+        elif form.columns:
+            prepared = self._blocks_product(name, x, product, form.columns)
         else:
-            part = columns_at_once(values, kind)
-            in_parts = part < depth
-            source, in_block = self._widened(x, alone=in_parts)
-            arrays = {"constants": row_constants(biases, multipliers, -shifts)}
-            facts = {"biased": int(biases is not None), "part": part}
-            place, structure = f"(const int16_t *)(const void *)({source.pointer})", "packed"
-        fields = {
-            field: self._constant(Constant(f"{name}_{field}", f"{array.dtype}_t", array))
-            for field, array in arrays.items()
-        }
+            prepared = self._nibbles_product(name, x, product)
+        source, in_block, structure, fields = prepared
         parameters = self._parameters(
             f"thimble_fully_connected_{structure}_s8_params",
             name,
-            {
-                "weights": self._constant(Constant(f"{name}_weights", f"{stored.dtype}_t", stored, weights=True)),
-                **fields,
-                "depth": depth,
-                "rows": rows,
-                **facts,
-                "out_zero_point": out_tensor.zero_point,
-                **({"out_min": low, "out_max": high} if kind is Packing.ROWS else {}),
-            },
+            {**fields, "out_zero_point": out_tensor.zero_point},
         )
         out = self._allocate(out_tensor)
-        arguments = f"&{name}, {place}, {out.pointer}"
-        if kind is Packing.PAIRS and in_parts:
-            call = f"thimble_fully_connected_pairs_parts_s8({arguments});"
-        else:
-            call = f"thimble_fully_connected_{kind}_s8({arguments}, {TOKENS if in_block else 1});"
+        kernel, tokens = f"thimble_fully_connected_{form.name}", f", {TOKENS if in_block else 1}"
+        if form.packing is None:
+            tokens = ""
+        elif form.packing is Packing.PAIRS and int(str(fields["part"])) < depth:
+            kernel, tokens = f"{kernel}_parts", ""
         self._call(
-            call,
+            f"{kernel}_s8(&{name}, {_INPUT[structure].format(source.pointer)}, {out.pointer}{tokens});",
             [source],
             [out],
             declaration=parameters,
             product=name,
+            form=form,
+            plain=plain,
             block=in_block,
             macs=rows * depth,
-            weight_bytes=stored.nbytes,
+            weight_bytes=form.weight_bytes,
             kind="fully_connected",
         )
-        if kind is not Packing.ROWS and (low, high) != (-128, 127):
-            limit = f"thimble_limit_s8({out.pointer}, {rows}, {low}, {high});"
+        if form.packing is not Packing.ROWS and limits != (-128, 127):
+            limit = f"thimble_limit_s8({out.pointer}, {rows}, {limits[0]}, {limits[1]});"
             self._call(limit, [out], [out], product=name, kind="fully_connected")
+
+    def _arrays(self, name: str, arrays: dict[str, NDArray[np.generic]]) -> dict[str, object]:
+        """Constants of a product, each by the field that points to it."""
+        return {
+            field: self._constant(
+                Constant(f"{name}_{field}", f"{array.dtype}_t", array, weights=field in ("weights", "stream"))
+            )
+            for field, array in arrays.items()
+        }
+
+    def _row_product(self, name: str, x: Tensor, product: Product, limits: tuple[int, int]) -> _Prepared:
+        rows, depth = product.weights.shape
+        source, shifts = self._contiguous(x.index), (-product.right_shifts).astype(np.int8)
+        offsets = -x.zero_point * product.weights.astype(np.int64).sum(axis=1)
+        total = offsets if product.bias is None else offsets + product.bias
+        arrays: dict[str, NDArray[np.generic]] = {
+            **{"weights": product.weights.reshape(-1), "bias": _wrapped(total)},
+            **{"multiplier": product.multipliers, "shift": shifts},
+        }
+        fields = {
+            **self._arrays(name, arrays),
+            **{"depth": depth, "rows": rows, "largest_shift": int(shifts.max())},
+            **{"out_min": limits[0], "out_max": limits[1]},
+        }
+        return _Prepared(source, self._in_block(source) and rows % 4 == 0, "rows", fields)
+
+    def _packed_product(self, name: str, x: Tensor, product: Product, kind: Packing) -> _Prepared:
+        rows, depth = product.weights.shape
+        part = columns_at_once(product.weights, kind)
+        source, in_block = self._widened(x, alone=part < depth)
+        constants = row_constants(product.bias, product.multipliers, product.right_shifts)
+        fields = {
+            **self._arrays(name, {"weights": pack(product.weights, kind), "constants": constants}),
+            **{"biased": int(product.bias is not None), "depth": depth, "rows": rows, "part": part},
+        }
+        return _Prepared(source, in_block, "packed", fields)
+
+    def _blocks_product(self, name: str, x: Tensor, product: Product, columns: int) -> _Prepared:
+        stream = pack_blocks(product.weights, columns, product.bias, product.multipliers, product.right_shifts)
+        return _Prepared(self._blocks_of(x, columns), False, "blocks", self._arrays(name, {"stream": stream}))
+
+    def _nibbles_product(self, name: str, x: Tensor, product: Product) -> _Prepared:
+        rows, depth = product.weights.shape
+        source, _ = self._widened(x, alone=True)
+        constants = row_constants(product.bias, product.multipliers, product.right_shifts)
+        fields = {
+            **self._arrays(name, {"weights": pack_nibbles(product.weights), "constants": constants}),
+            **{"biased": int(product.bias is not None), "depth": depth, "rows": rows},
+        }
+        return _Prepared(source, False, "nibbles", fields)
+
+    def _blocks_of(self, x: Tensor, columns: int) -> View:
+        """The input in blocks of columns, made once for all products in such blocks."""
+        name = f"blocks{columns}_{x.index}"
+        if name not in self.in_blocks:
+            source = self._contiguous(x.index)
+            size = (x.size + columns - 1) // columns * (4 + 2 * columns)
+            self.in_blocks[name] = View("arena", name, 1, size, size)
+            self.program.buffers[name] = size
+            target = f"(int32_t *)(void *)({self.in_blocks[name].pointer})"
+            call = f"thimble_widen_blocks_s8({source.pointer}, {-x.zero_point}, {target}, {x.size}, {columns});"
+            self._call(call, [source], [self.in_blocks[name]], kind="fully_connected")
+        return self.in_blocks[name]
 
     def _widened(self, x: Tensor, alone: bool) -> tuple[View, bool]:
         """The input as int16, made once for all products that read it, and whether it is so for a block of tokens.
@@ -953,6 +1027,15 @@ class _Lowering:
         in_block = by_position and self._in_block(views[0], out)
         text = f"thimble_rotary_s8(&{name}, {places}, {TOKENS if in_block else 1});"
         self._call(text, views, [out], declaration=parameters, block=in_block)
+
+
+_INPUT = {
+    "rows": "{}",
+    "packed": "(const int16_t *)(const void *)({})",
+    "blocks": "(const int32_t *)(const void *)({})",
+    "nibbles": "(const int16_t *)(const void *)({})",
+}
+"""The input of a product's kernel, as C, by the structure of its parameters."""
 
 
 def _product_scale(multiplier: int, shift: int, zero_point: int) -> str:

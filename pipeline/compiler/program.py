@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.ring import Ring, Strided
+from pipeline.compiler.forms import Form
 
 __all__ = [
     "ARENA",
@@ -87,10 +88,10 @@ class Constant:
 class Call:
     """One kernel call as C text, the arena buffers that it reads and writes, and what it costs a token.
 
-    `declaration` is the C of its constant parameters, `product` the name of a matrix product. `block`: the call takes a
-    whole block of tokens; `shared`: whose words alternate in what it writes. `appends`: it writes new rows to the KV
-    cache. `group` names the layer function in which it stands, `kind` what that function does, `tail` says that only a
-    block's last token needs it.
+    `declaration` is the C of its constant parameters, `product` the name of a matrix product, whose weights are held in
+    `form` where `plain` was the alternative. `block`: the call takes a whole block of tokens; `shared`: whose words
+    alternate in what it writes. `appends`: it writes new rows to the KV cache. `group` names the layer function in
+    which it stands, `kind` what that function does, `tail` says that only a block's last token needs it.
     """
 
     text: str
@@ -98,6 +99,8 @@ class Call:
     writes: tuple[str, ...]
     declaration: str = ""
     product: str = ""
+    form: Form | None = None
+    plain: Form | None = None
     block: bool = False
     shared: bool = False
     appends: bool = False

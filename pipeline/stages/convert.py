@@ -9,7 +9,7 @@ import numpy as np
 from models.tasks import Pair
 from models.tokenizer import Tokenizer
 from pipeline.accuracy import exact_match
-from pipeline.compiler import Packing, compile_model
+from pipeline.compiler import Aim, Packing, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.host_engine import HostEngine
 from pipeline.oracle import Oracle
@@ -34,7 +34,9 @@ def run(context: StageContext) -> str:
     for packing in PACKINGS:
         folder = context.out / packing / "model"
         folder.mkdir(parents=True)
-        compiled = compile_model(tflite, folder, packing)
+        compiled = compile_model(tflite, folder, packing, aim=Aim(recipe.aim))
+        if compiled.forms:
+            console.print(f"{packing}: {compiled.forms}", highlight=False)
         write_json(context.out / packing / "compiled.json", dataclasses.asdict(compiled))
         engine = HostEngine(folder, context.out / f"_host_{packing}", compiled.vocab, compiled.context)
         with console.status(f"comparing every step's logits with TensorFlow Lite Micro: weights in {packing}"):
@@ -76,7 +78,7 @@ STAGE = Stage(
     name="convert",
     summary="compiles the .tflite to C",
     needs=("data", "quantize"),
-    sections=("evaluate",),
+    sections=("evaluate", "aim"),
     sources=("pipeline/compiler/**/*.py", "firmware_templates/runtime/**/*.[ch]", "pipeline/host_engine.py"),
     run=run,
 )

@@ -12,7 +12,7 @@ from hypothesis import assume
 from numpy.typing import NDArray
 from tflite_micro.python.tflite_micro import runtime
 
-from pipeline.compiler import CompiledModel, Packing, compile_model
+from pipeline.compiler import Aim, CompiledModel, Packing, compile_model
 from pipeline.compiler.reader import read_tflite
 from pipeline.host_engine import RUNTIME, compile_library
 
@@ -52,19 +52,27 @@ class Workbench:
         flags = ("-std=c11", "-O2", *_WARNINGS, "-fPIC", "-r")
         compile_library(sources, [RUNTIME, RUNTIME / "kernels"], self.kernels, flags)
 
-    def build(self, tflite: bytes, packing: Packing = Packing.PAIRS) -> tuple[CompiledModel, ctypes.CDLL, Path]:
+    def build(
+        self, tflite: bytes, packing: Packing = Packing.PAIRS, aim: Aim = Aim.BALANCED
+    ) -> tuple[CompiledModel, ctypes.CDLL, Path]:
         """The model as a library; each in a folder of its own."""
         folder = self.folder / str(next(self.numbers))
         folder.mkdir()
-        compiled = compile_model(tflite, folder, packing)
+        compiled = compile_model(tflite, folder, packing, aim=aim)
         sources = [folder / "model.c", folder / "model_data.c", self.kernels]
         flags = ("-std=c11", "-O0", *_WARNINGS, "-fPIC", "-shared")
         compile_library(sources, [folder, RUNTIME, RUNTIME / "kernels"], folder / "model.so", flags)
         return compiled, ctypes.CDLL(str(folder / "model.so")), folder
 
-    def run(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]], packing: Packing = Packing.PAIRS) -> Arrays:
+    def run(
+        self,
+        tflite: bytes,
+        inputs: Mapping[str, NDArray[np.generic]],
+        packing: Packing = Packing.PAIRS,
+        aim: Aim = Aim.BALANCED,
+    ) -> Arrays:
         """Outputs by name, of the generated C."""
-        compiled, library, _ = self.build(tflite, packing)
+        compiled, library, _ = self.build(tflite, packing, aim)
         graph = read_tflite(tflite)
         arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
         for name, index in graph.inputs.items():
@@ -105,14 +113,20 @@ class Workbench:
         assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
         return compiled, found
 
-    def check(self, tflite: bytes, inputs: Mapping[str, NDArray[np.generic]], packing: Packing = Packing.PAIRS) -> None:
+    def check(
+        self,
+        tflite: bytes,
+        inputs: Mapping[str, NDArray[np.generic]],
+        packing: Packing = Packing.PAIRS,
+        aim: Aim = Aim.BALANCED,
+    ) -> None:
         """Equal bytes; a model that TensorFlow Lite Micro refuses is not drawn."""
         try:
             wanted = run_on_micro(tflite, inputs)
         except RuntimeError:
             assume(False)
             raise
-        found = self.run(tflite, inputs, packing)
+        found = self.run(tflite, inputs, packing, aim)
         for name, values in wanted.items():
             different = np.flatnonzero(values != found[name])
             assert not different.size, (

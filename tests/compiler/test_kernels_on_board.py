@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pipeline.compiler.blocks import PLACES
+from pipeline.compiler.forms import Product, forms
+from pipeline.compiler.packing import packing_of_core
 from pipeline.host_engine import RUNTIME
 from pipeline.toolchain import require
 
@@ -41,6 +45,8 @@ CORES = {
 PROGRAMS = {
     "fully_connected": ("fully_connected_pairs", "fully_connected_quads"),
     "fully_connected_rows": ("fully_connected_rows",),
+    "blocks": ("fully_connected_blocks4", "fully_connected_blocks8"),
+    "nibbles": ("fully_connected_nibbles",),
     "attention": ("attention_pairs", "attention_rows"),
     "int16": ("fully_connected_s16", "attention_s16", "add_s16", "mul_s16", "scale_s16", "root_s16"),
     "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "sum", "rotary"),
@@ -65,6 +71,23 @@ LIMITS = {
         ("m3", "fully_connected_quads_block", depth): limit
         for depth, limit in {48: 2.02, 64: 1.87, 96: 1.72, 128: 1.64, 172: 1.58, 192: 1.56}.items()
     },
+    **{
+        (core, name, depth): limit
+        for core in ("m4", "m7", "m33", "m55")
+        for name, limits in {
+            "blocks4_half": (0.62, 0.56, 0.53, 0.51),
+            "blocks4_quarter": (0.39, 0.34, 0.31, 0.28),
+            "blocks8_half": (0.58, 0.53, 0.5, 0.48),
+            "blocks8_quarter": (0.38, 0.32, 0.29, 0.27),
+        }.items()
+        for depth, limit in zip((64, 96, 128, 192), limits, strict=True)
+    },
+    **{
+        (core, "fully_connected_nibbles", depth): limit
+        for core in ("m4", "m7", "m33", "m55")
+        for depth, limit in {48: 1.17, 64: 1.1, 96: 1.04, 128: 1.01, 172: 0.985, 192: 0.975}.items()
+    },
+    ("m4", "widen_blocks", 128): 4,
     ("m4", "attention_pairs", 32): 2.15,
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,
@@ -169,6 +192,34 @@ def test_fast_bodies_equal_the_plain_ones(folder: Path, core: str, program: str,
     (match,) = [one for one in found if one]
     assert int(match[1]) >= 300
     assert int(match[2]) == 0
+
+
+@pytest.mark.parametrize("core", ["m3", "m4", "m55"])
+def test_what_the_compiler_counts_is_what_a_board_counts(folder: Path, core: str) -> None:
+    """Of 64 rows with every second or fourth block kept; plain weights too."""
+    packing = packing_of_core(f"cortex-{core}")
+    counts = {}
+    for program in ("blocks", "nibbles", "fully_connected", "fully_connected_rows"):
+        for line in printed(core, program, folder):
+            match = re.fullmatch(r"COUNT (\w+) (\d+) (\d+) (\d+)", line)
+            if match:
+                counts[match[1], int(match[2])] = int(match[4])
+    for depth in (64, 96, 128, 192):
+        wanted = {f"fully_connected_{packing}": forms(_kept(depth, 4, 1), packing)[0].instructions}
+        for columns in PLACES:
+            for name, part in {"half": 2, "quarter": 4}.items():
+                found = {form.name: form for form in forms(_kept(depth, columns, part), packing)}
+                wanted[f"blocks{columns}_{name}"] = found[f"blocks{columns}"].instructions
+        found = {form.name: form for form in forms(_kept(depth, 4, 1), packing)}
+        wanted["fully_connected_nibbles"] = found["nibbles"].instructions
+        for name, instructions in wanted.items():
+            assert counts[name, depth] == pytest.approx(instructions, rel=0.1), (name, depth)
+
+
+def _kept(depth: int, columns: int, part: int) -> Product:
+    weights = np.zeros((64, depth), np.int8)
+    weights[:, np.arange(depth) // columns % part == 0] = 1
+    return Product(weights, None, np.full(64, 1 << 30, np.int32), np.full(64, 8, np.int64))
 
 
 @pytest.mark.parametrize("core", sorted({core for core, _, _ in LIMITS}))

@@ -10,7 +10,7 @@ import pytest
 from build_model import ModelBuilder
 from decode_steps import with_irregular_mask
 
-from pipeline.compiler import CompiledModel, Packing, compile_model
+from pipeline.compiler import Aim, CompiledModel, Packing, compile_model
 from pipeline.compiler.patterns import find_attentions
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
@@ -25,17 +25,19 @@ def packing(request: pytest.FixtureRequest) -> Packing:
     return Packing(request.param)
 
 
-def engine_of(tflite: bytes, folder: Path, packing: Packing = Packing.PAIRS) -> tuple[CompiledModel, HostEngine]:
+def engine_of(
+    tflite: bytes, folder: Path, packing: Packing = Packing.PAIRS, aim: Aim = Aim.BALANCED
+) -> tuple[CompiledModel, HostEngine]:
     model = folder / "model"
     model.mkdir()
-    compiled = compile_model(tflite, model, packing)
+    compiled = compile_model(tflite, model, packing, aim=aim)
     return compiled, HostEngine(model, folder / "build", compiled.vocab, compiled.context)
 
 
-def assert_equal_steps(tflite: bytes, folder: Path, packing: Packing) -> CompiledModel:
+def assert_equal_steps(tflite: bytes, folder: Path, packing: Packing, aim: Aim = Aim.BALANCED) -> CompiledModel:
     """Two sequences over the whole context, the caches emptied between them."""
     oracle = Oracle(tflite)
-    compiled, engine = engine_of(tflite, folder, packing)
+    compiled, engine = engine_of(tflite, folder, packing, aim)
     assert (compiled.vocab, compiled.context) == (oracle.vocab, oracle.context)
     random = np.random.default_rng(9)
     seen = set()

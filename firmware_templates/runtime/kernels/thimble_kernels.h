@@ -269,6 +269,7 @@ typedef struct {
 void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *cos, int8_t *sin);
 void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *cos, int16_t *sin);
 
+#include "thimble_kernels_compressed_s8.h"
 #include "thimble_kernels_s16.h"
 
 #endif

@@ -1,0 +1,181 @@
+"""The forms in which a product's weights can be held, what each costs, and which is taken.
+
+The .tflite says nothing of sparsity: the weights' own zeros do. A form's instructions are counted from its kernel, for
+one token on the packing's core, within 10 % of what an emulated board counts (tests/compiler/test_kernels_on_board.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiler import fixed_point as fp
+from pipeline.compiler.blocks import PLACES, blocks_fit, blocks_kept
+from pipeline.compiler.nibbles import nibbles_fit
+from pipeline.compiler.packing import Packing, scales_fit, weights_fit
+
+__all__ = ["Aim", "Choice", "Form", "Product", "choose", "forms", "settled"]
+
+
+class Aim(StrEnum):
+    """What decides between forms: the fewest bytes of those that take at most half as many instructions again as plain
+    weights (`balanced`), the fewest instructions (`speed`), or the fewest bytes (`size`)."""
+
+    BALANCED = "balanced"
+    SPEED = "speed"
+    SIZE = "size"
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product as its .tflite has it: int8 weights [rows, depth], int32 biases [rows] or None, and of each row
+    the multiplier and the right shift of its scale."""
+
+    weights: NDArray[np.int8]
+    bias: NDArray[np.int32] | None
+    multipliers: NDArray[np.int32]
+    right_shifts: NDArray[np.int64]
+
+    @property
+    def strips(self) -> int:
+        """Blocks of four rows."""
+        return (len(self.weights) + 3) // 4
+
+
+@dataclass(frozen=True)
+class Form:
+    """`name`: pairs, quads or rows, where weights stay as they are in that `packing`; blocks4 and blocks8, with the
+    `columns` of a block; nibbles. `weight_bytes` holds what finds them too, not scales and biases."""
+
+    name: str
+    weight_bytes: int
+    instructions: int
+    packing: Packing | None = None
+    columns: int = 0
+
+
+class Choice(NamedTuple):
+    """A product, the form that its weights take, and the plain form."""
+
+    product: Product
+    form: Form
+    plain: Form
+
+
+_BALANCED = 1.5
+_TURN, _NEXT_TURN, _NO_BLOCKS, _BIASES = 2, 3, 1, 2
+_PER_STRIP = {
+    Packing.PAIRS: (52, 49 / 16),
+    Packing.QUADS: (134, 6.5),
+    Packing.ROWS: (6, 0.7),
+}
+"""Instructions of plain weights for four rows: besides the columns, and for each."""
+_BLOCKS = {
+    Packing.PAIRS: (38, {4: 14, 8: 26}),
+    Packing.QUADS: (71, {4: 81, 8: 142}),
+    Packing.ROWS: (38, {4: 14, 8: 26}),
+}
+"""Instructions of blocks for four rows: besides them, and for each."""
+_NIBBLES = {Packing.PAIRS: (49, 58 / 16), Packing.QUADS: (105, 13.5), Packing.ROWS: (49, 58 / 16)}
+"""Instructions of weights of four bits for four rows: besides the columns, and for each."""
+_CODE_BYTES = {"blocks4": 900, "blocks8": 900, "nibbles": 600}
+"""Of the kernel and of what prepares its input, built for size on a Cortex-M4."""
+
+
+def settled(product: Product, zero_point: int) -> Product:
+    """The same product, with scales that every kernel takes where a row has no weights.
+
+    A pruned row's output is one value, whatever its scale, which the converter sets to anything. With the multiplier
+    1/2 and a right shift of 1, four times that value less the zero point, as its bias, gives it.
+    """
+    dead = ~product.weights.any(axis=1)
+    multipliers, right_shifts, bias = product.multipliers.copy(), product.right_shifts.copy(), product.bias
+    if bias is not None:
+        dead &= np.abs(bias.astype(np.int64)) << np.maximum(-right_shifts, 0) < 1 << 31
+        bias = bias.copy()
+        for row in np.flatnonzero(dead).tolist():
+            value = int(fp.multiply(int(bias[row]), int(multipliers[row]), -int(right_shifts[row])))
+            bias[row] = 4 * (min(max(value + zero_point, -128), 127) - zero_point)
+    multipliers[dead], right_shifts[dead] = 1 << 30, 1
+    return Product(product.weights, bias, multipliers, right_shifts)
+
+
+def forms(product: Product, packing: Packing) -> list[Form]:
+    """Every form that holds these weights exactly, the plain one first."""
+    rows, depth = product.weights.shape
+    fit = scales_fit(product.weights, product.bias, product.right_shifts) and weights_fit(product.weights, packing)
+    kind = packing if fit else Packing.ROWS
+    fixed, column = _PER_STRIP[packing]
+    found = [Form(kind, _plain_bytes(rows, depth, kind), round(product.strips * (fixed + column * depth)), kind)]
+    if blocks_fit(product.weights, product.bias, product.multipliers, product.right_shifts):
+        found += [_blocks(product, columns, packing) for columns in PLACES]
+    if nibbles_fit(product.weights, product.bias, product.multipliers, product.right_shifts):
+        fixed, column = _NIBBLES[packing]
+        size = _plain_bytes(rows, depth, Packing.PAIRS) // 2
+        found.append(Form("nibbles", size, round(product.strips * (fixed + column * depth))))
+    return found
+
+
+def _plain_bytes(rows: int, depth: int, kind: Packing) -> int:
+    return rows * depth if kind is Packing.ROWS else (rows + 3) // 4 * 4 * ((depth + 3) // 4 * 4)
+
+
+def _blocks(product: Product, columns: int, packing: Packing) -> Form:
+    fixed, each = _BLOCKS[packing]
+    counts = [len(blocks) for blocks in blocks_kept(product.weights, columns)]
+    turns = [-(-count // PLACES[columns]) for count in counts]
+    indices = sum(-(-count // 4) for count in counts)
+    instructions = len(counts) * (fixed + (_BIASES if product.bias is not None else 0)) + sum(counts) * each[columns]
+    instructions += sum(_TURN + _NEXT_TURN * (turn - 1) if turn else _NO_BLOCKS for turn in turns)
+    return Form(f"blocks{columns}", 4 * columns * sum(counts) + 4 * indices, instructions, columns=columns)
+
+
+def choose(products: Mapping[int, Product], packing: Packing, aim: Aim) -> dict[int, Choice]:
+    """The form of each product of a model.
+
+    But where speed alone counts, a kernel beside the plain one must save more bytes than its code has, against what
+    its products take without it.
+    """
+    found = {key: forms(product, packing) for key, product in products.items()}
+    owners = Counter(product.weights.tobytes() for product in products.values())
+    sharers = {key: owners[product.weights.tobytes()] for key, product in products.items()}
+
+    def taken(names: set[str]) -> dict[int, Form]:
+        """Each product's form, of the plain one and those with these names."""
+        return {
+            key: _best([form for form in some if form.packing or form.name in names], aim, sharers[key])
+            for key, some in found.items()
+        }
+
+    def size(names: set[str]) -> float:
+        return sum(_bytes(form, sharers[key]) for key, form in taken(names).items())
+
+    names = set(_CODE_BYTES)
+    while aim is not Aim.SPEED:
+        names = {form.name for form in taken(names).values() if not form.packing}
+        gains = {name: size(names - {name}) - size(names) - _CODE_BYTES[name] for name in sorted(names)}
+        if not gains or min(gains.values()) > 0:
+            break
+        names -= {min(gains, key=lambda name: gains[name])}
+    return {key: Choice(products[key], form, found[key][0]) for key, form in taken(names).items()}
+
+
+def _bytes(form: Form, sharers: int) -> float:
+    """Of one product of those that have the same weights, which lie in flash once; but blocks have their scales among
+    them, and each product its own."""
+    return form.weight_bytes if form.columns else form.weight_bytes / sharers
+
+
+def _best(found: Sequence[Form], aim: Aim, sharers: int) -> Form:
+    """The form to take; the first is the plain one, which stays unless another is better."""
+    if aim is Aim.SPEED:
+        return min(found, key=lambda form: (form.instructions, form.weight_bytes))
+    most = found[0].instructions * _BALANCED
+    allowed = [form for form in found if aim is Aim.SIZE or form.instructions <= most]
+    return min(allowed, key=lambda form: (_bytes(form, sharers), form.instructions))
