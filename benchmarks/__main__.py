@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks import picture, tables
 from benchmarks.cores import CORES
-from benchmarks.measure import float_rows, kernel_rows, model_rows
+from benchmarks.measure import compressed_rows, float_rows, kernel_rows, model_rows
 from benchmarks.rows import Row, as_dict
-from benchmarks.shapes import DEPTHS, MODELS, ROWS, load_models
+from benchmarks.shapes import COMPRESSED, DEPTHS, MODELS, ROWS, load_models
 from benchmarks.tflm import tflm_rows
 from pipeline.errors import ThimbleError
 from pipeline.toolchain import version
@@ -77,6 +77,10 @@ def _measure(options: argparse.Namespace, console: Console) -> list[Row]:
                 jobs.append((what, lambda c=core, m=model, p=place: float_rows(c, m, p / "float")))  # type: ignore[misc]
                 what = f"{core.name}: {model.name} on TensorFlow Lite Micro"
                 jobs.append((what, lambda c=core, m=model, p=place: tflm_rows(c, m, p / "tflm")))  # type: ignore[misc]
+        compressed = [model for model in models if model.name == COMPRESSED and not options.quick]
+        for model in compressed:
+            place = folder / key / f"{model.name}-compressed"
+            jobs.append((f"{core.name}: structures", lambda c=core, m=model, p=place: compressed_rows(c, m, p)))  # type: ignore[misc]
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
@@ -99,7 +103,13 @@ def _write(rows: list[Row], folder: Path, console: Console) -> None:
     partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     partial.replace(folder / "bench.json")
     picture.draw(rows, folder / "bench.png")
-    for make in (tables.kernel_table, tables.step_table, tables.layer_table, tables.prompt_table):
+    for make in (
+        tables.kernel_table,
+        tables.step_table,
+        tables.layer_table,
+        tables.prompt_table,
+        tables.compressed_table,
+    ):
         table = make(rows)
         if table.row_count:
             console.print(table)

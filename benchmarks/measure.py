@@ -11,15 +11,16 @@ from benchmarks.cores import Core
 from benchmarks.limits import least_instructions_per_mac
 from benchmarks.machine import DEVICE, build, code_bytes, run
 from benchmarks.rows import Row
-from benchmarks.shapes import Model, product_tflite
+from benchmarks.shapes import Model, layer_tflite, product_tflite
+from benchmarks.structures import STRUCTURES
 from models.config import ModelConfig
 from models.tokenizer import Tokenizer
 from pipeline.boards import all_boards
-from pipeline.compiler import CompiledModel, compile_model
+from pipeline.compiler import Aim, CompiledModel, compile_model
 from pipeline.host_engine import RUNTIME
 from pipeline.project import build_project, write_project
 
-__all__ = ["float_rows", "kernel_rows", "model_rows"]
+__all__ = ["compressed_rows", "float_rows", "kernel_rows", "model_rows"]
 
 _KERNELS = RUNTIME / "kernels"
 _NO_LOOP_CALLS = "-fno-tree-loop-distribute-patterns"
@@ -68,6 +69,28 @@ def model_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     for kind, (instructions, macs) in kinds.items():
         half = model.config.context // 2
         yield Row(**facts, layer=kind, fill=half, macs=macs or None, instructions=instructions)  # type: ignore[arg-type]
+
+
+def compressed_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
+    """All products of one of a model's layers, dense and with each structure of weights, their inputs prepared."""
+    for number, (name, change) in enumerate(STRUCTURES.items()):
+        generated = folder / str(number) / "model"
+        generated.mkdir(parents=True, exist_ok=True)
+        compiled = compile_model(layer_tflite(model.config, change), generated, core.packing, aim=Aim.SIZE)
+        sources = [DEVICE / "product.c", *sorted(generated.glob("*.c")), *sorted(_KERNELS.glob("*.c"))]
+        options = (OPTIMIZATION, _NO_LOOP_CALLS)
+        image = build(core, sources, [generated, RUNTIME, _KERNELS], folder / str(number) / "layer", options)
+        (counted,) = run(core, image)
+        yield Row(
+            core=core.name,
+            engine="thimble",
+            model=model.name,
+            weights=name,
+            forms=", ".join(sorted({product.form for product in compiled.products})),
+            weight_bytes=sum(product.weight_bytes for product in compiled.products),
+            macs=compiled.macs,
+            instructions=counted.instructions,
+        )
 
 
 def _firmware_code(core: Core, model: Model, generated: Path, folder: Path) -> int | None:

@@ -13,9 +13,11 @@ class Row:
     """Instructions of one thing on one core.
 
     A row of a model has `model` and `fill`, the tokens in the context, or `prompt`, the tokens of a prompt of which it
-    is the mean; with `layer` it is the part of one kind of layer. A row of a kernel has `kernel`, `depth` and `rows`.
-    `instructions` is None where the peer was left out, and `note` says why. `code_bytes` is the code of the engine and
-    of the measuring program (1 KB), `firmware_code_bytes` that of a whole firmware image.
+    is the mean; with `layer` it is the part of one kind of layer. A row of a kernel has `kernel`, `depth` and `rows`. A
+    row with `weights` is all products of one of the model's layers, with weights of that structure, whose bytes are
+    `weight_bytes`, held in `forms`. `instructions` is None where the peer was left out, and `note` says why.
+    `code_bytes` is the code of the engine and of the measuring program (1 KB), `firmware_code_bytes` that of a whole
+    firmware image.
     """
 
     core: str
@@ -23,6 +25,9 @@ class Row:
     model: str = ""
     kernel: str = ""
     layer: str = ""
+    weights: str = ""
+    forms: str = ""
+    weight_bytes: int | None = None
     depth: int | None = None
     rows: int | None = None
     fill: int | None = None

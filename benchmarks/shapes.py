@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
+from benchmarks.structures import Weights
 from models.config import ModelConfig
 from pipeline.recipe import load_recipe
 from pipeline.runner import RunOptions, run_stages
 
-__all__ = ["DEPTHS", "MODELS", "ROWS", "STORIES", "Model", "load_models", "product_tflite", "random_step"]
+__all__ = [
+    "COMPRESSED",
+    "DEPTHS",
+    "MODELS",
+    "ROWS",
+    "STORIES",
+    "Model",
+    "layer_tflite",
+    "load_models",
+    "product_tflite",
+    "random_step",
+]
 
 DEPTHS = (48, 64, 96, 128, 172, 192)
 ROWS = 64
@@ -22,6 +36,8 @@ STORIES: dict[str, object] = {
     **{"norm": "rmsnorm", "positions": "rotary", "context": 256, "tied_embeddings": True},
 }
 """The shapes of stories260K (karpathy/tinyllamas), with a context of 256."""
+COMPRESSED = "home-en-base"
+"""Whose products are measured with structured weights too."""
 MODELS = ("home-en-nano", "home-en-small", "home-en-base", "stories260K-shapes")
 
 
@@ -83,53 +99,96 @@ def random_step(config: ModelConfig) -> bytes:
 
 def product_tflite(depth: int, rows: int, activations: str = "INT8") -> bytes:
     """One FULLY_CONNECTED with int8 weights, a scale a channel, random values; no bias with INT16 activations."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
+    made = _Products(depth, activations)
+    made.add("x", "y", rows, depth, biased=activations == "INT8")
+    return made.bytes()
 
-    random = np.random.default_rng(depth)
 
-    def tensor(shape: list[int], kind: str, scales: list[float], zero: int, buffer: int, axis: int = 0) -> object:
-        made = schema.TensorT()
-        made.name, made.shape, made.type, made.buffer = b"t", shape, getattr(schema.TensorType, kind), buffer
-        made.quantization = schema.QuantizationParametersT()
+def layer_tflite(config: ModelConfig, change: Callable[[Weights], Weights]) -> bytes:
+    """The FULLY_CONNECTED of a model's layer, with int8 weights that began as random values: those that read one tensor
+    in a model read one input here."""
+    d, kv = config.d_model, config.d_model // config.heads * config.kv_heads
+    into = ("gate", "up") if config.ffn == "gated" else ("up",)
+    made = _Products(1, "INT8", change)
+    for name, rows in {"q": d, "k": kv, "v": kv}.items():
+        made.add("normed", name, rows, d)
+    made.add("mixed", "o", d, d)
+    for name in into:
+        made.add("normed_again", name, config.ffn_dim, d)
+    made.add("inner", "down", d, config.ffn_dim)
+    return made.bytes()
+
+
+class _Products:
+    """A graph of matrix products in the making, each from an input to an output of the graph."""
+
+    def __init__(
+        self, seed: int, activations: str, change: Callable[[Weights], Weights] = lambda weights: weights
+    ) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        self.schema, self.activations, self.change = schema, activations, change
+        self.random = np.random.default_rng(seed)
+        self.graph = schema.SubGraphT()
+        self.graph.tensors, self.graph.operators, self.graph.inputs, self.graph.outputs = [], [], [], []
+        self.buffers = [schema.BufferT()]
+        self.inputs: dict[str, int] = {}
+        self.outputs: dict[str, int] = {}
+
+    def add(self, source: str, out: str, rows: int, depth: int, biased: bool = False) -> None:
+        wide = self.activations == "INT16"
+        unit = 256 if wide else 1
+        scales = [float(scale) for scale in self.random.uniform(0.001, 0.004, rows)]
+        weights = self.random.integers(-127, 128, (rows, depth)).astype(np.int8)
+        bias = self.random.integers(-1000, 1000, rows).astype(np.int32)
+        if source not in self.inputs:
+            self.inputs[source] = self._tensor([1, depth], self.activations, [0.05 / unit], 0 if wide else 3)
+        operands = [self.inputs[source], self._tensor([rows, depth], "INT8", scales, 0, self.change(weights))]
+        bias_scales = [0.05 * scale for scale in scales]
+        operands.append(self._tensor([rows], "INT32", bias_scales, 0, bias) if biased else -1)
+        self.outputs[out] = self._tensor([1, rows], self.activations, [0.2 / unit], 0 if wide else -5)
+        op = self.schema.OperatorT()
+        op.opcodeIndex, op.inputs, op.outputs = 0, operands, [self.outputs[out]]
+        op.builtinOptionsType = self.schema.BuiltinOptions.FullyConnectedOptions
+        op.builtinOptions = self.schema.FullyConnectedOptionsT()
+        self.graph.operators.append(op)
+
+    def _tensor(
+        self, shape: list[int], kind: str, scales: list[float], zero: int, values: NDArray[np.generic] | None = None
+    ) -> int:
+        made, place = self.schema.TensorT(), len(self.graph.tensors)
+        made.name, made.shape, made.type = f"t{place}".encode(), shape, getattr(self.schema.TensorType, kind)
+        made.quantization = self.schema.QuantizationParametersT()
         made.quantization.scale, made.quantization.zeroPoint = scales, [zero] * len(scales)
-        made.quantization.quantizedDimension = axis
-        return made
+        made.quantization.quantizedDimension = 0
+        if values is not None:
+            made.buffer = len(self.buffers)
+            buffer = self.schema.BufferT()
+            buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+            self.buffers.append(buffer)
+        self.graph.tensors.append(made)
+        return place
 
-    def data(values: np.ndarray) -> object:
-        made = schema.BufferT()
-        made.data = np.frombuffer(values.tobytes(), np.uint8)
-        return made
+    def bytes(self) -> bytes:
+        import flatbuffers
 
-    def named(name: bytes, index: int) -> object:
-        made = schema.TensorMapT()
-        made.name, made.tensorIndex = name, index
-        return made
+        schema = self.schema
+        self.graph.inputs, self.graph.outputs = list(self.inputs.values()), list(self.outputs.values())
+        code, model, signature = schema.OperatorCodeT(), schema.ModelT(), schema.SignatureDefT()
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
+        code.version = 1
+        signature.signatureKey = b"serving_default"
+        signature.inputs, signature.outputs = self._named(self.inputs), self._named(self.outputs)
+        model.version, model.subgraphs, model.operatorCodes = 3, [self.graph], [code]
+        model.buffers, model.signatureDefs = self.buffers, [signature]
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
 
-    wide = activations == "INT16"
-    unit = 256 if wide else 1
-    scales = [float(scale) for scale in random.uniform(0.001, 0.004, rows)]
-    graph, op, code, model = schema.SubGraphT(), schema.OperatorT(), schema.OperatorCodeT(), schema.ModelT()
-    graph.tensors = [
-        tensor([1, depth], activations, [0.05 / unit], 0 if wide else 3, 0),
-        tensor([rows, depth], "INT8", scales, 0, 1),
-        tensor([rows], "INT32", [0.05 * scale for scale in scales], 0, 2),
-        tensor([1, rows], activations, [0.2 / unit], 0 if wide else -5, 0),
-    ]
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
-    code.version = 1
-    op.opcodeIndex, op.inputs, op.outputs = 0, [0, 1, -1 if wide else 2], [3]
-    op.builtinOptionsType, op.builtinOptions = (
-        schema.BuiltinOptions.FullyConnectedOptions,
-        schema.FullyConnectedOptionsT(),
-    )
-    graph.operators, graph.inputs, graph.outputs = [op], [0], [3]
-    weights = random.integers(-127, 128, (rows, depth)).astype(np.int8)
-    bias = random.integers(-1000, 1000, rows).astype(np.int32)
-    signature = schema.SignatureDefT()
-    signature.signatureKey, signature.inputs, signature.outputs = b"serving_default", [named(b"x", 0)], [named(b"y", 3)]
-    model.version, model.subgraphs, model.operatorCodes = 3, [graph], [code]
-    model.buffers, model.signatureDefs = [schema.BufferT(), data(weights), data(bias)], [signature]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    def _named(self, places: dict[str, int]) -> list[object]:
+        entries = []
+        for name, place in places.items():
+            entry = self.schema.TensorMapT()
+            entry.name, entry.tensorIndex = name.encode(), place
+            entries.append(entry)
+        return entries

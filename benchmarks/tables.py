@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.rows import Row
 
-__all__ = ["kernel_table", "layer_table", "prompt_table", "step_table"]
+__all__ = ["compressed_table", "kernel_table", "layer_table", "prompt_table", "step_table"]
 
 
 def kernel_table(rows: Sequence[Row]) -> Table:
@@ -37,7 +37,7 @@ def step_table(rows: Sequence[Row]) -> Table:
         table.add_column(name)
     for name in ("empty", "half full", "full", "a MAC, half full", "code", "of an image", "RAM"):
         table.add_column(name, justify="right")
-    steps = [row for row in rows if row.model and row.prompt is None and not row.layer and row.instructions is not None]
+    steps = [row for row in rows if row.fill is not None and not row.layer and row.instructions is not None]
     for model, core, engine in dict.fromkeys((row.model, row.core, row.engine) for row in steps):
         group = sorted(
             (row for row in steps if (row.model, row.core, row.engine) == (model, core, engine)),
@@ -75,6 +75,30 @@ def layer_table(rows: Sequence[Row]) -> Table:
             share = f" ({row.per_mac:.2f})" if row is not None and row.per_mac is not None else ""
             cells.append("" if row is None else f"{row.instructions:,}{share}")
         table.add_row(model, core, *cells)
+    return table
+
+
+def compressed_table(rows: Sequence[Row]) -> Table:
+    """The products of a model's layer by the structure of their weights, beside dense ones."""
+    table = Table(
+        title="all products of a layer by the structure of its weights, the inputs' preparation included",
+        title_justify="left",
+    )
+    for name in ("model", "core", "weights", "held in"):
+        table.add_column(name)
+    for name in ("bytes", "fewer", "instructions", "of dense"):
+        table.add_column(name, justify="right")
+    structured = [row for row in rows if row.weights]
+    dense = {(row.model, row.core): row for row in structured if row.weights == "dense"}
+    for row in structured:
+        plain = dense[row.model, row.core]
+        assert row.weight_bytes and plain.weight_bytes and row.instructions and plain.instructions
+        table.add_row(
+            *(row.model, row.core, row.weights, row.forms, _bytes(row.weight_bytes)),
+            f"{100 * (1 - row.weight_bytes / plain.weight_bytes):.1f} %",
+            f"{row.instructions:,}",
+            f"{row.instructions / plain.instructions:.2f}",
+        )
     return table
 
 

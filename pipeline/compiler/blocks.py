@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.compiler.packing import Packing, pack_pairs, weights_fit
 
-__all__ = ["PLACES", "blocks_fit", "blocks_kept", "pack_blocks"]
+__all__ = ["PLACES", "blocks_bytes", "blocks_fit", "blocks_kept", "pack_blocks"]
 
 PLACES = {4: 8, 8: 4}
 """A block is four rows by so many columns, and a turn of the kernel's loop has so many of them."""
@@ -48,6 +48,11 @@ def blocks_fit(
         and (outputs < _OUTPUT_LIMIT).all()
         and (multipliers[::_ROWS] > 0).all()
     )
+
+
+def blocks_bytes(depth: int, columns: int) -> int:
+    """Of the input's form: in each block of columns a sum besides."""
+    return -(-depth // columns) * _step(columns)
 
 
 def blocks_kept(weights: NDArray[np.int8], columns: int) -> list[list[int]]:

@@ -19,12 +19,13 @@ from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.blocks import PLACES, blocks_fit, blocks_kept
 from pipeline.compiler.nibbles import nibbles_fit
 from pipeline.compiler.packing import Packing, scales_fit, weights_fit
+from pipeline.compiler.picked import kept_of_four, words_of_row
 
 __all__ = ["Aim", "Choice", "Form", "Product", "choose", "forms", "settled"]
 
 
 class Aim(StrEnum):
-    """What decides between forms: the fewest bytes of those that take at most half as many instructions again as plain
+    """What decides between forms: the fewest bytes of those that take at most 2.25 times the instructions of plain
     weights (`balanced`), the fewest instructions (`speed`), or the fewest bytes (`size`)."""
 
     BALANCED = "balanced"
@@ -51,13 +52,20 @@ class Product:
 @dataclass(frozen=True)
 class Form:
     """`name`: pairs, quads or rows, where weights stay as they are in that `packing`; blocks4 and blocks8, with the
-    `columns` of a block; nibbles. `weight_bytes` holds what finds them too, not scales and biases."""
+    `columns` of a block; nibbles; 1:4 and 2:4, where `kept` of four columns are. `weight_bytes` holds what finds them
+    too, not scales and biases."""
 
     name: str
     weight_bytes: int
     instructions: int
     packing: Packing | None = None
     columns: int = 0
+    kept: int = 0
+
+    @property
+    def kernel(self) -> str:
+        """The middle of its kernel's name."""
+        return "picked" if self.kept else self.name
 
 
 class Choice(NamedTuple):
@@ -68,7 +76,7 @@ class Choice(NamedTuple):
     plain: Form
 
 
-_BALANCED = 1.5
+_BALANCED = 2.25
 _TURN, _NEXT_TURN, _NO_BLOCKS, _BIASES = 2, 3, 1, 2
 _PER_STRIP = {
     Packing.PAIRS: (52, 49 / 16),
@@ -84,7 +92,10 @@ _BLOCKS = {
 """Instructions of blocks for four rows: besides them, and for each."""
 _NIBBLES = {Packing.PAIRS: (49, 58 / 16), Packing.QUADS: (105, 13.5), Packing.ROWS: (49, 58 / 16)}
 """Instructions of weights of four bits for four rows: besides the columns, and for each."""
-_CODE_BYTES = {"blocks4": 900, "blocks8": 900, "nibbles": 600}
+_PICKED = {Packing.PAIRS: (37, 45, 14.5), Packing.QUADS: (43, 116, 29), Packing.ROWS: (37, 45, 14.5)}
+"""Instructions of weights with one or two of four columns, for a row: besides its words, for each four of them, and for
+each word that is left."""
+_CODE_BYTES = {"blocks4": 950, "blocks8": 950, "nibbles": 600, "1:4": 800, "2:4": 800}
 """Of the kernel and of what prepares its input, built for size on a Cortex-M4."""
 
 
@@ -119,6 +130,9 @@ def forms(product: Product, packing: Packing) -> list[Form]:
         fixed, column = _NIBBLES[packing]
         size = _plain_bytes(rows, depth, Packing.PAIRS) // 2
         found.append(Form("nibbles", size, round(product.strips * (fixed + column * depth))))
+    kept = kept_of_four(product.weights)
+    if kept <= 2 and scales_fit(product.weights, product.bias, product.right_shifts):
+        found.append(_picked(product, max(kept, 1), packing))
     return found
 
 
@@ -134,6 +148,14 @@ def _blocks(product: Product, columns: int, packing: Packing) -> Form:
     instructions = len(counts) * (fixed + (_BIASES if product.bias is not None else 0)) + sum(counts) * each[columns]
     instructions += sum(_TURN + _NEXT_TURN * (turn - 1) if turn else _NO_BLOCKS for turn in turns)
     return Form(f"blocks{columns}", 4 * columns * sum(counts) + 4 * indices, instructions, columns=columns)
+
+
+def _picked(product: Product, kept: int, packing: Packing) -> Form:
+    rows, depth = product.weights.shape
+    fixed, four, one = _PICKED[packing]
+    words = words_of_row(depth, kept)
+    instructions = rows * (fixed + four * (words // 4) + one * (words % 4))
+    return Form(f"{kept}:4", 4 * rows * (words + (words + 3) // 4), round(instructions), kept=kept)
 
 
 def choose(products: Mapping[int, Product], packing: Packing, aim: Aim) -> dict[int, Choice]:

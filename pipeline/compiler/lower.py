@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from models.ring import Ring, Strided, sine_table, turn_multiplier, turn_rates
 from pipeline.compiler import arithmetic
 from pipeline.compiler import fixed_point as fp
-from pipeline.compiler.blocks import pack_blocks
+from pipeline.compiler.blocks import blocks_bytes, pack_blocks
 from pipeline.compiler.forms import Aim, Choice, Product, choose, settled
 from pipeline.compiler.graph import Graph, Op, Tensor
 from pipeline.compiler.lower_s16 import Int16Ops
@@ -35,6 +35,7 @@ from pipeline.compiler.patterns import (
     name_products,
 )
 from pipeline.compiler.patterns_s16 import find_roots
+from pipeline.compiler.picked import pack_picked, picked_table_bytes, words_of_row
 from pipeline.compiler.program import (
     POSITION,
     SLOT,
@@ -131,7 +132,7 @@ class _Lowering:
         self.program = Program()
         self.views: dict[int, View] = {}
         self.widened: dict[tuple[int, bool], tuple[str, bool]] = {}
-        self.in_blocks: dict[str, View] = {}
+        self.compressed: dict[str, View] = {}
         self.chosen: dict[int, Choice] = {}
         attentions = find_attentions(graph)
         self.int16 = Int16Ops(self, attentions)
@@ -578,6 +579,8 @@ class _Lowering:
             prepared = self._packed_product(name, x, product, form.packing)
         elif form.columns:
             prepared = self._blocks_product(name, x, product, form.columns)
+        elif form.kept:
+            prepared = self._picked_product(name, x, product, form.kept)
         else:
             prepared = self._nibbles_product(name, x, product)
         source, in_block, structure, fields = prepared
@@ -587,7 +590,8 @@ class _Lowering:
             {**fields, "out_zero_point": out_tensor.zero_point},
         )
         out = self._allocate(out_tensor)
-        kernel, tokens = f"thimble_fully_connected_{form.name}", f", {TOKENS if in_block else 1}"
+        kernel = f"thimble_fully_connected_{form.kernel}"
+        tokens = f", {TOKENS if in_block else 1}"
         if form.packing is None:
             tokens = ""
         elif form.packing is Packing.PAIRS and int(str(fields["part"])) < depth:
@@ -647,7 +651,9 @@ class _Lowering:
 
     def _blocks_product(self, name: str, x: Tensor, product: Product, columns: int) -> _Prepared:
         stream = pack_blocks(product.weights, columns, product.bias, product.multipliers, product.right_shifts)
-        return _Prepared(self._blocks_of(x, columns), False, "blocks", self._arrays(name, {"stream": stream}))
+        size = blocks_bytes(x.size, columns)
+        source = self._form_of(x, f"blocks{columns}", "thimble_widen_blocks_s8", size, columns)
+        return _Prepared(source, False, "blocks", self._arrays(name, {"stream": stream}))
 
     def _nibbles_product(self, name: str, x: Tensor, product: Product) -> _Prepared:
         rows, depth = product.weights.shape
@@ -659,18 +665,28 @@ class _Lowering:
         }
         return _Prepared(source, False, "nibbles", fields)
 
-    def _blocks_of(self, x: Tensor, columns: int) -> View:
-        """The input in blocks of columns, made once for all products in such blocks."""
-        name = f"blocks{columns}_{x.index}"
-        if name not in self.in_blocks:
+    def _picked_product(self, name: str, x: Tensor, product: Product, kept: int) -> _Prepared:
+        rows, depth = product.weights.shape
+        constants = row_constants(product.bias, product.multipliers, product.right_shifts)
+        fields = {
+            **self._arrays(name, {"weights": pack_picked(product.weights, kept), "constants": constants}),
+            **{"biased": int(product.bias is not None), "rows": rows},
+            **{"words": words_of_row(depth, kept), "kept": kept},
+        }
+        source = self._form_of(x, f"picked{kept}", "thimble_widen_picked_s8", picked_table_bytes(depth, kept), kept)
+        return _Prepared(source, False, "picked", fields)
+
+    def _form_of(self, x: Tensor, kind: str, kernel: str, size: int, parameter: int) -> View:
+        """The input in the form that compressed weights want, made once for all products that do."""
+        name = f"{kind}_{x.index}"
+        if name not in self.compressed:
             source = self._contiguous(x.index)
-            size = (x.size + columns - 1) // columns * (4 + 2 * columns)
-            self.in_blocks[name] = View("arena", name, 1, size, size)
+            self.compressed[name] = View("arena", name, 1, size, size)
             self.program.buffers[name] = size
-            target = f"(int32_t *)(void *)({self.in_blocks[name].pointer})"
-            call = f"thimble_widen_blocks_s8({source.pointer}, {-x.zero_point}, {target}, {x.size}, {columns});"
-            self._call(call, [source], [self.in_blocks[name]], kind="fully_connected")
-        return self.in_blocks[name]
+            target = f"(int32_t *)(void *)({self.compressed[name].pointer})"
+            call = f"{kernel}({source.pointer}, {-x.zero_point}, {target}, {x.size}, {parameter});"
+            self._call(call, [source], [self.compressed[name]], kind="fully_connected")
+        return self.compressed[name]
 
     def _widened(self, x: Tensor, alone: bool) -> tuple[View, bool]:
         """The input as int16, made once for all products that read it, and whether it is so for a block of tokens.
@@ -1034,6 +1050,7 @@ _INPUT = {
     "packed": "(const int16_t *)(const void *)({})",
     "blocks": "(const int32_t *)(const void *)({})",
     "nibbles": "(const int16_t *)(const void *)({})",
+    "picked": "(const int32_t *)(const void *)({})",
 }
 """The input of a product's kernel, as C, by the structure of its parameters."""
 

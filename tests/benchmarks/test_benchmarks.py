@@ -14,8 +14,11 @@ from benchmarks.cores import CORES
 from benchmarks.limits import least_instructions_per_mac
 from benchmarks.measure import kernel_rows
 from benchmarks.rows import Row, as_dict
+from benchmarks.shapes import layer_tflite
+from benchmarks.structures import STRUCTURES
 from benchmarks.tflm import ENGINE
-from pipeline.compiler import Packing
+from models.config import ModelConfig
+from pipeline.compiler import Aim, Packing, compile_model
 
 KERNEL = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=64, rows=64, macs=4096, instructions=4100)
 STEPS = [
@@ -82,3 +85,38 @@ def test_a_product_on_every_core(key: str, tmp_path: Path) -> None:
     assert ours is not None and theirs is not None and limit is not None
     assert limit < ours < theirs
     assert json.dumps(as_dict(rows["thimble"]))
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_each_structure_is_held_in_its_form(name: str, tmp_path: Path) -> None:
+    """Found by the compiler in the weights alone, and smaller than dense ones."""
+    config = ModelConfig.from_mapping(
+        {
+            **{
+                "vocab_size": 300,
+                "d_model": 64,
+                "layers": 1,
+                "heads": 4,
+                "kv_heads": 2,
+                "ffn": "gated",
+                "ffn_dim": 128,
+            },
+            **{"ffn_dim": 128, "norm": "rmsnorm", "positions": "rotary", "context": 16},
+        }
+    )
+    compiled = compile_model(layer_tflite(config, STRUCTURES[name]), tmp_path, aim=Aim.SIZE)
+    assert len(compiled.products) == 7
+    words = {"dense": "pairs", "4 bits": "nibbles", "2:4": "2:4", "1:4": "1:4"}
+    wanted = words.get(name) or f"blocks{name.removeprefix('blocks of 4 × ')[0]}"
+    assert {product.form for product in compiled.products} == {wanted}
+    assert (wanted in compiled.forms) is (wanted != "pairs")
+
+
+def test_structured_weights_beside_dense_ones() -> None:
+    rows = [
+        Row("Cortex-M4F", "thimble", model="base", weights=name, forms=form, weight_bytes=size, instructions=count)
+        for name, form, size, count in (("dense", "pairs", 1000, 2000), ("1:4", "1:4", 320, 2500))
+    ]
+    text = text_of(tables.compressed_table(rows))
+    assert "68.0 %" in text and "1.25" in text
+    assert tables.step_table(rows).row_count == 0

@@ -8,21 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from changed_weights import with_weights
 from decode_steps import KINDS
 from draws import Quantization, int8_values, quantizations, some
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from run_model import Workbench
-from sparse import with_weights, without_blocks
 from test_ops import fully_connected
-from test_whole_steps import assert_equal_steps
+from test_whole_steps import assert_clean, assert_equal_steps, engine_of
 
+from benchmarks.structures import without_blocks, without_most
 from pipeline.compiler import Aim, Packing
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.blocks import blocks_fit, blocks_kept, pack_blocks
 from pipeline.compiler.forms import Product, choose, forms, settled
 from pipeline.compiler.nibbles import nibbles_fit
+from pipeline.compiler.picked import kept_of_four, pack_picked
 
 SHIFT = 8
 
@@ -119,6 +121,42 @@ def test_four_bits_equal_the_oracle(
 
 
 @pytest.mark.slow
+@given(
+    kept=st.sampled_from([1, 2]),
+    rows=st.integers(1, 21),
+    depth=st.integers(1, 130),
+    with_bias=st.booleans(),
+    activation=st.sampled_from([0, 1]),
+    lowest=st.sampled_from([-127, -128]),
+    power=st.floats(-9, -4),
+    x=quantizations,
+    y=quantizations,
+    seed=st.integers(0, 10_000),
+)
+@some
+def test_some_of_four_equal_the_oracle(
+    bench: Workbench,
+    kept: int,
+    rows: int,
+    depth: int,
+    with_bias: bool,
+    activation: int,
+    lowest: int,
+    power: float,
+    x: Quantization,
+    y: Quantization,
+    seed: int,
+) -> None:
+    random = np.random.default_rng(seed)
+    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows))]
+    bias = random.integers(-30_000, 30_000, rows) if with_bias else None
+    weights = without_most(int8_values(seed + 1, (rows, depth), lowest), kept, seed)
+    tflite = fully_connected(weights, scales, bias, x, y, activation)
+    with forced(f"{kept}:4"):
+        bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("packing", list(Packing))
 def test_blocks_at_edges_and_far_apart(bench: Workbench, packing: Packing) -> None:
     """Blocks at the ends of the rows, of a depth that is no whole block, with far gaps and rows without any."""
@@ -151,11 +189,52 @@ def test_whole_steps_in_blocks(decode_step: bytes, columns: int, tmp_path: Path)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("decode_step", [kind for kind in KINDS if not kind.startswith("int16")], indirect=True)
-def test_whole_steps_of_four_bits(decode_step: bytes, tmp_path: Path) -> None:
-    tflite = with_weights(decode_step, lambda weights: weights >> 4)
-    with forced("nibbles"):
-        compiled = assert_equal_steps(tflite, tmp_path, Packing.PAIRS)
-    assert {stored.form for stored in compiled.products} == {"nibbles"}
+@pytest.mark.parametrize("form", ["nibbles", "1:4", "2:4"])
+def test_whole_steps_in_other_forms(decode_step: bytes, form: str, tmp_path: Path) -> None:
+    def change(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+        return weights >> 4 if form == "nibbles" else without_most(weights, int(form[0]), 3)
+
+    with forced(form):
+        compiled = assert_equal_steps(with_weights(decode_step, change), tmp_path, Packing.PAIRS)
+    assert {stored.form for stored in compiled.products} == {form}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decode_step", [next(iter(KINDS))], indirect=True)
+@pytest.mark.parametrize("form", ["blocks4", "blocks8", "nibbles", "1:4", "2:4"])
+def test_sanitizers_find_nothing_in_compressed_forms(decode_step: bytes, form: str, tmp_path: Path) -> None:
+    def change(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+        if form == "nibbles":
+            return weights >> 4
+        if form.startswith("blocks"):
+            return without_blocks(weights, int(form[-1]), 0.4, 3)
+        return without_most(weights, int(form[0]), 3)
+
+    with forced(form):
+        compiled, engine = engine_of(with_weights(decode_step, change), tmp_path)
+    assert {stored.form for stored in compiled.products} == {form}
+    assert_clean(engine, tmp_path)
+
+
+@pytest.mark.parametrize("kept, size", [(1, 0.34), (2, 0.63)])
+def test_what_some_of_four_save(kept: int, size: float) -> None:
+    """Five bytes for eight columns, or for sixteen, but that a row's last word of places may be half empty."""
+    made = {place: product(without_most(dense(96, 96, place), kept, 1)) for place in range(8)}
+    chosen = choose(made, Packing.PAIRS, Aim.BALANCED)
+    assert {choice.form.name for choice in chosen.values()} == {f"{kept}:4"}
+    assert all(choice.form.weight_bytes <= size * choice.plain.weight_bytes for choice in chosen.values())
+    for choice in chosen.values():
+        assert pack_picked(choice.product.weights, kept).nbytes == choice.form.weight_bytes
+    fast = choose(made, Packing.PAIRS, Aim.SPEED)
+    assert {choice.form.name for choice in fast.values()} == {"pairs"}
+
+
+def test_a_third_weight_of_four_is_found() -> None:
+    weights = without_most(dense(8, 61), 2, 1)
+    assert kept_of_four(weights) == 2
+    weights[3, 4:7] = 1
+    assert kept_of_four(weights) >= 3
+    assert not {form.name for form in forms(product(weights), Packing.PAIRS)} & {"1:4", "2:4"}
 
 
 @pytest.mark.parametrize("columns", [4, 8])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.compiler.blocks import PLACES
 from pipeline.compiler.forms import Product, forms
@@ -47,6 +48,7 @@ PROGRAMS = {
     "fully_connected_rows": ("fully_connected_rows",),
     "blocks": ("fully_connected_blocks4", "fully_connected_blocks8"),
     "nibbles": ("fully_connected_nibbles",),
+    "picked": ("fully_connected_picked",),
     "attention": ("attention_pairs", "attention_rows"),
     "int16": ("fully_connected_s16", "attention_s16", "add_s16", "mul_s16", "scale_s16", "root_s16"),
     "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "sum", "rotary"),
@@ -85,9 +87,17 @@ LIMITS = {
     **{
         (core, "fully_connected_nibbles", depth): limit
         for core in ("m4", "m7", "m33", "m55")
-        for depth, limit in {48: 1.17, 64: 1.1, 96: 1.04, 128: 1.01, 172: 0.985, 192: 0.975}.items()
+        for depth, limit in {48: 1.17, 64: 1.11, 96: 1.04, 128: 1.01, 172: 0.985, 192: 0.975}.items()
+    },
+    **{
+        (core, name, depth): limit
+        for core in ("m4", "m7", "m33")
+        for name, limits in {"picked_1": (1.34, 1.2, 1.03, 0.92), "picked_2": (2.04, 1.83, 1.73, 1.63)}.items()
+        for depth, limit in zip((64, 96, 128, 192), limits, strict=True)
     },
     ("m4", "widen_blocks", 128): 4,
+    ("m4", "widen_picked_1", 128): 7,
+    ("m4", "widen_picked_2", 128): 7,
     ("m4", "attention_pairs", 32): 2.15,
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,
@@ -199,7 +209,7 @@ def test_what_the_compiler_counts_is_what_a_board_counts(folder: Path, core: str
     """Of 64 rows with every second or fourth block kept; plain weights too."""
     packing = packing_of_core(f"cortex-{core}")
     counts = {}
-    for program in ("blocks", "nibbles", "fully_connected", "fully_connected_rows"):
+    for program in ("blocks", "nibbles", "picked", "fully_connected", "fully_connected_rows"):
         for line in printed(core, program, folder):
             match = re.fullmatch(r"COUNT (\w+) (\d+) (\d+) (\d+)", line)
             if match:
@@ -212,6 +222,9 @@ def test_what_the_compiler_counts_is_what_a_board_counts(folder: Path, core: str
                 wanted[f"blocks{columns}_{name}"] = found[f"blocks{columns}"].instructions
         found = {form.name: form for form in forms(_kept(depth, 4, 1), packing)}
         wanted["fully_connected_nibbles"] = found["nibbles"].instructions
+        for kept in (1, 2):
+            weights = np.tile(np.array([1, kept - 1, 0, 0], np.int8), (64, depth // 4))
+            wanted[f"picked_{kept}"] = forms(_product(weights), packing)[-1].instructions
         for name, instructions in wanted.items():
             assert counts[name, depth] == pytest.approx(instructions, rel=0.1), (name, depth)
 
@@ -219,6 +232,10 @@ def test_what_the_compiler_counts_is_what_a_board_counts(folder: Path, core: str
 def _kept(depth: int, columns: int, part: int) -> Product:
     weights = np.zeros((64, depth), np.int8)
     weights[:, np.arange(depth) // columns % part == 0] = 1
+    return _product(weights)
+
+
+def _product(weights: NDArray[np.int8]) -> Product:
     return Product(weights, None, np.full(64, 1 << 30, np.int32), np.full(64, 8, np.int64))
 
 

@@ -41,4 +41,29 @@ typedef struct {
 /* x: widened by thimble_widen_s8, one token; out: rows, rounded up to 4. */
 void thimble_fully_connected_nibbles_s8(const thimble_fully_connected_nibbles_s8_params *p, const int16_t *x, int8_t *out);
 
+/* The form of inputs that weights with `kept`, 1 or 2, of every four columns are multiplied with: for every pair of columns at which
+ * a pair of weights may stand x + offset of both, as int16 in a word. With 1 kept, of eight columns the first of each word is one of
+ * the first four, the second one of the others: 16 words, the first changing fastest. With 2 kept, of four columns: 6 words, for 01,
+ * 02, 03, 12, 13, 23. */
+#define THIMBLE_PICKED_BYTES(depth, kept) (((depth) * (kept) + 15) / 16 * ((kept) == 1 ? 128 : 48))
+
+/* Makes it; out: THIMBLE_PICKED_BYTES(depth, kept), 4-byte aligned. */
+void thimble_widen_picked_s8(const int8_t *in, int32_t offset, int32_t *out, int32_t depth, int32_t kept);
+
+/* y = W x * scale + zero_point, of whose weights each row has at most `kept` in every four columns, as
+ * thimble_fully_connected_picked_s8.c tells: so many `words` of four weights a row. Constants are as for
+ * thimble_fully_connected_pairs_s8. */
+typedef struct {
+    const uint32_t *weights;
+    const int32_t *constants;
+    int32_t biased;
+    int32_t rows;
+    int32_t words;
+    int32_t kept;
+    int32_t out_zero_point;
+} thimble_fully_connected_picked_s8_params;
+
+/* x: made by thimble_widen_picked_s8; out: rows. */
+void thimble_fully_connected_picked_s8(const thimble_fully_connected_picked_s8_params *p, const int32_t *x, int8_t *out);
+
 #endif

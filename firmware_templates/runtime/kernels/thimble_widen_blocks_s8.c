@@ -1,62 +1,66 @@
-#include <string.h>
-
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 
-/* Four inputs; returns excess less 256 times their sum. */
-static inline int32_t widen_four(const int8_t *in, int32_t offset, int32_t *out, int32_t excess)
+/* Four inputs, twice each, in `first` and `second`; `sum`, an instruction, begins or goes on with -256 times their sum in r4. */
+#define FOUR(sum, first, second)                                       \
+    "ldr     " first ", [%[in]], #4\n"                                  \
+    "sxtab16 " second ", %[both], " first "\n"                          \
+    "sxtab16 %[odd], %[both], " first ", ror #8\n" sum                  \
+    "smlad   r4, %[odd], %[factors], r4\n"                              \
+    "pkhbt   " first ", " second ", %[odd], lsl #16\n"                  \
+    "pkhtb   " second ", %[odd], " second ", asr #16\n"                 \
+    "sadd16  " first ", " first ", " first "\n"                         \
+    "sadd16  " second ", " second ", " second "\n"
+
+#define BEGIN "smuad   r4, r6, %[factors]\n"
+#define GO_ON "smlad   r4, r9, %[factors], r4\n"
+
+#define WIDEN(instructions)                                                                                \
+    __asm__ volatile(instructions                                                                          \
+                     : [in] "+r"(in), [out] "+r"(out), [odd] "=&r"(odd)                                    \
+                     : [both] "r"(both), [factors] "r"(factors)                                            \
+                     : "r4", "r5", "r6", "r8", "r9", "memory")
+
+/* Whole blocks, up to `end`. */
+static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset, int32_t *out, int32_t columns)
 {
-    const int16x2_t both = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
-    const int16x2_t factors = (int16x2_t)0xff00ff00;
-    int32_t four;
-    memcpy(&four, in, 4);
-    int16x2_t even, odd, first, second;
-    __asm__("sxtab16 %0, %1, %2" : "=r"(even) : "r"(both), "r"(four));
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(odd) : "r"(both), "r"(four));
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(first) : "r"(even), "r"(odd));
-    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(second) : "r"(odd), "r"(even));
-    out[0] = __sadd16(first, first);
-    out[1] = __sadd16(second, second);
-    return __smlad(even, factors, __smlad(odd, factors, excess));
+    const uint32_t both = (uint32_t)offset << 16 | ((uint32_t)offset & 0xffff), factors = 0xff00ff00;
+    uint32_t odd;
+    if (columns == 4) {
+        while (in != end) {
+            WIDEN(FOUR(BEGIN, "r5", "r6") "stmia   %[out]!, {r4, r5, r6}\n");
+        }
+    } else {
+        while (in != end) {
+            WIDEN(FOUR(BEGIN, "r5", "r6") FOUR(GO_ON, "r8", "r9") "stmia   %[out]!, {r4, r5, r6, r8, r9}\n");
+        }
+    }
 }
 
 #else
 
-static inline int32_t widen_four(const int8_t *in, int32_t offset, int32_t *out, int32_t excess)
+static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset, int32_t *out, int32_t columns)
 {
-    int16_t wide[4];
-    for (int32_t i = 0; i < 4; i++) {
-        wide[i] = (int16_t)(2 * (in[i] + offset));
-        excess -= 128 * wide[i];
+    for (; in != end; in += columns, out += 1 + columns / 2) {
+        int16_t *const wide = (int16_t *)(void *)(out + 1);
+        int32_t sum = 0;
+        for (int32_t i = 0; i < columns; i++) {
+            const int32_t twice = 2 * (in[i] + offset);
+            wide[i] = (int16_t)twice;
+            sum += twice;
+        }
+        out[0] = -128 * sum;
     }
-    memcpy(out, wide, 8);
-    return excess;
 }
 
 #endif
 
-/* As many inputs as whole blocks have, up to `end`. */
-static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset, int32_t *out, int32_t columns)
-{
-    for (; in != end; in += columns, out += 1 + columns / 2) {
-        int32_t excess = widen_four(in, offset, out + 1, 0);
-        if (columns == 8) {
-            excess = widen_four(in + 4, offset, out + 3, excess);
-        }
-        out[0] = excess;
-    }
-}
-
 void thimble_widen_blocks_s8(const int8_t *in, int32_t offset, int32_t *out, int32_t depth, int32_t columns)
 {
     const int32_t left = depth & (columns - 1);
-    if (columns == 8) {
-        widen_blocks(in, in + depth - left, offset, out, 8);
-    } else {
-        widen_blocks(in, in + depth - left, offset, out, 4);
-    }
+    widen_blocks(in, in + depth - left, offset, out, columns);
     if (left) {
         int8_t last[8];
         for (int32_t i = 0; i < columns; i++) {
