@@ -106,6 +106,7 @@ def _write(rows: list[Row], folder: Path, console: Console) -> None:
     for make in (
         tables.kernel_table,
         tables.step_table,
+        tables.memory_table,
         tables.layer_table,
         tables.prompt_table,
         tables.compressed_table,

@@ -38,18 +38,25 @@ def model_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     plain = build(core, sources, includes, folder / "plain", (OPTIMIZATION, _NO_LOOP_CALLS))
     by_layer = build(core, sources, includes, folder / "layers", (OPTIMIZATION, _NO_LOOP_CALLS, "-DTHIMBLE_PROFILE"))
     facts = {"core": core.name, "engine": "thimble", "model": model.name}
-    ram = compiled.kv_cache_bytes + compiled.arena_bytes
+    sizes = {
+        "ram_bytes": compiled.kv_cache_bytes + compiled.arena_bytes,
+        "cache_bytes": compiled.kv_cache_bytes,
+        "activation_bytes": compiled.arena_bytes,
+        "live_bytes": compiled.largest_live_set,
+        "weight_bytes": compiled.weight_bytes,
+        "raw_weight_bytes": compiled.raw_weight_bytes,
+    }
     whole = _firmware_code(core, model, generated, folder / "firmware")
     for counted in run(core, plain):
         if counted.name == "step":
             yield Row(
                 **facts,  # type: ignore[arg-type]
+                **sizes,  # type: ignore[arg-type]
                 fill=counted.first,
                 macs=_macs(compiled, model.config, counted.first),
                 instructions=counted.instructions,
                 code_bytes=code_bytes(plain),
                 firmware_code_bytes=whole,
-                ram_bytes=ram,
             )
         else:
             engine = "thimble" if counted.name == "prompt" else "thimble, step by step"
@@ -94,9 +101,9 @@ def compressed_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
 
 
 def _firmware_code(core: Core, model: Model, generated: Path, folder: Path) -> int | None:
-    """Bytes of code of a whole firmware image, where the core has a board and the model a tokenizer: engine, runtime,
-    tokenizer, protocol and start-up."""
-    board = next((board for board in all_boards() if board.core == core.mcpu), None)
+    """Bytes of code of a whole firmware image for the emulated board of the core, where the model has a tokenizer:
+    engine, runtime, tokenizer, sampler, protocol, faults and start-up."""
+    board = next((one for one in all_boards() if one.core == core.mcpu and "qemu" in one.emulators), None)
     if board is None or model.tokenizer is None:
         return None
     shutil.rmtree(folder, ignore_errors=True)

@@ -14,10 +14,11 @@ class Row:
 
     A row of a model has `model` and `fill`, the tokens in the context, or `prompt`, the tokens of a prompt of which it
     is the mean; with `layer` it is the part of one kind of layer. A row of a kernel has `kernel`, `depth` and `rows`. A
-    row with `weights` is all products of one of the model's layers, with weights of that structure, whose bytes are
-    `weight_bytes`, held in `forms`. `instructions` is None where the peer was left out, and `note` says why.
-    `code_bytes` is the code of the engine and of the measuring program (1 KB), `firmware_code_bytes` that of a whole
-    firmware image.
+    row with `weights` is all products of one of the model's layers, with weights of that structure, held in `forms`.
+    `instructions` is None where the peer was left out, and `note` says why. `code_bytes` is the code of the engine and
+    of the measuring program (1 KB), `firmware_code_bytes` that of a whole firmware image. `weight_bytes` are those in
+    flash, packed and padded, `raw_weight_bytes` the same in the .tflite. `ram_bytes` are `cache_bytes` of KV cache and
+    `activation_bytes`, of which `live_bytes` are alive at once, copies widened to int16 included.
     """
 
     core: str
@@ -27,7 +28,6 @@ class Row:
     layer: str = ""
     weights: str = ""
     forms: str = ""
-    weight_bytes: int | None = None
     depth: int | None = None
     rows: int | None = None
     fill: int | None = None
@@ -37,6 +37,11 @@ class Row:
     code_bytes: int | None = None
     firmware_code_bytes: int | None = None
     ram_bytes: int | None = None
+    cache_bytes: int | None = None
+    activation_bytes: int | None = None
+    live_bytes: int | None = None
+    weight_bytes: int | None = None
+    raw_weight_bytes: int | None = None
     note: str = ""
 
     @property

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.rows import Row
 
-__all__ = ["compressed_table", "kernel_table", "layer_table", "prompt_table", "step_table"]
+__all__ = ["compressed_table", "kernel_table", "layer_table", "memory_table", "prompt_table", "step_table"]
 
 
 def kernel_table(rows: Sequence[Row]) -> Table:
@@ -35,7 +35,7 @@ def step_table(rows: Sequence[Row]) -> Table:
     table = Table(title="a decode step, by tokens in the context", title_justify="left")
     for name in ("model", "core", "engine"):
         table.add_column(name)
-    for name in ("empty", "half full", "full", "a MAC, half full", "code", "of an image", "RAM"):
+    for name in ("empty", "half full", "full", "a MAC, half full", "code", "RAM"):
         table.add_column(name, justify="right")
     steps = [row for row in rows if row.fill is not None and not row.layer and row.instructions is not None]
     for model, core, engine in dict.fromkeys((row.model, row.core, row.engine) for row in steps):
@@ -50,10 +50,26 @@ def step_table(rows: Sequence[Row]) -> Table:
             *(
                 _per_mac(middle),
                 _bytes(middle.code_bytes),
-                _bytes(middle.firmware_code_bytes),
                 _bytes(middle.ram_bytes),
             ),
             style="bold" if engine == "thimble" else "",
+        )
+    return table
+
+
+def memory_table(rows: Sequence[Row]) -> Table:
+    """What our engine takes of flash and RAM, and how much of it is no weight of the .tflite and no live activation."""
+    table = Table(title="bytes in flash and RAM", title_justify="left")
+    for name in ("model", "core"):
+        table.add_column(name)
+    for name in ("code", "weights", "in the .tflite", "more", "KV cache", "activations", "alive at once", "more"):
+        table.add_column(name, justify="right")
+    for row in {(row.model, row.core): row for row in rows if row.raw_weight_bytes is not None}.values():
+        table.add_row(
+            *(row.model, row.core, _bytes(row.firmware_code_bytes)),
+            *(_bytes(row.weight_bytes), _bytes(row.raw_weight_bytes), _more(row.weight_bytes, row.raw_weight_bytes)),
+            *(_bytes(row.cache_bytes), _bytes(row.activation_bytes), _bytes(row.live_bytes)),
+            _more(row.activation_bytes, row.live_bytes),
         )
     return table
 
@@ -124,6 +140,10 @@ def _per_mac(row: Row | None) -> str:
     if row is None or row.per_mac is None:
         return row.note.split(":")[0] if row is not None else ""
     return f"{row.per_mac:.3f}"
+
+
+def _more(count: int | None, least: int | None) -> str:
+    return f"{100 * (count / least - 1):.1f} %" if count is not None and least else ""
 
 
 def _bytes(count: int | None) -> str:

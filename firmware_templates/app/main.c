@@ -47,14 +47,22 @@ void thimble_profile_mark(uint32_t layer) {
 }
 #endif
 
-/* Why there is no model to ask. */
-static const char *why_not(void) {
+/* Says why there is no model to ask. */
+static void put_init_error(void) {
 #ifdef THIMBLE_INTERPRETER
-    if (*thimble_interpreter_log())
-        return thimble_interpreter_log();
+    if (*thimble_interpreter_log()) {
+        put_text("ERR init ");
+        put_text(thimble_interpreter_log());
+        put_text("\n");
+        return;
+    }
 #endif
-    return "the model refused its memory";
+    put_error("init the model refused its memory");
 }
+
+/* A request is answered, or comes back as an error, "code text". */
+typedef const char *error;
+#define ANSWERED NULL
 
 static void put_next(uint64_t number) {
     put_text(" ");
@@ -133,17 +141,15 @@ static int32_t feed(size_t count) {
 
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
-static void answer(size_t count, uint32_t max_new, bool in_blocks) {
+static error answer(size_t count, uint32_t max_new, bool in_blocks) {
 #ifdef THIMBLE_INTERPRETER
     if (!model.model) {
-        put_error("init", why_not());
-        return;
+        put_init_error();
+        return ANSWERED;
     }
 #endif
-    if (!weights_intact) {
-        put_error("weights", "the weights in flash are not those that were built");
-        return;
-    }
+    if (!weights_intact)
+        return "weights the weights in flash are not those that were built";
     uint64_t started = board_ticks();
     int32_t before = prompt.ids[count - 1]; /* what the answer follows */
     thimble_reset(&model);
@@ -152,45 +158,39 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
 #endif
     (void)board_stop_requested(); /* of a request that has ended */
     int32_t next = in_blocks ? prefill(count) : feed(count);
-    if (next < 0) {
-        put_error("step", "the model refused a token of the prompt");
-        return;
-    }
+    if (next < 0)
+        return "step the model refused a token of the prompt";
     size_t position = count;
     /* The prompt is done with: its place keeps the answer's ids. */
     uint32_t generated = 0;
-    const char *end = "length";
+    const char *end = " length ";
     for (;;) {
         if (generated < IDS)
             prompt.ids[generated] = (uint16_t)next;
         generated++;
         if (thimble_stops(&model_tokenizer, next)) {
-            end = "eos";
+            end = " eos ";
             break;
         }
         if (generated == max_new)
             break;
         if (board_stop_requested()) {
-            end = "stopped";
+            end = " stopped ";
             break;
         }
         if (!THIMBLE_MODEL_ENDLESS && position == THIMBLE_MODEL_CONTEXT) {
-            end = "context";
+            end = " context ";
             break;
         }
         next = step(position++, next, true);
-        if (next < 0) {
-            put_error("step", "the model refused a token of its own");
-            return;
-        }
+        if (next < 0)
+            return "step the model refused a token of its own";
     }
     put_text("OK");
     put_next(count);
     put_next(generated);
     put_next(board_ticks() - started);
-    put_text(" ");
     put_text(end);
-    put_text(" ");
     for (uint32_t i = 0; i < generated && i < IDS; i++) {
         size_t length;
         const uint8_t *piece = thimble_piece(&model_tokenizer, before, prompt.ids[i], &length);
@@ -198,105 +198,81 @@ static void answer(size_t count, uint32_t max_new, bool in_blocks) {
         before = prompt.ids[i];
     }
     put_text("\n");
+    return ANSWERED;
 }
 
-static bool read_max_new(char **line, uint32_t *max_new) {
-    if (parse_number(next_word(line), MOST_NEW, max_new) && *max_new > 0)
-        return true;
-    put_error("out-of-range", "the number of new tokens is 1 up to the context, a million where there is a window");
-    return false;
+/* The number of new tokens, 0 if it is out of range. */
+static uint32_t read_max_new(char **line) {
+    uint32_t max_new;
+    return parse_number(next_word(line), MOST_NEW, &max_new) ? max_new : 0;
 }
 
-static bool fits_context(size_t count) {
+static const char no_max_new[] = "out-of-range the number of new tokens is 1 up to the context, a million where there is a window";
+static const char not_utf8[] = "not-utf8 the text is not well-formed UTF-8";
+
+static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks) {
     if (count <= THIMBLE_MODEL_CONTEXT)
-        return true;
+        return answer(count, max_new, in_blocks);
     put_text("ERR too-long the prompt takes ");
     put_number(count);
-    put_text(" tokens, the context has ");
-    put_number(THIMBLE_MODEL_CONTEXT);
-    put_text("\n");
-    return false;
+    put_text(" tokens, the context has " STRING(THIMBLE_MODEL_CONTEXT) "\n");
+    return ANSWERED;
 }
 
 /* ASK max_new text, or PROMPT max_new text */
-static void ask(char *line, bool in_blocks) {
-    uint32_t max_new;
-    if (!read_max_new(&line, &max_new))
-        return;
+static error ask(char *line, bool in_blocks) {
+    uint32_t max_new = read_max_new(&line);
+    if (max_new == 0)
+        return no_max_new;
     char *text = next_word(&line);
-    if (*line) {
-        put_error("malformed", "spaces in the text are percent-encoded: %20");
-        return;
-    }
+    if (*line)
+        return "malformed spaces in the text are percent-encoded: %20";
     int32_t length = percent_decode(text);
-    if (length <= 0) {
-        put_error("malformed", length ? "a % is followed by two hexadecimal digits" : "ASK max_new text, PROMPT max_new text");
-        return;
-    }
+    if (length <= 0)
+        return length ? "malformed a % is followed by two hexadecimal digits" : "malformed ASK max_new text, PROMPT max_new text";
     int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
-    if (count < 0) {
-        put_error("not-utf8", "the text is not well-formed UTF-8");
-        return;
-    }
-    if (fits_context((size_t)count))
-        answer((size_t)count, max_new, in_blocks);
+    return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, in_blocks);
 }
 
 /* GEN max_new id id ... */
-static void generate(char *line) {
-    uint32_t max_new, id;
-    if (!read_max_new(&line, &max_new))
-        return;
+static error generate(char *line) {
+    uint32_t max_new = read_max_new(&line), id;
+    if (max_new == 0)
+        return no_max_new;
     size_t count = 0;
     for (char *word = next_word(&line); *word; word = next_word(&line)) {
-        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
-            put_error("out-of-range", "token ids are numbers below the size of the vocabulary");
-            return;
-        }
+        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id))
+            return "out-of-range token ids are numbers below the size of the vocabulary";
         prompt.ids[count++] = (uint16_t)id;
     }
-    if (count == 0)
-        put_error("malformed", "GEN max_new id id ...");
-    else if (fits_context(count))
-        answer(count, max_new, false);
-}
-
-static void put_name(const char *name) {
-    put_text(" ");
-    put_text(name);
-    put_text("=");
-}
-
-static void put_field(const char *name, const char *value) {
-    put_name(name);
-    put_percent((const uint8_t *)value, length_of(value));
+    return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
 }
 
 static void put_count(const char *name, uint64_t value) {
-    put_name(name);
+    put_text(name);
     put_number(value);
 }
 
 #ifdef THIMBLE_SAMPLING
 /* SAMPLE temperature top_k top_p penalty seed: how tokens are drawn from now on; all but top_k and seed in thousandths. */
-static void sample(char *line) {
+static error sample(char *line) {
     static const struct {
         const char *name;
+        error refused;
         uint32_t least, most;
     } settings[] = {
-        {"temperature", 0, 100000}, {"top_k", 0, SAMPLER_CANDIDATES}, {"top_p", 1, 1000}, {"penalty", 100, 10000}, {"seed", 0, UINT32_MAX},
+        {" temperature=", "out-of-range temperature", 0, 100000},
+        {" top_k=", "out-of-range top_k", 0, SAMPLER_CANDIDATES},
+        {" top_p=", "out-of-range top_p", 1, 1000},
+        {" penalty=", "out-of-range penalty", 100, 10000},
+        {" seed=", "out-of-range seed", 0, UINT32_MAX},
     };
     uint32_t values[5];
-    for (size_t i = 0; i < 5; i++) {
-        if (!parse_number(next_word(&line), settings[i].most, &values[i]) || values[i] < settings[i].least) {
-            put_error("out-of-range", settings[i].name);
-            return;
-        }
-    }
-    if (*next_word(&line)) {
-        put_error("malformed", "SAMPLE temperature top_k top_p penalty seed");
-        return;
-    }
+    for (size_t i = 0; i < 5; i++)
+        if (!parse_number(next_word(&line), settings[i].most, &values[i]) || values[i] < settings[i].least)
+            return settings[i].refused;
+    if (*next_word(&line))
+        return "malformed SAMPLE temperature top_k top_p penalty seed";
     sampler.temperature = values[0];
     sampler.top_k = values[1];
     sampler.top_p = values[2];
@@ -306,69 +282,68 @@ static void sample(char *line) {
     for (size_t i = 0; i < 5; i++)
         put_count(settings[i].name, values[i]);
     put_text("\n");
+    return ANSWERED;
 }
 #else
-static void sample(char *line) {
+static error sample(char *line) {
     (void)line;
-    put_error("unsupported", "build with -DTHIMBLE_SAMPLING=ON to draw tokens");
+    return "unsupported build with -DTHIMBLE_SAMPLING=ON to draw tokens";
 }
 #endif
 
 /* ENC text: the ids of a text, as ASK would feed them. */
-static void encode(char *line) {
+static error encode(char *line) {
     char *text = next_word(&line);
     int32_t length = percent_decode(text);
-    if (length < 0 || *line) {
-        put_error("malformed", "ENC text, percent-encoded");
-        return;
-    }
+    if (length < 0 || *line)
+        return "malformed ENC text, percent-encoded";
     thimble_fold(&model_tokenizer, (uint8_t *)text, (size_t)length);
     int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
-    if (count < 0) {
-        put_error("not-utf8", "the text is not well-formed UTF-8");
-        return;
-    }
+    if (count < 0)
+        return not_utf8;
     put_text("OK");
     for (int32_t i = 0; i < count; i++)
         put_next(prompt.ids[i]);
     put_text("\n");
+    return ANSWERED;
 }
 
 static uint32_t weights_crc(void) {
     return thimble_crc32(0, weights_start, (size_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
 }
 
-static void info(char *line) {
+static error info(char *line) {
     (void)line;
-    put_text("OK protocol=" STRING(PROTOCOL_VERSION));
-    put_field("board", board_name);
-    put_field("model", BUILD_MODEL_NAME);
-    put_text(" build=" BUILD_ID " vocab=" STRING(THIMBLE_MODEL_VOCAB) " context=" STRING(THIMBLE_MODEL_CONTEXT));
-    put_count("tick_hz", board_tick_hz);
-    put_field("counter", board_counter());
-    put_text(" layers=" STRING(THIMBLE_MODEL_LAYERS));
-    put_count("weights_bytes", (uint64_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
+    put_text("OK protocol=" STRING(PROTOCOL_VERSION) " board=");
+    put_text(board_name);
+    put_text(" model=" BUILD_MODEL_NAME " build=" BUILD_ID " vocab=" STRING(THIMBLE_MODEL_VOCAB)
+             " context=" STRING(THIMBLE_MODEL_CONTEXT) " layers=" STRING(THIMBLE_MODEL_LAYERS) " counter=");
+    put_text(board_counter());
+    put_count(" tick_hz=", board_tick_hz);
+    put_count(" weights_bytes=", (uint64_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
     put_text(" weights_crc=");
     put_hex32(weights_crc());
-    put_field("weights", weights_intact ? "intact" : "corrupt");
+    put_text(weights_intact ? " weights=intact" : " weights=corrupt");
 #ifdef THIMBLE_INTERPRETER
-    put_count("arena_bytes", THIMBLE_MODEL_ARENA_BYTES);
-    put_count("arena_used", model.model ? (uint64_t)thimble_interpreter_used() : 0);
+    put_count(" arena_bytes=", THIMBLE_MODEL_ARENA_BYTES);
+    put_count(" arena_used=", model.model ? (uint64_t)thimble_interpreter_used() : 0);
 #endif
     put_text("\n");
+    return ANSWERED;
 }
 
-static void stack(char *line) {
+static error stack(char *line) {
     (void)line;
     put_text("OK");
-    put_count("peak", board_stack_peak());
-    put_count("size", board_stack_size());
+    put_count(" peak=", board_stack_peak());
+    put_count(" size=", board_stack_size());
     put_text("\n");
+    return ANSWERED;
 }
 
 #ifdef THIMBLE_PROFILE
 /* "LAYER index ticks" for each, then "OK steps"; starts counting anew. */
-static void profile(char *line) {
+static error profile(char *line) {
     (void)line;
     for (uint32_t i = 0; i < THIMBLE_MODEL_LAYERS; i++) {
         put_text("LAYER");
@@ -381,11 +356,12 @@ static void profile(char *line) {
     put_next(profiled_steps);
     put_text("\n");
     profiled_steps = 0;
+    return ANSWERED;
 }
 #else
-static void profile(char *line) {
+static error profile(char *line) {
     (void)line;
-    put_error("unsupported", "build with -DTHIMBLE_PROFILE=ON to count by layer");
+    return "unsupported build with -DTHIMBLE_PROFILE=ON to count by layer";
 }
 #endif
 
@@ -396,7 +372,7 @@ __attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t
     return frame[0] < UINT32_MAX ? overflow_stack(frame) + frame[0] : 0;
 }
 
-static void crash(char *line) {
+static error crash(char *line) {
     const char *how = next_word(&line);
     if (equal(how, "bus"))
         *(volatile uint32_t *)(uintptr_t)0xF0F00000u = 1; /* vendors leave it empty; 0x80000000 is memory on some boards */
@@ -404,31 +380,32 @@ static void crash(char *line) {
         put_number(overflow_stack(&(volatile uint32_t){0}));
     else if (equal(how, "undefined"))
         __asm volatile("udf #0");
-    put_error("malformed", "CRASH bus|stack|undefined");
+    return "malformed CRASH bus|stack|undefined";
 }
 #endif
 
 #if defined THIMBLE_TEST_COMMANDS && defined THIMBLE_INTERPRETER
 /* ARENA: the smallest one in which the interpreter can be made; what the firmware's build is given. */
-static void arena(char *line) {
+static error arena(char *line) {
     (void)line;
     if (!model.model) {
-        put_error("init", why_not());
-        return;
+        put_init_error();
+        return ANSWERED;
     }
     put_text("OK");
-    put_count("smallest", (uint64_t)thimble_interpreter_smallest(model.arena));
+    put_count(" smallest=", (uint64_t)thimble_interpreter_smallest(model.arena));
     put_text("\n");
+    return ANSWERED;
 }
 #endif
 
-static void ask_in_steps(char *line) { ask(line, false); }
-static void ask_in_blocks(char *line) { ask(line, true); }
+static error ask_in_steps(char *line) { return ask(line, false); }
+static error ask_in_blocks(char *line) { return ask(line, true); }
 
 /* What takes the rest of a request's line. */
 static const struct {
     char name[8];
-    void (*take)(char *line);
+    error (*take)(char *line);
 } requests[] = {
     {"ASK", ask_in_steps}, {"PROMPT", ask_in_blocks}, {"GEN", generate}, {"SAMPLE", sample},
     {"ENC", encode},       {"INFO", info},            {"STACK", stack},  {"PROFILE", profile},
@@ -441,11 +418,13 @@ static const struct {
     {"", NULL},
 };
 
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
+
 int main(void) {
     board_init();
     weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
     if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK)
-        put_error("init", why_not());
+        put_init_error();
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_init(&sampler, sampler_marks);
 #endif
@@ -456,9 +435,10 @@ int main(void) {
         size_t i = 0;
         while (*requests[i].name && !equal(command, requests[i].name))
             i++;
-        if (requests[i].take)
-            requests[i].take(line);
-        else
-            put_error(*command ? "unknown" : "empty", "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE");
+        error refused = requests[i].take ? requests[i].take(line)
+                        : *command       ? "unknown " REQUESTS
+                                         : "empty " REQUESTS;
+        if (refused)
+            put_error(refused);
     }
 }

@@ -6,12 +6,10 @@ static char line[LINE_CAPACITY + 1];
 
 char *serial_read_line(void) {
     static bool after_return; /* the last line ended in \r: a \n that follows belongs to it */
-    static const struct {
-        const char *code, *text;
-    } problems[] = {
-        {"line-too-long", "a request has at most 1024 characters"},
-        {"not-printable", "a request is printable ASCII; percent-encode other bytes"},
-        {"overrun", "bytes were lost: wait for the answer before the next request"},
+    static const char *const problems[] = {
+        "line-too-long a request has at most 1024 characters",
+        "not-printable a request is printable ASCII; percent-encode other bytes",
+        "overrun bytes were lost: wait for the answer before the next request",
     };
     size_t length = 0, problem = 0; /* the gravest that the line has, counted from 1 */
     for (;;) {
@@ -24,7 +22,7 @@ char *serial_read_line(void) {
             line[length] = 0;
             if (problem == 0)
                 return line;
-            put_error(problems[problem - 1].code, problems[problem - 1].text);
+            put_error(problems[problem - 1]);
             length = problem = 0;
             continue;
         }
@@ -149,10 +147,8 @@ void put_percent(const uint8_t *bytes, size_t count) {
     }
 }
 
-void put_error(const char *code, const char *text) {
+void put_error(const char *code_and_text) {
     put_text("ERR ");
-    put_text(code);
-    put_text(" ");
-    put_text(text);
+    put_text(code_and_text);
     put_text("\n");
 }

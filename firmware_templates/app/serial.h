@@ -32,6 +32,6 @@ void put_hex32(uint32_t value);
 void put_percent(const uint8_t *bytes, size_t count);
 
 /* "ERR code text\n" */
-void put_error(const char *code, const char *text);
+void put_error(const char *code_and_text);
 
 #endif

@@ -52,7 +52,7 @@ void thimble_sampler_take(thimble_sampler *sampler, int32_t token)
 }
 
 /* Puts a mark on the recent tokens, or takes it off. */
-static void mark(thimble_sampler *s, bool on)
+__attribute__((noinline)) static void mark(thimble_sampler *s, bool on)
 {
     const uint32_t count = s->taken < SAMPLER_RECENT ? s->taken : SAMPLER_RECENT;
     for (uint32_t i = 0; i < count; i++) {

@@ -1,9 +1,10 @@
 """From a full-integer .tflite to C.
 
 The flow: `reader` (bytes → graph), `dead_channels` (what pruned weights do not read goes), `patterns` (what can be
-fused), `lower` (graph → kernel calls), `layers` (calls → layer functions), `memory_plan` (buffers → offsets), `emit`
-(all of it → C). `arithmetic` and `fixed_point` hold what each op computes, `packing` the weights' order, `forms`
-what sparse and small weights allow, with `blocks` and `nibbles`. Nothing here imports TensorFlow.
+fused), `lower` (graph → kernel calls), `layers` (calls → layer functions), `repeated` (layers that are alike → one
+loop), `memory_plan` (buffers → offsets), `emit` (all of it → C). `arithmetic` and `fixed_point` hold what each op
+computes, `packing` the weights' order, `forms` what sparse and small weights allow, with `blocks` and `nibbles`.
+Nothing here imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from pipeline.compiler.lower import lower
 from pipeline.compiler.packing import Packing, packing_of_core
 from pipeline.compiler.program import Call, Program
 from pipeline.compiler.reader import read_tflite
-from pipeline.compiler.schedule import place_buffers, tail_apart
+from pipeline.compiler.repeated import find_repeated
+from pipeline.compiler.schedule import can_share, place_buffers, tail_apart
 from pipeline.errors import ThimbleError
 
 __all__ = [
@@ -43,10 +45,11 @@ PREFILL_BLOCK = 2
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer function: `kind` is fully_connected, attention, norm, matmul or elementwise; `macs` of attention are
-    those at half the context."""
+    """One layer: `function` is its C function, which may serve several; `kind` is fully_connected, attention, norm,
+    matmul or elementwise; `macs` of attention are those at half the context."""
 
     name: str
+    function: str
     kind: str
     macs: int
     weight_bytes: int
@@ -67,14 +70,19 @@ class StoredProduct:
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """What was written. Bytes: `weight_bytes` of matrices and embeddings, `table_bytes` of all other constants,
-    `arena_bytes` of activations, of which `largest_live_set` are alive at once, both for `block` tokens of a prompt;
-    `arena_places` gives the offset in the arena of each input and output of a graph that is no decode step."""
+    """What was written.
+
+    Bytes: `weight_bytes` of matrices and embeddings, `raw_weight_bytes` of these without packing and padding,
+    `table_bytes` of all other constants, `arena_bytes` of activations, of which `largest_live_set` are alive at once,
+    both for `block` tokens of a prompt. `arena_places` gives the offset in the arena of each input and output of a
+    graph that is no decode step.
+    """
 
     vocab: int
     context: int
     macs: int
     weight_bytes: int
+    raw_weight_bytes: int
     table_bytes: int
     kv_cache_bytes: int
     arena_bytes: int
@@ -135,11 +143,16 @@ def _compile(graph: Graph, out: Path, packing: Packing, block: int, aim: Aim) ->
     program = lower(graph, packing, block, aim)
     calls = group_calls(tail_apart(program.calls, program.block) if program.tail_apart else program.calls)
     plan = place_buffers(program, calls)
+    repeated = find_repeated(program, calls)
+    if repeated is not None and can_share(program, calls, repeated.same):
+        shared = place_buffers(program, calls, repeated.same)
+        repeated, plan = (repeated, shared) if shared.bytes <= plan.bytes else (None, plan)
+    else:
+        repeated = None
     facts = _facts(graph, program)
-    names = emit(program, calls, plan, facts, out)
-    layers = tuple(
-        _layer(name, list(members)) for name, (_, members) in zip(names, groupby(calls, lambda c: c.group), strict=True)
-    )
+    names = emit(program, calls, repeated, plan, facts, out)
+    groups = [list(members) for _, members in groupby(calls, lambda call: call.group)]
+    layers = tuple(_layer(*named, members) for named, members in zip(names, groups, strict=True))
     constants = program.constants.values()
     places = {**program.inputs, **program.outputs}
     return CompiledModel(
@@ -147,6 +160,7 @@ def _compile(graph: Graph, out: Path, packing: Packing, block: int, aim: Aim) ->
         context=facts.context,
         macs=sum(layer.macs for layer in layers),
         weight_bytes=sum(constant.values.nbytes for constant in constants if constant.weights),
+        raw_weight_bytes=sum(constant.raw_bytes for constant in constants if constant.weights),
         table_bytes=sum(constant.values.nbytes for constant in constants if not constant.weights),
         kv_cache_bytes=sum(part.bytes for part in program.cache),
         arena_bytes=plan.bytes,
@@ -175,10 +189,10 @@ def _sum(text: str) -> int:
     return sum(int(part) for part in text.split("+"))
 
 
-def _layer(name: str, calls: list[Call]) -> Layer:
+def _layer(name: str, function: str, calls: list[Call]) -> Layer:
     kinds = {call.kind for call in calls}
     kind = next((k for k in ("attention", "fully_connected", "matmul", "norm") if k in kinds), "elementwise")
-    return Layer(name, kind, sum(call.macs for call in calls), sum(call.weight_bytes for call in calls))
+    return Layer(name, function, kind, sum(call.macs for call in calls), sum(call.weight_bytes for call in calls))
 
 
 def _facts(graph: Graph, program: Program) -> ModelFacts:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from models.ring import Ring, Strided
 from pipeline.compiler.program import ARENA, POSITION, SLOT, SLOTS, TIME, TOKEN, TOKENS, Call, Constant, Program
+from pipeline.compiler.repeated import Repeated
 from pipeline.compiler.schedule import Arena
 from pipeline.sampling import logit_step
 
@@ -31,16 +33,72 @@ class ModelFacts:
         self.logit_scale = logit_scale
 
 
-def emit(program: Program, calls: Sequence[Call], plan: Arena, facts: ModelFacts, out: Path) -> list[str]:
-    """Writes the three files; returns the layers' names in order."""
-    groups = [(name, list(members)) for name, members in groupby(calls, key=lambda call: call.group)]
-    names = _unique([name for name, _ in groups])
+def emit(
+    program: Program, calls: Sequence[Call], repeated: Repeated | None, plan: Arena, facts: ModelFacts, out: Path
+) -> list[tuple[str, str]]:
+    """Writes the three files.
+
+    Returns:
+        The layers' names in order, each with the name of its C function.
+    """
+    layers = _Layers(program, calls, repeated, plan)
     cache_bytes = sum(part.bytes for part in program.cache)
-    (out / "model.h").write_text(_header(program, plan, facts, len(groups), cache_bytes), encoding="utf-8")
+    (out / "model.h").write_text(_header(program, plan, facts, len(layers.names), cache_bytes), encoding="utf-8")
     (out / "model_data.h").write_text(_data_header(program), encoding="utf-8")
     (out / "model_data.c").write_text(_data(program), encoding="utf-8")
-    (out / "model.c").write_text(_model(program, groups, names, plan, facts, cache_bytes), encoding="utf-8")
-    return names
+    (out / "model.c").write_text(_model(program, layers, plan, facts, cache_bytes), encoding="utf-8")
+    return layers.names
+
+
+@dataclass(frozen=True)
+class _Function:
+    """A layer function: its calls, and whether they are for a single token."""
+
+    name: str
+    calls: tuple[Call, ...]
+    alone: bool
+
+
+class _Layers:
+    """The layer functions: those before the loop over layers that are alike, those in it, and those after it.
+
+    `names` has every layer in order, with the name of its C function.
+    """
+
+    def __init__(self, program: Program, calls: Sequence[Call], repeated: Repeated | None, plan: Arena) -> None:
+        self.repeated = repeated
+        self.token_bytes = dict(plan.token_bytes)
+        self._block = program.block
+        first = end = 0
+        if repeated is not None:
+            first, end = repeated.first, repeated.first + repeated.count * len(repeated.calls)
+            calls = [call for call in calls if not call.again]
+            self.token_bytes.update(
+                {repeated.names[name]: plan.token_bytes[name] for name in repeated.names if name in plan.token_bytes}
+            )
+        names = _unique([name for name, _ in groupby(calls, key=lambda call: call.group)])
+        self.before = self._functions(calls[:first], names)
+        in_loop, rounds = (repeated.calls, repeated.count) if repeated is not None else ((), 0)
+        self.within = self._functions(in_loop, names[len(self.before) :], in_loop=True)
+        self.after = self._functions(calls[end:], names[len(self.before) + rounds * len(self.within) :])
+        functions = [*self.before, *self.within * rounds, *self.after]
+        self.names = [(name, f"run_{one.name}") for name, one in zip(names, functions, strict=True)]
+
+    def _functions(self, calls: Sequence[Call], names: Sequence[str], in_loop: bool = False) -> list[_Function]:
+        groups = [tuple(members) for _, members in groupby(calls, key=lambda call: call.group)]
+        return [
+            _Function(
+                name.removeprefix("layer0_") if in_loop else name,
+                members,
+                self._block == 1 or (members[0].tail and not in_loop),
+            )
+            for name, members in zip(names, groups, strict=False)
+        ]
+
+    @property
+    def all(self) -> list[_Function]:
+        """Every function once."""
+        return [*self.before, *self.within, *self.after]
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -110,51 +168,74 @@ def _array(constant: Constant) -> str:
     return f'const {constant.ctype} {constant.name}[{values.size}] SECTION("{section}") = {{\n    {body},\n}};\n'
 
 
-def _model(
-    program: Program,
-    groups: list[tuple[str, list[Call]]],
-    names: list[str],
-    plan: Arena,
-    facts: ModelFacts,
-    cache_bytes: int,
-) -> str:
-    parts = [
+def _model(program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, cache_bytes: int) -> str:
+    functions = [_function(program, layers, function) for function in layers.all]
+    if layers.repeated is not None:
+        functions.insert(len(layers.before), _layer_parameters(layers.repeated))
+    parts = [*functions, _step(program, layers), _descriptor(program, plan, layers, facts, cache_bytes)]
+    mentioned = set(re.findall(r"\bat_(\w+)", "\n".join(parts)))
+    head = (
         "/* One decode step, layer by layer; generated from the .tflite. Read `model_step` at the end first. */\n"
         '#include "model.h"\n\n'
-        '#include "model_data.h"\n#include "thimble_kernels.h"\n',
-        _memory(program, plan, cache_bytes),
-    ]
-    parts += [_function(program, plan, name, members) for name, (_, members) in zip(names, groups, strict=True)]
-    parts.append(_step(program, plan, groups, names))
-    parts.append(_descriptor(program, plan, names, facts, cache_bytes))
-    return "\n".join(parts)
+        '#include "model_data.h"\n#include "thimble_kernels.h"\n'
+    )
+    return "\n".join([head, _memory(program, layers.repeated, plan, cache_bytes, mentioned), *parts])
 
 
-def _memory(program: Program, plan: Arena, cache_bytes: int) -> str:
+def _memory(program: Program, repeated: Repeated | None, plan: Arena, cache_bytes: int, mentioned: set[str]) -> str:
     lines = [
         f"/* Where activations lie in the arena ({plan.bytes} bytes, at most {plan.largest_live_set} alive at once).\n"
         f" * Those of a block's tokens lie one behind the other, the last token's first. */"
     ]
-    order = sorted(plan.offsets.items(), key=lambda item: (item[1], item[0]))
-    entries = ",\n".join(f"    at_{name} = {offset} /* {program.buffers[name]} bytes */" for name, offset in order)
+    names = {} if repeated is None else repeated.names
+    places = {
+        names.get(name, name): (offset, program.buffers[name])
+        for name, offset in plan.offsets.items()
+        if names.get(name, name) in mentioned
+    }
+    entries = ",\n".join(
+        f"    at_{name} = {offset} /* {size} bytes */"
+        for name, (offset, size) in sorted(places.items(), key=lambda item: (item[1][0], item[0]))
+    )
     lines.append(f"enum {{\n{entries},\n}};\n" if entries else "")
     if program.cache:
         offset, parts = 0, []
         for part in program.cache:
-            parts.append(f"    at_{part.name} = {offset}")
+            name = names.get(part.name, part.name)
+            if name in mentioned:
+                parts.append(f"    at_{name} = {offset}")
             offset += part.bytes
+        each = "each [kv_heads][context][head_dim]"
+        if repeated is not None:
+            parts.append(f"    LAYER_CACHE_BYTES = {repeated.cache_bytes}")
+            each += "; one layer's after the other's"
         body = ",\n".join(parts)
-        lines.append(
-            f"/* Where the KV caches lie ({cache_bytes} bytes), each [kv_heads][context][head_dim]. */\n"
-            f"enum {{\n{body},\n}};\n"
-        )
+        lines.append(f"/* Where the KV caches lie ({cache_bytes} bytes), {each}. */\nenum {{\n{body},\n}};\n")
     return "\n".join(lines)
+
+
+def _layer_parameters(repeated: Repeated) -> str:
+    """What differs from layer to layer, as a structure, and its values."""
+    fields = "\n".join(f"    {field.ctype} {field.name};".replace("* ", "*") for field in repeated.fields)
+    rows = []
+    for layer in range(repeated.count):
+        values = (f"        .{f.name} = {_indented(f.values[layer])},\n" for f in repeated.fields)
+        rows.append("    {\n" + "".join(values) + "    },\n")
+    return (
+        f"/* What differs from layer to layer. */\ntypedef struct {{\n{fields}\n}} layer_parameters;\n\n"
+        f"static const layer_parameters layers[{repeated.count}] = {{\n{''.join(rows)}}};\n"
+    )
+
+
+def _indented(value: str) -> str:
+    return value.replace("\n", "\n" + 2 * _INDENT)
 
 
 _IN_LOOP = {ARENA: "arena", TOKEN: "token[-i]", POSITION: "(position - i)", SLOT: "(slot - i)", TIME: "(time - i)"}
 _IN_BLOCK = {ARENA: "arena", TOKEN: "*token", POSITION: "position", TOKENS: "tokens", SLOT: "slot", TIME: "time"}
 _ALONE = {**_IN_BLOCK, TOKENS: "1"}
 _PARAMETERS = {
+    "p": "const layer_parameters *p",
     "cache": "int8_t *cache",
     "arena": "int8_t *arena",
     "token": "const int32_t *token",
@@ -173,26 +254,26 @@ def _filled(program: Program, text: str, words: Mapping[str, str]) -> str:
     return text
 
 
-def _body(program: Program, plan: Arena, members: list[Call]) -> str:
+def _body(program: Program, layers: _Layers, function: _Function) -> str:
     """The statements of a layer: calls that take one token stand in a loop over the block's."""
-    if program.block == 1 or members[0].tail:
-        return "\n".join(_INDENT + _filled(program, call.text, _ALONE) for call in members)
+    if function.alone:
+        return "\n".join(_INDENT + _filled(program, call.text, _ALONE) for call in function.calls)
     lines = []
-    for in_block, calls in groupby(members, key=lambda call: call.block):
+    for in_block, calls in groupby(function.calls, key=lambda call: call.block):
         if in_block:
             lines += [_INDENT + _filled(program, call.text, _IN_BLOCK) for call in calls]
             continue
         lines.append("    for (int32_t i = 0; i < tokens; i++) {")
         for call in calls:
-            text = re.sub(rf"{ARENA} \+ at_(\w+)", lambda found: _of_token(plan, found[1]), call.text)
+            text = re.sub(rf"{ARENA} \+ at_(\w+)", lambda found: _of_token(layers, found[1]), call.text)
             lines.append(2 * _INDENT + _filled(program, text, _IN_LOOP))
         lines.append("    }")
     return "\n".join(lines)
 
 
-def _of_token(plan: Arena, buffer: str) -> str:
+def _of_token(layers: _Layers, buffer: str) -> str:
     """Token i's part of a buffer."""
-    distance = plan.token_bytes[buffer]
+    distance = layers.token_bytes[buffer]
     return f"{ARENA} + at_{buffer}" + (f" + i * {distance}" if distance else "")
 
 
@@ -201,25 +282,55 @@ def _arguments(body: str) -> list[str]:
     return [name for name in _PARAMETERS if re.search(rf"\b{name}\b", body)]
 
 
-def _function(program: Program, plan: Arena, name: str, members: list[Call]) -> str:
-    body = _body(program, plan, members)
-    macs = sum(call.macs for call in members)
+def _function(program: Program, layers: _Layers, function: _Function) -> str:
+    body = _body(program, layers, function)
+    macs = sum(call.macs for call in function.calls)
     note = f"/* {macs:,} multiply-accumulates a token. */\n" if macs else ""
     parameters = ", ".join(_PARAMETERS[name] for name in _arguments(body)) or "void"
-    declarations = "\n".join(dict.fromkeys(call.declaration for call in members if call.declaration))
+    declarations = "\n".join(dict.fromkeys(call.declaration for call in function.calls if call.declaration))
     before = f"{declarations}\n" if declarations else ""
-    return f"{before}{note}static void run_{name}({parameters})\n{{\n{body}\n}}\n"
+    return f"{before}{note}static void run_{function.name}({parameters})\n{{\n{body}\n}}\n"
 
 
-def _step(program: Program, plan: Arena, groups: list[tuple[str, list[Call]]], names: list[str]) -> str:
-    calls: dict[bool, list[str]] = {False: [], True: []}
-    for number, (name, (_, members)) in enumerate(zip(names, groups, strict=True)):
-        arguments = ", ".join(_arguments(_body(program, plan, members)))
-        calls[members[0].tail].append(f"    MARK({number});\n    run_{name}({arguments});")
+def _statements(program: Program, layers: _Layers) -> list[str]:
+    """The layers in order. Where the tail begins the step ends if no logits are wanted, else goes on with one token."""
+    leave = ["if (!wanted) {", f"    MARK({len(layers.names)});", "    return 0;", "}"]
+
+    def run(function: _Function, number: str) -> list[str]:
+        arguments = ", ".join(_arguments(_body(program, layers, function)))
+        return [f"MARK({number});", f"run_{function.name}({arguments});"]
+
+    lines = [line for number, one in enumerate(layers.before) for line in run(one, str(number))]
+    in_tail = False
+    number = len(layers.before)
+    if layers.repeated is not None:
+        count, size = layers.repeated.count, len(layers.within)
+        lines.append(f"for (uint32_t layer = 0; layer < {count}; layer++, cache += LAYER_CACHE_BYTES) {{")
+        lines.append("    const layer_parameters *const p = &layers[layer];")
+        for place, one in enumerate(layers.within):
+            mark, call = run(one, f"{number} + layer * {size} + {place}")
+            lines.append(_INDENT + mark)
+            if one.calls[0].tail and not in_tail:
+                in_tail = True
+                again = [_filled(program, text, _ALONE) for text in layers.repeated.again]
+                lines.append(f"    if (layer == {count - 1}) {{ /* what follows is for the last token, if at all */")
+                one_token = ["if (tokens > 1) {", *(_INDENT + text for text in ("tokens = 1;", *again)), "}"]
+                lines += [2 * _INDENT + line for line in (*leave, *one_token)] + ["    }"]
+            lines.append(_INDENT + call)
+        lines.append("}")
+        number += count * size
+    for place, one in enumerate(layers.after, number):
+        if one.calls[0].tail and not in_tail:
+            in_tail = True
+            lines += leave
+        lines += run(one, str(place))
+    return [_INDENT + line for line in (*lines, f"MARK({len(layers.names)});")]
+
+
+def _step(program: Program, layers: _Layers) -> str:
     result = program.outputs.get("logits")
     returned = _filled(program, result.pointer, _ALONE) if result is not None else "arena"
-    early = f"    if (!wanted) {{\n        MARK({len(groups)});\n        return 0;\n    }}"
-    lines = [*calls[False], *([early] if calls[True] else []), *calls[True], f"    MARK({len(groups)});"]
+    lines = _statements(program, layers)
     unused = [f"    (void){name};" for name in ("cache", "arena", "token", "position", "wanted")]
     ring = program.ring
     if ring:
@@ -249,10 +360,10 @@ def _slot(ring: Ring | Strided) -> str:
     return f"time < {ring.rows} ? time : {ring.sinks} + (time - {ring.rows}) % {ring.rows - ring.sinks}"
 
 
-def _descriptor(program: Program, plan: Arena, names: list[str], facts: ModelFacts, cache_bytes: int) -> str:
+def _descriptor(program: Program, plan: Arena, layers: _Layers, facts: ModelFacts, cache_bytes: int) -> str:
     read_empty = [part for part in program.cache if part.read_empty]
     parts = ", ".join(f"{{at_{part.name}, {part.bytes}, {part.zero_point}}}" for part in read_empty) or "{0, 0, 0}"
-    quoted = ",\n    ".join(f'"{name}"' for name in names)
+    quoted = ",\n    ".join(f'"{name}"' for name, _ in layers.names)
     return (
         f"static const thimble_cache_part cache_parts[] = {{{parts}}};\n\n"
         f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"

@@ -80,7 +80,7 @@ _BALANCED = 2.25
 _TURN, _NEXT_TURN, _NO_BLOCKS, _BIASES = 2, 3, 1, 2
 _PER_STRIP = {
     Packing.PAIRS: (52, 49 / 16),
-    Packing.QUADS: (134, 6.5),
+    Packing.QUADS: (68, 6.5),
     Packing.ROWS: (6, 0.7),
 }
 """Instructions of plain weights for four rows: besides the columns, and for each."""

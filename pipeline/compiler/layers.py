@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from pipeline.compiler.program import Call
 
@@ -45,14 +46,17 @@ def group_calls(calls: Sequence[Call]) -> list[Call]:
         else:
             group, kind = "embed", "elementwise"
         result[place] = dataclasses.replace(call, group=group, kind=kind)
-    return [dataclasses.replace(call, group=_narrowed(result, call)) for call in result]
+    return [call for _, run in groupby(result, key=lambda call: call.group) for call in _narrowed(list(run))]
 
 
-def _narrowed(calls: Sequence[Call], call: Call) -> str:
+def _narrowed(run: list[Call]) -> list[Call]:
     """`layer2_kv` and `layer2_q` where a layer's queries are apart from its keys and values."""
-    products = {other.product[-1:] for other in calls if other.group == call.group and other.tail == call.tail}
+    group = run[0].group
+    if not group.endswith("_qkv"):
+        return run
+    products = {call.product[-1:] for call in run}
     letters = "".join(letter for letter in "qkv" if letter in products)
-    return call.group.removesuffix("qkv") + letters if call.group.endswith("_qkv") else call.group
+    return [dataclasses.replace(call, group=group.removesuffix("qkv") + letters) for call in run]
 
 
 def _product_group(call: Call) -> str:

@@ -594,7 +594,7 @@ class _Lowering:
         tokens = f", {TOKENS if in_block else 1}"
         if form.packing is None:
             tokens = ""
-        elif form.packing is Packing.PAIRS and int(str(fields["part"])) < depth:
+        elif form.packing is not Packing.ROWS and int(str(fields["part"])) < depth:
             kernel, tokens = f"{kernel}_parts", ""
         self._call(
             f"{kernel}_s8(&{name}, {_INPUT[structure].format(source.pointer)}, {out.pointer}{tokens});",
@@ -613,11 +613,14 @@ class _Lowering:
             limit = f"thimble_limit_s8({out.pointer}, {rows}, {limits[0]}, {limits[1]});"
             self._call(limit, [out], [out], product=name, kind="fully_connected")
 
-    def _arrays(self, name: str, arrays: dict[str, NDArray[np.generic]]) -> dict[str, object]:
+    def _arrays(self, name: str, product: Product, arrays: dict[str, NDArray[np.generic]]) -> dict[str, object]:
         """Constants of a product, each by the field that points to it."""
+        raw = product.weights.nbytes
         return {
             field: self._constant(
-                Constant(f"{name}_{field}", f"{array.dtype}_t", array, weights=field in ("weights", "stream"))
+                Constant(f"{name}_{field}", f"{array.dtype}_t", array, weights=True, raw=raw)
+                if field in ("weights", "stream")
+                else Constant(f"{name}_{field}", f"{array.dtype}_t", array)
             )
             for field, array in arrays.items()
         }
@@ -632,7 +635,7 @@ class _Lowering:
             **{"multiplier": product.multipliers, "shift": shifts},
         }
         fields = {
-            **self._arrays(name, arrays),
+            **self._arrays(name, product, arrays),
             **{"depth": depth, "rows": rows, "largest_shift": int(shifts.max())},
             **{"out_min": limits[0], "out_max": limits[1]},
         }
@@ -644,7 +647,7 @@ class _Lowering:
         source, in_block = self._widened(x, alone=part < depth)
         constants = row_constants(product.bias, product.multipliers, product.right_shifts)
         fields = {
-            **self._arrays(name, {"weights": pack(product.weights, kind), "constants": constants}),
+            **self._arrays(name, product, {"weights": pack(product.weights, kind), "constants": constants}),
             **{"biased": int(product.bias is not None), "depth": depth, "rows": rows, "part": part},
         }
         return _Prepared(source, in_block, "packed", fields)
@@ -653,14 +656,14 @@ class _Lowering:
         stream = pack_blocks(product.weights, columns, product.bias, product.multipliers, product.right_shifts)
         size = blocks_bytes(x.size, columns)
         source = self._form_of(x, f"blocks{columns}", "thimble_widen_blocks_s8", size, columns)
-        return _Prepared(source, False, "blocks", self._arrays(name, {"stream": stream}))
+        return _Prepared(source, False, "blocks", self._arrays(name, product, {"stream": stream}))
 
     def _nibbles_product(self, name: str, x: Tensor, product: Product) -> _Prepared:
         rows, depth = product.weights.shape
         source, _ = self._widened(x, alone=True)
         constants = row_constants(product.bias, product.multipliers, product.right_shifts)
         fields = {
-            **self._arrays(name, {"weights": pack_nibbles(product.weights), "constants": constants}),
+            **self._arrays(name, product, {"weights": pack_nibbles(product.weights), "constants": constants}),
             **{"biased": int(product.bias is not None), "depth": depth, "rows": rows},
         }
         return _Prepared(source, False, "nibbles", fields)
@@ -669,7 +672,7 @@ class _Lowering:
         rows, depth = product.weights.shape
         constants = row_constants(product.bias, product.multipliers, product.right_shifts)
         fields = {
-            **self._arrays(name, {"weights": pack_picked(product.weights, kept), "constants": constants}),
+            **self._arrays(name, product, {"weights": pack_picked(product.weights, kept), "constants": constants}),
             **{"biased": int(product.bias is not None), "rows": rows},
             **{"words": words_of_row(depth, kept), "kept": kept},
         }
@@ -802,9 +805,13 @@ class _Lowering:
             return  # the mask is part of the attention
         values = np.asarray(table.data, np.int8).reshape(-1)
         name = self._constant(Constant(f"{index}_table_{out.index}", "int8_t", values, weights=True))
-        self.views[out.index] = View(
-            "constant", name, 1, table.columns, table.columns, f"{_INDICES[index]} * {table.columns}"
-        )
+        row = View("constant", name, 1, table.columns, table.columns, f"{_INDICES[index]} * {table.columns}")
+        readers = {consumer.outputs for one in self._aliases(out.index) for consumer in self.graph.consumers(one)}
+        if index == "token" and len(readers - {op.outputs}) > 1:
+            # What the first layer reads and adds to lies where the others' does: one loop can do them all.
+            self._copy(row, self._allocate(out))
+        else:
+            self.views[out.index] = row
 
     def _aliases(self, index: int) -> set[int]:
         """The tensor and those that are only reshapes of it."""
@@ -977,10 +984,9 @@ class _Lowering:
             {
                 "square": self._constant(Constant(f"square_{squares.index}", "int8_t", norm.square)),
                 "inverse_root": self._constant(Constant(f"inverse_root_{root.index}", "int8_t", norm.inverse_root)),
-                "square_zero_point": squares.zero_point,
+                "sum_start": -squares.zero_point * x.columns,
+                "mean": _scaler(multiplier, shift),
                 "mean_zero_point": means.zero_point,
-                "mean_multiplier": multiplier,
-                "mean_shift": shift,
                 "x_offset": c.a_offset,
                 "root_offset": c.b_offset,
                 "out": _product_scale(c.out[1], c.out[2], c.out[0]),
@@ -1063,6 +1069,12 @@ def _product_scale(multiplier: int, shift: int, zero_point: int) -> str:
 def _rounding(multiplier: int, shift: int, zero_point: int) -> str:
     """A thimble_rounding, as C."""
     return f"{{{multiplier}, {-shift}, {(2 * zero_point + 1) << (-shift - 1)}}}"
+
+
+def _scaler(multiplier: int, shift: int) -> str:
+    """A thimble_scaler, as C."""
+    right = max(-shift, 0)
+    return f"{{{multiplier}, {max(shift, 0) + 1}, {right}, {1 << right >> 1}, {-1 if right else 0}}}"
 
 
 def _sum_scale(c: arithmetic.AddConstants) -> str:

@@ -13,7 +13,8 @@ from pipeline.compiler import arithmetic_s16 as arithmetic
 from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.graph import Op, Tensor
-from pipeline.compiler.packing_s16 import fits_pairs, high_word_multipliers, pack_pairs, reach
+from pipeline.compiler.packing import Packing
+from pipeline.compiler.packing_s16 import by_fours, fits_pairs, fits_rows, high_word_multipliers, pack_pairs, reach
 from pipeline.compiler.patterns import ALIASES, Attention
 from pipeline.compiler.patterns_s16 import Root, find_roots, find_rows, is_int16
 from pipeline.compiler.program import POSITION, SLOT, TIME, TOKEN, Constant, View
@@ -301,9 +302,13 @@ class Int16Ops:
         high_words = None if narrow else high_word_multipliers(pairs)
         arrays: dict[str, NDArray[np.generic] | None]
         stored: NDArray[np.generic]
-        if high_words is not None and fits_pairs(values, biases):
+        if high_words is not None and self.base.packing is Packing.PAIRS and fits_pairs(values, biases):
             kind, stored = "", pack_pairs(values)
             arrays = {"multiplier": high_words, "bias": None if biases is None else biases.astype(np.int32)}
+        elif high_words is not None and self.base.packing is not Packing.PAIRS and fits_rows(values, biases):
+            kind, stored = "_rows", by_fours(values).reshape(-1)
+            summed = None if biases is None else by_fours(biases.astype(np.int32))
+            arrays = {"multiplier": by_fours(high_words), "bias": summed}
         else:
             kind, stored = "_plain", values.reshape(-1)
             multipliers = [multiplier if narrow else arithmetic.reduced(multiplier) for multiplier, _ in pairs]
@@ -313,7 +318,9 @@ class Int16Ops:
                 "bias": biases,
             }
         fields: dict[str, object] = {
-            "weights": self.base._constant(Constant(f"{name}_weights", f"{stored.dtype}_t", stored, weights=True)),
+            "weights": self.base._constant(
+                Constant(f"{name}_weights", f"{stored.dtype}_t", stored, weights=True, raw=values.nbytes)
+            ),
             **{
                 field: "0"
                 if array is None
@@ -325,7 +332,7 @@ class Int16Ops:
             "out_min": low,
             "out_max": high,
         }
-        if kind:
+        if kind == "_plain":
             fields["narrow"] = int(narrow)
         facts = {"macs": rows * depth, "weight_bytes": stored.nbytes, "kind": "fully_connected", "product": name}
         arguments = f"{source.pointer}, {out.pointer}"

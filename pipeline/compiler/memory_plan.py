@@ -14,12 +14,21 @@ _ATTEMPTS = 1000
 
 @dataclass(frozen=True)
 class Buffer:
-    """`size` bytes that are alive from step `first` to step `last`, both included."""
+    """`size` bytes that are alive in each of the spans, from a first step to a last one, both included."""
 
     name: str
     size: int
-    first: int
-    last: int
+    spans: tuple[tuple[int, int], ...]
+
+    def alive(self, step: int) -> bool:
+        """Whether it is alive at the step."""
+        return any(first <= step <= last for first, last in self.spans)
+
+    def meets(self, other: Buffer) -> bool:
+        """Whether both are alive at some step."""
+        return any(
+            first <= its_last and its_first <= last for first, last in self.spans for its_first, its_last in other.spans
+        )
 
 
 @dataclass(frozen=True)
@@ -40,13 +49,13 @@ def plan_memory(buffers: Sequence[Buffer], fixed: Mapping[str, int] | None = Non
     """
     done = [(buffer, fixed[buffer.name]) for buffer in buffers if fixed and buffer.name in fixed]
     names = {buffer.name for buffer, _ in done}
-    order = sorted((b for b in buffers if b.name not in names), key=lambda b: (-b.size, b.first, b.name))
-    steps = {step for buffer in buffers for step in (buffer.first, buffer.last)}
-    live = max((sum(aligned(b.size) for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
+    order = sorted((b for b in buffers if b.name not in names), key=lambda b: (-b.size, b.spans, b.name))
+    steps = {step for buffer in buffers for span in buffer.spans for step in span}
+    live = max((sum(aligned(b.size) for b in buffers if b.alive(step)) for step in steps), default=0)
     best = _place(order, done)
     draw = random.Random(0)
     for attempt in range(_ATTEMPTS):
-        if _end(best) <= live:
+        if _end(best) <= live or not order:
             break
         # Small changes of the best order, now and then a larger one.
         changed = list(order)
@@ -56,7 +65,7 @@ def plan_memory(buffers: Sequence[Buffer], fixed: Mapping[str, int] | None = Non
         plan = _place(changed, done)
         if _end(plan) <= _end(best):
             best, order = plan, changed
-    largest = max((sum(b.size for b in buffers if b.first <= step <= b.last) for step in steps), default=0)
+    largest = max((sum(b.size for b in buffers if b.alive(step)) for step in steps), default=0)
     return MemoryPlan({buffer.name: offset for buffer, offset in best}, _end(best), largest)
 
 
@@ -64,11 +73,7 @@ def _place(order: Sequence[Buffer], done: Sequence[tuple[Buffer, int]]) -> list[
     """Each buffer with its offset, those that were placed already included."""
     placed = list(done)
     for buffer in order:
-        taken = sorted(
-            (offset, offset + aligned(other.size))
-            for other, offset in placed
-            if other.first <= buffer.last and buffer.first <= other.last
-        )
+        taken = sorted((offset, offset + aligned(other.size)) for other, offset in placed if other.meets(buffer))
         offset = 0
         for begin, end in taken:
             if offset + aligned(buffer.size) <= begin:

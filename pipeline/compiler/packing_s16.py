@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler.arithmetic_s16 import reduced
 
-__all__ = ["fits_pairs", "high_word_multipliers", "pack_pairs", "reach"]
+__all__ = ["by_fours", "fits_pairs", "fits_rows", "high_word_multipliers", "pack_pairs", "reach"]
 
 _LARGEST_INPUT = 32768
+_T = TypeVar("_T", bound=np.generic)
 
 
 def reach(weights: NDArray[np.int8], biases: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -27,7 +30,18 @@ def fits_pairs(weights: NDArray[np.int8], biases: NDArray[np.int64] | None) -> b
     Args:
         weights: int8 [rows, depth]. biases: int64 [rows] or None.
     """
-    return bool((weights > -128).all() and (reach(weights, biases) < 1 << 31).all())
+    return bool((weights > -128).all()) and fits_rows(weights, biases)
+
+
+def fits_rows(weights: NDArray[np.int8], biases: NDArray[np.int64] | None) -> bool:
+    """Whether plain rows can be summed in 32 bits, for any int16 inputs."""
+    return bool((reach(weights, biases) < 1 << 31).all())
+
+
+def by_fours(values: NDArray[_T]) -> NDArray[_T]:
+    """Whole blocks of four rows: what is missing along the first axis is zero."""
+    missing = -values.shape[0] % 4
+    return np.pad(values, [(0, missing), *[(0, 0)] * (values.ndim - 1)])
 
 
 def high_word_multipliers(pairs: list[tuple[int, int]]) -> NDArray[np.int32] | None:

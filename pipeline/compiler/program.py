@@ -76,12 +76,19 @@ class View:
 
 @dataclass(frozen=True)
 class Constant:
-    """An array in flash; `weights` lie in the weights section, all else is a table."""
+    """An array in flash; `weights` lie in the weights section, all else is a table. `raw`: of weights that are packed
+    or padded, the bytes that they have in the .tflite."""
 
     name: str
     ctype: str
     values: NDArray[np.generic]
     weights: bool = False
+    raw: int | None = None
+
+    @property
+    def raw_bytes(self) -> int:
+        """Its bytes without packing and padding."""
+        return self.values.nbytes if self.raw is None else self.raw
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,9 @@ class Call:
 
     `declaration` is the C of its constant parameters, `product` the name of a matrix product, whose weights are held in
     `form` where `plain` was the alternative. `block`: the call takes a whole block of tokens; `shared`: whose words
-    alternate in what it writes. `appends`: it writes new rows to the KV cache. `group` names the layer function in
-    which it stands, `kind` what that function does, `tail` says that only a block's last token needs it.
+    alternate in what it writes; `again`: it does so anew for one token. `appends`: it writes new rows to the KV cache.
+    `group` names the layer function in which it stands, `kind` what that function does, `tail` says that only a block's
+    last token needs it.
     """
 
     text: str
@@ -103,6 +111,7 @@ class Call:
     plain: Form | None = None
     block: bool = False
     shared: bool = False
+    again: bool = False
     appends: bool = False
     tail: bool = False
     macs: int = 0

@@ -11,13 +11,17 @@ them, and may use what the other tokens' occupied.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
 
 from pipeline.compiler.memory_plan import Buffer, aligned, plan_memory
 from pipeline.compiler.program import Call, Program
 
-__all__ = ["Arena", "place_buffers", "tail_apart"]
+__all__ = ["Arena", "can_share", "place_buffers", "tail_apart"]
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -32,51 +36,76 @@ class Arena:
 
 
 def tail_apart(calls: Sequence[Call], block: int) -> list[Call]:
-    """The same calls, those that the KV cache needs first; the others are the tail. What blocks of tokens share word by
-    word is made again for the tail's one token."""
-    needed: set[str] = set()
-    body = []
-    for call in reversed(calls):
-        wanted = call.appends or bool(needed & set(call.writes))
-        body.append(wanted)
-        if wanted:
-            needed.update(call.reads)
-    body.reverse()
-    marked = [dataclasses.replace(call, tail=not wanted) for call, wanted in zip(calls, body, strict=True)]
-    of_tail = [call for call in marked if call.tail]
-    read = {name for call in of_tail for name in call.reads}
-    again = [call for call in marked if call.shared and not call.tail and block > 1 and read & set(call.writes)]
+    """The same calls, those that the KV cache needs first, layer by layer; what is left is the tail.
+
+    So every layer makes its keys and values before its queries, as the last one must. What blocks of tokens share word
+    by word is made again for the tail's one token.
+    """
+    left = list(calls)
+    body: list[Call] = []
+    while (place := next((i for i, call in enumerate(left) if call.appends), None)) is not None:
+        needed = set(left[place].reads)
+        wanted = [place]
+        for earlier in range(place - 1, -1, -1):
+            if needed & set(left[earlier].writes):
+                needed.update(left[earlier].reads)
+                wanted.append(earlier)
+        body += [left[i] for i in reversed(wanted)]
+        left = [call for i, call in enumerate(left) if i not in wanted]
+    read = {name for call in left for name in call.reads}
+    again = [call for call in body if call.shared and block > 1 and read & set(call.writes)]
     return [
-        *(call for call in marked if not call.tail),
-        *(dataclasses.replace(call, tail=True, macs=0, weight_bytes=0) for call in again),
-        *of_tail,
+        *body,
+        *(dataclasses.replace(call, tail=True, again=True, macs=0, weight_bytes=0) for call in again),
+        *(dataclasses.replace(call, tail=True) for call in left),
     ]
 
 
-def place_buffers(program: Program, calls: Sequence[Call]) -> Arena:
-    """Each buffer lives from its first use to its last; inputs from the start, outputs to the end."""
+def can_share(program: Program, calls: Sequence[Call], same: Mapping[str, str]) -> bool:
+    """Whether no two buffers of one place are ever alive at once."""
+    spans = _spans(program, calls, same).values()
+    return all(one[1] < other[0] for of_place in spans for one, other in pairwise(of_place))
+
+
+def _spans(program: Program, calls: Sequence[Call], same: Mapping[str, str]) -> dict[str, list[tuple[int, int]]]:
+    """When what lies at each place is alive: from first use to last; inputs from the start, outputs to the end."""
     end = len(calls)
     inputs = {view.buffer for view in program.inputs.values()}
     # A decode step's new rows are in the cache by then; only its logits are asked for.
     kept = ["logits"] if program.cache and "logits" in program.outputs else list(program.outputs)
     outputs = {program.outputs[name].buffer for name in kept}
-    buffers = []
-    token_bytes = {name: 0 if name in program.scratch else aligned(size) for name, size in program.buffers.items()}
-    for name, size in program.buffers.items():
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for name in program.buffers:
         uses = [step for step, call in enumerate(calls) if name in call.reads or name in call.writes]
         first = 0 if name in inputs or not uses else uses[0]
         last = end if name in outputs else uses[-1] if uses else 0
-        buffers.append(Buffer(name, size, first, last))
+        spans.setdefault(same.get(name, name), []).append((first, last))
+    return {name: sorted(of_place) for name, of_place in spans.items()}
+
+
+def place_buffers(program: Program, calls: Sequence[Call], same: Mapping[str, str] = _NONE) -> Arena:
+    """The offsets of all buffers.
+
+    Args:
+        same: buffers that lie at the place of another one.
+    """
+    sizes: dict[str, int] = {}
+    for name, size in program.buffers.items():
+        place = same.get(name, name)
+        sizes[place] = max(size, sizes.get(place, 0))
+    spans = _spans(program, calls, same)
+    buffers = [Buffer(name, size, tuple(spans[name])) for name, size in sizes.items()]
+    token_bytes = {name: 0 if name in program.scratch else aligned(size) for name, size in program.buffers.items()}
     body = sum(not call.tail for call in calls)
     of_body = [
-        dataclasses.replace(b, size=b.size + (program.block - 1) * token_bytes[b.name], last=min(b.last, body))
+        dataclasses.replace(b, size=b.size + (program.block - 1) * token_bytes[b.name])
         for b in buffers
-        if b.first < body
+        if b.spans[0][0] < body
     ]
     first_plan = plan_memory(of_body)
     plan = plan_memory(buffers, first_plan.offsets)
     return Arena(
-        plan.offsets,
+        {name: plan.offsets[same.get(name, name)] for name in program.buffers},
         token_bytes,
         max(first_plan.bytes, plan.bytes),
         max(first_plan.largest_live_set, plan.largest_live_set),

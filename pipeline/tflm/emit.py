@@ -79,6 +79,7 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
         context=context,
         macs=macs,
         weight_bytes=len(tflite),
+        raw_weight_bytes=len(tflite),
         table_bytes=0,
         kv_cache_bytes=cache_bytes,
         arena_bytes=arena_bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,30 +89,29 @@ def merge_stacks(traced: Iterable[Measured]) -> dict[str, Stacks]:
 def layers_of(
     layers: Sequence[Mapping[str, Any]], stacks: Stacks, steps: int, flash: Flash, weight_bytes: int
 ) -> list[dict[str, Any]]:
-    """Mean instructions and likely cycles of each layer in a decode step, as the functions `run_<layer>` took them.
+    """Mean instructions and likely cycles of each layer in a decode step, as the layers' functions took them. Layers
+    that have one together run the same instructions on other numbers: each gets its share.
 
     Args:
-        layers: as the compiler describes them: `name`, `weight_bytes` and more, which is kept.
+        layers: as the compiler describes them: `function`, `weight_bytes` and more, which is kept.
         weight_bytes: of all together, with what goes with each row of weights (bias, scale), which is shared out alike.
     """
     of_layers = sum(layer["weight_bytes"] for layer in layers)
     read = weight_bytes / of_layers if of_layers else 0.0
-    names = {f"run_{layer['name']}" for layer in layers}
+    names = Counter(layer["function"] for layer in layers)
     found = dict.fromkeys(names, (0, 0.0))
     for stack, (instructions, cycles) in stacks.items():
         name = next((frame for frame in stack if frame in names), None)
         if name is not None:
             before = found[name]
             found[name] = (before[0] + instructions, before[1] + cycles)
-    share = 1 / max(steps, 1)
-    return [
-        {
-            **layer,
-            "instructions": round(found[f"run_{layer['name']}"][0] * share, 1),
-            "cycles": round(found[f"run_{layer['name']}"][1] * share + flash.likely_data(read * layer["weight_bytes"])),
-        }
-        for layer in layers
-    ]
+    told = []
+    for layer in layers:
+        share = 1 / (max(steps, 1) * names[layer["function"]])
+        counted, cycles = found[layer["function"]]
+        waits = flash.likely_data(read * layer["weight_bytes"])
+        told.append({**layer, "instructions": round(counted * share, 1), "cycles": round(cycles * share + waits)})
+    return told
 
 
 def assumptions_of(board: Board, core: Core, traced_on: str | None) -> list[str]:

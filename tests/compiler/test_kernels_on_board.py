@@ -50,7 +50,10 @@ PROGRAMS = {
     "nibbles": ("fully_connected_nibbles",),
     "picked": ("fully_connected_picked",),
     "attention": ("attention_pairs", "attention_rows"),
-    "int16": ("fully_connected_s16", "attention_s16", "add_s16", "mul_s16", "scale_s16", "root_s16"),
+    "int16": (
+        *("fully_connected_s16", "fully_connected_rows_s16", "attention_s16"),
+        *("add_s16", "mul_s16", "scale_s16", "root_s16"),
+    ),
     "elementwise": ("widen", "add", "mul", "table", "norm", "gate", "sum", "rotary"),
 }
 KERNELS = [(program, kernel) for program, kernels in PROGRAMS.items() for kernel in kernels]
@@ -67,11 +70,11 @@ LIMITS = {
     },
     **{
         ("m3", "fully_connected_quads", depth): limit
-        for depth, limit in {48: 2.32, 64: 2.15, 96: 1.98, 128: 1.9, 172: 1.83, 192: 1.81}.items()
+        for depth, limit in {48: 2.0, 64: 1.91, 96: 1.82, 128: 1.77, 172: 1.74, 192: 1.72}.items()
     },
     **{
         ("m3", "fully_connected_quads_block", depth): limit
-        for depth, limit in {48: 2.02, 64: 1.87, 96: 1.72, 128: 1.64, 172: 1.58, 192: 1.56}.items()
+        for depth, limit in {48: 1.75, 64: 1.67, 96: 1.58, 128: 1.54, 172: 1.51, 192: 1.5}.items()
     },
     **{
         (core, name, depth): limit
@@ -102,6 +105,11 @@ LIMITS = {
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,
     ("m4", "fully_connected_s16", 172): 1.25,
+    **{
+        (core, "fully_connected_rows_s16", depth): limit
+        for core, limits in {"m3": (2.85, 2.75, 2.56, 2.52), "m55": (0.44, 0.41, 0.36, 0.36)}.items()
+        for depth, limit in zip((48, 64, 128, 172), limits, strict=True)
+    },
     ("m4", "attention_s16", 128): 4.2,
     ("m4", "add_s16", 128): 25,
     ("m4", "mul_s16", 128): 16,

@@ -14,7 +14,7 @@ from rich.console import Console
 from pipeline.boards import load_board
 from pipeline.emulators import pick
 from pipeline.errors import ThimbleError
-from pipeline.project import build_project
+from pipeline.project import build_project, read_sizes
 from pipeline.protocol import Device
 from pipeline.recipe import Budgets, EvaluateConfig, load_recipe
 from pipeline.stages import StageContext
@@ -168,7 +168,7 @@ def test_time_is_modelled_from_a_trace_that_adds_up(whole_run: WholeRun) -> None
     folder = whole_run.workspace.stage("emulate", whole_run.variant)
     instructions = read_folded(folder / "instructions.folded")
     assert {stack[0] for stack in instructions} == {"prefill", "decode"}
-    assert {f"run_{layer['name']}" for layer in result["layers"]} <= {name for stack in instructions for name in stack}
+    assert {layer["function"] for layer in result["layers"]} <= {name for stack in instructions for name in stack}
     cycles = read_folded(folder / "cycles.folded")
     rate = sum(cycles.values()) / sum(instructions.values())
     assert result["cycles"]["per_instruction"]["low"] * 0.8 < rate < result["cycles"]["per_instruction"]["high"] * 1.2
@@ -216,6 +216,7 @@ def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
     recipe = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
     workspace, _ = run(recipe, tmp_path / "build", until="firmware")
     elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"
+    assert read_sizes(elf).code <= 10 * 1024, "engine, runtime, protocol and startup in 10 KB"
     board = load_board("mps2_an386")
     with Device(pick(board, "qemu").start(elf, board)) as device:
         answer = device.ask("Turn off the kitchen lights", 40)

@@ -213,8 +213,12 @@ def test_profile_counts_each_layer(test_device: Device) -> None:
 def test_the_documentation_shows_every_request_and_every_error() -> None:
     text = DOCS.read_text(encoding="utf-8")
     source = "".join(path.read_text() for path in (Path(__file__).parents[2] / "firmware_templates/app").glob("*.c"))
-    for request in re.findall(r'equal\(command, "(\w+)"\)', source):
+    requests = set(re.findall(r'\{"([A-Z]+)", \w+\}', source))
+    assert {"ASK", "PROMPT", "GEN", "SAMPLE", "ENC", "INFO", "STACK", "PROFILE", "CRASH"} <= requests
+    for request in requests - {"CRASH", "ARENA"}:  # of test builds
         assert f"`{request}" in text, request
-    for code in re.findall(r'put_error\("([\w-]+)"', source) + re.findall(r'"ERR ([\w-]+) ', source):
+    codes = set(re.findall(r'"(?:ERR )?([a-z][a-z0-9-]*) [^"]*"', source))  # errors alone begin with a word
+    assert {"malformed", "not-utf8", "out-of-range", "overrun", "too-long", "step", "weights", "unknown"} <= codes
+    for code in codes - {"udf", "code"}:
         assert f"`{code}`" in text, code
     assert quote("turn on the kitchen lights") in text

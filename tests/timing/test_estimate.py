@@ -77,12 +77,18 @@ def test_the_trace_must_hold_what_the_counter_told() -> None:
 
 
 def test_layers_are_the_functions_that_run_them() -> None:
-    layers = [{"name": "one", "kind": "norm", "weight_bytes": 160}, {"name": "gone", "kind": "norm", "weight_bytes": 0}]
+    one = {"name": "one", "function": "run_one", "weight_bytes": 160}
+    gone = {"name": "gone", "function": "run_gone", "weight_bytes": 0}
     stacks = merge_stacks([measured(*STEPS), measured(*STEPS)])["decode"]
-    found = layers_of(layers, stacks, 4, Flash(5, 16, 64, 8), weight_bytes=320)
-    assert found == [
-        {"name": "one", "kind": "norm", "weight_bytes": 160, "instructions": 450.0, "cycles": 750},
-        {"name": "gone", "kind": "norm", "weight_bytes": 0, "instructions": 0.0, "cycles": 0},
+    flash = Flash(5, 16, 64, 8)
+    assert layers_of([one, gone], stacks, 4, flash, weight_bytes=320) == [
+        {**one, "instructions": 450.0, "cycles": 750},
+        {**gone, "instructions": 0.0, "cycles": 0},
+    ]
+    other = {"name": "two", "function": "run_one", "weight_bytes": 0}  # one function, two layers
+    assert layers_of([one, other], stacks, 4, flash, weight_bytes=160) == [
+        {**one, "instructions": 225.0, "cycles": 375},
+        {**other, "instructions": 225.0, "cycles": 325},
     ]
 
 

@@ -36,25 +36,20 @@ __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
 #endif
     uintptr_t bottom = (uintptr_t)stack_bottom, top = (uintptr_t)stack_top;
     uint32_t address = cfsr & CFSR_MMARVALID ? memory_address : cfsr & CFSR_BFARVALID ? bus_address : 0;
-    const char *kind = "hard";
-    if ((cfsr & CFSR_STACKING) || stack_pointer < bottom)
-        kind = "stack-overflow";
-    else if (cfsr & CFSR_MEMORY)
-        kind = "memory";
-    else if (cfsr & CFSR_BUS)
-        kind = "bus";
-    else if (cfsr)
-        kind = "usage";
-    uint32_t pc = 0, lr = 0;
-    if (stack_pointer >= bottom && stack_pointer + FRAME_WORDS * 4 <= top && !(cfsr & CFSR_STACKING)) {
-        const uint32_t *frame = (const uint32_t *)stack_pointer;
-        lr = frame[5];
-        pc = frame[6];
-    }
+    static const struct {
+        uint32_t bits;
+        const char *name;
+    } kinds[] = {{CFSR_STACKING, "stack-overflow"}, {CFSR_MEMORY, "memory"}, {CFSR_BUS, "bus"}, {UINT32_MAX, "usage"}, {0, "hard"}};
+    size_t kind = 0;
+    if (stack_pointer >= bottom)
+        while (kind < 4 && !(cfsr & kinds[kind].bits))
+            kind++;
+    static const uint32_t no_frame[FRAME_WORDS];
+    const uint32_t *frame = kind && stack_pointer + FRAME_WORDS * 4 <= top ? (const uint32_t *)stack_pointer : no_frame;
     static const char *const names[] = {" pc=", " lr=", " sp=", " cfsr=", " hfsr=", " address="};
-    const uint32_t values[] = {pc, lr, (uint32_t)stack_pointer, cfsr, hfsr, address};
+    const uint32_t values[] = {frame[6], frame[5], (uint32_t)stack_pointer, cfsr, hfsr, address};
     put("\nFAULT ");
-    put(kind);
+    put(kinds[kind].name);
     for (int i = 0; i < 6; i++) {
         put(names[i]);
         put_hex(values[i]);

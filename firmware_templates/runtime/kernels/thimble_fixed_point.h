@@ -4,7 +4,7 @@
 #ifndef THIMBLE_FIXED_POINT_H
 #define THIMBLE_FIXED_POINT_H
 
-#include <stdint.h>
+#include "thimble_kernels.h"
 
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 #include <arm_acle.h>
@@ -46,15 +46,6 @@ static inline int32_t thimble_high_multiply(int32_t doubled_x, int32_t multiplie
     return (int32_t)(((int64_t)doubled_x * multiplier + ((int64_t)1 << 31)) >> 32);
 #endif
 }
-
-/* A multiplier and shift, prepared for a loop. */
-typedef struct {
-    int32_t multiplier;
-    int32_t left;   /* doubles x, and shifts it left where the shift is positive */
-    int32_t right;
-    int32_t half;   /* half of what the right shift drops */
-    int32_t toward; /* all ones where there is a right shift: halves then round away from zero */
-} thimble_scaler;
 
 static inline thimble_scaler thimble_prepare(int32_t multiplier, int32_t shift)
 {

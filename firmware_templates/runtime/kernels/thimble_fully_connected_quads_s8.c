@@ -6,165 +6,302 @@
  * instructions, but takes four to seven cycles there, twice. */
 #include "thimble_packed_rows.h"
 
-/* Sums of the words, of 256 a + b + 128 and of 256 (b + 128) + c + 128, times x, modulo 2^32. */
+/* What lies behind a token's x. */
+static int32_t excess_of(const int16_t *x_end)
+{
+    int32_t excess;
+    __builtin_memcpy(&excess, x_end, 4);
+    return excess;
+}
+
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && !defined(THIMBLE_PLAIN_C)
+
+/* What the loop over blocks reads: sums of the words, of 256 a + b + 128 and of 256 (b + 128) + c + 128, times x, modulo 2^32;
+ * they begin with what the 128 add, negative. */
 typedef struct {
-    uint32_t all, upper, middle;
-} quad_sums;
+    const int16_t *x;
+    uint32_t all, upper;
+    const int16_t *end, *end_of_two;   /* of x, both the same */
+    uint32_t all_2, upper_2, middle_2; /* of the second token */
+    uint32_t middle;
+    int32_t entry;  /* 0: one token, 1: the same, an odd number of fours of columns; 2: two tokens */
+    int32_t finish; /* 0: requantize; 1: the same with biases; 2: write the sums as they are */
+    const int32_t *constants;
+    int8_t *out;
+    int32_t zero; /* 2 * zero point + 1 */
+    int8_t *out_end;
+    int32_t to_second; /* bytes to the second token's outputs; one token: 0 */
+} blocks;
 
-/* Two tokens take all registers, the frame pointer of an unoptimized build too. */
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && defined(__OPTIMIZE__) && !defined(THIMBLE_PLAIN_C)
+/* Where that lies on the loop's stack. */
+#define PLACES                                                                                                      \
+    [finish] "i"(40), [constants] "i"(44), [out] "i"(48), [zero] "i"(52), [out_end] "i"(56), \
+        [to_second] "i"(60), [left] "i"(64)
 
-#define COLUMN(word)                              \
-    "ldrsh  %[x0], [%[x]], #2\n"                  \
-    "mla    %[all], " word ", %[x0], %[all]\n"    \
-    "asr    %[half], " word ", #16\n"             \
-    "mla    %[upper], %[half], %[x0], %[upper]\n" \
-    "ubfx   " word ", " word ", #8, #16\n"        \
-    "mla    %[middle], " word ", %[x0], %[middle]\n"
+#define COLUMN(word)                       \
+    "ldrsh   lr, [r1], #2\n"               \
+    "mla     r2, " word ", lr, r2\n"       \
+    "asr     r9, " word ", #16\n"          \
+    "mla     r3, r9, lr, r3\n"             \
+    "ubfx    " word ", " word ", #8, #16\n" \
+    "mla     r12, " word ", lr, r12\n"
 
-#define FOUR_COLUMNS                   \
-    "ldmia  %[w]!, {r4, r5, r6, r8}\n" \
+#define FOUR_COLUMNS                  \
+    "ldmia   r0!, {r4, r5, r6, r8}\n" \
     COLUMN("r4") COLUMN("r5") COLUMN("r6") COLUMN("r8")
 
-#define SUM_COLUMNS(instructions)                                                                               \
-    __asm__ volatile(instructions                                                                               \
-                     : [all] "+r"(sums.all), [upper] "+r"(sums.upper), [middle] "+r"(sums.middle), [x] "+r"(x), \
-                       [w] "+r"(words), [x0] "=&r"(x0), [half] "=&r"(half)                                      \
-                     :                                                                                          \
-                     : "r4", "r5", "r6", "r8", "memory")
+/* x: its place. */
+#define COLUMN_OF_TWO(word, x, second_x) \
+    "ldrsh   lr, " second_x "\n"         \
+    "asr     r6, " word ", #16\n"        \
+    "mla     r9, " word ", lr, r9\n"     \
+    "mla     r10, r6, lr, r10\n"         \
+    "ubfx    r7, " word ", #8, #16\n"    \
+    "mla     r11, r7, lr, r11\n"         \
+    "ldrsh   lr, " x "\n"                \
+    "mla     r2, " word ", lr, r2\n"     \
+    "mla     r3, r6, lr, r3\n"           \
+    "mla     r12, r7, lr, r12\n"
 
-__attribute__((noinline)) static quad_sums sum_columns(const int32_t *words, const int16_t *x, int32_t depth,
-                                                       quad_sums sums)
+/* x: two columns of the first token, then of the second. */
+#define TWO_COLUMNS_OF_TWO    \
+    "ldmia   r0!, {r4, r5}\n" \
+    COLUMN_OF_TWO("r5", "[r1, #2]", "[r1, #6]") COLUMN_OF_TWO("r4", "[r1], #8", "[r1, #4]")
+
+/* As thimble_requantize_s8, into the next output. SMULL leaves the product's lower half, of which the uppermost bit rounds; lr:
+ * shifts, of which ASR takes the lowest byte; r11: the zero point. */
+#define REQUANTIZE(sum, multiplier)          \
+    "smull   r7, " sum ", " sum ", " multiplier "\n" \
+    "lsls    r7, r7, #1\n"                   \
+    "adc     " sum ", " sum ", #0\n"         \
+    "add     " sum ", " sum ", " sum ", asr #31\n" \
+    "asr     " sum ", " sum ", lr\n"         \
+    "lsr     lr, lr, #8\n"                   \
+    "add     " sum ", " sum ", r11\n"        \
+    "ssat    " sum ", #8, " sum ", asr #1\n" \
+    "strb    " sum ", [r3], #1\n"
+
+/* All rows, of one token or two:
+ *
+ *   r0  weights                 r4-r6, r8  one token: words of four columns; r9 their upper half
+ *   r1  x                       r4, r5     two tokens: words of two columns; r6, r7 their upper and middle half; r8 the end of x
+ *   lr  an x                    r9-r11     the second token's sums
+ *   r2, r3, r12  the sums of the words, of their upper and of their middle halves
+ *
+ * One token's end of x is r7. Both loops go on with the sums in r2, r3 and r12; of two tokens the second's wait in `left`.
+ * On the stack lie `blocks`, with addresses for `entry` and `finish`, and `left`: to_second while the first token is requantized,
+ * else 0, and the second's three sums. */
+__attribute__((noinline)) static void multiply(const blocks *p, const int32_t *weights)
 {
-    int32_t x0, half;
-    const int16_t *const end = x + depth;
-    if (depth & 4) {
-        SUM_COLUMNS(FOUR_COLUMNS);
-    }
-    while (x != end) {
-        SUM_COLUMNS(FOUR_COLUMNS FOUR_COLUMNS);
+    register const blocks *r0 __asm__("r0") = p;
+    register const int32_t *r1 __asm__("r1") = weights;
+    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+                     "mov     r12, r1\n"
+                     "add     r1, r0, #36\n"
+                     "ldm     r1, {r2-r6, r8-r9}\n"
+                     "adr.w   r1, 9f\n"
+                     "ldr     r2, [r1, r2, lsl #2]\n"
+                     "add     r1, r1, #12\n"
+                     "ldr     r3, [r1, r3, lsl #2]\n"
+                     "mov     r10, #0\n"
+                     "sub     sp, #12\n"
+                     "push    {r2-r6, r8-r10}\n"
+                     "ldm     r0, {r2-r6, r8-r11}\n"
+                     "push    {r2-r6, r8-r11}\n"
+                     "mov     r0, r12\n"
+
+                     "0:\n" /* four rows */
+                     "ldm     sp, {r1-r3, r7-r12, pc}\n"
+
+                     ".p2align 2\n"
+                     "9:\n"
+                     ".word   1f + 1, 2f + 1, 3f + 1, 4f + 1, 5f + 1, 7f + 1\n"
+
+                     "1:\n" /* 8 columns */
+                     FOUR_COLUMNS
+                     "2:\n"
+                     FOUR_COLUMNS
+                     "cmp     r1, r7\n"
+                     "bne     1b\n"
+                     "b       8f\n"
+
+                     "3:\n" /* four columns of two tokens */
+                     TWO_COLUMNS_OF_TWO TWO_COLUMNS_OF_TWO
+                     "cmp     r1, r8\n"
+                     "bne     3b\n"
+                     "ldr     r8, [sp, %[to_second]]\n"
+                     "add     r7, sp, %[left]\n"
+                     "stm     r7, {r8-r11}\n"
+
+                     "8:\n" /* as thimble_take_apart; then r4, r5 and r6 are 256 times a row's sum, r8 is the last row's */
+                     "sub     r2, r2, r3, lsl #16\n"
+                     "sub     r4, r12, r3, lsl #8\n"
+                     "sub     r4, r2, r4, lsl #8\n"
+                     "sbfx    r8, r4, #0, #24\n"
+                     "sub     r6, r2, r8\n"
+                     "sub     r5, r12, r6, asr #8\n"
+                     "sub     r4, r3, r5, asr #8\n"
+                     "ldrd    r1, r3, [sp, %[constants]]\n"
+                     "ldr     pc, [sp, %[finish]]\n"
+
+                     "5:\n" /* with biases */
+                     "ldmia   r1!, {r9-r12}\n"
+                     "add     r4, r9, r4, asr #7\n"
+                     "add     r5, r10, r5, asr #7\n"
+                     "add     r6, r11, r6, asr #7\n"
+                     "add     r8, r12, r8, lsl #1\n"
+                     "b       6f\n"
+
+                     "4:\n" /* without biases */
+                     "asrs    r4, r4, #7\n"
+                     "asrs    r5, r5, #7\n"
+                     "asrs    r6, r6, #7\n"
+                     "lsl     r8, r8, #1\n"
+
+                     "6:\n"
+                     "ldmia   r1!, {r2, r9, r10, r12, lr}\n"
+                     "ldr     r11, [sp, %[zero]]\n"
+                     REQUANTIZE("r4", "r2") REQUANTIZE("r5", "r9") REQUANTIZE("r6", "r10") REQUANTIZE("r8", "r12")
+                     "ldr     r4, [sp, %[left]]\n"
+                     "cbz     r4, 10f\n"
+                     "movs    r5, #0\n" /* now the second token's */
+                     "str     r5, [sp, %[left]]\n"
+                     "ldr     r5, [sp, %[out]]\n"
+                     "add     r5, r4\n"
+                     "str     r5, [sp, %[out]]\n"
+                     "ldrd    r2, r3, [sp, %[left] + 4]\n"
+                     "ldr     r12, [sp, %[left] + 12]\n"
+                     "b       8b\n"
+
+                     "10:\n"
+                     "ldr     r4, [sp, %[to_second]]\n"
+                     "ldr     r5, [sp, %[out_end]]\n"
+                     "sub     r3, r4\n"
+                     "strd    r1, r3, [sp, %[constants]]\n"
+                     "cmp     r3, r5\n"
+                     "bne     0b\n"
+                     "b       11f\n"
+
+                     "7:\n" /* the sums of four rows */
+                     "asrs    r4, r4, #8\n"
+                     "asrs    r5, r5, #8\n"
+                     "asrs    r6, r6, #8\n"
+                     "stmia   r3!, {r4-r6, r8}\n"
+                     "11:\n"
+                     "add     sp, #80\n"
+                     "pop     {r7}\n"
+                     : "+r"(r0), "+r"(r1)
+                     : PLACES
+                     : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+}
+
+/* What the 128 of b, c and d add to a token's sums, negative. */
+static void start(uint32_t *all, uint32_t *upper, uint32_t *middle, uint32_t excess)
+{
+    *upper = 0u - excess;
+    *middle = *upper * 0x101u;
+    *all = *upper * 0x10101u;
+}
+
+/* The sums of four rows, part by part. */
+static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
+{
+    const int32_t excess = excess_of(x + depth);
+    thimble_row_sums sums = {{0, -excess, -excess, -excess}}, more;
+    for (int32_t done = 0; done < depth; done += part) {
+        const int32_t columns = depth - done < part ? depth - done : part;
+        const blocks b = {
+            .x = x + done, .end = x + done + columns, .entry = columns / 4 & 1, .finish = 2, .out = (int8_t *)(void *)more.row,
+        };
+        multiply(&b, words + done);
+        for (int32_t i = 0; i < 4; i++) {
+            sums.row[i] += more.row[i];
+        }
     }
     return sums;
 }
 
-/* x: the halfwords of two columns of the first token, then of the second's. */
-#define COLUMN_OF_TWO(word, x, x2)                  \
-    "ldrsh  %[x0], [%[x], #" x2 "]\n"               \
-    "asr    %[half], " word ", #16\n"               \
-    "mla    %[all1], " word ", %[x0], %[all1]\n"    \
-    "mla    %[upper1], %[half], %[x0], %[upper1]\n" \
-    "ubfx   r6, " word ", #8, #16\n"                \
-    "mla    %[middle1], r6, %[x0], %[middle1]\n"    \
-    "ldrsh  %[x0], [%[x], #" x "]\n"                \
-    "mla    %[all], " word ", %[x0], %[all]\n"      \
-    "mla    %[upper], %[half], %[x0], %[upper]\n"   \
-    "mla    %[middle], r6, %[x0], %[middle]\n"
-
-#define TWO_COLUMNS_OF_TWO(x, next_x, x2, next_x2) \
-    "ldmia  %[w]!, {r4, r5}\n"                     \
-    COLUMN_OF_TWO("r4", x, x2) COLUMN_OF_TWO("r5", next_x, next_x2)
-
-/* The same for two tokens. */
-__attribute__((noinline)) static void sum_two(const int32_t *words, const int16_t *x, int32_t depth, quad_sums *first,
-                                              quad_sums *second)
+/* One token, or two, whose words of x alternate. */
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
 {
-    int32_t x0, half;
-    quad_sums one = *first, two = *second;
-    for (const int16_t *const end = x + 2 * depth; x != end; x += 8) {
-        __asm__ volatile(TWO_COLUMNS_OF_TWO("0", "2", "4", "6") TWO_COLUMNS_OF_TWO("8", "10", "12", "14")
-                         : [all] "+r"(one.all), [upper] "+r"(one.upper), [middle] "+r"(one.middle), [w] "+r"(words), [x0] "=&r"(x0), [half] "=&r"(half), [all1] "+r"(two.all),
-                           [upper1] "+r"(two.upper), [middle1] "+r"(two.middle)
-                         : [x] "r"(x)
-                         : "r4", "r5", "r6", "memory");
+    const int32_t depth = (p->depth + 3) & ~3, out_bytes = THIMBLE_TOKEN_BYTES(p->rows);
+    const int16_t *const end = two ? x + 2 * depth : x + depth;
+    blocks b = {
+        .x = x,
+        .end = end,
+        .end_of_two = end,
+        .entry = two ? 2 : depth / 4 & 1,
+        .finish = p->biased ? 1 : 0,
+        .constants = p->constants,
+        .out = out,
+        .zero = 2 * p->out_zero_point + 1,
+        .out_end = out + out_bytes,
+        .to_second = two ? out_bytes : 0,
+    };
+    start(&b.all, &b.upper, &b.middle, (uint32_t)excess_of(end));
+    if (two) {
+        start(&b.all_2, &b.upper_2, &b.middle_2, (uint32_t)excess_of(end + 2));
     }
-    *first = one;
-    *second = two;
+    multiply(&b, p->weights);
 }
 
 #else
 
-static inline quad_sums add_column(int32_t word, uint32_t factor, quad_sums sums)
+/* One column: the bytes of its word times x. */
+static inline void add_column(thimble_row_sums *sums, int32_t word, int32_t x)
 {
-    const quad_sums more = {(uint32_t)word * factor, (uint32_t)(word >> 16) * factor, ((uint32_t)word >> 8 & 0xffff) * factor};
-    return (quad_sums){sums.all + more.all, sums.upper + more.upper, sums.middle + more.middle};
+    sums->row[0] += (word >> 24) * x;
+    sums->row[1] += (word >> 16 & 0xff) * x;
+    sums->row[2] += (word >> 8 & 0xff) * x;
+    sums->row[3] += (word & 0xff) * x;
 }
 
-static inline quad_sums sum_columns(const int32_t *words, const int16_t *x, int32_t depth, quad_sums sums)
+/* The sums of four rows, part by part: in parts only the fast body's sums differ. */
+static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
 {
+    const int32_t excess = excess_of(x + depth);
+    thimble_row_sums sums = {{0, -excess, -excess, -excess}};
+    (void)part;
     for (int32_t column = 0; column < depth; column++) {
-        sums = add_column(words[column], (uint32_t)x[column], sums);
+        add_column(&sums, words[column], x[column]);
     }
     return sums;
 }
 
-static void sum_two(const int32_t *words, const int16_t *x, int32_t depth, quad_sums *first, quad_sums *second)
+/* One token, or two, whose words of x alternate. */
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
 {
-    for (int32_t column = 0; column < depth; column++) {
-        const int32_t place = column / 2 * 4 + column % 2;
-        *first = add_column(words[column], (uint32_t)x[place], *first);
-        *second = add_column(words[column], (uint32_t)x[place + 2], *second);
-    }
-}
-
-#endif
-
-/* Sums that start with what the 128 of b, c and d add, negative; it lies behind x. */
-static inline quad_sums without_excess(const int16_t *x_end)
-{
-    int32_t excess;
-    __builtin_memcpy(&excess, x_end, 4);
-    const uint32_t e = (uint32_t)excess;
-    return (quad_sums){0u - 0x10101u * e, 0u - e, 0u - 0x101u * e};
-}
-
-static inline thimble_row_sums rows_of(quad_sums sums)
-{
-    return thimble_take_apart(sums.upper, sums.middle, sums.all - (sums.upper << 16));
-}
-
-/* The sums of four rows, in parts. */
-static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
-{
-    int32_t excess;
-    __builtin_memcpy(&excess, x + depth, 4);
-    thimble_row_sums total = {{0, -excess, -excess, -excess}};
-    for (int32_t done = 0; done < depth; done += part) {
-        const int32_t left = depth - done;
-        const thimble_row_sums more =
-            rows_of(sum_columns(words + done, x + done, left < part ? left : part, (quad_sums){0, 0, 0}));
-        for (int32_t i = 0; i < 4; i++) {
-            total.row[i] += more.row[i];
-        }
-    }
-    return total;
-}
-
-/* One token or two. */
-static void multiply(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
-{
-    const int32_t depth = (p->depth + 3) & ~3, whole = p->part >= depth;
-    const int32_t *words = p->weights, *constants = p->constants;
-    const quad_sums start = without_excess(two ? x + 2 * depth : x + depth);
-    const quad_sums second_start = two ? without_excess(x + 2 * depth + 2) : start;
-    for (int32_t row = 0; row < p->rows; row += 4, words += depth, constants += thimble_row_constants(p)) {
-        if (two) {
-            quad_sums sums = start, second = second_start;
-            sum_two(words, x, depth, &sums, &second);
-            const thimble_row_sums first_rows = rows_of(sums), second_rows = rows_of(second);
-            thimble_put_rows(p, constants, &first_rows, out + row);
-            thimble_put_rows(p, constants, &second_rows, out + THIMBLE_TOKEN_BYTES(p->rows) + row);
-        } else {
-            const thimble_row_sums sums =
-                whole ? rows_of(sum_columns(words, x, depth, start)) : sum_parts(words, x, depth, p->part);
+    const int32_t depth = (p->depth + 3) & ~3, tokens = two ? 2 : 1;
+    for (int32_t token = 0; token < tokens; token++, x += 2, out += THIMBLE_TOKEN_BYTES(p->rows)) {
+        const int32_t *words = p->weights, *constants = p->constants;
+        const int32_t excess = excess_of(x + tokens * depth);
+        for (int32_t row = 0; row < p->rows; row += 4, words += depth, constants += thimble_row_constants(p)) {
+            thimble_row_sums sums = {{0, -excess, -excess, -excess}};
+            for (int32_t column = 0; column < depth; column++) {
+                add_column(&sums, words[column], x[column / 2 * 2 * tokens + column % 2]);
+            }
             thimble_put_rows(p, constants, &sums, out + row);
         }
     }
 }
 
+#endif
+
 void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens)
 {
     for (; tokens > 0; tokens -= 2, x += THIMBLE_WIDE_BYTES(p->depth), out += 2 * THIMBLE_TOKEN_BYTES(p->rows)) {
-        multiply(p, x, out, tokens > 1);
+        multiply_tokens(p, x, out, tokens > 1);
+    }
+}
+
+/* Where one sum of a row might not come apart. */
+void thimble_fully_connected_quads_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+{
+    const int32_t depth = (p->depth + 3) & ~3;
+    const int32_t *words = p->weights, *constants = p->constants;
+    for (int32_t row = 0; row < p->rows; row += 4, words += depth, constants += thimble_row_constants(p)) {
+        const thimble_row_sums sums = sum_parts(words, x, depth, p->part);
+        thimble_put_rows(p, constants, &sums, out + row);
     }
 }

@@ -43,13 +43,14 @@ typedef struct {
     int32_t out_zero_point;
 } thimble_fully_connected_packed_s8_params;
 
-/* x: widened; out: rows, rounded up to 4. That for pairs wants a `part` of the whole depth; the one in parts is apart so that
- * images without it are smaller. */
+/* x: widened; out: rows, rounded up to 4. Those of both packings want a `part` of the whole depth; the ones in parts, for a
+ * single token, are apart so that images without them are smaller. */
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens);
 void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out);
 void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens);
+void thimble_fully_connected_quads_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out);
 
 /* The same for plain int8 rows and inputs, any weights and shifts. The input's offset times the sum of a row's weights is in
  * its bias. */
@@ -132,13 +133,23 @@ typedef struct {
 
 void thimble_mean_s8(const thimble_mean_s8_params *p, const int8_t *in, int8_t *out, int32_t rows, int32_t columns);
 
+/* A multiplier and shift, prepared for a loop: x * multiplier * 2^(shift - 31). */
+typedef struct {
+    int32_t multiplier;
+    int32_t left;   /* doubles x, and shifts it left where the shift is positive */
+    int32_t right;
+    int32_t half;   /* half of what the right shift drops */
+    int32_t toward; /* all ones where there is a right shift: halves then round away from zero */
+} thimble_scaler;
+
 /* A root-mean-square norm, out[i] = x[i] * inverse_root[mean of square[x]], one row; the tables hold any function of one int8,
  * here x * x and 1 / sqrt(mean + epsilon). The multiplier of the mean holds 1 / columns; the sum,
- * shifted left where mean_shift is positive, stays below 2^30. */
+ * shifted left where the shift is positive, stays below 2^30. */
 typedef struct {
     const int8_t *square, *inverse_root;
-    int32_t square_zero_point;
-    int32_t mean_zero_point, mean_multiplier, mean_shift;
+    int32_t sum_start; /* minus the zero point of square, for each column */
+    thimble_scaler mean;
+    int32_t mean_zero_point;
     int32_t x_offset, root_offset;
     thimble_product_scale out;
     int32_t columns; /* even */

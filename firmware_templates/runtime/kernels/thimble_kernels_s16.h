@@ -34,7 +34,21 @@ typedef struct {
 
 void thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, const int16_t *x, int16_t *out);
 
-/* The same for weights that the packing cannot hold: plain int8 rows, any scale, 64-bit biases. With `narrow`, the sum has
+/* The same for plain int8 rows, all -128 of them too, missing rows up to a multiple of four zero; bias and multiplier as many. Sums have
+ * 32 bits, under the same condition. */
+typedef struct {
+    const int8_t *weights;
+    const int32_t *bias;
+    const int32_t *multiplier;
+    int32_t depth;
+    int32_t rows;
+    int32_t out_min;
+    int32_t out_max;
+} thimble_fully_connected_rows_s16_params;
+
+void thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x, int16_t *out);
+
+/* The same for weights that cannot be summed so: plain int8 rows, any scale, 64-bit biases. With `narrow`, the sum has
  * 32 bits and is rounded twice, as TensorFlow Lite Micro does for 32-bit biases. */
 typedef struct {
     const int8_t *weights;

@@ -6,14 +6,14 @@
 static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
     const int8_t *const square = p->square, *values = x;
-    int32_t sum = -p->square_zero_point * p->columns, left = p->columns;
+    int32_t sum = p->sum_start, left = p->columns;
     for (; left >= 16; left -= 16, values += 16) {
         sum = vaddvaq_s8(sum, thimble_look_up_16(square, vldrbq_s8(values)));
     }
     for (; left > 0; left--) {
         sum += square[*values++ + 128];
     }
-    const int32_t mean = thimble_scale(thimble_prepare(p->mean_multiplier, p->mean_shift), sum) + p->mean_zero_point;
+    const int32_t mean = thimble_scale(p->mean, sum) + p->mean_zero_point;
     const int32_t factor = p->inverse_root[thimble_clamp(mean, -128, 127) + 128] + p->root_offset;
     const thimble_halves factors = {vdupq_n_s16((int16_t)factor), vdupq_n_s16((int16_t)factor)};
     const thimble_product_scale scale = p->out;
@@ -83,8 +83,8 @@ static void scale(const thimble_product_scale *s, const int8_t *x, int32_t facto
 
 static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
-    const int32_t sum = sum_of(p->square + 128, x, p->columns) - p->square_zero_point * p->columns;
-    const int32_t mean = thimble_scale(thimble_prepare(p->mean_multiplier, p->mean_shift), sum) + p->mean_zero_point;
+    const int32_t sum = p->sum_start + sum_of(p->square + 128, x, p->columns);
+    const int32_t mean = thimble_scale(p->mean, sum) + p->mean_zero_point;
     const int32_t factor = 2 * (p->inverse_root[thimble_saturate_s8(mean) + 128] + p->root_offset);
     scale(&p->out, x, factor, p->x_offset * factor, out, p->columns);
 }

@@ -1,4 +1,5 @@
 #include "harness.h"
+#include "thimble_fixed_point.h"
 
 void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens);
 void plain_thimble_add_s8(const thimble_add_s8_params *p, thimble_operand x, thimble_operand y, int8_t *out,
@@ -94,10 +95,9 @@ static thimble_norm_s8_params draw_norm(int32_t columns)
     return (thimble_norm_s8_params){
         .square = table,
         .inverse_root = second_table,
-        .square_zero_point = between(-128, 127),
+        .sum_start = columns * between(-127, 128),
         .mean_zero_point = between(-128, 127),
-        .mean_multiplier = draw_multiplier() / columns,
-        .mean_shift = between(-2, 1),
+        .mean = thimble_prepare(draw_multiplier() / columns, between(-2, 1)),
         .x_offset = between(-127, 128),
         .root_offset = between(-127, 128),
         .out = draw_product_scale(1, draw() % 8 ? 14 : 22),

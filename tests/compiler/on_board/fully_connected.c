@@ -5,6 +5,8 @@ typedef void kernel(const thimble_fully_connected_packed_s8_params *p, const int
 void plain_thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens);
 void plain_thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
                                                   int8_t *out);
+void plain_thimble_fully_connected_quads_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                                  int8_t *out);
 kernel plain_thimble_fully_connected_pairs_s8, plain_thimble_fully_connected_quads_s8;
 
 static _Alignas(4) int8_t weights[64 * 512];
@@ -94,19 +96,20 @@ static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t d
     };
 }
 
-static void in_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens)
-{
-    (void)tokens;
-    thimble_fully_connected_pairs_parts_s8(p, x, out);
-}
+/* Of one token alone. */
+#define IN_PARTS(name, parts)                                                                                               \
+    static void name(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens)      \
+    {                                                                                                                       \
+        (void)tokens;                                                                                                       \
+        parts(p, x, out);                                                                                                   \
+    }
 
-static void plain_in_parts(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens)
-{
-    (void)tokens;
-    plain_thimble_fully_connected_pairs_parts_s8(p, x, out);
-}
+IN_PARTS(pairs_in_parts, thimble_fully_connected_pairs_parts_s8)
+IN_PARTS(plain_pairs_in_parts, plain_thimble_fully_connected_pairs_parts_s8)
+IN_PARTS(quads_in_parts, thimble_fully_connected_quads_parts_s8)
+IN_PARTS(plain_quads_in_parts, plain_thimble_fully_connected_quads_parts_s8)
 
-/* Parts of the depth take one token; they are a kernel of their own, or the same again. */
+/* Parts of the depth take one token; they are a kernel of their own. */
 static void compare(const char *name, kernel *const fast[2], kernel *const plain[2],
                     void (*put)(int32_t row, int32_t column, int32_t columns, const int32_t *w))
 {
@@ -154,10 +157,10 @@ static void count(const char *name, const char *block_name, kernel *fast,
 
 void check(void)
 {
-    kernel *const pairs[2] = {thimble_fully_connected_pairs_s8, in_parts};
-    kernel *const plain_pairs[2] = {plain_thimble_fully_connected_pairs_s8, plain_in_parts};
-    kernel *const quads[2] = {thimble_fully_connected_quads_s8, thimble_fully_connected_quads_s8};
-    kernel *const plain_quads[2] = {plain_thimble_fully_connected_quads_s8, plain_thimble_fully_connected_quads_s8};
+    kernel *const pairs[2] = {thimble_fully_connected_pairs_s8, pairs_in_parts};
+    kernel *const plain_pairs[2] = {plain_thimble_fully_connected_pairs_s8, plain_pairs_in_parts};
+    kernel *const quads[2] = {thimble_fully_connected_quads_s8, quads_in_parts};
+    kernel *const plain_quads[2] = {plain_thimble_fully_connected_quads_s8, plain_quads_in_parts};
     compare("fully_connected_pairs", pairs, plain_pairs, put_pairs);
     compare("fully_connected_quads", quads, plain_quads, put_quads);
     count("fully_connected_pairs", "fully_connected_pairs_block", thimble_fully_connected_pairs_s8, put_pairs);

@@ -1,6 +1,7 @@
 #include "harness.h"
 
 void plain_thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, const int16_t *x, int16_t *out);
+void plain_thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x, int16_t *out);
 void plain_thimble_attention_s16(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k_cache,
                                  const int16_t *v_cache, int32_t position, int16_t *out, int16_t *scratch);
 void plain_thimble_add_s16(const thimble_add_s16_params *p, thimble_operand_s16 a, thimble_operand_s16 b, int16_t *out,
@@ -82,6 +83,50 @@ static void check_fully_connected(void)
             thimble_fully_connected_s16(&p, x, wide_one);
         }
         print_count("fully_connected_s16", depths[i], 64, 100);
+    }
+}
+
+/* The same weights, row by row. */
+static thimble_fully_connected_rows_s16_params plain_rows(const thimble_fully_connected_s16_params *p)
+{
+    static int8_t rows[64 * 516];
+    const int32_t columns = (p->depth + 3) / 4 * 4;
+    for (int32_t row = 0; row < (p->rows + 3) / 4 * 4; row++) {
+        for (int32_t column = 0; column < p->depth; column++) {
+            const int16_t pair = weights[row / 4 * columns * 2 + column / 4 * 8 + row % 4 / 2 * 4 + column % 4];
+            const int8_t low = (int8_t)pair;
+            rows[row * p->depth + column] = row % 2 ? low : (int8_t)((pair - low) / 256);
+        }
+    }
+    return (thimble_fully_connected_rows_s16_params){rows, p->bias, p->multiplier, p->depth, p->rows, p->out_min, p->out_max};
+}
+
+static void check_rows(void)
+{
+    uint32_t cases = 0, different = 0;
+    for (; cases < 400; cases++) {
+        const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? between(513, 516) : between(1, 180);
+        draw_weights((rows + 3) / 4 * 4, depth);
+        fill_s16(x, 520);
+        const thimble_fully_connected_s16_params packed = products(rows, depth);
+        const thimble_fully_connected_rows_s16_params p = plain_rows(&packed);
+        memset(wide_one, 0x55, 128);
+        memset(wide_other, 0x55, 128);
+        thimble_fully_connected_rows_s16(&p, x, wide_one);
+        plain_thimble_fully_connected_rows_s16(&p, x, wide_other);
+        different += memcmp(wide_one, wide_other, 128) != 0;
+        plain_thimble_fully_connected_s16(&packed, x, wide_other);
+        different += memcmp(wide_one, wide_other, 128) != 0;
+    }
+    report("fully_connected_rows_s16", cases, different);
+    static const int32_t depths[] = {48, 64, 128, 172};
+    for (int32_t i = 0; i < 4; i++) {
+        const thimble_fully_connected_rows_s16_params p = {(int8_t *)weights, 0, multiplier, depths[i], 64, -32768, 32767};
+        start_count();
+        for (int32_t j = 0; j < 100; j++) {
+            thimble_fully_connected_rows_s16(&p, x, wide_one);
+        }
+        print_count("fully_connected_rows_s16", depths[i], 64, 100);
     }
 }
 
@@ -216,6 +261,7 @@ static void check_elementwise(void)
 void check(void)
 {
     check_fully_connected();
+    check_rows();
     check_attention();
     check_elementwise();
 }
