@@ -61,6 +61,9 @@ class DecodeStep(tf.Module):
             for kind in ("k", "v"):
                 specs[f"{kind}_cache_{i}"] = tf.TensorSpec(shape, tf.float32, f"{kind}_cache_{i}")
         self.function = tf.function(lambda **inputs: self._step(inputs)).get_concrete_function(**specs)
+        self._many = tf.function(
+            lambda each, same: tf.vectorized_map(lambda inputs: self._step({**inputs, **same}), each)
+        )
 
     def empty_cache(self) -> dict[str, np.ndarray]:
         """The caches before the first token: zeros."""
@@ -74,19 +77,30 @@ class DecodeStep(tf.Module):
         inputs = {"token": np.array([token], np.int32), "position": np.array([position], np.int32)}
         if ring:
             for rows in cache.values():
-                rows[:, ring.slot(position)] = 0.0
+                rows[..., ring.slot(position), :] = 0.0
             inputs["position"] = np.array([ring.mask_row(position)], np.int32)
         if self.config.endless:
             for name, values in zip(("cos", "sin"), turn(position, self.config.head_dim), strict=True):
                 inputs[name] = (values[None] / 32767).astype(np.float32)
         return {**inputs, **{name: rows.copy() for name, rows in cache.items()}}
 
+    def batch(self, position: int, tokens: np.ndarray, cache: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
+        """The step for many texts at one position: tokens int32 [B], caches and outputs with an axis [B] before."""
+        inputs = self.inputs_at(position, 0, cache)
+        each = {"token": tokens[:, None], **{name: inputs.pop(name) for name in cache}}
+        del inputs["token"]
+        outputs: dict[str, tf.Tensor] = self._many(
+            {name: tf.constant(value) for name, value in each.items()},
+            {name: tf.constant(value) for name, value in inputs.items()},
+        )
+        return outputs
+
     def keep(self, position: int, outputs: dict[str, Any], cache: dict[str, np.ndarray]) -> None:
         """Puts the step's new rows into the caches."""
         ring = self.config.ring
         for name, rows in cache.items():
             new = outputs[name.replace("cache", "new")]
-            rows[:, ring.slot(position) if ring else position] = np.asarray(new)[:, 0]
+            rows[..., ring.slot(position) if ring else position, :] = np.asarray(new)[..., 0, :]
 
     def _step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         config, weights = self.config, self.weights

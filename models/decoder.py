@@ -203,14 +203,21 @@ class Attention(Hooked, keras.layers.Layer):
         v = tf.reshape(v, (batch, length, kv_heads, head_dim))
         if self.sizes["rotary"]:
             cos, sin = rotary_tables(self.sizes["context"], head_dim)
-            cos, sin = tf.constant(cos)[:length], tf.constant(sin)[:length]
-            q = self.point("q", _rotate(q, cos[:, None, None], sin[:, None, None]))
-            k = self.point("k", _rotate(k, cos[:, None], sin[:, None]))
+            cos, sin = self.point("cos", tf.constant(cos))[:length], self.point("sin", tf.constant(sin))[:length]
+            q = self._rotated("q", q, cos[:, None, None], sin[:, None, None])
+            k = self._rotated("k", k, cos[:, None], sin[:, None])
         scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5)
         seen = tf.constant(self._sees(), tf.float32)[:length, :length]
         scores = self.point("masked", scores + (1.0 - seen) * MASK) + (1.0 - seen) * MASKED
         mixed = tf.einsum("bkgts,bskd->btkgd", self.point("softmax", tf.nn.softmax(scores)), v)
         return self.point("out", tf.reshape(mixed, (batch, length, width)))
+
+    def _rotated(self, name: str, x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
+        first, second = tf.split(x, 2, axis=-1)
+        a, b = self.point(f"{name}_first_cos", first * cos), self.point(f"{name}_second_sin", second * sin)
+        c, d = self.point(f"{name}_first_sin", first * sin), self.point(f"{name}_second_cos", second * cos)
+        halves = [self.point(f"{name}_first", a - b), self.point(f"{name}_second", c + d)]
+        return self.point(name, tf.concat(halves, axis=-1))
 
     def _sees(self) -> np.ndarray:
         context, sinks, stride = (self.sizes[key] for key in ("context", "sinks", "stride"))
@@ -220,11 +227,6 @@ class Attention(Hooked, keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.sizes}
-
-
-def _rotate(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
-    first, second = tf.split(x, 2, axis=-1)
-    return tf.concat([first * cos - second * sin, first * sin + second * cos], axis=-1)
 
 
 def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:

@@ -74,8 +74,14 @@ class Header:
         """Length of the whole file."""
         return _BYTES + 4 * sum(math.prod(shape) for shape in self.shapes.values())
 
+    @property
+    def parameter_count(self) -> int:
+        """Trained numbers in the file."""
+        return sum(math.prod(shape) for name, shape in self.shapes.items() if name != "freq_cis")
+
     def config(self, context: int) -> ModelConfig:
-        """The model, compiled for `context` positions.
+        """The model, compiled for `context` positions. The logits have a table of their own, also where the checkpoint
+        ties it to the embedding's: quantized the two differ anyway, since the last norm's gain goes into the former.
 
         Raises:
             ThimbleError: more positions than the model was trained with.
@@ -97,7 +103,7 @@ class Header:
                 "norm": "rmsnorm",
                 "positions": "rotary",
                 "context": context,
-                "tied_embeddings": self.tied,
+                "tied_embeddings": False,
             }
         )
 
@@ -184,8 +190,7 @@ def decoder_of(checkpoint: Checkpoint, config: ModelConfig) -> keras.Model:
         for ours, theirs in (("v", "wv"), ("o", "wo"), ("gate", "w1"), ("down", "w2"), ("up", "w3")):
             dense(f"layer{i}_{ours}", weights[theirs][i])
     model.get_layer("norm_final").gamma.assign(weights["rms_final"])
-    if not header.tied:
-        dense("head", weights["wcls"])
+    dense("head", weights["token_embedding" if header.tied else "wcls"])
     return model
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from models.errors import ThimbleError
 from models.int4 import in_four_bits, snapped
 from models.int16x8 import for_micro
 from models.quiet import no_native_log
+from models.ranges import with_fitted_ranges
 
 __all__ = ["quantize", "tflite_sparsity"]
 
@@ -27,6 +29,7 @@ def quantize(
     calibration: Sequence[Sequence[int]],
     activations: str = "int8",
     weights: str = "int8",
+    ranges: str = "minmax",
 ) -> bytes:
     """The decode step as a .tflite with int8 weights, and int8 or int16 activations, caches and logits.
 
@@ -35,6 +38,7 @@ def quantize(
             the ranges that it meets become the integers' ranges.
         activations: `int8` or `int16`.
         weights: `int8`, or `int4`: those of products are −7 to 7, in int8 all the same.
+        ranges: `minmax`, or, with int8 activations, `fitted` (`models.ranges`).
 
     Raises:
         ThimbleError: int16 activations with LayerNorm, which TensorFlow Lite Micro does not run.
@@ -46,12 +50,12 @@ def quantize(
         )
     step = DecodeStep(model, config, snapped if weights == "int4" else None)
 
-    def dataset() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    def feeds() -> Iterator[dict[str, np.ndarray]]:
         for sequence in calibration:
             cache = step.empty_cache()
             for position, token in enumerate(sequence[: config.context]):
                 inputs = step.inputs_at(position, token, cache)
-                yield "serving_default", inputs
+                yield inputs
                 outputs = step.function(**{name: tf.constant(value) for name, value in inputs.items()})
                 step.keep(position, outputs, cache)
 
@@ -59,17 +63,30 @@ def quantize(
         tf.saved_model.save(step, folder, signatures={"serving_default": step.function})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.representative_dataset = dataset
+        fitted = ranges == "fitted" and activations == "int8"
+        converter.representative_dataset = lambda: (
+            ("serving_default", inputs) for inputs in islice(feeds(), 1 if fitted else None)
+        )
         if activations == "int16":
             ops = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
         else:
             ops = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
         converter.target_spec.supported_ops = [ops]
         converter.inference_input_type = converter.inference_output_type = getattr(tf, activations)
+        converter._experimental_calibrate_only = fitted
         tflite = bytes(converter.convert())
+        if fitted:
+            tflite = _to_integers(with_fitted_ranges(tflite, feeds()))
     if weights == "int4":
         tflite = in_four_bits(tflite)
     return for_micro(tflite, NORM_EPSILON) if activations == "int16" else tflite
+
+
+def _to_integers(calibrated: bytes) -> bytes:
+    """The converter's last step, from its float graph with a range at each tensor."""
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    return bytes(mlir_quantize(calibrated, input_data_type=tf.int8, output_data_type=tf.int8))
 
 
 def tflite_sparsity(path: Path) -> float:

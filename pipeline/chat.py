@@ -17,7 +17,7 @@ __all__ = ["Decoder", "Pace", "TextStream", "answer_line", "ask_many", "converse
 class Decoder(Protocol):
     """What turns token ids into text: a tokenizer."""
 
-    def decode(self, tokens: Sequence[int]) -> str: ...
+    def decode(self, ids: Sequence[int], after: int | None = None) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,25 @@ class Pace:
 
 
 class TextStream:
-    """Token ids as they come, out as text; a character whose bytes are not all there is held back."""
+    """Token ids as they come, out as text; a character whose bytes are not all there is held back.
 
-    def __init__(self, decoder: Decoder, write: Callable[[str], None]) -> None:
-        self._decoder, self._write = decoder, write
+    Args:
+        after: the id before the first, where that decides how the text begins.
+    """
+
+    def __init__(self, decoder: Decoder, write: Callable[[str], None], after: int | None = None) -> None:
+        self._decoder, self._write, self._after = decoder, write, after
         self._tokens: list[int] = []
         self._told = 0
 
     def take(self, token: int) -> None:
         """Takes the next id."""
         self._tokens.append(token)
-        self._tell(self._decoder.decode(self._tokens), whole=False)
+        self._tell(self._decoder.decode(self._tokens, self._after), whole=False)
 
     def end(self) -> None:
         """Writes what was held back."""
-        self._tell(self._decoder.decode(self._tokens), whole=True)
+        self._tell(self._decoder.decode(self._tokens, self._after), whole=True)
 
     def _tell(self, text: str, whole: bool) -> None:
         known = text if whole else text.rstrip("\ufffd")

@@ -144,6 +144,21 @@ def _parser() -> argparse.ArgumentParser:
     best.add_argument("--json", action="store_true", help="for programs")
     best.set_defaults(work=_recommend)
 
+    imported = commands.add_parser("import-llama2c", help="make a recipe of a llama2.c checkpoint and its tokenizer")
+    imported.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="a .bin of export version 0 (float32)")
+    imported.add_argument("tokenizer", type=Path, metavar="TOKENIZER", help="the tokenizer .bin that belongs to it")
+    imported.add_argument("--out", type=Path, required=True, metavar="RECIPE", help="the recipe to write, a .yaml file")
+    imported.add_argument("--board", action="append", metavar="BOARD", help="default: mps2_an386; may repeat")
+    imported.add_argument("--context", type=int, metavar="N", help="positions (default: as many as fit, at most 256)")
+    imported.add_argument(
+        "--window", type=int, default=0, metavar="N", help="tokens that attention sees; text never ends"
+    )
+    imported.add_argument("--sinks", type=int, default=0, metavar="N", help="first tokens that a window always sees")
+    imported.add_argument("--activations", choices=["int8", "int16"], default="int8", help="of the .tflite")
+    imported.add_argument("--fit", type=int, default=300, metavar="N", help="steps that fit the weights to integers")
+    imported.add_argument("--force", action="store_true", help="write over a recipe of that name")
+    imported.set_defaults(work=_import)
+
     boards = commands.add_parser("boards", help="list the boards")
     boards.add_argument("--json", action="store_true", help="for programs")
     boards.set_defaults(work=_boards)
@@ -321,6 +336,18 @@ def _recommend(options: argparse.Namespace, console: Console) -> int:
     else:
         console.print("\n".join(found.lines(found.recipe_file(options.sweep / "recipes"))), highlight=False)
     return 0 if found.fits else 1
+
+
+def _import(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.import_llama2c import ImportOptions, import_llama2c
+
+    boards = tuple(options.board or ["mps2_an386"])
+    attention = (options.context, options.window, options.sinks)
+    wanted = ImportOptions(boards, *attention, options.activations, options.fit)
+    if options.out.exists() and not options.force:
+        raise ThimbleError(f"{options.out} is there already", "name another recipe, or use --force to write over it")
+    import_llama2c(options.checkpoint, options.tokenizer, options.out, wanted, console)
+    return 0
 
 
 def _boards(options: argparse.Namespace, console: Console) -> int:

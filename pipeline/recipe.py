@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from models.config import DistillConfig, ModelConfig, PruneConfig, QatConfig, TrainConfig
+from models.tasks import TextTask, text_task
 from pipeline.errors import ThimbleError
 
 __all__ = [
@@ -37,6 +38,7 @@ them (`pipeline.tflm.library.KERNELS`)."""
 ACTIVATIONS = ("int8", "int16")
 AIMS = ("balanced", "speed", "size")
 """What counts where weights can be held in several forms (`pipeline.compiler.Aim`)."""
+RANGES = ("minmax", "fitted")
 WEIGHTS = ("int8", "int4")
 
 _KEYS = {
@@ -57,8 +59,9 @@ _KEYS = {
     "evaluate": dict,
     "budgets": dict,
     "shipped": str,
+    "weights": str,
 }
-_REQUIRED = ("name", "task", "tokenizer", "model", "train", "boards")
+_REQUIRED = ("name", "task", "tokenizer", "model", "boards")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|K|KB|KiB|M|MB|MiB)")
 _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
@@ -66,16 +69,17 @@ _UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 @dataclass(frozen=True)
 class QuantizeConfig:
     """How many training sentences calibrate the integers' ranges, and which integers: `int8` or `int16` activations,
-    `int8` weights or `int4`: from −7 to 7."""
+    `int8` weights or `int4`: from −7 to 7. `ranges`: all that was met (`minmax`), or `fitted` (`models.ranges`)."""
 
     calibration_sentences: int = 200
     activations: str = "int8"
     weights: str = "int8"
+    ranges: str = "minmax"
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for fingerprints, a key that came later left out at its default."""
-        data = dataclasses.asdict(self)
-        return {key: value for key, value in data.items() if (key, value) != ("weights", "int8")}
+        """Plain data for fingerprints, keys that came later left out at their defaults."""
+        later = (("weights", "int8"), ("ranges", "minmax"))
+        return {key: value for key, value in dataclasses.asdict(self).items() if (key, value) not in later}
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,11 @@ class Budgets:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A checked recipe; `sections` holds the plain data that fingerprints are made of."""
+    """A checked recipe; `sections` holds the plain data that fingerprints are made of.
+
+    Either the model is trained, or it was imported: then `weights` is its file, its tokenizer lies beside it, and
+    `text` says what text it writes to be calibrated and measured.
+    """
 
     path: Path
     name: str
@@ -119,6 +127,8 @@ class Recipe:
     prompts: tuple[str, ...]
     budgets: Budgets
     shipped: Path | None
+    weights: Path | None
+    text: TextTask | None
     sections: Mapping[str, Any]
 
     def with_boards(self, boards: Sequence[str]) -> Recipe:
@@ -192,6 +202,7 @@ def _recipe(path: Path, data: object) -> Recipe:
         raise ThimbleError(f"`aim` {aim!r} is not known", f"use one of: {', '.join(AIMS)}")
     distill, prune, qat = (data.get(key) for key in ("distill", "prune", "qat"))
     shipped = data.get("shipped")
+    text = _imported(data)
     recipe = Recipe(
         path=path,
         name=data["name"],
@@ -199,7 +210,7 @@ def _recipe(path: Path, data: object) -> Recipe:
         task=data["task"],
         vocab_size=vocab_size,
         model=model,
-        train=TrainConfig.from_mapping(data["train"]),
+        train=TrainConfig.from_mapping(data.get("train") or {}),
         distill=None if distill is None else DistillConfig.from_mapping(distill),
         prune=None if prune is None else PruneConfig.from_mapping(prune),
         qat=None if qat is None else QatConfig.from_mapping(qat),
@@ -208,9 +219,11 @@ def _recipe(path: Path, data: object) -> Recipe:
         boards=boards,
         engine=engine,
         aim=aim,
-        prompts=_strings("prompts", data.get("prompts") or []),
+        prompts=_strings("prompts", data.get("prompts") or [], empty=text is not None),
         budgets=_budgets(data.get("budgets") or {}),
         shipped=None if shipped is None else Path(shipped),
+        weights=None if text is None else path.parent / data["weights"],
+        text=text,
         sections={},
     )
     if recipe.train.steps == 0 and recipe.distill is None and not recipe.train.start:
@@ -264,9 +277,33 @@ def _integer(key: str, value: object, low: int, high: int) -> int:
     return value
 
 
-def _strings(key: str, values: Sequence[object]) -> tuple[str, ...]:
+def _imported(data: Mapping[str, Any]) -> TextTask | None:
+    """The task of an imported model; None for one that is trained.
+
+    Raises:
+        ThimbleError: keys of both kinds, or a key that its kind needs is missing.
+    """
+    text = text_task(data["task"])
+    if text is None:
+        if data.get("weights") is not None:
+            raise ThimbleError(
+                f"`weights` with the task {data['task'].get('name')!r}: only imported models have their own",
+                "use `task: {name: text}`, or take `weights` out",
+            )
+        if data.get("train") is None:
+            raise ThimbleError("section missing: train", "add it to the recipe")
+        return None
+    if data.get("weights") is None:
+        raise ThimbleError("`task: {name: text}` without `weights`", "write the recipe with `import-llama2c`")
+    for key in ("train", "distill", "prune", "shipped"):
+        if data.get(key) is not None:
+            raise ThimbleError(f"`{key}` with `task: {{name: text}}`: imported models are not trained", "take it out")
+    return text
+
+
+def _strings(key: str, values: Sequence[object], empty: bool = False) -> tuple[str, ...]:
     for value in values:
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not (value or empty):
             raise ThimbleError(f"`{key}` holds {_type_name(value)}, not text", "quote each entry")
     return tuple(str(value) for value in values)
 
@@ -278,19 +315,21 @@ def _plain(kind: type[Any], where: str, data: Mapping[str, object]) -> Any:
 
 
 def _quantize(data: Mapping[str, object], model: ModelConfig) -> QuantizeConfig:
-    numbers = {key: value for key, value in data.items() if key not in ("activations", "weights")}
+    kinds = {"activations": ACTIVATIONS, "weights": WEIGHTS, "ranges": RANGES}
+    numbers = {key: value for key, value in data.items() if key not in kinds}
     _check_keys("quantize", data, {field.name: field for field in dataclasses.fields(QuantizeConfig)})
     config: QuantizeConfig = _plain(QuantizeConfig, "quantize", numbers)
-    activations, weights = data.get("activations", config.activations), data.get("weights", config.weights)
-    for key, value, known in (("activations", activations, ACTIVATIONS), ("weights", weights, WEIGHTS)):
-        if value not in known:
-            raise ThimbleError(f"`quantize.{key}` {value!r} is not known", f"use one of: {', '.join(known)}")
-    if activations == "int16" and model.norm == "layernorm":
+    chosen = {key: data.get(key, getattr(config, key)) for key in kinds}
+    for key, known in kinds.items():
+        if chosen[key] not in known:
+            raise ThimbleError(f"`quantize.{key}` {chosen[key]!r} is not known", f"use one of: {', '.join(known)}")
+    if chosen["activations"] == "int16" and model.norm == "layernorm":
         raise ThimbleError(
             "`quantize.activations: int16` with `model.norm: layernorm` does not run on TensorFlow Lite Micro",
             "use `norm: rmsnorm`, or int8 activations",
         )
-    return dataclasses.replace(config, activations=str(activations), weights=str(weights))
+    texts: dict[str, Any] = {key: str(value) for key, value in chosen.items()}
+    return dataclasses.replace(config, **texts)
 
 
 def _budgets(data: Mapping[str, object]) -> Budgets:

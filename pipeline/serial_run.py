@@ -8,17 +8,14 @@ from typing import Any
 
 from rich.console import Console
 
-from models.prompt_frame import FramedTokenizer
-from models.tasks import load_task
 from models.tokenizer import load_tokenizer
 from pipeline.boards import Board, load_board
 from pipeline.emulators.serial_port import connect
 from pipeline.errors import ThimbleError
-from pipeline.oracle import Oracle
 from pipeline.protocol import Device, Info
 from pipeline.recipe import Recipe
 from pipeline.stages.emulate import over_budget
-from pipeline.verify import Expectation, Verification, expect, verify
+from pipeline.verify import Verification, expect_prompts, verify
 from pipeline.workspace import Workspace, write_json
 
 __all__ = ["verify_on_port"]
@@ -59,7 +56,7 @@ def verify_on_port(
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        expectations = _expectations(recipe, workspace, tokenizer)
+        expectations = expect_prompts(recipe, workspace.stage("quantize") / "model.tflite", tokenizer)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0
             verification = verify(
@@ -92,13 +89,6 @@ def _check_image(info: Info, board: Board, sizes: dict[str, Any], port: str) -> 
             f"the board on {port} runs build {info.build} of {info.model!r}, this recipe's is {sizes['build_id']}",
             "put the recipe's firmware.elf on it (docs/serial.md)",
         )
-
-
-def _expectations(recipe: Recipe, workspace: Workspace, tokenizer: FramedTokenizer) -> list[Expectation]:
-    oracle = Oracle((workspace.stage("quantize") / "model.tflite").read_bytes())
-    prompts = recipe.prompts or tuple(pair.sentence for pair in load_task(recipe.task).examples)
-    context, endless = recipe.model.context, oracle.endless
-    return [expect(oracle, tokenizer, oracle.context, text, context, endless) for text in prompts]
 
 
 def _result(

@@ -48,7 +48,8 @@ def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOption
 def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions, prompt: str) -> int:
     """The board's text to one prompt on stdout, as it comes, and what it took on stderr; the exit status."""
     with _opened(recipe, workspace, options) as (device, pace, _):
-        stream = TextStream(_tokenizer(workspace), _write)
+        tokenizer = _tokenizer(workspace)
+        stream = TextStream(tokenizer, _write, None if prompt else tokenizer.encode_prompt("")[-1])
         answer = device.prompt(prompt, _most(recipe, options), stream.take)
         stream.end()
         _write("\n")

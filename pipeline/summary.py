@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.quality import shown
 from pipeline.recipe import Recipe
 from pipeline.workspace import Workspace
 
@@ -51,7 +52,7 @@ def _print_answers(result: dict[str, Any], console: Console) -> None:
     console.print(f"\n[bold]Typed into {result['board']}[/], {how} {emulator['version']}:")
     table = Table("sentence", "the board's answer", box=None, header_style="dim", padding=(0, 2, 0, 0))
     for prompt in result["prompts"]:
-        table.add_row(escape(prompt["text"]), f"[green]{escape(prompt['text_out'])}[/]")
+        table.add_row(escape(prompt["text"] or "(nothing)"), f"[green]{escape(prompt['text_out'])}[/]")
     console.print(table)
 
 
@@ -93,11 +94,10 @@ def _print_quality(result: dict[str, Any], console: Console) -> None:
     quality = result["quality"]
     names = {"float": "float", "quantized": "quantized, host", "device": "quantized, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
-    table = Table(
-        "exact match", *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0)
-    )
-    for split in quality["float"]:
-        cells = [f"{100 * quality[engine][split]:.1f} %" if split in quality[engine] else "" for engine in engines]
+    what = "text of its own" if "nll" in quality["float"] else "exact match"
+    table = Table(what, *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for split in dict.fromkeys(key for engine in engines for key in quality[engine]):
+        cells = [shown(split, quality[engine][split]) if split in quality[engine] else "" for engine in engines]
         table.add_row(split.replace("_", " "), *cells)
     console.print()
     console.print(table)

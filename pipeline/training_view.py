@@ -12,6 +12,8 @@ from models.training import Progress as Report
 
 __all__ = ["training_progress"]
 
+_EVERY = 100  # steps a line, where there is no terminal
+
 
 @contextlib.contextmanager
 def training_progress(console: Console, title: str) -> Iterator[Report]:
@@ -30,8 +32,10 @@ def training_progress(console: Console, title: str) -> Iterator[Report]:
             shown = f"loss {figures['loss']:.4f}" if "loss" in figures else ""
             if "dev_exact_match" in figures:
                 shown += f", exact match on dev {100 * figures['dev_exact_match']:.1f} %"
+            if "agreement" in figures:
+                shown += f", agreement {100 * figures['agreement']:.1f} %"
             bar.update(task, completed=done, total=steps, figures=shown)
-            if not console.is_terminal and done % 500 == 0:
+            if not console.is_terminal and done % _EVERY == 0:
                 console.print(f"  step {done:,} of {steps:,}: {shown}", highlight=False)
 
         yield report

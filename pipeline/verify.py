@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.prompt_frame import FramedTokenizer
+from models.tasks import load_task
 from pipeline.errors import ThimbleError
+from pipeline.oracle import Oracle
 from pipeline.protocol import Answer, Device, DeviceError, Step
+from pipeline.recipe import Recipe
 
 __all__ = [
     "Expectation",
@@ -24,6 +27,7 @@ __all__ = [
     "StepEngine",
     "Verification",
     "expect",
+    "expect_prompts",
     "least_per_mac",
     "verify",
     "write_expectations",
@@ -149,6 +153,23 @@ def expect(
         elif len(steps) == context and not endless:
             end = "context"
     return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated, tokens[-1]))
+
+
+def expect_prompts(recipe: Recipe, tflite: Path, tokenizer: FramedTokenizer) -> list[Expectation]:
+    """What the recipe's prompts must give by TensorFlow Lite Micro: those it lists, else its task's examples.
+
+    Raises:
+        ThimbleError: a prompt does not fit the model's context.
+    """
+    if recipe.prompts:
+        prompts = recipe.prompts
+    elif recipe.text is not None:
+        prompts = ("",)
+    else:
+        prompts = tuple(pair.sentence for pair in load_task(recipe.task).examples)
+    oracle = Oracle(tflite.read_bytes())
+    endless = oracle.endless
+    return [expect(oracle, tokenizer, oracle.context, text, recipe.model.context, endless) for text in prompts]
 
 
 def least_per_mac(core: str) -> float:

@@ -219,7 +219,7 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks) {
     return ANSWERED;
 }
 
-/* ASK max_new text, or PROMPT max_new text */
+/* ASK max_new text, or PROMPT max_new text; a text that goes on, with no frame behind it, may go on from nothing. */
 static error ask(char *line, bool in_blocks) {
     uint32_t max_new = read_max_new(&line);
     if (max_new == 0)
@@ -228,7 +228,7 @@ static error ask(char *line, bool in_blocks) {
     if (*line)
         return "malformed spaces in the text are percent-encoded: %20";
     int32_t length = percent_decode(text);
-    if (length <= 0)
+    if (length < 0 || (length == 0 && model_tokenizer.suffix_count))
         return length ? "malformed a % is followed by two hexadecimal digits" : "malformed ASK max_new text, PROMPT max_new text";
     int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
     return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, in_blocks);

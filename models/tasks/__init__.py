@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from models.errors import ThimbleError
+from models.tasks.text import TextTask
 
-__all__ = ["Dataset", "Pair", "Task", "load_task"]
+__all__ = ["Dataset", "Pair", "Task", "TextTask", "load_task", "text_task"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,18 @@ def load_task(config: Mapping[str, object]) -> Task:
     """
     from models.tasks.home_assistant import HomeAssistantTask
 
-    tasks = {"home_assistant": HomeAssistantTask.from_mapping}
     name = config.get("name")
-    if not isinstance(name, str) or name not in tasks:
-        raise ThimbleError(f"`task.name` {name!r} is not known", f"use one of: {', '.join(tasks)}")
-    return tasks[name]({key: value for key, value in config.items() if key != "name"})
+    if name != "home_assistant":
+        raise ThimbleError(f"`task.name` {name!r} is not known", "use one of: home_assistant, text (imported models)")
+    return HomeAssistantTask.from_mapping({key: value for key, value in config.items() if key != "name"})
+
+
+def text_task(config: Mapping[str, object]) -> TextTask | None:
+    """The task of an imported language model, or None where the section describes another task.
+
+    Raises:
+        ThimbleError: an unknown key or a wrong value.
+    """
+    if config.get("name") != "text":
+        return None
+    return TextTask.from_mapping({key: value for key, value in config.items() if key != "name"})

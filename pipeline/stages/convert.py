@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.tasks import Pair
 from models.tokenizer import Tokenizer
 from pipeline.accuracy import exact_match
 from pipeline.compiler import Aim, Packing, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.host_engine import HostEngine
 from pipeline.oracle import Oracle
+from pipeline.quality import in_words, measure, read_text
 from pipeline.sentences import HELD_OUT, read_pairs
 from pipeline.stages import Stage, StageContext
 from pipeline.workspace import write_json
@@ -20,16 +21,15 @@ from pipeline.workspace import write_json
 __all__ = ["PACKINGS", "STAGE", "prove"]
 
 PACKINGS = tuple(Packing)
-PROOF_SENTENCES = 8
+PROOF_SENTENCES, PROOF_TEXTS = 8, 1
 
 
 def run(context: StageContext) -> str:
     """Writes `PACKING/model/` (the C) and `PACKING/compiled.json` (sizes, layers) for each; `quality.json`."""
-    recipe, console, data = context.recipe, context.console, context.input("data")
+    recipe, console = context.recipe, context.console
     tflite = (context.input("quantize") / "model.tflite").read_bytes()
-    tokenizer = Tokenizer.load(data / "tokenizer.json")
-    proof = read_pairs(data / "dev.tsv", PROOF_SENTENCES)
     oracle = Oracle(tflite)
+    proof = _proof(context, oracle.context)
     steps = 0
     for packing in PACKINGS:
         folder = context.out / packing / "model"
@@ -40,34 +40,57 @@ def run(context: StageContext) -> str:
         write_json(context.out / packing / "compiled.json", dataclasses.asdict(compiled))
         engine = HostEngine(folder, context.out / f"_host_{packing}", compiled.vocab, compiled.context)
         with console.status(f"comparing every step's logits with TensorFlow Lite Micro: weights in {packing}"):
-            steps += prove(engine, oracle, tokenizer, proof)
+            steps += prove(engine, oracle, proof)
+    if recipe.text is None:
+        quality = _exact_match(context, engine)
+    else:
+        text = read_text(context.input("data") / "text.npz")
+        with console.status("quantized on the host: text of the float model"):
+            quality = measure(engine, text, oracle.graph.tensors[oracle.graph.outputs["logits"]].scale)
+    write_json(context.out / "quality.json", {"quantized": quality, "proof_steps": steps})
+    return f"{steps} steps equal TensorFlow Lite Micro's to the byte; quantized: {in_words(quality)}"
+
+
+def _proof(context: StageContext, rows: int) -> dict[str, list[int]]:
+    """Token sequences by what they are, to compare on: sentences with their actions, or text, which may be longer than
+    the KV cache has rows."""
+    if context.recipe.text is not None:
+        tokens = read_text(context.input("data") / "text.npz").tokens
+        return {f"text {number}": row.tolist() for number, row in enumerate(tokens[:PROOF_TEXTS], 1)}
+    data = context.input("data")
+    tokenizer = Tokenizer.load(data / "tokenizer.json")
+    pairs = read_pairs(data / "dev.tsv", PROOF_SENTENCES)
+    return {repr(pair.sentence): tokenizer.encode_pair(pair.sentence, pair.action)[:rows] for pair in pairs}
+
+
+def _exact_match(context: StageContext, engine: HostEngine) -> dict[str, float]:
+    recipe, data = context.recipe, context.input("data")
+    tokenizer = Tokenizer.load(data / "tokenizer.json")
     quality: dict[str, float] = {}
     for split in HELD_OUT:
         pairs = read_pairs(data / f"{split}.tsv", recipe.evaluate.host_sentences)
         if pairs:
-            with console.status(f"quantized on the host: {split.replace('_', ' ')}"):
+            with context.console.status(f"quantized on the host: {split.replace('_', ' ')}"):
                 quality[split] = exact_match(engine, tokenizer, pairs)
-    write_json(context.out / "quality.json", {"quantized": quality, "proof_steps": steps})
-    accuracy = ", ".join(f"{split.replace('_', ' ')} {100 * share:.1f} %" for split, share in quality.items())
-    return f"{steps} steps equal TensorFlow Lite Micro's to the byte; quantized: {accuracy}"
+    return quality
 
 
-def prove(engine: HostEngine, oracle: Oracle, tokenizer: Tokenizer, pairs: list[Pair]) -> int:
-    """Feeds whole sentences with their actions to both; the number of steps compared.
+def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[int]]) -> int:
+    """Feeds token sequences, by name, to both; the number of steps compared.
 
     Raises:
         ThimbleError: a step's logits differ.
     """
     steps = 0
-    for pair in pairs:
+    for name, sequence in sequences.items():
         engine.reset()
         oracle.reset()
-        for token in tokenizer.encode_pair(pair.sentence, pair.action)[: oracle.context]:
+        for token in sequence:
             ours, theirs = engine.step(token), oracle.step(token)
             steps += 1
             if not np.array_equal(ours, theirs):
                 raise ThimbleError(
-                    f"step {oracle.position - 1} of {pair.sentence!r}: {int((ours != theirs).sum())} logits differ "
+                    f"step {oracle.position - 1} of {name}: {int((ours != theirs).sum())} logits differ "
                     "from TensorFlow Lite Micro's",
                     "this is a fault of the compiler: report it with the .tflite",
                 )
@@ -78,7 +101,7 @@ STAGE = Stage(
     name="convert",
     summary="compiles the .tflite to C",
     needs=("data", "quantize"),
-    sections=("evaluate", "aim"),
+    sections=("task", "evaluate", "aim"),
     sources=("pipeline/compiler/**/*.py", "firmware_templates/runtime/**/*.[ch]", "pipeline/host_engine.py"),
     run=run,
 )

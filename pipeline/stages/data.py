@@ -1,11 +1,19 @@
-"""data: the task's sentences, split, and the tokenizer trained on them."""
+"""data: the task's sentences, split, and the tokenizer trained on them; of an imported model its tokenizer alone."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 
-from models.tasks import load_task
-from models.tokenizer import Tokenizer
+import numpy as np
+
+from models.quiet import load_tensorflow
+from models.tasks import TextTask, load_task
+from models.tokenizer import Tokenizer, load_tokenizer
+from pipeline.errors import ThimbleError
+from pipeline.imported import imported_tokenizer, imported_weights
+from pipeline.quality import Text, in_words, likelihood, write_text
 from pipeline.sentences import HELD_OUT, write_pairs
 from pipeline.shipped import shipped_tokenizer
 from pipeline.stages import Stage, StageContext
@@ -15,8 +23,11 @@ __all__ = ["STAGE"]
 
 
 def run(context: StageContext) -> str:
-    """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`."""
+    """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`; of an imported
+    model `text.npz` and `tokenizer.json`."""
     recipe = context.recipe
+    if recipe.text is not None:
+        return _own_text(context, recipe.text)
     task = load_task(recipe.task)
     with context.console.status("sampling sentences from the templates"):
         dataset = task.build()
@@ -41,11 +52,59 @@ def run(context: StageContext) -> str:
     return f"{len(dataset.train):,} sentences to train on; held out: {held_out}"
 
 
+def _own_text(context: StageContext, task: TextTask) -> str:
+    """The float model writes text: some to calibrate with, other to measure with, and more to fit weights on."""
+    with context.console.status("loading TensorFlow"):
+        load_tensorflow()
+    from models.checkpoint import build_from
+    from models.decode_step import DecodeStep
+    from models.sampled_text import sample_text
+    from models.training import limit_threads
+
+    recipe = context.recipe
+    limit_threads()
+    shutil.copyfile(imported_tokenizer(recipe), context.out / "tokenizer.json")
+    tokenizer = load_tokenizer(context.out / "tokenizer.json")
+    if tokenizer.vocab_size != recipe.vocab_size:
+        raise ThimbleError(
+            f"the tokenizer of {recipe.path} has {tokenizer.vocab_size:,} tokens, the model {recipe.vocab_size:,}",
+            "import the checkpoint again, with the tokenizer that belongs to it",
+        )
+    length = recipe.model.context
+    measured, calibrating = task.measured_texts(length), task.calibration_texts(length)
+    fitting = task.fitting_texts(length) if recipe.qat else 0
+    step = DecodeStep(build_from(imported_weights(recipe), recipe.model), recipe.model)
+    with context.console.status("the model writes text") as status:
+        text = sample_text(
+            step,
+            tokenizer.frame.bos,
+            measured + calibrating + fitting,
+            task.seed,
+            lambda done: status.update(f"the model writes text: {done:,} tokens"),
+        )
+    kept = np.split(text.tokens, [measured, measured + calibrating])
+    found = Text(kept[1], kept[2], kept[0], text.nll[:measured], text.best[:measured])
+    write_text(context.out / "text.npz", found)
+    return f"{text.tokens.size:,} tokens of text by the model itself; {in_words(likelihood(found.nll))}"
+
+
+def _volatile(context: StageContext) -> dict[str, str]:
+    """What text of the model's own depends on: what was imported, which the recipe only names, and the model."""
+    recipe = context.recipe
+    if recipe.text is None:
+        return {}
+    paths = (imported_tokenizer(recipe), imported_weights(recipe))
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+    model = json.dumps(recipe.part("model"), sort_keys=True)
+    return {**digests, "model": model, "fitting": str(recipe.qat is not None)}
+
+
 STAGE = Stage(
     name="data",
     summary="samples sentences and trains the tokenizer",
     needs=(),
     sections=("task", "tokenizer"),
-    sources=("models/tasks/**/*.py", "models/tokenizer.py"),
+    sources=("models/tasks/**/*.py", "models/tokenizer.py", "models/sampled_text.py"),
     run=run,
+    volatile=_volatile,
 )

@@ -19,7 +19,6 @@ from pipeline.boards import Board, all_boards
 from pipeline.chat import ask_many
 from pipeline.emulators import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.oracle import Oracle
 from pipeline.project import build_project
 from pipeline.protocol import Device
 from pipeline.recipe import Budgets
@@ -31,7 +30,7 @@ from pipeline.timing.cores import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
 from pipeline.timing.folded import write_folded
 from pipeline.timing.measure import measure, steps_differ
-from pipeline.verify import Verification, expect, least_per_mac, verify, write_expectations
+from pipeline.verify import Verification, expect_prompts, least_per_mac, verify, write_expectations
 from pipeline.workspace import write_json
 
 __all__ = ["STAGE", "Timing", "model_time", "over_budget"]
@@ -54,15 +53,11 @@ def run(context: StageContext) -> str:
     tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
-    oracle = Oracle((context.input("quantize") / "model.tflite").read_bytes())
-    prompts = recipe.prompts or tuple(pair.sentence for pair in load_task(recipe.task).examples)
     with context.console.status("asking the oracle for the expected tokens"):
-        expectations = [
-            expect(oracle, tokenizer, oracle.context, text, recipe.model.context, oracle.endless) for text in prompts
-        ]
+        expectations = expect_prompts(recipe, context.input("quantize") / "model.tflite", tokenizer)
     write_expectations(context.out / "expected.json", expectations)
     with (
-        context.console.status(f"verifying {len(prompts)} prompts on {board.name}"),
+        context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),
         Device(emulator.start(firmware / "firmware.elf", board)) as device,
     ):
         verification = verify(
@@ -88,7 +83,7 @@ def run(context: StageContext) -> str:
         raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {place / 'result.json'}")
     instructions = result["instructions"]
     return (
-        f"{len(prompts)} prompts equal TensorFlow Lite Micro's at every step; "
+        f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
         f"{instructions['decode_mean']:,.0f} instructions a token, "
         f"likely {result['milliseconds']['decode_mean']['likely']:.1f} ms"
     )
@@ -166,10 +161,13 @@ def _where_to_trace(context: StageContext) -> tuple[Path, Board] | None:
 
 
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
-    """Exact match by engine and split; the device is asked the first sentences of each split."""
+    """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
+    likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
     recipe, data, board = context.recipe, context.input("data"), context.the_board()
     float_quality = _read(context.input("quantize") / "quality.json")["float"]
     quantized = _read(context.input("convert") / "quality.json")["quantized"]
+    if recipe.text is not None:
+        return {"float": float_quality, "quantized": quantized}
     elf = context.input("firmware") / "firmware.elf"
     device_quality: dict[str, float] = {}
     sets = {split: read_pairs(data / f"{split}.tsv", recipe.evaluate.device_sentences) for split in HELD_OUT}
@@ -251,7 +249,9 @@ def _result(
         "flash_bytes": flash_bytes,
         "ram_bytes": ram_bytes,
         "quality": quality,
-        "quality_sentences": {"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences},
+        "quality_sentences": {}
+        if recipe.text
+        else {"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences},
         "budgets": {**recipe.part("budgets")["budgets"], "failures": failures},
         "versions": _versions(emulator),
         "seconds": _seconds(context),

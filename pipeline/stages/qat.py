@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.config import QatConfig
+from models.quiet import load_tensorflow
+from models.tasks import TextTask
+from pipeline.quality import read_text
 from pipeline.refining import refine
+from pipeline.shipped import metadata_of
 from pipeline.stages import Stage, StageContext
 
 if TYPE_CHECKING:
@@ -18,6 +23,8 @@ __all__ = ["STAGE"]
 def run(context: StageContext) -> str:
     """Writes `weights.npz`: the weights as they are, or fine-tuned for what `quantize` makes of them."""
     recipe = context.recipe
+    if recipe.text is not None and recipe.qat is not None:
+        return _fit(context, recipe.text, recipe.qat)
 
     def work(model: keras.Model, lessons: Lessons, progress: Progress) -> list[dict[str, float]]:
         from models.qat import train_quantized
@@ -30,11 +37,30 @@ def run(context: StageContext) -> str:
     return refine(context, "qat", "training in integers", work)
 
 
+def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
+    """An imported model is fitted to integers on text of its own."""
+    with context.console.status("loading TensorFlow"):
+        load_tensorflow()
+    from models.checkpoint import build_from, save_model
+    from models.integer_form import suit_to_integers
+    from pipeline.training_view import training_progress
+
+    recipe, before = context.recipe, context.input("prune") / "weights.npz"
+    model = build_from(before, recipe.model)
+    text = read_text(context.input("data") / "text.npz").fitting
+    with training_progress(context.console, "fitting to integers") as report:
+        history = suit_to_integers(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
+    facts = {**metadata_of(before), "stage": "qat", "history": {"qat": history}}
+    save_model(context.out / "weights.npz", model, facts, exact=True)
+    share = 100 * history[-1]["agreement"]
+    return f"in integers {share:.1f} % of the tokens are float's, on the text that it was fitted on"
+
+
 STAGE = Stage(
     name="qat",
     summary="fine-tunes for integers",
     needs=("data", "prune"),
     sections=("qat", "quantize", "train", "model"),
-    sources=("models/qat.py",),
+    sources=("models/qat.py", "models/integer_form.py", "models/ranges.py"),
     run=run,
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from models.quiet import load_tensorflow
 from models.tokenizer import Tokenizer
+from pipeline.quality import in_words, likelihood, read_text
 from pipeline.sentences import HELD_OUT, read_pairs
 from pipeline.stages import Stage, StageContext
 from pipeline.workspace import write_json
+
+if TYPE_CHECKING:
+    import tf_keras as keras
 
 __all__ = ["STAGE"]
 
@@ -16,39 +22,57 @@ def run(context: StageContext) -> str:
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from models.checkpoint import build_from
-    from models.evaluation import exact_match
     from models.quantization import quantize, tflite_sparsity
     from models.training import limit_threads
 
-    recipe, data = context.recipe, context.input("data")
+    recipe = context.recipe
     limit_threads()
     model = build_from(context.input("qat") / "weights.npz", recipe.model)
+    if recipe.text is None:
+        calibration, quality = _sentences(context, model)
+    else:
+        text = read_text(context.input("data") / "text.npz")
+        calibration, quality = text.calibration.tolist(), likelihood(text.nll)
+    with context.console.status("calibrating and converting"):
+        chosen = recipe.quantize
+        tflite = quantize(model, recipe.model, calibration, chosen.activations, chosen.weights, chosen.ranges)
+    path = context.out / "model.tflite"
+    path.write_bytes(tflite)
+    sparsity = tflite_sparsity(path)
+    write_json(context.out / "quality.json", {"float": quality, "sparsity": sparsity, "bytes": len(tflite)})
+    return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero; float: {in_words(quality)}"
+
+
+def _sentences(context: StageContext, model: keras.Model) -> tuple[list[list[int]], dict[str, float]]:
+    """Training sentences for the calibration, and exact match on each held-out split."""
+    from models.evaluation import exact_match
+
+    recipe, data = context.recipe, context.input("data")
     tokenizer = Tokenizer.load(data / "tokenizer.json")
     calibration = [
         tokenizer.encode_pair(pair.sentence, pair.action)
         for pair in read_pairs(data / "train.tsv", recipe.quantize.calibration_sentences)
     ]
-    with context.console.status("calibrating and converting"):
-        tflite = quantize(model, recipe.model, calibration, recipe.quantize.activations, recipe.quantize.weights)
-    path = context.out / "model.tflite"
-    path.write_bytes(tflite)
     quality: dict[str, float] = {}
     for split in HELD_OUT:
         pairs = read_pairs(data / f"{split}.tsv", recipe.evaluate.host_sentences)
         if pairs:
             with context.console.status(f"float: {split.replace('_', ' ')}"):
                 quality[split] = exact_match(model, tokenizer, pairs, recipe.model.context)
-    sparsity = tflite_sparsity(path)
-    write_json(context.out / "quality.json", {"float": quality, "sparsity": sparsity, "bytes": len(tflite)})
-    accuracy = ", ".join(f"{split.replace('_', ' ')} {100 * share:.1f} %" for split, share in quality.items())
-    return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero; float: {accuracy}"
+    return calibration, quality
 
 
 STAGE = Stage(
     name="quantize",
     summary="quantizes the decode step to integers",
     needs=("data", "qat"),
-    sections=("model", "quantize", "evaluate"),
-    sources=("models/decode_step.py", "models/quantization.py", "models/int16x8.py", "models/evaluation.py"),
+    sections=("task", "model", "quantize", "evaluate"),
+    sources=(
+        "models/decode_step.py",
+        "models/quantization.py",
+        "models/ranges.py",
+        "models/int16x8.py",
+        "models/evaluation.py",
+    ),
     run=run,
 )

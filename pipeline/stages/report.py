@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.quality import TEXT_FIGURES, shown
 from pipeline.report import pictures
 from pipeline.report.flame import flame_graph
 from pipeline.sentences import SPLIT_TEXTS
@@ -34,7 +35,7 @@ def run(context: StageContext) -> str:
     variants = [f"{board}-{recipe.engine}" for board in recipe.boards]
     results = [_read(workspace.stage("emulate", variant) / "result.json") for variant in variants]
     facts = metadata_of(workspace.stage("qat") / "weights.npz")
-    sentences = _read(workspace.stage("data") / "summary.json")["sentences"]
+    sentences = {} if recipe.text else _read(workspace.stage("data") / "summary.json")["sentences"]
     first = results[0]
     baseline = first["quality"].pop("hassil", {})
     quality = {_ENGINE_NAMES[engine]: splits for engine, splits in first["quality"].items()}
@@ -45,8 +46,9 @@ def run(context: StageContext) -> str:
     }
     for result, variant in zip(results, variants, strict=True):
         drawn[f"flame-{result['board']}"] = _flame(result, workspace.stage("emulate", variant) / "cycles.folded")
-    drawn["accuracy"] = pictures.accuracy_by_split(quality, baseline)
-    drawn["training"] = pictures.training_curves(_joined(facts["history"]))
+    if recipe.text is None:
+        drawn["accuracy"] = pictures.accuracy_by_split(quality, baseline)
+        drawn["training"] = pictures.training_curves(_joined(facts["history"]))
     for name, svg in drawn.items():
         if not svg:
             continue
@@ -62,13 +64,14 @@ def run(context: StageContext) -> str:
             for result in results
         ],
         time_rows=_TIME_ROWS,
-        accuracy_picture=Markup(drawn["accuracy"]),
-        training_picture=Markup(drawn["training"]),
+        accuracy_picture=Markup(drawn.get("accuracy", "")),
+        training_picture=Markup(drawn.get("training", "")),
         quality=quality,
-        splits=list(quality["float"]),
-        split_texts=SPLIT_TEXTS,
-        split_sizes={split: sentences.get(split) for split in quality["float"]},
-        quality_notes=_notes(first, baseline, facts),
+        splits=list(dict.fromkeys(key for splits in quality.values() for key in splits)),
+        shown=shown,
+        split_texts=TEXT_FIGURES if recipe.text else SPLIT_TEXTS,
+        split_sizes={split: sentences.get(split, "") for split in quality["float"]},
+        quality_notes=_text_notes(facts) if recipe.text else _notes(first, baseline, facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
         versions=first["versions"],
         recipe_text=recipe.path.read_text(encoding="utf-8"),
@@ -116,6 +119,13 @@ def _notes(result: dict[str, Any], baseline: dict[str, float], facts: dict[str, 
         share = 100 * baseline["noisy"]
         notes.append(f"hassil itself, told all the names, recognizes {share:.1f} % of the noisy sentences.")
     return notes
+
+
+def _text_notes(facts: dict[str, Any]) -> list[str]:
+    return [
+        "Measured on text that the float model wrote itself, drawn at temperature 1.",
+        f"The model has {facts['parameters']:,} parameters; it was imported from {facts['source']}.",
+    ]
 
 
 def _read(path: Path) -> dict[str, Any]:

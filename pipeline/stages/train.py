@@ -1,5 +1,5 @@
-"""train: the Keras model trained from the recipe's seed or from other weights, or the shipped weights if they are the
-recipe's."""
+"""train: the Keras model trained from the recipe's seed or from other weights, the shipped weights if they are the
+recipe's, or what was imported."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from models.quiet import load_tensorflow
 from pipeline.errors import ThimbleError
+from pipeline.imported import imported_weights
 from pipeline.recipe import Recipe
 from pipeline.refining import lessons_of
 from pipeline.shipped import metadata_of, shipped_weights, training_facts
@@ -21,6 +22,10 @@ __all__ = ["STAGE"]
 def run(context: StageContext) -> str:
     """Writes `weights.npz`; its metadata holds the learning curve."""
     recipe = context.recipe
+    if recipe.text is not None:
+        weights = imported_weights(recipe)
+        shutil.copyfile(weights, context.out / "weights.npz")
+        return f"imported: {metadata_of(weights)['source']}, {recipe.model.parameter_count:,} parameters"
     shipped = None if context.retrain else shipped_weights(recipe)
     if shipped is not None:
         shutil.copyfile(shipped, context.out / "weights.npz")

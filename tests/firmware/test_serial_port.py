@@ -87,7 +87,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     tokenizer.save(workspace.stage("data") / "tokenizer.json")
     monkeypatch.setattr(
         serial_run,
-        "_expectations",
+        "expect_prompts",
         lambda recipe, _, tokenizer: [expect(Standin(), tokenizer, CONTEXT, text, 20) for text in recipe.prompts],
     )
     return recipe, workspace
@@ -148,7 +148,7 @@ def test_wrong_logits_fail_and_are_written(port: Any, built: Any, monkeypatch: p
             return super().step(token)[::-1].copy()
 
     monkeypatch.setattr(
-        serial_run, "_expectations", lambda _r, _w, tokenizer: [expect(Other(), tokenizer, CONTEXT, "turn on", 5)]
+        serial_run, "expect_prompts", lambda _r, _w, tokenizer: [expect(Other(), tokenizer, CONTEXT, "turn on", 5)]
     )
     with pytest.raises(ThimbleError, match=r"mps2_an386 on .*tokens_match"):
         run(built, port[0])

@@ -55,6 +55,9 @@ def test_the_configuration_is_the_headers(tmp_path: Path) -> None:
         context=20,
         tied_embeddings=False,
     )
+    tied = read_header(checkpoint_file(tmp_path / "tied.bin", header_of()))
+    assert tied.config(20) == header.config(20), "quantized, the two tables differ anyway"
+    assert header.parameter_count == tied.parameter_count + 270 * 16
     with pytest.raises(ThimbleError, match="trained with 24"):
         header.config(25)
 

@@ -62,7 +62,29 @@ def test_the_shipped_recipes_are_good(path: Path) -> None:
     assert "nox -s train" in path.read_text(encoding="utf-8"), "the recipe records how its weights were made"
 
 
+TEXT: dict[str, Any] = {
+    **{key: value for key, value in GOOD.items() if key != "train"},
+    "task": {"name": "text", "seed": 3},
+    "weights": "tiny.npz",
+}
+
+
+def test_a_recipe_of_an_imported_model(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, {**TEXT, "prompts": ["", "One day"]}))
+    assert recipe.text is not None and (recipe.text.seed, recipe.text.calibration_texts(64)) == (3, 94)
+    assert recipe.weights == tmp_path / "tiny.npz" and recipe.prompts == ("", "One day")
+    assert load_recipe(write(tmp_path, GOOD)).text is None
+
+
 COMPLAINTS = {
+    "imported without weights": (changed(task={"name": "text"}), "`weights`"),
+    "imported and trained": ({**TEXT, "train": {"steps": 3}}, "`train`"),
+    "imported and pruned": ({**TEXT, "prune": {"sparsity": 0.5}}, "`prune`"),
+    "weights of a trained one": (changed(weights="tiny.npz"), "`weights`"),
+    "unknown key of text": ({**TEXT, "task": {"name": "text", "sentences": 3}}, "sentences"),
+    "no tokens of text": ({**TEXT, "task": {"name": "text", "measured_tokens": 0}}, "measured_tokens"),
+    "tokens that are no number": ({**TEXT, "task": {"name": "text", "seed": "one"}}, "task.seed"),
+    "a prompt of nothing": (changed(prompts=[""]), "prompts"),
     "unknown key": (changed(modle={}), "modle"),
     "unknown key in tokenizer": (changed(tokenizer={"size": 3}), "size"),
     "unknown key in model": (changed(model={"width": 3}), "width"),
