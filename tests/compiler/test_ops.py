@@ -171,7 +171,7 @@ def test_extreme_rows(bench: Workbench, why: str, packing: Packing) -> None:
     _, _, folder = bench.build(tflite, packing)
     text = (folder / "model.c").read_text()
     kernel = Packing.ROWS if _EXTREMES[why] in (packing, Packing.ROWS) else packing
-    parts = "_parts" if why == "sum" and kernel is Packing.PAIRS else ""
+    parts = "_parts" if why == "sum" and kernel in (Packing.PAIRS, Packing.QUADS) else ""
     assert f"thimble_fully_connected_{kernel}{parts}_s8(&" in text
     assert why != "sum" or kernel is Packing.ROWS or ".part = 512" not in text
     for seed in range(3):
