@@ -206,8 +206,9 @@ class Attention(Hooked, keras.layers.Layer):
             cos, sin = self.point("cos", tf.constant(cos))[:length], self.point("sin", tf.constant(sin))[:length]
             q = self._rotated("q", q, cos[:, None, None], sin[:, None, None])
             k = self._rotated("k", k, cos[:, None], sin[:, None])
-        scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5)
         seen = tf.constant(self._sees(), tf.float32)[:length, :length]
+        # What is not seen scores 0, as rows of the KV cache that hold nothing: it has no part in the integers' ranges.
+        scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5 * seen)
         scores = self.point("masked", scores + (1.0 - seen) * MASK) + (1.0 - seen) * MASKED
         mixed = tf.einsum("bkgts,bskd->btkgd", self.point("softmax", tf.nn.softmax(scores)), v)
         return self.point("out", tf.reshape(mixed, (batch, length, width)))

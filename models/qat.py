@@ -3,7 +3,8 @@
 The quantizers are tensorflow-model-optimization's. They sit on the hooks of the decoder's own layers, where the decode
 step has a tensor: products' weights by output row, embeddings, all activations, RMSNorm's inner ones too. Gains of
 norms are folded into the weights first, as the decode step has them, so that rows' levels survive conversion. The
-result is the same model with better weights, which is then quantized as any other.
+model learns what it said itself before it was rounded: its own distributions are the aim, not the true tokens, which
+it would go on learning. The result is the same model with better weights, which is then quantized as any other.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.config import ModelConfig, QatConfig, TrainConfig
-from models.decoder import Hooked, Norm, Unembed
+from models.decoder import Hooked, Norm, Unembed, build_decoder
 from models.int4 import snapped
-from models.training import Lessons, Progress, fine_tune, limit_threads
+from models.training import Lessons, Progress, answer_mask, fine_tune, limit_threads
 
 __all__ = ["fold_gains", "train_quantized"]
 
@@ -38,6 +39,9 @@ def train_quantized(
 ) -> list[dict[str, float]]:
     """Fine-tunes the model, in place, for int8 activations and `int8` or `int4` weights; zeros of kernels stay.
 
+    The loss of a token of the action is the Kullback-Leibler divergence of the rounded model's distribution from that
+    of the model as it came, in nats.
+
     Gains of norms whose output only products read become 1. With `int4` the kernels end on their 15 levels a row.
 
     Returns:
@@ -45,6 +49,8 @@ def train_quantized(
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
+    unrounded = build_decoder(model_config)
+    unrounded.set_weights(model.get_weights())
     fold_gains(model, model_config)
     folded = [layer for layer in model.layers if isinstance(layer, Norm) and layer.name != _unfolded(model_config)]
     quantizers = _Quantizers(4 if weights == "int4" else 8)
@@ -73,7 +79,8 @@ def train_quantized(
             layer.hook = quantizers.round
             if isinstance(layer, Unembed):
                 layer.hook = partial(_round_head, quantizers, model.get_layer("norm_final").gamma)
-        return fine_tune(model, settings, lessons, progress, after=lambda number: keep_zeros())
+        loss = partial(_divergence, model, unrounded)
+        return fine_tune(model, settings, lessons, progress, after=lambda number: keep_zeros(), loss=loss)
     finally:
         for layer in hooked:
             layer.hook = None
@@ -82,6 +89,14 @@ def train_quantized(
         if weights == "int4":
             for kernel in kernels:
                 kernel.assign(snapped(kernel.numpy()))
+
+
+def _divergence(model: keras.Model, unrounded: keras.Model, tokens: tf.Tensor) -> tf.Tensor:
+    """Of the model's distributions from the unrounded one's, nats a token of the action. tokens: int32 [B, T]."""
+    wanted = tf.nn.log_softmax(tf.stop_gradient(unrounded(tokens[:, :-1], training=False)))
+    given = tf.nn.log_softmax(model(tokens[:, :-1], training=True))
+    mask = answer_mask(tokens)
+    return tf.reduce_sum(tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=-1) * mask) / tf.reduce_sum(mask)
 
 
 def _round_head(quantizers: _Quantizers, gamma: tf.Variable, name: str, x: tf.Tensor) -> tf.Tensor:

@@ -263,15 +263,16 @@ def fine_tune(
     progress: Progress,
     before: Callable[[int], None] = lambda number: None,
     after: Callable[[int], None] = lambda number: None,
+    loss: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> list[dict[str, float]]:
     """Trains a model a little further, `before` and `after` called around each step with its number from 0. No weights
-    are averaged, and no checkpoint is kept.
+    are averaged, and no checkpoint is kept. The loss of tokens is `answer_loss` where none is given.
 
     Returns:
         The history: `step`, `loss`, `dev_exact_match` at the end and every 500 steps.
     """
     rate = Schedule(config.learning_rate, min(100, config.steps // 10 + 1), config.steps)
-    step, _ = make_step(model, config)
+    step, _ = make_step(model, config, loss)
     needed = dataclasses.replace(lessons, pairs=lessons.pairs[: config.steps * config.batch_size])
     source = needed.batches(config.batch_size, config.seed + 1)
     history: list[dict[str, float]] = []
