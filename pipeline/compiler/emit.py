@@ -255,19 +255,18 @@ def _filled(program: Program, text: str, words: Mapping[str, str]) -> str:
 
 
 def _body(program: Program, layers: _Layers, function: _Function) -> str:
-    """The statements of a layer: calls that take one token stand in a loop over the block's."""
+    """The statements of a layer. A call that takes one token stands in a loop over the block's, of its own: what it
+    writes may lie where the call before it reads the next token's input."""
     if function.alone:
         return "\n".join(_INDENT + _filled(program, call.text, _ALONE) for call in function.calls)
     lines = []
-    for in_block, calls in groupby(function.calls, key=lambda call: call.block):
-        if in_block:
-            lines += [_INDENT + _filled(program, call.text, _IN_BLOCK) for call in calls]
+    for call in function.calls:
+        if call.block:
+            lines.append(_INDENT + _filled(program, call.text, _IN_BLOCK))
             continue
-        lines.append("    for (int32_t i = 0; i < tokens; i++) {")
-        for call in calls:
-            text = re.sub(rf"{ARENA} \+ at_(\w+)", lambda found: _of_token(layers, found[1]), call.text)
-            lines.append(2 * _INDENT + _filled(program, text, _IN_LOOP))
-        lines.append("    }")
+        text = re.sub(rf"{ARENA} \+ at_(\w+)", lambda found: _of_token(layers, found[1]), call.text)
+        loop = "    for (int32_t i = 0; i < tokens; i++) {"
+        lines += [loop, 2 * _INDENT + _filled(program, text, _IN_LOOP), "    }"]
     return "\n".join(lines)
 
 
