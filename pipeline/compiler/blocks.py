@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler.packing import Packing, pack_pairs, weights_fit
+from pipeline.compiler.packing import Packing, outputs_fit, pack_pairs, weights_fit
 
 __all__ = ["PLACES", "blocks_bytes", "blocks_fit", "blocks_kept", "pack_blocks"]
 
@@ -19,7 +19,6 @@ _IN_INDEX = 4  # blocks of which one word tells where they lie
 _NO_BLOCKS, _END, _BIASED = 8, 9, 10  # entries that are no place
 _MOST_SHIFT = 16
 _SUM_LIMIT = 1 << 22  # twice a sum comes apart below 2^23
-_OUTPUT_LIMIT = 1 << 14
 _LARGEST_INPUT = 255
 
 
@@ -40,12 +39,11 @@ def blocks_fit(
     reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
     if bias is not None:
         reach += np.abs(bias.astype(np.int64))
-    outputs = reach * multipliers.astype(np.float64) / 2.0 ** (31 + right_shifts)
     return bool(
         weights_fit(weights, Packing.PAIRS)
         and (reach < _SUM_LIMIT).all()
         and ((right_shifts >= 1) & (right_shifts <= _MOST_SHIFT)).all()
-        and (outputs < _OUTPUT_LIMIT).all()
+        and outputs_fit(weights, bias, multipliers, right_shifts)
         and (multipliers[::_ROWS] > 0).all()
     )
 

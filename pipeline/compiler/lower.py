@@ -17,7 +17,7 @@ from pipeline.compiler.forms import Aim, Choice, Product, choose, settled
 from pipeline.compiler.graph import Graph, Op, Tensor
 from pipeline.compiler.lower_s16 import Int16Ops
 from pipeline.compiler.nibbles import pack_nibbles
-from pipeline.compiler.packing import Packing, columns_at_once, pack, row_constants
+from pipeline.compiler.packing import Packing, columns_at_once, outputs_fit, pack, row_constants
 from pipeline.compiler.patterns import (
     ALIASES,
     ONE_INPUT,
@@ -644,8 +644,10 @@ class _Lowering:
     def _packed_product(self, name: str, x: Tensor, product: Product, kind: Packing) -> _Prepared:
         rows, depth = product.weights.shape
         part = columns_at_once(product.weights, kind)
-        source, in_block = self._widened(x, alone=part < depth)
-        constants = row_constants(product.bias, product.multipliers, product.right_shifts)
+        scales = product.bias, product.multipliers, product.right_shifts
+        in_halfwords = kind is not Packing.PAIRS or outputs_fit(product.weights, *scales)
+        source, in_block = self._widened(x, alone=part < depth or not in_halfwords)
+        constants = row_constants(*scales)
         fields = {
             **self._arrays(name, product, {"weights": pack(product.weights, kind), "constants": constants}),
             **{"biased": int(product.bias is not None), "depth": depth, "rows": rows, "part": part},

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 __all__ = [
     "Packing",
     "columns_at_once",
+    "outputs_fit",
     "pack",
     "pack_pairs",
     "pack_quads",
@@ -35,6 +36,7 @@ class Packing(StrEnum):
 
 _LARGEST_INPUT = 255  # |x − zero point| of an int8 x
 _COLUMNS = 4  # of a block
+_OUTPUT_LIMIT = (1 << 14) - 1
 _LIMIT = 1 << 23  # sums below it come apart
 _OFFSET_ROWS = {Packing.PAIRS: (3,), Packing.QUADS: (1, 2, 3)}  # of a block; stored as w + 128
 _OF_CORE = {
@@ -59,6 +61,24 @@ def scales_fit(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_
     reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
     total = reach if bias is None else reach + np.abs(bias.astype(np.int64))
     return bool((total < 1 << 30).all() and ((right_shifts >= 1) & (right_shifts <= 31)).all())
+
+
+def outputs_fit(
+    weights: NDArray[np.int8],
+    bias: NDArray[np.int32] | None,
+    multipliers: NDArray[np.int32],
+    right_shifts: NDArray[np.int64],
+) -> bool:
+    """Whether outputs stay below 2^14 before they are limited, so that two, doubled, fit a word: the kernel of two
+    tokens with PAIRS limits two rows at once.
+
+    Args:
+        weights: int8 [rows, depth]. bias: int32 [rows] or None. multipliers, right_shifts: [rows].
+    """
+    reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
+    if bias is not None:
+        reach += np.abs(bias.astype(np.int64))
+    return bool((reach * multipliers.astype(np.float64) / 2.0 ** (31 + right_shifts) < _OUTPUT_LIMIT).all())
 
 
 def weights_fit(weights: NDArray[np.int8], packing: Packing) -> bool:

@@ -61,12 +61,12 @@ LIMITS = {
     **{
         (core, "fully_connected_pairs", depth): limit
         for core in ("m4", "m7", "m33")
-        for depth, limit in {48: 1.04, 64: 0.98, 96: 0.91, 128: 0.88, 172: 0.85, 192: 0.84}.items()
+        for depth, limit in {48: 1.03, 64: 0.97, 96: 0.9, 128: 0.87, 172: 0.85, 192: 0.84}.items()
     },
     **{
         (core, "fully_connected_pairs_block", depth): limit
         for core in ("m4", "m7", "m33")
-        for depth, limit in {48: 0.88, 64: 0.82, 96: 0.76, 128: 0.73, 172: 0.71, 192: 0.7}.items()
+        for depth, limit in {48: 0.85, 64: 0.8, 96: 0.75, 128: 0.72, 172: 0.7, 192: 0.7}.items()
     },
     **{
         ("m3", "fully_connected_quads", depth): limit
@@ -101,7 +101,7 @@ LIMITS = {
     ("m4", "widen_blocks", 128): 4,
     ("m4", "widen_picked_1", 128): 7,
     ("m4", "widen_picked_2", 128): 7,
-    ("m4", "attention_pairs", 32): 2.15,
+    ("m4", "attention_pairs", 32): 1.9,
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,
     ("m4", "fully_connected_s16", 172): 1.25,
@@ -121,7 +121,7 @@ LIMITS = {
     ("m4", "norm", 128): 12.6,
     ("m4", "gate", 128): 12.3,
     ("m4", "sum", 128): 14.3,
-    ("m4", "rotary", 128): 40,
+    ("m4", "rotary", 128): 36,
     ("m55", "fully_connected_rows", 48): 0.24,
     ("m55", "fully_connected_rows", 64): 0.21,
     ("m55", "fully_connected_rows", 96): 0.18,

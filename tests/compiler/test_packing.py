@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.compiler.packing import (
     Packing,
     columns_at_once,
+    outputs_fit,
     pack,
     pack_pairs,
     pack_quads,
@@ -168,6 +169,18 @@ def test_a_bias_counts(bias: int, agreed: bool) -> None:
 @pytest.mark.parametrize("shift, agreed", [(-1, False), (0, False), (1, True), (31, True), (32, False)])
 def test_shifts_that_the_kernel_takes(shift: int, agreed: bool) -> None:
     assert fits(np.ones((4, 4), np.int8), shift=shift) is agreed
+
+
+@pytest.mark.parametrize("bias, held", [(0, True), (1500, True), (1600, False), (-1600, False)])
+def test_two_outputs_fit_a_word(bias: int, held: bool) -> None:
+    """(4 · 127 · 255 + 1500) / 8 is below 2^14 − 1, with 1600 it is not."""
+    weights = np.zeros((5, 4), np.int8)
+    weights[3] = -127
+    biases = np.array([0, 0, 0, bias, 0], np.int32)
+    multipliers = np.full(5, 1 << 30, np.int32)
+    assert outputs_fit(weights, biases, multipliers, np.full(5, 2)) is held
+    assert outputs_fit(weights, None, multipliers, np.full(5, 2))
+    assert not outputs_fit(weights, None, multipliers, np.full(5, 1))
 
 
 def test_the_compiler_imports_no_tensorflow() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from changed_weights import with_weights
 
 from pipeline.compiler import Packing, compile_model
 from pipeline.errors import ThimbleError
@@ -38,6 +41,23 @@ def test_blocks_give_the_oracles_bytes(decode_step: bytes, packing: str, block: 
         assert (engine.step(tokens[cut]) == wanted[cut]).all()
         if tokens[cut + 1 :]:
             assert (engine.prefill(tokens[cut + 1 :]) == wanted[-1]).all()
+
+
+@pytest.mark.parametrize("why", ["outputs beyond halfwords", "4 bits"])
+def test_products_that_take_one_token_give_the_oracles_bytes(
+    decode_step: bytes, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why == "4 bits":
+        decode_step = with_weights(decode_step, lambda weights: weights >> 4)
+    else:
+        monkeypatch.setattr(sys.modules["pipeline.compiler.lower"], "outputs_fit", lambda *_: False)
+    oracle = Oracle(decode_step)
+    engine = engine_of(decode_step, tmp_path, Packing.PAIRS, 4)
+    tokens = list(range(1, oracle.context + 1))
+    wanted = [oracle.step(token) for token in tokens]
+    assert (engine.prefill(tokens) == wanted[-1]).all()
+    text = (tmp_path / "model_pairs_4" / "model.c").read_text()
+    assert not re.search(r"fully_connected_\w+\(.*tokens\);", text)
 
 
 def test_a_prompt_that_cannot_be_taken_whole_is_not_taken_in_part(decode_step: bytes, tmp_path: Path) -> None:

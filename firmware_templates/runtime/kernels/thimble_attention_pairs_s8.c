@@ -3,33 +3,109 @@
 #include "thimble_pairs.h"
 #include "thimble_softmax_row.h"
 
+#ifdef THIMBLE_PAIRS_DSP
+
+/* A head's columns of new rows of K and V: of one token; or of two, where `to_before` tells where the values of the token before
+ * lie, whose row is the upper one of a pair. The lower row of a pair of K is stored with its signs changed, by `k_flip`. */
+static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int8_t **v_to, int32_t head_dim, int32_t v_step,
+                          int32_t to_before, uint32_t k_flip)
+{
+    int32_t k0, k1, v0, other, t;
+    __asm__ volatile("1:\n"
+                     "ldr    %[k0], [%[k]]\n"
+                     "ldr    %[v0], [%[v]]\n"
+                     "eor    %[k0], %[k0], %[k_flip]\n"
+                     "rev16  %[v0], %[v0]\n"
+                     "eor    %[v0], %[v0], #0x00800080\n"
+                     "cmp    %[to_before], #0\n"
+                     "bne    2f\n"
+                     "strb   %[k0], [%[k_to]]\n"
+                     "lsr    %[k0], %[k0], #8\n"
+                     "strb   %[k0], [%[k_to], #2]\n"
+                     "lsr    %[k0], %[k0], #8\n"
+                     "strb   %[k0], [%[k_to], #4]\n"
+                     "lsr    %[k0], %[k0], #8\n"
+                     "strb   %[k0], [%[k_to], #6]\n"
+                     "add    %[k_to], %[k_to], #16\n"
+                     "strh   %[v0], [%[v_to]]\n"
+                     "lsr    %[v0], %[v0], #16\n"
+                     "strh   %[v0], [%[v_to], #8]\n"
+                     "b      3f\n"
+                     "2:\n" /* whole words */
+                     "ldr    %[k1], [%[k], %[to_before]]\n"
+                     "uxtb16 %[t], %[k0]\n"
+                     "uxtb16 %[k0], %[k0], ror #8\n"
+                     "uxtb16 %[other], %[k1]\n"
+                     "and    %[k1], %[k1], #0xff00ff00\n"
+                     "orr    %[t], %[t], %[other], lsl #8\n"
+                     "orr    %[k0], %[k0], %[k1]\n"
+                     "pkhbt  %[other], %[t], %[k0], lsl #16\n"
+                     "pkhtb  %[k0], %[k0], %[t], asr #16\n"
+                     "strd   %[other], %[k0], [%[k_to]], #16\n"
+                     "ldr    %[t], [%[v], %[to_before]]\n"
+                     "rev16  %[t], %[t]\n"
+                     "eor    %[t], %[t], #0x00800080\n"
+                     "pkhbt  %[other], %[t], %[v0], lsl #16\n"
+                     "pkhtb  %[v0], %[v0], %[t], asr #16\n"
+                     "str    %[other], [%[v_to]]\n"
+                     "str    %[v0], [%[v_to], #8]\n"
+                     "3:\n"
+                     "add    %[v_to], %[v_to], %[v_step]\n"
+                     "add    %[v], %[v], #4\n"
+                     "add    %[k], %[k], #4\n"
+                     "cmp    %[k], %[end]\n"
+                     "bne    1b\n"
+                     : [k] "+r"(*k), [v] "+r"(*v), [k_to] "+r"(*k_to), [v_to] "+r"(*v_to), [k0] "=&r"(k0), [k1] "=&r"(k1),
+                       [v0] "=&r"(v0), [other] "=&r"(other), [t] "=&r"(t)
+                     : [end] "r"(*k + head_dim), [to_before] "r"(to_before), [v_step] "r"(v_step), [k_flip] "r"(k_flip)
+                     : "cc", "memory");
+}
+
+#else
+
+static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int8_t **v_to, int32_t head_dim, int32_t v_step,
+                          int32_t to_before, uint32_t k_flip)
+{
+    (void)to_before;
+    for (const int8_t *const end = *k + head_dim; *k != end; *k += 4, *v += 4, *k_to += 16, *v_to += v_step) {
+        uint32_t four_k, four_v;
+        __builtin_memcpy(&four_k, *k, 4);
+        __builtin_memcpy(&four_v, *v, 4);
+        four_k ^= k_flip;
+        for (int32_t column = 0; column < 4; column++, four_k >>= 8) {
+            (*k_to)[2 * column] = (int8_t)four_k;
+        }
+        four_v = __builtin_bswap32(four_v ^ 0x80008000);
+        const uint16_t first = (uint16_t)(four_v >> 16), second = (uint16_t)four_v;
+        __builtin_memcpy(*v_to, &first, 2);
+        __builtin_memcpy(*v_to + 8, &second, 2);
+    }
+}
+
+#endif
+
 void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
                              int8_t *v_cache, int32_t position, int32_t tokens)
 {
-    const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), head_dim = p->head_dim;
-    const int32_t to_next_head = (capacity - 4) * head_dim, columns = p->kv_heads * head_dim;
-    for (; tokens > 0; tokens--, position--, k += columns, v += columns) {
+    const int32_t head_dim = p->head_dim, columns = p->kv_heads * head_dim, capacity = THIMBLE_CACHE_ROWS(p->context);
+    while (tokens > 0) {
+#ifdef THIMBLE_PAIRS_DSP
+        const int32_t two = position & (tokens > 1);
+#else
+        const int32_t two = 0;
+#endif
+        const int32_t to_before = -two & columns;
         int8_t *k_to = k_cache + (position & ~3) * head_dim + thimble_pairs_place(position & 3, 0);
-        int8_t *v_to = v_cache + thimble_pairs_place(0, position);
-        const uint32_t k_flip = position & 1 ? 0x80808080 : 0;
-        for (int32_t i = 0; i < columns; k_to += to_next_head) {
-            for (const int32_t end = i + head_dim; i < end; i += 4) {
-                uint32_t four_k, four_v;
-                __builtin_memcpy(&four_k, k + i, 4);
-                __builtin_memcpy(&four_v, v + i, 4);
-                four_k ^= k_flip;
-                four_v ^= 0x80008000;
-                for (int32_t column = 0; column < 4; column++, four_k >>= 8) {
-                    k_to[2 * column] = (int8_t)four_k;
-                }
-                v_to[0] = (int8_t)four_v;
-                v_to[-1] = (int8_t)(four_v >> 8);
-                v_to[8] = (int8_t)(four_v >> 16);
-                v_to[7] = (int8_t)(four_v >> 24);
-                k_to += 16;
-                v_to += 4 * capacity;
-            }
-        }
+        int8_t *v_to = v_cache + thimble_pairs_place(1, position - two);
+        const int8_t *const end = k + columns;
+        do {
+            append(&k, &v, &k_to, &v_to, head_dim, 4 * capacity, to_before, position & 1 ? 0x80808080 : 0);
+            k_to += (capacity - 4) * head_dim;
+        } while (k != end);
+        k += to_before;
+        v += to_before;
+        tokens -= 1 + two;
+        position -= 1 + two;
     }
 }
 
@@ -42,7 +118,7 @@ typedef struct {
         struct {
             const int16_t *x, *x_end;
         };
-        int32_t first_x[2]; /* where there are eight columns: x itself, the rest in last_x */
+        int32_t first_x[2]; /* where there are eight columns: x itself, the rest in last_x, 12 halfwords further */
     };
     int32_t start[4]; /* what sums begin with, alternately for the pairs' high and low rows */
     int32_t last_x[2];
@@ -291,16 +367,14 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 #endif
 
 /* All that stays the same from head to head; starts, and places of rows, follow. */
-__attribute__((noinline)) static void prepare(blocks *s, int32_t kind, const thimble_product_scale *scale, const int16_t *x, int32_t count)
+__attribute__((noinline)) static void prepare(blocks *s, int32_t kind, const thimble_product_scale *scale)
 {
     const int32_t shift = scale->right_shift_less_one, within = shift < 22;
     s->scale = scale;
     s->multiplier = within ? scale->multiplier : 0;
     s->right_shift = within ? shift + 1 : 22;
     s->addend = scale->twice_zero_point_plus_one * (1 << (s->right_shift - 1));
-    s->x = x;
-    s->x_end = x + count;
-    s->kind = kind + (count % 8 != 0);
+    s->kind = kind;
 }
 
 /* Lets sums start so that the low bytes' excess, 128 times the sum of x, is taken off, and offset times that sum added. */
@@ -311,13 +385,13 @@ static inline void start(blocks *s, int32_t sum, int32_t offset)
     s->start[1] = s->start[3] = low;
 }
 
-/* A query, widened and doubled; returns its doubled sum. */
-static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t head_dim)
+/* A query, widened and doubled, four columns every `step` halfwords; returns its doubled sum. */
+static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t step, int32_t head_dim)
 {
     int32_t sum = 0;
 #ifdef THIMBLE_PAIRS_DSP
     const int16x2_t offsets = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
-    for (int16_t *const end = wide + head_dim; wide != end; q += 4, wide += 4) {
+    for (const int8_t *const end = q + head_dim; q != end; q += 4, wide += step) {
         int32_t four, even, odd;
         __builtin_memcpy(&four, q, 4);
         __asm__("sxtab16 %1, %3, %2, ror #8\n"
@@ -334,9 +408,11 @@ static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t hea
         __builtin_memcpy(wide + 2, &even, 4);
     }
 #else
-    for (int32_t i = 0; i < head_dim; i++) {
-        wide[i] = (int16_t)(2 * (q[i] + offset));
-        sum += wide[i];
+    for (const int8_t *const end = q + head_dim; q != end; q += 4, wide += step) {
+        for (int32_t i = 0; i < 4; i++) {
+            wide[i] = (int16_t)(2 * (q[i] + offset));
+            sum += wide[i];
+        }
     }
 #endif
     return sum;
@@ -363,49 +439,48 @@ __attribute__((noinline)) static int32_t weigh(const thimble_attention_s8_params
     return sum;
 }
 
-static void attend(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
-                   int32_t position, int8_t *out, int16_t *weights)
-{
-    const int32_t head_dim = p->head_dim, capacity = THIMBLE_CACHE_ROWS(p->context), rows = position + 1;
-    const int32_t filled = THIMBLE_CACHE_ROWS(rows);
-    int16_t *const wide = weights + capacity;
-    blocks scores, outputs;
-    prepare(&scores, SCORES, &p->score, wide, head_dim);
-    scores.table = p->mask + 128;
-    prepare(&outputs, OUTPUTS, &p->out, weights, filled);
-    outputs.skip = 4 * (capacity - filled);
-    int32_t head = p->kv_heads;
-    do {
-        const int16_t *const k = (const int16_t *)(const void *)k_cache;
-        scores.end = k + filled / 2 * head_dim;
-        int32_t query = p->group;
-        do {
-            start(&scores, widen(q, p->q_offset, wide, head_dim), p->k_offset);
-#ifdef THIMBLE_PAIRS_DSP
-            if (head_dim == 8) {
-                scores.kind = SCORES_OF_EIGHT;
-                __builtin_memcpy(scores.first_x, wide, 8);
-                __builtin_memcpy(scores.last_x, wide + 4, 8);
-            }
-#endif
-            multiply(&scores, k, weights);
-            start(&outputs, weigh(p, weights, rows, filled), p->v_offset);
-            int8_t *const next_out = out + head_dim;
-            outputs.end = next_out;
-            multiply(&outputs, (const int16_t *)(const void *)v_cache, out);
-            out = next_out;
-            q += head_dim;
-        } while (--query > 0);
-        k_cache += capacity * head_dim;
-        v_cache += capacity * head_dim;
-    } while (--head > 0);
-}
-
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
                                 const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens)
 {
-    const int32_t columns = p->kv_heads * p->group * p->head_dim;
-    for (; tokens > 0; tokens--, position--, q += columns, out += columns) {
-        attend(p, q, k_cache, v_cache, position, out, scratch);
+    const int32_t head_dim = p->head_dim, capacity = THIMBLE_CACHE_ROWS(p->context);
+    int16_t *const weights = scratch;
+    int16_t *wide = weights + capacity;
+    int32_t step = 4;
+    blocks scores, outputs;
+    prepare(&scores, SCORES + (head_dim % 8 != 0), &p->score);
+    scores.x = wide;
+    scores.x_end = wide + head_dim;
+    scores.table = p->mask + 128;
+#ifdef THIMBLE_PAIRS_DSP
+    if (head_dim == 8) {
+        scores.kind = SCORES_OF_EIGHT;
+        wide = (int16_t *)(void *)&scores;
+        step = 12;
+    }
+#endif
+    prepare(&outputs, OUTPUTS, &p->out);
+    outputs.x = weights;
+    for (; tokens > 0; tokens--, position--) {
+        const int32_t rows = position + 1, filled = THIMBLE_CACHE_ROWS(rows);
+        const int8_t *k = k_cache, *v = v_cache;
+        outputs.kind = OUTPUTS + (filled % 8 != 0);
+        outputs.x_end = weights + filled;
+        outputs.skip = 4 * (capacity - filled);
+        int32_t head = p->kv_heads;
+        do {
+            scores.end = k + filled * head_dim;
+            int32_t query = p->group;
+            do {
+                start(&scores, widen(q, p->q_offset, wide, step, head_dim), p->k_offset);
+                multiply(&scores, (const int16_t *)(const void *)k, weights);
+                start(&outputs, weigh(p, weights, rows, filled), p->v_offset);
+                outputs.end = out + head_dim;
+                multiply(&outputs, (const int16_t *)(const void *)v, out);
+                out += head_dim;
+                q += head_dim;
+            } while (--query > 0);
+            k += capacity * head_dim;
+            v += capacity * head_dim;
+        } while (--head > 0);
     }
 }

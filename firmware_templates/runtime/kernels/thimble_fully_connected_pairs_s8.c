@@ -8,30 +8,6 @@
 
 #if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
 
-/* What the loop over blocks reads. */
-typedef struct {
-    const int16_t *x;
-    int32_t minus_excess; /* what the 128 in d + 128 adds, negative */
-    int32_t skip;         /* eights of columns that the first turn of the loop leaves out; 2: all, there are none */
-    const int16_t *end;   /* of x */
-    int32_t finish;       /* 0: requantize; 1: the same with biases; 2: write the sums as they are */
-    const int32_t *constants;
-    int8_t *out;
-    int32_t zero; /* 2 * zero point + 1 */
-    int8_t *out_end;
-    union {
-        int32_t four;      /* one token: whether four columns remain besides the eights */
-        int32_t out_bytes; /* two tokens: from one's outputs to the other's */
-    };
-    const int16_t *weights;
-    int32_t minus_excess_2; /* two tokens: of the second */
-} blocks;
-
-/* Where that, from `finish` on, lies on the loop's stack, whose first `first` words are loaded for each block at once. */
-#define PLACES(first)                                                                                   \
-    [finish] "i"(4 * first), [constants] "i"(4 * first + 4), [out] "i"(4 * first + 8), [zero] "i"(4 * first + 12), \
-        [out_end] "i"(4 * first + 16), [last] "i"(4 * first + 20)
-
 /* Two columns of four rows: the words [a b] and [c d], and x. */
 #define COLUMNS(ab, cd, x)                      \
     "smlad   r2, " ab ", " x ", r2\n"           \
@@ -76,7 +52,7 @@ typedef struct {
  * lowest byte; r2: the zero point. */
 #define REQUANTIZE                  \
     "ldmia   r1!, {r8-r12}\n"       \
-    "ldr     r2, [sp, %[zero]]\n"   \
+    "ldr     r2, [sp, #44]\n"   \
     "smmulr  r4, r4, r8\n"          \
     "smmulr  r5, r5, r9\n"          \
     "smmulr  r6, r6, r10\n"         \
@@ -110,36 +86,52 @@ typedef struct {
  *
  * The mask leaves the two b of a word, turned by 8 bits: each in the other's column, as a high byte. SXTAB16 puts each c under
  * it the same way, and SMLADX exchanges the columns back. On the stack lie: x, what the three sums begin with, where a block
- * begins, the end of x; then `blocks` from `finish` on, as an address, without the weights. */
-__attribute__((noinline)) static void multiply(const blocks *p)
+ * begins, as an address; then the end of x, constants, out, how a block ends, the end of out, what follows four columns, and
+ * 2 * zero point + 1. minus_excess: what the 128 in d + 128 adds, negative. `biased` 2: the sums of four rows are written. */
+__attribute__((noinline)) static void multiply(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, void *out,
+                                               int32_t minus_excess)
 {
-    register const blocks *r0 __asm__("r0") = p;
+    register const void *r0 __asm__("r0") = p;
+    register const int16_t *r1 __asm__("r1") = x;
+    register void *r2 __asm__("r2") = out;
+    register int32_t r3 __asm__("r3") = minus_excess;
     __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
-                     "ldmia   r0, {r1-r11}\n"
-                     "adr.w   r12, 2f\n" /* where a block begins */
-                     "adr.w   lr, 3f\n"
-                     "sub     lr, lr, r12\n"
-                     "lsr     lr, lr, #1\n"
-                     "mla     r3, r3, lr, r12\n"
-                     "orr     r3, r3, #1\n"
-                     "adr.w   r12, 4f\n" /* how it ends */
-                     "cmp     r5, #1\n"
+                     "ldmia   r0, {r4-r10}\n"
+                     "mov     r0, r4\n"
+                     "mov     r12, r3\n"
+                     "add     r4, r1, r9, lsl #1\n"
+                     "adr.w   r7, 4f\n" /* how a block ends */
+                     "cmp     r6, #1\n"
                      "it      eq\n"
-                     "adreq.w r12, 5f\n"
+                     "adreq.w r7, 5f\n"
                      "it      hi\n"
-                     "adrhi.w r12, 7f\n"
-                     "orr     r5, r12, #1\n"
-                     "cmp     r10, #0\n"
-                     "mov     r10, r3\n" /* after the four columns */
+                     "adrhi.w r7, 7f\n"
+                     "orr     r7, r7, #1\n"
+                     "mov     r6, r2\n"
+                     "add     r8, r8, #3\n"
+                     "bic     r8, r8, #3\n"
+                     "add     r8, r2\n"
+                     "add     r10, r10, r10\n"
+                     "add     r10, r10, #1\n"
+                     "ubfx    r3, r9, #3, #1\n" /* eights that the first turn of two leaves out; both of four columns */
+                     "cmp     r9, #8\n"
+                     "it      lt\n"
+                     "movlt   r3, #2\n"
+                     "adr.w   r2, 2f\n" /* where it begins */
+                     "adr.w   lr, 3f\n"
+                     "sub     lr, lr, r2\n"
+                     "lsr     lr, lr, #1\n"
+                     "mla     r3, r3, lr, r2\n"
+                     "orr     r3, r3, #1\n"
+                     "tst     r9, #4\n"
+                     "mov     r9, r3\n"
                      "it      ne\n"
                      "adrne.w r3, 1f\n"
                      "orr     r3, r3, #1\n"
                      "push    {r3-r10}\n"
-                     "mov     r12, r2\n"
                      "movs    r2, #0\n"
                      "movs    r3, #0\n"
                      "push    {r1-r3, r12}\n"
-                     "mov     r0, r11\n"
                      "mov     lr, #0xff00ff00\n"
 
                      "0:\n" /* four rows */
@@ -150,19 +142,19 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "ldmia   r1!, {r8, r9}\n"
                      "ldmia   r0!, {r4-r7}\n"
                      COLUMNS("r4", "r5", "r8") COLUMNS("r6", "r7", "r9")
-                     "ldr     pc, [sp, %[last]]\n"
+                     "ldr     pc, [sp, #40]\n"
 
                      ".p2align 2\n"
                      "2:\n" /* 16 columns */
                      EIGHT_COLUMNS EIGHT_COLUMNS
                      "3:\n"
-                     "ldr     r4, [sp, %[end]]\n"
+                     "ldr     r4, [sp, #20]\n"
                      "cmp     r1, r4\n"
                      "bne     2b\n"
 
                      TAKE_APART
-                     "ldrd    r1, r3, [sp, %[constants]]\n"
-                     "ldr     pc, [sp, %[finish]]\n"
+                     "ldrd    r1, r3, [sp, #24]\n"
+                     "ldr     pc, [sp, #32]\n"
 
                      ".p2align 2\n"
                      "5:\n" /* with biases */
@@ -179,8 +171,8 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "strb    r6, [r3, #2]\n"
                      "strb    r7, [r3, #3]\n"
                      "strb    r4, [r3], #4\n"
-                     "ldr     r4, [sp, %[out_end]]\n"
-                     "strd    r1, r3, [sp, %[constants]]\n"
+                     "ldr     r4, [sp, #36]\n"
+                     "strd    r1, r3, [sp, #24]\n"
                      "cmp     r3, r4\n"
                      "bne     0b\n"
                      "b       8f\n"
@@ -194,9 +186,9 @@ __attribute__((noinline)) static void multiply(const blocks *p)
                      "8:\n"
                      "add     sp, #48\n"
                      "pop     {r7}\n"
-                     : "+r"(r0)
-                     : [end] "i"(20), PLACES(6)
-                     : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
+                     :
+                     : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* Two columns of two tokens. */
@@ -205,7 +197,7 @@ __attribute__((noinline)) static void multiply(const blocks *p)
     "ldmia   r1!, {r6, r7}\n"       \
     "smlad   r2, r4, r6, r2\n"      \
     "smlad   r9, r4, r7, r9\n"      \
-    "and     r4, lr, r4, ror #8\n"  \
+    "and     r4, r8, r4, ror #8\n"  \
     "smlad   r12, r5, r6, r12\n"    \
     "smlad   r10, r5, r7, r10\n"    \
     "sxtab16 r4, r4, r5, ror #24\n" \
@@ -214,47 +206,67 @@ __attribute__((noinline)) static void multiply(const blocks *p)
 
 #define FOUR_COLUMNS_OF_TWO COLUMNS_OF_TWO COLUMNS_OF_TWO
 
-/* A row's output for both tokens, from twice their sums. r12: shifts, of which ASR takes the lowest byte; lr: the zero point. */
-#define REQUANTIZE_TWO(x, y, multiplier)       \
+/* A row's doubled output for both tokens, from twice their sums, without the zero point. r12: shifts, of which ASR takes the
+ * lowest byte. */
+#define SCALE_TWO(x, y, multiplier)            \
     "smmulr  " x ", " x ", " multiplier "\n"   \
     "smmulr  " y ", " y ", " multiplier "\n"   \
     "add     " x ", " x ", " x ", asr #31\n"   \
     "add     " y ", " y ", " y ", asr #31\n"   \
     "asr     " x ", " x ", r12\n"              \
-    "asr     " y ", " y ", r12\n"              \
-    "add     " x ", lr\n"                      \
-    "add     " y ", lr\n"                      \
-    "ssat    " x ", #8, " x ", asr #1\n"       \
-    "ssat    " y ", #8, " y ", asr #1\n"
+    "asr     " y ", " y ", r12\n"
+
+/* Four rows' outputs as the bytes of a, with the zero point and 128 more, which keeps them unsigned as they are limited. */
+#define FOUR_BYTES(a, b, c, d, zero)           \
+    "pkhbt   " a ", " a ", " c ", lsl #16\n"   \
+    "pkhbt   " b ", " b ", " d ", lsl #16\n"   \
+    "shadd16 " a ", " a ", " zero "\n"         \
+    "shadd16 " b ", " b ", " zero "\n"         \
+    "usat16  " a ", #8, " a "\n"               \
+    "usat16  " b ", #8, " b "\n"               \
+    "orr     " a ", " a ", " b ", lsl #8\n"    \
+    "eor     " a ", " a ", #0x80808080\n"
 
 /* The same for two tokens at once: each word of weights is read, and its middle rows paired, once for both; so are a row's
  * constants.
  *
  *   r0  weights                     r4  a and b, at two columns; then b and c       r6  x of the first token
  *   r1  x of both, word by word     r5  c and d                                     r7  x of the second token
- *   lr  0xff00ff00                  r8  the end of x
+ *   lr  the end of x                r8  0xff00ff00
  *   r2, r3, r12  the first token's sums of 256 a + b, 256 b + c, 256 c + d; r9, r11, r10: the second's
  *
- * `skip` counts fours of columns, of 16 in a turn. On the stack lie: x, the first two sums' beginning, the end of x, the second's
- * sums' and the first's last sum's beginning, where a block begins; then `blocks` from `finish` to `out_bytes`. */
-__attribute__((noinline)) static void multiply_two(const blocks *p)
+ * On the stack lie: x, the first two sums' beginning, the mask, the second's sums' and the first's last sum's beginning, where a
+ * block begins; then the zero point for FOUR_BYTES, out, constants, whether there are biases, the end of out, and the bytes from
+ * one token's outputs to the other's. The first turn of a block leaves out fours of columns, of 16. */
+__attribute__((noinline)) static void multiply_two(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
 {
-    register const blocks *r0 __asm__("r0") = p;
+    register const void *r0 __asm__("r0") = p;
+    register const int16_t *r1 __asm__("r1") = x;
+    register int8_t *r2 __asm__("r2") = out;
     __asm__ volatile("push    {r7}\n"
-                     "ldmia   r0, {r1-r12}\n"
-                     "push    {r5-r10}\n"
-                     "mov     r0, r11\n"
-                     "mov     lr, #0xff00ff00\n"
+                     "ldmia   r0, {r3-r9}\n"
+                     "lsls    r0, r9, #1\n"
+                     "addw    r0, r0, #257\n"
+                     "orr     r0, r0, r0, lsl #16\n"
+                     "adds    r7, #3\n"
+                     "bic     r7, r7, #3\n"
+                     "adds    r6, r2, r7\n"
+                     "push    {r0, r2, r4-r7}\n"
+                     "mov     r0, r3\n"
+                     "add     lr, r1, r8, lsl #2\n"
+                     "ldrd    r12, r10, [lr]\n" /* what the 128 in d + 128 adds */
+                     "rsb     r12, r12, #0\n"
+                     "rsb     r10, r10, #0\n"
+                     "rsb     r8, r8, #0\n"
+                     "and     r8, r8, #12\n"
                      "adr.w   r5, 2f\n" /* where a block begins */
                      "adr.w   r6, 3f\n"
                      "subs    r6, r6, r5\n"
-                     "lsrs    r6, r6, #2\n"
-                     "mla     r5, r3, r6, r5\n"
+                     "lsrs    r6, r6, #4\n"
+                     "mla     r5, r8, r6, r5\n"
                      "orr     r5, r5, #1\n"
                      "push    {r5}\n"
-                     "mov     r8, r4\n"
-                     "mov     r10, r12\n"
-                     "mov     r12, r2\n"
+                     "mov     r8, #0xff00ff00\n"
                      "movs    r2, #0\n"
                      "movs    r3, #0\n"
                      "mov     r9, r2\n"
@@ -268,7 +280,7 @@ __attribute__((noinline)) static void multiply_two(const blocks *p)
                      "2:\n" /* 16 columns */
                      FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO FOUR_COLUMNS_OF_TWO
                      "3:\n"
-                     "cmp     r1, r8\n"
+                     "cmp     r1, lr\n"
                      "bne     2b\n"
 
                      TAKE_APART
@@ -278,17 +290,18 @@ __attribute__((noinline)) static void multiply_two(const blocks *p)
                      "sub     r10, r10, r8\n"
                      "sub     r11, r11, r10, asr #8\n"
                      "sub     r9, r9, r11, asr #8\n"
-                     "ldrd    r2, r1, [sp, %[finish]]\n"
+                     "ldrd    r1, r2, [sp, #44]\n"
                      "cbz     r2, 5f\n"
-                     "ldmia   r1!, {r2, r3, r12, lr}\n" /* biases */
+                     "ldmia   r1!, {r2, r3, r12}\n" /* biases */
                      "add     r4, r2, r4, asr #7\n"
                      "add     r9, r2, r9, asr #7\n"
                      "add     r5, r3, r5, asr #7\n"
                      "add     r11, r3, r11, asr #7\n"
                      "add     r6, r12, r6, asr #7\n"
                      "add     r10, r12, r10, asr #7\n"
-                     "add     r7, lr, r7, lsl #1\n"
-                     "add     r8, lr, r8, lsl #1\n"
+                     "ldr     r2, [r1], #4\n"
+                     "add     r7, r2, r7, lsl #1\n"
+                     "add     r8, r2, r8, lsl #1\n"
                      "b       6f\n"
                      "5:\n"
                      TWICE
@@ -299,46 +312,29 @@ __attribute__((noinline)) static void multiply_two(const blocks *p)
 
                      "6:\n"
                      "ldr     r12, [r1, #16]\n"
-                     "ldr     lr, [sp, %[zero]]\n"
                      "ldrd    r2, r3, [r1], #8\n"
-                     REQUANTIZE_TWO("r4", "r9", "r2")
+                     SCALE_TWO("r4", "r9", "r2")
                      "lsr     r12, r12, #8\n"
-                     REQUANTIZE_TWO("r5", "r11", "r3")
+                     SCALE_TWO("r5", "r11", "r3")
                      "ldrd    r2, r3, [r1], #12\n"
                      "lsr     r12, r12, #8\n"
-                     REQUANTIZE_TWO("r6", "r10", "r2")
+                     SCALE_TWO("r6", "r10", "r2")
                      "lsr     r12, r12, #8\n"
-                     REQUANTIZE_TWO("r7", "r8", "r3")
-                     "ldr     r2, [sp, %[out]]\n"
-                     "ldrd    r12, r3, [sp, %[out_end]]\n"
-                     "add     r3, r2\n"
-                     "strb    r9, [r3]\n"
-                     "strb    r11, [r3, #1]\n"
-                     "strb    r10, [r3, #2]\n"
-                     "strb    r8, [r3, #3]\n"
-                     "strb    r5, [r2, #1]\n"
-                     "strb    r6, [r2, #2]\n"
-                     "strb    r7, [r2, #3]\n"
-                     "strb    r4, [r2], #4\n"
-                     "strd    r1, r2, [sp, %[constants]]\n"
-                     "mov     lr, #0xff00ff00\n"
+                     SCALE_TWO("r7", "r8", "r3")
+                     "ldrd    r3, r2, [sp, #36]\n"
+                     FOUR_BYTES("r4", "r5", "r6", "r7", "r3")
+                     FOUR_BYTES("r9", "r11", "r10", "r8", "r3")
+                     "ldrd    r12, r3, [sp, #52]\n"
+                     "str     r9, [r2, r3]\n"
+                     "str     r4, [r2], #4\n"
+                     "strd    r2, r1, [sp, #40]\n"
                      "cmp     r2, r12\n"
                      "bne     0b\n"
                      "add     sp, #60\n"
                      "pop     {r7}\n"
-                     : "+r"(r0)
-                     : PLACES(9)
-                     : "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
-}
-
-/* The columns that a block is to be multiplied with. */
-static void set_columns(blocks *b, const int16_t *x, int32_t depth, int32_t excess)
-{
-    b->x = x;
-    b->end = x + depth;
-    b->minus_excess = -excess;
-    b->skip = depth < 8 ? 2 : depth / 8 & 1;
-    b->four = depth & 4;
+                     : "+r"(r0), "+r"(r1), "+r"(r2)
+                     :
+                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* The sums of four rows, part by part. */
@@ -346,9 +342,9 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
 {
     thimble_row_sums sums = {{0, 0, 0, -excess}}, more;
     for (int32_t done = 0; done < depth; done += part) {
-        blocks b = {.weights = weights + 2 * done, .finish = 2, .out = (int8_t *)(void *)more.row};
-        set_columns(&b, x + done, depth - done < part ? depth - done : part, 0);
-        multiply(&b);
+        const thimble_fully_connected_packed_s8_params p = {
+            .weights = weights + 2 * done, .biased = 2, .rows = 4, .part = depth - done < part ? depth - done : part};
+        multiply(&p, x + done, more.row, 0);
         for (int32_t i = 0; i < 4; i++) {
             sums.row[i] += more.row[i];
         }
@@ -356,35 +352,15 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
     return sums;
 }
 
-static int32_t excess_of(const int16_t *x_end)
-{
-    int32_t excess;
-    __builtin_memcpy(&excess, x_end, 4);
-    return excess;
-}
-
 /* One token, or two. */
 static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
 {
-    const int32_t depth = (p->depth + 3) & ~3;
-    blocks b; /* all of it is set: initializing it first would call memset */
-    b.finish = p->biased;
-    b.constants = p->constants;
-    b.out = out;
-    b.zero = 2 * p->out_zero_point + 1;
-    b.out_end = out + THIMBLE_TOKEN_BYTES(p->rows);
-    b.weights = p->weights;
     if (two) {
-        b.x = x;
-        b.end = x + 2 * depth;
-        b.skip = -(depth / 4) & 3;
-        b.minus_excess = -excess_of(b.end);
-        b.minus_excess_2 = -excess_of(b.end + 2);
-        b.out_bytes = THIMBLE_TOKEN_BYTES(p->rows);
-        multiply_two(&b);
+        multiply_two(p, x, out);
     } else {
-        set_columns(&b, x, depth, excess_of(x + depth));
-        multiply(&b);
+        int32_t excess;
+        __builtin_memcpy(&excess, x + p->part, 4);
+        multiply(p, x, out, -excess);
     }
 }
 

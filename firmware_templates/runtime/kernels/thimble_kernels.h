@@ -44,7 +44,8 @@ typedef struct {
 } thimble_fully_connected_packed_s8_params;
 
 /* x: widened; out: rows, rounded up to 4. Those of both packings want a `part` of the whole depth; the ones in parts, for a
- * single token, are apart so that images without them are smaller. */
+ * single token, are apart so that images without them are smaller. More than one token, with pairs: an output, before it is
+ * limited and without the zero point, stays below 2^14 - 1 in size. */
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
                                       int32_t tokens);
 void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out);

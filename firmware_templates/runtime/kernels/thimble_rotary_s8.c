@@ -1,3 +1,5 @@
+#include <stddef.h>
+
 #include "thimble_elementwise.h"
 #include "thimble_helium.h"
 
@@ -68,86 +70,126 @@ void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const
 
 #else
 
-/* Where values of the first head lie, y's from x's, and what they are multiplied with. */
-typedef struct {
-    const int8_t *x;
-    int32_t to_y, x_factor, y_factor, offset;
-} turn_values;
-
 #ifdef THIMBLE_ELEMENTWISE_DSP
 
-/* One result for each head. The scales go through three registers. Not inlined: the loop takes all registers. */
-__attribute__((noinline)) static void turn(const thimble_turn_scales *scales, const turn_values *v, int32_t heads, int32_t head_dim,
-                                           int8_t *out)
+/* A result, from doubled products x and y, of the scales that follow. They go through three registers. */
+#define TURN                                                                                   \
+    "ldm %[scales]!, {r4, r5, r6}\n\t" THIMBLE_TO_S8("%[x]", "r6", "r4", "r5", "r6")           \
+    "ldm %[scales]!, {r4, r5, r6}\n\t" THIMBLE_TO_S8("%[y]", "r6", "r4", "r5", "r6")           \
+    "ldm %[scales]!, {r4, r5, r6}\n\t"                                                         \
+    "mla %[y], %[y], r4, r5\n\t"                                                               \
+    "ldm %[scales]!, {r4, r5}\n\t" THIMBLE_ROUND("%[y]", "r4", "r6", "r5", "r4")               \
+    "ldm %[scales]!, {r4, r5, r6}\n\t"                                                         \
+    "mla %[y], %[y], r4, r5\n\t"                                                               \
+    "mla %[x], %[x], r6, %[y]\n\t"                                                             \
+    "ldm %[scales]!, {r4, r5, r6}\n\t" THIMBLE_TO_S8("%[x]", "r6", "r4", "r5", "r6")
+
+/* A pair of results for each head of one token, or of two that lie one behind the other. factors: of each a doubled cosine
+ * and above it a sine; the other way where the difference is swapped, as a and b are then. The difference is of the products of
+ * both lower and both upper halves, the sum of the others: GE, which nothing else sets, tells which of them is x. Not
+ * inlined: the loop takes all registers. */
+__attribute__((noinline)) static void turn(const thimble_rotary_s8_params *p, const int8_t *x, const int32_t factors[2],
+                                           int32_t tokens, int8_t *out)
 {
-    const int32_t to_x = (int32_t)((uintptr_t)v->x - (uintptr_t)out);
-    int32_t x, y;
-    __asm__ volatile("1:\n\t"
-                     "ldrsb %[x], [%[out], %[to_x]]\n\t"
-                     "ldrsb %[y], [%[out], %[to_y]]\n\t"
-                     "ldm %[scales]!, {r4, r5, r6}\n\t"
-                     "add %[x], %[x], %[offset]\n\t"
-                     "add %[y], %[y], %[offset]\n\t"
-                     "mul %[x], %[x], %[x_factor]\n\t"
-                     "mul %[y], %[y], %[y_factor]\n\t" THIMBLE_TO_S8("%[x]", "r6", "r4", "r5", "r6")
-                     "ldm %[scales]!, {r4, r5, r6}\n\t" THIMBLE_TO_S8("%[y]", "r6", "r4", "r5", "r6")
-                     "ldm %[scales]!, {r4, r5, r6}\n\t"
-                     "mla %[y], %[y], r4, r5\n\t"
-                     "ldm %[scales]!, {r4, r5}\n\t" THIMBLE_ROUND("%[y]", "r4", "r6", "r5", "r4")
-                     "ldm %[scales]!, {r4, r5, r6}\n\t"
-                     "mla %[y], %[y], r4, r5\n\t"
-                     "mla %[x], %[x], r6, %[y]\n\t"
-                     "ldm %[scales], {r4, r5, r6}\n\t"
-                     "sub %[scales], #56\n\t" THIMBLE_TO_S8("%[x]", "r6", "r4", "r5", "r6")
+    const int32_t half = p->half, token_bytes = 2 * half * p->heads, swapped = p->difference_swapped, offset = p->offset;
+    const uintptr_t to_x = (uintptr_t)x - (uintptr_t)out;
+    const void *scales = &p->difference;
+    int8_t *end = out + token_bytes;
+    int32_t factor = factors[0], y, both, first = -(p->sum_swapped ^ swapped);
+    register int32_t r4 __asm__("r4") = factors[1];
+    register int32_t r5 __asm__("r5") = token_bytes;
+    register int32_t r6 __asm__("r6") = tokens;
+    _Static_assert(offsetof(thimble_rotary_s8_params, sum) == offsetof(thimble_rotary_s8_params, difference) + 68, "in order");
+    __asm__ volatile("push {r4, r5, r6}\n\t"
+                     "sadd16 %[x], %[x], %[x]\n"
+                     "1:\n\t"
+                     "ldrsb %[both], [%[out], %[to_a]]\n\t"
+                     "ldrsb %[y], [%[out], %[to_b]]\n\t"
+                     "pkhbt %[both], %[both], %[y], lsl #16\n\t"
+                     "qadd16 %[both], %[both], %[offsets]\n\t"
+                     "smulbb %[x], %[both], %[factor]\n\t"
+                     "smultt %[y], %[both], %[factor]\n\t" TURN
                      "strb %[x], [%[out]]\n\t"
-                     "add %[out], %[out], %[head_dim]\n\t"
+                     "smulbt %[x], %[both], %[factor]\n\t"
+                     "smultb %[both], %[both], %[factor]\n\t"
+                     "sel %[y], %[both], %[x]\n\t"
+                     "sel %[x], %[x], %[both]\n\t" TURN
+                     "strb %[x], [%[out], %[half]]\n\t"
+                     "sub %[scales], #136\n\t"
+                     "add %[out], %[out], %[half], lsl #1\n\t"
                      "cmp %[out], %[end]\n\t"
-                     "bne 1b\n"
-                     : [scales] "+r"(scales), [out] "+r"(out), [x] "=&r"(x), [y] "=&r"(y)
-                     : [to_x] "r"(to_x), [to_y] "r"(to_x + v->to_y), [x_factor] "r"(v->x_factor), [y_factor] "r"(v->y_factor),
-                       [offset] "r"(v->offset), [head_dim] "r"(head_dim), [end] "r"(out + heads * head_dim)
-                     : "r4", "r5", "r6", "cc", "memory");
-}
-
-#else
-
-static void turn(const thimble_turn_scales *scales, const turn_values *v, int32_t heads, int32_t head_dim, int8_t *out)
-{
-    const thimble_product_scale x_scale = product_scale(&scales->x), y_scale = product_scale(&scales->y);
-    const thimble_sum_scale sum = sum_scale(scales);
-    const int8_t *from = v->x;
-    for (; heads > 0; heads--, from += head_dim, out += head_dim) {
-        const int32_t x = thimble_scale_product(&x_scale, (from[0] + v->offset) * v->x_factor);
-        const int32_t y = thimble_scale_product(&y_scale, (from[v->to_y] + v->offset) * v->y_factor);
-        *out = thimble_scale_sum(&sum, x, y);
-    }
-}
-
-#endif
-
-/* The values of one result: x is that of a, or of b where swapped. */
-static inline void place(turn_values *v, const int8_t *a, int32_t half, int32_t swapped, int32_t a_factor, int32_t b_factor)
-{
-    v->x = swapped ? a + half : a;
-    v->to_y = swapped ? -half : half;
-    v->x_factor = swapped ? b_factor : a_factor;
-    v->y_factor = swapped ? a_factor : b_factor;
+                     "bne 1b\n\t"
+                     "pop {r4, r5, r6}\n\t"
+                     "subs r6, #1\n\t"
+                     "beq 2f\n\t"
+                     "mov %[factor], r4\n\t"
+                     "add %[end], %[end], r5\n\t"
+                     "push {r4, r5, r6}\n\t"
+                     "b 1b\n"
+                     "2:\n"
+                     : [scales] "+r"(scales), [out] "+r"(out), [x] "+r"(first), [y] "=&r"(y), [both] "=&r"(both),
+                       [factor] "+r"(factor), [end] "+r"(end), "+r"(r4), "+r"(r5), "+r"(r6)
+                     : [to_a] "r"(to_x + (uintptr_t)(swapped ? half : 0)), [to_b] "r"(to_x + (uintptr_t)(swapped ? 0 : half)),
+                       [half] "r"(half), [offsets] "r"((uint32_t)offset << 16 | (offset & 0xffff))
+                     : "cc", "memory");
 }
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
                        int32_t tokens)
 {
-    turn_values values = {.offset = p->offset};
-    const int32_t half = p->half, to_next_token = 2 * half * p->heads - half;
-    for (; tokens > 0; tokens--, x += to_next_token, out += to_next_token, cos -= half, sin -= half) {
-        for (int32_t i = 0; i < half; i++, x++, out++) {
-            const int32_t c = 2 * (cos[i] + p->cos_offset), s = 2 * (sin[i] + p->sin_offset);
-            place(&values, x, half, p->difference_swapped, c, s);
-            turn(&p->difference, &values, p->heads, 2 * half, out);
-            place(&values, x, half, p->sum_swapped, s, c);
-            turn(&p->sum, &values, p->heads, 2 * half, out + half);
+    const int32_t half = p->half, to_next = 4 * half * p->heads - half, swapped = p->difference_swapped;
+    const int8_t *lower = swapped ? sin : cos, *upper = swapped ? cos : sin;
+    const int32_t lower_offset = swapped ? p->sin_offset : p->cos_offset, upper_offset = swapped ? p->cos_offset : p->sin_offset;
+    for (; tokens > 0; tokens -= 2, x += to_next, out += to_next, lower -= 3 * half, upper -= 3 * half) {
+        for (int32_t i = half; i > 0; i--, x++, out++, lower++, upper++) {
+            int32_t factors[2], token = 0;
+            do {
+                const int32_t low = lower[-token * half] + lower_offset, high = upper[-token * half] + upper_offset;
+                factors[token] = (int32_t)((uint32_t)high << 17 | (low << 1 & 0xffff));
+            } while (++token < 2 && tokens > 1);
+            turn(p, x, factors, token, out);
         }
     }
 }
+
+#else
+
+/* One result for each head; x and, `to_y` further, y are those of the first. */
+static void turn(const thimble_rotary_s8_params *p, const thimble_turn_scales *scales, const int8_t *x, int32_t to_y,
+                 int32_t x_factor, int32_t y_factor, int8_t *out)
+{
+    const thimble_product_scale x_scale = product_scale(&scales->x), y_scale = product_scale(&scales->y);
+    const thimble_sum_scale sum = sum_scale(scales);
+    const int32_t offset = p->offset, head_dim = 2 * p->half;
+    for (int32_t heads = p->heads; heads > 0; heads--, x += head_dim, out += head_dim) {
+        const int32_t one = thimble_scale_product(&x_scale, (x[0] + offset) * x_factor);
+        const int32_t other = thimble_scale_product(&y_scale, (x[to_y] + offset) * y_factor);
+        *out = thimble_scale_sum(&sum, one, other);
+    }
+}
+
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
+                       int32_t tokens)
+{
+    const int32_t half = p->half, to_next_token = 2 * half * p->heads;
+    for (; tokens > 0; tokens--, x += to_next_token, out += to_next_token, cos -= half, sin -= half) {
+        for (int32_t i = 0; i < half; i++) {
+            const int8_t *const a = x + i, *const b = a + half;
+            const int32_t c = 2 * (cos[i] + p->cos_offset), s = 2 * (sin[i] + p->sin_offset);
+            if (p->difference_swapped) {
+                turn(p, &p->difference, b, -half, s, c, out + i);
+            } else {
+                turn(p, &p->difference, a, half, c, s, out + i);
+            }
+            if (p->sum_swapped) {
+                turn(p, &p->sum, b, -half, c, s, out + half + i);
+            } else {
+                turn(p, &p->sum, a, half, s, c, out + half + i);
+            }
+        }
+    }
+}
+
+#endif
 
 #endif

@@ -65,7 +65,8 @@ static void draw_weights(void (*put)(int32_t row, int32_t column, int32_t column
     }
 }
 
-static void draw_constants(int32_t rows, int32_t biased, int32_t shift)
+/* Shifts less one: `least` to 30, or all the same. */
+static void draw_constants(int32_t rows, int32_t biased, int32_t least, int32_t shift)
 {
     int32_t *at = constants;
     for (int32_t row = 0; row < rows; row += 4) {
@@ -75,16 +76,26 @@ static void draw_constants(int32_t rows, int32_t biased, int32_t shift)
         uint32_t shifts = 0;
         for (int32_t i = 0; i < 4; i++) {
             *at++ = draw_multiplier();
-            shifts = shifts << 8 | (uint32_t)(shift ? shift : between(0, draw() % 4 ? 20 : 30));
+            shifts = shifts << 8 | (uint32_t)(shift ? shift : between(least, draw() % 4 ? 20 : 30));
         }
         *at++ = (int32_t)shifts;
     }
 }
 
-static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t depth, int32_t part)
+/* The least shift, less one, that keeps outputs below 2^14 - 1. */
+static int32_t least_shift(int32_t depth)
+{
+    int32_t shift = 0;
+    for (int32_t reach = 255 * 128 * depth + 100000; reach >> (shift + 1) >= (1 << 14) - 1;) {
+        shift++;
+    }
+    return shift;
+}
+
+static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t depth, int32_t part, int32_t tokens)
 {
     const int32_t biased = draw() % 2 == 0;
-    draw_constants(rows, biased, 0);
+    draw_constants(rows, biased, tokens > 1 ? least_shift(depth) : 0, 0);
     return (thimble_fully_connected_packed_s8_params){
         .weights = weights,
         .constants = constants,
@@ -122,7 +133,7 @@ static void compare(const char *name, kernel *const fast[2], kernel *const plain
         const int32_t tokens = part < whole ? 1 : between(1, 5);
         draw_inputs(depth, tokens);
         draw_weights(put, rows, depth);
-        const thimble_fully_connected_packed_s8_params p = products(rows, depth, part);
+        const thimble_fully_connected_packed_s8_params p = products(rows, depth, part, tokens);
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
         fast[part < whole](&p, wide_one, one, tokens);
@@ -140,7 +151,7 @@ static void count(const char *name, const char *block_name, kernel *fast,
         const int32_t depth = depths[i];
         draw_inputs(depth, 4);
         draw_weights(put, 64, depth);
-        draw_constants(64, 0, 8);
+        draw_constants(64, 0, 0, 8);
         const thimble_fully_connected_packed_s8_params p = {weights, constants, 0, depth, 64, (depth + 3) & ~3, 3};
         start_count();
         for (int32_t call = 0; call < 100; call++) {
