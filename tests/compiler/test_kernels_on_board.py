@@ -101,6 +101,7 @@ LIMITS = {
     ("m4", "widen_blocks", 128): 4,
     ("m4", "widen_picked_1", 128): 7,
     ("m4", "widen_picked_2", 128): 7,
+    ("m3", "attention_pairs", 32): 5,
     ("m4", "attention_pairs", 32): 1.9,
     ("m4", "fully_connected_s16", 64): 1.4,
     ("m4", "fully_connected_s16", 128): 1.25,

@@ -319,20 +319,30 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 
 static void multiply(const blocks *s, const int16_t *weights, void *out)
 {
-    const int32_t depth = (int32_t)(s->x_end - s->x), to_outputs = s->kind >= OUTPUTS;
+    const int16_t *const x = s->x;
+    const int32_t depth = (int32_t)(s->x_end - x), to_outputs = s->kind >= OUTPUTS;
+    const int32_t high = (s->start[0] - s->start[1]) / 256, low = s->start[1];
+    const thimble_product_scale scale = *s->scale;
     int16_t *scores = out;
     int8_t *outputs = out;
     do {
-        const thimble_four_sums sums = thimble_pairs_sum(weights, s->x, depth, 0);
-        for (int32_t i = 0; i < 4; i++) {
-            const int32_t sum = sums.row[i] + (i % 2 == 0 ? (s->start[0] - s->start[1]) / 256 : s->start[1]);
-            if (to_outputs) {
-                *outputs++ = thimble_scale_product(s->scale, 2 * sum);
-            } else {
-                *scores++ = s->table[thimble_scale_product(s->scale, sum)];
+        thimble_four_sums sums = thimble_pairs_sum(weights, x, depth, 0);
+        weights += 2 * depth;
+        for (int32_t i = 0; i < 4; i += 2) {
+            sums.row[i] += high;
+            sums.row[i + 1] += low;
+        }
+        if (to_outputs) {
+            for (int32_t i = 0; i < 4; i++) {
+                *outputs++ = thimble_scale_product(&scale, 2 * sums.row[i]);
+            }
+            weights += s->skip / 2;
+        } else {
+            const int8_t *const table = s->table;
+            for (int32_t i = 0; i < 4; i++) {
+                *scores++ = table[thimble_scale_product(&scale, sums.row[i])];
             }
         }
-        weights += 2 * depth + (to_outputs ? s->skip / 2 : 0);
     } while (s->end != (to_outputs ? (const void *)outputs : (const void *)weights));
 }
 

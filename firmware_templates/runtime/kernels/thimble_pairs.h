@@ -24,6 +24,7 @@ static inline thimble_four_sums thimble_pairs_sum(const int16_t *block, const in
 {
     int32_t a = 0, b = -excess, c = 0, d = -excess;
     for (const int16_t *const end = x + depth; x != end; block += 8, x += 4) {
+#pragma GCC unroll 4
         for (int32_t i = 0; i < 4; i++) {
             a += (block[i] >> 8) * x[i];
             b += (block[i] & 0xff) * x[i];
