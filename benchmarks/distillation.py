@@ -1,15 +1,15 @@
 """Does a teacher help? The smallest variant trained alone and distilled, with the same steps, data and seeds.
 
-`python -m benchmarks.distillation` trains `nano` with the teacher's tokens from three seeds, once on the true actions
-and once with `home-en-base`'s shipped weights as its teacher, and prints exact match of the int8 model on the held-out
-splits. Every run is kept in `build/distillation`, and an interrupted one goes on.
+`python -m benchmarks.distillation` trains `nano` with the teacher's tokens once (its shipped weights are the start, but
+for the tokens' embedding), and goes on from there, as a recipe's `distill` does, with three seeds: on the true actions,
+and with `home-en-base`'s shipped weights as its teacher. It prints exact match of the int8 model on the held-out
+splits. Every run is kept in `build/distillation`; an interrupted one goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,15 +18,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.held_out import HomeModel, load_home_model, matching
 from models.config import DistillConfig, ModelConfig, TrainConfig
-from models.quiet import load_tensorflow
-from models.tokenizer import Tokenizer
-from pipeline.accuracy import exact_match
-from pipeline.compiler import Packing, compile_model
-from pipeline.host_engine import HostEngine
-from pipeline.recipe import load_recipe
-from pipeline.runner import RunOptions, run_stages
-from pipeline.sentences import HELD_OUT, read_pairs
+from pipeline.sentences import HELD_OUT
 from pipeline.workspace import fingerprint, write_json
 
 if TYPE_CHECKING:
@@ -35,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 TEACHER = Path("models/recipes/home-en-base.yaml")
+BODY = "models/weights/home-en-{variant}.npz"
 KINDS = ("alone", "distilled")
 SPLIT = "new_templates"
 
@@ -42,9 +37,10 @@ SPLIT = "new_templates"
 def main() -> None:
     """Trains what is not there yet and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=2500)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--sentences", type=int, default=128_000, help="of the training data, the first so many")
+    parser.add_argument("--before", type=int, default=5_000, help="steps of the training that all go on from")
+    parser.add_argument("--steps", type=int, default=3_000)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--rate", type=float, default=1e-3, help="learning rate, a third of the training's before")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--variant", default="nano")
     parser.add_argument("--temperature", type=float, default=DistillConfig.temperature)
@@ -54,57 +50,61 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=Path("build"))
     options = parser.parse_args()
     console = Console()
-    teacher = load_recipe(TEACHER)
-    workspace = run_stages(teacher, RunOptions(build=options.build, until="prune"), console)
-    with console.status("loading TensorFlow"):
-        load_tensorflow()
-    from models.checkpoint import build_from
-    from models.training import Lessons, limit_threads
-
-    limit_threads()
-    data = workspace.stage("data")
-    lessons = Lessons(
-        Tokenizer.load(data / "tokenizer.json"),
-        read_pairs(data / "train.tsv", options.sentences),
-        read_pairs(data / "dev.tsv"),
-        teacher.model.context,
-    )
-    model = build_from(workspace.stage("prune") / "weights.npz", teacher.model)
+    home = load_home_model(TEACHER, options.build, console)
+    teacher, lessons = home.recipe, home.lessons
     config = ModelConfig.from_mapping({"variant": options.variant, "vocab_size": teacher.vocab_size})
     lesson = DistillConfig(TEACHER.as_posix(), options.steps, options.temperature, options.alpha, options.spoiled)
+    start = _start(config, options, lessons)
     results: list[dict[str, Any]] = []
     for seed in options.seeds:
         for kind in options.kinds:
-            settings = TrainConfig(options.steps, options.batch, learning_rate=3e-3, dropout=0.0, seed=seed)
-            results.append(
-                _run(config, settings, lesson if kind == "distilled" else None, model, lessons, data, options.build)
-            )
+            settings = TrainConfig(options.steps, options.batch, learning_rate=options.rate, dropout=0.0, seed=seed)
+            chosen = lesson if kind == "distilled" else None
+            results.append(_run(config, settings, chosen, home, start, options.build))
             console.print(f"seed {seed} {kind}: {100 * results[-1][SPLIT]:.1f} % of new templates", highlight=False)
     summary = {kind: _mean([result for result in results if result["kind"] == kind]) for kind in options.kinds}
     write_json(options.build / "distillation" / "results.json", {"runs": results, "mean": summary})
     _print(console, results, summary)
 
 
+def _start(config: ModelConfig, options: argparse.Namespace, lessons: Lessons) -> Path:
+    """The weights that all runs go on from, trained if they are not there yet."""
+    from models.checkpoint import save_model
+    from models.training import train
+
+    settings = TrainConfig(options.before, options.batch, learning_rate=3 * options.rate, dropout=0.0, seed=0)
+    body = Path(BODY.format(variant=options.variant))
+    facts = {"model": vars(config), "train": vars(settings), "start": body.as_posix()}
+    out: Path = options.build / "distillation" / f"before-{fingerprint(facts)[:8]}"
+    weights = out / "weights.npz"
+    if not weights.exists():
+        out.mkdir(parents=True, exist_ok=True)
+        model, history = train(config, settings, lessons, out, _Log(out / "log.txt"), body)
+        save_model(weights, model, {**facts, "history": history}, exact=True)
+    return weights
+
+
 def _run(
     config: ModelConfig,
     settings: TrainConfig,
     lesson: DistillConfig | None,
-    teacher: Any,
-    lessons: Lessons,
-    data: Path,
+    home: HomeModel,
+    start: Path,
     build: Path,
 ) -> dict[str, Any]:
     """One training, or what it left when it was done before."""
     import tf_keras as keras
 
+    from models.checkpoint import start_from
     from models.decoder import build_decoder
     from models.distillation import distill
     from models.quantization import quantize
     from models.training import train
 
     kind = "alone" if lesson is None else "distilled"
-    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "sentences": len(lessons.pairs)}
+    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "start": start.parent.name}
     facts["distill"] = None if lesson is None else vars(lesson)
+    lessons = home.lessons
     out = build / "distillation" / f"{kind}-{settings.seed}-{fingerprint(facts)[:8]}"
     done = out / "result.json"
     if done.exists():
@@ -112,17 +112,15 @@ def _run(
     out.mkdir(parents=True, exist_ok=True)
     watch = _Log(out / "log.txt")
     if lesson is None:
-        model, history = train(config, settings, lessons, out, watch)
+        model, history = train(config, settings, lessons, out, watch, start)
     else:
         keras.utils.set_random_seed(settings.seed)
         model = build_decoder(config, settings.dropout)
-        history = distill(model, teacher, lesson, settings, lessons, out, watch)
-    splits = {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT}
+        start_from(start, model, config)
+        history = distill(model, home.model, lesson, settings, lessons, out, watch)
     tflite = quantize(model, config, lessons.sequences[:200])
-    with tempfile.TemporaryDirectory() as folder:
-        compiled = compile_model(tflite, Path(folder), Packing.ROWS)
-        engine = HostEngine(Path(folder), Path(folder) / "host", compiled.vocab, compiled.context)
-        quantized = {name: exact_match(engine, lessons.tokenizer, pairs) for name, pairs in splits.items()}
+    right = matching(tflite, lessons.tokenizer, home.splits)
+    quantized = {name: float(np.mean(found)) for name, found in right.items()}
     result = {"kind": kind, "seed": settings.seed, **facts, **quantized, "history": history}
     write_json(done, result)
     return result

@@ -11,7 +11,7 @@ import tf_keras as keras
 from models.tasks import Pair
 from models.tokenizer import EOS, PAD, SEP, Tokenizer
 
-__all__ = ["encode_pairs", "exact_match", "teacher_forced_match"]
+__all__ = ["encode_pairs", "exact_match", "matches", "teacher_forced_match"]
 
 _BATCH = 64
 
@@ -31,17 +31,22 @@ def teacher_forced_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequen
 
 
 def exact_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> float:
-    """Share of pairs whose action greedy decoding gives to the letter; a pair longer than the context is wrong.
+    """Share of pairs whose action greedy decoding gives to the letter."""
+    return sum(matches(model, tokenizer, pairs, context)) / max(len(pairs), 1)
+
+
+def matches(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[bool]:
+    """For each pair whether greedy decoding gives its action to the letter; a pair longer than the context is wrong.
 
     Where the true tokens are the most likely ones, decoding gives them; only the other pairs are decoded.
     """
     fitting = [pair for pair in pairs if len(tokenizer.encode_pair(pair.sentence, pair.action)) <= context]
-    forced = _forced(model, encode_pairs(tokenizer, fitting, context), context)
-    others = [pair for pair, right in zip(fitting, forced, strict=True) if not right]
+    right = dict(zip(fitting, _forced(model, encode_pairs(tokenizer, fitting, context), context), strict=True))
+    others = [pair for pair in fitting if not right[pair]]
     prompts = [tokenizer.encode_prompt(pair.sentence) for pair in others]
-    answers = [tokenizer.decode(tokens) for tokens in _decode(model, prompts, context)]
-    decoded = sum(answer == pair.action for answer, pair in zip(answers, others, strict=True))
-    return (sum(forced) + decoded) / max(len(pairs), 1)
+    for pair, tokens in zip(others, _decode(model, prompts, context), strict=True):
+        right[pair] = tokenizer.decode(tokens) == pair.action
+    return [right.get(pair, False) for pair in pairs]
 
 
 def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int) -> list[bool]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from models.tasks import Pair
 from models.tokenizer import EOS, Tokenizer
 
-__all__ = ["Generator", "exact_match"]
+__all__ = ["Generator", "exact_match", "matches"]
 
 
 class Generator(Protocol):
@@ -23,13 +23,19 @@ class Generator(Protocol):
 def exact_match(
     engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> float:
-    """Share of pairs whose action comes out to the letter; a prompt longer than the context is wrong."""
-    right = 0
+    """Share of pairs whose action comes out to the letter."""
+    return sum(matches(engine, tokenizer, pairs, progress)) / max(len(pairs), 1)
+
+
+def matches(
+    engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
+) -> list[bool]:
+    """For each pair whether its action comes out to the letter; a prompt longer than the context is wrong."""
+    right = []
     for number, pair in enumerate(pairs, 1):
         prompt = tokenizer.encode_prompt(pair.sentence)
         room = engine.context - len(prompt) + 1
-        if room > 0:
-            right += tokenizer.decode(engine.generate(prompt, room, EOS)) == pair.action
+        right.append(room > 0 and tokenizer.decode(engine.generate(prompt, room, EOS)) == pair.action)
         if progress is not None:
             progress(number)
-    return right / max(len(pairs), 1)
+    return right

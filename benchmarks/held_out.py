@@ -1,0 +1,95 @@
+"""The home task's shipped models with their data, and an int8 model's figures on the held-out sentences."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from models.quiet import load_tensorflow
+from models.tasks import Pair
+from models.tokenizer import SEP, Tokenizer
+from pipeline.accuracy import matches
+from pipeline.compiler import Packing, compile_model
+from pipeline.host_engine import HostEngine
+from pipeline.recipe import Recipe, load_recipe
+from pipeline.runner import RunOptions, run_stages
+from pipeline.sentences import HELD_OUT, read_pairs
+
+if TYPE_CHECKING:
+    import tf_keras as keras
+
+    from models.training import Lessons
+
+__all__ = ["HomeModel", "engine_of", "load_home_model", "matching", "nats_and_best"]
+
+Splits = Mapping[str, list[Pair]]
+
+
+@dataclass(frozen=True)
+class HomeModel:
+    """A recipe's trained model, what it learned from, and the held-out splits."""
+
+    recipe: Recipe
+    model: keras.Model
+    lessons: Lessons
+    splits: Splits
+    data: Path
+
+
+def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
+    """A shipped recipe's model; its data are made in `build` if they are not there.
+
+    Raises:
+        ThimbleError: from the stages.
+    """
+    recipe = load_recipe(path)
+    workspace = run_stages(recipe, RunOptions(build=build, until="prune"), console)
+    with console.status("loading TensorFlow"):
+        load_tensorflow()
+    from models.checkpoint import build_from
+    from models.training import Lessons, limit_threads
+
+    limit_threads()
+    data = workspace.stage("data")
+    tokenizer = Tokenizer.load(data / "tokenizer.json")
+    pairs, dev = read_pairs(data / "train.tsv"), read_pairs(data / "dev.tsv")
+    lessons = Lessons(tokenizer, pairs, dev, recipe.model.context)
+    model = build_from(workspace.stage("prune") / "weights.npz", recipe.model)
+    return HomeModel(recipe, model, lessons, {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT}, data)
+
+
+@contextmanager
+def engine_of(tflite: bytes) -> Iterator[HostEngine]:
+    """The engine's C for a .tflite, built for this machine; its logits are a board's to the byte."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = compile_model(tflite, Path(folder), Packing.ROWS)
+        yield HostEngine(Path(folder), Path(folder) / "host", compiled.vocab, compiled.context)
+
+
+def matching(tflite: bytes, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:
+    """By split, for each sentence whether the whole action is right."""
+    with engine_of(tflite) as engine:
+        return {name: matches(engine, tokenizer, pairs) for name, pairs in splits.items()}
+
+
+def nats_and_best(logits: NDArray[np.floating], tokens: list[int]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """For each token of the action: its negative log-likelihood in nats, and the token that is most likely there.
+
+    Args:
+        logits: [T − 1, vocab], after each token but the last.
+        tokens: T.
+    """
+    begin = tokens.index(SEP)
+    rows = logits[begin:].astype(np.float64)
+    rows -= rows.max(axis=-1, keepdims=True)
+    likely = rows - np.log(np.exp(rows).sum(axis=-1, keepdims=True))
+    true = np.array(tokens[begin + 1 :])
+    return -likely[np.arange(len(true)), true], rows.argmax(axis=-1)

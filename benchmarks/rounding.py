@@ -1,0 +1,133 @@
+"""What integers cost, and what training in them brings back, on the home task's held-out sentences.
+
+`python -m benchmarks.rounding --variant nano` takes the shipped weights and prints, for float, int8 and int4 weights
+(activations in int8), each as the converter rounds them and after `qat`: exact match, how many points were lost against
+float, with the standard error of this difference (the sentences are the same), nats a token of the true actions, and
+the share of tokens at which another one is most likely than in float.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.held_out import HomeModel, engine_of, load_home_model, matching, nats_and_best
+from models.config import QatConfig
+from pipeline.compiler.reader import read_tflite
+from pipeline.workspace import write_json
+
+__all__ = ["main"]
+
+RECIPES = Path("models/recipes")
+
+
+def main() -> None:
+    """Prints the table and writes it as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--variant", default="nano")
+    parser.add_argument("--weights", nargs="+", default=["int8", "int4"], choices=["int8", "int4"])
+    parser.add_argument("--steps", type=int, default=QatConfig.steps)
+    parser.add_argument("--rate", type=float, default=QatConfig.learning_rate)
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    options = parser.parse_args()
+    console = Console()
+    home = load_home_model(RECIPES / f"home-en-{options.variant}.yaml", options.build, console)
+    before = [weight.numpy() for weight in home.model.trainable_variables]
+    rows = {"float": _float(home)}
+    for weights in options.weights:
+        with console.status(f"{weights}, after training"):
+            rows[weights] = _integers(home, weights, rows["float"])
+        with console.status(f"{weights}, {options.steps:,} steps of qat"):
+            _train(home, weights, QatConfig(options.steps, options.rate))
+            rows[f"{weights} + qat"] = _integers(home, weights, rows["float"])
+        for weight, value in zip(home.model.trainable_variables, before, strict=True):
+            weight.assign(value)
+    exact = np.concatenate(list(rows["float"]["right"].values()))
+    for row in rows.values():
+        del row["best"]
+        right = row.pop("right")
+        lost = exact.astype(float) - np.concatenate(list(right.values()))
+        row["match"] = {name: float(np.mean(found)) for name, found in right.items()}
+        row["lost"], row["lost_error"] = float(lost.mean()), float(lost.std() / np.sqrt(lost.size))
+    facts = {"variant": options.variant, "steps": options.steps, "learning_rate": options.rate}
+    write_json(options.build / "rounding" / f"{options.variant}.json", {**facts, "rows": rows})
+    _print(console, options.variant, home, rows)
+
+
+def _float(home: HomeModel) -> dict[str, Any]:
+    import tensorflow as tf
+
+    from models.evaluation import matches
+
+    tokenizer, context = home.lessons.tokenizer, home.lessons.context
+    right = {name: matches(home.model, tokenizer, pairs, context) for name, pairs in home.splits.items()}
+    nats, best = [], []
+    for tokens in _held_out(home):
+        found = nats_and_best(home.model(tf.constant([tokens[:-1]])).numpy()[0], tokens)
+        nats.append(found[0])
+        best.append(found[1])
+    return {"right": right, "nats": float(np.concatenate(nats).mean()), "best": np.concatenate(best), "other": 0.0}
+
+
+def _integers(home: HomeModel, weights: str, exact: dict[str, Any]) -> dict[str, Any]:
+    from models.quantization import quantize
+
+    recipe = home.recipe
+    tflite = quantize(home.model, recipe.model, home.lessons.sequences[:200], weights=weights)
+    graph = read_tflite(tflite)
+    scale = graph.tensors[graph.outputs["logits"]].scale
+    nats, best = [], []
+    with engine_of(tflite) as engine:
+        for tokens in _held_out(home):
+            engine.reset()
+            found = nats_and_best(np.stack([engine.step(token) for token in tokens[:-1]]) * scale, tokens)
+            nats.append(found[0])
+            best.append(found[1])
+    other = float((np.concatenate(best) != exact["best"]).mean())
+    right = matching(tflite, home.lessons.tokenizer, home.splits)
+    return {"right": right, "nats": float(np.concatenate(nats).mean()), "best": None, "other": other}
+
+
+def _train(home: HomeModel, weights: str, config: QatConfig) -> None:
+    from models.qat import train_quantized
+
+    settings = dataclasses.replace(home.recipe.train, seed=1)
+    train_quantized(home.model, home.recipe.model, config, weights, settings, home.lessons, lambda *_: None)
+
+
+def _held_out(home: HomeModel) -> list[list[int]]:
+    """The sentences of all splits with their actions, as tokens."""
+    from models.evaluation import encode_pairs
+
+    pairs = [pair for split in home.splits.values() for pair in split]
+    return encode_pairs(home.lessons.tokenizer, pairs, home.lessons.context)
+
+
+def _print(console: Console, variant: str, home: HomeModel, rows: dict[str, dict[str, Any]]) -> None:
+    sentences = sum(map(len, home.splits.values()))
+    table = Table(title=f"{variant}, {sentences:,} held-out sentences: exact match in %")
+    for title in (
+        "weights",
+        *(name.replace("_", " ") for name in home.splits),
+        "mean",
+        "lost",
+        "nats a token",
+        "not as float",
+    ):
+        table.add_column(title)
+    for name, row in rows.items():
+        values = [*row["match"].values(), float(np.mean(list(row["match"].values())))]
+        shown = [f"{100 * value:.1f}" for value in values]
+        lost = f"{100 * row['lost']:.2f} ± {100 * row['lost_error']:.2f}"
+        table.add_row(name, *shown, lost, f"{row['nats']:.4f}", f"{100 * row['other']:.2f} %")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
