@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +15,7 @@ from models.quiet import load_tensorflow
 from models.tasks import Pair
 from models.tokenizer import SEP, Tokenizer
 from pipeline.accuracy import matches
-from pipeline.compiler import Packing, compile_model
-from pipeline.host_engine import HostEngine
+from pipeline.host_engine import host_engine
 from pipeline.recipe import Recipe, load_recipe
 from pipeline.runner import RunOptions, run_stages
 from pipeline.sentences import HELD_OUT, read_pairs
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
 
     from models.training import Lessons
 
-__all__ = ["HomeModel", "engine_of", "load_home_model", "matching", "nats_and_best"]
+__all__ = ["HomeModel", "load_home_model", "matching", "nats_and_best"]
 
 Splits = Mapping[str, list[Pair]]
 
@@ -66,17 +63,9 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
     return HomeModel(recipe, model, lessons, {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT}, data)
 
 
-@contextmanager
-def engine_of(tflite: bytes) -> Iterator[HostEngine]:
-    """The engine's C for a .tflite, built for this machine; its logits are a board's to the byte."""
-    with tempfile.TemporaryDirectory() as folder:
-        compiled = compile_model(tflite, Path(folder), Packing.ROWS)
-        yield HostEngine(Path(folder), Path(folder) / "host", compiled.vocab, compiled.context)
-
-
 def matching(tflite: bytes, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:
     """By split, for each sentence whether the whole action is right."""
-    with engine_of(tflite) as engine:
+    with host_engine(tflite) as engine:
         return {name: matches(engine, tokenizer, pairs) for name, pairs in splits.items()}
 
 

@@ -17,9 +17,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.held_out import HomeModel, engine_of, load_home_model, matching, nats_and_best
+from benchmarks.held_out import HomeModel, load_home_model, matching, nats_and_best
 from models.config import QatConfig
 from pipeline.compiler.reader import read_tflite
+from pipeline.host_engine import host_engine
 from pipeline.workspace import write_json
 
 __all__ = ["main"]
@@ -83,7 +84,7 @@ def _integers(home: HomeModel, weights: str, exact: dict[str, Any]) -> dict[str,
     graph = read_tflite(tflite)
     scale = graph.tensors[graph.outputs["logits"]].scale
     nats, best = [], []
-    with engine_of(tflite) as engine:
+    with host_engine(tflite) as engine:
         for tokens in _held_out(home):
             engine.reset()
             found = nats_and_best(np.stack([engine.step(token) for token in tokens[:-1]]) * scale, tokens)

@@ -203,7 +203,8 @@ class DistillConfig:
 
     `teacher` is the recipe of a trained model with the same tokens. Its distributions at `temperature` count `alpha`,
     the true tokens the rest. Of each batch a share is `spoiled`: sentences altered at random, with the teacher's answer
-    alone.
+    alone. Where actions are short, the first `labelled` sentences keep theirs, and of the next `relabelled` the teacher
+    says them.
     """
 
     teacher: str = ""
@@ -211,6 +212,8 @@ class DistillConfig:
     temperature: float = 2.0
     alpha: float = 0.7
     spoiled: float = 0.0
+    labelled: int = 0
+    relabelled: int = 0
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> DistillConfig:
@@ -226,6 +229,12 @@ class DistillConfig:
         for key in ("alpha", "spoiled"):
             if not 0 <= getattr(config, key) <= 1:
                 raise ThimbleError(f"`distill.{key}` is {getattr(config, key)}", "use a share from 0 to 1")
+        if config.labelled < 0 or config.relabelled < 0 or config.relabelled > 0 == config.labelled:
+            raise ThimbleError(
+                f"`distill.labelled` is {config.labelled} and `distill.relabelled` {config.relabelled}",
+                "give the number of sentences that keep their actions, and of those that the teacher answers; "
+                "or neither",
+            )
         return config
 
 

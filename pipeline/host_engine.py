@@ -6,15 +6,18 @@ import ctypes
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compiler import Packing, compile_model
 from pipeline.errors import ThimbleError
 
-__all__ = ["HostEngine", "compile_library", "kernel_sources"]
+__all__ = ["HostEngine", "compile_library", "host_engine", "kernel_sources"]
 
 RUNTIME = Path(__file__).resolve().parent.parent / "firmware_templates" / "runtime"
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared")
@@ -167,3 +170,16 @@ class HostEngine:
             raise ThimbleError("a token is outside of the vocabulary", f"use ids from 0 to {self.vocab - 1}")
         if status == 3:
             raise ThimbleError(f"the context of {self.context} tokens is full", "give fewer tokens")
+
+
+@contextmanager
+def host_engine(tflite: bytes) -> Iterator[HostEngine]:
+    """The engine of a .tflite, compiled and built for this machine; its logits are a board's to the byte.
+
+    Raises:
+        ThimbleError: from the compilers.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model = Path(folder)
+        compiled = compile_model(tflite, model, Packing.ROWS)
+        yield HostEngine(model, model / "host", compiled.vocab, compiled.context)

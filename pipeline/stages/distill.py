@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ThimbleError
+from pipeline.labelling import relabelled
 from pipeline.recipe import Recipe
 from pipeline.refining import refine
 from pipeline.shipped import metadata_of, shipped_weights, teacher_of, weights_fingerprint
@@ -46,6 +47,15 @@ def run(context: StageContext) -> str:
                 f"use a `model.context` of at most {teacher.model.context}",
             )
         taught_by = build_from(weights, teacher.model)
+        if recipe.distill.labelled:
+            with context.console.status("the teacher answers") as status:
+                lessons = relabelled(
+                    lessons,
+                    recipe.distill,
+                    taught_by,
+                    teacher.model,
+                    lambda done: status.update(f"the teacher answers: {done:,} sentences"),
+                )
         return distill(student, taught_by, recipe.distill, recipe.train, lessons, context.out, progress)
 
     return refine(context, "distill", "distilling", work)
@@ -76,7 +86,7 @@ STAGE = Stage(
     summary="lets a teacher train the model",
     needs=("data", "train"),
     sections=("distill", "train", "model"),
-    sources=("models/distillation.py",),
+    sources=("models/distillation.py", "pipeline/labelling.py"),
     run=run,
     resumable=True,
     volatile=_teacher,

@@ -109,6 +109,8 @@ def test_older_weights_know_nothing_of_patterns() -> None:
         ({}, "teacher"),
         ({"teacher": "t.yaml", "alpha": 1.5}, "distill.alpha"),
         ({"teacher": "t.yaml", "spoiled": -0.1}, "distill.spoiled"),
+        ({"teacher": "t.yaml", "labelled": -1}, "distill.labelled"),
+        ({"teacher": "t.yaml", "relabelled": 10}, "distill.relabelled"),
         ({"teacher": "t.yaml", "temperature": 0}, "distill.temperature"),
         ({"teacher": "t.yaml", "steps": 0}, "distill.steps"),
         ({"teacher": 3}, "distill.teacher"),

@@ -91,6 +91,7 @@ def test_what_is_not_asked_for_passes_on(make: Make, tmp_path: Path, stage: str,
     ("stage", "before", "sections"),
     [
         ("distill", "train", {"distill": {"teacher": "teacher.yaml", "steps": 2}}),
+        ("distill", "train", {"distill": {"teacher": "teacher.yaml", "steps": 2, "labelled": 2, "relabelled": 3}}),
         ("prune", "distill", {"prune": {"steps": 2, "pattern": "block", "sparsity": 0.5}}),
         ("qat", "prune", {"qat": {"steps": 2}, "quantize": {"weights": "int4"}}),
     ],
