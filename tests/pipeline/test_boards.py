@@ -57,6 +57,33 @@ def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
     assert value("ACR_") & 15 == board.flash_timing.wait_states == -(-board.clock_hz // 30_000_000) - 1
 
 
+def test_the_pll_of_an_stm32h7_makes_the_boards_clock() -> None:
+    """The numbers in clock.c against board.yaml and the limits of RM0433, 8.5.5 and 8.7, and DS12110, 6.3.10."""
+    board = load_board("nucleo_h743zi")
+    text = (board.folder / "clock.c").read_text()
+    found = re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE)
+    numbers = {
+        name: int(eval(re.sub(r"(\d)u", r"\1", value)))
+        for name, value in found
+        if re.fullmatch(r"[\d u|<()+-]+", value)
+    }
+    source, ranges, pll = (numbers[name] for name in ("PLL_SOURCE_8_TO_2", "PLL_RANGES", "PLL_2_TO_480"))
+    assert source & 3 == 2, "from the crystal's input"
+    reference = 8e6 / (source >> 4 & 63)
+    assert ranges >> 2 & 3 == 1 and 2e6 <= reference <= 4e6
+    assert ranges >> 1 & 1 == 0, "the wide oscillator"
+    oscillator = reference * ((pll & 511) + 1)
+    assert 192e6 <= oscillator <= 960e6
+    assert ranges >> 16 & 1 and oscillator / ((pll >> 9 & 127) + 1) == board.clock_hz
+    buses = board.clock_hz / {8: 2}[numbers["D1CFGR_DIVIDERS"] & 15]
+    assert buses <= 240e6
+    dividers = {"D1CFGR_DIVIDERS": (4,), "D2CFGR_DIVIDERS": (4, 8), "D3CFGR_DIVIDERS": (4,)}
+    for name, places in dividers.items():
+        assert all(buses / {4: 2}[numbers[name] >> place & 7] <= 120e6 for place in places)
+    waits = numbers["ACR_4_WAITS"] & 15
+    assert (waits + 1) * board.clock_hz / buses == board.flash_timing.wait_states + 1
+
+
 def test_milliseconds_at_the_boards_clock() -> None:
     board = load_board("mps2_an386")
     assert board.milliseconds(250_000, cycles_per_instruction=1.5) == pytest.approx(15.0)
