@@ -101,14 +101,19 @@ def converse(
     lines: Iterable[str],
     write: Callable[[str], None],
     max_new: int,
+    start: int | None = None,
 ) -> None:
     """Sends each line to the board and writes what comes back, as it comes; a line that the board refuses does not end
-    it. Ctrl-C ends an answer."""
+    it. Ctrl-C ends an answer.
+
+    Args:
+        start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.
+    """
     for line in lines:
         sentence = line.strip()
-        if not sentence:
+        if not sentence and start is None:
             continue
-        stream = TextStream(decoder, write)
+        stream = TextStream(decoder, write, None if sentence else start)
         try:
             answer = device.prompt(sentence, max_new, stream.take)
         except DeviceError as error:

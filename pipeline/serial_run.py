@@ -13,6 +13,7 @@ from pipeline.boards import Board, load_board
 from pipeline.emulators.serial_port import connect
 from pipeline.errors import ThimbleError
 from pipeline.protocol import Device, Info
+from pipeline.quality import read_text
 from pipeline.recipe import Recipe
 from pipeline.stages.emulate import over_budget
 from pipeline.verify import Verification, expect_prompts, verify
@@ -56,7 +57,8 @@ def verify_on_port(
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        expectations = expect_prompts(recipe, workspace.stage("quantize") / "model.tflite", tokenizer)
+        texts = None if recipe.text is None else read_text(workspace.stage("data") / "text.npz").tokens
+        expectations = expect_prompts(recipe, workspace.stage("quantize") / "model.tflite", tokenizer, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0
             verification = verify(

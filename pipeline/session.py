@@ -40,8 +40,11 @@ class SessionOptions:
 def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
     """Talks with the recipe's first board until end of file, or Ctrl-C at the prompt; the exit status."""
     with _opened(recipe, workspace, options) as (device, pace, title):
-        console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat", highlight=False)
-        converse(device, pace, _tokenizer(workspace), typed_lines(), _write, _most(recipe, options))
+        tokenizer = _tokenizer(workspace)
+        start = tokenizer.frame.bos if recipe.text is not None else None
+        hint = "" if start is None else "; an empty line begins a text"
+        console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat{hint}", highlight=False)
+        converse(device, pace, tokenizer, typed_lines(), _write, _most(recipe, options), start)
     return 0
 
 
@@ -49,7 +52,7 @@ def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions,
     """The board's text to one prompt on stdout, as it comes, and what it took on stderr; the exit status."""
     with _opened(recipe, workspace, options) as (device, pace, _):
         tokenizer = _tokenizer(workspace)
-        stream = TextStream(tokenizer, _write, None if prompt else tokenizer.encode_prompt("")[-1])
+        stream = TextStream(tokenizer, _write, None if prompt else tokenizer.frame.bos)
         answer = device.prompt(prompt, _most(recipe, options), stream.take)
         stream.end()
         _write("\n")

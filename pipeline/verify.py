@@ -28,6 +28,7 @@ __all__ = [
     "Verification",
     "expect",
     "expect_prompts",
+    "expect_to_the_end",
     "least_per_mac",
     "verify",
     "write_expectations",
@@ -41,6 +42,8 @@ HELIUM_CORES = ("cortex-m55",)
 # (18 an id, measured) and a printed line (1,100), and the last line; emptying the KV cache (4 a byte). With room for
 # other compilers.
 BESIDES_PER_ID, BESIDES_PER_STEP, BESIDES_PER_CACHE_BYTE, BESIDES_ONCE = 32, 2500, 12, 10_000
+
+_TEXTS_TRIED = 16
 
 
 class StepEngine(Protocol):
@@ -155,8 +158,14 @@ def expect(
     return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated, tokens[-1]))
 
 
-def expect_prompts(recipe: Recipe, tflite: Path, tokenizer: FramedTokenizer) -> list[Expectation]:
-    """What the recipe's prompts must give by TensorFlow Lite Micro: those it lists, else its task's examples.
+def expect_prompts(
+    recipe: Recipe, tflite: Path, tokenizer: FramedTokenizer, texts: NDArray[np.int32] | None = None
+) -> list[Expectation]:
+    """What the recipe's prompts must give by TensorFlow Lite Micro: those it lists, else its task's examples. Where
+    none of them comes to the end of the context, also the beginning of one of the `texts` that does.
+
+    Args:
+        texts: token ids [texts, length] of the model's own, if it writes any.
 
     Raises:
         ThimbleError: a prompt does not fit the model's context.
@@ -169,7 +178,23 @@ def expect_prompts(recipe: Recipe, tflite: Path, tokenizer: FramedTokenizer) -> 
         prompts = tuple(pair.sentence for pair in load_task(recipe.task).examples)
     oracle = Oracle(tflite.read_bytes())
     endless = oracle.endless
-    return [expect(oracle, tokenizer, oracle.context, text, recipe.model.context, endless) for text in prompts]
+    found = [expect(oracle, tokenizer, oracle.context, text, recipe.model.context, endless) for text in prompts]
+    if texts is not None and not endless and all(len(one.steps) < oracle.context for one in found):
+        found.append(expect_to_the_end(oracle, tokenizer, oracle.context, texts))
+    return found
+
+
+def expect_to_the_end(
+    engine: StepEngine, tokenizer: FramedTokenizer, context: int, texts: NDArray[np.int32]
+) -> Expectation:
+    """Of some texts' beginnings, a quarter of the context, the first whose text goes on to its end, or the longest."""
+    found: list[Expectation] = []
+    for first, *rest in texts[:_TEXTS_TRIED].tolist():
+        text = tokenizer.decode(rest[: max(1, context // 4)], first).strip("\ufffd")
+        found.append(expect(engine, tokenizer, context, text, context))
+        if len(found[-1].steps) == context:
+            break
+    return max(found, key=lambda one: len(one.steps))
 
 
 def least_per_mac(core: str) -> float:

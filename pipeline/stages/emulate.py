@@ -21,6 +21,7 @@ from pipeline.emulators import Emulator, pick
 from pipeline.errors import ThimbleError
 from pipeline.project import build_project
 from pipeline.protocol import Device
+from pipeline.quality import read_text
 from pipeline.recipe import Budgets
 from pipeline.sentences import HELD_OUT, read_pairs
 from pipeline.shipped import TRAINING_STAGES
@@ -54,7 +55,8 @@ def run(context: StageContext) -> str:
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
     with context.console.status("asking the oracle for the expected tokens"):
-        expectations = expect_prompts(recipe, context.input("quantize") / "model.tflite", tokenizer)
+        texts = None if recipe.text is None else read_text(context.input("data") / "text.npz").tokens
+        expectations = expect_prompts(recipe, context.input("quantize") / "model.tflite", tokenizer, texts)
     write_expectations(context.out / "expected.json", expectations)
     with (
         context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -86,6 +87,16 @@ def test_generate_and_chat_write_text(build: Path, recipe: Path, capfd: pytest.C
     result = json.loads((build / "made" / "mps2_an386-aot" / "result.json").read_text(encoding="utf-8"))
     assert result["prompts"][0]["text_out"].startswith(first.rstrip("\n\ufffd"))
     assert not first.startswith(" "), "llama2.c too leaves out the space behind BOS"
+
+
+def test_an_empty_line_of_a_chat_begins_a_text(
+    build: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\nthe\n"))
+    assert main(["chat", str(recipe), "--build", str(build), "--emulator", "qemu", "--tokens", "12"]) == 0
+    told = capfd.readouterr().out
+    assert "an empty line begins a text" in told
+    assert "(1 tokens in, 12 out" in told and "(2 tokens in, 12 out" in told
 
 
 def test_what_is_missing_or_changed_is_noticed(build: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -190,7 +191,9 @@ def test_a_thousand_tokens_on_the_board(device: Device, tokenizer: Tokenizer) ->
     ):
         device.sample(chosen)
         sampler = Sampler(chosen, STANDIN_STEP, 0)
-        for text in ("turn on", "x", "off", "the lights", "on") * 2:
+        texts, wanted = itertools.cycle(("turn on", "x", "off", "the lights", "on")), total + 200
+        while total < wanted:  # an <eos> may end a text early
+            text = next(texts)
             answer = device.prompt(text, 30) if number % 2 else device.ask(text, 30)
             engine.reset()
             sampler.reset()
@@ -203,7 +206,7 @@ def test_a_thousand_tokens_on_the_board(device: Device, tokenizer: Tokenizer) ->
                 expected.append(sampler.draw(engine.step(expected[-1])))
             assert list(answer.tokens_out) == expected
             total += len(expected)
-    assert total >= 1000 or total > 300  # an <eos> may end a text early
+    assert total >= 1000
     device.sample(SamplerSettings())
 
 

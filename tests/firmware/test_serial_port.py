@@ -75,6 +75,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
         boards=("mps2_an386",),
         engine="aot",
         prompts=("turn on", "x"),
+        text=None,
         budgets=SimpleNamespace(flash=None, ram=None, ms_per_token=None, ms_to_first_token=None),
         part=lambda *keys: {"budgets": {}},
     )
@@ -88,7 +89,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     monkeypatch.setattr(
         serial_run,
         "expect_prompts",
-        lambda recipe, _, tokenizer: [expect(Standin(), tokenizer, CONTEXT, text, 20) for text in recipe.prompts],
+        lambda recipe, _, tokenizer, _t: [expect(Standin(), tokenizer, CONTEXT, text, 20) for text in recipe.prompts],
     )
     return recipe, workspace
 
@@ -148,7 +149,7 @@ def test_wrong_logits_fail_and_are_written(port: Any, built: Any, monkeypatch: p
             return super().step(token)[::-1].copy()
 
     monkeypatch.setattr(
-        serial_run, "expect_prompts", lambda _r, _w, tokenizer: [expect(Other(), tokenizer, CONTEXT, "turn on", 5)]
+        serial_run, "expect_prompts", lambda _r, _w, tokenizer, _t: [expect(Other(), tokenizer, CONTEXT, "turn on", 5)]
     )
     with pytest.raises(ThimbleError, match=r"mps2_an386 on .*tokens_match"):
         run(built, port[0])

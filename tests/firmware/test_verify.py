@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 from standin import CONTEXT, MACS, Standin, standin_tokenizer
@@ -22,7 +23,7 @@ from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
 from pipeline.project import Firmware
 from pipeline.protocol import Device
-from pipeline.verify import Expectation, Verification, expect, verify, write_expectations
+from pipeline.verify import Expectation, Verification, expect, expect_to_the_end, verify, write_expectations
 
 PROMPTS = ("turn on the kitchen lights", "schalte das licht aus", "Größe ☃")
 
@@ -30,6 +31,20 @@ PROMPTS = ("turn on the kitchen lights", "schalte das licht aus", "Größe ☃")
 @pytest.fixture(scope="module")
 def expectations(tokenizer: Tokenizer) -> tuple[Expectation, ...]:
     return tuple(expect(Standin(), tokenizer, CONTEXT, prompt, CONTEXT) for prompt in PROMPTS)
+
+
+def test_one_text_goes_on_to_the_end_of_the_context(tokenizer: Tokenizer) -> None:
+    context = 12
+    texts = np.array([tokenizer.encode(f"{word} the light now")[:8] for word in ("turn on", "off", "x", "set", "dim")])
+    lengths = [len(expect_to_the_end(Standin(), tokenizer, context, text[None]).steps) for text in texts]
+    assert min(lengths) < context == max(lengths), "the stand-in ends some texts early, and not all"
+    found = expect_to_the_end(Standin(), tokenizer, context, texts)
+    assert len(found.steps) == context and found.end == "context"
+    text = texts[lengths.index(context)]
+    assert found.text == tokenizer.decode(text[1:4].tolist(), int(text[0]))
+    short = [text for text, length in zip(texts, lengths, strict=True) if length < context]
+    longest = max(length for length in lengths if length < context)
+    assert len(expect_to_the_end(Standin(), tokenizer, context, np.stack(short)).steps) == longest
 
 
 def check(link: SerialLink, expectations: Sequence[Expectation], firmware: Firmware) -> Verification:
