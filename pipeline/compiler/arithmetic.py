@@ -94,9 +94,8 @@ def activation_range(out: Tensor, activation: int) -> tuple[int, int]:
 
 
 def product_multiplier(a: Tensor, b: Tensor, out: Tensor) -> tuple[int, int]:
-    """Of a per-tensor matrix product: the scales' product is rounded to float first."""
-    product = float(np.float32(a.scales[0]) * np.float32(b.scales[0]))
-    return fp.quantize_multiplier(product / out.scale)
+    """Of a per-tensor matrix product."""
+    return fp.quantize_multiplier(a.scale * b.scale / out.scale)
 
 
 def add(c: AddConstants, a: fp.Int, b: fp.Int) -> fp.Int:

@@ -231,6 +231,22 @@ def test_batch_matmul(
     bench.check(model.bytes({"y": out}), values)
 
 
+@pytest.mark.parametrize("kind", ["BATCH_MATMUL", "FULLY_CONNECTED"])
+def test_a_products_scale_is_not_rounded_on_the_way(bench: Workbench, kind: str) -> None:
+    """The product of these two input scales is another number in float32; a sum of 1735 shows it."""
+    scales = 0.049944568425416946, 0.13223983347415924, 0.15183883905410767
+    model = ModelBuilder()
+    x, y = np.array([[100, 35, 0, 0]], np.int8), np.array([[17, 1, 0, 0], [1, 2, 3, 4]] * 4, np.int8)
+    a, out = model.input("a", x.shape, scales[0]), model.tensor((1, len(y)), scales[2])
+    if kind == "FULLY_CONNECTED":
+        model.op(kind, [a, model.tensor(y.shape, scales[1], data=y)], [out])
+        values = {"a": x}
+    else:
+        model.op(kind, [a, model.input("b", y.shape, scales[1])], [out], adjX=False, adjY=True)
+        values = {"a": x, "b": y}
+    bench.check(model.bytes({"y": out}), values)
+
+
 @pytest.mark.slow
 @given(
     rows=st.integers(1, 5),
