@@ -8,6 +8,7 @@ attention's 1/√head_dim into the query's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,20 @@ class DecodeStep(tf.Module):
 
     Args:
         rounded: what becomes of each product's weights [in, out], gains folded in.
+        named: tensors bear the names of `models.decoder.Hooked`, which the .tflite keeps; its operators come in another
+            order then.
     """
 
     def __init__(
-        self, model: keras.Model, config: ModelConfig, rounded: Callable[[np.ndarray], np.ndarray] | None = None
+        self,
+        model: keras.Model,
+        config: ModelConfig,
+        rounded: Callable[[np.ndarray], np.ndarray] | None = None,
+        named: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
+        self._at: Callable[[str], AbstractContextManager[object]] = tf.name_scope if named else nullcontext
         self.weights = _folded(model, config)
         for name, matrix in self.weights.items():
             if rounded and name not in ("embed", "positions") and not name.endswith("_bias"):
@@ -118,42 +126,69 @@ class DecodeStep(tf.Module):
         outputs: dict[str, tf.Tensor] = {}
         group = config.heads // config.kv_heads
         for i in range(config.layers):
-            own = f"layer{config.weights_of(i)}"
-            h = self._norm(x)
+            own, here = f"layer{config.weights_of(i)}", f"layer{i}"
+            h = self._norm(x, f"{own}_norm_attention")
             q = tf.reshape(self._dense(h, f"{own}_q"), (config.kv_heads, group, config.head_dim))
             k = tf.reshape(self._dense(h, f"{own}_k"), (config.kv_heads, 1, config.head_dim))
             v = tf.reshape(self._dense(h, f"{own}_v"), (config.kv_heads, 1, config.head_dim))
             if config.positions == "rotary":
-                q, k = _rotate(q, angles), _rotate(k, angles)
+                q, k = self._rotate(q, angles, f"{here}_attention/q"), self._rotate(k, angles, f"{here}_attention/k")
             keys = tf.concat([inputs[f"k_cache_{i}"], k], axis=1)
             values = tf.concat([inputs[f"v_cache_{i}"], v], axis=1)
-            scores = tf.nn.softmax(tf.matmul(q, keys, transpose_b=True) + mask)
-            mixed = tf.reshape(tf.matmul(scores, values), (1, config.d_model))
-            x = x + self._dense(mixed, f"{own}_o")
-            h = self._norm(x)
+            with self._at(f"{here}_attention/masked"):
+                masked = tf.matmul(q, keys, transpose_b=True) + mask
+            with self._at(f"{here}_attention/out"):
+                mixed = tf.matmul(tf.nn.softmax(masked), values)
+            o = self._dense(tf.reshape(mixed, (1, config.d_model)), f"{own}_o")
+            with self._at(f"{here}_add_attention/out"):
+                x = x + o
+            h = self._norm(x, f"{own}_norm_ffn")
             if config.ffn == "gated":
                 gate = self._dense(h, f"{own}_gate")
-                h = self._dense(gate * tf.sigmoid(gate) * self._dense(h, f"{own}_up"), f"{own}_down")
+                with self._at(f"{here}_gating/gate"):
+                    gate = gate * tf.sigmoid(gate)
+                up = self._dense(h, f"{own}_up")
+                with self._at(f"{here}_gating/out"):
+                    h = gate * up
             else:
-                h = self._dense(tf.nn.relu(self._dense(h, f"{own}_up")), f"{own}_down")
-            x = x + h
+                h = tf.nn.relu(self._dense(h, f"{own}_up"))
+            h = self._dense(h, f"{own}_down")
+            with self._at(f"{here}_add_ffn/out"):
+                x = x + h
             outputs[f"k_new_{i}"], outputs[f"v_new_{i}"] = tf.identity(k), tf.identity(v)
-        return {"logits": self._dense(self._norm(x), "head"), **outputs}
+        return {"logits": self._dense(self._norm(x, "norm_final"), "head"), **outputs}
 
     def _dense(self, x: tf.Tensor, name: str) -> tf.Tensor:
-        y = tf.matmul(x, self.weights[name])
-        return y + self.weights[f"{name}_bias"] if f"{name}_bias" in self.weights else y
+        with self._at(f"{name}/out"):
+            y = tf.matmul(x, self.weights[name])
+            return y + self.weights[f"{name}_bias"] if f"{name}_bias" in self.weights else y
 
-    def _norm(self, x: tf.Tensor) -> tf.Tensor:
+    def _norm(self, x: tf.Tensor, name: str) -> tf.Tensor:
         if self.config.norm == "layernorm":
             x = x - tf.reduce_mean(x, axis=-1, keepdims=True)
-        return x * tf.math.rsqrt(tf.reduce_mean(x * x, axis=-1, keepdims=True) + NORM_EPSILON)
+        with self._at(f"{name}/square"):
+            square = x * x
+        with self._at(f"{name}/variance"):
+            mean = tf.reduce_mean(square, axis=-1, keepdims=True) + NORM_EPSILON
+        with self._at(f"{name}/rsqrt"):
+            root = tf.math.rsqrt(mean)
+        with self._at(f"{name}/out"):
+            return x * root
 
+    def _rotate(self, x: tf.Tensor, angles: tuple[tf.Tensor, tf.Tensor], name: str) -> tf.Tensor:
+        cos, sin = (tf.reshape(row, (1, 1, -1)) for row in angles)
+        first, second = tf.split(x, 2, axis=-1)
 
-def _rotate(x: tf.Tensor, angles: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-    cos, sin = (tf.reshape(row, (1, 1, -1)) for row in angles)
-    first, second = tf.split(x, 2, axis=-1)
-    return tf.concat([first * cos - second * sin, first * sin + second * cos], axis=-1)
+        def times(what: str, half: tf.Tensor, angle: tf.Tensor) -> tf.Tensor:
+            with self._at(f"{name}_{what}"):
+                return half * angle
+
+        a, b = times("first_cos", first, cos), times("second_sin", second, sin)
+        with self._at(name):
+            difference = a - b
+        c, d = times("first_sin", first, sin), times("second_cos", second, cos)
+        with self._at(name):
+            return tf.concat([difference, c + d], axis=-1)
 
 
 def _folded(model: keras.Model, config: ModelConfig) -> dict[str, np.ndarray]:

@@ -6,17 +6,17 @@ positions), a head's v mixed and its output's weights unmixed, a channel of the 
 In float all are one function. In integers they are not: one large channel makes the steps of all others coarse. So the
 way is learned in which the model in integers gives the float model's distribution of the next token best (by the
 Kullback-Leibler divergence, on text that it wrote itself; Liu et al. 2024 do so for rotations). All tensors are rounded
-as the .tflite rounds them; a rounding passes the gradient on, and hands a share to the range, which so learns to be
-small (Esser et al. 2020).
+as the .tflite rounds them; a rounding passes the gradient on, and hands a share to its range's two ends, which are
+learned with the rest (Esser et al. 2020): seldom values are cut off where that makes the steps of all others finer.
 
-Then the weights themselves learn for as many steps, a tenth as fast, to make good what is left; the model in float so
-changes a little.
+Then the weights themselves learn, a third as fast, to make good what is left; the model in float so changes a little.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
@@ -28,11 +28,30 @@ from models.qat import fold_gains
 from models.ranges import fitted_floor
 from models.training import Progress, limit_threads
 
-__all__ = ["Form", "suit_to_integers", "write"]
+__all__ = ["Fit", "Form", "suit_to_integers", "write"]
 
 _TOKENS = 1_536  # of a batch
 _REPORT_EVERY = 25
+_OF_FORM = 0.25  # of the steps
+_RANGE_PACE = 0.01  # in which the logarithm of a range's end learns
+_CUT_OFF = 1e-4  # share of a tensor's values beyond each end, at first
 _SHARES = ("softmax", "sigmoid")  # from 0 to 1: TensorFlow Lite fixes their scale at 1/256
+_AS_OTHERS = ("scores", "q_first", "q_second", "k_first", "k_second")
+"""Rounded as `masked`, `q` and `k`, in whose steps they are; scores here hold what no token sees, too."""
+_CONSTANT = ("table", "cos", "sin")
+_TINY = 1e-6
+
+Ranges = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came of it: the history every 25 steps, `step`, `loss` (the divergence in nats a token) and `agreement` (the
+    share of tokens where integers and float find the same one most likely); with int8 activations the `ranges` by the
+    names of `models.decoder.Hooked`, as the decode step has them."""
+
+    history: list[dict[str, float]]
+    ranges: Ranges
 
 
 def suit_to_integers(
@@ -43,18 +62,14 @@ def suit_to_integers(
     text: np.ndarray,
     seed: int,
     progress: Progress,
-) -> list[dict[str, float]]:
+) -> Fit:
     """Rewrites the model, in place, for int8 weights and `int8` or `int16` activations.
 
-    Half of the steps learn the form, which changes nothing in float, the others the weights.
+    A quarter of the steps learns the form, which changes nothing in float, the others the weights.
 
     Args:
         config: RMSNorm, rotary positions, a gated feed-forward part, a head of its own.
         text: int32 [texts, length], of the model itself.
-
-    Returns:
-        The history every 25 steps: `step`, `loss` (the divergence in nats a token) and `agreement` (the share of tokens
-        where integers and float find the same one most likely).
     """
     limit_threads()
     teacher = build_decoder(config)
@@ -63,19 +78,21 @@ def suit_to_integers(
     rng = np.random.default_rng(seed)
     size = min(max(1, _TOKENS // text.shape[1]), len(text))
     history: list[dict[str, float]] = []
+    levels = _Levels(activations)
+    of_form = round(tuning.steps * _OF_FORM)
     phases: tuple[tuple[int, Form | _Weights], ...] = (
-        (tuning.steps // 2, Form(config, seed)),
-        (tuning.steps - tuning.steps // 2, _Weights()),
+        (of_form, Form(config, seed)),
+        (tuning.steps - of_form, _Weights()),
     )
     done = 0
     for steps, form in phases:
         found: list[tuple[float, float]] = []
-        with _in_integers(model, activations, form, text[:size, :-1]):
-            step = _step(model, teacher, form.variables)
+        with levels.at(model, form, text[: 2 * size, :-1]):
+            step = _step(model, teacher, form.variables, levels.variables)
             for number in range(steps):
                 pace = min(1.0, (number + 1) / 10) * (1 + np.cos(np.pi * number / steps)) / 2
                 batch = text[rng.choice(len(text), size, replace=False), :-1]
-                found.append(step(batch, tuning.learning_rate * form.pace * pace))
+                found.append(step(batch, tuning.learning_rate * form.pace * pace, _RANGE_PACE * pace))
                 done += 1
                 if done % _REPORT_EVERY == 0 or done == tuning.steps:
                     loss, agreement = np.mean(found, axis=0)
@@ -83,7 +100,7 @@ def suit_to_integers(
                     found = []
                 progress(done, tuning.steps, history[-1] if history else {})
         write(model, form)
-    return history
+    return Fit(history, levels.ranges(config.head_dim))
 
 
 def write(model: keras.Model, form: Form | _Weights) -> None:
@@ -95,31 +112,16 @@ def write(model: keras.Model, form: Form | _Weights) -> None:
                 weight.assign(form.written(f"{layer.name}/{name}", weight))
 
 
-@contextmanager
-def _in_integers(model: keras.Model, activations: str, form: Form | _Weights, tokens: np.ndarray) -> Iterator[None]:
-    """The model computes in integers, its weights written in a form; `tokens` show it what the floors are."""
-    levels = _Levels(activations, form)
-    try:
-        for hook in (levels.observe, levels.round):
-            for layer in _hooked(model):
-                layer.hook = hook
-            if hook == levels.observe:
-                model(tf.constant(tokens))
-        yield
-    finally:
-        for layer in _hooked(model):
-            layer.hook = None
-
-
 def _hooked(model: keras.Model) -> list[Hooked]:
     return [layer for layer in model.layers if isinstance(layer, Hooked)]
 
 
 def _step(
-    model: keras.Model, teacher: keras.Model, variables: Sequence[tf.Variable]
-) -> Callable[[np.ndarray, float], tuple[float, float]]:
-    """The compiled training step, with Adam: (tokens [B, T], learning rate) → divergence in nats a token, agreement."""
-    optimizer = keras.optimizers.Adam(beta_2=0.98)
+    model: keras.Model, teacher: keras.Model, weights: Sequence[tf.Variable], ranges: Sequence[tf.Variable]
+) -> Callable[[np.ndarray, float, float], tuple[float, float]]:
+    """The compiled training step, with Adam: (tokens [B, T], learning rate, the ranges') → divergence in nats a token,
+    agreement."""
+    groups = [(variables, keras.optimizers.Adam(beta_2=0.98)) for variables in (weights, ranges) if variables]
 
     @tf.function(reduce_retracing=True)
     def step(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -127,13 +129,16 @@ def _step(
         with tf.GradientTape() as tape:
             given = tf.nn.log_softmax(model(tokens, training=False))
             loss = tf.reduce_mean(tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=-1))
-        gradients, _ = tf.clip_by_global_norm(tape.gradient(loss, variables), 1.0)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        slopes = tape.gradient(loss, [variables for variables, _ in groups])
+        for (variables, optimizer), of_group in zip(groups, slopes, strict=True):
+            gradients, _ = tf.clip_by_global_norm(of_group, 1.0)
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
         agreed = tf.argmax(given, axis=-1) == tf.argmax(wanted, axis=-1)
         return loss, tf.reduce_mean(tf.cast(agreed, tf.float32))
 
-    def run(tokens: np.ndarray, rate: float) -> tuple[float, float]:
-        optimizer.learning_rate = rate
+    def run(tokens: np.ndarray, *rates: float) -> tuple[float, float]:
+        for (_, optimizer), rate in zip(groups, rates, strict=False):
+            optimizer.learning_rate = rate
         loss, agreement = step(tf.constant(tokens))
         return float(loss), float(agreement)
 
@@ -216,7 +221,7 @@ class Form:
 class _Weights:
     """The weights themselves, each in steps of the mean magnitude of its matrix."""
 
-    pace = 0.1
+    pace = 0.3
 
     def __init__(self) -> None:
         self._of: dict[str, tuple[tf.Variable, tf.Tensor]] = {}
@@ -236,42 +241,95 @@ class _Weights:
 
 
 class _Levels:
-    """Rounds the network's tensors, by the names of `models.decoder.Hooked`, its weights as the form writes them."""
+    """Rounds the network's tensors, by the names of `models.decoder.Hooked`, its weights as a form writes them."""
 
-    def __init__(self, activations: str, form: Form | _Weights) -> None:
-        self._activations, self._form = activations, form
-        self._floors: dict[str, float] = {}
+    def __init__(self, activations: str) -> None:
+        self._activations = activations
+        self._ends: dict[str, tuple[tf.Variable | None, tf.Variable]] = {}  # logarithms; none below 0: it begins there
+        self._form: Form | _Weights
 
-    def observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        """Chooses floors for what a softmax reads. Not for graphs."""
-        if name.rpartition("/")[2] in ("kernel", "table"):
+    @contextmanager
+    def at(self, model: keras.Model, form: Form | _Weights, tokens: np.ndarray) -> Iterator[None]:
+        """The model computes in integers, its weights written in a form; `tokens` show what its ranges are at first."""
+        self._form = form
+        try:
+            for hook in (self._observe, self._round):
+                for layer in _hooked(model):
+                    layer.hook = hook
+                if hook == self._observe:
+                    model(tf.constant(tokens))
+            yield
+        finally:
+            for layer in _hooked(model):
+                layer.hook = None
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The ranges' ends."""
+        return [end for ends in self._ends.values() for end in ends if end is not None]
+
+    def ranges(self, head_dim: int) -> Ranges:
+        """Least and largest value of each tensor; the decode step has the attention's 1/√head_dim in the query."""
+        found: Ranges = {}
+        for name, ends in self._ends.items():
+            low, high = (float(end) for end in _range(*ends))
+            what = name.rpartition("/")[2]
+            query = what.startswith("q") or name.endswith("_q/out")
+            scale = head_dim**-0.5 if query else 1.0
+            found[name] = low * scale, high * scale
+        return found
+
+    def _observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """Takes the tensor's range, where it has none yet. Not for graphs."""
+        kind = name.rpartition("/")[2]
+        if kind in ("kernel", "table"):
             return self._form.written(name, x)
-        if name.endswith("/masked") or name == "head/out":
-            rows = x.numpy().reshape(-1, x.shape[-1])
-            self._floors[name] = fitted_floor(rows[:: max(1, len(rows) // 2_000)], float(rows.max()))
+        fixed = kind in (*_SHARES, *_AS_OTHERS, *_CONSTANT)
+        if self._activations == "int8" and name not in self._ends and not fixed:
+            values = x.numpy()
+            if kind == "masked" or name == "head/out":
+                rows = values.reshape(-1, x.shape[-1])
+                high = float(values.max())
+                low = fitted_floor(rows[:: max(1, len(rows) // 2_000)], high)
+            else:
+                low, high = (float(end) for end in np.quantile(values, (_CUT_OFF, 1 - _CUT_OFF)))
+            begins_at_0 = values.min() >= 0
+            self._ends[name] = (
+                None if begins_at_0 else tf.Variable(np.log(max(-low, _TINY)), dtype=tf.float32),
+                tf.Variable(np.log(max(high, _TINY)), dtype=tf.float32),
+            )
         return x
 
-    def round(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        """The tensor in steps of its integers, as a number; its range is this batch's."""
+    def _round(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """The tensor in steps of its integers, as a number."""
         kind = name.rpartition("/")[2]
         if kind in ("kernel", "table"):
             x = self._form.written(name, x)
         if kind == "kernel":
             most = tf.reduce_max(tf.abs(x), axis=0, keepdims=True)
-            return _rounded(x, tf.maximum(most, 1e-9) / 127)
-        if self._activations == "int16":
+            return _rounded(x, tf.maximum(most, _TINY) / 127)
+        if self._activations == "int16" or kind in _AS_OTHERS:
             return x
         if kind in _SHARES:
             return tf.minimum(_rounded(x, tf.constant(1 / 256)), 255 / 256)
-        if kind == "scores":
-            return x  # rounded as `masked`, with the same step; here it holds what no token sees, too
-        low = tf.minimum(tf.reduce_min(x), 0.0) if name not in self._floors else tf.constant(self._floors[name])
-        high = tf.maximum(tf.reduce_max(x), 0.0)
-        scale = tf.maximum(high - low, 1e-9) / 255
-        zero = tf.stop_gradient(tf.round(-128 - low / scale))
-        return _rounded(tf.clip_by_value(x, (-128 - zero) * scale, (127 - zero) * scale), scale)
+        if kind in _CONSTANT:
+            low, high = tf.minimum(tf.reduce_min(x), 0.0), tf.maximum(tf.reduce_max(x), _TINY)
+        else:
+            low, high = _range(*self._ends[name])
+        scale = (high - low) / 255
+        zero = tf.round(-128 - low / scale)
+        low, high = _value(low, (-128 - zero) * scale), _value(high, (127 - zero) * scale)
+        return _rounded(tf.minimum(tf.maximum(x, low), high), scale)
+
+
+def _range(low: tf.Variable | None, high: tf.Variable) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.constant(0.0) if low is None else -tf.exp(low), tf.exp(high)
+
+
+def _value(x: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """The value, with the gradient of `x`."""
+    return x + tf.stop_gradient(value - x)
 
 
 def _rounded(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    steps = x / scale
-    return (steps + tf.stop_gradient(tf.round(steps) - steps)) * scale
+    return _value(x / scale, tf.round(x / scale)) * scale

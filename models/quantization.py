@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -30,6 +30,7 @@ def quantize(
     activations: str = "int8",
     weights: str = "int8",
     ranges: str = "minmax",
+    learned: Mapping[str, tuple[float, float]] | None = None,
 ) -> bytes:
     """The decode step as a .tflite with int8 weights, and int8 or int16 activations, caches and logits.
 
@@ -39,6 +40,7 @@ def quantize(
         activations: `int8` or `int16`.
         weights: `int8`, or `int4`: those of products are −7 to 7, in int8 all the same.
         ranges: `minmax`, or, with int8 activations, `fitted` (`models.ranges`).
+        learned: ranges that `fitted` takes instead of its own, by the names of `models.decoder.Hooked`.
 
     Raises:
         ThimbleError: int16 activations with LayerNorm, which TensorFlow Lite Micro does not run.
@@ -48,7 +50,7 @@ def quantize(
             "LayerNorm with int16 activations does not run on TensorFlow Lite Micro",
             "use `norm: rmsnorm` in the model, or `activations: int8` in `quantize`",
         )
-    step = DecodeStep(model, config, snapped if weights == "int4" else None)
+    step = DecodeStep(model, config, snapped if weights == "int4" else None, named=bool(learned))
 
     def feeds() -> Iterator[dict[str, np.ndarray]]:
         for sequence in calibration:
@@ -76,7 +78,7 @@ def quantize(
         converter._experimental_calibrate_only = fitted
         tflite = bytes(converter.convert())
         if fitted:
-            tflite = _to_integers(with_fitted_ranges(tflite, feeds()))
+            tflite = _to_integers(with_fitted_ranges(tflite, feeds(), learned))
     if weights == "int4":
         tflite = in_four_bits(tflite)
     return for_micro(tflite, NORM_EPSILON) if activations == "int16" else tflite

@@ -4,11 +4,13 @@ The converter's own calibration takes each tensor's smallest and largest value, 
 works in place spoils those of its input. Scores of attention and logits reach far below what matters: a value 20 below
 the best one is nothing beside it after a softmax, and an int8 step for it is lost to the others. Their floor is the one
 with which the softmax comes out most like in float, by the Kullback-Leibler divergence on the calibration's rows.
+
+Ranges may have been learned, too (`models.integer_form`); then they are taken, and the others measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import flatbuffers
@@ -26,12 +28,15 @@ _MARGIN = 8.0  # that the floor keeps below every row's best value: e^-8 is left
 _OP = schema.BuiltinOperator
 
 
-def with_fitted_ranges(tflite: bytes, feeds: Iterator[Inputs]) -> bytes:
+def with_fitted_ranges(
+    tflite: bytes, feeds: Iterator[Inputs], learned: Mapping[str, tuple[float, float]] | None = None
+) -> bytes:
     """A float decode step, as the converter calibrates it, with ranges measured anew on `feeds`.
 
     Args:
         tflite: float32, with one signature and a range at each tensor that is to become integers.
         feeds: inputs by the signature's names, as many as shall be measured.
+        learned: least and largest value by the names of `models.decoder.Hooked`, which the tensors must bear then.
     """
     model = schema.ModelT.InitFromPackedBuf(tflite, 0)
     graph = model.subgraphs[0]
@@ -60,10 +65,12 @@ def with_fitted_ranges(tflite: bytes, feeds: Iterator[Inputs]) -> bytes:
                 worst[index] = min(worst[index], float(table.max(axis=-1).min()))
                 rows[index] += list(table) if count % 3 == 0 else []
     ranges = {index: (low[index], high[index]) for index in watched}
+    known = _known(model, watched, learned or {})
     for index, producers in softmaxes.items():
-        floor = min(fitted_floor(_some(rows[index]), high[index]), worst[index] - _MARGIN)
+        least, most = known.get(index) or (fitted_floor(_some(rows[index]), high[index]), high[index])
         for tensor in (index, *producers):
-            ranges[tensor] = (floor, high[index])
+            ranges[tensor] = known[tensor] = (min(least, worst[index] - _MARGIN), most)
+    ranges |= known
     for index, (least, most) in ranges.items():
         tensor = graph.tensors[index]
         tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
@@ -102,22 +109,55 @@ def _some(rows: list[np.ndarray]) -> np.ndarray:
     return np.stack([rows[i] for i in chosen])
 
 
+def _known(
+    model: Any, watched: list[int], learned: Mapping[str, tuple[float, float]]
+) -> dict[int, tuple[float, float]]:
+    """The learned ranges by tensor: of those that bear the names, and of all that hold the same numbers."""
+    graph = model.subgraphs[0]
+    part_of = {index: index for index in watched}
+
+    def first(index: int) -> int:
+        while part_of[index] != index:
+            index = part_of[index]
+        return index
+
+    for op in graph.operators:
+        if _kind(model, op) in (_OP.RESHAPE, _OP.SPLIT, _OP.CONCATENATION):
+            same = [int(index) for index in (*op.inputs, *op.outputs) if int(index) in part_of]
+            for index in same:
+                part_of[first(index)] = first(same[0])
+    found = {}
+    logits = _logits(model)
+    for index in watched:
+        name = graph.tensors[index].name.decode().partition(";")[0].rpartition("/")[0]
+        if index == logits:  # it bears the output's name
+            name = "head/out"
+        if name in learned:
+            found[first(index)] = learned[name]
+    return {index: found[first(index)] for index in watched if first(index) in found}
+
+
+def _kind(model: Any, op: Any) -> int:
+    code = model.operatorCodes[op.opcodeIndex]
+    return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
+
+
 def _before_softmax(model: Any) -> dict[int, list[int]]:
     """The tensors that a softmax reads, and the logits, which the sampler's will; with each the product that is its
     sum's other part than the mask, which has the same values."""
     graph = model.subgraphs[0]
     producer = {int(index): op for op in graph.operators for index in op.outputs}
-
-    def kind(op: Any) -> int:
-        code = model.operatorCodes[op.opcodeIndex]
-        return max(int(code.builtinCode), int(code.deprecatedBuiltinCode))
-
     found: dict[int, list[int]] = {}
     for op in graph.operators:
-        if kind(op) == _OP.SOFTMAX:
+        if _kind(model, op) == _OP.SOFTMAX:
             index = int(op.inputs[0])
-            parts = [int(part) for part in producer[index].inputs] if kind(producer[index]) == _OP.ADD else []
-            found[index] = [part for part in parts if part in producer and kind(producer[part]) == _OP.BATCH_MATMUL]
-    logits = next(entry.tensorIndex for entry in model.signatureDefs[0].outputs if entry.name == b"logits")
-    found[int(logits)] = []
+            parts = [int(part) for part in producer[index].inputs] if _kind(model, producer[index]) == _OP.ADD else []
+            found[index] = [
+                part for part in parts if part in producer and _kind(model, producer[part]) == _OP.BATCH_MATMUL
+            ]
+    found[_logits(model)] = []
     return found
+
+
+def _logits(model: Any) -> int:
+    return next(int(entry.tensorIndex) for entry in model.signatureDefs[0].outputs if entry.name == b"logits")

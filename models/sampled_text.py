@@ -6,7 +6,7 @@ once; the step's own logits on the way are what the quantized step is compared w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,8 @@ import numpy as np
 from models.decode_step import DecodeStep
 
 __all__ = ["SampledText", "sample_text"]
+
+_AT_ONCE = 256  # texts, each with caches of its own
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,32 @@ def sample_text(
     Args:
         first: the token that each begins with. told: called with the number of tokens done, of all texts.
     """
-    config, rng = step.config, np.random.default_rng(seed)
-    length = config.context
-    cache = {name: np.repeat(rows[None], texts, axis=0) for name, rows in step.empty_cache().items()}
+    length = step.config.context
+    chances = np.random.default_rng(seed).random((length - 1, texts))
     tokens = np.full((texts, length), first, np.int32)
     nll, best = np.zeros((texts, length - 1), np.float32), np.zeros((texts, length - 1), np.int32)
-    every = np.arange(texts)
-    for position in range(length - 1):
+    for start in range(0, texts, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        for position in _draw(step, chances[:, part], tokens[part], nll[part], best[part]):
+            if told is not None:
+                told(start * (length - 1) + (position + 1) * len(tokens[part]))
+    return SampledText(tokens, nll, best)
+
+
+def _draw(
+    step: DecodeStep, chances: np.ndarray, tokens: np.ndarray, nll: np.ndarray, best: np.ndarray
+) -> Iterator[int]:
+    """Fills the texts in; yields each position that is done. `chances`: random numbers [length − 1, texts]."""
+    cache = {name: np.repeat(rows[None], len(tokens), axis=0) for name, rows in step.empty_cache().items()}
+    every = np.arange(len(tokens))
+    for position, chance in enumerate(chances):
         outputs = step.batch(position, tokens[:, position], cache)
         logits = outputs["logits"].numpy()[:, 0].astype(np.float64)
         logits -= logits.max(axis=-1, keepdims=True)
-        likely = np.exp(logits)
-        sums = np.cumsum(likely, axis=-1)
-        drawn = (sums < rng.random((texts, 1)) * sums[:, -1:]).sum(axis=-1)
-        tokens[:, position + 1] = np.minimum(drawn, config.vocab_size - 1)
+        sums = np.cumsum(np.exp(logits), axis=-1)
+        drawn = (sums < chance[:, None] * sums[:, -1:]).sum(axis=-1)
+        tokens[:, position + 1] = np.minimum(drawn, step.config.vocab_size - 1)
         nll[:, position] = np.log(sums[:, -1]) - logits[every, tokens[:, position + 1]]
         best[:, position] = logits.argmax(axis=-1)
         step.keep(position, outputs, cache)
-        if told is not None:
-            told((position + 1) * texts)
-    return SampledText(tokens, nll, best)
+        yield position

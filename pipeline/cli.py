@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     imported.add_argument("--sinks", type=int, default=0, metavar="N", help="first tokens that a window always sees")
     imported.add_argument("--activations", choices=["int8", "int16"], default="int8", help="of the .tflite")
-    imported.add_argument("--fit", type=int, default=300, metavar="N", help="steps that fit the weights to integers")
+    imported.add_argument("--fit", type=int, metavar="N", help="steps that fit the weights to integers, 0 for none")
     imported.add_argument("--force", action="store_true", help="write over a recipe of that name")
     imported.set_defaults(work=_import)
 

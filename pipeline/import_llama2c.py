@@ -23,6 +23,8 @@ from pipeline.recipe import load_recipe
 __all__ = ["ImportOptions", "import_llama2c"]
 
 USUAL_CONTEXT = 256
+USUAL_FIT = {"int8": (700, 0.01), "int16": (300, 0.003)}
+"""Steps and learning rate. With int16 activations only the weights' rounding is to be made good."""
 # RAM besides the KV cache, and flash besides the weights: the stack, the application, activations; code and tables.
 # What the model really takes is known when it is built; this refuses what can never fit, and chooses a context.
 OTHER_RAM, OTHER_FLASH = 10 * 1024, 24 * 1024
@@ -31,14 +33,14 @@ OTHER_RAM, OTHER_FLASH = 10 * 1024, 24 * 1024
 @dataclass(frozen=True)
 class ImportOptions:
     """What the recipe shall say besides the checkpoint's own sizes; `context` None: as much as fits, up to 256; `fit`:
-    steps that fit the weights to integers, 0 for none."""
+    steps that fit the weights to integers, 0 for none, None: as many as the activations want."""
 
     boards: tuple[str, ...] = ("mps2_an386",)
     context: int | None = None
     window: int = 0
     sinks: int = 0
     activations: str = "int8"
-    fit: int = 300
+    fit: int | None = None
 
 
 def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: ImportOptions, console: Console) -> None:
@@ -53,7 +55,7 @@ def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: Import
         raise ThimbleError(f"--out {out} does not name a recipe", "name it like stories.yaml")
     if not out.parent.is_dir():
         raise ThimbleError(f"--out {out}: there is no folder {out.parent}", "make it, or name another place")
-    if options.fit < 0:
+    if options.fit is not None and options.fit < 0:
         raise ThimbleError(f"--fit {options.fit} is below 0", "use a number of steps, 0 for none")
     boards = [load_board(board) for board in options.boards]
     header = read_header(checkpoint)
@@ -125,6 +127,8 @@ def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
 
 
 def _recipe(name: str, checkpoint: Path, parameters: int, config: ModelConfig, options: ImportOptions) -> str:
+    usual, learning_rate = USUAL_FIT[options.activations]
+    steps = usual if options.fit is None else options.fit
     model: dict[str, Any] = {key: value for key, value in config.as_dict().items() if key != "vocab_size"}
     sections: dict[str, Any] = {
         "name": name,
@@ -133,7 +137,7 @@ def _recipe(name: str, checkpoint: Path, parameters: int, config: ModelConfig, o
         "weights": f"{name}.npz",
         "tokenizer": {"vocab_size": config.vocab_size},
         "model": model,
-        **({"qat": {"steps": options.fit, "learning_rate": 0.01}} if options.fit else {}),
+        **({"qat": {"steps": steps, "learning_rate": learning_rate}} if steps else {}),
         "quantize": {"activations": options.activations, "ranges": "fitted"},
         "boards": list(options.boards),
         "prompts": [""],

@@ -11,6 +11,7 @@ from pipeline.quality import read_text
 from pipeline.refining import refine
 from pipeline.shipped import metadata_of
 from pipeline.stages import Stage, StageContext
+from pipeline.workspace import write_json
 
 if TYPE_CHECKING:
     import tf_keras as keras
@@ -21,7 +22,8 @@ __all__ = ["STAGE"]
 
 
 def run(context: StageContext) -> str:
-    """Writes `weights.npz`: the weights as they are, or fine-tuned for what `quantize` makes of them."""
+    """Writes `weights.npz`: the weights as they are, or fine-tuned for what `quantize` makes of them; with an imported
+    model's also the `ranges.json` that were learned."""
     recipe = context.recipe
     if recipe.text is not None and recipe.qat is not None:
         return _fit(context, recipe.text, recipe.qat)
@@ -49,10 +51,11 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
     model = build_from(before, recipe.model)
     text = read_text(context.input("data") / "text.npz").fitting
     with training_progress(context.console, "fitting to integers") as report:
-        history = suit_to_integers(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
-    facts = {**metadata_of(before), "stage": "qat", "history": {"qat": history}}
+        fit = suit_to_integers(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
+    facts = {**metadata_of(before), "stage": "qat", "history": {"qat": fit.history}}
     save_model(context.out / "weights.npz", model, facts, exact=True)
-    share = 100 * history[-1]["agreement"]
+    write_json(context.out / "ranges.json", fit.ranges)
+    share = 100 * fit.history[-1]["agreement"]
     return f"in integers {share:.1f} % of the tokens are float's, on the text that it was fitted on"
 
 

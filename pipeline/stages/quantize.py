@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from models.quiet import load_tensorflow
@@ -35,12 +36,26 @@ def run(context: StageContext) -> str:
         calibration, quality = text.calibration.tolist(), likelihood(text.nll)
     with context.console.status("calibrating and converting"):
         chosen = recipe.quantize
-        tflite = quantize(model, recipe.model, calibration, chosen.activations, chosen.weights, chosen.ranges)
+        tflite = quantize(
+            model,
+            recipe.model,
+            calibration,
+            chosen.activations,
+            chosen.weights,
+            chosen.ranges,
+            _learned_ranges(context),
+        )
     path = context.out / "model.tflite"
     path.write_bytes(tflite)
     sparsity = tflite_sparsity(path)
     write_json(context.out / "quality.json", {"float": quality, "sparsity": sparsity, "bytes": len(tflite)})
     return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero; float: {in_words(quality)}"
+
+
+def _learned_ranges(context: StageContext) -> dict[str, tuple[float, float]]:
+    path = context.input("qat") / "ranges.json"
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: (low, high) for name, (low, high) in found.items()}
 
 
 def _sentences(context: StageContext, model: keras.Model) -> tuple[list[list[int]], dict[str, float]]:

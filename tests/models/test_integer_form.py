@@ -11,6 +11,8 @@ from models.config import QatConfig
 from models.decoder import Hooked
 from models.integer_form import Form, suit_to_integers, write
 from models.qat import fold_gains
+from models.quantization import quantize
+from pipeline.oracle import Oracle
 from tests.models.tiny import config_of, lively
 
 
@@ -23,15 +25,33 @@ def test_a_form_that_suits_integers(activations: str) -> None:
     text = np.random.default_rng(5).integers(0, config.vocab_size, (12, config.context)).astype(np.int32)
     exact, before = model(text).numpy(), model.get_layer("layer0_q").kernel.numpy()
     told: list[int] = []
-    history = suit_to_integers(
+    fit = suit_to_integers(
         model, config, QatConfig(50, 0.01), activations, text, 1, lambda done, steps, figures: told.append(done)
     )
+    history = fit.history
     rewritten = model(text).numpy()
     assert np.abs(rewritten - exact).mean() < 0.05 * np.abs(exact).mean(), "in float hardly another function"
     assert np.abs(model.get_layer("layer0_q").kernel.numpy() - before).max() > 0.1
     assert [point["step"] for point in history] == [25, 50] and told[-1] == 50
     assert history[1]["loss"] < 0.95 * history[0]["loss"]
     assert all(layer.hook is None for layer in model.layers if isinstance(layer, Hooked))
+    if activations == "int16":
+        assert fit.ranges == {}
+        return
+    assert all(low <= 0 < high for low, high in fit.ranges.values())
+    assert fit.ranges["layer0_norm_ffn/square"][0] == 0 and fit.ranges["head/out"][0] < 0
+    oracle = Oracle(quantize(model, config, text[:4].tolist(), ranges="fitted", learned=fit.ranges))
+    spans = {tensor.name: 255 * tensor.scale for tensor in oracle.graph.tensors if tensor.data is None}
+    for name in ("layer0_q/out", "layer1_attention/k_first_sin", "layer1_attention/q", "layer0_gating/out"):
+        (span,) = {round(spans[found], 4) for found in spans if found.startswith(name + "/") and spans[found]}
+        low, high = fit.ranges[name]
+        assert span == pytest.approx(high - low, rel=1e-3), name
+    for kind in ("k_cache_0", "k_new_0"):
+        place = {**oracle.graph.inputs, **oracle.graph.outputs}[kind]
+        low, high = fit.ranges["layer0_attention/k"]
+        assert 255 * oracle.graph.tensors[place].scale == pytest.approx(high - low, rel=1e-3)
+    low, high = fit.ranges["head/out"]
+    assert 255 * oracle.graph.tensors[oracle.graph.outputs["logits"]].scale >= 0.999 * (high - low)
 
 
 @pytest.mark.parametrize("heads", [(4, 2), (4, 4), (2, 1)])

@@ -40,6 +40,7 @@ def test_a_recipe_its_weights_and_its_tokenizer(
     recipe = load_recipe(out)
     assert recipe.name == "made" and recipe.boards == ("mps2_an386", "stm32f4_discovery")
     assert recipe.model == header_of().config(24) and recipe.prompts == ("",)
+    assert recipe.qat is not None and (recipe.qat.steps, recipe.qat.learning_rate) == (700, 0.01)
     facts = metadata_of(tmp_path / "made.npz")
     assert facts["source"] == "made.bin" and facts["parameters"] == header_of().parameter_count
     tokenizer = load_tokenizer(tmp_path / "made.tokenizer.json")
@@ -51,7 +52,7 @@ def test_a_recipe_its_weights_and_its_tokenizer(
     assert run(files, out, "--force", "--context", "9", "--activations", "int16") == 0
     recipe = load_recipe(out)
     assert recipe.model.context == 9 and recipe.quantize.activations == "int16"
-    assert recipe.qat is not None and recipe.qat.steps == 300
+    assert recipe.qat is not None and (recipe.qat.steps, recipe.qat.learning_rate) == (300, 0.003)
     assert run(files, out, "--force", "--fit", "0") == 0 and load_recipe(out).qat is None
 
 
