@@ -134,7 +134,7 @@ def statistics(answer: Answer, pace: Pace) -> str:
     """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock."""
     mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * pace.per_tick
     generated = [step.ticks for step in answer.steps[len(answer.tokens_in) :]]
-    count = f"{answer.count_in} tokens in, {len(answer.tokens_out)} out"
+    count = f"{answer.count_in} token{'s' * (answer.count_in != 1)} in, {len(answer.tokens_out)} out"
     reasons = {"context": ", cut off by the context", "length": ", cut off by the length", "stopped": ", stopped"}
     rate = ""
     if generated:

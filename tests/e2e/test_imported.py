@@ -96,7 +96,7 @@ def test_an_empty_line_of_a_chat_begins_a_text(
     assert main(["chat", str(recipe), "--build", str(build), "--emulator", "qemu", "--tokens", "12"]) == 0
     told = capfd.readouterr().out
     assert "an empty line begins a text" in told
-    assert "(1 tokens in, 12 out" in told and "(2 tokens in, 12 out" in told
+    assert "(1 token in, 12 out" in told and "(2 tokens in, 12 out" in told
 
 
 def test_what_is_missing_or_changed_is_noticed(build: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
