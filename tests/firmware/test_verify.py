@@ -108,6 +108,22 @@ def flip(text: str) -> str:
     return f"{int(text, 16) ^ 1:08x}"
 
 
+@pytest.mark.parametrize(("more", "per_tick", "repeats"), [(2, 40.0, False), (2, 5.95, True), (4, 5.95, False)])
+def test_a_short_tick_may_hold_the_counters_own_handler(
+    more: int,
+    per_tick: float,
+    repeats: bool,
+    expectations: tuple[Expectation, ...],
+    firmware: Firmware,
+    board: Board,
+) -> None:
+    """SysTick comes round in another step of each request; its handler takes more than a tick where ticks are short."""
+    lie = lies(4, 4, lambda ticks: str(int(ticks) + more), once=True)
+    with Device(LyingLink(Qemu().start(firmware.elf, board), lie), timeout=20) as device:
+        result = verify(device, expectations[:1], macs_per_step=1, instructions_per_tick=per_tick)
+    assert result.checks["counts_repeat"] is repeats
+
+
 def tells_of_prefill(field: int, change: Callable[[str], str]) -> Callable[[str], str]:
     """Changes one word of the PREFILL lines."""
 
