@@ -57,8 +57,10 @@ def main() -> None:
         row["match"] = {name: float(np.mean(found)) for name, found in right.items()}
         row["lost"], row["lost_error"] = float(lost.mean()), float(lost.std() / np.sqrt(lost.size))
     facts = {"variant": options.variant, "steps": options.steps, "learning_rate": options.rate}
-    write_json(options.build / "rounding" / f"{options.variant}.json", {**facts, "rows": rows})
     _print(console, options.variant, home, rows)
+    folder = options.build / "rounding"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{options.variant}.json", {**facts, "rows": rows})
 
 
 def _float(home: HomeModel) -> dict[str, Any]:
