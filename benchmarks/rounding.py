@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -114,7 +115,7 @@ def _held_out(home: HomeModel) -> list[list[int]]:
 
 def _print(console: Console, variant: str, home: HomeModel, rows: dict[str, dict[str, Any]]) -> None:
     sentences = sum(map(len, home.splits.values()))
-    table = Table(title=f"{variant}, {sentences:,} held-out sentences: exact match in %")
+    table = Table(title=f"{variant}, {sentences:,} held-out sentences: exact match in %", box=SIMPLE, padding=0)
     for title in (
         "weights",
         *(name.replace("_", " ") for name in home.splits),
