@@ -1,9 +1,23 @@
-"""What TensorFlow must find in the environment before the first test imports it: Keras 2, and sums in one order."""
+"""What TensorFlow must find in the environment before the first test imports it: Keras 2, and sums in one order; and
+what tests of the interpreter need."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+
+@pytest.fixture(scope="session")
+def cpp_for_arm() -> None:
+    """C++ for Arm with its library, which only TensorFlow Lite Micro needs."""
+    compiler = shutil.which("arm-none-eabi-g++")
+    asked = [str(compiler), "-x", "c++", "-fsyntax-only", "-"]
+    if compiler is None or subprocess.run(asked, input=b"#include <cstring>\n", capture_output=True).returncode:
+        pytest.skip("no C++ for Arm here: docs/tflm.md tells what to install")

@@ -87,6 +87,7 @@ def test_operators_and_hash() -> None:
     assert hash_of_logits(np.array([ord("a")], np.int8)) == 0x640C292C
 
 
+@pytest.mark.usefixtures("cpp_for_arm")
 def test_a_folder_without_sources_is_told(step: bytes, tmp_path: Path) -> None:
     library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_gcc")
     (found,) = find_libraries(tmp_path, M4F.mcpu)

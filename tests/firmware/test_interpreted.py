@@ -109,6 +109,7 @@ def test_what_is_generated(step: bytes, tmp_path: Path, tokenizer: Tokenizer, bo
     assert "interpreter/" in (made / "README.md").read_text()
 
 
+@pytest.mark.usefixtures("cpp_for_arm")
 def test_what_is_missing_is_told(
     step: bytes, tmp_path: Path, tokenizer: Tokenizer, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
