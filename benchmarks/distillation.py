@@ -21,7 +21,9 @@ from rich.table import Table
 
 from benchmarks.held_out import HomeModel, load_home_model, matching
 from models.config import DistillConfig, ModelConfig, TrainConfig
+from pipeline.host_engine import host_engine
 from pipeline.labelling import relabelled
+from pipeline.recipe import QuantizeConfig
 from pipeline.sentences import HELD_OUT
 from pipeline.workspace import fingerprint, write_json
 
@@ -54,13 +56,13 @@ def main() -> None:
     home = load_home_model(TEACHER, options.build, console)
     config = ModelConfig.from_mapping({"variant": options.variant, "vocab_size": home.recipe.vocab_size})
     lesson = DistillConfig(
-        TEACHER.as_posix(),
-        options.steps,
-        options.temperature,
-        options.alpha,
-        options.spoiled,
-        options.labelled,
-        options.relabelled if options.labelled else 0,
+        teacher=TEACHER.as_posix(),
+        steps=options.steps,
+        temperature=options.temperature,
+        alpha=options.alpha,
+        spoiled=options.spoiled,
+        labelled=options.labelled,
+        relabelled=options.relabelled if options.labelled else 0,
     )
     lessons = {"alone": home.lessons, "distilled": home.lessons}
     if lesson.labelled:
@@ -115,8 +117,9 @@ def _run(
         keras.utils.set_random_seed(settings.seed)
         model = build_decoder(config, settings.dropout)
         history = distill(model, home.model, lesson, settings, lessons, out, watch)
-    tflite = quantize(model, config, lessons.sequences[:200])
-    right = matching(tflite, lessons.tokenizer, home.splits)
+    tflite = quantize(model, config, lessons.sequences[: QuantizeConfig.calibration_sentences])
+    with host_engine(tflite) as engine:
+        right = matching(engine, lessons.tokenizer, home.splits)
     quantized = {name: float(np.mean(found)) for name, found in right.items()}
     result = {"kind": kind, "seed": settings.seed, **facts, **quantized, "history": history}
     write_json(done, result)

@@ -14,9 +14,9 @@ from rich.console import Console
 from models.quiet import load_tensorflow
 from models.tasks import Pair
 from models.tokenizer import SEP, Tokenizer
-from pipeline.accuracy import matches
-from pipeline.host_engine import host_engine
+from pipeline.accuracy import Generator, matches
 from pipeline.recipe import Recipe, load_recipe
+from pipeline.refining import read_lessons
 from pipeline.runner import RunOptions, run_stages
 from pipeline.sentences import HELD_OUT, read_pairs
 
@@ -38,7 +38,6 @@ class HomeModel:
     model: keras.Model
     lessons: Lessons
     splits: Splits
-    data: Path
 
 
 def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
@@ -52,21 +51,18 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
     with console.status("loading TensorFlow"):
         load_tensorflow()
     from models.checkpoint import build_from
-    from models.training import Lessons, limit_threads
+    from models.training import limit_threads
 
     limit_threads()
     data = workspace.stage("data")
-    tokenizer = Tokenizer.load(data / "tokenizer.json")
-    pairs, dev = read_pairs(data / "train.tsv"), read_pairs(data / "dev.tsv")
-    lessons = Lessons(tokenizer, pairs, dev, recipe.model.context)
+    lessons = read_lessons(data, recipe.model.context)
     model = build_from(workspace.stage("prune") / "weights.npz", recipe.model)
-    return HomeModel(recipe, model, lessons, {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT}, data)
+    return HomeModel(recipe, model, lessons, {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT})
 
 
-def matching(tflite: bytes, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:
+def matching(engine: Generator, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:
     """By split, for each sentence whether the whole action is right."""
-    with host_engine(tflite) as engine:
-        return {name: matches(engine, tokenizer, pairs) for name, pairs in splits.items()}
+    return {name: matches(engine, tokenizer, pairs) for name, pairs in splits.items()}
 
 
 def nats_and_best(logits: NDArray[np.floating], tokens: list[int]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -41,22 +44,17 @@ def main() -> None:
     console = Console()
     home = load_home_model(RECIPES / f"home-en-{options.variant}.yaml", options.build, console)
     before = [weight.numpy() for weight in home.model.trainable_variables]
-    rows = {"float": _float(home)}
+    exact = _float(home)
+    found = {"float": exact}
     for weights in options.weights:
         with console.status(f"{weights}, after training"):
-            rows[weights] = _integers(home, weights, rows["float"])
+            found[weights] = _integers(home, weights)
         with console.status(f"{weights}, {options.steps:,} steps of qat"):
             _train(home, weights, QatConfig(options.steps, options.rate))
-            rows[f"{weights} + qat"] = _integers(home, weights, rows["float"])
+            found[f"{weights} + qat"] = _integers(home, weights)
         for weight, value in zip(home.model.trainable_variables, before, strict=True):
             weight.assign(value)
-    exact = np.concatenate(list(rows["float"]["right"].values()))
-    for row in rows.values():
-        del row["best"]
-        right = row.pop("right")
-        lost = exact.astype(float) - np.concatenate(list(right.values()))
-        row["match"] = {name: float(np.mean(found)) for name, found in right.items()}
-        row["lost"], row["lost_error"] = float(lost.mean()), float(lost.std() / np.sqrt(lost.size))
+    rows = {name: _row(one, exact) for name, one in found.items()}
     facts = {"variant": options.variant, "steps": options.steps, "learning_rate": options.rate}
     _print(console, options.variant, home, rows)
     folder = options.build / "rounding"
@@ -64,38 +62,63 @@ def main() -> None:
     write_json(folder / f"{options.variant}.json", {**facts, "rows": rows})
 
 
-def _float(home: HomeModel) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Measured:
+    """By split, for each sentence whether its action is right; of each token of the true actions its nats, and the
+    token that is most likely there."""
+
+    right: dict[str, list[bool]]
+    nats: NDArray[np.float64]
+    best: NDArray[np.intp]
+
+
+def _measured(
+    home: HomeModel, right: dict[str, list[bool]], logits_of: Callable[[list[int]], NDArray[np.floating]]
+) -> _Measured:
+    """`logits_of` gives the logits [T, vocab] after each of T tokens."""
+    sentences = [nats_and_best(logits_of(tokens[:-1]), tokens) for tokens in _held_out(home)]
+    nats, best = zip(*sentences, strict=True)
+    return _Measured(right, np.concatenate(nats), np.concatenate(best))
+
+
+def _float(home: HomeModel) -> _Measured:
     import tensorflow as tf
 
     from models.evaluation import matches
 
     tokenizer, context = home.lessons.tokenizer, home.lessons.context
     right = {name: matches(home.model, tokenizer, pairs, context) for name, pairs in home.splits.items()}
-    nats, best = [], []
-    for tokens in _held_out(home):
-        found = nats_and_best(home.model(tf.constant([tokens[:-1]])).numpy()[0], tokens)
-        nats.append(found[0])
-        best.append(found[1])
-    return {"right": right, "nats": float(np.concatenate(nats).mean()), "best": np.concatenate(best), "other": 0.0}
+    return _measured(home, right, lambda tokens: home.model(tf.constant([tokens])).numpy()[0])
 
 
-def _integers(home: HomeModel, weights: str, exact: dict[str, Any]) -> dict[str, Any]:
+def _integers(home: HomeModel, weights: str) -> _Measured:
     from models.quantization import quantize
 
     recipe = home.recipe
-    tflite = quantize(home.model, recipe.model, home.lessons.sequences[:200], weights=weights)
+    calibration = home.lessons.sequences[: recipe.quantize.calibration_sentences]
+    tflite = quantize(home.model, recipe.model, calibration, weights=weights)
     graph = read_tflite(tflite)
     scale = graph.tensors[graph.outputs["logits"]].scale
-    nats, best = [], []
     with host_engine(tflite) as engine:
-        for tokens in _held_out(home):
+
+        def logits_of(tokens: list[int]) -> NDArray[np.floating]:
             engine.reset()
-            found = nats_and_best(np.stack([engine.step(token) for token in tokens[:-1]]) * scale, tokens)
-            nats.append(found[0])
-            best.append(found[1])
-    other = float((np.concatenate(best) != exact["best"]).mean())
-    right = matching(tflite, home.lessons.tokenizer, home.splits)
-    return {"right": right, "nats": float(np.concatenate(nats).mean()), "best": None, "other": other}
+            return np.stack([engine.step(token) for token in tokens]) * scale
+
+        return _measured(home, matching(engine, home.lessons.tokenizer, home.splits), logits_of)
+
+
+def _row(measured: _Measured, exact: _Measured) -> dict[str, Any]:
+    """Shares of what was measured, beside the float model's."""
+    float_right, right = (np.concatenate(list(one.right.values())).astype(float) for one in (exact, measured))
+    lost = float_right - right
+    return {
+        "match": {name: float(np.mean(found)) for name, found in measured.right.items()},
+        "lost": float(lost.mean()),
+        "lost_error": float(lost.std() / np.sqrt(lost.size)),
+        "nats": float(measured.nats.mean()),
+        "other": float((measured.best != exact.best).mean()),
+    }
 
 
 def _train(home: HomeModel, weights: str, config: QatConfig) -> None:

@@ -24,7 +24,7 @@ import tf_keras as keras
 
 from models.config import ModelConfig, QatConfig
 from models.decoder import Hooked, build_decoder
-from models.qat import fold_gains
+from models.qat import SHARES, fold_gains
 from models.ranges import fitted_floor
 from models.training import Progress, limit_threads
 
@@ -35,7 +35,6 @@ _REPORT_EVERY = 25
 _OF_FORM = 0.25  # of the steps
 _RANGE_PACE = 0.01  # in which the logarithm of a range's end learns
 _CUT_OFF = 1e-4  # share of a tensor's values beyond each end, at first
-_SHARES = ("softmax", "sigmoid")  # from 0 to 1: TensorFlow Lite fixes their scale at 1/256
 _AS_OTHERS = ("scores", "q_first", "q_second", "k_first", "k_second")
 """Rounded as `masked`, `q` and `k`, in whose steps they are; scores here hold what no token sees, too."""
 _CONSTANT = ("table", "cos", "sin")
@@ -284,7 +283,7 @@ class _Levels:
         kind = name.rpartition("/")[2]
         if kind in ("kernel", "table"):
             return self._form.written(name, x)
-        fixed = kind in (*_SHARES, *_AS_OTHERS, *_CONSTANT)
+        fixed = kind in (*SHARES, *_AS_OTHERS, *_CONSTANT)
         if self._activations == "int8" and name not in self._ends and not fixed:
             values = x.numpy()
             if kind == "masked" or name == "head/out":
@@ -310,7 +309,7 @@ class _Levels:
             return _rounded(x, tf.maximum(most, _TINY) / 127)
         if self._activations == "int16" or kind in _AS_OTHERS:
             return x
-        if kind in _SHARES:
+        if kind in SHARES:
             return tf.minimum(_rounded(x, tf.constant(1 / 256)), 255 / 256)
         if kind in _CONSTANT:
             low, high = tf.minimum(tf.reduce_min(x), 0.0), tf.maximum(tf.reduce_max(x), _TINY)

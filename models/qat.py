@@ -22,9 +22,10 @@ from models.decoder import Hooked, Norm, Unembed, build_decoder
 from models.int4 import snapped
 from models.training import Lessons, Progress, answer_mask, fine_tune, limit_threads
 
-__all__ = ["fold_gains", "train_quantized"]
+__all__ = ["SHARES", "fold_gains", "train_quantized"]
 
-_SHARES = ("softmax", "sigmoid")  # from 0 to 1: TensorFlow Lite fixes their scale at 1/256
+SHARES = ("softmax", "sigmoid")
+"""Activations from 0 to 1: TensorFlow Lite fixes their scale at 1/256."""
 _CALIBRATION_BATCHES = 4
 
 
@@ -120,7 +121,7 @@ class _Quantizers:
     def observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """Takes the tensor's range in, and leaves the tensor as it is. Not for graphs."""
         kind = name.rpartition("/")[2]
-        if kind in _SHARES:
+        if kind in SHARES:
             return x
         axes = [0] if kind == "kernel" else None
         low, high = (np.asarray(reduce(x, axes)) for reduce in (tf.reduce_min, tf.reduce_max))
@@ -138,7 +139,7 @@ class _Quantizers:
     def round(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """The tensor rounded to its integers; ranges follow the batches."""
         kind = name.rpartition("/")[2]
-        if kind in _SHARES:
+        if kind in SHARES:
             return tf.quantization.fake_quant_with_min_max_args(x, 0.0, 255 / 256)
         if kind == "kernel":
             return self._rows(x, True, self._ranges[name])

@@ -11,6 +11,7 @@ from models.tasks import Pair
 from models.tokenizer import EOS, Tokenizer
 from pipeline.accuracy import Generator
 from pipeline.host_engine import host_engine
+from pipeline.recipe import QuantizeConfig
 
 if TYPE_CHECKING:
     import tf_keras as keras
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from models.training import Lessons
 
 __all__ = ["answered", "relabelled"]
-
-_CALIBRATION_SENTENCES = 200
 
 
 def relabelled(
@@ -44,7 +43,7 @@ def relabelled(
     others = lessons.pairs[config.labelled :][: config.relabelled]
     if not others:
         return kept
-    with host_engine(quantize(teacher, sizes, kept.sequences[:_CALIBRATION_SENTENCES])) as engine:
+    with host_engine(quantize(teacher, sizes, kept.sequences[: QuantizeConfig.calibration_sentences])) as engine:
         answers = answered(engine, lessons.tokenizer, [pair.sentence for pair in others], progress)
     return dataclasses.replace(lessons, pairs=[*kept.pairs, *answers])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.quiet import load_tensorflow
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from models.training import Lessons, Progress
 
-__all__ = ["lessons_of", "refine"]
+__all__ = ["lessons_of", "read_lessons", "refine"]
 
 History = list[dict[str, float]]
 
@@ -48,12 +49,20 @@ def refine(
 
 def lessons_of(context: StageContext) -> Lessons:
     """The task's sentences and tokenizer, from the `data` stage."""
+    return read_lessons(context.input("data"), context.recipe.model.context)
+
+
+def read_lessons(data: Path, context: int) -> Lessons:
+    """The sentences and the tokenizer in a folder of the `data` stage, for a model that sees `context` tokens.
+
+    Raises:
+        ThimbleError: a file is missing or damaged.
+    """
     from models.training import Lessons
 
-    data = context.input("data")
     return Lessons(
         Tokenizer.load(data / "tokenizer.json"),
         read_pairs(data / "train.tsv"),
         read_pairs(data / "dev.tsv"),
-        context.recipe.model.context,
+        context,
     )

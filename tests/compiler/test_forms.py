@@ -50,6 +50,28 @@ def dense(rows: int, depth: int, seed: int = 3) -> NDArray[np.int8]:
     return np.random.default_rng(seed).integers(-127, 128, (rows, depth)).astype(np.int8)
 
 
+def check_form(
+    bench: Workbench,
+    form: str,
+    weights: NDArray[np.int8],
+    most_bias: int,
+    power: float,
+    x: Quantization,
+    y: Quantization,
+    activation: int,
+    seed: int,
+) -> None:
+    """A product in this form equals the oracle's; its scales are drawn below 2^power, its biases below `most_bias` (0:
+    none)."""
+    rows, depth = weights.shape
+    random = np.random.default_rng(seed)
+    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows))]
+    bias = random.integers(-most_bias, most_bias, rows) if most_bias else None
+    tflite = fully_connected(weights, scales, bias, x, y, activation)
+    with forced(form):
+        bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
+
+
 @pytest.mark.slow
 @given(
     columns=st.sampled_from([4, 8]),
@@ -79,13 +101,8 @@ def test_blocks_equal_the_oracle(
     y: Quantization,
     seed: int,
 ) -> None:
-    random = np.random.default_rng(seed)
-    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows))]
-    bias = random.integers(-30_000, 30_000, rows) if with_bias else None
     weights = without_blocks(int8_values(seed + 1, (rows, depth), lowest), columns, kept, seed)
-    tflite = fully_connected(weights, scales, bias, x, y, activation)
-    with forced(f"blocks{columns}"):
-        bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
+    check_form(bench, f"blocks{columns}", weights, 30_000 if with_bias else 0, power, x, y, activation, seed)
 
 
 @pytest.mark.slow
@@ -111,13 +128,8 @@ def test_four_bits_equal_the_oracle(
     y: Quantization,
     seed: int,
 ) -> None:
-    random = np.random.default_rng(seed)
-    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows))]
-    bias = random.integers(-3_000, 3_000, rows) if with_bias else None
     weights = int8_values(seed + 1, (rows, depth)) >> 4
-    tflite = fully_connected(weights, scales, bias, x, y, activation)
-    with forced("nibbles"):
-        bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
+    check_form(bench, "nibbles", weights, 3_000 if with_bias else 0, power, x, y, activation, seed)
 
 
 @pytest.mark.slow
@@ -147,13 +159,8 @@ def test_some_of_four_equal_the_oracle(
     y: Quantization,
     seed: int,
 ) -> None:
-    random = np.random.default_rng(seed)
-    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows))]
-    bias = random.integers(-30_000, 30_000, rows) if with_bias else None
     weights = without_most(int8_values(seed + 1, (rows, depth), lowest), kept, seed)
-    tflite = fully_connected(weights, scales, bias, x, y, activation)
-    with forced(f"{kept}:4"):
-        bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
+    check_form(bench, f"{kept}:4", weights, 30_000 if with_bias else 0, power, x, y, activation, seed)
 
 
 @pytest.mark.slow

@@ -21,8 +21,8 @@ class Teacher:
 
     def generate(self, prompt: Sequence[int], most: int, eos: int) -> list[int]:
         self.asked.append(list(prompt))
-        text = next(self._answers)
-        return TOKENIZER.encode_pair("", text)[TOKENIZER.encode_pair("", text).index(prompt[-1]) + 1 : -1][:most]
+        answer = TOKENIZER.encode_pair("", next(self._answers))
+        return answer[len(TOKENIZER.encode_prompt("")) : -1][:most]
 
 
 def test_answers_take_the_place_of_actions() -> None:
