@@ -1,8 +1,8 @@
 """The decode step: the trained network for one token, with the KV cache as inputs and the new rows as outputs.
 
 It is written in the ops that quantize well and that TensorFlow Lite Micro has in int8: x·x for a square, a mask table
-looked up by position, rotary positions as a·cos − b·sin. The norms' gains go into the next layer's weights, the
-attention's 1/√head_dim into the query's.
+looked up by position, rotary positions as one product of pairs with matrices that are looked up too. The norms' gains
+go into the next layer's weights, the attention's 1/√head_dim into the query's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import tensorflow as tf
 import tf_keras as keras
 
 from models.config import ModelConfig
-from models.decoder import MASK, NORM_EPSILON, rotary_tables
-from models.ring import Ring, Strided, turn
+from models.decoder import MASK, NORM_EPSILON, rotations
+from models.ring import Ring, Strided, rotation
 
 __all__ = ["DecodeStep", "mask_table"]
 
@@ -34,7 +34,7 @@ class DecodeStep(tf.Module):
 
     Inputs: `token`, `position` int32 [1]; `k_cache_i`, `v_cache_i` float32 [kv_heads, cache_rows, head_dim].
     Outputs: `logits` [1, vocab]; `k_new_i`, `v_new_i` [kv_heads, 1, head_dim].
-    With a window, `position` is the mask's row, and `cos` and `sin` float32 [1, head_dim / 2] are inputs too
+    With a window, `position` is the mask's row, and `rotation` float32 [head_dim / 2, 2, 2] is an input too
     (`models.ring`); the cache row that the token takes is empty when the step begins.
 
     Args:
@@ -62,8 +62,7 @@ class DecodeStep(tf.Module):
             "position": tf.TensorSpec([1], tf.int32, "position"),
         }
         if config.endless:
-            for name in ("cos", "sin"):
-                specs[name] = tf.TensorSpec([1, config.head_dim // 2], tf.float32, name)
+            specs["rotation"] = tf.TensorSpec([config.head_dim // 2, 2, 2], tf.float32, "rotation")
         shape = [config.kv_heads, config.cache_rows, config.head_dim]
         for i in range(config.layers):
             for kind in ("k", "v"):
@@ -88,8 +87,7 @@ class DecodeStep(tf.Module):
                 rows[..., ring.slot(position), :] = 0.0
             inputs["position"] = np.array([ring.mask_row(position)], np.int32)
         if self.config.endless:
-            for name, values in zip(("cos", "sin"), turn(position, self.config.head_dim), strict=True):
-                inputs[name] = (values[None] / 32767).astype(np.float32)
+            inputs["rotation"] = (rotation(position, self.config.head_dim) / 32767).astype(np.float32)
         return {**inputs, **{name: rows.copy() for name, rows in cache.items()}}
 
     def batch(self, position: int, tokens: np.ndarray, cache: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
@@ -117,10 +115,10 @@ class DecodeStep(tf.Module):
         if config.positions == "learned":
             x = x + tf.gather(weights["positions"], position)
         elif config.endless:
-            angles = (inputs["cos"], inputs["sin"])
+            turns = inputs["rotation"]
         else:
-            cos, sin = rotary_tables(config.context, config.head_dim)
-            angles = (tf.gather(cos, position), tf.gather(sin, position))
+            turns = rotations(config.context, config.head_dim)
+            turns = tf.reshape(tf.gather(turns.reshape(config.context, -1), position), turns.shape[1:])
         table = mask_table(config.cache_rows, config.ring)
         mask = tf.reshape(tf.gather(table, position), (1, 1, config.cache_rows + 1))
         outputs: dict[str, tf.Tensor] = {}
@@ -132,7 +130,7 @@ class DecodeStep(tf.Module):
             k = tf.reshape(self._dense(h, f"{own}_k"), (config.kv_heads, 1, config.head_dim))
             v = tf.reshape(self._dense(h, f"{own}_v"), (config.kv_heads, 1, config.head_dim))
             if config.positions == "rotary":
-                q, k = self._rotate(q, angles, f"{here}_attention/q"), self._rotate(k, angles, f"{here}_attention/k")
+                q, k = self._rotate(q, turns, f"{here}_attention/q"), self._rotate(k, turns, f"{here}_attention/k")
             keys = tf.concat([inputs[f"k_cache_{i}"], k], axis=1)
             values = tf.concat([inputs[f"v_cache_{i}"], v], axis=1)
             with self._at(f"{here}_attention/masked"):
@@ -175,20 +173,12 @@ class DecodeStep(tf.Module):
         with self._at(f"{name}/out"):
             return x * root
 
-    def _rotate(self, x: tf.Tensor, angles: tuple[tf.Tensor, tf.Tensor], name: str) -> tf.Tensor:
-        cos, sin = (tf.reshape(row, (1, 1, -1)) for row in angles)
-        first, second = tf.split(x, 2, axis=-1)
-
-        def times(what: str, half: tf.Tensor, angle: tf.Tensor) -> tf.Tensor:
-            with self._at(f"{name}_{what}"):
-                return half * angle
-
-        a, b = times("first_cos", first, cos), times("second_sin", second, sin)
+    def _rotate(self, x: tf.Tensor, turns: tf.Tensor, name: str) -> tf.Tensor:
+        """Each pair of each head times its matrix: x [..., head_dim], turns [head_dim / 2, 2, 2]."""
+        pairs = tf.transpose(tf.reshape(x, (-1, 2, turns.shape[0])), (2, 0, 1))
         with self._at(name):
-            difference = a - b
-        c, d = times("first_sin", first, sin), times("second_cos", second, cos)
-        with self._at(name):
-            return tf.concat([difference, c + d], axis=-1)
+            turned = tf.matmul(pairs, turns)
+            return tf.reshape(tf.transpose(turned, (1, 2, 0)), x.shape)
 
 
 def _folded(model: keras.Model, config: ModelConfig) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ __all__ = [
     "Residual",
     "Unembed",
     "build_decoder",
-    "rotary_tables",
+    "rotations",
 ]
 
 NORM_EPSILON = 1e-5
@@ -41,11 +41,13 @@ MASKED = -1e4
 """What training adds besides: with less a model learns to see the future."""
 
 
-def rotary_tables(context: int, head_dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """cos and sin, float32 [context, head_dim / 2], of rotary positions with base 10,000 (Su et al. 2021)."""
+def rotations(context: int, head_dim: int) -> np.ndarray:
+    """float32 [context, head_dim / 2, 2, 2]: what each pair of a head, as a row, is multiplied with at a position, the
+    matrix (cos, sin; −sin, cos). A pair is j and j + head_dim / 2, the base 10,000 (Su et al. 2021)."""
     frequencies = 10_000.0 ** (-np.arange(0, head_dim, 2) / head_dim)
     angles = np.arange(context)[:, None] * frequencies[None, :]
-    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.stack([cos, sin, -sin, cos], axis=-1).reshape(*angles.shape, 2, 2).astype(np.float32)
 
 
 class Hooked:
@@ -202,23 +204,15 @@ class Attention(Hooked, keras.layers.Layer):
         k = tf.reshape(k, (batch, length, kv_heads, head_dim))
         v = tf.reshape(v, (batch, length, kv_heads, head_dim))
         if self.sizes["rotary"]:
-            cos, sin = rotary_tables(self.sizes["context"], head_dim)
-            cos, sin = self.point("cos", tf.constant(cos))[:length], self.point("sin", tf.constant(sin))[:length]
-            q = self._rotated("q", q, cos[:, None, None], sin[:, None, None])
-            k = self._rotated("k", k, cos[:, None], sin[:, None])
+            turns = self.point("rotation", tf.constant(rotations(self.sizes["context"], head_dim)))[:length]
+            q = self.point("q", _rotated(q, turns[:, None, None]))
+            k = self.point("k", _rotated(k, turns[:, None]))
         seen = tf.constant(self._sees(), tf.float32)[:length, :length]
         # What is not seen scores 0, as rows of the KV cache that hold nothing: it has no part in the integers' ranges.
         scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5 * seen)
         scores = self.point("masked", scores + (1.0 - seen) * MASK) + (1.0 - seen) * MASKED
         mixed = tf.einsum("bkgts,bskd->btkgd", self.point("softmax", tf.nn.softmax(scores)), v)
         return self.point("out", tf.reshape(mixed, (batch, length, width)))
-
-    def _rotated(self, name: str, x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor) -> tf.Tensor:
-        first, second = tf.split(x, 2, axis=-1)
-        a, b = self.point(f"{name}_first_cos", first * cos), self.point(f"{name}_second_sin", second * sin)
-        c, d = self.point(f"{name}_first_sin", first * sin), self.point(f"{name}_second_cos", second * cos)
-        halves = [self.point(f"{name}_first", a - b), self.point(f"{name}_second", c + d)]
-        return self.point(name, tf.concat(halves, axis=-1))
 
     def _sees(self) -> np.ndarray:
         context, sinks, stride = (self.sizes[key] for key in ("context", "sinks", "stride"))
@@ -228,6 +222,12 @@ class Attention(Hooked, keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.sizes}
+
+
+def _rotated(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+    """Rows of heads, each of its pairs times its matrix: float32 [..., head_dim] and [..., head_dim / 2, 2, 2]."""
+    a, b = tf.split(x, 2, axis=-1)
+    return tf.concat([a * turns[..., 0, j] + b * turns[..., 1, j] for j in range(2)], axis=-1)
 
 
 def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:

@@ -35,9 +35,9 @@ _REPORT_EVERY = 25
 _OF_FORM = 0.25  # of the steps
 _RANGE_PACE = 0.01  # in which the logarithm of a range's end learns
 _CUT_OFF = 1e-4  # share of a tensor's values beyond each end, at first
-_AS_OTHERS = ("scores", "q_first", "q_second", "k_first", "k_second")
-"""Rounded as `masked`, `q` and `k`, in whose steps they are; scores here hold what no token sees, too."""
-_CONSTANT = ("table", "cos", "sin")
+_AS_OTHERS = ("scores",)
+"""Rounded as `masked`, in whose steps they are; scores here hold what no token sees, too."""
+_CONSTANT = ("table", "rotation")
 _TINY = 1e-6
 
 Ranges = dict[str, tuple[float, float]]

@@ -122,7 +122,7 @@ def _known(
         return index
 
     for op in graph.operators:
-        if _kind(model, op) in (_OP.RESHAPE, _OP.SPLIT, _OP.CONCATENATION):
+        if _kind(model, op) in (_OP.RESHAPE, _OP.TRANSPOSE, _OP.CONCATENATION):
             same = [int(index) for index in (*op.inputs, *op.outputs) if int(index) in part_of]
             for index in same:
                 part_of[first(index)] = first(same[0])

@@ -1,8 +1,9 @@
 """A KV cache of fewer rows than tokens: what a token sees, where its K and V go, how far rotary positions have turned.
 
 With a sliding window the cache holds `rows` tokens: the first `sinks` for good, and the newest of the others. Positions
-have no end, so no table can hold the angles of all of them: cosines and sines are inputs of the decode step, and
-the runtime makes them with the integers written here (`firmware_templates/runtime/kernels/thimble_turn.c` is the same).
+have no end, so no table can hold the angles of all of them: the matrices that turn pairs are an input of the decode
+step, and the runtime makes them with the integers written here (`firmware_templates/runtime/kernels/thimble_turn.c` is
+the same).
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ __all__ = [
     "Strided",
     "order_of",
     "quantized",
+    "rotation",
     "sine",
     "sine_table",
     "strided",
-    "turn",
     "turn_multiplier",
     "turn_rates",
 ]
@@ -152,10 +153,11 @@ def sine(phase: NDArray[np.uint32]) -> NDArray[np.int64]:
     return signed
 
 
-def turn(position: int, head_dim: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Cosines and sines at a position, each int64 [head_dim / 2] in 1/32767."""
+def rotation(position: int, head_dim: int) -> NDArray[np.int64]:
+    """int64 [head_dim / 2, 2, 2] in 1/32767: what each pair is multiplied with at a position, (cos, sin; −sin, cos)."""
     phases = (turn_rates(head_dim).astype(np.uint64) * np.uint64(position) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    return sine(phases + np.uint32(_QUARTER)), sine(phases)
+    cos, sin = sine(phases + np.uint32(_QUARTER)), sine(phases)
+    return np.stack([cos, sin, -sin, cos], axis=-1).reshape(-1, 2, 2)
 
 
 def turn_multiplier(scale: float) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring, Strided, order_of, quantized, turn
+from models.ring import Ring, Strided, order_of, quantized, rotation
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
@@ -94,12 +94,12 @@ class Oracle:
         return tokens, logits
 
     def _set_turn(self) -> None:
-        cos = self.graph.tensors[self.graph.inputs["cos"]]
-        for name, values in zip(("cos", "sin"), turn(self.position, 2 * cos.size), strict=True):
-            tensor = self.graph.tensors[self.graph.inputs[name]]
-            limits = np.iinfo(np.int8 if tensor.dtype == "INT8" else np.int16)
-            row = quantized(values, tensor.scale, tensor.zero_point, limits).reshape(tensor.shape)
-            self._interpreter.set_input(row, self._inputs[name])
+        tensor = self.graph.tensors[self.graph.inputs["rotation"]]
+        values = rotation(self.position, 2 * tensor.shape[0])
+        limits = np.iinfo(np.int8 if tensor.dtype == "INT8" else np.int16)
+        self._interpreter.set_input(
+            quantized(values, tensor.scale, tensor.zero_point, limits), self._inputs["rotation"]
+        )
 
     def _check(self) -> None:
         inputs, outputs = self.graph.inputs, self.graph.outputs
@@ -120,7 +120,7 @@ class Oracle:
 
 
 def ring_of(graph: Graph) -> Ring | Strided | None:
-    """How the caches go round: without an end where `cos` and `sin` are inputs, else as the mask's rows tell; None
+    """How the caches go round: without an end where `rotation` is an input, else as the mask's rows tell; None
     where there is a row for each of the mask's.
 
     Raises:
@@ -129,9 +129,9 @@ def ring_of(graph: Graph) -> Ring | Strided | None:
     rows, position = graph.tensors[graph.inputs["k_cache_0"]].shape[1], graph.inputs["position"]
     looked_up = [graph.tensors[op.inputs[0]] for op in graph.ops if op.kind == "GATHER" and op.inputs[1] == position]
     masks = [table for table in looked_up if len(table.shape) == 2 and table.shape[1] == rows + 1]
-    if "cos" in graph.inputs:
+    if "rotation" in graph.inputs:
         if not masks or not rows <= masks[0].shape[0] <= 2 * rows:
-            raise ThimbleError("the .tflite has `cos` and `sin`, and no mask of a ring", "run the `quantize` stage")
+            raise ThimbleError("the .tflite has an input `rotation`, and no mask of a ring", "run the `quantize` stage")
         return Ring(rows, 2 * rows - masks[0].shape[0])
     longer = [table.data for table in masks if table.data is not None and table.shape[0] > rows]
     return order_of(longer[0] == longer[0].max()) if longer else None

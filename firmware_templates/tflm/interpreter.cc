@@ -77,12 +77,11 @@ void put_number(int32_t input, int32_t number) { interpreter->input(static_cast<
 /* The cosines and sines of a position that no table holds. */
 void put_turn(const thimble_interpreter_plan &plan, int32_t position)
 {
-    TfLiteTensor *cos = interpreter->input(static_cast<size_t>(plan.cos));
-    TfLiteTensor *sin = interpreter->input(static_cast<size_t>(plan.sin));
-    if (cos->type == kTfLiteInt16) {
-        thimble_turn_s16(plan.turn, position, cos->data.i16, sin->data.i16);
+    TfLiteTensor *rotation = interpreter->input(static_cast<size_t>(plan.rotation));
+    if (rotation->type == kTfLiteInt16) {
+        thimble_turn_s16(plan.turn, position, rotation->data.i16);
     } else {
-        thimble_turn_s8(plan.turn, position, cos->data.int8, sin->data.int8);
+        thimble_turn_s8(plan.turn, position, rotation->data.int8);
     }
 }
 

@@ -27,7 +27,7 @@ typedef struct {
     int32_t token, position, logits;
     int32_t rows, sinks; /* of a cache that goes round; else 0 */
     const uint16_t *slots; /* the row that the token at each position takes, where that is no ring; else NULL */
-    int32_t cos, sin;    /* inputs, where positions have no end; else -1 */
+    int32_t rotation;    /* an input, where positions have no end; else -1 */
     const thimble_turn_params *turn;
 } thimble_interpreter_plan;
 

@@ -8,18 +8,17 @@ heads go their rows of Q, K and V and their part of the KV cache. The logits sta
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler.graph import Graph, Op, Tensor
-from pipeline.compiler.patterns import ALIASES, ONE_INPUT, Attention, find_attentions
+from pipeline.compiler.patterns import ALIASES, ONE_INPUT, Attention, Rotary, find_attentions, find_rotaries
 
 __all__ = ["without_dead_channels"]
 
 _ELEMENTWISE = ("ADD", "SUB", "MUL")
-_ALONG = ("SPLIT", "CONCATENATION")
 
 
 def without_dead_channels(graph: Graph) -> Graph:
@@ -40,6 +39,7 @@ class _Edit:
         self.graph = graph
         self.tensors = list(graph.tensors)
         self.ops = {id(op): op for op in graph.ops}
+        self.rotaries = {one.out: one for one in find_rotaries(graph)}
 
     def done(self) -> Graph:
         ops = tuple(self.ops[id(op)] for op in self.graph.ops)
@@ -50,7 +50,7 @@ class _Edit:
         columns = self._live_columns(product)
         if columns is None or columns.all():
             return
-        cone = _Cone(self.graph, len(columns), 1)
+        cone = _Cone(self.graph, self.rotaries, len(columns), 1)
         if cone.trace(product.inputs[0]) and cone.is_read_by([product]):
             self._keep(cone, product, np.flatnonzero(columns) if columns.any() else np.array([0]))
 
@@ -64,7 +64,7 @@ class _Edit:
         live = columns.reshape(count, -1).any(axis=1)
         if live.all():
             return
-        cone = _Cone(graph, columns.size // count, count)
+        cone = _Cone(graph, self.rotaries, columns.size // count, count)
         inside = [graph.ops[place] for place in attention.ops]
         roots = (attention.q, attention.k_new, attention.v_new)
         if not all(cone.trace(root) for root in roots) or not cone.is_read_by(inside, roots[1:]):
@@ -129,11 +129,13 @@ class _Cone:
     """What makes a tensor of channels, back to the products that do, and only for it.
 
     Args:
-        width: channels, or channels of a group; groups: how many groups of them the first axis, or a flat row, holds.
+        rotaries: rotary positions by their output. width: channels, or channels of a group; groups: how many groups of
+            them the first axis, or a flat row, holds.
     """
 
-    def __init__(self, graph: Graph, width: int, groups: int) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, rotaries: Mapping[int, Rotary], width: int, groups: int) -> None:
+        self.graph, self.rotaries = graph, rotaries
+        self.pairs_first: set[int] = set()  # tensors whose second axis is that of heads
         self.width, self.groups = width, groups
         self.tensors: set[int] = set()
         self.ops: list[Op] = []
@@ -156,24 +158,22 @@ class _Cone:
             return weights.data is not None and len(weights.shape) == 2 and weights.shape[0] == made.size and constant
         if op.kind in ALIASES or op.kind in ONE_INPUT:
             return self.trace(op.inputs[0])
-        if op.kind in _ALONG:
-            last = len(made.shape) - 1
-            axis = int(str(op.options["axis"])) if op.kind == "CONCATENATION" else self._split_axis(op)
-            sources = op.inputs if op.kind == "CONCATENATION" else op.inputs[1:]
-            return self.groups > 1 and axis in (-1, last) and all(self.trace(source) for source in sources)
+        if tensor in self.rotaries:
+            return self._trace_rotary(self.rotaries[tensor])
         return op.kind in _ELEMENTWISE and all(self._operand(op, place, made) for place in range(2))
 
-    def _split_axis(self, op: Op) -> int:
-        axis = self.graph.tensors[op.inputs[0]].data
-        return -2 if axis is None else int(np.asarray(axis).reshape(-1)[0])
+    def _trace_rotary(self, rotary: Rotary) -> bool:
+        inside = [self.graph.ops[place] for place in rotary.ops]
+        self.pairs_first.update(out for op in inside[:-1] for out in op.outputs)
+        self.tensors |= self.pairs_first
+        self.ops += inside[:-1]
+        return self.groups > 1 and self.trace(rotary.x)
 
     def _operand(self, op: Op, place: int, made: Tensor) -> bool:
         operand = self.graph.tensors[op.inputs[place]]
         if operand.size == made.size and operand.data is None:
             return self.trace(operand.index)
-        if self.groups > 1:  # one row for all heads, as cosines and sines are
-            return operand.size == 1 or (operand.columns == operand.size == made.columns)
-        if operand.data is not None and operand.size == made.size == operand.columns:
+        if self.groups == 1 and operand.data is not None and operand.size == made.size == operand.columns:
             self.constants.append((op, place))
             return True
         return operand.size == 1
@@ -190,8 +190,10 @@ class _Cone:
         if self.groups == 1:
             flat = tensor.columns == tensor.size == self.width
             return (*shape[:-1], count) if flat else None
-        if len(shape) == 3 and shape[0] == self.groups:
-            return (count, *shape[1:])
+        if tensor.index in self.pairs_first:
+            return (shape[0], shape[1] // self.groups * count, shape[2])
+        if len(shape) == 3 and shape[0] % self.groups == 0:
+            return (shape[0] // self.groups * count, *shape[1:])
         if tensor.columns == tensor.size and tensor.size % self.groups == 0:
             return (*shape[:-1], tensor.size // self.groups * count)
         return None

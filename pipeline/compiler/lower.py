@@ -69,7 +69,8 @@ SUPPORTED = (
     *ONE_INPUT,
 )
 _INDICES = {"token": TOKEN, "position": TIME}
-_TURN = ("cos", "sin")
+_ROTATION = "rotation"
+_ROTARY_SHIFTS = range(-22, 0)  # what the fused kernel rounds by
 _MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
@@ -141,7 +142,7 @@ class _Lowering:
         self.unaries = find_unaries(graph)
         self.norms = {norm.op: norm for norm in find_norms(graph, self.unaries)}
         self.gates = {gate.op: gate for gate in find_gates(graph, self.unaries) if gate.op not in self.norms}
-        self.rotaries = {rotary.ops[-1]: rotary for rotary in find_rotaries(graph)}
+        self.rotaries = {one.ops[-1]: one for one in find_rotaries(graph) if self._turns(one)}
         self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
         self.fused |= {norm.mean for norm in self.norms.values()}
         self.products = name_products(graph, [*self.attentions.values(), *self.int16.attentions.values()])
@@ -156,6 +157,11 @@ class _Lowering:
         p, v, out = (self._tensor(index) for index in (attention.probabilities, attention.v_cache, attention.out))
         shifts = (arithmetic.product_multiplier(q, k, scores)[1], arithmetic.product_multiplier(p, v, out)[1])
         return q.columns <= 64 and k.shape[1] < 1024 and all(-31 <= shift <= -1 for shift in shifts)
+
+    def _turns(self, rotary: Rotary) -> bool:
+        """Whether it is of int8, and inside of what the fused kernel takes."""
+        x, rotation, out = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
+        return x.dtype == "INT8" and arithmetic.product_multiplier(x, rotation, out)[1] in _ROTARY_SHIFTS
 
     def run(self, block: int, aim: Aim) -> Program:
         self.program.ring = self._ring()
@@ -203,45 +209,40 @@ class _Lowering:
         """How the caches go round, where the attentions' masks say that they do.
 
         Raises:
-            ThimbleError: not all of them do, or `cos` and `sin` are no inputs of a model without an end.
+            ThimbleError: not all of them do, or `rotation` is no input of a model without an end.
         """
         fused = (*self.attentions.values(), *self.int16.attentions.values())
         orders = {one.order for one in fused}
-        turned = [name for name in _TURN if name in self.graph.inputs]
-        if not turned and orders <= {None}:
+        turned = self.graph.inputs.get(_ROTATION)
+        if turned is None and orders <= {None}:
             return None
         caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
-        sizes = {self._tensor(self.graph.inputs[name]).size for name in turned}
         alike = len({self._tensor(one.k_cache).columns for one in fused}) == 1 and len(orders) == 1
         order = next(iter(orders), None)
-        inputs = len(turned) == 2 and len(sizes) == 1 if isinstance(order, Ring) else not turned
-        if order is None or not inputs or not alike or caches != self._fused_caches():
+        matrices = turned is not None and self._tensor(turned).shape[1:] == (2, 2)
+        if order is None or matrices != isinstance(order, Ring) or not alike or caches != self._fused_caches():
             raise ThimbleError(
                 "the .tflite has a sliding window in a form that is not supported",
-                "one window for all layers, the mask of `models.ring`, without a stride rotary positions with inputs "
-                "`cos` and `sin`, and head widths of a multiple of 4 up to 64",
+                "one window for all layers, the mask of `models.ring`, without a stride rotary positions with an input "
+                "`rotation`, and head widths of a multiple of 4 up to 64",
             )
         return order
 
     def _turn(self) -> None:
-        """Cosines and sines of the token's position, where the .tflite has them as inputs."""
-        views = [self.views[self.graph.inputs[name]] for name in _TURN]
-        tensors = [self._tensor(self.graph.inputs[name]) for name in _TURN]
-        pairs, wide = tensors[0].size, tensors[0].dtype == "INT16"
-        if tensors[1].dtype != tensors[0].dtype:
-            raise ThimbleError("the inputs `cos` and `sin` are of different types", "run the `quantize` stage again")
-        cos, sin = (f"{{{turn_multiplier(one.scale)}, {one.zero_point}}}" for one in tensors)
+        """The matrices that turn pairs at the token's position, where the .tflite has them as an input."""
+        index = self.graph.inputs[_ROTATION]
+        view, tensor = self.views[index], self._tensor(index)
+        pairs = tensor.shape[0]
         fields = {
             "rates": self._constant(Constant("turn_rates", "uint32_t", turn_rates(2 * pairs))),
             "sines": self._constant(Constant("sines", "int16_t", sine_table())),
             "pairs": pairs,
-            "cos": cos,
-            "sin": sin,
+            "multiplier": turn_multiplier(tensor.scale),
+            "zero_point": tensor.zero_point,
         }
         parameters = self._parameters("thimble_turn_params", "turn", fields)
-        kernel = "thimble_turn_s16" if wide else "thimble_turn_s8"
-        places = ", ".join(view.pointer for view in views)
-        self._call(f"{kernel}(&turn, {TIME}, {places});", [], views, declaration=parameters)
+        kernel = "thimble_turn_s16" if tensor.dtype == "INT16" else "thimble_turn_s8"
+        self._call(f"{kernel}(&turn, {TIME}, {view.pointer});", [], [view], declaration=parameters)
 
     def _check_shift(self, op: Op, shift: int) -> None:
         if shift > 30:
@@ -269,8 +270,8 @@ class _Lowering:
         for name, index in self.graph.inputs.items():
             tensor = self._tensor(index)
             if index not in self.views and tensor.dtype in ("INT8", "INT16"):
-                made = self.program.ring is not None and name in _TURN
-                view = self._allocate(tensor, f"turn_{name}" if made else f"input_{len(self.program.inputs)}")
+                made = self.program.ring is not None and name == _ROTATION
+                view = self._allocate(tensor, _ROTATION if made else f"input_{len(self.program.inputs)}")
                 if not made:
                     self.program.inputs[name] = view
 
@@ -1021,36 +1022,28 @@ class _Lowering:
         self._block_call("thimble_gate_s8", arguments, [one, other], out, parameters)
 
     def _rotary(self, rotary: Rotary) -> None:
-        x, out_tensor = self._tensor(rotary.x), self._tensor(rotary.out)
-        cos, sin = self._tensor(rotary.cos), self._tensor(rotary.sin)
-        views = [self._contiguous(index) for index in (rotary.x, rotary.cos, rotary.sin)]
+        x, rotation, out_tensor = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
+        heads, _, half = x.shape
+        source, matrices = self._contiguous(x.index), self._contiguous(rotation.index)
         out = self._allocate(out_tensor)
-        products = [_rounding(c.out[1], c.out[2], c.out[0]) for c in rotary.products]
-        if rotary.difference.swapped:
-            products[:2] = reversed(products[:2])
-        if rotary.sum.swapped:
-            products[2:] = reversed(products[2:])
+        multiplier, shift = arithmetic.product_multiplier(x, rotation, out_tensor)
         name = f"rotary_{out_tensor.index}"
         parameters = self._parameters(
             "thimble_rotary_s8_params",
             name,
             {
                 "offset": -x.zero_point,
-                "cos_offset": -cos.zero_point,
-                "sin_offset": -sin.zero_point,
-                "heads": x.rows,
-                "half": x.columns // 2,
-                "difference_swapped": int(rotary.difference.swapped),
-                "sum_swapped": int(rotary.sum.swapped),
-                "difference": f"{{{products[0]}, {products[1]}, {_turn_sum(rotary.difference)}}}",
-                "sum": f"{{{products[2]}, {products[3]}, {_turn_sum(rotary.sum)}}}",
+                "rotation_offset": -rotation.zero_point,
+                "heads": heads,
+                "half": half,
+                "out": _product_scale(multiplier, shift, out_tensor.zero_point),
             },
         )
-        places = ", ".join(view.pointer for view in (*views, out))
-        by_position = all(view.offset == f"{TIME} * {x.columns // 2}" for view in views[1:])
-        in_block = by_position and self._in_block(views[0], out)
+        by_position = matrices.offset == f"{TIME} * {rotation.size}"
+        in_block = by_position and self._in_block(source, out)
+        places = f"{source.pointer}, {matrices.pointer}, {out.pointer}"
         text = f"thimble_rotary_s8(&{name}, {places}, {TOKENS if in_block else 1});"
-        self._call(text, views, [out], declaration=parameters, block=in_block)
+        self._call(text, [source, matrices], [out], declaration=parameters, block=in_block)
 
 
 _INPUT = {
@@ -1068,11 +1061,6 @@ def _product_scale(multiplier: int, shift: int, zero_point: int) -> str:
     return f"{{{multiplier}, {-shift - 1}, {2 * zero_point + 1}}}"
 
 
-def _rounding(multiplier: int, shift: int, zero_point: int) -> str:
-    """A thimble_rounding, as C."""
-    return f"{{{multiplier}, {-shift}, {(2 * zero_point + 1) << (-shift - 1)}}}"
-
-
 def _scaler(multiplier: int, shift: int) -> str:
     """A thimble_scaler, as C."""
     right = max(-shift, 0)
@@ -1082,13 +1070,6 @@ def _scaler(multiplier: int, shift: int) -> str:
 def _sum_scale(c: arithmetic.AddConstants) -> str:
     """A thimble_sum_scale, as C."""
     return f"{{{', '.join(map(str, _sum_numbers(c)))}, {_product_scale(c.out[1], c.out[2], c.out[0])}}}"
-
-
-def _turn_sum(c: arithmetic.AddConstants) -> str:
-    """What thimble_turn_scales tells of a sum, as C."""
-    y_factor, y_base, y_multiplier, y_less_one, y_sign, x_base, x_factor = _sum_numbers(c)
-    numbers = (y_factor, y_base, y_multiplier, 1 << y_less_one, y_less_one + 1, 2 * y_sign, x_base, x_factor)
-    return f"{', '.join(map(str, numbers))}, {_rounding(c.out[1], c.out[2], c.out[0])}"
 
 
 def _sum_numbers(c: arithmetic.AddConstants) -> tuple[int, ...]:

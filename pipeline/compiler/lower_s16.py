@@ -15,7 +15,7 @@ from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.graph import Op, Tensor
 from pipeline.compiler.packing import Packing
 from pipeline.compiler.packing_s16 import by_fours, fits_pairs, fits_rows, high_word_multipliers, pack_pairs, reach
-from pipeline.compiler.patterns import ALIASES, Attention
+from pipeline.compiler.patterns import ALIASES, Attention, Rotary, find_rotaries
 from pipeline.compiler.patterns_s16 import Root, find_roots, find_rows, is_int16
 from pipeline.compiler.program import POSITION, SLOT, TIME, TOKEN, Constant, View
 
@@ -43,6 +43,8 @@ class Int16Ops:
         self.attentions = {one.ops[-1]: one for one in attentions if self._fits(one)}
         self.fused = {op for root in self.roots.values() for op in root.ops}
         self.fused |= {op for attention in self.attentions.values() for op in attention.ops}
+        self.rotaries = {one.ops[-1]: one for one in find_rotaries(self.graph) if self._turns(one)}
+        self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
 
     def lower(self, place: int, op: Op) -> bool:
         """Lowers the operator; False where it is not one of these."""
@@ -50,6 +52,8 @@ class Int16Ops:
             self._root(self.roots[place])
         elif place in self.attentions:
             self._attention(self.attentions[place])
+        elif place in self.rotaries:
+            self._rotary(self.rotaries[place])
         elif place in self.fused or self._is_table(op):
             return True
         elif op.kind in _LAYOUT or not any(
@@ -94,6 +98,11 @@ class Int16Ops:
         softmax = arithmetic.softmax_multiplier(masked.scale, attention.beta)
         c = arithmetic.AddConstants.prepare(scores, mask, masked, attention.activation, 1)
         return score_fits and out_fits and softmax[1] <= _MOST_SOFTMAX_SHIFT and c.out[1] < 0
+
+    def _turns(self, rotary: Rotary) -> bool:
+        """Whether it is one of int16, and inside of what the fused kernel takes."""
+        x, rotation, out = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
+        return is_int16(x, rotation, out) and product_multiplier(x, rotation, out)[1] <= _MOST_SHIFT
 
     def _tensor(self, index: int) -> Tensor:
         return self.graph.tensors[index]
@@ -378,6 +387,18 @@ class Int16Ops:
         arguments = f"{x.pointer}, {y.pointer}, {out.pointer}"
         facts = {"macs": batches * rows * depth * columns, "kind": "matmul"}
         self._call("thimble_batch_matmul_s16", arguments, [x, y], [out], f"matmul_{out_tensor.index}", fields, **facts)
+
+    def _rotary(self, rotary: Rotary) -> None:
+        x, rotation, out_tensor = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
+        multiplier, shift = product_multiplier(x, rotation, out_tensor)
+        source, matrices = self.base._contiguous(x.index), self.base._contiguous(rotation.index)
+        out = self.base._allocate(out_tensor)
+        fields = {
+            **{"heads": x.shape[0], "half": x.shape[2]},
+            **{"out_multiplier": arithmetic.reduced(multiplier), "out_shift": shift},
+        }
+        arguments = f"{source.pointer}, {matrices.pointer}, {out.pointer}"
+        self._call("thimble_rotary_s16", arguments, [source, matrices], [out], f"rotary_{out_tensor.index}", fields)
 
     def _attention(self, attention: Attention) -> None:
         q, cache = self._tensor(attention.q), self._tensor(attention.k_cache)

@@ -94,18 +94,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class Rotary:
-    """SPLIT of x into a and b, then CONCATENATION of a·cos − b·sin and a·sin + b·cos.
+    """Pairs of each head times 2 × 2 matrices: TRANSPOSE, BATCH_MATMUL and TRANSPOSE, whose places are `ops`.
 
-    `products` are those of a·cos, b·sin, a·sin, b·cos; `ops` all the operators that are replaced.
+    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16.
     """
 
     x: int
-    cos: int
-    sin: int
+    rotation: int
     out: int
-    products: tuple[arithmetic.MulConstants, ...]
-    difference: arithmetic.AddConstants
-    sum: arithmetic.AddConstants
     ops: tuple[int, ...]
 
 
@@ -238,7 +234,7 @@ def _mask(graph: Graph, row: int) -> tuple[int, int, int, Ring | Strided | None]
     unmasked, masked = int(table[0, rows]), int(table[0, 0])
     order: Ring | Strided | None = None
     if table.shape[0] > rows:
-        endless = "cos" in graph.inputs and table.shape[0] <= 2 * rows
+        endless = "rotation" in graph.inputs and table.shape[0] <= 2 * rows
         order = Ring(rows, 2 * rows - table.shape[0]) if endless else order_of(table == unmasked)
         if order is None:
             return None
@@ -360,79 +356,43 @@ def _gate(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Gate |
 
 def find_rotaries(graph: Graph) -> list[Rotary]:
     """The rotary positions of the form that one kernel computes."""
-    found = [_rotary(graph, op) for op in graph.ops if op.kind == "CONCATENATION"]
+    found = [_rotary(graph, op) for op in graph.ops if op.kind == "BATCH_MATMUL"]
     return [rotary for rotary in found if rotary is not None]
 
 
-def _rotary(graph: Graph, concat: Op) -> Rotary | None:
-    out = graph.tensors[concat.outputs[0]]
-    if len(concat.inputs) != 2 or int(str(concat.options.get("axis"))) not in (-1, len(out.shape) - 1):
+def _rotary(graph: Graph, product: Op) -> Rotary | None:
+    before = _sole_producer(graph, product.inputs[0], "TRANSPOSE")
+    consumers = graph.consumers(product.outputs[0])
+    if before is None or not _alone(graph, product.outputs[0]) or consumers[0].kind != "TRANSPOSE":
         return None
-    difference = _sole_producer(graph, concat.inputs[0], "SUB")
-    total = _sole_producer(graph, concat.inputs[1], "ADD")
-    if difference is None or total is None:
-        return None
-    terms = [_sole_producer(graph, index, "MUL") for index in (*difference.inputs, *total.inputs)]
-    if any(term is None for term in terms):
-        return None
-    a_cos, b_sin, one, other = (term for term in terms if term is not None)
-    split = next((op for op in map(graph.producer, a_cos.inputs) if op is not None and op.kind == "SPLIT"), None)
-    if split is None or len(split.outputs) != 2:
-        return None
-    a, b = split.outputs
-    a_sin, b_cos = (one, other) if a in one.inputs else (other, one)
-    cos, sin = _other_input(a_cos, a), _other_input(b_sin, b)
-    if cos is None or sin is None or _other_input(a_sin, a) != sin or _other_input(b_cos, b) != cos:
-        return None
-    x, halves = graph.tensors[split.inputs[1]], (graph.tensors[cos], graph.tensors[sin])
-    axis = graph.tensors[split.inputs[0]].data
-    along = axis is not None and int(axis.reshape(-1)[0]) % len(x.shape) == len(x.shape) - 1
-    inner = (a, b, *(op.outputs[0] for op in (a_cos, b_sin, a_sin, b_cos, difference, total)))
-    tensors = [graph.tensors[index] for index in inner]
+    after = consumers[0]
+    x, rotation, out = (graph.tensors[i] for i in (before.inputs[0], product.inputs[1], after.outputs[0]))
+    orders = [_order(graph, transpose) for transpose in (before, after)]
+    alike = x.dtype == rotation.dtype == out.dtype and all(one.scales.size == 1 for one in (x, rotation, out))
     if (
-        not along
-        or not _int8(x, out, *halves, *tensors)
-        or any(half.size * 2 != x.columns for half in halves)
-        or out.size != x.size
-        or out.columns != x.columns
-        or len(graph.consumers(a)) != 2
-        or len(graph.consumers(b)) != 2
-        or set(inner) & set(graph.outputs.values())
-        or any((t.scale, t.zero_point) != (out.scale, out.zero_point) for t in tensors[-2:])
+        orders != [[2, 0, 1], [1, 2, 0]]
+        or product.options.get("adjX")
+        or product.options.get("adjY")
+        or x.data is not None
+        or x.shape != out.shape
+        or x.shape[1] != 2
+        or rotation.shape != (x.shape[2], 2, 2)
+        or not alike
     ):
         return None
-    products = tuple(_product(graph, op) for op in (a_cos, b_sin, a_sin, b_cos))
-    subtracted, added = _sum(graph, difference, a_cos, b_sin, -1), _sum(graph, total, a_sin, b_cos, 1)
-    if not (all(map(_fits, products)) and _fits(subtracted) and _fits(added)):
-        return None
-    replaced = (split, a_cos, b_sin, a_sin, b_cos, difference, total, concat)
-    places = tuple(graph.ops.index(op) for op in replaced)
-    return Rotary(x.index, cos, sin, out.index, products, subtracted, added, places)
+    return Rotary(x.index, rotation.index, out.index, tuple(graph.ops.index(op) for op in (before, product, after)))
 
 
-def _sum(graph: Graph, op: Op, a: Op, b: Op, sign: int) -> arithmetic.AddConstants:
-    """The sum, or difference, that `op` makes of what a and b give."""
-    one, other, out = (graph.tensors[part.outputs[0]] for part in (a, b, op))
-    return arithmetic.AddConstants.prepare(one, other, out, _activation(op), sign)
-
-
-def _product(graph: Graph, op: Op) -> arithmetic.MulConstants:
-    a, b, out = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
-    return arithmetic.MulConstants.prepare(a, b, out, _activation(op))
-
-
-def _other_input(op: Op, tensor: int) -> int | None:
-    """The second operand of an op of which `tensor` is one."""
-    if tensor not in op.inputs:
-        return None
-    return op.inputs[1] if op.inputs[0] == tensor else op.inputs[0]
+def _order(graph: Graph, transpose: Op) -> list[int]:
+    order = graph.tensors[transpose.inputs[1]].data
+    return [] if order is None else [int(axis) for axis in order.reshape(-1)]
 
 
 def _activation(op: Op) -> int:
     return int(str(op.options.get("fusedActivationFunction", 0)))
 
 
-def _fits(c: arithmetic.MulConstants | arithmetic.AddConstants) -> bool:
+def _fits(c: arithmetic.MulConstants) -> bool:
     """Whether the fused kernels' scales hold these constants: a right shift of 1 to 22, and no activation."""
     return -22 <= c.out[2] <= -1 and c.range == (-128, 127)
 
@@ -498,7 +458,7 @@ def _role(graph: Graph, tensor: int, attentions: list[Attention]) -> str | None:
                 if index == current:
                     return f"layer{attention.layer}_{role}"
         for op in graph.consumers(current):
-            if op.kind in (*ALIASES, "SPLIT", "MUL", "ADD", "SUB", "QUANTIZE", "CONCATENATION", "TRANSPOSE"):
+            if op.kind in (*ALIASES, "MUL", "ADD", "SUB", "QUANTIZE", "CONCATENATION", "TRANSPOSE", "BATCH_MATMUL"):
                 front.extend(out for out in op.outputs if out not in seen)
                 seen.update(op.outputs)
     return None

@@ -19,7 +19,7 @@ from pipeline.sampling import logit_step
 __all__ = ["resolver", "write_interpreted"]
 
 _METHODS = {"BATCH_MATMUL": "AddBatchMatMul", "FULLY_CONNECTED": "AddFullyConnected", "SELECT_V2": "AddSelectV2"}
-_INPUTS = ("token", "position", "cos", "sin")
+_INPUTS = ("token", "position", "rotation")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _model(graph: Graph, caches: list[_Cache], ring: Ring | Strided | None) -> s
         f"    .logits = {graph.output_order.index(graph.outputs['logits'])},\n"
         f"    .rows = {window},\n    .sinks = {ring.sinks if isinstance(ring, Ring) else 0},\n"
         f"    .slots = {'slots' if isinstance(ring, Strided) else '0'},\n"
-        f"    .cos = {places[2]},\n    .sin = {places[3]},\n"
+        f"    .rotation = {places[2]},\n"
         f"    .turn = {'&turn' if isinstance(ring, Ring) else '0'},\n}};\n\n"
         "const thimble_model thimble_the_model = {\n    .vocab = THIMBLE_MODEL_VOCAB,\n"
         "    .context = THIMBLE_MODEL_CONTEXT,\n    .cache_bytes = THIMBLE_MODEL_CACHE_BYTES,\n"
@@ -168,15 +168,16 @@ def _slots(order: Strided) -> str:
 
 
 def _turn(graph: Graph) -> str:
-    """The tables of cosines and sines, which are inputs of a step that sees a window."""
-    cos, sin = (graph.tensors[graph.inputs[name]] for name in ("cos", "sin"))
-    rates = ", ".join(f"{rate}u" for rate in turn_rates(2 * cos.size).tolist())
+    """What the matrices that turn pairs are made of, which are an input of a step that sees a window."""
+    tensor = graph.tensors[graph.inputs["rotation"]]
+    pairs = tensor.shape[0]
+    rates = ", ".join(f"{rate}u" for rate in turn_rates(2 * pairs).tolist())
     sines = ", ".join(map(str, sine_table().tolist()))
-    scales = [f"{{{turn_multiplier(one.scale)}, {one.zero_point}}}" for one in (cos, sin)]
     return (
-        f"static const uint32_t rates[{cos.size}] = {{{rates}}};\n\n"
+        f"static const uint32_t rates[{pairs}] = {{{rates}}};\n\n"
         f"static const int16_t sines[129] = {{\n    {sines},\n}};\n\n"
-        f"static const thimble_turn_params turn = {{rates, sines, {cos.size}, {scales[0]}, {scales[1]}}};\n\n"
+        "static const thimble_turn_params turn = "
+        f"{{rates, sines, {pairs}, {turn_multiplier(tensor.scale)}, {tensor.zero_point}}};\n\n"
     )
 
 

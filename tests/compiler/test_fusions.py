@@ -91,24 +91,22 @@ def test_gates(
     bench.check(model.bytes({"y": out}), values, packing)
 
 
-def rotary(heads: int, half: int, q: list[Quantization], seed: int) -> bytes:
-    """(a cos − b sin, a sin + b cos); q: of x, cos, sin, the four products in the graph's order, and the result."""
+def rotary(heads: int, half: int, q: tuple[Quantization, ...], seed: int, dtype: str = "INT8") -> bytes:
+    """Pairs of x times matrices that are looked up by position; q: of x, the matrices and the result."""
     model = ModelBuilder()
-    x = model.input("x", (heads, 1, 2 * half), *q[0].pair)
-    axis = model.tensor((), data=np.array(2, np.int32), dtype="INT32")
-    a, b = (model.tensor((heads, 1, half), *q[0].pair) for _ in range(2))
-    cos = model.tensor((1, 1, half), *q[1].pair, int8_values(seed, (1, 1, half)))
-    sin = model.tensor((1, 1, half), *q[2].pair, int8_values(seed + 1, (1, 1, half)))
-    model.op("SPLIT", [axis, x], [a, b], numSplits=2)
-    products = []
-    for (one, other), scale in zip(((a, cos), (b, sin), (a, sin), (b, cos)), q[3:7], strict=True):
-        products.append(model.tensor((heads, 1, half), *scale.pair))
-        model.op("MUL", [one, other], [products[-1]])
-    difference, total = (model.tensor((heads, 1, half), *q[7].pair) for _ in range(2))
-    model.op("SUB", products[:2], [difference])
-    model.op("ADD", products[2:], [total])
-    out = model.tensor((heads, 1, 2 * half), *q[7].pair)
-    model.op("CONCATENATION", [difference, total], [out], axis=2)
+    x = model.input("x", (1, heads * 2 * half), *q[0].pair, dtype=dtype)
+    rotation = model.input("matrices", (half, 2, 2), *q[1].pair, dtype=dtype)
+    split = model.tensor((heads, 2, half), *q[0].pair, dtype=dtype)
+    turned = [model.tensor((half, heads, 2), *one.pair, dtype=dtype) for one in (q[0], q[2])]
+    out = model.tensor((heads, 2, half), *q[2].pair, dtype=dtype)
+    shape, there, back = (
+        model.tensor((3,), data=np.array(values, np.int32), dtype="INT32")
+        for values in ((heads, 2, half), (2, 0, 1), (1, 2, 0))
+    )
+    model.op("RESHAPE", [x, shape], [split], newShape=[heads, 2, half])
+    model.op("TRANSPOSE", [split, there], [turned[0]])
+    model.op("BATCH_MATMUL", [turned[0], rotation], [turned[1]])
+    model.op("TRANSPOSE", [turned[1], back], [out])
     return model.bytes({"y": out})
 
 
@@ -120,29 +118,22 @@ factors = st.builds(Quantization, st.just(1 / 128), zero_points)
 @given(
     heads=st.integers(1, 5),
     half=st.integers(1, 12),
-    q=st.tuples(products, factors, factors, products, products, products, products, products).map(list),
+    q=st.tuples(products, factors, products),
     seed=st.integers(0, 1000),
 )
 @some
 def test_rotary_positions(
-    bench: Workbench, heads: int, half: int, q: list[Quantization], seed: int, packing: Packing
+    bench: Workbench, heads: int, half: int, q: tuple[Quantization, ...], seed: int, packing: Packing
 ) -> None:
-    """Whichever product has the larger scale, in the difference and in the sum."""
-    bench.check(rotary(heads, half, q, seed), {"x": int8_values(seed, (heads, 1, 2 * half))}, packing)
+    values = {"x": int8_values(seed, (1, 2 * heads * half)), "matrices": int8_values(seed + 1, (half, 2, 2))}
+    bench.check(rotary(heads, half, q, seed), values, packing)
 
 
-@pytest.mark.parametrize("larger", [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2)])
-def test_rotary_positions_are_one_kernel(bench: Workbench, larger: tuple[int, int]) -> None:
-    """With the larger scale in either product, or in neither, of the difference and of the sum."""
-    pairs = [{0: (0.05, 0.03), 1: (0.03, 0.05), 2: (0.05, 0.05)}[place] for place in larger]
-    q = [Quantization(0.05, 3), Quantization(1 / 128, -1), Quantization(1 / 128, 2)]
-    q += [Quantization(scale, place - 5) for pair in pairs for place, scale in enumerate(pair)]
-    tflite = rotary(3, 8, [*q, Quantization(0.06, 7)], 1)
-    _, _, folder = bench.build(tflite)
+def test_rotary_positions_are_one_kernel(bench: Workbench) -> None:
+    q = (Quantization(0.05, 3), Quantization(1 / 128, -1), Quantization(0.06, 7))
+    _, _, folder = bench.build(rotary(3, 8, q, 1))
     text = (folder / "model.c").read_text()
-    assert "thimble_rotary_s8(&" in text and "thimble_mul_s8" not in text
-    for seed in range(4):
-        bench.check(tflite, {"x": int8_values(seed, (3, 1, 16))})
+    assert "thimble_rotary_s8(&" in text and "thimble_batch_matmul_s8" not in text and "thimble_copy" not in text
 
 
 def test_norms_and_gates_are_one_kernel_each(bench: Workbench) -> None:

@@ -122,7 +122,7 @@ LIMITS = {
     ("m4", "norm", 128): 12.6,
     ("m4", "gate", 128): 12.3,
     ("m4", "sum", 128): 14.3,
-    ("m4", "rotary", 128): 36,
+    ("m4", "rotary", 128): 12.6,
     ("m55", "fully_connected_rows", 48): 0.24,
     ("m55", "fully_connected_rows", 64): 0.21,
     ("m55", "fully_connected_rows", 96): 0.18,
@@ -141,7 +141,7 @@ LIMITS = {
     ("m55", "table", 128): 1.2,
     ("m55", "norm", 128): 3.7,
     ("m55", "gate", 128): 3.5,
-    ("m55", "rotary", 128): 18,
+    ("m55", "rotary", 128): 6.2,
 }
 """Instructions for each of columns × rows, at most."""
 _FLAGS = ("-mthumb", "-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffunction-sections")

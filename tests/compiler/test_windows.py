@@ -117,9 +117,8 @@ def test_a_window_costs_less(made: tuple[ModelConfig, object, bytes], tmp_path: 
 
 def test_turns_without_a_ring_are_refused(tmp_path: Path) -> None:
     builder = ModelBuilder()
-    cos = builder.input("cos", (1, 4), 2 / 255)
-    builder.input("sin", (1, 4), 2 / 255)
-    out = builder.tensor((1, 4), 2 / 255)
-    builder.op("RELU", [cos], [out])
+    rotation = builder.input("rotation", (4, 2, 2), 2 / 255)
+    out = builder.tensor((4, 2, 2), 2 / 255)
+    builder.op("RELU", [rotation], [out])
     with pytest.raises(ThimbleError, match="sliding window"):
         compile_model(builder.bytes({"logits": out}), tmp_path)

@@ -9,7 +9,7 @@ import tf_keras as keras
 from tiny import KINDS, PAIRS, config_of, lively, tokenizer_of
 
 from models.config import TrainConfig
-from models.decoder import NORM_EPSILON, build_decoder, rotary_tables
+from models.decoder import NORM_EPSILON, build_decoder, rotations
 from models.evaluation import encode_pairs
 from models.training import batches, make_step
 
@@ -89,13 +89,12 @@ def test_norms_are_their_definitions() -> None:
 
 def test_rotary_scores_depend_on_distance() -> None:
     """Turned by their positions, two rows' product is a function of how far they are apart."""
-    cos, sin = rotary_tables(32, 8)
+    matrices = rotations(32, 8)
     rng = np.random.default_rng(3)
     q, k = rng.normal(size=8), rng.normal(size=8)
 
     def turned(x: np.ndarray, position: int) -> np.ndarray:
-        a, b, c, s = x[:4], x[4:], cos[position], sin[position]
-        return np.concatenate([a * c - b * s, a * s + b * c])
+        return np.einsum("kp,pkj->jp", x.reshape(2, 4), matrices[position]).reshape(8)
 
     near = [turned(q, place + 5) @ turned(k, place) for place in range(20)]
     np.testing.assert_allclose(near, near[0], rtol=1e-4)

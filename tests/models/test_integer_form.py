@@ -43,7 +43,7 @@ def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
     oracle = Oracle(quantize(model, config, text[:4].tolist(), ranges="fitted", learned=fit.ranges))
     made = [tensor for tensor in oracle.graph.tensors if tensor.data is None and tensor.dtype == "INT8"]
     spans = {tensor.name: 255 * tensor.scale for tensor in made}
-    for name in ("layer0_q/out", "layer1_attention/k_first_sin", "layer1_attention/q", "layer0_gating/out"):
+    for name in ("layer0_q/out", "layer1_attention/q", "layer1_attention/k", "layer0_gating/out"):
         (span,) = {round(spans[found], 4) for found in spans if found.startswith(name + "/")}
         low, high = fit.ranges[name]
         assert span == pytest.approx(high - low, rel=1e-3), name

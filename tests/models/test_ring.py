@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models.config import ModelConfig
 from models.errors import ThimbleError
-from models.ring import Ring, order_of, quantized, sine, strided, turn
+from models.ring import Ring, order_of, quantized, rotation, sine, strided
 
 rings = st.integers(2, 40).flatmap(lambda rows: st.builds(Ring, st.just(rows), st.integers(0, rows - 2)))
 
@@ -73,11 +73,12 @@ def test_a_sine_is_a_sine() -> None:
 
 @pytest.mark.parametrize("position", [0, 1, 5, 511, 100_000])
 def test_positions_turn_as_rotary_positions_do(position: int) -> None:
-    cos, sin = turn(position, 16)
-    for pair in range(8):
+    matrices = rotation(position, 16) / 32767
+    assert matrices.shape == (8, 2, 2)
+    for pair, matrix in enumerate(matrices):
         angle = position * 10_000.0 ** (-2 * pair / 16)
-        assert abs(cos[pair] / 32767 - math.cos(angle)) < 3e-4
-        assert abs(sin[pair] / 32767 - math.sin(angle)) < 3e-4
+        cos, sin = math.cos(angle), math.sin(angle)
+        np.testing.assert_allclose(matrix, [[cos, sin], [-sin, cos]], atol=3e-4)
 
 
 def test_quantized_turns_round_and_stay_in_range() -> None:

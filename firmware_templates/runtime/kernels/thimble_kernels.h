@@ -168,32 +168,15 @@ typedef struct {
 
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
 
-/* As thimble_product_scale, for right shifts of 1 to 22: the addend is half of a step plus the zero point, before the shift. */
+/* Rotary positions: each head's halves a and b, [2][half], become clamp((a, b) R) for the pairs' matrices R, rounded once. rotation:
+ * [half][2][2], the row of the first token in a table by position; each next token takes the row before. */
 typedef struct {
-    int32_t multiplier, right_shift, addend;
-} thimble_rounding;
-
-/* Two products, and their sum, as thimble_sum_scale tells: in the order in which they are needed. */
-typedef struct {
-    thimble_rounding x, y;
-    int32_t y_factor, y_base, y_multiplier, y_half, y_right; /* y_half: 2^(y_right - 1) */
-    int32_t twice_y_sign, x_base, x_factor;
-    thimble_rounding out;
-} thimble_turn_scales;
-
-/* Rotary positions: the halves a and b of each head become a cos - b sin and a sin + b cos, each product and sum rounded to
- * int8 as the .tflite's. cos, sin: half a head each, the row of the first token in tables by position; each next token takes the
- * row before. Of the two products of the difference, and of those of the sum, x is the
- * one of the larger scale: that of a, or of b where `.._swapped`. */
-typedef struct {
-    int32_t offset, cos_offset, sin_offset;
+    int32_t offset, rotation_offset;
     int32_t heads, half;
-    int32_t difference_swapped, sum_swapped;
-    thimble_turn_scales difference, sum;
+    thimble_product_scale out;
 } thimble_rotary_s8_params;
 
-void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin, int8_t *out,
-                       int32_t tokens);
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out, int32_t tokens);
 
 /* out[r] = softmax of row r, scale 1/256, zero point -128. exp: e^(-d * scale) in Q0.31 at exp[255 - d], for differences d =
  * 0..255 below the row's largest value. */
@@ -264,22 +247,17 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
 void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens);
 
-/* From 1/32767 to a tensor's integers, in 2^-24. */
-typedef struct {
-    int32_t multiplier, zero_point;
-} thimble_turn_scale;
-
 /* Rotary positions without end: pair i of a head has turned rates[i] * position, modulo a whole turn of 2^32. */
 typedef struct {
     const uint32_t *rates; /* [pairs] */
     const int16_t *sines;  /* [129]: a quarter of a sine, in 1/32767 */
     int32_t pairs;
-    thimble_turn_scale cos, sin;
+    int32_t multiplier, zero_point; /* from 1/32767 to a tensor's integers, in 2^-24 */
 } thimble_turn_params;
 
-/* cos, sin: [pairs]. position: 0..2^31-1. */
-void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *cos, int8_t *sin);
-void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *cos, int16_t *sin);
+/* rotation: [pairs][2][2], what a pair is multiplied with: cos, sin; -sin, cos. position: 0..2^31-1. */
+void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *rotation);
+void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *rotation);
 
 #include "thimble_kernels_compressed_s8.h"
 #include "thimble_kernels_s16.h"

@@ -138,6 +138,15 @@ typedef struct {
 
 void thimble_batch_matmul_s16(const thimble_batch_matmul_s16_params *p, const int16_t *a, const int16_t *b, int16_t *out);
 
+/* Rotary positions: each head's halves a and b, [2][half], become clamp((a, b) R * scale) for the pairs' matrices R, summed in 64
+ * bits. rotation: [half][2][2]. out_multiplier has 16 bits. */
+typedef struct {
+    int32_t heads, half;
+    int32_t out_multiplier, out_shift;
+} thimble_rotary_s16_params;
+
+void thimble_rotary_s16(const thimble_rotary_s16_params *p, const int16_t *x, const int16_t *rotation, int16_t *out);
+
 /* Attention of one new token over the KV cache.
  *
  * out[h] = softmax(q[h] . K + mask) . V over rows 0..position of the caches [kv_heads][context][head_dim]; q and out are

@@ -12,27 +12,40 @@ static int32_t sine(const int16_t *table, uint32_t phase)
     return phase >> 31 ? -value : value;
 }
 
-/* In a tensor's integers, low..high. */
-static int32_t scaled(thimble_turn_scale scale, int32_t value, int32_t low, int32_t high)
+/* In the tensor's integers, low..high. */
+static int32_t scaled(const thimble_turn_params *p, int32_t value, int32_t low, int32_t high)
 {
-    const int32_t integer = scale.zero_point + (int32_t)(((int64_t)value * scale.multiplier + (1 << 23)) >> 24);
+    const int32_t integer = p->zero_point + (int32_t)(((int64_t)value * p->multiplier + (1 << 23)) >> 24);
     return integer < low ? low : integer > high ? high : integer;
 }
 
-void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *cos, int8_t *sin)
+/* Cosine and sine of a pair at a position. */
+typedef struct {
+    int32_t cos, sin;
+} angle;
+
+static angle angle_of(const thimble_turn_params *p, int32_t pair, int32_t position)
 {
-    for (int32_t i = 0; i < p->pairs; i++) {
-        const uint32_t phase = p->rates[i] * (uint32_t)position;
-        cos[i] = (int8_t)scaled(p->cos, sine(p->sines, phase + ((uint32_t)1 << 30)), -128, 127);
-        sin[i] = (int8_t)scaled(p->sin, sine(p->sines, phase), -128, 127);
+    const uint32_t phase = p->rates[pair] * (uint32_t)position;
+    return (angle){sine(p->sines, phase + ((uint32_t)1 << 30)), sine(p->sines, phase)};
+}
+
+void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *rotation)
+{
+    for (int32_t i = 0; i < p->pairs; i++, rotation += 4) {
+        const angle at = angle_of(p, i, position);
+        rotation[0] = rotation[3] = (int8_t)scaled(p, at.cos, -128, 127);
+        rotation[1] = (int8_t)scaled(p, at.sin, -128, 127);
+        rotation[2] = (int8_t)scaled(p, -at.sin, -128, 127);
     }
 }
 
-void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *cos, int16_t *sin)
+void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *rotation)
 {
-    for (int32_t i = 0; i < p->pairs; i++) {
-        const uint32_t phase = p->rates[i] * (uint32_t)position;
-        cos[i] = (int16_t)scaled(p->cos, sine(p->sines, phase + ((uint32_t)1 << 30)), -32768, 32767);
-        sin[i] = (int16_t)scaled(p->sin, sine(p->sines, phase), -32768, 32767);
+    for (int32_t i = 0; i < p->pairs; i++, rotation += 4) {
+        const angle at = angle_of(p, i, position);
+        rotation[0] = rotation[3] = (int16_t)scaled(p, at.cos, -32768, 32767);
+        rotation[1] = (int16_t)scaled(p, at.sin, -32768, 32767);
+        rotation[2] = (int16_t)scaled(p, -at.sin, -32768, 32767);
     }
 }

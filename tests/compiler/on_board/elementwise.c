@@ -11,8 +11,8 @@ void plain_thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out
 void plain_thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens);
 void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens);
 void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
-void plain_thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *cos, const int8_t *sin,
-                             int8_t *out, int32_t tokens);
+void plain_thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out,
+                             int32_t tokens);
 
 static int8_t second_table[256];
 
@@ -105,44 +105,14 @@ static thimble_norm_s8_params draw_norm(int32_t columns)
     };
 }
 
-static thimble_rounding draw_rounding(void)
-{
-    const thimble_product_scale s = draw_product_scale(1, draw() % 8 ? 14 : 22);
-    return (thimble_rounding){
-        s.multiplier, s.right_shift_less_one + 1, s.twice_zero_point_plus_one * (1 << s.right_shift_less_one)};
-}
-
-static thimble_turn_scales draw_turn(void)
-{
-    const thimble_sum_scale s = draw_sum_scale(22);
-    return (thimble_turn_scales){
-        .x = draw_rounding(),
-        .y = draw_rounding(),
-        .y_factor = s.y_factor,
-        .y_base = s.y_base,
-        .y_multiplier = s.y_multiplier,
-        .y_half = 1 << s.y_right_less_one,
-        .y_right = s.y_right_less_one + 1,
-        .twice_y_sign = 2 * s.y_sign,
-        .x_base = s.x_base,
-        .x_factor = s.x_factor,
-        .out = {s.out.multiplier, s.out.right_shift_less_one + 1,
-                s.out.twice_zero_point_plus_one * (1 << s.out.right_shift_less_one)},
-    };
-}
-
 static thimble_rotary_s8_params draw_rotary(int32_t heads, int32_t half)
 {
     return (thimble_rotary_s8_params){
         .offset = between(-127, 128),
-        .cos_offset = between(-127, 128),
-        .sin_offset = between(-127, 128),
+        .rotation_offset = between(-127, 128),
         .heads = heads,
         .half = half,
-        .difference_swapped = between(0, 1),
-        .sum_swapped = between(0, 1),
-        .difference = draw_turn(),
-        .sum = draw_turn(),
+        .out = draw_product_scale(1, draw() % 8 ? 14 : 22),
     };
 }
 
@@ -174,8 +144,9 @@ static void check_fused(void)
         sum += memcmp(one, other, 512) != 0;
         const int32_t half = tokens == 1 ? between(1, 12) : 2 * between(1, 6);
         const thimble_rotary_s8_params r = draw_rotary(between(1, 5), half);
-        thimble_rotary_s8(&r, a + at, b + 24, b + 124, one, tokens);
-        plain_thimble_rotary_s8(&r, a + at, b + 24, b + 124, other, tokens);
+        const int32_t first = 4 * half * (tokens - 1); /* tokens' matrices lie one before the other */
+        thimble_rotary_s8(&r, a + at, b + first, one + at, tokens);
+        plain_thimble_rotary_s8(&r, a + at, b + first, other + at, tokens);
         rotary += memcmp(one, other, 512) != 0;
     }
     report("norm", cases, norm);
@@ -213,5 +184,5 @@ void check(void)
     COUNT("sum", 128, 1, thimble_sum_s8(&flat, a, b, one, 1));
     COUNT("norm", 128, 1, thimble_norm_s8(&norm, a, one, 1));
     COUNT("gate", 128, 1, thimble_gate_s8(&gate, a, b, one, 1));
-    COUNT("rotary", 128, 1, thimble_rotary_s8(&rotary, a, b, b + 8, one, 1));
+    COUNT("rotary", 128, 1, thimble_rotary_s8(&rotary, a, b, one, 1));
 }
