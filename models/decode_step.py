@@ -7,7 +7,7 @@ go into the next layer's weights, the attention's 1/√head_dim into the query's
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -18,6 +18,7 @@ import tf_keras as keras
 from models.config import ModelConfig
 from models.decoder import MASK, NORM_EPSILON, rotations
 from models.ring import Ring, Strided, rotation
+from models.smooth_keys import drift
 
 __all__ = ["DecodeStep", "mask_table"]
 
@@ -41,6 +42,8 @@ class DecodeStep(tf.Module):
         rounded: what becomes of each product's weights [in, out], gains folded in.
         named: tensors bear the names of `models.decoder.Hooked`, which the .tflite keeps; its operators come in another
             order then.
+        key_means: float32 [kv_heads, 2, head_dim / 2] by layer, `layer0`, which the keys are less; rotary positions,
+            and no window (`models.smooth_keys`).
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class DecodeStep(tf.Module):
         config: ModelConfig,
         rounded: Callable[[np.ndarray], np.ndarray] | None = None,
         named: bool = False,
+        key_means: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -57,6 +61,9 @@ class DecodeStep(tf.Module):
         for name, matrix in self.weights.items():
             if rounded and name not in ("embed", "positions") and not name.endswith("_bias"):
                 self.weights[name] = rounded(matrix)
+        self.key_means = dict(key_means or {})
+        for layer, mean in self.key_means.items():
+            self.weights[f"{layer}_k_bias"] = self.weights.get(f"{layer}_k_bias", np.float32(0)) - mean.reshape(-1)
         specs = {
             "token": tf.TensorSpec([1], tf.int32, "token"),
             "position": tf.TensorSpec([1], tf.int32, "position"),
@@ -117,8 +124,12 @@ class DecodeStep(tf.Module):
         elif config.endless:
             turns = inputs["rotation"]
         else:
-            turns = rotations(config.context, config.head_dim)
-            turns = tf.reshape(tf.gather(turns.reshape(config.context, -1), position), turns.shape[1:])
+            with self._at("rotation"):
+                turns = _looked_up(rotations(config.context, config.head_dim), position)
+        if self.key_means:
+            with self._at("rotation"):
+                moved = drift(config.context, config.head_dim)
+                key_turns = tf.concat([turns, _looked_up(moved.matrices, position)], axis=1)
         table = mask_table(config.cache_rows, config.ring)
         mask = tf.reshape(tf.gather(table, position), (1, 1, config.cache_rows + 1))
         outputs: dict[str, tf.Tensor] = {}
@@ -130,7 +141,12 @@ class DecodeStep(tf.Module):
             k = tf.reshape(self._dense(h, f"{own}_k"), (config.kv_heads, 1, config.head_dim))
             v = tf.reshape(self._dense(h, f"{own}_v"), (config.kv_heads, 1, config.head_dim))
             if config.positions == "rotary":
-                q, k = self._rotate(q, turns, f"{here}_attention/q"), self._rotate(k, turns, f"{here}_attention/k")
+                q = self._rotate(q, turns, f"{here}_attention/q")
+                mean = self.key_means.get(own)
+                if mean is None:
+                    k = self._rotate(k, turns, f"{here}_attention/k")
+                else:
+                    k = self._rotate(k, key_turns, f"{here}_attention/k", mean / moved.factor)
             keys = tf.concat([inputs[f"k_cache_{i}"], k], axis=1)
             values = tf.concat([inputs[f"v_cache_{i}"], v], axis=1)
             with self._at(f"{here}_attention/masked"):
@@ -173,12 +189,20 @@ class DecodeStep(tf.Module):
         with self._at(f"{name}/out"):
             return x * root
 
-    def _rotate(self, x: tf.Tensor, turns: tf.Tensor, name: str) -> tf.Tensor:
-        """Each pair of each head times its matrix: x [..., head_dim], turns [head_dim / 2, 2, 2]."""
+    def _rotate(self, x: tf.Tensor, turns: tf.Tensor, name: str, more: np.ndarray | None = None) -> tf.Tensor:
+        """Each pair of each head times its matrix: x [..., head_dim], turns [head_dim / 2, 2, 2]. With `more`, [heads,
+        2, head_dim / 2], a pair has two further terms, and its matrix two further rows."""
         pairs = tf.transpose(tf.reshape(x, (-1, 2, turns.shape[0])), (2, 0, 1))
+        if more is not None:
+            pairs = tf.concat([pairs, more.transpose(2, 0, 1)], axis=-1)
         with self._at(name):
             turned = tf.matmul(pairs, turns)
             return tf.reshape(tf.transpose(turned, (1, 2, 0)), x.shape)
+
+
+def _looked_up(table: np.ndarray, position: tf.Tensor) -> tf.Tensor:
+    """What stands at a position of a table [context, ...]."""
+    return tf.reshape(tf.gather(table.reshape(len(table), -1), position), table.shape[1:])
 
 
 def _folded(model: keras.Model, config: ModelConfig) -> dict[str, np.ndarray]:

@@ -8,8 +8,9 @@ way is learned in which the model in integers gives the float model's distributi
 Kullback-Leibler divergence, on text that it wrote itself; Liu et al. 2024 do so for rotations). All tensors are rounded
 as the .tflite rounds them; a rounding passes the gradient on, and hands a share to its range's two ends, which are
 learned with the rest (Esser et al. 2020): seldom values are cut off where that makes the steps of all others finer.
+Keys are less their mean (`models.smooth_keys`), which is measured on the way.
 
-Then the weights themselves learn, a third as fast, to make good what is left; the model in float so changes a little.
+Then the weights themselves learn, a tenth as fast, to make good what is left; the model in float so changes a little.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from models.config import ModelConfig, QatConfig
 from models.decoder import Hooked, build_decoder
 from models.qat import SHARES, fold_gains
 from models.ranges import fitted_floor
+from models.smooth_keys import drift
 from models.training import Progress, limit_threads
 
 __all__ = ["Fit", "Form", "suit_to_integers", "write"]
@@ -38,6 +40,8 @@ _CUT_OFF = 1e-4  # share of a tensor's values beyond each end, at first
 _AS_OTHERS = ("scores",)
 """Rounded as `masked`, in whose steps they are; scores here hold what no token sees, too."""
 _CONSTANT = ("table", "rotation")
+_TURNS = (-128 / 127, 1.0)  # so that 1 is an integer
+_MEAN_PACE = 0.1  # in which the keys' means follow those of a batch
 _TINY = 1e-6
 
 Ranges = dict[str, tuple[float, float]]
@@ -47,10 +51,11 @@ Ranges = dict[str, tuple[float, float]]
 class Fit:
     """What came of it: the history every 25 steps, `step`, `loss` (the divergence in nats a token) and `agreement` (the
     share of tokens where integers and float find the same one most likely); with int8 activations the `ranges` by the
-    names of `models.decoder.Hooked`, as the decode step has them."""
+    names of `models.decoder.Hooked` and the `key_means` by layer, as the decode step has them."""
 
     history: list[dict[str, float]]
     ranges: Ranges
+    key_means: dict[str, np.ndarray]
 
 
 def suit_to_integers(
@@ -77,7 +82,7 @@ def suit_to_integers(
     rng = np.random.default_rng(seed)
     size = min(max(1, _TOKENS // text.shape[1]), len(text))
     history: list[dict[str, float]] = []
-    levels = _Levels(activations)
+    levels = _Levels(activations, config)
     of_form = round(tuning.steps * _OF_FORM)
     phases: tuple[tuple[int, Form | _Weights], ...] = (
         (of_form, Form(config, seed)),
@@ -99,7 +104,7 @@ def suit_to_integers(
                     found = []
                 progress(done, tuning.steps, history[-1] if history else {})
         write(model, form)
-    return Fit(history, levels.ranges(config.head_dim))
+    return Fit(history, levels.ranges(), levels.key_means())
 
 
 def write(model: keras.Model, form: Form | _Weights) -> None:
@@ -220,7 +225,7 @@ class Form:
 class _Weights:
     """The weights themselves, each in steps of the mean magnitude of its matrix."""
 
-    pace = 0.3
+    pace = 0.1
 
     def __init__(self) -> None:
         self._of: dict[str, tuple[tf.Variable, tf.Tensor]] = {}
@@ -242,8 +247,10 @@ class _Weights:
 class _Levels:
     """Rounds the network's tensors, by the names of `models.decoder.Hooked`, its weights as a form writes them."""
 
-    def __init__(self, activations: str) -> None:
-        self._activations = activations
+    def __init__(self, activations: str, config: ModelConfig) -> None:
+        self._activations, self._config = activations, config
+        self._drift = drift(config.context, config.head_dim)
+        self._means: dict[str, tf.Variable] = {}  # [kv_heads, 2, head_dim / 2]
         self._ends: dict[str, tuple[tf.Variable | None, tf.Variable]] = {}  # logarithms; none below 0: it begins there
         self._form: Form | _Weights
 
@@ -267,20 +274,31 @@ class _Levels:
         """The ranges' ends."""
         return [end for ends in self._ends.values() for end in ends if end is not None]
 
-    def ranges(self, head_dim: int) -> Ranges:
+    def key_means(self) -> dict[str, np.ndarray]:
+        """What keys are less, by layer; over the drift's factor it is an integer of the product that makes the keys."""
+        ranges = self.ranges()
+        found: dict[str, np.ndarray] = {}
+        for layer, mean in self._means.items():
+            low, high = ranges[f"{layer}_k/out"]
+            step = (high - low) / 255
+            integers = np.clip(np.round(mean.numpy() / self._drift.factor / step), np.ceil(low / step), high // step)
+            found[layer] = np.float32(step) * integers * self._drift.factor
+        return found
+
+    def ranges(self) -> Ranges:
         """Least and largest value of each tensor; the decode step has the attention's 1/√head_dim in the query."""
-        found: Ranges = {}
+        found: Ranges = {"rotation": _TURNS} if self._ends else {}
         for name, ends in self._ends.items():
             low, high = (float(end) for end in _range(*ends))
             what = name.rpartition("/")[2]
             query = what.startswith("q") or name.endswith("_q/out")
-            scale = head_dim**-0.5 if query else 1.0
+            scale = self._config.head_dim**-0.5 if query else 1.0
             found[name] = low * scale, high * scale
         return found
 
     def _observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """Takes the tensor's range, where it has none yet. Not for graphs."""
-        kind = name.rpartition("/")[2]
+        x, kind = self._smoothed(name, x), name.rpartition("/")[2]
         if kind in ("kernel", "table"):
             return self._form.written(name, x)
         fixed = kind in (*SHARES, *_AS_OTHERS, *_CONSTANT)
@@ -299,9 +317,28 @@ class _Levels:
             )
         return x
 
+    def _smoothed(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """Keys, before and after they are turned, less their mean; other tensors as they are."""
+        if self._activations == "int16" or self._config.endless:
+            return x
+        layer = name.partition("_")[0]
+        if name == f"{layer}_k/out":
+            heads, pairs = self._config.kv_heads, self._config.head_dim // 2
+            keys = tf.reshape(x, (*tf.unstack(tf.shape(x)[:2]), heads, 2, pairs))
+            mean = tf.stop_gradient(tf.reduce_mean(keys, axis=(0, 1))) * self._drift.slow
+            if layer not in self._means:
+                self._means[layer] = tf.Variable(mean, trainable=False)
+            self._means[layer].assign_add(_MEAN_PACE * (mean - self._means[layer]))
+            return tf.reshape(keys - self._means[layer], tf.shape(x))
+        if name == f"{layer}_attention/k":
+            moved = tf.constant(self._drift.matrices)[: tf.shape(x)[1]]
+            means = tf.constant(1 / self._drift.factor) * self._means[layer]
+            return x + tf.reshape(tf.einsum("hap,tpaj->thjp", means, moved), tf.shape(x)[1:])
+        return x
+
     def _round(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """The tensor in steps of its integers, as a number."""
-        kind = name.rpartition("/")[2]
+        x, kind = self._smoothed(name, x), name.rpartition("/")[2]
         if kind in ("kernel", "table"):
             x = self._form.written(name, x)
         if kind == "kernel":
@@ -311,7 +348,9 @@ class _Levels:
             return x
         if kind in SHARES:
             return tf.minimum(_rounded(x, tf.constant(1 / 256)), 255 / 256)
-        if kind in _CONSTANT:
+        if kind == "rotation":
+            low, high = (tf.constant(end, tf.float32) for end in _TURNS)
+        elif kind in _CONSTANT:
             low, high = tf.minimum(tf.reduce_min(x), 0.0), tf.maximum(tf.reduce_max(x), _TINY)
         else:
             low, high = _range(*self._ends[name])

@@ -31,6 +31,7 @@ def quantize(
     weights: str = "int8",
     ranges: str = "minmax",
     learned: Mapping[str, tuple[float, float]] | None = None,
+    key_means: Mapping[str, np.ndarray] | None = None,
 ) -> bytes:
     """The decode step as a .tflite with int8 weights, and int8 or int16 activations, caches and logits.
 
@@ -41,6 +42,7 @@ def quantize(
         weights: `int8`, or `int4`: those of products are −7 to 7, in int8 all the same.
         ranges: `minmax`, or, with int8 activations, `fitted` (`models.ranges`).
         learned: ranges that `fitted` takes instead of its own, by the names of `models.decoder.Hooked`.
+        key_means: as `DecodeStep` has them.
 
     Raises:
         ThimbleError: int16 activations with LayerNorm, which TensorFlow Lite Micro does not run.
@@ -50,7 +52,7 @@ def quantize(
             "LayerNorm with int16 activations does not run on TensorFlow Lite Micro",
             "use `norm: rmsnorm` in the model, or `activations: int8` in `quantize`",
         )
-    step = DecodeStep(model, config, snapped if weights == "int4" else None, named=bool(learned))
+    step = DecodeStep(model, config, snapped if weights == "int4" else None, bool(learned), key_means)
 
     def feeds() -> Iterator[dict[str, np.ndarray]]:
         for sequence in calibration:

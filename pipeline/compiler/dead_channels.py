@@ -163,6 +163,8 @@ class _Cone:
         return op.kind in _ELEMENTWISE and all(self._operand(op, place, made) for place in range(2))
 
     def _trace_rotary(self, rotary: Rotary) -> bool:
+        if rotary.means is not None:
+            return False
         inside = [self.graph.ops[place] for place in rotary.ops]
         self.pairs_first.update(out for op in inside[:-1] for out in op.outputs)
         self.tensors |= self.pairs_first

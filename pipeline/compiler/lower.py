@@ -126,6 +126,15 @@ class _Prepared(NamedTuple):
     fields: dict[str, object]
 
 
+class _Moved(NamedTuple):
+    """The means [heads, 2, head width / 2] and the drift's row for the token, as C, and how many `pairs` have any: the
+    last ones."""
+
+    means: str
+    drift: str
+    pairs: int
+
+
 class _Lowering:
     def __init__(self, graph: Graph, packing: Packing) -> None:
         self.graph = graph
@@ -161,7 +170,20 @@ class _Lowering:
     def _turns(self, rotary: Rotary) -> bool:
         """Whether it is of int8, and inside of what the fused kernel takes."""
         x, rotation, out = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
-        return x.dtype == "INT8" and arithmetic.product_multiplier(x, rotation, out)[1] in _ROTARY_SHIFTS
+        known = rotary.drift is None or self._looked_up(rotary.drift) is not None
+        fits = x.dtype == "INT8" and arithmetic.product_multiplier(x, rotation, out)[1] in _ROTARY_SHIFTS
+        return known and fits
+
+    def _looked_up(self, tensor: int) -> NDArray[np.int8] | None:
+        """The table [positions, columns] of which the tensor is a row, looked up by position."""
+        op = self.graph.producer(tensor)
+        while op is not None and op.kind in ALIASES:
+            op = self.graph.producer(op.inputs[0])
+        if op is None or op.kind != "GATHER" or op.inputs[1] != self.graph.inputs.get("position"):
+            return None
+        table = self._tensor(op.inputs[0])
+        first = int(str(op.options.get("axis", 0))) == 0 and len(table.shape) == 2 and table.dtype == "INT8"
+        return np.asarray(table.data, np.int8).reshape(table.shape) if first and table.data is not None else None
 
     def run(self, block: int, aim: Aim) -> Program:
         self.program.ring = self._ring()
@@ -802,10 +824,10 @@ class _Lowering:
         index = names.get(op.inputs[1])
         if table.data is None or index is None or int(str(op.options.get("axis", 0))) != 0 or len(table.shape) != 2:
             raise self._refuse(op, "this look-up", "a row of a constant table, by `token` or `position`")
-        if any(
-            attention.mask == tensor for attention in self.attentions.values() for tensor in self._aliases(out.index)
-        ):
-            return  # the mask is part of the attention
+        fused = {attention.mask for attention in self.attentions.values()}
+        fused |= {rotary.drift for rotary in self.rotaries.values() if rotary.drift is not None}
+        if fused & self._aliases(out.index):
+            return  # the mask is part of the attention, and the drift of the rotary positions
         values = np.asarray(table.data, np.int8).reshape(-1)
         name = self._constant(Constant(f"{index}_table_{out.index}", "int8_t", values, weights=True))
         row = View("constant", name, 1, table.columns, table.columns, f"{_INDICES[index]} * {table.columns}")
@@ -827,7 +849,7 @@ class _Lowering:
     def _reshape(self, op: Op) -> None:
         source, out = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
         if source.index not in self.views and source.index not in self.unaries and source.data is None:
-            return  # a mask row, which the attention holds
+            return  # a row that the attention or the rotary positions hold
         view = self._contiguous(source.index)
         self.views[out.index] = dataclasses.replace(view, rows=out.rows, columns=out.columns, stride=out.columns)
 
@@ -1027,23 +1049,47 @@ class _Lowering:
         source, matrices = self._contiguous(x.index), self._contiguous(rotation.index)
         out = self._allocate(out_tensor)
         multiplier, shift = arithmetic.product_multiplier(x, rotation, out_tensor)
+        moved = self._moved(rotary)
         name = f"rotary_{out_tensor.index}"
-        parameters = self._parameters(
-            "thimble_rotary_s8_params",
-            name,
-            {
-                "offset": -x.zero_point,
-                "rotation_offset": -rotation.zero_point,
-                "heads": heads,
-                "half": half,
-                "out": _product_scale(multiplier, shift, out_tensor.zero_point),
-            },
-        )
+        fields: dict[str, object] = {
+            "offset": -x.zero_point,
+            "rotation_offset": -rotation.zero_point,
+            "heads": heads,
+            "half": half,
+            "pairs": half - (moved.pairs if moved else 0),
+            "out": _product_scale(multiplier, shift, out_tensor.zero_point),
+        }
+        kernel, drift = "thimble_rotary_s8", ""
+        if moved:
+            kernel, drift = "thimble_rotary_moved_s8", f"{moved.drift}, "
+            turned = ", ".join(f".{key} = {value}" for key, value in fields.items())
+            fields = {"turned": f"{{{turned}}}", "means": moved.means}
+        parameters = self._parameters(f"{kernel}_params", name, fields)
         by_position = matrices.offset == f"{TIME} * {rotation.size}"
         in_block = by_position and self._in_block(source, out)
-        places = f"{source.pointer}, {matrices.pointer}, {out.pointer}"
-        text = f"thimble_rotary_s8(&{name}, {places}, {TOKENS if in_block else 1});"
+        places = f"{source.pointer}, {matrices.pointer}, {drift}{out.pointer}"
+        text = f"{kernel}(&{name}, {places}, {TOKENS if in_block else 1});"
         self._call(text, [source, matrices], [out], declaration=parameters, block=in_block)
+
+    def _moved(self, rotary: Rotary) -> _Moved | None:
+        """The rotary positions' means and drift, None where they have none or all are zero."""
+        table = None if rotary.drift is None else self._looked_up(rotary.drift)
+        if rotary.means is None or rotary.drift is None or table is None:
+            return None
+        constant, pairs = self._tensor(rotary.means), self._tensor(rotary.drift).shape[0]
+        means = np.asarray(constant.data, np.int8).reshape(constant.shape)
+        cells = table.reshape(len(table), pairs, 4)
+        moving = (means != constant.zero_point).any(axis=(1, 2))
+        moving &= (cells != self._tensor(rotary.drift).zero_point).any(axis=(0, 2))
+        if not moving.any():
+            return None
+        moved = pairs - int(moving.argmax())
+        row = self._constant(
+            Constant(f"drift_table_{rotary.drift}_{moved}", "int8_t", cells[:, -moved:].reshape(-1), weights=True)
+        )
+        values = np.ascontiguousarray(means.transpose(1, 2, 0)).reshape(-1)
+        name = self._constant(Constant(f"means_{rotary.means}", "int8_t", values, weights=True))
+        return _Moved(name, f"{row} + {TIME} * {4 * moved}", moved)
 
 
 _INPUT = {

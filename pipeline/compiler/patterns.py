@@ -96,13 +96,17 @@ class Gate:
 class Rotary:
     """Pairs of each head times 2 × 2 matrices: TRANSPOSE, BATCH_MATMUL and TRANSPOSE, whose places are `ops`.
 
-    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16.
+    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16. With a `drift` of
+    rotation's shape constant `means` [pairs, heads, 2], concatenated to the pairs, are multiplied with it, and a sum has
+    four terms (`models.smooth_keys`).
     """
 
     x: int
     rotation: int
     out: int
     ops: tuple[int, ...]
+    means: int | None = None
+    drift: int | None = None
 
 
 def gather_together(graph: Graph) -> Graph:
@@ -361,12 +365,15 @@ def find_rotaries(graph: Graph) -> list[Rotary]:
 
 
 def _rotary(graph: Graph, product: Op) -> Rotary | None:
-    before = _sole_producer(graph, product.inputs[0], "TRANSPOSE")
+    left, right = _joined(graph, product.inputs[0], -1), _joined(graph, product.inputs[1], 1)
+    pairs, means = left or (product.inputs[0], None)
+    matrices, drift = right or (product.inputs[1], None)
+    before = _sole_producer(graph, pairs, "TRANSPOSE")
     consumers = graph.consumers(product.outputs[0])
     if before is None or not _alone(graph, product.outputs[0]) or consumers[0].kind != "TRANSPOSE":
         return None
     after = consumers[0]
-    x, rotation, out = (graph.tensors[i] for i in (before.inputs[0], product.inputs[1], after.outputs[0]))
+    x, rotation, out = (graph.tensors[i] for i in (before.inputs[0], matrices, after.outputs[0]))
     orders = [_order(graph, transpose) for transpose in (before, after)]
     alike = x.dtype == rotation.dtype == out.dtype and all(one.scales.size == 1 for one in (x, rotation, out))
     if (
@@ -378,9 +385,27 @@ def _rotary(graph: Graph, product: Op) -> Rotary | None:
         or x.shape[1] != 2
         or rotation.shape != (x.shape[2], 2, 2)
         or not alike
+        or (means is None) != (drift is None)
     ):
         return None
-    return Rotary(x.index, rotation.index, out.index, tuple(graph.ops.index(op) for op in (before, product, after)))
+    if means is not None and drift is not None:
+        constant, moved = graph.tensors[means], graph.tensors[drift]
+        if constant.data is None or constant.shape != graph.tensors[pairs].shape or moved.shape != rotation.shape:
+            return None
+    joins = [op for op, parts in zip(map(graph.producer, product.inputs), (left, right), strict=False) if op and parts]
+    places = tuple(graph.ops.index(op) for op in (before, *joins, product, after))
+    return Rotary(x.index, rotation.index, out.index, places, means, drift)
+
+
+def _joined(graph: Graph, tensor: int, axis: int) -> tuple[int, int] | None:
+    """The two tensors that are concatenated along the axis, of three, and quantized alike."""
+    op = graph.producer(tensor)
+    if op is None or op.kind != "CONCATENATION" or len(op.inputs) != 2:
+        return None
+    one, other, out = (graph.tensors[index] for index in (*op.inputs, tensor))
+    alike = one.scale == other.scale == out.scale and one.zero_point == other.zero_point == out.zero_point
+    along = int(str(op.options.get("axis"))) % 3 == axis % 3
+    return (one.index, other.index) if alike and along and len(out.shape) == 3 else None
 
 
 def _order(graph: Graph, transpose: Op) -> list[int]:

@@ -23,7 +23,7 @@ __all__ = ["STAGE"]
 
 def run(context: StageContext) -> str:
     """Writes `weights.npz`: the weights as they are, or fine-tuned for what `quantize` makes of them; with an imported
-    model's also the `ranges.json` that were learned."""
+    model's also `integers.json`, the ranges that were learned and the keys' means."""
     recipe = context.recipe
     if recipe.text is not None and recipe.qat is not None:
         return _fit(context, recipe.text, recipe.qat)
@@ -54,7 +54,8 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
         fit = suit_to_integers(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
     facts = {**metadata_of(before), "stage": "qat", "history": {"qat": fit.history}}
     save_model(context.out / "weights.npz", model, facts, exact=True)
-    write_json(context.out / "ranges.json", fit.ranges)
+    means = {layer: mean.tolist() for layer, mean in fit.key_means.items()}
+    write_json(context.out / "integers.json", {"ranges": fit.ranges, "key_means": means})
     share = 100 * fit.history[-1]["agreement"]
     return f"in integers {share:.1f} % of the tokens are float's, on the text that it was fitted on"
 
@@ -64,6 +65,6 @@ STAGE = Stage(
     summary="fine-tunes for integers",
     needs=("data", "prune"),
     sections=("qat", "quantize", "train", "model"),
-    sources=("models/qat.py", "models/integer_form.py", "models/ranges.py"),
+    sources=("models/qat.py", "models/integer_form.py", "models/ranges.py", "models/smooth_keys.py"),
     run=run,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from models.quiet import load_tensorflow
 from models.tokenizer import Tokenizer
 from pipeline.quality import in_words, likelihood, read_text
@@ -43,7 +45,7 @@ def run(context: StageContext) -> str:
             chosen.activations,
             chosen.weights,
             chosen.ranges,
-            _learned_ranges(context),
+            *_learned(context),
         )
     path = context.out / "model.tflite"
     path.write_bytes(tflite)
@@ -52,10 +54,14 @@ def run(context: StageContext) -> str:
     return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero; float: {in_words(quality)}"
 
 
-def _learned_ranges(context: StageContext) -> dict[str, tuple[float, float]]:
-    path = context.input("qat") / "ranges.json"
-    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return {name: (low, high) for name, (low, high) in found.items()}
+def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dict[str, np.ndarray]]:
+    """Ranges and the keys' means that `qat` found."""
+    path = context.input("qat") / "integers.json"
+    if not path.exists():
+        return {}, {}
+    found = json.loads(path.read_text(encoding="utf-8"))
+    ranges = {name: (low, high) for name, (low, high) in found["ranges"].items()}
+    return ranges, {layer: np.array(mean, np.float32) for layer, mean in found["key_means"].items()}
 
 
 def _sentences(context: StageContext, model: keras.Model) -> tuple[list[list[int]], dict[str, float]]:
@@ -86,6 +92,7 @@ STAGE = Stage(
         "models/decode_step.py",
         "models/quantization.py",
         "models/ranges.py",
+        "models/smooth_keys.py",
         "models/int16x8.py",
         "models/evaluation.py",
     ),

@@ -168,15 +168,25 @@ typedef struct {
 
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
 
-/* Rotary positions: each head's halves a and b, [2][half], become clamp((a, b) R) for the pairs' matrices R, rounded once. rotation:
- * [half][2][2], the row of the first token in a table by position; each next token takes the row before. */
+/* Rotary positions: of each head's halves a and b, [2][half], the first `pairs` become clamp((a, b) R) for the pairs' matrices R,
+ * rounded once. rotation: [half][2][2], the row of the first token in a table by position; each next token takes the row before. */
 typedef struct {
     int32_t offset, rotation_offset;
     int32_t heads, half;
+    int32_t pairs; /* 0..half */
     thimble_product_scale out;
 } thimble_rotary_s8_params;
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out, int32_t tokens);
+
+/* The same, and the other pairs become clamp((a, b) R + (c, d) D) with means c and d. drift: D, [half - pairs][2][2], as rotation. */
+typedef struct {
+    thimble_rotary_s8_params turned;
+    const int8_t *means; /* [heads][2][half], of x's integers */
+} thimble_rotary_moved_s8_params;
+
+void thimble_rotary_moved_s8(const thimble_rotary_moved_s8_params *p, const int8_t *x, const int8_t *rotation, const int8_t *drift,
+                             int8_t *out, int32_t tokens);
 
 /* out[r] = softmax of row r, scale 1/256, zero point -128. exp: e^(-d * scale) in Q0.31 at exp[255 - d], for differences d =
  * 0..255 below the row's largest value. */

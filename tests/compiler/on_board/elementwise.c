@@ -13,6 +13,8 @@ void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const
 void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
 void plain_thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out,
                              int32_t tokens);
+void plain_thimble_rotary_moved_s8(const thimble_rotary_moved_s8_params *p, const int8_t *x, const int8_t *rotation,
+                                   const int8_t *drift, int8_t *out, int32_t tokens);
 
 static int8_t second_table[256];
 
@@ -105,20 +107,21 @@ static thimble_norm_s8_params draw_norm(int32_t columns)
     };
 }
 
-static thimble_rotary_s8_params draw_rotary(int32_t heads, int32_t half)
+static thimble_rotary_s8_params draw_rotary(int32_t heads, int32_t half, int32_t pairs)
 {
     return (thimble_rotary_s8_params){
         .offset = between(-127, 128),
         .rotation_offset = between(-127, 128),
         .heads = heads,
         .half = half,
+        .pairs = pairs,
         .out = draw_product_scale(1, draw() % 8 ? 14 : 22),
     };
 }
 
 static void check_fused(void)
 {
-    uint32_t cases = 0, norm = 0, gate = 0, sum = 0, rotary = 0;
+    uint32_t cases = 0, norm = 0, gate = 0, sum = 0, rotary = 0, moved = 0;
     for (; cases < 400; cases++) {
         const int32_t columns = 2 * between(1, 35), at = between(0, 3), tokens = columns % 4 ? 1 : between(1, 3);
         fill(a, 512, -128);
@@ -143,16 +146,23 @@ static void check_fused(void)
         plain_thimble_sum_s8(&t, a, b + at, other + at, tokens);
         sum += memcmp(one, other, 512) != 0;
         const int32_t half = tokens == 1 ? between(1, 12) : 2 * between(1, 6);
-        const thimble_rotary_s8_params r = draw_rotary(between(1, 5), half);
-        const int32_t first = 4 * half * (tokens - 1); /* tokens' matrices lie one before the other */
-        thimble_rotary_s8(&r, a + at, b + first, one + at, tokens);
-        plain_thimble_rotary_s8(&r, a + at, b + first, other + at, tokens);
+        const thimble_rotary_s8_params r = draw_rotary(between(1, 5), half, between(0, half));
+        /* Tokens' matrices lie one before the other. */
+        const int8_t *const rotation = b + 4 * half * (tokens - 1);
+        thimble_rotary_s8(&r, a + at, rotation, one + at, tokens);
+        plain_thimble_rotary_s8(&r, a + at, rotation, other + at, tokens);
         rotary += memcmp(one, other, 512) != 0;
+        const thimble_rotary_moved_s8_params m = {r, table};
+        const int8_t *const drift = b + 170 + 4 * (half - r.pairs) * (tokens - 1);
+        thimble_rotary_moved_s8(&m, a + at, rotation, drift, one + at, tokens);
+        plain_thimble_rotary_moved_s8(&m, a + at, rotation, drift, other + at, tokens);
+        moved += memcmp(one, other, 512) != 0;
     }
     report("norm", cases, norm);
     report("gate", cases, gate);
     report("sum", cases, sum);
     report("rotary", cases, rotary);
+    report("rotary_moved", cases, moved);
 }
 
 #define COUNT(name, columns, rows, call)  \
@@ -176,7 +186,8 @@ void check(void)
     const thimble_sum_s8_params flat = {sum.scale, 128};
     const thimble_norm_s8_params norm = draw_norm(128);
     const thimble_gate_s8_params gate = {table, 5, -7, {1500000000, 6, 7}, 128};
-    const thimble_rotary_s8_params rotary = draw_rotary(8, 8);
+    const thimble_rotary_s8_params rotary = draw_rotary(8, 8, 8);
+    const thimble_rotary_moved_s8_params moved = {draw_rotary(8, 8, 0), table};
     COUNT("add", 128, 1, thimble_add_s8(&sum, x, y, one, 128, 1, 128));
     COUNT("mul", 128, 1, thimble_mul_s8(&product, x, y, one, 128, 1, 128));
     COUNT("table", 128, 1, thimble_table_s8(table, x, one, 128, 1, 128));
@@ -185,4 +196,5 @@ void check(void)
     COUNT("norm", 128, 1, thimble_norm_s8(&norm, a, one, 1));
     COUNT("gate", 128, 1, thimble_gate_s8(&gate, a, b, one, 1));
     COUNT("rotary", 128, 1, thimble_rotary_s8(&rotary, a, b, one, 1));
+    COUNT("rotary_moved", 128, 1, thimble_rotary_moved_s8(&moved, a, b, b, one, 1));
 }
