@@ -64,8 +64,13 @@ def with_fitted_ranges(
                 table = values.reshape(-1, values.shape[-1])
                 worst[index] = min(worst[index], float(table.max(axis=-1).min()))
                 rows[index] += list(table) if count % 3 == 0 else []
-    ranges = {index: (low[index], high[index]) for index in watched}
-    known = _known(model, watched, learned or {})
+    alike = _alike(model, watched)
+    for index, value in _joined_constants(model, alike):
+        low[index], high[index] = min(low[index], float(value.min())), max(high[index], float(value.max()))
+    ranges = {
+        index: (min(low[one] for one in same), max(high[one] for one in same)) for same in alike for index in same
+    }
+    known = _known(model, alike, learned or {})
     for index, producers in softmaxes.items():
         least, most = known.get(index) or (fitted_floor(_some(rows[index]), high[index]), high[index])
         for tensor in (index, *producers):
@@ -109,32 +114,41 @@ def _some(rows: list[np.ndarray]) -> np.ndarray:
     return np.stack([rows[i] for i in chosen])
 
 
+def _alike(model: Any, watched: list[int]) -> list[set[int]]:
+    """The tensors in sets that hold the same numbers, in other shapes or one beside the other."""
+    group = {index: {index} for index in watched}
+    for op in model.subgraphs[0].operators:
+        if _kind(model, op) in (_OP.RESHAPE, _OP.TRANSPOSE, _OP.CONCATENATION):
+            same: set[int] = set().union(*(group[int(i)] for i in (*op.inputs, *op.outputs) if int(i) in group))
+            group.update(dict.fromkeys(same, same))
+    return [same for index, same in group.items() if index == min(same)]
+
+
+def _joined_constants(model: Any, alike: list[set[int]]) -> Iterator[tuple[int, np.ndarray]]:
+    """Constants that lie beside tensors in a concatenation, with its result."""
+    graph = model.subgraphs[0]
+    watched = set().union(*alike)
+    for op in graph.operators:
+        if _kind(model, op) == _OP.CONCATENATION and int(op.outputs[0]) in watched:
+            for index in op.inputs:
+                data = model.buffers[graph.tensors[index].buffer].data
+                if data is not None:
+                    yield int(op.outputs[0]), np.frombuffer(bytes(data), np.float32)
+
+
 def _known(
-    model: Any, watched: list[int], learned: Mapping[str, tuple[float, float]]
+    model: Any, alike: list[set[int]], learned: Mapping[str, tuple[float, float]]
 ) -> dict[int, tuple[float, float]]:
     """The learned ranges by tensor: of those that bear the names, and of all that hold the same numbers."""
-    graph = model.subgraphs[0]
-    part_of = {index: index for index in watched}
-
-    def first(index: int) -> int:
-        while part_of[index] != index:
-            index = part_of[index]
-        return index
-
-    for op in graph.operators:
-        if _kind(model, op) in (_OP.RESHAPE, _OP.TRANSPOSE, _OP.CONCATENATION):
-            same = [int(index) for index in (*op.inputs, *op.outputs) if int(index) in part_of]
-            for index in same:
-                part_of[first(index)] = first(same[0])
+    graph, logits = model.subgraphs[0], _logits(model)
     found = {}
-    logits = _logits(model)
-    for index in watched:
-        name = graph.tensors[index].name.decode().partition(";")[0].rpartition("/")[0]
-        if index == logits:  # it bears the output's name
-            name = "head/out"
-        if name in learned:
-            found[first(index)] = learned[name]
-    return {index: found[first(index)] for index in watched if first(index) in found}
+    for same in alike:
+        for index in sorted(same):
+            name = graph.tensors[index].name.decode().partition(";")[0].rpartition("/")[0]
+            name = "head/out" if index == logits else name  # it bears the output's name
+            if name in learned:
+                found.update(dict.fromkeys(same, learned[name]))
+    return found
 
 
 def _kind(model: Any, op: Any) -> int:

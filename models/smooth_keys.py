@@ -31,7 +31,7 @@ class Drift(NamedTuple):
 
 
 def drift(context: int, head_dim: int) -> Drift:
-    """Of a model that sees `context` positions. A pair is slow if it does not turn much farther than a radian."""
+    """Of a model that sees `context` positions. A pair is slow if it turns by a quarter at most."""
     moved = rotations(context, head_dim) - np.eye(2, dtype=np.float32)
     farthest = np.abs(moved).max(axis=(0, 2, 3))
     slow = farthest <= 1

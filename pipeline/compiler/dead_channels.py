@@ -94,6 +94,8 @@ class _Edit:
             self.tensors[index] = dataclasses.replace(self.tensors[index], shape=shape)
         for op, operand in cone.constants:
             self._operand(op, operand, self._chosen(self.tensors[op.inputs[operand]], kept, cone.groups, -1))
+        for op, operand in cone.means:
+            self._operand(op, operand, self._chosen(self.tensors[op.inputs[operand]], kept, cone.groups, 1))
         for leaf in cone.leaves:
             for operand, axis in ((1, 0), (2, 0)):
                 if operand < len(leaf.inputs) and leaf.inputs[operand] >= 0:
@@ -141,6 +143,7 @@ class _Cone:
         self.ops: list[Op] = []
         self.leaves: list[Op] = []
         self.constants: list[tuple[Op, int]] = []
+        self.means: list[tuple[Op, int]] = []
 
     def trace(self, tensor: int) -> bool:
         """Takes in a tensor and what makes it; False where that is not all understood."""
@@ -163,12 +166,14 @@ class _Cone:
         return op.kind in _ELEMENTWISE and all(self._operand(op, place, made) for place in range(2))
 
     def _trace_rotary(self, rotary: Rotary) -> bool:
-        if rotary.means is not None:
-            return False
-        inside = [self.graph.ops[place] for place in rotary.ops]
-        self.pairs_first.update(out for op in inside[:-1] for out in op.outputs)
+        for op in (self.graph.ops[place] for place in rotary.ops[:-1]):
+            if rotary.drift is not None and rotary.drift in op.inputs:
+                continue  # makes the matrices, which all heads share
+            self.pairs_first.update(op.outputs)
+            self.ops.append(op)
+            if rotary.means is not None and rotary.means in op.inputs:
+                self.means.append((op, op.inputs.index(rotary.means)))
         self.tensors |= self.pairs_first
-        self.ops += inside[:-1]
         return self.groups > 1 and self.trace(rotary.x)
 
     def _operand(self, op: Op, place: int, made: Tensor) -> bool:

@@ -96,9 +96,9 @@ class Gate:
 class Rotary:
     """Pairs of each head times 2 × 2 matrices: TRANSPOSE, BATCH_MATMUL and TRANSPOSE, whose places are `ops`.
 
-    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16. With a `drift` of
-    rotation's shape constant `means` [pairs, heads, 2], concatenated to the pairs, are multiplied with it, and a sum has
-    four terms (`models.smooth_keys`).
+    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16. With a `drift`, shaped
+    as the rotation, constant `means` [pairs, heads, 2] are concatenated to the pairs and multiplied with it
+    (`models.smooth_keys`).
     """
 
     x: int

@@ -15,6 +15,7 @@ __all__ = ["KINDS", "build_decode_step", "with_irregular_mask"]
 _SIZES: dict[str, object] = {"vocab_size": 61, "d_model": 32, "layers": 2, "heads": 4, "ffn_dim": 44, "context": 12}
 KINDS: dict[str, dict[str, object]] = {
     "rmsnorm, rotary, gated, grouped": {"kv_heads": 2, "ffn": "gated", "norm": "rmsnorm", "positions": "rotary"},
+    "rmsnorm, rotary, gated, keys less their mean": {"kv_heads": 2, "ffn": "gated", "positions": "rotary"},
     "layernorm, learned, relu": {"kv_heads": 4, "ffn": "relu", "norm": "layernorm", "positions": "learned"},
     "int16x8: rmsnorm, rotary, gated, grouped": {"kv_heads": 2, "ffn": "gated", "positions": "rotary"},
     "int16x8: rmsnorm, learned, relu": {"kv_heads": 4, "ffn": "relu", "positions": "learned"},
@@ -30,6 +31,7 @@ def build_decode_step(kind: str) -> bytes:
 
     from models.decoder import build_decoder
     from models.quantization import quantize
+    from models.smooth_keys import drift
 
     config = ModelConfig.from_mapping({**_SIZES, **KINDS[kind]})
     keras.utils.set_random_seed(5)
@@ -41,6 +43,11 @@ def build_decode_step(kind: str) -> bytes:
         else:
             weight.assign(weight * 2)
     calibration = [list(map(int, random.integers(0, config.vocab_size, config.context))) for _ in range(3)]
+    if "less their mean" in kind:
+        slow = drift(config.context, config.head_dim).slow
+        shape = (config.kv_heads, 2, slow.size)
+        means = {f"layer{i}": random.uniform(-2, 2, shape) * slow for i in range(config.layers)}
+        return quantize(model, config, calibration, ranges="fitted", key_means=means)
     return quantize(model, config, calibration, "int16" if kind.startswith("int16x8") else "int8")
 
 

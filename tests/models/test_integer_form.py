@@ -36,11 +36,13 @@ def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
     assert history[1]["loss"] < 0.95 * history[0]["loss"]
     assert all(layer.hook is None for layer in model.layers if isinstance(layer, Hooked))
     if activations == "int16":
-        assert fit.ranges == {}
+        assert fit.ranges == {} and fit.key_means == {}
         return
     assert all(low <= 0 < high for low, high in fit.ranges.values())
     assert fit.ranges["layer0_norm_ffn/square"][0] == 0 and fit.ranges["head/out"][0] < 0
-    oracle = Oracle(quantize(model, config, text[:4].tolist(), ranges="fitted", learned=fit.ranges))
+    assert all(mean.any() for mean in fit.key_means.values()) and len(fit.key_means) == config.layers
+    calibration = text[:4].tolist()
+    oracle = Oracle(quantize(model, config, calibration, "int8", "int8", "fitted", fit.ranges, fit.key_means))
     made = [tensor for tensor in oracle.graph.tensors if tensor.data is None and tensor.dtype == "INT8"]
     spans = {tensor.name: 255 * tensor.scale for tensor in made}
     for name in ("layer0_q/out", "layer1_attention/q", "layer1_attention/k", "layer0_gating/out"):
