@@ -23,7 +23,7 @@ from pipeline.recipe import load_recipe
 __all__ = ["ImportOptions", "import_llama2c"]
 
 USUAL_CONTEXT = 256
-USUAL_FIT = {"int8": (700, 0.01), "int16": (300, 0.003)}
+USUAL_FIT = {"int8": (1_200, 0.01), "int16": (300, 0.003)}
 """Steps and learning rate. With int16 activations only the weights' rounding is to be made good."""
 # RAM besides the KV cache, and flash besides the weights: the stack, the application, activations; code and tables.
 # What the model really takes is known when it is built; this refuses what can never fit, and chooses a context.

@@ -19,7 +19,7 @@ class TextTask:
     seed: int = 1
     calibration_tokens: int = 6_000
     measured_tokens: int = 8_000
-    fitting_tokens: int = 250_000
+    fitting_tokens: int = 500_000
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> TextTask:

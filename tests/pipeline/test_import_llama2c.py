@@ -40,7 +40,7 @@ def test_a_recipe_its_weights_and_its_tokenizer(
     recipe = load_recipe(out)
     assert recipe.name == "made" and recipe.boards == ("mps2_an386", "stm32f4_discovery")
     assert recipe.model == header_of().config(24) and recipe.prompts == ("",)
-    assert recipe.qat is not None and (recipe.qat.steps, recipe.qat.learning_rate) == (700, 0.01)
+    assert recipe.qat is not None and (recipe.qat.steps, recipe.qat.learning_rate) == (1_200, 0.01)
     facts = metadata_of(tmp_path / "made.npz")
     assert facts["source"] == "made.bin" and facts["parameters"] == header_of().parameter_count
     tokenizer = load_tokenizer(tmp_path / "made.tokenizer.json")
