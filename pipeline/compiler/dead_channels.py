@@ -167,12 +167,12 @@ class _Cone:
 
     def _trace_rotary(self, rotary: Rotary) -> bool:
         for op in (self.graph.ops[place] for place in rotary.ops[:-1]):
-            if rotary.drift is not None and rotary.drift in op.inputs:
+            if rotary.drift and rotary.drift.row in op.inputs:
                 continue  # makes the matrices, which all heads share
             self.pairs_first.update(op.outputs)
             self.ops.append(op)
-            if rotary.means is not None and rotary.means in op.inputs:
-                self.means.append((op, op.inputs.index(rotary.means)))
+            if rotary.drift and rotary.drift.means in op.inputs:
+                self.means.append((op, op.inputs.index(rotary.drift.means)))
         self.tensors |= self.pairs_first
         return self.groups > 1 and self.trace(rotary.x)
 

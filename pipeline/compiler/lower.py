@@ -20,8 +20,10 @@ from pipeline.compiler.nibbles import pack_nibbles
 from pipeline.compiler.packing import Packing, columns_at_once, outputs_fit, pack, row_constants
 from pipeline.compiler.patterns import (
     ALIASES,
+    FUSED_SHIFTS,
     ONE_INPUT,
     Attention,
+    Drift,
     Gate,
     Norm,
     Rotary,
@@ -70,7 +72,6 @@ SUPPORTED = (
 )
 _INDICES = {"token": TOKEN, "position": TIME}
 _ROTATION = "rotation"
-_ROTARY_SHIFTS = range(-22, 0)  # what the fused kernel rounds by
 _MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
@@ -145,13 +146,14 @@ class _Lowering:
         self.compressed: dict[str, View] = {}
         self.chosen: dict[int, Choice] = {}
         attentions = find_attentions(graph)
-        self.int16 = Int16Ops(self, attentions)
+        rotaries = find_rotaries(graph)
+        self.int16 = Int16Ops(self, attentions, rotaries)
         self.attentions = {attention.ops[-1]: attention for attention in attentions if self._scales(attention)}
         self.fused = self.int16.fused | {op for attention in self.attentions.values() for op in attention.ops}
         self.unaries = find_unaries(graph)
         self.norms = {norm.op: norm for norm in find_norms(graph, self.unaries)}
         self.gates = {gate.op: gate for gate in find_gates(graph, self.unaries) if gate.op not in self.norms}
-        self.rotaries = {one.ops[-1]: one for one in find_rotaries(graph) if self._turns(one)}
+        self.rotaries = {one.ops[-1]: one for one in rotaries if self._turns(one)}
         self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
         self.fused |= {norm.mean for norm in self.norms.values()}
         self.products = name_products(graph, [*self.attentions.values(), *self.int16.attentions.values()])
@@ -170,20 +172,7 @@ class _Lowering:
     def _turns(self, rotary: Rotary) -> bool:
         """Whether it is of int8, and inside of what the fused kernel takes."""
         x, rotation, out = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
-        known = rotary.drift is None or self._looked_up(rotary.drift) is not None
-        fits = x.dtype == "INT8" and arithmetic.product_multiplier(x, rotation, out)[1] in _ROTARY_SHIFTS
-        return known and fits
-
-    def _looked_up(self, tensor: int) -> NDArray[np.int8] | None:
-        """The table [positions, columns] of which the tensor is a row, looked up by position."""
-        op = self.graph.producer(tensor)
-        while op is not None and op.kind in ALIASES:
-            op = self.graph.producer(op.inputs[0])
-        if op is None or op.kind != "GATHER" or op.inputs[1] != self.graph.inputs.get("position"):
-            return None
-        table = self._tensor(op.inputs[0])
-        first = int(str(op.options.get("axis", 0))) == 0 and len(table.shape) == 2 and table.dtype == "INT8"
-        return np.asarray(table.data, np.int8).reshape(table.shape) if first and table.data is not None else None
+        return x.dtype == "INT8" and arithmetic.product_multiplier(x, rotation, out)[1] in FUSED_SHIFTS
 
     def run(self, block: int, aim: Aim) -> Program:
         self.program.ring = self._ring()
@@ -825,7 +814,7 @@ class _Lowering:
         if table.data is None or index is None or int(str(op.options.get("axis", 0))) != 0 or len(table.shape) != 2:
             raise self._refuse(op, "this look-up", "a row of a constant table, by `token` or `position`")
         fused = {attention.mask for attention in self.attentions.values()}
-        fused |= {rotary.drift for rotary in self.rotaries.values() if rotary.drift is not None}
+        fused |= {rotary.drift.row for rotary in self.rotaries.values() if rotary.drift}
         if fused & self._aliases(out.index):
             return  # the mask is part of the attention, and the drift of the rotary positions
         values = np.asarray(table.data, np.int8).reshape(-1)
@@ -1049,7 +1038,7 @@ class _Lowering:
         source, matrices = self._contiguous(x.index), self._contiguous(rotation.index)
         out = self._allocate(out_tensor)
         multiplier, shift = arithmetic.product_multiplier(x, rotation, out_tensor)
-        moved = self._moved(rotary)
+        moved = self._moved(rotary.drift) if rotary.drift else None
         name = f"rotary_{out_tensor.index}"
         fields: dict[str, object] = {
             "offset": -x.zero_point,
@@ -1071,25 +1060,22 @@ class _Lowering:
         text = f"{kernel}(&{name}, {places}, {TOKENS if in_block else 1});"
         self._call(text, [source, matrices], [out], declaration=parameters, block=in_block)
 
-    def _moved(self, rotary: Rotary) -> _Moved | None:
-        """The rotary positions' means and drift, None where they have none or all are zero."""
-        table = None if rotary.drift is None else self._looked_up(rotary.drift)
-        if rotary.means is None or rotary.drift is None or table is None:
-            return None
-        constant, pairs = self._tensor(rotary.means), self._tensor(rotary.drift).shape[0]
+    def _moved(self, drift: Drift) -> _Moved | None:
+        """The means and the drift where any are not zero."""
+        constant, row = self._tensor(drift.means), self._tensor(drift.row)
+        pairs = row.shape[0]
         means = np.asarray(constant.data, np.int8).reshape(constant.shape)
-        cells = table.reshape(len(table), pairs, 4)
-        moving = (means != constant.zero_point).any(axis=(1, 2))
-        moving &= (cells != self._tensor(rotary.drift).zero_point).any(axis=(0, 2))
+        cells = drift.table.reshape(len(drift.table), pairs, 4)
+        moving = (means != constant.zero_point).any(axis=(1, 2)) & (cells != row.zero_point).any(axis=(0, 2))
         if not moving.any():
             return None
         moved = pairs - int(moving.argmax())
-        row = self._constant(
-            Constant(f"drift_table_{rotary.drift}_{moved}", "int8_t", cells[:, -moved:].reshape(-1), weights=True)
+        table = self._constant(
+            Constant(f"drift_table_{drift.row}_{moved}", "int8_t", cells[:, -moved:].reshape(-1), weights=True)
         )
         values = np.ascontiguousarray(means.transpose(1, 2, 0)).reshape(-1)
-        name = self._constant(Constant(f"means_{rotary.means}", "int8_t", values, weights=True))
-        return _Moved(name, f"{row} + {TIME} * {4 * moved}", moved)
+        name = self._constant(Constant(f"means_{drift.means}", "int8_t", values, weights=True))
+        return _Moved(name, f"{table} + {TIME} * {4 * moved}", moved)
 
 
 _INPUT = {

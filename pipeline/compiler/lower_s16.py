@@ -15,7 +15,7 @@ from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.graph import Op, Tensor
 from pipeline.compiler.packing import Packing
 from pipeline.compiler.packing_s16 import by_fours, fits_pairs, fits_rows, high_word_multipliers, pack_pairs, reach
-from pipeline.compiler.patterns import ALIASES, Attention, Rotary, find_rotaries
+from pipeline.compiler.patterns import ALIASES, Attention, Rotary
 from pipeline.compiler.patterns_s16 import Root, find_roots, find_rows, is_int16
 from pipeline.compiler.program import POSITION, SLOT, TIME, TOKEN, Constant, View
 
@@ -35,7 +35,7 @@ _STRIDED = ("ADD", "SUB", "MUL", "RELU", "RELU6")  # kernels that can write into
 class Int16Ops:
     """The int16 part of a lowering: which operators it takes, and their calls."""
 
-    def __init__(self, base: _Lowering, attentions: list[Attention]) -> None:
+    def __init__(self, base: _Lowering, attentions: list[Attention], rotaries: list[Rotary]) -> None:
         self.base = base
         self.graph = base.graph
         self.rows = find_rows(self.graph)
@@ -43,7 +43,7 @@ class Int16Ops:
         self.attentions = {one.ops[-1]: one for one in attentions if self._fits(one)}
         self.fused = {op for root in self.roots.values() for op in root.ops}
         self.fused |= {op for attention in self.attentions.values() for op in attention.ops}
-        self.rotaries = {one.ops[-1]: one for one in find_rotaries(self.graph) if self._turns(one)}
+        self.rotaries = {one.ops[-1]: one for one in rotaries if self._turns(one)}
         self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
 
     def lower(self, place: int, op: Op) -> bool:
@@ -102,7 +102,8 @@ class Int16Ops:
     def _turns(self, rotary: Rotary) -> bool:
         """Whether it is one of int16, and inside of what the fused kernel takes."""
         x, rotation, out = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
-        return is_int16(x, rotation, out) and product_multiplier(x, rotation, out)[1] <= _MOST_SHIFT
+        fits = is_int16(x, rotation, out) and product_multiplier(x, rotation, out)[1] <= _MOST_SHIFT
+        return fits and rotary.drift is None
 
     def _tensor(self, index: int) -> Tensor:
         return self.graph.tensors[index]
@@ -394,8 +395,10 @@ class Int16Ops:
         source, matrices = self.base._contiguous(x.index), self.base._contiguous(rotation.index)
         out = self.base._allocate(out_tensor)
         fields = {
-            **{"heads": x.shape[0], "half": x.shape[2]},
-            **{"out_multiplier": arithmetic.reduced(multiplier), "out_shift": shift},
+            "heads": x.shape[0],
+            "half": x.shape[2],
+            "out_multiplier": arithmetic.reduced(multiplier),
+            "out_shift": shift,
         }
         arguments = f"{source.pointer}, {matrices.pointer}, {out.pointer}"
         self._call("thimble_rotary_s16", arguments, [source, matrices], [out], f"rotary_{out_tensor.index}", fields)

@@ -14,7 +14,9 @@ from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
 
 __all__ = [
+    "FUSED_SHIFTS",
     "Attention",
+    "Drift",
     "Gate",
     "Norm",
     "Rotary",
@@ -30,6 +32,8 @@ __all__ = [
 
 ALIASES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 ONE_INPUT = ("LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE")
+FUSED_SHIFTS = range(-22, 0)
+"""By which the fused kernels' scales round: to the right by 1 to 22."""
 _MOST_MEAN_SHIFT = 8  # 255 · 8192 · 2^8 stays below 2^30
 _ALL = np.arange(-128, 128, dtype=np.int64)
 
@@ -93,20 +97,28 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Drift:
+    """What further terms of rotary positions are made of (`models.smooth_keys`): constant `means` [pairs, heads, 2] and
+    the position's `row` of matrices [pairs, 2, 2], both tensors by index; `table` holds the rows of all positions."""
+
+    means: int
+    row: int
+    table: NDArray[np.int8]
+
+
+@dataclass(frozen=True)
 class Rotary:
     """Pairs of each head times 2 × 2 matrices: TRANSPOSE, BATCH_MATMUL and TRANSPOSE, whose places are `ops`.
 
-    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16. With a `drift`, shaped
-    as the rotation, constant `means` [pairs, heads, 2] are concatenated to the pairs and multiplied with it
-    (`models.smooth_keys`).
+    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16. With a `drift` its
+    means are concatenated to the pairs, its matrices to theirs.
     """
 
     x: int
     rotation: int
     out: int
     ops: tuple[int, ...]
-    means: int | None = None
-    drift: int | None = None
+    drift: Drift | None = None
 
 
 def gather_together(graph: Graph) -> Graph:
@@ -225,14 +237,8 @@ def _layer(graph: Graph, k_cache: int) -> int | None:
 def _mask(graph: Graph, row: int) -> tuple[int, int, int, Ring | Strided | None] | None:
     """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position;
     the values are the table's, int8 also where the row is widened to int16."""
-    op = graph.producer(row)
-    while op is not None and (op.kind in ALIASES or (op.kind == "QUANTIZE" and graph.tensors[row].dtype == "INT16")):
-        row = op.inputs[0]
-        op = graph.producer(row)
-    if op is None or op.kind != "GATHER" or op.inputs[1] != graph.inputs.get("position"):
-        return None
-    table = graph.tensors[op.inputs[0]].data
-    if table is None or table.ndim != 2 or not 2 <= table.shape[1] <= table.shape[0] + 1:
+    table = _looked_up(graph, row)
+    if table is None or not 2 <= table.shape[1] <= table.shape[0] + 1:
         return None
     rows = table.shape[1] - 1
     unmasked, masked = int(table[0, rows]), int(table[0, 0])
@@ -244,6 +250,19 @@ def _mask(graph: Graph, row: int) -> tuple[int, int, int, Ring | Strided | None]
             return None
     visible = (order or Ring(rows)).visible()[: table.shape[0]]
     return (rows, unmasked, masked, order) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
+
+
+def _looked_up(graph: Graph, row: int) -> NDArray[np.generic] | None:
+    """The constant table [positions, columns] of which the tensor, perhaps widened to int16, is a row, by position."""
+    op = graph.producer(row)
+    while op is not None and (op.kind in ALIASES or (op.kind == "QUANTIZE" and graph.tensors[row].dtype == "INT16")):
+        row = op.inputs[0]
+        op = graph.producer(row)
+    if op is None or op.kind != "GATHER" or op.inputs[1] != graph.inputs.get("position"):
+        return None
+    table = graph.tensors[op.inputs[0]].data
+    rows = table is not None and table.ndim == 2 and int(str(op.options.get("axis", 0))) == 0
+    return table if rows else None
 
 
 def _sole_producer(graph: Graph, tensor: int, kind: str) -> Op | None:
@@ -366,8 +385,9 @@ def find_rotaries(graph: Graph) -> list[Rotary]:
 
 def _rotary(graph: Graph, product: Op) -> Rotary | None:
     left, right = _joined(graph, product.inputs[0], -1), _joined(graph, product.inputs[1], 1)
-    pairs, means = left or (product.inputs[0], None)
-    matrices, drift = right or (product.inputs[1], None)
+    pairs = left[0] if left else product.inputs[0]
+    matrices = right[0] if right else product.inputs[1]
+    drift = _drift(graph, left, right) if left and right else None
     before = _sole_producer(graph, pairs, "TRANSPOSE")
     consumers = graph.consumers(product.outputs[0])
     if before is None or not _alone(graph, product.outputs[0]) or consumers[0].kind != "TRANSPOSE":
@@ -385,16 +405,22 @@ def _rotary(graph: Graph, product: Op) -> Rotary | None:
         or x.shape[1] != 2
         or rotation.shape != (x.shape[2], 2, 2)
         or not alike
-        or (means is None) != (drift is None)
+        or ((left or right) and drift is None)
     ):
         return None
-    if means is not None and drift is not None:
-        constant, moved = graph.tensors[means], graph.tensors[drift]
-        if constant.data is None or constant.shape != graph.tensors[pairs].shape or moved.shape != rotation.shape:
-            return None
-    joins = [op for op, parts in zip(map(graph.producer, product.inputs), (left, right), strict=False) if op and parts]
+    joins = [op for op in map(graph.producer, product.inputs) if drift and op]
     places = tuple(graph.ops.index(op) for op in (before, *joins, product, after))
-    return Rotary(x.index, rotation.index, out.index, places, means, drift)
+    return Rotary(x.index, rotation.index, out.index, places, drift)
+
+
+def _drift(graph: Graph, left: tuple[int, int], right: tuple[int, int]) -> Drift | None:
+    """What is concatenated to the pairs, and to the matrices."""
+    (pairs, means), (rotation, row) = ([graph.tensors[index] for index in side] for side in (left, right))
+    table = _looked_up(graph, row.index)
+    shaped = means.shape == pairs.shape and row.shape == rotation.shape
+    if not shaped or means.data is None or table is None or table.dtype != np.int8:
+        return None
+    return Drift(means.index, row.index, table.astype(np.int8))
 
 
 def _joined(graph: Graph, tensor: int, axis: int) -> tuple[int, int] | None:
@@ -418,8 +444,8 @@ def _activation(op: Op) -> int:
 
 
 def _fits(c: arithmetic.MulConstants) -> bool:
-    """Whether the fused kernels' scales hold these constants: a right shift of 1 to 22, and no activation."""
-    return -22 <= c.out[2] <= -1 and c.range == (-128, 127)
+    """Whether the fused kernels' scales hold these constants: their shift, and no activation."""
+    return c.out[2] in FUSED_SHIFTS and c.range == (-128, 127)
 
 
 def _alone(graph: Graph, tensor: int) -> bool:

@@ -91,14 +91,14 @@ def test_gates(
     bench.check(model.bytes({"y": out}), values, packing)
 
 
-def rotary(heads: int, half: int, q: tuple[Quantization, ...], seed: int, dtype: str = "INT8") -> bytes:
-    """Pairs of x times matrices that are looked up by position; q: of x, the matrices and the result."""
+def rotary(heads: int, half: int, q: tuple[Quantization, ...]) -> bytes:
+    """Pairs of x times matrices; q: of x, the matrices and the result."""
     model = ModelBuilder()
-    x = model.input("x", (1, heads * 2 * half), *q[0].pair, dtype=dtype)
-    rotation = model.input("matrices", (half, 2, 2), *q[1].pair, dtype=dtype)
-    split = model.tensor((heads, 2, half), *q[0].pair, dtype=dtype)
-    turned = [model.tensor((half, heads, 2), *one.pair, dtype=dtype) for one in (q[0], q[2])]
-    out = model.tensor((heads, 2, half), *q[2].pair, dtype=dtype)
+    x = model.input("x", (1, heads * 2 * half), *q[0].pair)
+    rotation = model.input("matrices", (half, 2, 2), *q[1].pair)
+    split = model.tensor((heads, 2, half), *q[0].pair)
+    turned = [model.tensor((half, heads, 2), *one.pair) for one in (q[0], q[2])]
+    out = model.tensor((heads, 2, half), *q[2].pair)
     shape, there, back = (
         model.tensor((3,), data=np.array(values, np.int32), dtype="INT32")
         for values in ((heads, 2, half), (2, 0, 1), (1, 2, 0))
@@ -126,12 +126,12 @@ def test_rotary_positions(
     bench: Workbench, heads: int, half: int, q: tuple[Quantization, ...], seed: int, packing: Packing
 ) -> None:
     values = {"x": int8_values(seed, (1, 2 * heads * half)), "matrices": int8_values(seed + 1, (half, 2, 2))}
-    bench.check(rotary(heads, half, q, seed), values, packing)
+    bench.check(rotary(heads, half, q), values, packing)
 
 
 def test_rotary_positions_are_one_kernel(bench: Workbench) -> None:
     q = (Quantization(0.05, 3), Quantization(1 / 128, -1), Quantization(0.06, 7))
-    _, _, folder = bench.build(rotary(3, 8, q, 1))
+    _, _, folder = bench.build(rotary(3, 8, q))
     text = (folder / "model.c").read_text()
     assert "thimble_rotary_s8(&" in text and "thimble_batch_matmul_s8" not in text and "thimble_copy" not in text
 

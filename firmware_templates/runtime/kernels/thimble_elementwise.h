@@ -5,6 +5,9 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
+#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#define THIMBLE_ELEMENTWISE_DSP 1
+
 /* What a product is shifted by, 1..22, and what is added before: half of a step, and the zero point. */
 static inline int32_t thimble_shift_of(const thimble_product_scale *s)
 {
@@ -15,9 +18,6 @@ static inline int32_t thimble_addend_of(const thimble_product_scale *s)
 {
     return s->twice_zero_point_plus_one * (1 << s->right_shift_less_one);
 }
-
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-#define THIMBLE_ELEMENTWISE_DSP 1
 
 /* A doubled value rounded by a shift as TensorFlow Lite Micro does, twice; `high` is a register for the value in between, and may
  * be the addend's. Halves go away from zero: the sign is that of x, for where x < 0 and its high product is 0 the result is that

@@ -39,6 +39,25 @@ static inline int32x4_t scaled(const thimble_product_scale *s, int32x4_t sums)
 
 #ifdef THIMBLE_ELEMENTWISE_DSP
 
+typedef struct {
+    int32_t multiplier, right, addend;
+} scale;
+
+static inline scale scale_of(const thimble_product_scale *s)
+{
+    return (scale){s->multiplier, thimble_shift_of(s), thimble_addend_of(s)};
+}
+
+/* A doubled sum as int8. */
+static inline int8_t scaled(scale s, int32_t sum)
+{
+    int32_t high;
+    __asm__(THIMBLE_TO_S8("%[sum]", "%[high]", "%[multiplier]", "%[right]", "%[addend]")
+            : [sum] "+r"(sum), [high] "=&r"(high)
+            : [multiplier] "r"(s.multiplier), [right] "r"(s.right), [addend] "r"(s.addend));
+    return (int8_t)sum;
+}
+
 typedef int16x2_t row;
 
 static inline row row_of(int32_t a, int32_t b)
@@ -64,6 +83,18 @@ static inline int32_t times_plus(row x, row column, int32_t sum)
 }
 
 #else
+
+typedef thimble_product_scale scale;
+
+static inline scale scale_of(const thimble_product_scale *s)
+{
+    return *s;
+}
+
+static inline int8_t scaled(scale s, int32_t sum)
+{
+    return thimble_scale_product(&s, sum);
+}
 
 typedef struct {
     int32_t a, b;
@@ -91,25 +122,6 @@ static inline int32_t times_plus(row x, row column, int32_t sum)
 
 #endif
 
-typedef struct {
-    int32_t multiplier, right, addend;
-    row offset;
-} scales;
-
-/* A doubled sum as int8. */
-static inline int8_t scaled(scales s, int32_t sum)
-{
-#ifdef THIMBLE_ELEMENTWISE_DSP
-    int32_t high;
-    __asm__(THIMBLE_TO_S8("%[sum]", "%[high]", "%[multiplier]", "%[right]", "%[addend]")
-            : [sum] "+r"(sum), [high] "=&r"(high)
-            : [multiplier] "r"(s.multiplier), [right] "r"(s.right), [addend] "r"(s.addend));
-    return (int8_t)sum;
-#else
-    return thimble_requantize_s8(sum, s.multiplier, s.right - 1, s.addend >> (s.right - 1));
-#endif
-}
-
 /* The columns of a matrix, doubled. */
 typedef struct {
     row first, second;
@@ -119,11 +131,6 @@ static inline columns columns_of(const int8_t *cells, int32_t offset)
 {
     return (columns){row_of(2 * (cells[0] + offset), 2 * (cells[2] + offset)),
                      row_of(2 * (cells[1] + offset), 2 * (cells[3] + offset))};
-}
-
-static inline scales scales_of(const thimble_rotary_s8_params *p)
-{
-    return (scales){p->out.multiplier, thimble_shift_of(&p->out), thimble_addend_of(&p->out), row_of(p->offset, p->offset)};
 }
 
 #endif

@@ -26,12 +26,12 @@ static void move_token(const thimble_rotary_s8_params *p, const int8_t *x, const
 #else
 
 /* One pair of all heads. */
-static inline void move(const thimble_rotary_s8_params *p, scales s, columns matrix, columns more, const int8_t *x,
-                        const int8_t *means, int8_t *out)
+static inline void move(const thimble_rotary_s8_params *p, scale s, row offset, columns matrix, columns more,
+                        const int8_t *x, const int8_t *means, int8_t *out)
 {
     const int32_t half = p->half, head_dim = 2 * half;
     for (const int8_t *const end = out + head_dim * p->heads; out != end; x += head_dim, means += head_dim, out += head_dim) {
-        const row pair = plus(row_of(x[0], x[half]), s.offset), mean = plus(row_of(means[0], means[half]), s.offset);
+        const row pair = plus(row_of(x[0], x[half]), offset), mean = plus(row_of(means[0], means[half]), offset);
         const int8_t second = scaled(s, times_plus(pair, matrix.second, times(mean, more.second)));
         out[0] = scaled(s, times_plus(pair, matrix.first, times(mean, more.first)));
         out[half] = second;
@@ -41,9 +41,11 @@ static inline void move(const thimble_rotary_s8_params *p, scales s, columns mat
 static inline void move_token(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, const int8_t *means,
                               const int8_t *drift, int8_t *out)
 {
-    const scales s = scales_of(p);
+    const scale s = scale_of(&p->out);
+    const row offset = row_of(p->offset, p->offset);
     for (int32_t i = p->half - p->pairs; i > 0; i--, rotation += 4, drift += 4, x++, means++, out++) {
-        move(p, s, columns_of(rotation, p->rotation_offset), columns_of(drift, p->rotation_offset), x, means, out);
+        const columns matrix = columns_of(rotation, p->rotation_offset), more = columns_of(drift, p->rotation_offset);
+        move(p, s, offset, matrix, more, x, means, out);
     }
 }
 

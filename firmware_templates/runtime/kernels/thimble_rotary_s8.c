@@ -21,11 +21,12 @@ static void turn_token(const thimble_rotary_s8_params *p, const int8_t *x, const
 #else
 
 /* One pair of all heads. */
-static inline void turn(const thimble_rotary_s8_params *p, scales s, columns matrix, const int8_t *x, int8_t *out)
+static inline void turn(const thimble_rotary_s8_params *p, scale s, row offset, columns matrix, const int8_t *x,
+                        int8_t *out)
 {
     const int32_t half = p->half, head_dim = 2 * half;
     for (const int8_t *const end = out + head_dim * p->heads; out != end; x += head_dim, out += head_dim) {
-        const row pair = plus(row_of(x[0], x[half]), s.offset);
+        const row pair = plus(row_of(x[0], x[half]), offset);
         const int8_t second = scaled(s, times(pair, matrix.second));
         out[0] = scaled(s, times(pair, matrix.first));
         out[half] = second;
@@ -34,9 +35,10 @@ static inline void turn(const thimble_rotary_s8_params *p, scales s, columns mat
 
 static inline void turn_token(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out)
 {
-    const scales s = scales_of(p);
+    const scale s = scale_of(&p->out);
+    const row offset = row_of(p->offset, p->offset);
     for (int32_t i = p->pairs; i > 0; i--, rotation += 4, x++, out++) {
-        turn(p, s, columns_of(rotation, p->rotation_offset), x, out);
+        turn(p, s, offset, columns_of(rotation, p->rotation_offset), x, out);
     }
 }
 
