@@ -1,0 +1,109 @@
+"""Decode steps made by TensorFlow's converter: untrained decoders with weights from NumPy, recipes, and stories260K."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tf_keras as keras
+import yaml
+from rich.console import Console
+
+from models.config import ModelConfig
+from models.decoder import build_decoder
+from models.quantization import quantize
+from models.smooth_keys import drift
+from models.training import limit_threads
+from pipeline.import_llama2c import ImportOptions, import_llama2c
+from pipeline.recipe import EvaluateConfig, Recipe, load_recipe
+from pipeline.runner import RunOptions, run_stages
+from pipeline.workspace import ROOT
+
+__all__ = ["decoder_tflite", "imported_tflite", "recipe_tflite"]
+
+_BUILD = tempfile.TemporaryDirectory(prefix="thimble-golden-")
+
+
+def decoder_tflite(
+    sizes: Mapping[str, object],
+    seed: int,
+    activations: str = "int8",
+    weights: str = "int8",
+    ranges: str = "minmax",
+    smooth: bool = False,
+) -> bytes:
+    """The .tflite of an untrained decoder.
+
+    Args:
+        sizes: as `ModelConfig.from_mapping` takes them.
+        seed: of weights, gains, biases and calibration tokens.
+        activations: int8 or int16.
+        weights: int8 or int4.
+        ranges: minmax or fitted.
+        smooth: whether keys are held without a mean, which is random here.
+    """
+    _start()
+    config = ModelConfig.from_mapping(sizes)
+    random = np.random.default_rng(seed)
+    model = build_decoder(config)
+    for variable in model.trainable_variables:
+        shape = tuple(variable.shape)
+        if "gamma" in variable.name:
+            values = random.uniform(0.6, 1.4, shape)
+        elif len(shape) < 2:
+            values = random.uniform(-0.4, 0.4, shape)
+        else:
+            values = random.normal(0, 1, shape) * (2 / shape[0] ** 0.5 if "embed" not in variable.name else 0.3)
+        variable.assign(values.astype(np.float32))
+    calibration = [random.integers(0, config.vocab_size, config.context).tolist() for _ in range(3)]
+    means = {}
+    if smooth:
+        slow = drift(config.context, config.head_dim).slow
+        shape = (config.kv_heads, 2, slow.size)
+        means = {f"layer{layer}": random.uniform(-2, 2, shape) * slow for layer in range(config.layers)}
+    return quantize(model, config, calibration, activations, weights, ranges, None, means or None)
+
+
+def recipe_tflite(name: str, **sections: object) -> bytes:
+    """The .tflite that the stages make of a shipped recipe, with its shipped weights.
+
+    Args:
+        name: of a file in models/recipes.
+        sections: sections of the recipe that are replaced.
+    """
+    text = yaml.safe_load((ROOT / "models" / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
+    if not sections:
+        return _quantized(load_recipe(ROOT / "models" / "recipes" / f"{name}.yaml"))
+    folder = Path(tempfile.mkdtemp(dir=_BUILD.name))
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump({**text, **sections}), encoding="utf-8")
+    return _quantized(load_recipe(path))
+
+
+def imported_tflite(checkpoint: Path, tokenizer: Path, name: str, options: ImportOptions) -> bytes:
+    """The .tflite of a llama2.c checkpoint, calibrated with little text of its own."""
+    _start()
+    recipe = Path(_BUILD.name) / f"{name}.yaml"
+    import_llama2c(checkpoint, tokenizer, recipe, options, Console(quiet=True))
+    sections = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    sections["task"] |= {"calibration_tokens": 512, "measured_tokens": 256, "fitting_tokens": 512}
+    recipe.write_text(yaml.safe_dump(sections, allow_unicode=True), encoding="utf-8")
+    return _quantized(load_recipe(recipe))
+
+
+def _quantized(recipe: Recipe) -> bytes:
+    _start()
+    few = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=1, device_sentences=1))
+    options = RunOptions(build=Path(_BUILD.name) / "build", until="quantize", shared=Path(_BUILD.name) / "shared")
+    workspace = run_stages(few, options, Console(quiet=True))
+    return (workspace.stage("quantize") / "model.tflite").read_bytes()
+
+
+def _start() -> None:
+    """The same state whatever ran before: sums in one order, names without counters."""
+    limit_threads()
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(1)

@@ -1,0 +1,29 @@
+"""The generated C is the recorded one, file by file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.golden.digests import compare, recorded
+from tests.golden.shapes import CASES, Case
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(one, id=one.name, marks=[pytest.mark.slow] if one.slow else []) for one in CASES]
+)
+def test_the_generated_c_is_the_recorded_one(case: Case, tmp_path: Path) -> None:
+    reason = case.unavailable()
+    if reason:
+        pytest.skip(reason)
+    outcome = compare(case, tmp_path)
+    if outcome.skipped:
+        pytest.skip(outcome.skipped)
+    assert not outcome.differences, "\n".join(outcome.differences)
+
+
+def test_every_recorded_case_exists() -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+    assert set(recorded().cases) == set(names)
