@@ -20,7 +20,7 @@ def test_the_generated_c_is_the_recorded_one(case: Case, tmp_path: Path) -> None
     outcome = compare(case, tmp_path)
     if outcome.skipped:
         pytest.skip(outcome.skipped)
-    assert not outcome.differences, "\n".join(outcome.differences)
+    assert not outcome.differences, "\n".join([*outcome.differences, "on purpose? python -m tests.golden --record"])
 
 
 def test_every_recorded_case_exists() -> None:
