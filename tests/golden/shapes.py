@@ -107,7 +107,9 @@ def op_cases() -> Iterator[Case]:
         (13, 172, True, True, -127),
     ):
         random = np.random.default_rng(rows)
-        scales = [float(one) for one in np.float32(2.0**-6 * random.uniform(0.1, 1, rows if per_channel else 1))]
+        scales = [
+            float(one) for one in (2.0**-6 * random.uniform(0.1, 1, rows if per_channel else 1)).astype(np.float32)
+        ]
         bias = random.integers(-30_000, 30_000, rows) if biased else None
         weights = int8_values(4 * rows, (rows, depth), lowest)
         data = fully_connected(weights, scales, bias, Quantization(0.05, 3), Quantization(0.8, -5), rows % 4)
@@ -185,7 +187,8 @@ _BROADCASTS: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
 
 def _broadcasts(kind: str, dtype: str = "INT8") -> bytes:
     """Each pair of shapes in both orders, with a constant operand and without."""
-    model, outputs = ModelBuilder(), {}
+    model = ModelBuilder()
+    outputs: dict[str, int] = {}
     wide = dtype == "INT16"
     scales = (2.0**-12, 2.0**-11, 2.0**-10) if wide else (0.05, 0.07, 0.09)
     zeros = (0, 0, 0) if wide else (3, -7, 11)
@@ -206,7 +209,8 @@ def _broadcasts(kind: str, dtype: str = "INT8") -> bytes:
 
 
 def _batch_products(dtype: str = "INT8") -> bytes:
-    model, outputs = ModelBuilder(), {}
+    model = ModelBuilder()
+    outputs: dict[str, int] = {}
     wide = dtype == "INT16"
     scales = (2.0**-13, 2.0**-13, 2.0**-10) if wide else (0.05, 0.07, 0.9)
     zeros = (0, 0, 0) if wide else (3, -7, 11)
@@ -226,7 +230,8 @@ def _batch_products(dtype: str = "INT8") -> bytes:
 
 
 def _unary() -> bytes:
-    model, outputs = ModelBuilder(), {}
+    model = ModelBuilder()
+    outputs: dict[str, int] = {}
     fixed = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
     for kind in ("LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE", "SOFTMAX", "MEAN"):
         source = model.input(f"x{len(outputs)}", (4, 16), 0.06, -128 if kind == "RSQRT" else 9)
@@ -242,7 +247,8 @@ def _unary() -> bytes:
 
 def _views() -> bytes:
     """Splits, concatenations, gathers, reshapes and transposes of unit axes."""
-    model, outputs = ModelBuilder(), {}
+    model = ModelBuilder()
+    outputs: dict[str, int] = {}
     token, position = (model.input(name, (1,), dtype="INT32") for name in ("token", "position"))
     for name, index in (("token", token), ("position", position)):
         table = model.tensor((7, 6), 0.1, 4, int8_values(4, (7, 6)))
@@ -250,10 +256,10 @@ def _views() -> bytes:
         model.op("GATHER", [table, index], [outputs[f"row_{name}"]], axis=0)
     for axis in (0, 1):
         source = model.input(f"x{axis}", (6, 6), 0.1, 4)
-        shape = (2, 6) if axis == 0 else (6, 2)
-        parts = [model.tensor(shape, 0.1, 4) for _ in range(3)]
+        part_shape = (2, 6) if axis == 0 else (6, 2)
+        parts = [model.tensor(part_shape, 0.1, 4) for _ in range(3)]
         model.op("SPLIT", [model.tensor((1,), data=[axis], dtype="INT32"), source], parts, numSplits=3)
-        changed = model.tensor(shape, 0.1, 4)
+        changed = model.tensor(part_shape, 0.1, 4)
         model.op("RELU", [parts[1]], [changed])
         outputs[f"joined{axis}"] = model.tensor((6, 6), 0.1, 4)
         model.op("CONCATENATION", [parts[2], changed, parts[0]], [outputs[f"joined{axis}"]], axis=axis)
@@ -271,7 +277,7 @@ def wide_op_cases() -> Iterator[Case]:
     """Operators with int16 activations."""
     for rows, depth, bias_type in ((1, 1, None), (7, 37, np.int32), (21, 128, np.int64), (12, 172, None)):
         random = np.random.default_rng(rows)
-        scales = [float(one) for one in np.float32(2.0**-8 * random.uniform(0.1, 1, rows))]
+        scales = [float(one) for one in (2.0**-8 * random.uniform(0.1, 1, rows)).astype(np.float32)]
         bias = None if bias_type is None else random.integers(-(10**8), 10**8, rows).astype(bias_type)
         data = wide_fully_connected(int8_values(4 * rows, (rows, depth), -127), scales, bias, 2.0**-12, 2.0**-10)
         yield from compiled_cases(f"int16 product {rows} × {depth}", partial(_same, data))
@@ -301,7 +307,8 @@ def _wide_extreme(why: str) -> bytes:
 
 
 def _wide_unary() -> bytes:
-    model, outputs = ModelBuilder(), {}
+    model = ModelBuilder()
+    outputs: dict[str, int] = {}
     for kind in ("LOGISTIC", "TANH", "SOFTMAX", "QUANTIZE", "RELU", "RELU6", "MEAN"):
         source = model.input(f"x{len(outputs)}", (3, 16), 2.0**-11, dtype="INT16")
         scale = {"QUANTIZE": 2.0**-12, "RELU6": 2.0**-11, "RELU": 2.0**-12, "MEAN": 2.0**-12}.get(kind, 2.0**-15)
@@ -481,12 +488,13 @@ def decoder_cases() -> Iterator[Case]:
             change = partial(without_blocks, columns=columns, kept=0.3, seed=7)
             source = partial(_changed, name, change)
             yield from compiled_cases(f"{name}, blocks of {columns}", source, aims=(Aim.SPEED,), converted=True)
-        for structure, change in {
+        structures: dict[str, Callable[[np.ndarray], np.ndarray]] = {
             "4 bits": _four_bits,
             "1:4": partial(without_most, kept=1, seed=3),
             "2:4": partial(without_most, kept=2, seed=3),
-        }.items():
-            source = partial(_changed, name, change)
+        }
+        for structure, thinned in structures.items():
+            source = partial(_changed, name, thinned)
             yield from compiled_cases(f"{name}, {structure}", source, aims=(Aim.SIZE,), converted=True)
     first = f"decoder: {next(iter(KINDS))}"
     for name in (first, "decoder: int16x8: rmsnorm, rotary, gated, grouped", "window: int8, sinks"):
