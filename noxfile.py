@@ -22,7 +22,7 @@ nox.options.error_on_missing_interpreters = True
 ROOT = Path(__file__).parent
 ENVIRONMENT = ROOT / ".nox" / "thimble"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-DEMO = "models/recipes/home-en-small.yaml"
+DEMO = "models/home-en-small/recipe.yaml"
 SWEEP = "models/sweeps/home-en.yaml"
 
 
@@ -42,7 +42,7 @@ def environment(session: nox.Session, toolchain: bool = True) -> None:
         session.run(str(PYTHON), "-m", "pip", "install", *quiet, *wanted, external=True)
         mark.write_text(state)
     if toolchain:
-        session.run(str(PYTHON), "-m", "pipeline.toolchain", "--install", external=True, env={"PYTHONPATH": str(ROOT)})
+        session.run(str(PYTHON), "-m", "pipeline.tools", "--install", external=True, env={"PYTHONPATH": str(ROOT)})
 
 
 def pipeline(session: nox.Session, command: str) -> None:
@@ -130,7 +130,7 @@ def emulate(session: nox.Session) -> None:
 def renode(session: nox.Session) -> None:
     """Fetch the pinned portable release of Renode into build/renode, its SHA-256 checked."""
     environment(session, toolchain=False)
-    session.run(str(PYTHON), "-m", "pipeline.renode_release", external=True)
+    session.run(str(PYTHON), "-m", "pipeline.emulators.renode.release", external=True)
 
 
 @nox.session(venv_backend="none")
@@ -140,7 +140,7 @@ def renode_tests(session: nox.Session) -> None:
     arguments = list(session.posargs)
     if not any(argument.endswith((".yaml", ".yml")) for argument in arguments):
         arguments.insert(0, DEMO)
-    session.run(str(PYTHON), "-m", "pipeline.renode_suites", *arguments, external=True)
+    session.run(str(PYTHON), "-m", "pipeline.commands.renode_suites", *arguments, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -153,7 +153,7 @@ def report(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Instructions on five emulated cores, ours beside CMSIS-NN's and others (`-- --quick`, `-- --cores m4f,m55`)."""
     environment(session)
-    session.run(str(PYTHON), "-m", "benchmarks", *session.posargs, external=True)
+    session.run(str(PYTHON), "-m", "pipeline.bench.run", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")

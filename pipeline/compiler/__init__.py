@@ -14,19 +14,19 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from models.ring import Strided
 from pipeline.compiler.dead_channels import without_dead_channels
 from pipeline.compiler.emit import ModelFacts, emit
 from pipeline.compiler.forms import Aim
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.layers import group_calls
 from pipeline.compiler.lower import lower
-from pipeline.compiler.packing import Packing, packing_of_core
 from pipeline.compiler.program import Call, Program
 from pipeline.compiler.reader import read_tflite
 from pipeline.compiler.repeated import find_repeated
 from pipeline.compiler.schedule import can_share, place_buffers, tail_apart
 from pipeline.errors import ThimbleError
+from pipeline.numerics.kv_window import Strided
+from pipeline.targets.cores import Packing, packing_of_core
 
 __all__ = [
     "PREFILL_BLOCK",

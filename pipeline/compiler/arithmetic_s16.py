@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Tensor
+from pipeline.numerics import fixed_point as fp
 
 __all__ = [
     "AddConstants",

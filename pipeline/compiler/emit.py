@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from models.ring import Ring, Strided
 from pipeline.compiler.program import ARENA, POSITION, SLOT, SLOTS, TIME, TOKEN, TOKENS, Call, Constant, Program
 from pipeline.compiler.repeated import Repeated
 from pipeline.compiler.schedule import Arena
-from pipeline.sampling import logit_step
+from pipeline.numerics.kv_window import Ring, Strided
+from pipeline.numerics.sampler import logit_step
 
 __all__ = ["ModelFacts", "emit"]
 

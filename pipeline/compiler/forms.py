@@ -1,7 +1,7 @@
 """The forms in which a product's weights can be held, what each costs, and which is taken.
 
 The .tflite says nothing of sparsity: the weights' own zeros do. A form's instructions are counted from its kernel, for
-one token on the packing's core, within 10 % of what an emulated board counts (tests/compiler/test_kernels_on_board.py).
+one token on the packing's core, within 10 % of what an emulated board counts (tests/kernels/test_kernels.py).
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler import fixed_point as fp
-from pipeline.compiler.blocks import PLACES, blocks_fit, blocks_kept
-from pipeline.compiler.nibbles import nibbles_fit
-from pipeline.compiler.packing import Packing, scales_fit, weights_fit
-from pipeline.compiler.picked import kept_of_four, words_of_row
+from pipeline.compiler.block_sparse import PLACES, blocks_fit, blocks_kept
+from pipeline.compiler.int4 import nibbles_fit
+from pipeline.compiler.nm_sparse import kept_of_four, words_of_row
+from pipeline.compiler.packing import scales_fit, weights_fit
+from pipeline.numerics import fixed_point as fp
+from pipeline.targets.cores import Packing
 
 __all__ = ["Aim", "Choice", "Form", "Product", "choose", "forms", "settled"]
 

@@ -9,15 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring, Strided, sine_table, turn_multiplier, turn_rates
 from pipeline.compiler import arithmetic
-from pipeline.compiler import fixed_point as fp
-from pipeline.compiler.blocks import blocks_bytes, pack_blocks
+from pipeline.compiler.block_sparse import blocks_bytes, pack_blocks
 from pipeline.compiler.forms import Aim, Choice, Product, choose, settled
 from pipeline.compiler.graph import Graph, Op, Tensor
+from pipeline.compiler.int4 import pack_nibbles
 from pipeline.compiler.lower_s16 import Int16Ops
-from pipeline.compiler.nibbles import pack_nibbles
-from pipeline.compiler.packing import Packing, columns_at_once, outputs_fit, pack, row_constants
+from pipeline.compiler.nm_sparse import pack_picked, picked_table_bytes, words_of_row
+from pipeline.compiler.packing import columns_at_once, outputs_fit, pack, row_constants
 from pipeline.compiler.patterns import (
     ALIASES,
     FUSED_SHIFTS,
@@ -37,7 +36,6 @@ from pipeline.compiler.patterns import (
     name_products,
 )
 from pipeline.compiler.patterns_s16 import find_roots
-from pipeline.compiler.picked import pack_picked, picked_table_bytes, words_of_row
 from pipeline.compiler.program import (
     POSITION,
     SLOT,
@@ -52,6 +50,10 @@ from pipeline.compiler.program import (
     View,
 )
 from pipeline.errors import ThimbleError
+from pipeline.numerics import fixed_point as fp
+from pipeline.numerics.kv_window import Ring, Strided
+from pipeline.numerics.rope import sine_table, turn_multiplier, turn_rates
+from pipeline.targets.cores import Packing
 
 __all__ = ["SUPPORTED", "lower"]
 
@@ -234,8 +236,8 @@ class _Lowering:
         if order is None or matrices != isinstance(order, Ring) or not alike or caches != self._fused_caches():
             raise ThimbleError(
                 "the .tflite has a sliding window in a form that is not supported",
-                "one window for all layers, the mask of `models.ring`, without a stride rotary positions with an input "
-                "`rotation`, and head widths of a multiple of 4 up to 64",
+                "one window for all layers, the mask of `pipeline.numerics.kv_window`, without a stride rotary "
+                "positions with an input `rotation`, and head widths of a multiple of 4 up to 64",
             )
         return order
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler import arithmetic_s16 as arithmetic
-from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.graph import Op, Tensor
-from pipeline.compiler.packing import Packing
 from pipeline.compiler.packing_s16 import by_fours, fits_pairs, fits_rows, high_word_multipliers, pack_pairs, reach
 from pipeline.compiler.patterns import ALIASES, Attention, Rotary
 from pipeline.compiler.patterns_s16 import Root, find_roots, find_rows, is_int16
 from pipeline.compiler.program import POSITION, SLOT, TIME, TOKEN, Constant, View
+from pipeline.numerics import fixed_point as fp
+from pipeline.targets.cores import Packing
 
 if TYPE_CHECKING:
     from pipeline.compiler.lower import _Lowering

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.targets.cores import Packing
+
 __all__ = [
-    "Packing",
     "columns_at_once",
     "outputs_fit",
     "pack",
     "pack_pairs",
     "pack_quads",
-    "packing_of_core",
     "row_constants",
     "scales_fit",
     "weights_fit",
 ]
-
-
-class Packing(StrEnum):
-    """How weights lie in flash, and K and V in the cache: what suits the core's multiply instructions.
-
-    PAIRS: two rows in a halfword, for SMLAD (cores with the DSP extension: Cortex-M4, M7, M33).
-    QUADS: four rows in a word, for MLA (Cortex-M3).
-    ROWS: plain int8 rows, for Helium (Cortex-M55) and as the form that holds any weights on every core.
-    """
-
-    PAIRS = "pairs"
-    QUADS = "quads"
-    ROWS = "rows"
 
 
 _LARGEST_INPUT = 255  # |x − zero point| of an int8 x
@@ -39,17 +24,6 @@ _COLUMNS = 4  # of a block
 _OUTPUT_LIMIT = (1 << 14) - 1
 _LIMIT = 1 << 23  # sums below it come apart
 _OFFSET_ROWS = {Packing.PAIRS: (3,), Packing.QUADS: (1, 2, 3)}  # of a block; stored as w + 128
-_OF_CORE = {
-    "cortex-m3": Packing.QUADS,
-    "cortex-m4": Packing.PAIRS,
-    "cortex-m7": Packing.PAIRS,
-    "cortex-m33": Packing.PAIRS,
-}
-
-
-def packing_of_core(core: str) -> Packing:
-    """The packing for a core as board.yaml names it (`cortex-m4`)."""
-    return _OF_CORE.get(core, Packing.ROWS)
 
 
 def scales_fit(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_shifts: NDArray[np.int64]) -> bool:

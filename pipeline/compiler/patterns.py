@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring, Strided, order_of
 from pipeline.compiler import arithmetic
-from pipeline.compiler import fixed_point as fp
 from pipeline.compiler.graph import Graph, Op, Tensor
+from pipeline.numerics import fixed_point as fp
+from pipeline.numerics.kv_window import Ring, Strided, order_of
 
 __all__ = [
     "FUSED_SHIFTS",
@@ -43,7 +43,7 @@ class Attention:
     """CONCAT of cache and new row, BATCH_MATMUL, ADD of the mask, SOFTMAX, BATCH_MATMUL; tensors by index.
 
     `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `order` is
-    None where the cache has a row for each token, else how tokens take the rows (`models.ring`).
+    None where the cache has a row for each token, else how tokens take the rows (`pipeline.numerics.kv_window`).
     """
 
     layer: int
@@ -98,8 +98,9 @@ class Gate:
 
 @dataclass(frozen=True)
 class Drift:
-    """What further terms of rotary positions are made of (`models.smooth_keys`): constant `means` [pairs, heads, 2] and
-    the position's `row` of matrices [pairs, 2, 2], both tensors by index; `table` holds the rows of all positions."""
+    """What further terms of rotary positions are made of (`pipeline.network.key_centering`): constant `means`
+    [pairs, heads, 2] and the position's `row` of matrices [pairs, 2, 2], both tensors by index; `table` holds the rows
+    of all positions."""
 
     means: int
     row: int

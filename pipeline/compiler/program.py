@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from models.ring import Ring, Strided
 from pipeline.compiler.forms import Form
+from pipeline.numerics.kv_window import Ring, Strided
 
 __all__ = [
     "ARENA",

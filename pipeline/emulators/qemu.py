@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from pipeline import toolchain
-from pipeline.boards import Board
-from pipeline.emulators import SerialLink
+from pipeline import tools
+from pipeline.device.link import SerialLink
 from pipeline.emulators.process import ProcessLink
 from pipeline.errors import ThimbleError
-from pipeline.project import serial_options
+from pipeline.targets.boards import Board, serial_options
 
 __all__ = ["Listener", "Qemu"]
 
@@ -25,7 +24,7 @@ class Qemu:
 
     @property
     def version(self) -> str:
-        return toolchain.version("qemu-system-arm")
+        return tools.version("qemu-system-arm")
 
     def command(self, elf: Path, board: Board) -> list[str]:
         """The command line that runs the image."""
@@ -33,7 +32,7 @@ class Qemu:
             raise ThimbleError(f"QEMU does not emulate {board.name}", "use --emulator renode")
         settings = board.emulators["qemu"]
         machine = str(settings["machine"])
-        program = str(toolchain.require("qemu-system-arm"))
+        program = str(tools.require("qemu-system-arm"))
         screen = ["-display", "none", "-monitor", "none", *serial_options(settings).split()]
         return [program, "-M", machine, *screen, "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
 

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from models.tokenizer import Tokenizer
-from pipeline.accuracy import exact_match
+from pipeline import tools
 from pipeline.compiler import Aim, Packing, compile_model
 from pipeline.errors import ThimbleError
-from pipeline.host_engine import HostEngine
-from pipeline.oracle import Oracle
-from pipeline.quality import in_words, measure, read_text
-from pipeline.sentences import HELD_OUT, read_pairs
-from pipeline.stages import Stage, StageContext
-from pipeline.workspace import write_json
+from pipeline.files import write_json
+from pipeline.tasks.accuracy import exact_match
+from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.verification.host_engine import HostEngine
+from pipeline.verification.likelihood import in_words, measure, read_text
+from pipeline.verification.oracle import Oracle
+from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["PACKINGS", "STAGE", "prove"]
 
@@ -97,11 +98,21 @@ def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[i
     return steps
 
 
+def _check_compiler(context: StageContext) -> None:
+    tools.require("gcc")
+
+
 STAGE = Stage(
     name="convert",
     summary="compiles the .tflite to C",
     needs=("data", "quantize"),
     sections=("task", "evaluate", "aim"),
-    sources=("pipeline/compiler/**/*.py", "firmware_templates/runtime/**/*.[ch]", "pipeline/host_engine.py"),
+    sources=(
+        "pipeline/compiler/**/*.py",
+        "pipeline/numerics/*.py",
+        "firmware_templates/runtime/**/*.[ch]",
+        "pipeline/verification/host_engine.py",
+    ),
     run=run,
+    check_prerequisites=_check_compiler,
 )

@@ -8,16 +8,18 @@ import shutil
 
 import numpy as np
 
-from models.quiet import load_tensorflow
-from models.tasks import TextTask, load_task
-from models.tokenizer import Tokenizer, load_tokenizer
 from pipeline.errors import ThimbleError
-from pipeline.imported import imported_tokenizer, imported_weights
-from pipeline.quality import Text, in_words, likelihood, write_text
-from pipeline.sentences import HELD_OUT, write_pairs
-from pipeline.shipped import shipped_tokenizer
-from pipeline.stages import Stage, StageContext
-from pipeline.workspace import write_json
+from pipeline.files import write_json
+from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.paths import imported_tokenizer, imported_weights
+from pipeline.recipes.text_task import TextTask
+from pipeline.tasks.registry import load_task
+from pipeline.tasks.sentence_files import HELD_OUT, write_pairs
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.verification.likelihood import Text, in_words, likelihood, write_text
+from pipeline.workflow.shipped import shipped_tokenizer
+from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
 
@@ -56,10 +58,10 @@ def _own_text(context: StageContext, task: TextTask) -> str:
     """The float model writes text: some to calibrate with, other to measure with, and more to fit weights on."""
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
-    from models.checkpoint import build_from
-    from models.decode_step import DecodeStep
-    from models.sampled_text import sample_text
-    from models.training import limit_threads
+    from pipeline.network.checkpoint import build_from
+    from pipeline.network.decode_step import DecodeStep
+    from pipeline.training.loop import limit_threads
+    from pipeline.training.sampled_text import sample_text
 
     recipe = context.recipe
     limit_threads()
@@ -104,7 +106,11 @@ STAGE = Stage(
     summary="samples sentences and trains the tokenizer",
     needs=(),
     sections=("task", "tokenizer"),
-    sources=("models/tasks/**/*.py", "models/tokenizer.py", "models/sampled_text.py"),
+    sources=(
+        "pipeline/tasks/**/*.py",
+        "pipeline/text/**/*.py",
+        "pipeline/training/sampled_text.py",
+    ),
     run=run,
     volatile=_volatile,
 )

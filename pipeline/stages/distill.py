@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ThimbleError
-from pipeline.labelling import relabelled
-from pipeline.recipe import Recipe
-from pipeline.refining import refine
-from pipeline.shipped import metadata_of, shipped_weights, teacher_of, weights_fingerprint
-from pipeline.stages import Stage, StageContext
-from pipeline.workspace import Workspace
+from pipeline.recipes.load import Recipe
+from pipeline.recipes.schema import DistillConfig
+from pipeline.stages.fine_tune import refine
+from pipeline.training.labels import relabelled
+from pipeline.verification.host_engine import host_engine
+from pipeline.workflow.shipped import metadata_of, shipped_weights, teacher_of, weights_fingerprint
+from pipeline.workflow.stage import Stage, StageContext
+from pipeline.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from models.training import Lessons, Progress
+    from pipeline.training.loop import Lessons, Progress
 
-__all__ = ["STAGE"]
+__all__ = ["STAGE", "label_with"]
 
 
 def run(context: StageContext) -> str:
@@ -30,8 +33,8 @@ def run(context: StageContext) -> str:
     recipe = context.recipe
 
     def work(student: keras.Model, lessons: Lessons, progress: Progress) -> list[dict[str, float]]:
-        from models.checkpoint import build_from
-        from models.distillation import distill
+        from pipeline.network.checkpoint import build_from
+        from pipeline.training.distill import distill
 
         assert recipe.distill is not None
         teacher = teacher_of(recipe)
@@ -49,11 +52,11 @@ def run(context: StageContext) -> str:
         taught_by = build_from(weights, teacher.model)
         if recipe.distill.labelled:
             with context.console.status("the teacher answers") as status:
-                lessons = relabelled(
+                lessons = label_with(
+                    taught_by,
+                    teacher,
                     lessons,
                     recipe.distill,
-                    taught_by,
-                    teacher.model,
                     lambda done: status.update(f"the teacher answers: {done:,} sentences"),
                 )
         return distill(student, taught_by, recipe.distill, recipe.train, lessons, context.out, progress)
@@ -61,11 +64,37 @@ def run(context: StageContext) -> str:
     return refine(context, "distill", "distilling", work)
 
 
+def label_with(
+    model: keras.Model,
+    teacher: Recipe,
+    lessons: Lessons,
+    config: DistillConfig,
+    progress: Callable[[int], None] | None = None,
+) -> Lessons:
+    """The lessons as `relabelled` makes them, the teacher in int8 and compiled for this machine.
+
+    Args:
+        model: the teacher, float.
+        teacher: its recipe.
+        lessons: the student's.
+        config: the student's `distill` section.
+        progress: called with the number of sentences answered.
+
+    Raises:
+        ThimbleError: from the compilers.
+    """
+    from pipeline.quantize.ptq import quantize
+
+    calibration = lessons.sequences[: min(teacher.quantize.calibration_sentences, config.labelled)]
+    with host_engine(quantize(model, teacher.model, calibration)) as engine:
+        return relabelled(lessons, config, engine, progress)
+
+
 def _files(context: StageContext, teacher: Recipe) -> tuple[Path, Path]:
     """The teacher's weights and tokenizer: the shipped ones, or those of its own run beside this one."""
     shipped = shipped_weights(teacher)
     if shipped is not None:
-        return shipped, shipped.with_suffix(".tokenizer.json")
+        return shipped, shipped.with_name("tokenizer.json")
     workspace = Workspace(context.workspace.folder.parent, teacher.name)
     weights = workspace.stage("qat") / "weights.npz"
     if not weights.exists() or metadata_of(weights)["fingerprint"] != weights_fingerprint(teacher):
@@ -86,7 +115,10 @@ STAGE = Stage(
     summary="lets a teacher train the model",
     needs=("data", "train"),
     sections=("distill", "train", "model"),
-    sources=("models/distillation.py", "pipeline/labelling.py"),
+    sources=(
+        "pipeline/training/distill.py",
+        "pipeline/training/labels.py",
+    ),
     run=run,
     resumable=True,
     volatile=_teacher,

@@ -12,29 +12,30 @@ from typing import Any
 from rich.markup import escape
 from rich.status import Status
 
-from models.tasks import Pair, load_task
-from models.tokenizer import load_tokenizer
-from pipeline import toolchain
-from pipeline.boards import Board, all_boards
-from pipeline.chat import ask_many
-from pipeline.emulators import Emulator, pick
+from pipeline import tools
+from pipeline.device.chat import ask_many
+from pipeline.device.protocol import Device
+from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.project import build_project
-from pipeline.protocol import Device
-from pipeline.quality import read_text
-from pipeline.recipe import Budgets
-from pipeline.sentences import HELD_OUT, read_pairs
-from pipeline.shipped import TRAINING_STAGES
-from pipeline.stages import Stage, StageContext
+from pipeline.files import write_json
+from pipeline.firmware.project import build_project
 from pipeline.stages.firmware import write_sources
-from pipeline.timing.cores import load_core
+from pipeline.targets.boards import Board, all_boards
+from pipeline.tasks.registry import load_task
+from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
+from pipeline.tasks.task import Pair
+from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
 from pipeline.timing.folded import write_folded
 from pipeline.timing.measure import measure, steps_differ
-from pipeline.verify import Verification, expect_prompts, least_per_mac, verify, write_expectations
-from pipeline.workspace import write_json
+from pipeline.verification.budgets import over_budget
+from pipeline.verification.checks import Verification, expect_prompts, least_per_mac, verify, write_expectations
+from pipeline.verification.likelihood import read_text
+from pipeline.workflow.shipped import TRAINING_STAGES
+from pipeline.workflow.stage import Stage, StageContext
 
-__all__ = ["STAGE", "Timing", "model_time", "over_budget"]
+__all__ = ["STAGE", "Timing", "model_time"]
 
 _PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "tflite-micro", "numpy", "tokenizers", "hassil")
 
@@ -148,7 +149,7 @@ def _where_to_trace(context: StageContext) -> tuple[Path, Board] | None:
     """The image and the board to trace: this board's where QEMU has it, else one with the same core and flags, for
     which the same sources are built; None where there is neither, or no QEMU."""
     board = context.the_board()
-    if toolchain.find("qemu-system-arm") is None:
+    if tools.find("qemu-system-arm") is None:
         return None
     if "qemu" in board.emulators:
         return context.input("firmware") / "firmware.elf", board
@@ -260,31 +261,6 @@ def _result(
     }
 
 
-def over_budget(budgets: Budgets, flash: int, ram: int, ms_per_token: float, ms_to_first_token: float) -> list[str]:
-    """A line for each budget that is exceeded, with the figures.
-
-    Args:
-        flash, ram: bytes in use.
-        ms_per_token: the high estimate of the worst step. ms_to_first_token: that of the worst prompt.
-    """
-    lines = []
-    if budgets.flash is not None and flash > budgets.flash:
-        lines.append(f"flash: {flash:,} bytes are used, the budget is {budgets.flash:,}")
-    if budgets.ram is not None and ram > budgets.ram:
-        lines.append(f"RAM: {ram:,} bytes are used, the budget is {budgets.ram:,}")
-    if budgets.ms_per_token is not None and ms_per_token > budgets.ms_per_token:
-        lines.append(
-            f"time: the slowest token takes {ms_per_token:.2f} ms by the high estimate, "
-            f"the budget is {budgets.ms_per_token:g} ms"
-        )
-    if budgets.ms_to_first_token is not None and ms_to_first_token > budgets.ms_to_first_token:
-        lines.append(
-            f"time: the first token of the longest prompt takes {ms_to_first_token:.2f} ms by the high estimate, "
-            f"the budget is {budgets.ms_to_first_token:g} ms"
-        )
-    return lines
-
-
 def _model(board: Board, timing: Timing) -> dict[str, Any]:
     """How cycles were modelled."""
     core = load_core(board.core)
@@ -299,7 +275,7 @@ def _model(board: Board, timing: Timing) -> dict[str, Any]:
 
 def _versions(emulator: Emulator) -> dict[str, str]:
     return {
-        "arm-none-eabi-gcc": toolchain.version("arm-none-eabi-gcc"),
+        "arm-none-eabi-gcc": tools.version("arm-none-eabi-gcc"),
         emulator.name: emulator.version,
         **{name: packages.version(name) for name in _PACKAGES},
     }
@@ -323,19 +299,26 @@ def _volatile(context: StageContext) -> dict[str, str]:
     return {"emulator": emulator.name, "version": emulator.version}
 
 
+def _check_emulator(context: StageContext) -> None:
+    """An emulator that was asked for must be there. Where none was asked for, the firmware is of use as it is."""
+    if context.emulator is not None:
+        pick(context.the_board(), context.emulator)
+
+
 STAGE = Stage(
     name="emulate",
     summary="runs the firmware on the emulated board",
     needs=("data", "quantize", "convert", "firmware"),
     sections=("prompts", "budgets", "evaluate", "task"),
     sources=(
-        "pipeline/verify.py",
-        "pipeline/protocol.py",
+        "pipeline/verification/*.py",
+        "pipeline/device/*.py",
         "pipeline/stages/emulate.py",
-        "pipeline/emulators/*.py",
+        "pipeline/emulators/**/*.py",
         "pipeline/timing/*",
     ),
     run=run,
     per_board=True,
     volatile=_volatile,
+    check_prerequisites=_check_emulator,
 )

@@ -8,20 +8,21 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-from models.tokenizer import load_tokenizer
-from pipeline.boards import Board
+from pipeline import tools
+from pipeline.compiler.backends.tflm import write_interpreted
+from pipeline.compiler.backends.tflm_support import require_support
 from pipeline.compiler.reader import read_tflite
-from pipeline.emulators import Emulator, pick
+from pipeline.device.protocol import Device, DeviceError
+from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.project import Firmware, build_project, sizes_as_dict, write_project
-from pipeline.protocol import Device, DeviceError
-from pipeline.recipe import ENGINES
-from pipeline.stages import Stage, StageContext
-from pipeline.tflm.arena import arena_on_host
-from pipeline.tflm.emit import write_interpreted
-from pipeline.tflm.library import require_library
-from pipeline.tflm.support import require_support
-from pipeline.workspace import write_json
+from pipeline.files import write_json
+from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
+from pipeline.firmware.tflm_library import require_library
+from pipeline.recipes.load import ENGINES
+from pipeline.targets.boards import Board
+from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.verification.tflm_arena import arena_on_host
+from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "write_sources"]
 
@@ -128,6 +129,14 @@ def _volatile(context: StageContext) -> dict[str, str]:
     return {"library": str(library.path), "bytes": str(status.st_size), "time": str(status.st_mtime_ns)}
 
 
+def _check_build_tools(context: StageContext) -> None:
+    for tool in ("arm-none-eabi-gcc", "cmake", "ninja"):
+        tools.require(tool)
+    kernels = ENGINES[context.recipe.engine]
+    if kernels is not None:
+        require_library(context.the_board().core, kernels)
+
+
 STAGE = Stage(
     name="firmware",
     summary="generates and builds the firmware project",
@@ -135,12 +144,12 @@ STAGE = Stage(
     sections=("name", "engine"),
     sources=(
         "firmware_templates/**/*",
-        "pipeline/project.py",
-        "pipeline/tokenizer_c.py",
-        "pipeline/boards.py",
-        "pipeline/tflm/*.py",
+        "pipeline/firmware/*.py",
+        "pipeline/targets/*.py",
+        "pipeline/compiler/backends/*.py",
     ),
     run=run,
     per_board=True,
     volatile=_volatile,
+    check_prerequisites=_check_build_tools,
 )

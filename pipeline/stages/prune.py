@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.refining import refine
-from pipeline.stages import Stage, StageContext
+from pipeline.stages.fine_tune import refine
+from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from models.training import Lessons, Progress
+    from pipeline.training.loop import Lessons, Progress
 
 __all__ = ["STAGE"]
 
@@ -20,7 +20,7 @@ def run(context: StageContext) -> str:
     recipe = context.recipe
 
     def work(model: keras.Model, lessons: Lessons, progress: Progress) -> list[dict[str, float]]:
-        from models.pruning import prune
+        from pipeline.training.prune import prune
 
         assert recipe.prune is not None
         return prune(model, recipe.model, recipe.prune, recipe.train, lessons, progress)
@@ -33,6 +33,6 @@ STAGE = Stage(
     summary="prunes and fine-tunes",
     needs=("data", "distill"),
     sections=("prune", "train", "model"),
-    sources=("models/pruning.py",),
+    sources=("pipeline/training/prune.py",),
     run=run,
 )

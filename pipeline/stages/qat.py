@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.config import QatConfig
-from models.quiet import load_tensorflow
-from models.tasks import TextTask
-from pipeline.quality import read_text
-from pipeline.refining import refine
-from pipeline.shipped import metadata_of
-from pipeline.stages import Stage, StageContext
-from pipeline.workspace import write_json
+from pipeline.files import write_json
+from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.schema import QatConfig
+from pipeline.recipes.text_task import TextTask
+from pipeline.stages.fine_tune import refine
+from pipeline.verification.likelihood import read_text
+from pipeline.workflow.shipped import metadata_of
+from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from models.training import Lessons, Progress
+    from pipeline.training.loop import Lessons, Progress
 
 __all__ = ["STAGE"]
 
@@ -29,7 +29,7 @@ def run(context: StageContext) -> str:
         return _fit(context, recipe.text, recipe.qat)
 
     def work(model: keras.Model, lessons: Lessons, progress: Progress) -> list[dict[str, float]]:
-        from models.qat import train_quantized
+        from pipeline.training.qat import train_quantized
 
         assert recipe.qat is not None
         return train_quantized(
@@ -43,9 +43,9 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
     """An imported model is fitted to integers on text of its own."""
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
-    from models.checkpoint import build_from, save_model
-    from models.integer_form import suit_to_integers
-    from pipeline.training_view import training_progress
+    from pipeline.network.checkpoint import build_from, save_model
+    from pipeline.training.fit_int import suit_to_integers
+    from pipeline.training.progress import training_progress
 
     recipe, before = context.recipe, context.input("prune") / "weights.npz"
     model = build_from(before, recipe.model)
@@ -65,6 +65,11 @@ STAGE = Stage(
     summary="fine-tunes for integers",
     needs=("data", "prune"),
     sections=("qat", "quantize", "train", "model"),
-    sources=("models/qat.py", "models/integer_form.py", "models/ranges.py", "models/smooth_keys.py"),
+    sources=(
+        "pipeline/training/qat.py",
+        "pipeline/training/fit_int.py",
+        "pipeline/quantize/ranges.py",
+        "pipeline/network/key_centering.py",
+    ),
     run=run,
 )

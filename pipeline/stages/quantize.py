@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.quiet import load_tensorflow
-from models.tokenizer import Tokenizer
-from pipeline.quality import in_words, likelihood, read_text
-from pipeline.sentences import HELD_OUT, read_pairs
-from pipeline.stages import Stage, StageContext
-from pipeline.workspace import write_json
+from pipeline.files import write_json
+from pipeline.network.tf_setup import load_tensorflow
+from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.verification.likelihood import in_words, likelihood, read_text
+from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
     import tf_keras as keras
@@ -24,9 +24,9 @@ def run(context: StageContext) -> str:
     """Writes `model.tflite` and `quality.json`."""
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
-    from models.checkpoint import build_from
-    from models.quantization import quantize, tflite_sparsity
-    from models.training import limit_threads
+    from pipeline.network.checkpoint import build_from
+    from pipeline.quantize.ptq import quantize, tflite_sparsity
+    from pipeline.training.loop import limit_threads
 
     recipe = context.recipe
     limit_threads()
@@ -66,7 +66,7 @@ def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dic
 
 def _sentences(context: StageContext, model: keras.Model) -> tuple[list[list[int]], dict[str, float]]:
     """Training sentences for the calibration, and exact match on each held-out split."""
-    from models.evaluation import exact_match
+    from pipeline.training.evaluation import exact_match
 
     recipe, data = context.recipe, context.input("data")
     tokenizer = Tokenizer.load(data / "tokenizer.json")
@@ -89,12 +89,10 @@ STAGE = Stage(
     needs=("data", "qat"),
     sections=("task", "model", "quantize", "evaluate"),
     sources=(
-        "models/decode_step.py",
-        "models/quantization.py",
-        "models/ranges.py",
-        "models/smooth_keys.py",
-        "models/int16x8.py",
-        "models/evaluation.py",
+        "pipeline/network/decode_step.py",
+        "pipeline/network/key_centering.py",
+        "pipeline/quantize/*.py",
+        "pipeline/training/evaluation.py",
     ),
     run=run,
 )

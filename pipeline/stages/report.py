@@ -9,13 +9,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.quality import TEXT_FIGURES, shown
-from pipeline.report import pictures
+from pipeline.report import charts
 from pipeline.report.flame import flame_graph
-from pipeline.sentences import SPLIT_TEXTS
-from pipeline.shipped import TRAINING_STAGES, metadata_of
-from pipeline.stages import Stage, StageContext
+from pipeline.tasks.sentence_files import SPLIT_TEXTS
 from pipeline.timing.folded import read_folded
+from pipeline.verification.likelihood import TEXT_FIGURES, shown
+from pipeline.workflow.shipped import TRAINING_STAGES, metadata_of
+from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
 
@@ -47,8 +47,8 @@ def run(context: StageContext) -> str:
     for result, variant in zip(results, variants, strict=True):
         drawn[f"flame-{result['board']}"] = _flame(result, workspace.stage("emulate", variant) / "cycles.folded")
     if recipe.text is None:
-        drawn["accuracy"] = pictures.accuracy_by_split(quality, baseline)
-        drawn["training"] = pictures.training_curves(_joined(facts["history"]))
+        drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
+        drawn["training"] = charts.training_curves(_joined(facts["history"]))
     for name, svg in drawn.items():
         if not svg:
             continue
@@ -85,11 +85,11 @@ def _memory(result: dict[str, Any]) -> str:
     ram = {
         key.replace("_", " "): result["ram_bytes"][key] for key in ("kv_cache", "activations", "application", "stack")
     }
-    return pictures.memory_map(flash, result["flash_bytes"]["size"], ram, result["ram_bytes"]["size"])
+    return charts.memory_map(flash, result["flash_bytes"]["size"], ram, result["ram_bytes"]["size"])
 
 
 def _layers(result: dict[str, Any]) -> str:
-    return pictures.instructions_by_layer(result["layers"]) if result["layers"] else ""
+    return charts.instructions_by_layer(result["layers"]) if result["layers"] else ""
 
 
 def _flame(result: dict[str, Any], folded: Path) -> str:
@@ -137,6 +137,10 @@ STAGE = Stage(
     summary="draws the pictures and writes the report",
     needs=("data", "qat", "emulate"),
     sections=("name", "description"),
-    sources=("pipeline/report/*", "pipeline/stages/report.py", "pipeline/timing/folded.py"),
+    sources=(
+        "pipeline/report/*",
+        "pipeline/stages/report.py",
+        "pipeline/timing/folded.py",
+    ),
     run=run,
 )

@@ -7,14 +7,14 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from models.quiet import load_tensorflow
 from pipeline.errors import ThimbleError
-from pipeline.imported import imported_weights
-from pipeline.recipe import Recipe
-from pipeline.refining import lessons_of
-from pipeline.shipped import metadata_of, shipped_weights, training_facts
-from pipeline.stages import Stage, StageContext
-from pipeline.workspace import ROOT
+from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
+from pipeline.recipes.paths import imported_weights
+from pipeline.resources import ROOT
+from pipeline.stages.fine_tune import lessons_of
+from pipeline.workflow.shipped import metadata_of, shipped_weights, training_facts
+from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
 
@@ -33,9 +33,9 @@ def run(context: StageContext) -> str:
     start = _start(recipe)
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
-    from models.checkpoint import save_model
-    from models.training import train
-    from pipeline.training_view import training_progress
+    from pipeline.network.checkpoint import save_model
+    from pipeline.training.loop import train
+    from pipeline.training.progress import training_progress
 
     with training_progress(context.console, "training") as report:
         model, history = train(recipe.model, recipe.train, lessons_of(context), context.out, report, start)
@@ -80,7 +80,10 @@ STAGE = Stage(
     summary="trains the model",
     needs=("data",),
     sections=("task", "tokenizer", "model", "train"),
-    sources=("models/decoder.py", "models/training.py"),
+    sources=(
+        "pipeline/network/decoder.py",
+        "pipeline/training/loop.py",
+    ),
     run=run,
     resumable=True,
     volatile=_start_digest,

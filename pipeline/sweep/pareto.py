@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipeline.errors import ThimbleError
 from pipeline.sweep.plan import Choice, Point
-from pipeline.sweep.point import Outcome
+from pipeline.sweep.trial import Outcome
 
 __all__ = ["Cost", "Failed", "Measured", "Results", "front_of", "measured", "read_results"]
 

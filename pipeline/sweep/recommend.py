@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.boards import Board, all_boards
 from pipeline.errors import ThimbleError
 from pipeline.sweep.pareto import Cost, Measured, Results
 from pipeline.sweep.plan import Point, recipe_text
+from pipeline.targets.boards import Board, all_boards
 
 __all__ = ["Limits", "Pick", "Recommendation", "recommend"]
 

@@ -16,16 +16,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipeline.boards import load_board
 from pipeline.errors import ThimbleError
-from pipeline.recipe import load_recipe
+from pipeline.files import write_json
+from pipeline.recipes.load import load_recipe
+from pipeline.sweep.charts import draw_front
 from pipeline.sweep.pareto import Failed, Measured, Results, front_of, measured
-from pipeline.sweep.picture import draw_front
 from pipeline.sweep.plan import Choice, Point, Sweep, recipe_text
-from pipeline.sweep.point import Job, Outcome, failure, measure
 from pipeline.sweep.search import Proposer, proposer_of
+from pipeline.sweep.trial import Job, Outcome, failure, measure
 from pipeline.sweep.workers import Measure, Workers, workers
-from pipeline.workspace import Workspace, write_json
+from pipeline.targets.boards import load_board
+from pipeline.workflow.workspace import Workspace
 
 __all__ = ["SweepOptions", "run_sweep", "ship_results"]
 

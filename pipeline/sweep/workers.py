@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from pipeline.errors import ThimbleError
-from pipeline.sweep.point import Job, Outcome, stop_all
-from pipeline.workspace import ROOT
+from pipeline.resources import ROOT
+from pipeline.sweep.trial import Job, Outcome, stop_all
 
 __all__ = ["Measure", "Workers", "workers"]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.boards import Board
-from pipeline.timing.cores import Core, Span
-from pipeline.timing.flash import Flash
+from pipeline.targets.boards import Board
+from pipeline.targets.memories import Flash
+from pipeline.timing.costs import Core, Span
 from pipeline.timing.measure import Measured, Stacks, with_weights
 
 __all__ = ["COUNTS", "Rates", "assumptions_of", "layers_of", "merge_stacks", "rates_of", "times_of"]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from pipeline.boards import Board
+from pipeline.device.protocol import Answer, Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.protocol import Answer, Device
-from pipeline.timing.code import read_code
-from pipeline.timing.cores import Core, Span
-from pipeline.timing.flash import Flash
+from pipeline.targets.boards import Board
+from pipeline.targets.memories import Flash
+from pipeline.timing.costs import Core, Span
+from pipeline.timing.disassembly import read_code
 from pipeline.timing.profile import Profile, Step
 from pipeline.timing.trace import OPTIONS, Tracer, filter_of
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from pipeline.timing.code import Code, Flow
-from pipeline.timing.cores import ZERO, Core, Span
-from pipeline.timing.flash import Flash, LineCache
+from pipeline.targets.memories import Flash
+from pipeline.timing.costs import ZERO, Core, Span
+from pipeline.timing.disassembly import Code, Flow
+from pipeline.timing.line_cache import LineCache, flash_lines, worst_fetch
 from pipeline.timing.trace import Block
 
 __all__ = ["Node", "Profile", "Step"]
@@ -118,7 +119,7 @@ class Profile:
             self._enter_exception(address, None)
 
     def _edge(self, block: Block, following: int) -> _Edge:
-        self._lines[block] = self._flash.lines(block)
+        self._lines[block] = flash_lines(self._flash, block)
         last = block.instructions[-1]
         code = self._code
         possible: set[int | None] | None = None  # any address
@@ -212,7 +213,7 @@ class Profile:
             instructions += count * len(edge.block.instructions)
             for price in self._price(edge):
                 cycles = cycles.plus(price.times(count))
-            cycles = cycles.plus(Span(0.0, 0.0, count * self._flash.worst_fetch(edge.block)))
+            cycles = cycles.plus(Span(0.0, 0.0, count * worst_fetch(self._flash, edge.block)))
         cycles = cycles.plus(Span(0.0, float(self._waits), 0.0))
         self.steps.append(Step(self._kind, instructions, cycles, float(self._waits)))
         self._kind = ""

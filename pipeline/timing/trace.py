@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import IO, Protocol
 
 from pipeline.errors import ThimbleError
-from pipeline.timing.code import Code, Instruction
+from pipeline.timing.disassembly import Code, Instruction
 
 __all__ = ["OPTIONS", "Block", "Follower", "Tracer", "filter_of"]
 

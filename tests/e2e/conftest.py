@@ -10,9 +10,10 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipeline.recipe import Recipe, load_recipe
-from pipeline.runner import RunOptions, run_stages
-from pipeline.workspace import Workspace
+from pipeline.recipes.load import Recipe, load_recipe
+from pipeline.stages.registry import run_recipe
+from pipeline.workflow.runner import RunOptions
+from pipeline.workflow.workspace import Workspace
 
 TINY = {
     "name": "tiny",
@@ -58,7 +59,7 @@ class WholeRun:
 def run(recipe: Recipe, build: Path, **options: object) -> tuple[Workspace, str]:
     text = io.StringIO()
     settings = RunOptions(**{"build": build, "emulator": "qemu", **options})  # type: ignore[arg-type]
-    workspace = run_stages(recipe, settings, Console(file=text, width=300))
+    workspace = run_recipe(recipe, settings, Console(file=text, width=300))
     return workspace, text.getvalue()
 
 

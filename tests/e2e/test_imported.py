@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.boards import load_board
-from pipeline.cli import main
-from pipeline.emulators import pick
-from pipeline.oracle import Oracle
-from pipeline.protocol import Device
-from pipeline.workspace import Workspace
-from tests.models.made_llama2c import checkpoint_file, header_of, pieces_of, tokenizer_file
+from pipeline.commands.main import main
+from pipeline.device.protocol import Device
+from pipeline.emulators.select import pick
+from pipeline.targets.boards import load_board
+from pipeline.verification.oracle import Oracle
+from pipeline.workflow.workspace import Workspace
+from tests.support.made_llama2c import checkpoint_file, header_of, pieces_of, tokenizer_file
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import renode_suites, toolchain
+from pipeline import tools
+from pipeline.commands import renode_suites
+from pipeline.resources import ROOT
 from tests.e2e.conftest import WholeRun
 
 MIRROR = Path(__file__).resolve().parent.parent / "renode"
@@ -25,7 +27,7 @@ RENODE_TEST = """#!{python}
 import os, sys
 files = [word for word in sys.argv[1:] if word.endswith(".robot")]
 options = [word for word in sys.argv[1:] if word not in files]
-os.environ["PYTHONPATH"] = os.pathsep.join(["{mirror}", "{root}"])
+os.environ["PYTHONPATH"] = "{root}"
 keywords = ["--variable", "RENODEKEYWORDS:{mirror}/qemu_mirror.resource"]
 os.execv(sys.executable, [sys.executable, "-m", "robot", *keywords, *options, *files])
 """
@@ -33,10 +35,10 @@ os.execv(sys.executable, [sys.executable, "-m", "robot", *keywords, *options, *f
 
 @pytest.fixture
 def in_place_of_renode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    toolchain.require("qemu-system-arm")
+    tools.require("qemu-system-arm")
     for name, text in (("renode", RENODE), ("renode-test", RENODE_TEST)):
         program = tmp_path / name
-        program.write_text(text.format(python=sys.executable, mirror=MIRROR, root=MIRROR.parent.parent))
+        program.write_text(text.format(python=sys.executable, mirror=MIRROR, root=ROOT))
         program.chmod(0o755)
     monkeypatch.setenv("RENODE", str(tmp_path))
 

@@ -11,21 +11,22 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.boards import load_board
-from pipeline.emulators import pick
+from pipeline.device.protocol import Device
+from pipeline.emulators.select import pick
 from pipeline.errors import ThimbleError
-from pipeline.project import build_project, read_sizes
-from pipeline.protocol import Device
-from pipeline.recipe import Budgets, EvaluateConfig, load_recipe
-from pipeline.stages import StageContext
-from pipeline.stages.emulate import model_time, over_budget
-from pipeline.summary import print_summary
-from pipeline.timing.cores import load_core
+from pipeline.firmware.project import build_project, read_sizes
+from pipeline.recipes.load import Budgets, EvaluateConfig, load_recipe
+from pipeline.report.summary import print_summary
+from pipeline.resources import ROOT
+from pipeline.stages.emulate import model_time
+from pipeline.targets.boards import load_board
+from pipeline.targets.memories import Flash
+from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import assumptions_of
-from pipeline.timing.flash import Flash
 from pipeline.timing.folded import read_folded
-from pipeline.verify import Verification
-from pipeline.workspace import ROOT
+from pipeline.verification.budgets import over_budget
+from pipeline.verification.checks import Verification
+from pipeline.workflow.stage import StageContext
 from tests.e2e.conftest import WholeRun, run, tiny_recipe
 
 pytestmark = pytest.mark.slow
@@ -212,7 +213,7 @@ def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Pa
 
 
 def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
-    recipe = load_recipe(ROOT / "models" / "recipes" / "home-en-small.yaml")
+    recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
     recipe = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
     workspace, _ = run(recipe, tmp_path / "build", until="firmware")
     elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"

@@ -12,15 +12,15 @@ import tf_keras as keras
 import yaml
 from rich.console import Console
 
-from models.config import ModelConfig
-from models.decoder import build_decoder
-from models.quantization import quantize
-from models.smooth_keys import drift
-from models.training import limit_threads
-from pipeline.import_llama2c import ImportOptions, import_llama2c
-from pipeline.recipe import EvaluateConfig, Recipe, load_recipe
-from pipeline.runner import RunOptions, run_stages
-from pipeline.workspace import ROOT
+from pipeline.importers.llama2c_recipe import ImportOptions, import_llama2c
+from pipeline.network.decoder import build_decoder
+from pipeline.network.key_centering import drift
+from pipeline.quantize.ptq import quantize
+from pipeline.recipes.load import EvaluateConfig, Recipe, load_recipe
+from pipeline.recipes.schema import ModelConfig
+from pipeline.resources import ROOT
+from pipeline.training.loop import limit_threads
+from pipeline.workflow.runner import RunOptions, run_stages
 
 __all__ = ["decoder_tflite", "imported_tflite", "recipe_tflite"]
 
@@ -71,12 +71,12 @@ def recipe_tflite(name: str, **sections: object) -> bytes:
     """The .tflite that the stages make of a shipped recipe, with its shipped weights.
 
     Args:
-        name: of a file in models/recipes.
+        name: of a folder in models.
         sections: sections of the recipe that are replaced.
     """
-    text = yaml.safe_load((ROOT / "models" / "recipes" / f"{name}.yaml").read_text(encoding="utf-8"))
+    text = yaml.safe_load((ROOT / "models" / name / "recipe.yaml").read_text(encoding="utf-8"))
     if not sections:
-        return _quantized(load_recipe(ROOT / "models" / "recipes" / f"{name}.yaml"))
+        return _quantized(load_recipe(ROOT / "models" / name / "recipe.yaml"))
     folder = Path(tempfile.mkdtemp(dir=_BUILD.name))
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump({**text, **sections}), encoding="utf-8")

@@ -12,41 +12,41 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-from attention_step import AttentionSpec, attention_step, usual_mask
-from build_model import ModelBuilder
-from changed_weights import with_weights
-from decode_steps import KINDS, with_irregular_mask
-from draws import Quantization, int8_values, int16_values
-from random_graphs import RandomGraph
-from test_attention_s16 import Spec as WideSpec
-from test_attention_s16 import attention_step as wide_attention_step
-from test_dead_channels import down_and_out, with_zero_columns
-from test_fusions import norm, rotary
-from test_ops import fully_connected
-from test_ops_s16 import fully_connected as wide_fully_connected
-from test_ops_s16 import norm as wide_norm
 
-from benchmarks.shapes import DEPTHS, STORIES, layer_tflite, product_tflite
-from benchmarks.structures import STRUCTURES, without_blocks, without_most
-from models.config import ModelConfig
-from models.llama2c_tokenizer import Llama2cTokenizer
-from models.quiet import load_tensorflow
-from models.tokenizer import load_tokenizer
-from pipeline.boards import all_boards, load_board
+from pipeline.bench.shapes import DEPTHS, STORIES, layer_tflite, product_tflite
+from pipeline.bench.structures import STRUCTURES, without_blocks, without_most
 from pipeline.compiler import Aim, Packing, compile_model
-from pipeline.import_llama2c import ImportOptions
-from pipeline.project import write_project
-from pipeline.tflm.emit import write_interpreted
-from pipeline.tokenizer_c import write_tokenizer
-from pipeline.workspace import ROOT
-from tests.models.made_llama2c import pieces_of, tokenizer_file
+from pipeline.compiler.backends.tflm import write_interpreted
+from pipeline.firmware.project import write_project
+from pipeline.firmware.tables import write_tokenizer
+from pipeline.importers.llama2c_recipe import ImportOptions
+from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.schema import ModelConfig
+from pipeline.resources import ROOT
+from pipeline.targets.boards import all_boards, load_board
+from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
+from pipeline.text.tokenizers.load import load_tokenizer
+from tests.oracle.test_attention_s16 import Spec as WideSpec
+from tests.oracle.test_attention_s16 import attention_step as wide_attention_step
+from tests.oracle.test_dead_channels import down_and_out, with_zero_columns
+from tests.oracle.test_fusions import norm, rotary
+from tests.oracle.test_ops import fully_connected
+from tests.oracle.test_ops_s16 import fully_connected as wide_fully_connected
+from tests.oracle.test_ops_s16 import norm as wide_norm
+from tests.support.attention_step import AttentionSpec, attention_step, usual_mask
+from tests.support.build_model import ModelBuilder
+from tests.support.changed_weights import with_weights
+from tests.support.decode_steps import KINDS, with_irregular_mask
+from tests.support.made_llama2c import pieces_of, tokenizer_file
+from tests.support.random_graphs import RandomGraph
+from tests.support.strategies import Quantization, int8_values, int16_values
 
 __all__ = ["CASES", "MODEL_FILE", "Case"]
 
 MODEL_FILE = "model.tflite"
 RECIPES = ("home-en-nano", "home-en-small", "home-en-base")
 CHECKPOINT = ROOT.parent / "shared" / "stories260K"
-STANDIN = ROOT / "tests" / "firmware" / "standin"
+STANDIN = ROOT / "tests" / "support" / "standin"
 
 
 @dataclass(frozen=True)
@@ -576,7 +576,7 @@ def model_cases() -> Iterator[Case]:
 def project_cases() -> Iterator[Case]:
     """Tokenizers' tables, and what a project's board is described by."""
     for name in RECIPES:
-        yield Case(f"tokenizer of {name}", partial(_tokenizer, ROOT / "models" / "weights" / f"{name}.tokenizer.json"))
+        yield Case(f"tokenizer of {name}", partial(_tokenizer, ROOT / "models" / name / "tokenizer.json"))
     yield Case("tokenizer of llama2.c", _made_tokenizer)
     yield Case("tokenizer of stories260K", _stories_tokenizer, checkpoint=True)
     for board in all_boards():
@@ -601,7 +601,7 @@ def _stories_tokenizer(folder: Path) -> None:
 
 def _board(name: str, folder: Path) -> None:
     """`model/build.h` is left out: it has a digest of all sources, the copied ones too."""
-    tokenizer = load_tokenizer(ROOT / "models" / "weights" / "home-en-nano.tokenizer.json")
+    tokenizer = load_tokenizer(ROOT / "models" / "home-en-nano" / "tokenizer.json")
     write_project(STANDIN, tokenizer, load_board(name), "stand-in", folder)
     kept = (folder / "board" / "board_facts.h", folder / "board" / "memory.ld")
     for path in folder.rglob("*"):

@@ -22,13 +22,13 @@ from typing import Any
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
-from renode_syntax import commands_of
 from robot.utils import DotDict
 
-from pipeline.boards import load_board
 from pipeline.emulators.process import ProcessLink
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
+from pipeline.targets.boards import load_board
+from tests.renode.renode_syntax import commands_of
 
 __all__ = ["qemu_mirror"]
 

@@ -12,12 +12,11 @@ import re
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[2])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from renode_syntax import commands_of  # noqa: E402
-
-from pipeline.boards import load_board  # noqa: E402
-from pipeline.emulators.qemu import Qemu  # noqa: E402
+from pipeline.emulators.qemu import Qemu
+from pipeline.targets.boards import load_board
+from tests.renode.renode_syntax import commands_of
 
 
 def main(arguments: list[str]) -> int:

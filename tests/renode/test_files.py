@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import yaml
-from renode_syntax import Entry, SyntaxProblem, commands_of, entries_of
 
-from pipeline import renode_files
-from pipeline.boards import Board, MemoryRegion, Uart, all_boards, load_board
-from pipeline.emulators.renode import Renode, find_renode
+from pipeline.emulators.renode import files
+from pipeline.emulators.renode.files import FOLDER, entry_of, render
+from pipeline.emulators.renode.launcher import Renode, find_renode
 from pipeline.errors import ThimbleError
-from pipeline.renode_files import FOLDER, entry_of, render
+from pipeline.targets.boards import Board, MemoryRegion, Uart, all_boards, load_board
+from tests.renode.renode_syntax import Entry, SyntaxProblem, commands_of, entries_of
 
 NAMES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "renode_names.yaml").read_text())
 BOARDS = [board for board in all_boards() if "renode" in board.emulators]
@@ -82,7 +82,7 @@ def commands(board: Board) -> list[list[str]]:
 @each_board
 def test_the_files_are_what_their_templates_give(board: Board) -> None:
     for name, text in render(board).items():
-        assert (FOLDER / name).read_text(encoding="utf-8") == text, "run python -m pipeline.renode_files"
+        assert (FOLDER / name).read_text(encoding="utf-8") == text, "run python -m pipeline.emulators.renode.files"
 
 
 def test_no_other_platform_or_script_lies_there() -> None:
@@ -238,12 +238,12 @@ def test_files_that_are_not_current_are_told_and_written(
 ) -> None:
     for template in FOLDER.glob("*.in"):
         (tmp_path / template.name).write_bytes(template.read_bytes())
-    monkeypatch.setattr(renode_files, "FOLDER", tmp_path)
-    assert renode_files.main(["--check"]) == 1
+    monkeypatch.setattr(files, "FOLDER", tmp_path)
+    assert files.main(["--check"]) == 1
     assert "mps2_an386.repl" in capsys.readouterr().out
     assert not (tmp_path / "mps2_an386.repl").exists()
-    assert renode_files.main([]) == 0
-    assert renode_files.main(["--check"]) == 0
+    assert files.main([]) == 0
+    assert files.main(["--check"]) == 0
     assert (tmp_path / "mps2_an386.resc").read_bytes() == (FOLDER / "mps2_an386.resc").read_bytes()
 
 

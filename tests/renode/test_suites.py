@@ -15,19 +15,21 @@ from typing import Any
 import pytest
 import yaml
 from elftools.elf.elffile import ELFFile
-from standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
 
-from pipeline import renode_suites, toolchain
-from pipeline.agreement import disagreements, with_counts
-from pipeline.boards import Board, all_boards
+from pipeline import tools
+from pipeline.commands import renode_suites
+from pipeline.commands.renode_suites import gather, variables
+from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.emulators.renode import find_renode
+from pipeline.emulators.renode.files import FOLDER as SUITES
+from pipeline.emulators.renode.launcher import find_renode
 from pipeline.errors import ThimbleError
-from pipeline.project import build_project, write_project
-from pipeline.protocol import Device
-from pipeline.renode_files import FOLDER as SUITES
-from pipeline.renode_suites import gather, variables
-from pipeline.verify import expect, verify, write_expectations
+from pipeline.firmware.project import build_project, write_project
+from pipeline.resources import ROOT
+from pipeline.targets.boards import Board, all_boards
+from pipeline.verification.agreement import disagreements, with_counts
+from pipeline.verification.checks import expect, verify, write_expectations
+from tests.support.standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
 
 HERE = Path(__file__).parent
 NAMES: dict[str, Any] = yaml.safe_load((HERE / "renode_names.yaml").read_text())
@@ -73,7 +75,7 @@ def gathered(board: Board, folder: Path) -> Gathered:
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
-    toolchain.require("qemu-system-arm")
+    tools.require("qemu-system-arm")
     return gathered(ON_BOTH[0], tmp_path_factory.mktemp("suites"))
 
 
@@ -86,7 +88,7 @@ def robot(folder: Path, board: Board, keywords: Path, *options: str, **more: str
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent.parent), str(HERE)])},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=False,
     )
 
@@ -191,7 +193,7 @@ def test_the_suites_run_dry_with_renodes_keywords(first: Gathered, tmp_path: Pat
 def test_the_mirror_has_the_arguments_of_renodes_keywords() -> None:
     import inspect
 
-    from qemu_mirror import qemu_mirror
+    from tests.renode.qemu_mirror import qemu_mirror
 
     for keyword, arguments in NAMES["keywords"].items():
         method = getattr(qemu_mirror, keyword.lower().replace(" ", "_"))
@@ -271,9 +273,9 @@ def test_without_renode_the_command_says_how_to_get_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("RENODE", raising=False)
-    monkeypatch.setattr("pipeline.emulators.renode.PORTABLE", tmp_path / "portable")
+    monkeypatch.setattr("pipeline.emulators.select.renode.launcher.PORTABLE", tmp_path / "portable")
     assert find_renode() is None
-    recipe = HERE.parent.parent / "models" / "recipes" / "home-en-nano.yaml"
+    recipe = ROOT / "models" / "home-en-nano" / "recipe.yaml"
     assert renode_suites.main([str(recipe), "--build", str(tmp_path / "build")]) == 1
     assert "nox -s renode" in capsys.readouterr().err
     assert not (tmp_path / "build").exists()
@@ -295,7 +297,7 @@ def test_a_board_that_fails_keeps_no_other_from_its_turn(
 
     monkeypatch.setattr(renode_suites, "_on_board", on_board)
     monkeypatch.setenv("RENODE", str(fake(tmp_path)))
-    recipe = str(HERE.parent.parent / "models" / "recipes" / "home-en-nano.yaml")
+    recipe = str(ROOT / "models" / "home-en-nano" / "recipe.yaml")
     assert renode_suites.main([recipe, "--all"]) == 1
     assert tried == [board.name for board in EMULATED] and len(tried) > 5
     assert f"mps2_an385: it failed\n  fix: mend it\nerror: 1 of {len(tried)} boards failed" in capsys.readouterr().err

@@ -1,1 +1,0 @@
-"""What is trained: tasks and their data, tokenizers, Keras layers and variants, recipes, trained weights."""

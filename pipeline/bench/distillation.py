@@ -1,0 +1,161 @@
+"""Does a teacher help? The smallest variant trained alone and distilled, with the same steps, data and seeds.
+
+`python -m pipeline.bench.distillation` trains `nano` with the teacher's tokens from three seeds, where 3,000 sentences
+have their actions: on these alone, and taught by `home-en-base`'s shipped weights, which answer 30,000 sentences more
+and give their distributions of each token. It prints exact match of the int8 model on the held-out splits. `--labelled
+0`: all sentences of the task have their actions. Every run is kept in `build/distillation`; an interrupted one goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.bench.held_out import HomeModel, load_home_model, matching
+from pipeline.files import fingerprint, write_json
+from pipeline.recipes.load import QuantizeConfig
+from pipeline.recipes.schema import DistillConfig, ModelConfig, TrainConfig
+from pipeline.resources import ROOT
+from pipeline.stages.distill import label_with
+from pipeline.tasks.sentence_files import HELD_OUT
+from pipeline.verification.host_engine import host_engine
+
+if TYPE_CHECKING:
+    from pipeline.training.loop import Lessons
+
+__all__ = ["main"]
+
+TEACHER = ROOT / "models" / "home-en-base" / "recipe.yaml"
+KINDS = ("alone", "distilled")
+SPLIT = "new_templates"
+
+
+def main() -> None:
+    """Trains what is not there yet and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=3_000)
+    parser.add_argument("--batch", type=int, default=48)
+    parser.add_argument("--labelled", type=int, default=3_000)
+    parser.add_argument("--relabelled", type=int, default=30_000)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--variant", default="nano")
+    parser.add_argument("--temperature", type=float, default=DistillConfig.temperature)
+    parser.add_argument("--alpha", type=float, default=DistillConfig.alpha)
+    parser.add_argument("--spoiled", type=float, default=DistillConfig.spoiled)
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--build", type=Path, default=Path("build"))
+    options = parser.parse_args()
+    console = Console()
+    home = load_home_model(TEACHER, options.build, console)
+    config = ModelConfig.from_mapping({"variant": options.variant, "vocab_size": home.recipe.vocab_size})
+    lesson = DistillConfig(
+        teacher=TEACHER.as_posix(),
+        steps=options.steps,
+        temperature=options.temperature,
+        alpha=options.alpha,
+        spoiled=options.spoiled,
+        labelled=options.labelled,
+        relabelled=options.relabelled if options.labelled else 0,
+    )
+    lessons = {"alone": home.lessons, "distilled": home.lessons}
+    if lesson.labelled:
+        few = dataclasses.replace(home.lessons, pairs=home.lessons.pairs[: lesson.labelled])
+        with console.status("the teacher answers"):
+            taught = label_with(home.model, home.recipe, home.lessons, lesson)
+        answers = taught.pairs[lesson.labelled :]
+        true = {pair.sentence: pair.action for pair in home.lessons.pairs}
+        right = float(np.mean([true[pair.sentence] == pair.action for pair in answers]))
+        console.print(f"of {len(answers):,} answers of the teacher {100 * right:.1f} % are right", highlight=False)
+        lessons = {"alone": few, "distilled": taught}
+    results: list[dict[str, Any]] = []
+    for seed in options.seeds:
+        for kind in options.kinds:
+            settings = TrainConfig(options.steps, options.batch, learning_rate=3e-3, dropout=0.0, seed=seed)
+            chosen = lesson if kind == "distilled" else None
+            results.append(_run(config, settings, chosen, home, lessons[kind], options.build))
+            console.print(f"seed {seed} {kind}: {100 * results[-1][SPLIT]:.1f} % of new templates", highlight=False)
+    summary = {kind: _mean([result for result in results if result["kind"] == kind]) for kind in options.kinds}
+    write_json(options.build / "distillation" / "results.json", {"runs": results, "mean": summary})
+    _print(console, results, summary)
+
+
+def _run(
+    config: ModelConfig,
+    settings: TrainConfig,
+    lesson: DistillConfig | None,
+    home: HomeModel,
+    lessons: Lessons,
+    build: Path,
+) -> dict[str, Any]:
+    """One training, or what it left when it was done before."""
+    import tf_keras as keras
+
+    from pipeline.network.decoder import build_decoder
+    from pipeline.quantize.ptq import quantize
+    from pipeline.training.distill import distill
+    from pipeline.training.loop import train
+
+    kind = "alone" if lesson is None else "distilled"
+    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "sentences": len(lessons.pairs)}
+    facts["distill"] = None if lesson is None else vars(lesson)
+    out = build / "distillation" / f"{kind}-{settings.seed}-{fingerprint(facts)[:8]}"
+    done = out / "result.json"
+    if done.exists():
+        return dict(json.loads(done.read_text(encoding="utf-8")))
+    out.mkdir(parents=True, exist_ok=True)
+    watch = _Log(out / "log.txt")
+    if lesson is None:
+        model, history = train(config, settings, lessons, out, watch)
+    else:
+        keras.utils.set_random_seed(settings.seed)
+        model = build_decoder(config, settings.dropout)
+        history = distill(model, home.model, lesson, settings, lessons, out, watch)
+    tflite = quantize(model, config, lessons.sequences[: QuantizeConfig.calibration_sentences])
+    with host_engine(tflite) as engine:
+        right = matching(engine, lessons.tokenizer, home.splits)
+    quantized = {name: float(np.mean(found)) for name, found in right.items()}
+    result = {"kind": kind, "seed": settings.seed, **facts, **quantized, "history": history}
+    write_json(done, result)
+    return result
+
+
+class _Log:
+    """Progress as lines of a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, done: int, steps: int, figures: dict[str, float]) -> None:
+        if done % 100 == 0:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{done} of {steps}: {json.dumps(figures)}\n")
+
+
+def _mean(results: Sequence[dict[str, Any]]) -> dict[str, float]:
+    return {key: float(np.mean([result[key] for result in results])) for key in HELD_OUT}
+
+
+def _print(console: Console, results: Sequence[dict[str, Any]], summary: dict[str, dict[str, float]]) -> None:
+    table = Table(title="exact match in %, int8")
+    for title in (
+        "training",
+        "seed",
+        *(f"{split.replace('_', ' ')}, int8" for split in HELD_OUT),
+    ):
+        table.add_column(title)
+    rows = [(result["kind"], str(result["seed"]), result) for result in results]
+    for kind, seed, result in (*rows, *((kind, "mean", mean) for kind, mean in summary.items())):
+        table.add_row(kind, seed, *(f"{100 * result[key]:.1f}" for key in HELD_OUT))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The home task's shipped models with their data, and an int8 model's figures on the held-out sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe, load_recipe
+from pipeline.stages.fine_tune import read_lessons
+from pipeline.stages.registry import run_recipe
+from pipeline.tasks.accuracy import Generator, matches
+from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
+from pipeline.tasks.task import Pair
+from pipeline.text.tokenizers.byte_bpe import SEP, Tokenizer
+from pipeline.workflow.runner import RunOptions
+
+if TYPE_CHECKING:
+    import tf_keras as keras
+
+    from pipeline.training.loop import Lessons
+
+__all__ = ["HomeModel", "load_home_model", "matching", "nats_and_best"]
+
+Splits = Mapping[str, list[Pair]]
+
+
+@dataclass(frozen=True)
+class HomeModel:
+    """A recipe's trained model, what it learned from, and the held-out splits."""
+
+    recipe: Recipe
+    model: keras.Model
+    lessons: Lessons
+    splits: Splits
+
+
+def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
+    """A shipped recipe's model; its data are made in `build` if they are not there.
+
+    Raises:
+        ThimbleError: from the stages.
+    """
+    recipe = load_recipe(path)
+    workspace = run_recipe(recipe, RunOptions(build=build, until="prune"), console)
+    with console.status("loading TensorFlow"):
+        load_tensorflow()
+    from pipeline.network.checkpoint import build_from
+    from pipeline.training.loop import limit_threads
+
+    limit_threads()
+    data = workspace.stage("data")
+    lessons = read_lessons(data, recipe.model.context)
+    model = build_from(workspace.stage("prune") / "weights.npz", recipe.model)
+    return HomeModel(recipe, model, lessons, {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT})
+
+
+def matching(engine: Generator, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:
+    """By split, for each sentence whether the whole action is right."""
+    return {name: matches(engine, tokenizer, pairs) for name, pairs in splits.items()}
+
+
+def nats_and_best(logits: NDArray[np.floating], tokens: list[int]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """For each token of the action: its negative log-likelihood in nats, and the token that is most likely there.
+
+    Args:
+        logits: [T − 1, vocab], after each token but the last.
+        tokens: T.
+    """
+    begin = tokens.index(SEP)
+    rows = logits[begin:].astype(np.float64)
+    rows -= rows.max(axis=-1, keepdims=True)
+    likely = rows - np.log(np.exp(rows).sum(axis=-1, keepdims=True))
+    true = np.array(tokens[begin + 1 :])
+    return -likely[np.arange(len(true)), true], rows.argmax(axis=-1)

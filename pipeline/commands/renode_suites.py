@@ -1,0 +1,182 @@
+"""The Robot suites of `renode/` on Renode: `python -m pipeline.commands.renode_suites RECIPE` (`nox -s renode_tests`).
+
+A recipe's stages come first, on QEMU where the board has it and it is installed, then on Renode; both results must
+agree. The suites then run the same image through `renode-test`, and the image with test commands for the faults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline import tools
+from pipeline.emulators.renode.files import FOLDER, entry_of
+from pipeline.emulators.renode.launcher import Renode, bring_together
+from pipeline.errors import ThimbleError
+from pipeline.targets.boards import Board, all_boards, load_board
+from pipeline.verification.agreement import disagreements, with_counts
+
+__all__ = ["SUITES", "gather", "main", "renode_test", "run_suites", "variables"]
+
+SUITES = ("prompts.robot", "faults.robot")
+_NO_USAGE_FAULT = ("cortex-m0",)
+
+
+def renode_test(program: Path) -> Path:
+    """The `renode-test` that belongs to a Renode.
+
+    Raises:
+        ThimbleError: it is not beside it and not on the PATH.
+    """
+    beside = program.resolve().parent / "renode-test"
+    found = beside if beside.is_file() else shutil.which("renode-test")
+    if found is None:
+        raise ThimbleError(
+            f"no `renode-test` beside {program}", "use the portable release: `nox -s renode`, with RENODE not set"
+        )
+    return Path(found)
+
+
+def gather(folder: Path, board: Board, elf: Path, test_elf: Path, expected: Mapping[str, Any]) -> None:
+    """Puts all that the suites of a board read into one folder, whose path has no space.
+
+    Args:
+        elf, test_elf: the image, and the one with test commands.
+        expected: the content of `expected.json`.
+    """
+    bring_together(folder, board)
+    for name in (*SUITES, "thimble.resource"):
+        shutil.copyfile(FOLDER / name, folder / name)
+    shutil.copyfile(elf, folder / "firmware.elf")
+    shutil.copyfile(test_elf, folder / "test.elf")
+    (folder / "expected.json").write_text(json.dumps(expected), encoding="utf-8")
+
+
+def variables(folder: Path, board: Board) -> dict[str, str]:
+    """The suites' variables for a folder that `gather` filled."""
+    entry = entry_of(board)
+    return {
+        "BOARD": board.name,
+        "UART": entry.uart,
+        "INSTRUCTIONS_PER_TICK": f"{entry.instructions_per_tick:g}",
+        "ELF": f"{folder}/firmware.elf",
+        "TEST_ELF": f"{folder}/test.elf",
+        "EXPECTED": f"{folder}/expected.json",
+        "USAGE": "hard" if board.core in _NO_USAGE_FAULT else "usage",
+    }
+
+
+def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
+    """Runs `renode-test`; what it writes goes to `results`.
+
+    Raises:
+        ThimbleError: a test failed, or it did not run.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    options = [part for pair in variables(folder, board).items() for part in ("--variable", ":".join(pair))]
+    # It starts the `python3` of the PATH, which must have robotframework and psutil, and writes where it is run.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    try:
+        result = subprocess.run(
+            [runner, *(folder / name for name in SUITES), *options],
+            cwd=results,
+            env={**os.environ, "PATH": path},
+            check=False,
+        )
+    except OSError as error:
+        raise ThimbleError(f"cannot start {runner}: {error}", "fetch Renode again: `nox -s renode`") from None
+    if result.returncode:
+        raise ThimbleError(
+            f"{board.name}: renode-test failed (exit status {result.returncode})", f"see {results / 'log.html'}"
+        )
+
+
+def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: Console) -> None:
+    from pipeline.firmware.project import build_project
+    from pipeline.recipes.load import load_recipe
+    from pipeline.stages.registry import run_recipe
+    from pipeline.workflow.runner import RunOptions
+
+    recipe = load_recipe(options.recipe).with_boards([board.name])
+    variant = f"{board.name}-{recipe.engine}"
+    results: dict[str, dict[str, Any]] = {}
+    with_qemu = "qemu" in board.emulators and tools.find("qemu-system-arm") is not None
+    for emulator in ("qemu", "renode") if with_qemu else ("renode",):
+        workspace = run_recipe(recipe, RunOptions(options.build, "emulate", emulator=emulator), console)
+        results[emulator] = _read(workspace.stage("emulate", variant) / "result.json")
+    expected = _read(workspace.stage("emulate", variant) / "expected.json")
+    if with_qemu:
+        different = disagreements(results["qemu"], results["renode"])
+        if different:
+            more = f" (and {len(different) - 1} more)" if len(different) > 1 else ""
+            raise ThimbleError(f"{board.name}: {different[0]}{more}", "the emulators must agree; see docs/renode.md")
+        console.print(f"[green]✓[/] {board.name}: Renode's result equals QEMU's, counts within 0.1 %")
+        expected = with_counts(expected, results["qemu"])
+    firmware = workspace.stage("firmware", variant)
+    with tempfile.TemporaryDirectory(prefix="thimble-") as name:
+        folder = Path(name)
+        shutil.copytree(firmware / "project", folder / "project")
+        tested = build_project(folder / "project", folder / "build", test_commands=True)
+        gather(folder, board, firmware / "firmware.elf", tested.elf, expected)
+        run_suites(runner, folder, board, workspace.folder / "renode" / variant)
+    console.print(f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / variant / 'log.html'}")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the suites for each board of the recipe that Renode emulates; 0 if all passed."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.commands.renode_suites", description=__doc__)
+    parser.add_argument("recipe", type=Path, metavar="RECIPE")
+    parser.add_argument("--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat")
+    parser.add_argument("--all", action="store_true", help="every board that Renode emulates")
+    parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR")
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    console = Console(soft_wrap=True)
+    try:
+        from pipeline.recipes.load import load_recipe
+
+        names = options.board or load_recipe(options.recipe).boards
+        given = all_boards() if options.all else map(load_board, names)
+        boards = [board for board in given if options.board or "renode" in board.emulators]
+        for board in boards:
+            entry_of(board)
+        if not boards:
+            raise ThimbleError(f"Renode emulates no board of {options.recipe}", "name one with --board")
+        runner = renode_test(Renode().program)
+    except ThimbleError as error:
+        _tell(error)
+        return 1
+    failed = 0
+    for board in boards:  # one that fails keeps no other from being tried
+        try:
+            _on_board(board, options, runner, console)
+        except ThimbleError as error:
+            failed += 1
+            _tell(error)
+    if failed and len(boards) > 1:
+        sys.stderr.write(f"error: {failed} of {len(boards)} boards failed\n")
+    return 1 if failed else 0
+
+
+def _tell(error: ThimbleError) -> None:
+    sys.stderr.write(f"error: {error.what}\n  fix: {error.remedy}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

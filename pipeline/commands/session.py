@@ -1,0 +1,111 @@
+"""`chat` and `generate`: text to and from a board, emulated or real."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from pipeline.device.chat import Pace, TextStream, converse, statistics, typed_lines
+from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.serial_port import connect
+from pipeline.emulators.select import pick
+from pipeline.numerics.sampler import SamplerSettings
+from pipeline.recipes.load import Recipe
+from pipeline.targets.boards import load_board
+from pipeline.text.prompt import FramedTokenizer
+from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.timing.costs import load_core
+from pipeline.workflow.workspace import Workspace
+
+__all__ = ["SessionOptions", "chat_with_board", "generate_text"]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """Where the board is (an emulator's name, or a serial port), and how it draws tokens; `max_tokens` None: the
+    model's context."""
+
+    emulator: str | None = None
+    port: str | None = None
+    baud: int | None = None
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    max_tokens: int | None = None
+
+
+def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
+    """Talks with the recipe's first board until end of file, or Ctrl-C at the prompt; the exit status."""
+    with _opened(recipe, workspace, options) as (device, pace, title):
+        tokenizer = _tokenizer(workspace)
+        start = tokenizer.frame.bos if recipe.text is not None else None
+        hint = "" if start is None else "; an empty line begins a text"
+        console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat{hint}", highlight=False)
+        converse(device, pace, tokenizer, typed_lines(), _write, _most(recipe, options), start)
+    return 0
+
+
+def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions, prompt: str) -> int:
+    """The board's text to one prompt on stdout, as it comes, and what it took on stderr; the exit status."""
+    with _opened(recipe, workspace, options) as (device, pace, _):
+        tokenizer = _tokenizer(workspace)
+        stream = TextStream(tokenizer, _write, None if prompt else tokenizer.frame.bos)
+        answer = device.prompt(prompt, _most(recipe, options), stream.take)
+        stream.end()
+        _write("\n")
+        print(statistics(answer, pace), file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> Iterator[tuple[Device, Pace, str]]:
+    """The board, ready for requests; what its ticks mean; and what it is, for people."""
+    board = load_board(recipe.boards[0])
+    variant = f"{board.name}-{recipe.engine}"
+    if options.port:
+        link = connect(options.port, options.baud or board.uart.baud)
+        with Device(link, booted=True) as device:
+            _set(device, options.sampler)
+            yield device, Pace.real(device.info().tick_hz), f"{board.title} on {options.port}"
+        return
+    emulator = pick(board, options.emulator)
+    elf = workspace.stage("firmware", variant) / "firmware.elf"
+    rate = _traced_rate(workspace.folder / variant / "result.json", board.core)
+    with Device(emulator.start(elf, board)) as device:
+        _set(device, options.sampler)
+        pace = Pace.emulated(board, emulator.name, rate)
+        yield device, pace, f"{board.title} on {emulator.name} {emulator.version}"
+
+
+def _set(device: Device, sampler: SamplerSettings) -> None:
+    """Sets how tokens are drawn; a board that was built without drawing takes the best ones anyway."""
+    try:
+        device.sample(sampler)
+    except DeviceError as error:
+        if error.code != "unsupported" or sampler.temperature or sampler.penalty != 1000:
+            raise
+
+
+def _tokenizer(workspace: Workspace) -> FramedTokenizer:
+    return load_tokenizer(workspace.stage("data") / "tokenizer.json")
+
+
+def _most(recipe: Recipe, options: SessionOptions) -> int:
+    return options.max_tokens or recipe.model.context
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text.encode("utf-8", "replace").decode())
+    sys.stdout.flush()
+
+
+def _traced_rate(result: Path, core: str) -> float:
+    """Likely cycles an instruction of a decode step as the last run modelled them, else the mean of the core."""
+    try:
+        return float(json.loads(result.read_text(encoding="utf-8"))["cycles"]["per_instruction"]["likely"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return load_core(core).mean.likely

@@ -1,0 +1,160 @@
+"""Weights of which only blocks that are not zero are kept, in the order in which thimble_blocks.h reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiler.packing import outputs_fit, pack_pairs, weights_fit
+from pipeline.targets.cores import Packing
+
+__all__ = ["PLACES", "blocks_bytes", "blocks_fit", "blocks_kept", "pack_blocks"]
+
+PLACES = {4: 8, 8: 4}
+"""A block is four rows by so many columns, and a turn of the kernel's loop has so many of them."""
+
+_ROWS = 4
+_IN_INDEX = 4  # blocks of which one word tells where they lie
+_NO_BLOCKS, _END, _BIASED = 8, 9, 10  # entries that are no place
+_MOST_SHIFT = 16
+_SUM_LIMIT = 1 << 22  # twice a sum comes apart below 2^23
+_LARGEST_INPUT = 255
+
+
+def blocks_fit(
+    weights: NDArray[np.int8],
+    bias: NDArray[np.int32] | None,
+    multipliers: NDArray[np.int32],
+    right_shifts: NDArray[np.int64],
+) -> bool:
+    """Whether the kernel computes these rows exactly.
+
+    |Σ w·x + bias| < 2^22, so that twice the sums come apart; right shifts 1…16; outputs below 2^14 before they are
+    limited, so that two fit a word; and no multiplier of a strip's first row is 0, since its sign ends a turn.
+
+    Args:
+        weights: int8 [rows, depth]. bias: int32 [rows] or None. multipliers, right_shifts: [rows].
+    """
+    reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
+    if bias is not None:
+        reach += np.abs(bias.astype(np.int64))
+    return bool(
+        weights_fit(weights, Packing.PAIRS)
+        and (reach < _SUM_LIMIT).all()
+        and ((right_shifts >= 1) & (right_shifts <= _MOST_SHIFT)).all()
+        and outputs_fit(weights, bias, multipliers, right_shifts)
+        and (multipliers[::_ROWS] > 0).all()
+    )
+
+
+def blocks_bytes(depth: int, columns: int) -> int:
+    """Of the input's form: in each block of columns a sum besides."""
+    return -(-depth // columns) * _step(columns)
+
+
+def blocks_kept(weights: NDArray[np.int8], columns: int) -> list[list[int]]:
+    """For each strip of four rows the blocks that are stored: those that are not zero, and where the next one is too
+    far for its byte of the index, one between.
+
+    Args:
+        weights: int8 [rows, depth]. columns: of a block, 4 or 8.
+    """
+    return [_within_reach(np.flatnonzero(strip.any(axis=(0, 2))).tolist(), columns) for strip in _cut(weights, columns)]
+
+
+def _cut(weights: NDArray[np.int8], columns: int) -> NDArray[np.int8]:
+    """[strips, 4, blocks, columns], with zero weights where there are none."""
+    rows, depth = weights.shape
+    padded = np.zeros(((rows + _ROWS - 1) // _ROWS * _ROWS, (depth + columns - 1) // columns * columns), np.int8)
+    padded[:rows, :depth] = weights
+    return padded.reshape(len(padded) // _ROWS, _ROWS, padded.shape[1] // columns, columns)
+
+
+def _step(columns: int) -> int:
+    """Bytes of x of a block."""
+    return 4 + 2 * columns
+
+
+def _entry(blocks: Sequence[int], columns: int) -> int:
+    """The place that the first turn begins with, so that the others are full."""
+    return -len(blocks) % PLACES[columns]
+
+
+def _gaps(blocks: Sequence[int], columns: int) -> list[tuple[int, int]]:
+    """For each block its place in a turn and the bytes of x between the block before and it."""
+    entry, before = _entry(blocks, columns), [-1, *blocks]
+    return [
+        ((entry + number) % PLACES[columns], (block - before[number] - 1) * _step(columns))
+        for number, block in enumerate(blocks)
+    ]
+
+
+def _within_reach(blocks: list[int], columns: int) -> list[int]:
+    """A byte of an index tells 255 bytes; the highest of a turn's first 127, since its sign ends the turn before."""
+    while True:
+        limits = [(127 if place == _IN_INDEX - 1 else 255, gap) for place, gap in _gaps(blocks, columns)]
+        far = next((number for number, (limit, gap) in enumerate(limits) if gap > limit), None)
+        if far is None:
+            return blocks
+        start = blocks[far - 1] + 1 if far else 0
+        blocks = [*blocks[:far], start + 127 // _step(columns), *blocks[far:]]
+
+
+def pack_blocks(
+    weights: NDArray[np.int8],
+    columns: int,
+    bias: NDArray[np.int32] | None,
+    multipliers: NDArray[np.int32],
+    right_shifts: NDArray[np.int64],
+) -> NDArray[np.int32]:
+    """The stream of a matrix of which `blocks_fit` holds, biases and scales included.
+
+    Args:
+        weights: int8 [rows, depth]. columns: of a block, 4 or 8. bias: int32 [rows] or None.
+        multipliers, right_shifts: [rows].
+    Returns:
+        int32, flat.
+    """
+    strips = _cut(weights, columns)
+    kept = blocks_kept(weights, columns)
+    scales = _by_strip(multipliers), _by_strip(right_shifts - 1)
+    biases = None if bias is None else _by_strip(bias)
+    words: list[int] = []
+    for number, (strip, blocks) in enumerate(zip(strips, kept, strict=True)):
+        multiplier = [int(one) for one in scales[0][number]]
+        indices = _indices(blocks, columns)
+        entry = _entry(blocks, columns) if blocks else _NO_BLOCKS
+        if not words:
+            words += [0, 0]
+        words[-2] = indices.pop(0) if blocks else -multiplier[0]
+        words[-1] |= (_BIASED if bias is not None else entry) << 28
+        if biases is not None:
+            a, b, c, d = (2 * int(one) for one in biases[number])
+            words += [256 * a + b, 256 * b + c, entry, 256 * c + d]
+        for place, block in enumerate(blocks, entry):
+            words += pack_pairs(strip[:, block]).view(np.int32).tolist()
+            if place % _IN_INDEX == _IN_INDEX - 1:
+                words.append(indices.pop(0) if indices else -multiplier[0])
+        shifts = sum(int(shift) << 8 * row for row, shift in enumerate(scales[1][number]))
+        words += [*multiplier[1:], 0, shifts]
+    words[-1] |= _END << 28
+    return (np.array(words, np.int64) & 0xFFFFFFFF).astype(np.uint32).view(np.int32)
+
+
+def _indices(blocks: Sequence[int], columns: int) -> list[int]:
+    """A word for each four places that have blocks: the gap before each, the first in the lowest byte."""
+    words: list[int] = []
+    for number, (place, gap) in enumerate(_gaps(blocks, columns)):
+        if number == 0 or place % _IN_INDEX == 0:
+            words.append(0)
+        words[-1] |= gap << 8 * (place % _IN_INDEX)
+    return words
+
+
+def _by_strip(values: NDArray[np.integer]) -> NDArray[np.int64]:
+    """[strips, 4], zeros for missing rows."""
+    padded = np.zeros((len(values) + _ROWS - 1) // _ROWS * _ROWS, np.int64)
+    padded[: len(values)] = values
+    return padded.reshape(-1, _ROWS)

@@ -1,0 +1,27 @@
+"""The order of a KV cache's rows, read from a graph."""
+
+from __future__ import annotations
+
+from pipeline.compiler.graph import Graph
+from pipeline.errors import ThimbleError
+from pipeline.numerics.kv_window import Ring, Strided, order_of
+
+__all__ = ["ring_of"]
+
+
+def ring_of(graph: Graph) -> Ring | Strided | None:
+    """How the caches go round: without an end where `rotation` is an input, else as the mask's rows tell; None
+    where there is a row for each of the mask's.
+
+    Raises:
+        ThimbleError: there is no mask of a ring.
+    """
+    rows, position = graph.tensors[graph.inputs["k_cache_0"]].shape[1], graph.inputs["position"]
+    looked_up = [graph.tensors[op.inputs[0]] for op in graph.ops if op.kind == "GATHER" and op.inputs[1] == position]
+    masks = [table for table in looked_up if len(table.shape) == 2 and table.shape[1] == rows + 1]
+    if "rotation" in graph.inputs:
+        if not masks or not rows <= masks[0].shape[0] <= 2 * rows:
+            raise ThimbleError("the .tflite has an input `rotation`, and no mask of a ring", "run the `quantize` stage")
+        return Ring(rows, 2 * rows - masks[0].shape[0])
+    longer = [table.data for table in masks if table.data is not None and table.shape[0] > rows]
+    return order_of(longer[0] == longer[0].max()) if longer else None

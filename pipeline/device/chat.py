@@ -1,0 +1,161 @@
+"""Talking to a board: one sentence after another, by hand or by the hundred."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.device.protocol import Answer, Device, DeviceError
+from pipeline.targets.boards import Board
+
+__all__ = ["Decoder", "Pace", "TextStream", "answer_line", "ask_many", "converse", "statistics", "typed_lines"]
+
+
+class Decoder(Protocol):
+    """What turns token ids into text: a tokenizer."""
+
+    def decode(self, ids: Sequence[int], after: int | None = None) -> str: ...
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a tick of the board's counter means: so many `unit` (instructions or cycles), and milliseconds of each;
+    `measured` where that is the board's own time."""
+
+    per_tick: float
+    unit: str
+    milliseconds: float
+    measured: bool = False
+
+    @classmethod
+    def emulated(cls, board: Board, emulator: str, cycles_per_instruction: float) -> Pace:
+        """Of an emulated board: its instructions, at a rate."""
+        per_tick = float(board.emulators[emulator]["instructions_per_tick"])
+        return cls(per_tick, "instructions", board.milliseconds(1.0, cycles_per_instruction))
+
+    @classmethod
+    def real(cls, tick_hz: int) -> Pace:
+        """Of a real board, which counts cycles."""
+        return cls(1.0, "cycles", 1000 / tick_hz, measured=True)
+
+
+class TextStream:
+    """Token ids as they come, out as text; a character whose bytes are not all there is held back.
+
+    Args:
+        after: the id before the first, where that decides how the text begins.
+    """
+
+    def __init__(self, decoder: Decoder, write: Callable[[str], None], after: int | None = None) -> None:
+        self._decoder, self._write, self._after = decoder, write, after
+        self._tokens: list[int] = []
+        self._told = 0
+
+    def take(self, token: int) -> None:
+        """Takes the next id."""
+        self._tokens.append(token)
+        self._tell(self._decoder.decode(self._tokens, self._after), whole=False)
+
+    def end(self) -> None:
+        """Writes what was held back."""
+        self._tell(self._decoder.decode(self._tokens, self._after), whole=True)
+
+    def _tell(self, text: str, whole: bool) -> None:
+        known = text if whole else text.rstrip("\ufffd")
+        if len(known) > self._told:
+            self._write(known[self._told :])
+            self._told = len(known)
+
+
+def ask_many(
+    device: Device, sentences: Sequence[str], max_new: int, progress: Callable[[int], None] | None = None
+) -> list[str]:
+    """The board's answer to each sentence; empty where it refused one, as it does one that is too long for the context.
+
+    Args:
+        max_new: most tokens of an answer. progress: called with the number of sentences done.
+
+    Raises:
+        ThimbleError: the device stopped answering, or told of a fault.
+    """
+    answers = []
+    for count, sentence in enumerate(sentences, 1):
+        try:
+            answers.append(device.prompt(sentence, max_new).text)
+        except DeviceError as error:
+            if error.code in ("fault", "protocol"):
+                raise
+            answers.append("")
+        if progress is not None:
+            progress(count)
+    return answers
+
+
+def converse(
+    device: Device,
+    pace: Pace,
+    decoder: Decoder,
+    lines: Iterable[str],
+    write: Callable[[str], None],
+    max_new: int,
+    start: int | None = None,
+) -> None:
+    """Sends each line to the board and writes what comes back, as it comes; a line that the board refuses does not end
+    it. Ctrl-C ends an answer.
+
+    Args:
+        start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.
+    """
+    for line in lines:
+        sentence = line.strip()
+        if not sentence and start is None:
+            continue
+        stream = TextStream(decoder, write, None if sentence else start)
+        try:
+            answer = device.prompt(sentence, max_new, stream.take)
+        except DeviceError as error:
+            if error.code == "fault":
+                raise
+            write(f"the board refuses: {error.text}\n")
+            continue
+        stream.end()
+        write(f"  ({statistics(answer, pace)})\n")
+
+
+def answer_line(answer: Answer, pace: Pace) -> str:
+    """`action  (statistics)`."""
+    return f"{answer.text}  ({statistics(answer, pace)})"
+
+
+def statistics(answer: Answer, pace: Pace) -> str:
+    """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock."""
+    mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * pace.per_tick
+    generated = [step.ticks for step in answer.steps[len(answer.tokens_in) :]]
+    count = f"{answer.count_in} token{'s' * (answer.count_in != 1)} in, {len(answer.tokens_out)} out"
+    reasons = {"context": ", cut off by the context", "length": ", cut off by the length", "stopped": ", stopped"}
+    rate = ""
+    if generated:
+        each = sum(generated) / len(generated) * pace.per_tick * pace.milliseconds
+        rate = f", {1000 / each:,.0f} tokens a second"
+    time = f"{'' if pace.measured else 'about '}{mean * pace.milliseconds:.1f} ms a token{rate}"
+    return f"{count}{reasons.get(answer.end, '')}; {mean:,.0f} {pace.unit}, {time}"
+
+
+def typed_lines(prompt: str = "> ") -> Iterable[str]:
+    """Lines from the terminal until end of file or Ctrl-C; from a file or pipe they are shown too. Bytes that are no
+    UTF-8 go through to the board, which refuses them."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    shown = sys.stdin.isatty()
+    while True:
+        try:
+            line = input(prompt)
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return
+        if not shown:
+            print(line.encode("utf-8", "replace").decode())
+        yield line

@@ -1,0 +1,281 @@
+"""The host's side of the serial protocol that docs/protocol.md describes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from pipeline.device.link import SerialLink
+from pipeline.errors import ThimbleError
+from pipeline.numerics.sampler import SamplerSettings
+
+__all__ = ["VERSION", "Answer", "Device", "DeviceError", "Info", "Prefill", "Step"]
+
+VERSION = 1
+STOP = b"\x03"
+_NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")
+_STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
+_PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
+_OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped) (\S*)")
+
+
+class DeviceError(ThimbleError):
+    """The device answered `ERR code text`, or told of a fault (`code` is then `fault`), or broke the protocol."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"the board answered {code}: {text}", "docs/protocol.md lists what the board accepts")
+        self.code = code
+        self.text = text
+
+
+@dataclass(frozen=True)
+class Step:
+    """One decode step: the token fed at a position, the CRC-32 of the logits, ticks, and the greedy next token."""
+
+    position: int
+    token: int
+    crc: int
+    ticks: int
+    next: int
+
+
+@dataclass(frozen=True)
+class Prefill:
+    """A prompt taken in blocks: how many tokens, the CRC-32 of the logits after the last, ticks, and the next token."""
+
+    count: int
+    crc: int
+    ticks: int
+    next: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a prompt gave: every step, the tokens in and out, ticks of the whole request, why it ended, the text.
+
+    Where the prompt was taken in blocks, `prefill` tells of it, the steps are those of the generated tokens alone, and
+    `tokens_in` is empty.
+    """
+
+    steps: tuple[Step, ...]
+    tokens_in: tuple[int, ...]
+    tokens_out: tuple[int, ...]
+    ticks: int
+    end: str
+    text: str
+    prefill: Prefill | None = None
+
+    @property
+    def count_in(self) -> int:
+        """How many tokens the prompt had."""
+        return self.prefill.count if self.prefill else len(self.tokens_in)
+
+    @property
+    def model_ticks(self) -> int:
+        """Ticks of the prompt and of the steps, printing left out."""
+        return sum(step.ticks for step in self.steps) + (self.prefill.ticks if self.prefill else 0)
+
+
+@dataclass(frozen=True)
+class Info:
+    """What the device says of itself."""
+
+    protocol: int
+    board: str
+    model: str
+    build: str
+    vocab: int
+    context: int
+    tick_hz: int
+    counter: str
+    layers: int
+    weights_bytes: int
+    weights_crc: int
+    weights: str
+
+
+class Device:
+    """Requests to a booted board. As a context manager it closes the link at the end.
+
+    Args:
+        link: the UART. The constructor waits for the board's READY line, unless the board is known to be `booted`.
+        timeout: seconds on this machine's clock that any line may take.
+    """
+
+    def __init__(self, link: SerialLink, timeout: float = 60.0, booted: bool = False) -> None:
+        self._link = link
+        self._timeout = timeout
+        try:
+            if not booted:
+                self._await_ready()
+        except BaseException:
+            link.close()
+            raise
+
+    def __enter__(self) -> Device:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the emulation."""
+        self._link.close()
+
+    def info(self) -> Info:
+        """Asks INFO; the device computes the weights' checksum anew."""
+        fields = self._fields(self._request("INFO")[-1])
+        try:
+            return Info(
+                board=fields["board"],
+                model=fields["model"],
+                build=fields["build"],
+                weights=fields["weights"],
+                counter=fields["counter"],
+                weights_crc=int(fields["weights_crc"], 16),
+                **{key: int(fields[key]) for key in _NUMBERS},
+            )
+        except (KeyError, ValueError) as error:
+            raise DeviceError("protocol", f"INFO lacks {error}") from None
+
+    def ask(self, text: str, max_new: int) -> Answer:
+        """A sentence in, the model's answer out.
+
+        Raises:
+            DeviceError: the device refuses: too long, not UTF-8, out of range.
+        """
+        return self.ask_bytes(text.encode("utf-8", "surrogateescape"), max_new)
+
+    def prompt(self, text: str, max_new: int, on_token: Callable[[int], None] | None = None) -> Answer:
+        """As `ask`, the prompt taken in blocks of tokens: the fast way, with one line for the whole prompt.
+
+        Args:
+            on_token: called with each new token as it comes. Ctrl-C then stops the board's generation, not this
+                program; pressed again it does what it always does.
+        """
+        request = f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        return self._answer(request, on_token)
+
+    def stop(self) -> None:
+        """Ends the generation that runs; its answer comes as if that had been all of it."""
+        self._link.send_bytes(STOP)
+
+    def sample(self, settings: SamplerSettings) -> None:
+        """Sets how the board draws tokens from now on, and starts its random numbers anew."""
+        self._request(f"SAMPLE {settings.words()}")
+
+    def ask_bytes(self, text: bytes, max_new: int) -> Answer:
+        """As `ask`, of bytes that need not be UTF-8."""
+        return self._answer(f"ASK {max_new} {quote_from_bytes(text, safe='')}")
+
+    def generate(self, tokens: Sequence[int], max_new: int) -> Answer:
+        """Token ids in, as they are; the model's answer out."""
+        return self._answer(f"GEN {max_new} {' '.join(map(str, tokens))}")
+
+    def encode(self, text: bytes) -> list[int]:
+        """The device's token ids of a text, lower-cased as ASK does."""
+        return [int(word) for word in self._request(f"ENC {quote_from_bytes(text, safe='')}")[-1].split()[1:]]
+
+    def stack(self) -> tuple[int, int]:
+        """Bytes of stack that were ever in use, and the stack's size."""
+        fields = self._fields(self._request("STACK")[-1])
+        return int(fields["peak"]), int(fields["size"])
+
+    def profile(self) -> tuple[int, list[int]]:
+        """Steps since the last call, and the ticks that each layer took in them (a profiling build)."""
+        *layers, last = self._request("PROFILE")
+        return int(last.split()[1]), [int(line.split()[2]) for line in layers]
+
+    def request(self, line: str) -> list[str]:
+        """Any request line; its answer lines, the last of them the OK line.
+
+        Raises:
+            DeviceError: the answer is ERR.
+        """
+        return self._request(line)
+
+    def _answer(self, request: str, on_token: Callable[[int], None] | None = None) -> Answer:
+        *lines, last = self._request(request, on_token)
+        found = _OK_ANSWER.fullmatch(last)
+        if found is None:
+            raise DeviceError("protocol", f"an answer ended in {last!r}")
+        prefill = None
+        if lines and (told := _PREFILL.fullmatch(lines[0])):
+            prefill = Prefill(int(told[1]), int(told[2], 16), int(told[3]), int(told[4]))
+            lines = lines[1:]
+        steps = []
+        for line in lines:
+            step = _STEP.fullmatch(line)
+            if step is None:
+                raise DeviceError("protocol", f"{line!r} among the steps")
+            position, token, crc, ticks, following = step.groups()
+            steps.append(Step(int(position), int(token), int(crc, 16), int(ticks), int(following)))
+        count_in, count_out, ticks = (int(found[group]) for group in (1, 2, 3))
+        told_steps = count_out - 1 + (count_in if prefill is None else 0)
+        if count_in < 1 or count_out < 1 or len(steps) != told_steps or (prefill and prefill.count != count_in):
+            raise DeviceError("protocol", f"{len(steps)} steps for {count_in} tokens in and {count_out} out")
+        following = [step.next for step in steps]
+        return Answer(
+            steps=tuple(steps),
+            tokens_in=() if prefill else tuple(step.token for step in steps[:count_in]),
+            tokens_out=(prefill.next, *following) if prefill else tuple(following[count_in - 1 :]),
+            ticks=ticks,
+            end=found[4],
+            text=unquote_to_bytes(found[5]).decode("utf-8", "replace"),
+            prefill=prefill,
+        )
+
+    def _request(self, line: str, on_token: Callable[[int], None] | None = None) -> list[str]:
+        self._link.send_line(line)
+        lines: list[str] = []
+        interrupts = 0
+        while True:
+            try:
+                answer = self._link.read_line(self._timeout)
+            except KeyboardInterrupt:
+                interrupts = self._interrupted(interrupts, on_token is not None)
+                continue
+            if answer.startswith("ERR "):
+                _, code, *text = answer.split(" ", 2)
+                raise DeviceError(code, " ".join(text))
+            if answer.startswith("FAULT "):
+                raise DeviceError("fault", answer)
+            if answer == "":
+                continue  # the line end before a FAULT
+            lines.append(answer)
+            if answer == "OK" or answer.startswith("OK "):
+                return lines
+            if on_token is not None and answer.startswith(("PREFILL ", "STEP ")):
+                try:
+                    on_token(int(answer.rpartition(" ")[2]))
+                except KeyboardInterrupt:
+                    interrupts = self._interrupted(interrupts, True)
+
+    def _interrupted(self, before: int, can_stop: bool) -> int:
+        """Ctrl-C: the first one stops the board's generation, where one runs."""
+        if before or not can_stop:
+            raise KeyboardInterrupt
+        self.stop()
+        return before + 1
+
+    def _await_ready(self) -> None:
+        while True:
+            line = self._link.read_line(self._timeout)
+            if line.startswith("FAULT "):
+                raise DeviceError("fault", line)
+            if line.startswith("ERR "):
+                raise DeviceError("start", line)
+            if line.startswith("READY thimble "):
+                if line != f"READY thimble {VERSION}":
+                    raise DeviceError("protocol", f"{line!r}, but this host speaks version {VERSION}")
+                return
+
+    @staticmethod
+    def _fields(line: str) -> dict[str, str]:
+        pairs = (word.partition("=") for word in line.split(" ")[1:])
+        return {key: unquote_to_bytes(value).decode("utf-8", "replace") for key, _, value in pairs}

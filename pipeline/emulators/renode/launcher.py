@@ -1,0 +1,139 @@
+"""Renode, run without a window; the UART is a socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.device.link import SerialLink
+from pipeline.emulators.process import ProcessLink, spawn
+from pipeline.emulators.renode import release
+from pipeline.emulators.renode.files import FOLDER, entry_of
+from pipeline.errors import ThimbleError
+from pipeline.targets.boards import Board
+
+__all__ = ["Renode", "bring_together", "find_renode"]
+
+PORTABLE = release.FOLDER
+BOOT_SECONDS = 60.0
+
+
+def find_renode() -> Path | None:
+    """RENODE in the environment (the program, or the folder that holds it), `renode` on the PATH, or the portable
+    release in `build/renode`; None where there is none."""
+    named = os.environ.get("RENODE")
+    if named:
+        path = Path(named)
+        return path / "renode" if path.is_dir() else path
+    found = shutil.which("renode")
+    if found:
+        return Path(found)
+    return release.installed(PORTABLE)
+
+
+def bring_together(folder: Path, board: Board) -> None:
+    """Copies the board's script and platform into the folder, whose path has no space: the monitor's paths end at one.
+
+    Raises:
+        ThimbleError: Renode does not emulate the board.
+    """
+    entry = entry_of(board)
+    for name in [f"{board.name}.resc", *([] if entry.in_tree else [entry.platform])]:
+        shutil.copyfile(FOLDER / name, folder / name)
+
+
+class Renode:
+    """Renode 1.15 or newer."""
+
+    name = "renode"
+
+    @classmethod
+    def installed(cls) -> Renode:
+        """The one that is there.
+
+        Raises:
+            ThimbleError: none is.
+        """
+        renode = cls()
+        renode.program.stat()  # looks for it
+        return renode
+
+    @cached_property
+    def program(self) -> Path:
+        """Where it is.
+
+        Raises:
+            ThimbleError: nowhere, or RENODE names what is not there.
+        """
+        found = find_renode()
+        if found is None or not found.is_file():
+            raise ThimbleError(
+                f"no Renode at {found}" if found else "Renode is not installed",
+                "`nox -s renode` fetches it; or set RENODE to the program, put it on the PATH, or use --emulator qemu",
+            )
+        return found
+
+    @cached_property
+    def version(self) -> str:
+        text = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False).stdout
+        found = re.search(r"v(\d+(?:\.\d+)+)", text)
+        return found[1] if found else "?"
+
+    def command(self, folder: Path, board: Board, port: int) -> list[str]:
+        """The command line that runs `firmware.elf` with the board's script, both in the folder."""
+        orders = (
+            f"$elf=@{folder}/firmware.elf",
+            f"include @{folder}/{board.name}.resc",
+            f'emulation CreateServerSocketTerminal {port} "serial" false',
+            f"connector Connect sysbus.{entry_of(board).uart} serial",
+            "start",
+        )
+        options = ["--plain", "--disable-gui", "--hide-log", "--port", "0"]
+        return [str(self.program), *options, *(part for order in orders for part in ("-e", order))]
+
+    def start(self, elf: Path, board: Board) -> SerialLink:
+        if "renode" not in board.emulators:
+            raise ThimbleError(f"Renode does not emulate {board.name}", "use --emulator qemu")
+        if not elf.exists():
+            raise ThimbleError(f"no image at {elf}", "run the `firmware` stage")
+        self.program  # noqa: B018 - says that it is missing before anything is copied
+        folder = Path(tempfile.mkdtemp(prefix="thimble-"))
+        shutil.copyfile(elf, folder / "firmware.elf")
+        bring_together(folder, board)
+        port = _free_port()
+        name = f"Renode {self.version}"
+        process = spawn(name, self.command(folder, board, port))
+        return _Link(ProcessLink.on_socket(name, process, port, BOOT_SECONDS), folder)
+
+
+class _Link:
+    """The link, and the folder that goes with it."""
+
+    def __init__(self, link: ProcessLink, folder: Path) -> None:
+        self._link = link
+        self._folder = folder
+
+    def send_line(self, line: str) -> None:
+        self._link.send_line(line)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._link.send_bytes(data)
+
+    def read_line(self, timeout: float) -> str:
+        return self._link.read_line(timeout)
+
+    def close(self) -> None:
+        self._link.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

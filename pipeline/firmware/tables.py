@@ -1,0 +1,114 @@
+"""The tokenizer's tables as C, for `firmware_templates/runtime/tokenizer.c`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipeline.errors import ThimbleError
+from pipeline.text.prompt import FramedTokenizer
+
+__all__ = ["write_tokenizer"]
+
+_HEADER = """\
+/* The tokenizer's tables; generated. */
+#ifndef TOKENIZER_TABLES_H
+#define TOKENIZER_TABLES_H
+
+#include "tokenizer.h"
+
+extern const thimble_tokenizer model_tokenizer;
+
+#endif
+"""
+
+
+def write_tokenizer(tokenizer: FramedTokenizer, out: Path) -> None:
+    """Writes `tokenizer_tables.c` and `tokenizer_tables.h` into the folder `out`.
+
+    Raises:
+        ThimbleError: the tokenizer has more ids, bytes or merges than the tables can hold.
+    """
+    pieces, frame = tokenizer.pieces, tokenizer.frame
+    merges = sorted((left << 16 | right, *found) for (left, right), found in tokenizer.ranked_merges.items())
+    if tokenizer.vocab_size > 0x7FFF or sum(map(len, pieces)) > 0xFFFF or len(merges) > 0xFFFF:
+        raise ThimbleError(
+            f"the tokenizer has {tokenizer.vocab_size} ids, {sum(map(len, pieces))} bytes of pieces and "
+            f"{len(merges)} merges",
+            "use a vocabulary of at most 32767 ids, 65535 bytes and 65535 merges",
+        )
+    starts = [0]
+    for piece in pieces:
+        starts.append(starts[-1] + len(piece))
+    characters = sorted((ord(character), index) for character, index in tokenizer.characters.items())
+    lines = [
+        "/* The tokenizer's tables; generated. tokenizer.h says what they are. */",
+        '#include "tokenizer_tables.h"',
+        "",
+        _array("uint16_t", "piece_starts", starts),
+        _text("pieces", pieces, frame.byte_base + 256),
+        _array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
+        _array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
+        _array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
+        _array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
+        _array("uint16_t", "character_ids", (index for _, index in characters)),
+        _array("uint16_t", "prefix", frame.prefix),
+        _array("uint16_t", "suffix", frame.suffix),
+        _array("uint16_t", "stops", frame.stops),
+        "const thimble_tokenizer model_tokenizer = {",
+        f"    .vocab_size = {tokenizer.vocab_size},",
+        f"    .merge_count = {len(merges)},",
+        f"    .character_count = {len(characters)},",
+        f"    .byte_base = {frame.byte_base},",
+        f"    .bos = {frame.bos},",
+        f"    .prefix_count = {len(frame.prefix)},",
+        f"    .suffix_count = {len(frame.suffix)},",
+        f"    .stop_count = {len(frame.stops)},",
+        f"    .folds = {int(frame.folds)},",
+        f"    .words = {int(frame.words)},",
+        f"    .bare_start = {int(frame.bare_start)},",
+        *(
+            f"    .{name} = {name},"
+            for name in (
+                "piece_starts",
+                "pieces",
+                "merge_pairs",
+                "merge_ranks",
+                "merge_ids",
+                "characters",
+                "character_ids",
+                "prefix",
+                "suffix",
+                "stops",
+            )
+        ),
+        "};",
+    ]
+    (out / "tokenizer_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
+    (out / "tokenizer_tables.h").write_text(_HEADER, encoding="ascii")
+
+
+def _array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:
+    """A table; at least one entry, since C has no empty arrays."""
+    return f"static const {kind} {name}[] = {{\n{_wrapped([form.format(value) for value in values] or ['0'])}}};\n"
+
+
+def _text(name: str, pieces: Sequence[bytes], first: int) -> str:
+    """The pieces' bytes; those from id `first` on that are words have the word beside them."""
+    rows = []
+    for index, piece in enumerate(pieces):
+        if piece:
+            text = piece.decode("utf-8", "replace")
+            plain = index >= first and piece.isascii() and text.replace(" ", "").isalnum()
+            rows.append("    " + " ".join(f"{byte}," for byte in piece) + (f" /* {index} '{text}' */" if plain else ""))
+    return f"static const uint8_t {name}[] = {{\n" + "\n".join(rows) + "\n};\n"
+
+
+def _wrapped(values: Sequence[str]) -> str:
+    lines, line = [], "   "
+    for value in values:
+        if len(line) + len(value) > 118:
+            lines.append(line)
+            line = "   "
+        line += f" {value},"
+    return "\n".join([*lines, line]) + "\n"

@@ -1,0 +1,217 @@
+"""Checkpoints of llama2.c: weights that somebody else trained, as the same Keras model that Thimble trains.
+
+The file is the one that llama2.c's `run.c` maps (github.com/karpathy/llama2.c, export version 0): seven int32 (dim,
+hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len), then float32 weights, one kind after the other, each
+for all layers. A negative vocab_size says that a classifier of its own ends the file.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ThimbleError
+from pipeline.recipes.schema import ModelConfig
+
+if TYPE_CHECKING:
+    import tf_keras as keras
+
+__all__ = ["Checkpoint", "Header", "decoder_of", "read_checkpoint", "read_header"]
+
+_FIELDS = ("dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "seq_len")
+_BYTES = 4 * len(_FIELDS)
+_MAGIC = 0x616B3432  # "ak42": exports of version 1 and later
+_AGAIN = "give a checkpoint that llama2.c's export wrote with --version 0, whole"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of the model, in llama2.c's names; `tied`: logits use the embedding's table."""
+
+    dim: int
+    hidden_dim: int
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    vocab_size: int
+    seq_len: int
+    tied: bool
+
+    @property
+    def head_size(self) -> int:
+        """Width of one head."""
+        return self.dim // self.n_heads
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The arrays behind the header in their order; matrices are [layers, out, in]. `freq_cis` holds two tables of
+        rotary positions, which `run.c` computes itself and so do we."""
+        layers, dim, hidden, kv = self.n_layers, self.dim, self.hidden_dim, self.n_kv_heads * self.head_size
+        shapes: dict[str, tuple[int, ...]] = {
+            "token_embedding": (self.vocab_size, dim),
+            "rms_att": (layers, dim),
+            "wq": (layers, dim, dim),
+            "wk": (layers, kv, dim),
+            "wv": (layers, kv, dim),
+            "wo": (layers, dim, dim),
+            "rms_ffn": (layers, dim),
+            "w1": (layers, hidden, dim),
+            "w2": (layers, dim, hidden),
+            "w3": (layers, hidden, dim),
+            "rms_final": (dim,),
+            "freq_cis": (2, self.seq_len, self.head_size // 2),
+        }
+        return shapes if self.tied else {**shapes, "wcls": (self.vocab_size, dim)}
+
+    @property
+    def file_bytes(self) -> int:
+        """Length of the whole file."""
+        return _BYTES + 4 * sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained numbers in the file."""
+        return sum(math.prod(shape) for name, shape in self.shapes.items() if name != "freq_cis")
+
+    def config(self, context: int) -> ModelConfig:
+        """The model, compiled for `context` positions. The logits have a table of their own, also where the checkpoint
+        ties it to the embedding's: quantized the two differ anyway, since the last norm's gain goes into the former.
+
+        Raises:
+            ThimbleError: more positions than the model was trained with.
+        """
+        if not 1 <= context <= self.seq_len:
+            raise ThimbleError(
+                f"a context of {context} tokens, and the checkpoint was trained with {self.seq_len}",
+                f"use 1 to {self.seq_len}",
+            )
+        return ModelConfig.from_mapping(
+            {
+                "vocab_size": self.vocab_size,
+                "d_model": self.dim,
+                "layers": self.n_layers,
+                "heads": self.n_heads,
+                "kv_heads": self.n_kv_heads,
+                "ffn": "gated",
+                "ffn_dim": self.hidden_dim,
+                "norm": "rmsnorm",
+                "positions": "rotary",
+                "context": context,
+                "tied_embeddings": False,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A header and its arrays, float32, by the names of `Header.shapes`."""
+
+    header: Header
+    weights: dict[str, NDArray[np.float32]]
+
+
+def read_header(path: Path) -> Header:
+    """Reads and checks the header, and the file's length against it; nothing of that length is allocated.
+
+    Raises:
+        ThimbleError: no such file, another format, a model that cannot be, or another length than the header says.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            start = file.read(_BYTES)
+    except OSError as error:
+        raise ThimbleError(
+            f"cannot read the checkpoint {path}: {error.strerror}", "name a llama2.c .bin file"
+        ) from None
+    if len(start) >= 4 and struct.unpack_from("<I", start)[0] == _MAGIC:
+        version = struct.unpack_from("<i", start, 4)[0] if len(start) >= 8 else "?"
+        raise ThimbleError(
+            f"{path} is a llama2.c export of version {version}, which is not supported",
+            "export the model with --version 0 (float32)",
+        )
+    if len(start) < _BYTES:
+        raise ThimbleError(f"{path} has {size} bytes, a llama2.c header alone has {_BYTES}", _AGAIN)
+    values = dict(zip(_FIELDS, struct.unpack("<7i", start), strict=True))
+    header = Header(**{**values, "vocab_size": abs(values["vocab_size"])}, tied=values["vocab_size"] > 0)
+    _check(path, header)
+    if size != header.file_bytes:
+        wrong = "is cut off" if size < header.file_bytes else "has bytes behind its end"
+        raise ThimbleError(f"{path} {wrong}: {size:,} bytes, its header says {header.file_bytes:,}", _AGAIN)
+    return header
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads the whole file.
+
+    Raises:
+        ThimbleError: as `read_header`, or a weight that is no finite number.
+    """
+    header = read_header(path)
+    data = np.fromfile(path, "<f4", offset=_BYTES)
+    weights: dict[str, NDArray[np.float32]] = {}
+    place = 0
+    for name, shape in header.shapes.items():
+        values = data[place : place + math.prod(shape)].reshape(shape).astype(np.float32)
+        place += values.size
+        bad = values.size - int(np.isfinite(values).sum())
+        if bad and name != "freq_cis":
+            raise ThimbleError(f"{path} holds {bad:,} numbers in {name} that are not finite", _AGAIN)
+        weights[name] = values
+    return Checkpoint(header, weights)
+
+
+def decoder_of(checkpoint: Checkpoint, config: ModelConfig) -> keras.Model:
+    """The training model with the checkpoint's weights.
+
+    llama2.c turns neighbours, 2j and 2j + 1, of a head by one angle; our decoder turns j and j + width/2. The rows of
+    wq and wk go into that order, which changes no score.
+    """
+    from pipeline.network.decoder import build_decoder
+
+    header, weights = checkpoint.header, checkpoint.weights
+    model = build_decoder(config)
+
+    def dense(name: str, matrix: NDArray[np.float32]) -> None:
+        model.get_layer(name).kernel.assign(matrix.T)
+
+    model.get_layer("embed").table.assign(weights["token_embedding"])
+    for i in range(header.n_layers):
+        model.get_layer(f"layer{i}_norm_attention").gamma.assign(weights["rms_att"][i])
+        model.get_layer(f"layer{i}_norm_ffn").gamma.assign(weights["rms_ffn"][i])
+        dense(f"layer{i}_q", _halves(weights["wq"][i], header.head_size))
+        dense(f"layer{i}_k", _halves(weights["wk"][i], header.head_size))
+        for ours, theirs in (("v", "wv"), ("o", "wo"), ("gate", "w1"), ("down", "w2"), ("up", "w3")):
+            dense(f"layer{i}_{ours}", weights[theirs][i])
+    model.get_layer("norm_final").gamma.assign(weights["rms_final"])
+    dense("head", weights["token_embedding" if header.tied else "wcls"])
+    return model
+
+
+def _halves(rows: NDArray[np.float32], head_size: int) -> NDArray[np.float32]:
+    """Of each head, the even rows and then the odd ones."""
+    heads = rows.reshape(-1, head_size // 2, 2, rows.shape[-1])
+    return heads.swapaxes(1, 2).reshape(rows.shape)
+
+
+def _check(path: Path, header: Header) -> None:
+    for name in _FIELDS:
+        value = getattr(header, name)
+        if value < 1:
+            raise ThimbleError(f"the header of {path} says {name} {value}", _AGAIN)
+    if header.dim % header.n_heads or header.head_size % 2:
+        raise ThimbleError(
+            f"the header of {path} says dim {header.dim} and {header.n_heads} heads, which makes no even head width",
+            _AGAIN,
+        )
+    if header.n_heads % header.n_kv_heads:
+        raise ThimbleError(
+            f"the header of {path} says {header.n_heads} heads, which {header.n_kv_heads} K/V heads cannot share",
+            _AGAIN,
+        )

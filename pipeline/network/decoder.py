@@ -1,0 +1,283 @@
+"""The decoder-only transformer in tf_keras, as it is trained: all positions of a sequence at once.
+
+Attention's projections and the feed-forward part are Dense layers, so that tensorflow-model-optimization can prune
+them.
+`pipeline.network.decode_step` builds the same network for one token at a time from these weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from pipeline.numerics.kv_window import Ring, strided
+from pipeline.recipes.schema import ModelConfig
+
+__all__ = [
+    "MASK",
+    "NORM_EPSILON",
+    "Attention",
+    "Embed",
+    "Gate",
+    "Hooked",
+    "Norm",
+    "Projection",
+    "Residual",
+    "Unembed",
+    "build_decoder",
+    "rotations",
+]
+
+NORM_EPSILON = 1e-5
+MASK = -30.0
+"""What the decode step adds to the scores of positions that are not there yet. A query's best score may lie well below
+0, and e^−30 is nothing beside that too (with −20 int8 lost up to 2.5 points); much more would cost the int8 scale of
+the scores."""
+MASKED = -1e4
+"""What training adds besides: with less a model learns to see the future."""
+
+
+def rotations(context: int, head_dim: int) -> np.ndarray:
+    """float32 [context, head_dim / 2, 2, 2]: what each pair of a head, as a row, is multiplied with at a position, the
+    matrix (cos, sin; −sin, cos). A pair is j and j + head_dim / 2, the base 10,000 (Su et al. 2021)."""
+    frequencies = 10_000.0 ** (-np.arange(0, head_dim, 2) / head_dim)
+    angles = np.arange(context)[:, None] * frequencies[None, :]
+    cos, sin = np.cos(angles), np.sin(angles)
+    return np.stack([cos, sin, -sin, cos], axis=-1).reshape(*angles.shape, 2, 2).astype(np.float32)
+
+
+class Hooked:
+    """A layer whose tensors may be looked at, and replaced, on their way: `hook` gets a name and the tensor.
+
+    The names are those of what the decode step has too: weights as they go into a product, and its activations.
+    """
+
+    name: str
+    hook: Callable[[str, tf.Tensor], tf.Tensor] | None = None
+
+    def point(self, what: str, x: tf.Tensor) -> tf.Tensor:
+        """The tensor, or what the hook makes of it."""
+        return x if self.hook is None else self.hook(f"{self.name}/{what}", x)
+
+
+class Embed(Hooked, keras.layers.Layer):
+    """Token embedding, plus the position's where positions are learned. int32 [B, T] → float32 [B, T, d_model]."""
+
+    def __init__(self, vocab_size: int, d_model: int, context: int, learned_positions: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {
+            "vocab_size": vocab_size,
+            "d_model": d_model,
+            "context": context,
+            "learned_positions": learned_positions,
+        }
+
+    def build(self, input_shape: Any) -> None:
+        sizes = self.sizes
+        scale = sizes["d_model"] ** -0.5
+        self.table = self.add_weight(
+            "table", (sizes["vocab_size"], sizes["d_model"]), initializer=keras.initializers.RandomNormal(stddev=scale)
+        )
+        if sizes["learned_positions"]:
+            self.positions = self.add_weight(
+                "positions",
+                (sizes["context"], sizes["d_model"]),
+                initializer=keras.initializers.RandomNormal(stddev=scale / 4),
+            )
+        super().build(input_shape)
+
+    def call(self, tokens: tf.Tensor) -> tf.Tensor:
+        rows = tf.gather(self.point("table", self.table), tokens)
+        if self.sizes["learned_positions"]:
+            rows = self.point("out", rows + self.point("positions", self.positions)[: tf.shape(tokens)[1]])
+        return rows
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.sizes}
+
+
+class Unembed(Hooked, keras.layers.Layer):
+    """Logits from the embedding's own table (tied). float32 [B, T, d_model] → [B, T, vocab]."""
+
+    def __init__(self, embed: Embed, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Not tracked here: the weight belongs to the embedding.
+        self._table: Callable[[], tf.Variable] = lambda: embed.table
+
+    def call(self, rows: tf.Tensor) -> tf.Tensor:
+        return self.point("out", tf.tensordot(rows, self.point("kernel", tf.transpose(self._table())), 1))
+
+
+class Projection(Hooked, keras.layers.Dense):
+    """A Dense layer, which tensorflow-model-optimization may prune."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        y = tf.tensordot(x, self.point("kernel", self.kernel), 1)
+        if self.use_bias:
+            y += self.bias
+        return self.point("out", y if self.activation is None else self.activation(y))
+
+    def get_prunable_weights(self) -> list[tf.Variable]:
+        """The kernel; the bias stays."""
+        return [self.kernel]
+
+
+class Residual(Hooked, keras.layers.Layer):
+    """The sum of a block's input and output."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        return self.point("out", inputs[0] + inputs[1])
+
+
+class Gate(Hooked, keras.layers.Layer):
+    """SwiGLU's gate: gate · sigmoid(gate) · up."""
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        gate, up = inputs
+        return self.point("out", self.point("gate", gate * self.point("sigmoid", tf.sigmoid(gate))) * up)
+
+
+class Norm(Hooked, keras.layers.Layer):
+    """RMSNorm or LayerNorm over the last axis, with gain, and offset for LayerNorm."""
+
+    def __init__(self, kind: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def build(self, input_shape: Any) -> None:
+        width = int(input_shape[-1])
+        self.gamma = self.add_weight("gamma", (width,), initializer="ones")
+        if self.kind == "layernorm":
+            self.beta = self.add_weight("beta", (width,), initializer="zeros")
+        super().build(input_shape)
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        if self.kind == "layernorm":
+            x = self.point("centered", x - self.point("mean", tf.reduce_mean(x, axis=-1, keepdims=True)))
+        mean = self.point("variance", tf.reduce_mean(self.point("square", x * x), axis=-1, keepdims=True))
+        y = self.point("out", x * self.point("rsqrt", tf.math.rsqrt(mean + NORM_EPSILON))) * self.gamma
+        return y + self.beta if self.kind == "layernorm" else y
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind}
+
+
+class Attention(Hooked, keras.layers.Layer):
+    """Causal attention between projected q, k and v, with a window where there is one; no weights of its own.
+
+    q float32 [B, T, heads·head_dim]; k, v [B, T, kv_heads·head_dim] → [B, T, heads·head_dim]. Query heads g·group to
+    (g+1)·group−1 share K/V head g.
+    """
+
+    def __init__(
+        self,
+        heads: int,
+        kv_heads: int,
+        rotary: bool,
+        context: int,
+        window: int = 0,
+        sinks: int = 0,
+        stride: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.sizes = {
+            "heads": heads,
+            "kv_heads": kv_heads,
+            "rotary": rotary,
+            "context": context,
+            "window": window,
+            "sinks": sinks,
+            "stride": stride,
+        }
+
+    def call(self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        q, k, v = inputs
+        kv_heads, group = self.sizes["kv_heads"], self.sizes["heads"] // self.sizes["kv_heads"]
+        batch, length, width = tf.shape(q)[0], tf.shape(q)[1], q.shape[-1]
+        head_dim = width // self.sizes["heads"]
+        q = tf.reshape(q, (batch, length, kv_heads, group, head_dim))
+        k = tf.reshape(k, (batch, length, kv_heads, head_dim))
+        v = tf.reshape(v, (batch, length, kv_heads, head_dim))
+        if self.sizes["rotary"]:
+            turns = self.point("rotation", tf.constant(rotations(self.sizes["context"], head_dim)))[:length]
+            q = self.point("q", _rotated(q, turns[:, None, None]))
+            k = self.point("k", _rotated(k, turns[:, None]))
+        seen = tf.constant(self._sees(), tf.float32)[:length, :length]
+        # What is not seen scores 0, as rows of the KV cache that hold nothing: it has no part in the integers' ranges.
+        scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5 * seen)
+        scores = self.point("masked", scores + (1.0 - seen) * MASK) + (1.0 - seen) * MASKED
+        mixed = tf.einsum("bkgts,bskd->btkgd", self.point("softmax", tf.nn.softmax(scores)), v)
+        return self.point("out", tf.reshape(mixed, (batch, length, width)))
+
+    def _sees(self) -> np.ndarray:
+        context, sinks, stride = (self.sizes[key] for key in ("context", "sinks", "stride"))
+        rows = self.sizes["window"] or context
+        order = strided(rows, sinks, stride, context) if stride else Ring(rows, sinks)
+        return order.sees(context)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.sizes}
+
+
+def _rotated(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+    """Rows of heads, each of its pairs times its matrix: float32 [..., head_dim] and [..., head_dim / 2, 2, 2]."""
+    a, b = tf.split(x, 2, axis=-1)
+    return tf.concat([a * turns[..., 0, j] + b * turns[..., 1, j] for j in range(2)], axis=-1)
+
+
+def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
+    """The training model: int32 tokens [B, T], T ≤ context → float32 logits [B, T, vocab].
+
+    Dense layers are named `layer{i}_{q,k,v,o,gate,up,down}` and `head`; i counts layers with weights of their own.
+    """
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    embed = Embed(config.vocab_size, config.d_model, config.context, config.positions == "learned", name="embed")
+    x = keras.layers.Dropout(dropout)(embed(tokens))
+
+    def dense(width: int, name: str, bias: bool = False, activation: str | None = None) -> Projection:
+        scale = (2 * config.layers) ** -0.5 if name.endswith(("_o", "_down")) else 1.0
+        return Projection(
+            width,
+            use_bias=bias,
+            activation=activation,
+            name=name,
+            kernel_initializer=keras.initializers.VarianceScaling(scale * scale, "fan_in", "truncated_normal"),
+        )
+
+    gated = config.ffn == "gated"
+    for i in range(config.layers):
+        own = f"layer{config.weights_of(i)}"
+        if i % config.shared_layers == 0:  # layers with weights; those that share them go on with these
+            norm_attention, norm_ffn = (Norm(config.norm, name=f"{own}_norm_{kind}") for kind in ("attention", "ffn"))
+            q, k, v = (
+                dense(config.d_model, f"{own}_q"),
+                dense(config.kv_dim, f"{own}_k"),
+                dense(config.kv_dim, f"{own}_v"),
+            )
+            o = dense(config.d_model, f"{own}_o")
+            gate = dense(config.ffn_dim, f"{own}_gate") if gated else None
+            up = dense(config.ffn_dim, f"{own}_up", bias=not gated, activation=None if gated else "relu")
+            down = dense(config.d_model, f"{own}_down", bias=not gated)
+        h = norm_attention(x)
+        mixed = Attention(
+            config.heads,
+            config.kv_heads,
+            config.positions == "rotary",
+            config.context,
+            config.window,
+            config.sinks,
+            config.stride,
+            name=f"layer{i}_attention",
+        )((q(h), k(h), v(h)))
+        x = Residual(name=f"layer{i}_add_attention")((x, keras.layers.Dropout(dropout)(o(mixed))))
+        h = norm_ffn(x)
+        h = up(h) if gate is None else Gate(name=f"layer{i}_gating")((gate(h), up(h)))
+        x = Residual(name=f"layer{i}_add_ffn")((x, keras.layers.Dropout(dropout)(down(h))))
+    x = Norm(config.norm, name="norm_final")(x)
+    head = Unembed(embed, name="unembed") if config.tied_embeddings else dense(config.vocab_size, "head")
+    return keras.Model(tokens, head(x), name="decoder")

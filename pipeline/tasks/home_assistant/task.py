@@ -1,0 +1,266 @@
+"""Home Assistant's own sentences as a task: a spoken command in, the intent and its slots out.
+
+The held-out splits are disjoint from training by construction: a hash of a name, of an action and of a template's text
+decides on which side it stands, and a sentence that two templates give belongs to training alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from hassil.intents import TextSlotList
+
+from pipeline.errors import ThimbleError
+from pipeline.tasks.home_assistant.home import Home, english_home, generic_home
+from pipeline.tasks.home_assistant.noise import polite, spoil
+from pipeline.tasks.home_assistant.templates import Language, Sample, Template, load_language
+from pipeline.tasks.task import Dataset, Pair
+
+__all__ = ["HomeAssistantConfig", "HomeAssistantTask"]
+
+_LONGEST = 96  # letters of a sentence or an action; longer ones do not fit a small context
+
+_EXAMPLES = {
+    "en": [
+        ("turn off the kitchen lights", "HassTurnOff area=kitchen domain=light"),
+        ("set the bedroom brightness to 40 percent", "HassLightSet area=bedroom brightness=40 domain=light"),
+        ("is the front deadbolt locked", "HassGetState name=front deadbolt state=locked"),
+        ("set a timer for 5 minutes", "HassStartTimer minutes=5"),
+        ("open the blinds in the living room", "HassTurnOn area=living room device_class=blind domain=cover"),
+        ("add oat milk to my shopping list", "HassShoppingListAddItem item=oat milk"),
+        ("what is the temperature in the nursery", "HassClimateGetTemperature area=nursery"),
+        ("set the lights in the office to blue", "HassLightSet area=office color=blue domain=light"),
+        ("pause the pizza timer", "HassPauseTimer name=pizza"),
+        ("turn on the marvok sconce", "HassTurnOn name=marvok sconce"),
+        ("are any windows open upstairs", "HassGetState device_class=window domain=cover floor=upstairs state=open"),
+        ("what time is it", "HassGetCurrentTime"),
+    ]
+}
+
+
+@dataclass(frozen=True)
+class HomeAssistantConfig:
+    """The recipe's `task` section.
+
+    `polite` and `spoiled` are the shares of training sentences with a filler word and with a typo.
+    """
+
+    language: str = "en"
+    seed: int = 1
+    train_sentences: int = 300_000
+    split_sentences: int = 600
+    polite: float = 0.1
+    spoiled: float = 0.1
+
+
+class HomeAssistantTask:
+    """See models.tasks.Task."""
+
+    def __init__(self, config: HomeAssistantConfig) -> None:
+        self.config = config
+        self.language: Language = load_language(config.language)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> HomeAssistantTask:
+        """Checks the section.
+
+        Raises:
+            ThimbleError: an unknown key or language, or a value of the wrong type or range.
+        """
+        fields = {field.name: field for field in dataclasses.fields(HomeAssistantConfig)}
+        for key, value in data.items():
+            if key not in fields:
+                raise ThimbleError(f"unknown key `{key}` in task", f"known keys: name, {', '.join(fields)}")
+            kind = type(fields[key].default)
+            if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
+                raise ThimbleError(f"`task.{key}` is {value!r}, not {kind.__name__}", f"write it as {kind.__name__}")
+        config = HomeAssistantConfig(**dict(data))  # type: ignore[arg-type]
+        if config.train_sentences < 100 or config.split_sentences < 1:
+            raise ThimbleError("the task asks for too few sentences", "train_sentences ≥ 100, split_sentences ≥ 1")
+        if not (0 <= config.polite <= 1 and 0 <= config.spoiled <= 1):
+            raise ThimbleError("`task.polite` and `task.spoiled` are shares", "use 0 to 1")
+        return cls(config)
+
+    @cached_property
+    def home(self) -> Home:
+        """Where names come from: words for English, made-up ones for every other language."""
+        if self.config.language.split("-")[0] == "en":
+            return english_home()
+        return generic_home(self.language.literal_texts(), self.language.domains(), self.config.seed)
+
+    @cached_property
+    def withheld(self) -> frozenset[int]:
+        """Templates that training never sees: about one in twelve, each of which at least two others teach like."""
+        teachers = Counter(template.signature for template in self.language.templates)
+        held: set[int] = set()
+        for template in sorted(self.language.templates, key=lambda t: self._hash("template", t.intent, t.text)):
+            if len(held) >= len(self.language.templates) // 12:
+                break
+            if teachers[template.signature] > 2:
+                teachers[template.signature] -= 1
+                held.add(template.index)
+        return frozenset(held)
+
+    @property
+    def examples(self) -> Sequence[Pair]:
+        """A dozen pairs to show: chosen ones in English, else held-out sentences."""
+        chosen = _EXAMPLES.get(self.config.language)
+        if chosen:
+            return [Pair(*pair) for pair in chosen]
+        rng = self._rng("examples")
+        return [pair for _, pair, _ in (self._draw(rng, self._seen, new_names=False) for _ in range(12))]
+
+    def build(self) -> Dataset:
+        """All splits; the same for the same configuration and package versions."""
+        count = self.config.split_sentences
+        train = self._train()
+        known = {pair.sentence for pair in train}
+        values = {part for pair in train for part in _slot_values(pair.action)}
+        actions = {pair.action for pair in train}
+
+        def fresh(split: str, templates: Sequence[Template], new_names: bool, held_action: bool) -> list[Pair]:
+            rng = self._rng(split)
+            found: dict[str, Pair] = {}
+            for _ in range(200 * count if templates else 0):  # a small language can spare no template
+                sample, pair, _ = self._draw(rng, templates, new_names)
+                usable = len(pair.sentence) <= _LONGEST and len(pair.action) <= _LONGEST and pair.sentence not in known
+                if held_action:
+                    usable = usable and pair.action not in actions and self._held_action(pair.action)
+                    usable = usable and all(part in values for part in _slot_values(pair.action))
+                else:
+                    usable = usable and not self._held_action(pair.action)
+                if new_names:
+                    usable = usable and bool(sample.names)
+                if usable and pair.sentence not in found:
+                    found[pair.sentence] = pair
+                    if len(found) == count:
+                        break
+            return list(found.values())
+
+        held = [template for template in self.language.templates if template.index in self.withheld]
+        splits = {
+            "new_combinations": fresh("new_combinations", self._seen, new_names=False, held_action=True),
+            "new_names": fresh("new_names", self._seen, new_names=True, held_action=False),
+            "new_templates": fresh("new_templates", held, new_names=False, held_action=False),
+        }
+        splits["noisy"] = self._noisy(count, known)
+        dev = train[:count]
+        return Dataset(train=train[count:], dev=dev, splits=splits)
+
+    def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
+        """Which pairs hassil itself recognizes to the right intent, told every name that the sentence holds."""
+        from pipeline.tasks.home_assistant.baseline import recognized
+
+        return [recognized(self.language, self.home, pair) for pair in pairs]
+
+    @cached_property
+    def _seen(self) -> list[Template]:
+        return [template for template in self.language.templates if template.index not in self.withheld]
+
+    @cached_property
+    def _by_intent(self) -> dict[int, tuple[list[list[Template]], list[float]]]:
+        return {}
+
+    def _train(self) -> list[Pair]:
+        """Training pairs, shuffled; of two actions for one sentence the earlier template's stays."""
+        rng = self._rng("train")
+        wanted = self.config.train_sentences + self.config.split_sentences
+        found: dict[str, tuple[int, Pair]] = {}
+        fillers = self.language.fillers
+        for _ in range(4 * wanted):
+            sample, pair, template = self._draw(rng, self._seen, new_names=False)
+            if len(pair.sentence) > _LONGEST or len(pair.action) > _LONGEST or self._held_action(pair.action):
+                continue
+            sentence = pair.sentence
+            if rng.random() < self.config.spoiled:
+                sentence = spoil(sample.pieces, self._droppable, rng)
+            if fillers and rng.random() < self.config.polite:
+                sentence = polite(sentence, fillers, rng)
+            earlier = found.get(sentence)
+            if earlier is None or template.index < earlier[0]:
+                found[sentence] = (template.index, Pair(sentence, pair.action))
+            if len(found) == wanted:
+                break
+        pairs = [pair for _, pair in found.values()]
+        rng.shuffle(pairs)
+        return pairs
+
+    def _noisy(self, count: int, known: set[str]) -> list[Pair]:
+        rng = self._rng("noisy")
+        found: dict[str, Pair] = {}
+        for _ in range(100 * count):
+            sample, pair, _ = self._draw(rng, self._seen, new_names=False)
+            sentence = spoil(sample.pieces, self._droppable, rng)
+            fits = len(sentence) <= _LONGEST and len(pair.action) <= _LONGEST
+            if fits and sentence != pair.sentence and sentence not in known and not self._held_action(pair.action):
+                found[sentence] = Pair(sentence, pair.action)
+                if len(found) == count:
+                    break
+        return list(found.values())
+
+    def _draw(
+        self, rng: random.Random, templates: Sequence[Template], new_names: bool
+    ) -> tuple[Sample, Pair, Template]:
+        groups, weights = self._groups(templates)
+        template = rng.choice(rng.choices(groups, cum_weights=weights)[0])
+        sample = self.language.draw(template, self.home, rng, new_names)
+        slots = "".join(f" {key}={value.lower()}" for key, value in sorted(sample.slots.items()))
+        return sample, Pair(sample.sentence, template.intent + slots), template
+
+    def _groups(self, templates: Sequence[Template]) -> tuple[list[list[Template]], list[float]]:
+        """Templates by intent, an intent weighted with the root of its number of templates."""
+        key = id(templates)
+        if key not in self._by_intent:
+            groups: dict[str, list[Template]] = {}
+            for template in templates:
+                groups.setdefault(template.intent, []).append(template)
+            total, cumulative = 0.0, []
+            for group in groups.values():
+                total += len(group) ** 0.5
+                cumulative.append(total)
+            self._by_intent[key] = (list(groups.values()), cumulative)
+        return self._by_intent[key]
+
+    def _held_action(self, action: str) -> bool:
+        """Whether the action is a combination that training never sees."""
+        return "=" in action and self._hash("action", action) % 12 == 0
+
+    @cached_property
+    def _droppable(self) -> frozenset[str]:
+        """Optional words: short ones that the templates put in brackets, and that are no slot's value."""
+        found: set[str] = set()
+        rules = {name: rule.text or "" for name, rule in self.language.intents.expansion_rules.items()}
+        for template in self.language.templates:
+            for part in template.text.split("[")[1:]:
+                inside = part.split("]")[0].strip().strip("()")
+                if inside.startswith("<") and inside.endswith(">"):
+                    inside = rules.get(inside[1:-1], "").strip("()")
+                found.update(word for word in inside.lower().split("|") if word.isalpha() and len(word) <= 4)
+        lists = self.language.intents.slot_lists.values()
+        values = {
+            str(value.value_out).lower() for some in lists if isinstance(some, TextSlotList) for value in some.values
+        }
+        return frozenset(found - values)
+
+    def _rng(self, purpose: str) -> random.Random:
+        return random.Random(f"{self.config.seed}:{self.config.language}:{purpose}")
+
+    def _hash(self, *parts: str) -> int:
+        return zlib.crc32("\0".join((str(self.config.seed), *parts)).encode())
+
+
+def _slot_values(action: str) -> list[str]:
+    """`key=value` parts of an action; values may hold spaces."""
+    parts: list[str] = []
+    for word in action.split(" ")[1:]:
+        if "=" in word or not parts:
+            parts.append(word)
+        else:
+            parts[-1] += f" {word}"
+    return parts

@@ -1,0 +1,24 @@
+"""The tasks by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.errors import ThimbleError
+from pipeline.tasks.task import Task
+
+__all__ = ["load_task"]
+
+
+def load_task(config: Mapping[str, object]) -> Task:
+    """The task that the recipe's `task` section describes.
+
+    Raises:
+        ThimbleError: an unknown task, key or language, or a wrong type.
+    """
+    from pipeline.tasks.home_assistant.task import HomeAssistantTask
+
+    name = config.get("name")
+    if name != "home_assistant":
+        raise ThimbleError(f"`task.name` {name!r} is not known", "use one of: home_assistant, text (imported models)")
+    return HomeAssistantTask.from_mapping({key: value for key, value in config.items() if key != "name"})

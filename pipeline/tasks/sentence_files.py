@@ -1,0 +1,44 @@
+"""Sentence files: one pair a line, sentence and action with a tab between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipeline.errors import ThimbleError
+from pipeline.tasks.task import Pair
+
+__all__ = ["HELD_OUT", "SPLIT_TEXTS", "read_pairs", "write_pairs"]
+
+SPLIT_TEXTS = {
+    "new_combinations": "templates and values seen in training, in combinations that were not",
+    "new_names": "names of areas and devices that training never saw",
+    "new_templates": "whole sentence templates withheld from training",
+    "noisy": "typos, words swapped or dropped",
+}
+HELD_OUT = tuple(SPLIT_TEXTS)
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    """Writes the pairs; neither part may hold a tab or a line end (the tasks give none)."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{pair.sentence}\t{pair.action}\n" for pair in pairs)
+
+
+def read_pairs(path: Path, most: int | None = None) -> list[Pair]:
+    """The first `most` pairs of the file, or all.
+
+    Raises:
+        ThimbleError: no such file, or a line that is no pair.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    except OSError as error:
+        raise ThimbleError(f"cannot read {path}: {error.strerror}", "run the `data` stage again with --force") from None
+    pairs = []
+    for number, line in enumerate(lines[:most], 1):
+        sentence, tab, action = line.partition("\t")
+        if not tab:
+            raise ThimbleError(f"{path} line {number} has no tab", "run the `data` stage again with --force")
+        pairs.append(Pair(sentence, action))
+    return pairs

@@ -1,0 +1,100 @@
+"""What every tokenizer has, whoever made it: pieces, merges, and the frame that it puts around a prompt.
+
+The device gets the same as tables (`pipeline/firmware/tables.py`), so one encoder in C serves all kinds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Frame", "FramedTokenizer", "fold"]
+
+_FOLD = {code: code + 0x20 for code in (*range(0x41, 0x5B), *range(0xC0, 0xDF)) if code != 0xD7}
+
+
+def fold(text: str) -> str:
+    """Lower-cases A–Z and U+00C0–U+00DE (not U+00D7), and nothing else; the device does the same before encoding."""
+    return text.translate(_FOLD)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How a text becomes a prompt, and where an answer ends. All numbers are token ids.
+
+    A prompt is `bos`, the text, `suffix`. A text that is not empty begins with `prefix`, and is lower-cased first where
+    `folds`. The 256 ids from `byte_base` on stand for bytes. Generation ends with any of `stops`. With `words`, no
+    merge crosses the beginning of a word, which is a space. With `bare_start`, the space that a piece begins with is
+    not shown right behind `bos`.
+    """
+
+    bos: int
+    suffix: tuple[int, ...]
+    stops: tuple[int, ...]
+    byte_base: int
+    prefix: tuple[int, ...] = ()
+    folds: bool = False
+    words: bool = False
+    bare_start: bool = False
+
+
+class FramedTokenizer(ABC):
+    """Text to token ids and back."""
+
+    @property
+    @abstractmethod
+    def frame(self) -> Frame:
+        """What comes around a prompt."""
+
+    @property
+    @abstractmethod
+    def pieces(self) -> list[bytes]:
+        """The bytes of each id; specials have none."""
+
+    @property
+    @abstractmethod
+    def characters(self) -> Mapping[str, int]:
+        """The ids of the characters that have one of their own; others become the ids of their UTF-8 bytes."""
+
+    @property
+    @abstractmethod
+    def ranked_merges(self) -> Mapping[tuple[int, int], tuple[int, int]]:
+        """(left id, right id) → (rank, merged id). The lowest rank merges first, the leftmost of equals."""
+
+    @abstractmethod
+    def encode(self, text: str) -> list[int]:
+        """Ids of the text, `frame.prefix` before it; a special's name in it is text like any other."""
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Writes the file that `load_tokenizer` reads."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids."""
+        return len(self.pieces)
+
+    def encode_prompt(self, text: str) -> list[int]:
+        """The prompt's ids: the text, lower-cased where the frame says so, in its frame."""
+        frame = self.frame
+        return [frame.bos, *self.encode(fold(text) if frame.folds else text), *frame.suffix]
+
+    def decode_bytes(self, ids: Sequence[int], after: int | None = None) -> bytes:
+        """The bytes that the ids stand for; specials stand for none.
+
+        Args:
+            after: the id before the first, where there is one.
+        """
+        found = b""
+        for index in ids:
+            bare = self.frame.bare_start and after == self.frame.bos
+            piece = self.pieces[index]
+            found += piece[1:] if bare and piece.startswith(b" ") else piece
+            after = index
+        return found
+
+    def decode(self, ids: Sequence[int], after: int | None = None) -> str:
+        """The text of the ids; bytes that are no UTF-8 become U+FFFD."""
+        return self.decode_bytes(ids, after).decode("utf-8", errors="replace")

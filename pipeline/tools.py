@@ -1,0 +1,198 @@
+"""The programs that are not Python: the Arm compiler, CMake and Ninja, the emulator.
+
+`python -m pipeline.tools` lists them; with `--install` it installs what is missing through apt where root or
+passwordless sudo allows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from pipeline.errors import ThimbleError
+
+__all__ = ["TOOLS", "Tool", "find", "install_missing", "main", "missing", "require", "version"]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program, what it is for, and the packages that bring it."""
+
+    program: str
+    purpose: str
+    debian: tuple[str, ...]
+    fedora: tuple[str, ...]
+    macos: tuple[str, ...]
+    windows: tuple[str, ...]
+    package: str | None = None  # the Python package that brings it, for CMake and Ninja
+    others: tuple[str, ...] = ()  # programs that do as well
+
+
+TOOLS = {
+    tool.program: tool
+    for tool in (
+        Tool(
+            "arm-none-eabi-gcc",
+            "the Arm compiler",
+            ("gcc-arm-none-eabi", "libnewlib-arm-none-eabi"),
+            ("arm-none-eabi-gcc-cs", "arm-none-eabi-newlib"),
+            ("--cask gcc-arm-embedded",),
+            ("Arm.GnuArmEmbeddedToolchain",),
+        ),
+        Tool(
+            "qemu-system-arm",
+            "the emulator QEMU",
+            ("qemu-system-arm",),
+            ("qemu-system-arm",),
+            ("qemu",),
+            ("SoftwareFreedomConservancy.QEMU",),
+        ),
+        Tool("cmake", "CMake", ("cmake",), ("cmake",), ("cmake",), ("Kitware.CMake",), "cmake"),
+        Tool("ninja", "Ninja", ("ninja-build",), ("ninja-build",), ("ninja",), ("Ninja-build.Ninja",), "ninja"),
+        Tool(
+            "gcc",
+            "the host's C compiler",
+            ("gcc", "libc6-dev"),
+            ("gcc",),
+            ("gcc",),
+            ("BrechtSanders.WinLibs.POSIX.UCRT",),
+            others=("cc", "clang"),
+        ),
+    )
+}
+
+
+def find(program: str) -> Path | None:
+    """Where the program of TOOLS is: on the PATH, or brought by its Python package; None where it is not."""
+    tool = TOOLS[program]
+    found = next(filter(None, map(shutil.which, (program, *tool.others))), None)
+    if found:
+        return Path(found)
+    package = tool.package
+    if package:
+        beside = shutil.which(program, path=str(Path(sys.executable).parent))
+        if beside:
+            return Path(beside)
+        try:
+            folder = Path(importlib.import_module(package).__file__ or "").parent
+        except ImportError:
+            return None
+        for place in (folder / "data" / "bin", folder / "bin"):
+            inside = shutil.which(program, path=str(place))
+            if inside:
+                return Path(inside)
+    return None
+
+
+def require(program: str) -> Path:
+    """Where the program is.
+
+    Raises:
+        ThimbleError: it is missing; says how to install it on Debian, Fedora, macOS and Windows.
+    """
+    found = find(program)
+    if found is None:
+        raise ThimbleError(f"{program} ({TOOLS[program].purpose}) is not installed", _commands([TOOLS[program]]))
+    return found
+
+
+@cache
+def version(program: str) -> str:
+    """The version that the program gives for itself, such as `12.2.1`; `?` where it gives none."""
+    text = subprocess.run([require(program), "--version"], capture_output=True, text=True, check=False).stdout
+    numbers = re.findall(r"\d+\.\d+(?:\.\d+)*", text.partition("\n")[0])
+    return numbers[-1] if program.endswith("gcc") and numbers else numbers[0] if numbers else "?"
+
+
+def missing() -> list[Tool]:
+    """The tools that are not there. QEMU is not needed where Renode is named by RENODE or on the PATH."""
+    renode = bool(os.environ.get("RENODE") or shutil.which("renode"))
+    return [
+        tool
+        for tool in TOOLS.values()
+        if find(tool.program) is None and not (renode and tool.program == "qemu-system-arm")
+    ]
+
+
+def install_missing() -> list[str]:
+    """Installs what is missing through apt, as root or with passwordless sudo; the names of what it installed.
+
+    Raises:
+        ThimbleError: it cannot; gives the commands for Debian, Fedora, macOS and Windows.
+    """
+    tools = missing()
+    if not tools:
+        return []
+    names = ", ".join(tool.program for tool in tools)
+    apt = shutil.which("apt-get")
+    prefix = _root_prefix()
+    if apt is None or prefix is None:
+        reason = "there is no apt-get here" if apt is None else "neither root nor passwordless sudo is at hand"
+        raise ThimbleError(f"{names} missing, and {reason}", _commands(tools))
+    packages = [package for tool in tools for package in tool.debian]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
+        result = subprocess.run(
+            [*prefix, apt, *arguments], env=environment, capture_output=True, text=True, check=False
+        )
+        if result.returncode and arguments[0] == "install":
+            last = "; ".join((result.stderr or result.stdout).strip().splitlines()[-2:])
+            raise ThimbleError(f"apt-get could not install {names}: {last}", _commands(tools))
+    left = [tool for tool in tools if find(tool.program) is None]
+    if left:
+        raise ThimbleError(f"{', '.join(tool.program for tool in left)} still missing after apt-get", _commands(left))
+    return [tool.program for tool in tools]
+
+
+def _root_prefix() -> list[str] | None:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        return []
+    sudo = shutil.which("sudo")
+    if sudo and subprocess.run([sudo, "-n", "true"], capture_output=True, check=False).returncode == 0:
+        return [sudo, "-n"]
+    return None
+
+
+def _commands(tools: Sequence[Tool]) -> str:
+    debian = " ".join(package for tool in tools for package in tool.debian)
+    fedora = " ".join(package for tool in tools for package in tool.fedora)
+    macos = "; ".join(f"brew install {package}" for tool in tools for package in tool.macos)
+    windows = "; ".join(f"winget install {package}" for tool in tools for package in tool.windows)
+    return (
+        f"Debian, Ubuntu: sudo apt-get install {debian}\n"
+        f"       Fedora: sudo dnf install {fedora}\n"
+        f"       macOS: {macos}\n"
+        f"       Windows: {windows}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Lists the tools, or installs what is missing."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.tools", description=main.__doc__)
+    parser.add_argument("--install", action="store_true", help="install what is missing, through apt")
+    options = parser.parse_args(arguments)
+    try:
+        if options.install:
+            for name in install_missing():
+                print(f"installed {name} {version(name)}")
+            return 0
+        for tool in TOOLS.values():
+            place = find(tool.program)
+            print(f"{tool.program:20} {version(tool.program) if place else 'missing':10} {place or ''}")
+        return 1 if missing() else 0
+    except ThimbleError as error:
+        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Knowledge distillation: a larger model's distributions teach a smaller one (Hinton et al. 2015)."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from pipeline.recipes.schema import DistillConfig, TrainConfig
+from pipeline.text.tokenizers.byte_bpe import BOS, PAD, SEP
+from pipeline.training.loop import Lessons, Progress, answer_mask, fit, limit_threads
+
+__all__ = ["distill", "spoil"]
+
+
+def distill(
+    student: keras.Model,
+    teacher: keras.Model,
+    config: DistillConfig,
+    train_config: TrainConfig,
+    lessons: Lessons,
+    out: Path,
+    progress: Progress,
+) -> list[dict[str, float]]:
+    """Trains the student, in place, on the teacher's distributions and the true tokens; both have the same vocabulary.
+
+    The loss of a token of the action is alpha · T² · KL(teacher, student), both softened by the temperature T, plus
+    (1 − alpha) times the cross-entropy with the true token. In spoiled sentences the teacher alone is asked.
+
+    Returns:
+        The history as `pipeline.training.loop.fit` tells it.
+    """
+    limit_threads()
+    keras.utils.set_random_seed(train_config.seed)
+    settings = dataclasses.replace(train_config, steps=config.steps)
+    loss = _loss(student, teacher, config)
+    return fit(student, settings, lessons, out, progress, loss)
+
+
+def _loss(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> Callable[[tf.Tensor], tf.Tensor]:
+    heat = config.temperature
+
+    def loss(tokens: tf.Tensor) -> tf.Tensor:
+        spoiled = tf.zeros(tf.shape(tokens)[:1])
+        if config.spoiled:
+            tokens, spoiled = tf.numpy_function(
+                lambda batch: spoil(batch, config.spoiled), [tokens], (tf.int32, tf.float32), stateful=False
+            )
+            tokens.set_shape([None, None])
+            spoiled.set_shape([None])
+        logits = student(tokens[:, :-1], training=True)
+        taught = tf.stop_gradient(teacher(tokens[:, :-1], training=False))
+        mask = answer_mask(tokens)
+        probabilities = tf.nn.softmax(taught / heat)
+        likeness = tf.nn.softmax_cross_entropy_with_logits(probabilities, logits / heat)
+        likeness -= tf.nn.softmax_cross_entropy_with_logits(probabilities, taught / heat)  # its entropy: 0 at best
+        true = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
+        losses = config.alpha * heat**2 * likeness + (1 - config.alpha) * true * (1 - spoiled[:, None])
+        return tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
+
+    return loss
+
+
+def spoil(tokens: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Alters the sentences of the first `share` of the rows: a token dropped, another one put in its place, or two
+    neighbours swapped, up to three times; what follows `<sep>` stays. A function of its arguments alone.
+
+    Returns:
+        int32 tokens as wide as given, and float32 [B], 1 where a sentence is altered.
+    """
+    rng = np.random.default_rng(zlib.crc32(tokens.tobytes()))
+    altered, marks = tokens.copy(), np.zeros(len(tokens), np.float32)
+    words = tokens[(tokens != PAD) & (tokens != BOS) & (np.cumsum(tokens == SEP, axis=1) == 0)]
+    for row in range(round(share * len(tokens))):
+        end = int(np.argmax(tokens[row] == SEP))
+        sentence, rest = tokens[row, 1:end].tolist(), tokens[row, end:]
+        for _ in range(rng.integers(1, 4)):
+            if len(sentence) < 2:
+                break
+            place, kind = int(rng.integers(len(sentence) - 1)), rng.integers(3)
+            if kind == 0:
+                del sentence[place]
+            elif kind == 1:
+                sentence[place], sentence[place + 1] = sentence[place + 1], sentence[place]
+            else:
+                sentence[place] = int(rng.choice(words))
+        used = rest[rest != PAD]
+        line = np.concatenate([tokens[row, :1], np.array(sentence, np.int32), used])
+        altered[row] = PAD
+        altered[row, : len(line)] = line
+        marks[row] = 1.0
+    return altered, marks

@@ -1,0 +1,374 @@
+"""An imported model's weights made to suit integers, and to compute the same in float.
+
+A transformer with RMSNorm and rotary positions can be written in many ways: its residual stream may be rotated
+(Ashkboos et al. 2024), a pair of a head's q scaled and turned against that pair of its k (which commutes with rotary
+positions), a head's v mixed and its output's weights unmixed, a channel of the feed-forward part scaled up and down.
+In float all are one function. In integers they are not: one large channel makes the steps of all others coarse. So the
+way is learned in which the model in integers gives the float model's distribution of the next token best (by the
+Kullback-Leibler divergence, on text that it wrote itself; Liu et al. 2024 do so for rotations). All tensors are rounded
+as the .tflite rounds them; a rounding passes the gradient on, and hands a share to its range's two ends, which are
+learned with the rest (Esser et al. 2020): seldom values are cut off where that makes the steps of all others finer.
+Keys are less their mean (`pipeline.network.key_centering`), which is measured on the way.
+
+Then the weights themselves learn, a tenth as fast, to make good what is left; the model in float so changes a little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as keras
+
+from pipeline.network.decoder import Hooked, build_decoder
+from pipeline.network.key_centering import drift
+from pipeline.quantize.ranges import fitted_floor
+from pipeline.recipes.schema import ModelConfig, QatConfig
+from pipeline.training.loop import Progress, limit_threads
+from pipeline.training.qat import SHARES, fold_gains
+
+__all__ = ["Fit", "Form", "suit_to_integers", "write"]
+
+_TOKENS = 1_536  # of a batch
+_REPORT_EVERY = 25
+_OF_FORM = 0.25  # of the steps
+_RANGE_PACE = 0.01  # in which the logarithm of a range's end learns
+_CUT_OFF = 1e-4  # share of a tensor's values beyond each end, at first
+_AS_OTHERS = ("scores",)
+"""Rounded as `masked`, in whose steps they are; scores here hold what no token sees, too."""
+_CONSTANT = ("table", "rotation")
+_TURNS = (-128 / 127, 1.0)  # so that 1 is an integer
+_MEAN_PACE = 0.1  # in which the keys' means follow those of a batch
+_TINY = 1e-6
+
+Ranges = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What came of it: the history every 25 steps, `step`, `loss` (the divergence in nats a token) and `agreement` (the
+    share of tokens where integers and float find the same one most likely); with int8 activations the `ranges` by the
+    names of `pipeline.network.decoder.Hooked` and the `key_means` by layer, as the decode step has them."""
+
+    history: list[dict[str, float]]
+    ranges: Ranges
+    key_means: dict[str, np.ndarray]
+
+
+def suit_to_integers(
+    model: keras.Model,
+    config: ModelConfig,
+    tuning: QatConfig,
+    activations: str,
+    text: np.ndarray,
+    seed: int,
+    progress: Progress,
+) -> Fit:
+    """Rewrites the model, in place, for int8 weights and `int8` or `int16` activations.
+
+    A quarter of the steps learns the form, which changes nothing in float, the others the weights.
+
+    Args:
+        config: RMSNorm, rotary positions, a gated feed-forward part, a head of its own.
+        text: int32 [texts, length], of the model itself.
+    """
+    limit_threads()
+    teacher = build_decoder(config)
+    teacher.set_weights(model.get_weights())
+    fold_gains(model, config)
+    rng = np.random.default_rng(seed)
+    size = min(max(1, _TOKENS // text.shape[1]), len(text))
+    history: list[dict[str, float]] = []
+    levels = _Levels(activations, config)
+    of_form = round(tuning.steps * _OF_FORM)
+    phases: tuple[tuple[int, Form | _Weights], ...] = (
+        (of_form, Form(config, seed)),
+        (tuning.steps - of_form, _Weights()),
+    )
+    done = 0
+    for steps, form in phases:
+        found: list[tuple[float, float]] = []
+        with levels.at(model, form, text[: 2 * size, :-1]):
+            step = _step(model, teacher, form.variables, levels.variables)
+            for number in range(steps):
+                pace = min(1.0, (number + 1) / 10) * (1 + np.cos(np.pi * number / steps)) / 2
+                batch = text[rng.choice(len(text), size, replace=False), :-1]
+                found.append(step(batch, tuning.learning_rate * form.pace * pace, _RANGE_PACE * pace))
+                done += 1
+                if done % _REPORT_EVERY == 0 or done == tuning.steps:
+                    loss, agreement = np.mean(found, axis=0)
+                    history.append({"step": done, "loss": float(loss), "agreement": float(agreement)})
+                    found = []
+                progress(done, tuning.steps, history[-1] if history else {})
+        write(model, form)
+    return Fit(history, levels.ranges(), levels.key_means())
+
+
+def write(model: keras.Model, form: Form | _Weights) -> None:
+    """Puts the model's weights, in place, into a form."""
+    for layer in _hooked(model):
+        for name in ("table", "kernel"):
+            weight = getattr(layer, name, None)
+            if weight is not None:
+                weight.assign(form.written(f"{layer.name}/{name}", weight))
+
+
+def _hooked(model: keras.Model) -> list[Hooked]:
+    return [layer for layer in model.layers if isinstance(layer, Hooked)]
+
+
+def _step(
+    model: keras.Model, teacher: keras.Model, weights: Sequence[tf.Variable], ranges: Sequence[tf.Variable]
+) -> Callable[[np.ndarray, float, float], tuple[float, float]]:
+    """The compiled training step, with Adam: (tokens [B, T], learning rate, the ranges') → divergence in nats a token,
+    agreement."""
+    groups = [(variables, keras.optimizers.Adam(beta_2=0.98)) for variables in (weights, ranges) if variables]
+
+    @tf.function(reduce_retracing=True)
+    def step(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        wanted = tf.nn.log_softmax(teacher(tokens, training=False))
+        with tf.GradientTape() as tape:
+            given = tf.nn.log_softmax(model(tokens, training=False))
+            loss = tf.reduce_mean(tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=-1))
+        slopes = tape.gradient(loss, [variables for variables, _ in groups])
+        for (variables, optimizer), of_group in zip(groups, slopes, strict=True):
+            gradients, _ = tf.clip_by_global_norm(of_group, 1.0)
+            optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        agreed = tf.argmax(given, axis=-1) == tf.argmax(wanted, axis=-1)
+        return loss, tf.reduce_mean(tf.cast(agreed, tf.float32))
+
+    def run(tokens: np.ndarray, *rates: float) -> tuple[float, float]:
+        for (_, optimizer), rate in zip(groups, rates, strict=False):
+            optimizer.learning_rate = rate
+        loss, agreement = step(tf.constant(tokens))
+        return float(loss), float(agreement)
+
+    return run
+
+
+class Form:
+    """How the model is written: what is done to its weights, by the names of `pipeline.network.decoder.Hooked`.
+
+    `variables` are zero where only the residual stream is turned.
+    """
+
+    pace = 1.0
+
+    def __init__(self, config: ModelConfig, seed: int) -> None:
+        self._config = config
+        square, triangle = np.linalg.qr(np.random.default_rng(seed).normal(size=(config.d_model, config.d_model)))
+        self._start = tf.constant(square * np.sign(np.diag(triangle)), tf.float32)
+        layers, heads, width = config.weight_layers, config.kv_heads, config.head_dim
+        shapes = {
+            "turn": (config.d_model, config.d_model),
+            "pair_size": (layers, heads, width // 2),
+            "pair_turn": (layers, heads, width // 2),
+            "mix": (layers, heads, width, width),
+            "channel": (layers, config.ffn_dim),
+        }
+        self._of = {name: tf.Variable(tf.zeros(shape), name=name) for name, shape in shapes.items()}
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What is learned."""
+        return list(self._of.values())
+
+    def written(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """The embedding's table [vocab, d_model] or a kernel [in, out] in this form."""
+        layer, _, what = name.rpartition("/")
+        turn = self._turn()
+        if what == "table":
+            return x @ turn
+        if layer == "head":
+            return tf.transpose(turn) @ x
+        number, kind = layer.removeprefix("layer").split("_")
+        i = int(number)
+        if kind == "down":
+            return (tf.exp(self._of["channel"][i])[:, None] * x) @ turn
+        if kind == "o":
+            return self._unmixed(i, x) @ turn
+        x = tf.transpose(turn) @ x
+        if kind == "up":
+            return x * tf.exp(-self._of["channel"][i])
+        if kind == "v":
+            heads = tf.reshape(x, (-1, self._config.kv_heads, self._config.head_dim))
+            return tf.reshape(tf.einsum("nhd,hde->nhe", heads, self._mix(i)), x.shape)
+        return self._paired(i, x, 1.0 if kind == "q" else -1.0) if kind in ("q", "k") else x
+
+    def _turn(self) -> tf.Tensor:
+        """A rotation: the first one, and Cayley's of what was learned."""
+        skew = (self._of["turn"] - tf.transpose(self._of["turn"])) / 2
+        one = tf.eye(self._config.d_model)
+        return self._start @ tf.linalg.solve(one - skew, one + skew)
+
+    def _mix(self, i: int) -> tf.Tensor:
+        return tf.eye(self._config.head_dim) + self._of["mix"][i]
+
+    def _unmixed(self, i: int, x: tf.Tensor) -> tf.Tensor:
+        group = self._config.heads // self._config.kv_heads
+        rows = tf.reshape(x, (self._config.kv_heads, group, self._config.head_dim, -1))
+        return tf.reshape(tf.einsum("hde,hgen->hgdn", tf.linalg.inv(self._mix(i)), rows), x.shape)
+
+    def _paired(self, i: int, x: tf.Tensor, sign: float) -> tf.Tensor:
+        """Each pair's columns scaled (q one way, k the other) and turned (both the same way)."""
+        pairs = tf.reshape(x, (tf.shape(x)[0], self._config.kv_heads, -1, 2, self._config.head_dim // 2))
+        size = tf.exp(sign * self._of["pair_size"][i])[:, None]
+        cos, sin = (function(self._of["pair_turn"][i])[:, None] * size for function in (tf.cos, tf.sin))
+        first, second = pairs[..., 0, :], pairs[..., 1, :]
+        turned = tf.stack([first * cos - second * sin, first * sin + second * cos], axis=-2)
+        return tf.reshape(turned, x.shape)
+
+
+class _Weights:
+    """The weights themselves, each in steps of the mean magnitude of its matrix."""
+
+    pace = 0.1
+
+    def __init__(self) -> None:
+        self._of: dict[str, tuple[tf.Variable, tf.Tensor]] = {}
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """What is learned; complete when the network has been through."""
+        return [variable for variable, _ in self._of.values()]
+
+    def written(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """The embedding's table or a kernel, as it is by now."""
+        if name not in self._of:
+            change = tf.Variable(tf.zeros_like(x), name=name.replace("/", "_"))
+            self._of[name] = (change, tf.reduce_mean(tf.abs(x)))
+        change, size = self._of[name]
+        return x + size * change
+
+
+class _Levels:
+    """Rounds the network's tensors, by the names of `pipeline.network.decoder.Hooked`, its weights as a form
+    writes them."""
+
+    def __init__(self, activations: str, config: ModelConfig) -> None:
+        self._activations, self._config = activations, config
+        self._drift = drift(config.context, config.head_dim)
+        self._means: dict[str, tf.Variable] = {}  # [kv_heads, 2, head_dim / 2]
+        self._ends: dict[str, tuple[tf.Variable | None, tf.Variable]] = {}  # logarithms; none below 0: it begins there
+        self._form: Form | _Weights
+
+    @contextmanager
+    def at(self, model: keras.Model, form: Form | _Weights, tokens: np.ndarray) -> Iterator[None]:
+        """The model computes in integers, its weights written in a form; `tokens` show what its ranges are at first."""
+        self._form = form
+        try:
+            for hook in (self._observe, self._round):
+                for layer in _hooked(model):
+                    layer.hook = hook
+                if hook == self._observe:
+                    model(tf.constant(tokens))
+            yield
+        finally:
+            for layer in _hooked(model):
+                layer.hook = None
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """The ranges' ends."""
+        return [end for ends in self._ends.values() for end in ends if end is not None]
+
+    def key_means(self) -> dict[str, np.ndarray]:
+        """What keys are less, by layer; over the drift's factor it is an integer of the product that makes the keys."""
+        ranges = self.ranges()
+        found: dict[str, np.ndarray] = {}
+        for layer, mean in self._means.items():
+            low, high = ranges[f"{layer}_k/out"]
+            step = (high - low) / 255
+            integers = np.clip(np.round(mean.numpy() / self._drift.factor / step), np.ceil(low / step), high // step)
+            found[layer] = np.float32(step) * integers * self._drift.factor
+        return found
+
+    def ranges(self) -> Ranges:
+        """Least and largest value of each tensor; the decode step has the attention's 1/√head_dim in the query."""
+        found: Ranges = {"rotation": _TURNS} if self._ends else {}
+        for name, ends in self._ends.items():
+            low, high = (float(end) for end in _range(*ends))
+            what = name.rpartition("/")[2]
+            query = what.startswith("q") or name.endswith("_q/out")
+            scale = self._config.head_dim**-0.5 if query else 1.0
+            found[name] = low * scale, high * scale
+        return found
+
+    def _observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """Takes the tensor's range, where it has none yet. Not for graphs."""
+        x, kind = self._smoothed(name, x), name.rpartition("/")[2]
+        if kind in ("kernel", "table"):
+            return self._form.written(name, x)
+        fixed = kind in (*SHARES, *_AS_OTHERS, *_CONSTANT)
+        if self._activations == "int8" and name not in self._ends and not fixed:
+            values = x.numpy()
+            if kind == "masked" or name == "head/out":
+                rows = values.reshape(-1, x.shape[-1])
+                high = float(values.max())
+                low = fitted_floor(rows[:: max(1, len(rows) // 2_000)], high)
+            else:
+                low, high = (float(end) for end in np.quantile(values, (_CUT_OFF, 1 - _CUT_OFF)))
+            begins_at_0 = values.min() >= 0
+            self._ends[name] = (
+                None if begins_at_0 else tf.Variable(np.log(max(-low, _TINY)), dtype=tf.float32),
+                tf.Variable(np.log(max(high, _TINY)), dtype=tf.float32),
+            )
+        return x
+
+    def _smoothed(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """Keys, before and after they are turned, less their mean; other tensors as they are."""
+        if self._activations == "int16" or self._config.endless:
+            return x
+        layer = name.partition("_")[0]
+        if name == f"{layer}_k/out":
+            heads, pairs = self._config.kv_heads, self._config.head_dim // 2
+            keys = tf.reshape(x, (*tf.unstack(tf.shape(x)[:2]), heads, 2, pairs))
+            mean = tf.stop_gradient(tf.reduce_mean(keys, axis=(0, 1))) * self._drift.slow
+            if layer not in self._means:
+                self._means[layer] = tf.Variable(mean, trainable=False)
+            self._means[layer].assign_add(_MEAN_PACE * (mean - self._means[layer]))
+            return tf.reshape(keys - self._means[layer], tf.shape(x))
+        if name == f"{layer}_attention/k":
+            moved = tf.constant(self._drift.matrices)[: tf.shape(x)[1]]
+            means = tf.constant(1 / self._drift.factor) * self._means[layer]
+            return x + tf.reshape(tf.einsum("hap,tpaj->thjp", means, moved), tf.shape(x)[1:])
+        return x
+
+    def _round(self, name: str, x: tf.Tensor) -> tf.Tensor:
+        """The tensor in steps of its integers, as a number."""
+        x, kind = self._smoothed(name, x), name.rpartition("/")[2]
+        if kind in ("kernel", "table"):
+            x = self._form.written(name, x)
+        if kind == "kernel":
+            most = tf.reduce_max(tf.abs(x), axis=0, keepdims=True)
+            return _rounded(x, tf.maximum(most, _TINY) / 127)
+        if self._activations == "int16" or kind in _AS_OTHERS:
+            return x
+        if kind in SHARES:
+            return tf.minimum(_rounded(x, tf.constant(1 / 256)), 255 / 256)
+        if kind == "rotation":
+            low, high = (tf.constant(end, tf.float32) for end in _TURNS)
+        elif kind in _CONSTANT:
+            low, high = tf.minimum(tf.reduce_min(x), 0.0), tf.maximum(tf.reduce_max(x), _TINY)
+        else:
+            low, high = _range(*self._ends[name])
+        scale = (high - low) / 255
+        zero = tf.round(-128 - low / scale)
+        low, high = _value(low, (-128 - zero) * scale), _value(high, (127 - zero) * scale)
+        return _rounded(tf.minimum(tf.maximum(x, low), high), scale)
+
+
+def _range(low: tf.Variable | None, high: tf.Variable) -> tuple[tf.Tensor, tf.Tensor]:
+    return tf.constant(0.0) if low is None else -tf.exp(low), tf.exp(high)
+
+
+def _value(x: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    """The value, with the gradient of `x`."""
+    return x + tf.stop_gradient(value - x)
+
+
+def _rounded(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    return _value(x / scale, tf.round(x / scale)) * scale

@@ -1,0 +1,63 @@
+"""Whether two emulators say the same of one image: the same tokens and logits, counts within a thousandth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+from pipeline.targets.boards import load_board
+
+__all__ = ["TOLERANCE", "disagreements", "instructions_per_tick", "with_counts"]
+
+TOLERANCE = 0.001
+# What reading a counter before and after may be off by, in ticks.
+_ROUNDING = 2
+
+
+def instructions_per_tick(result: Mapping[str, Any]) -> float:
+    """What a tick of the board's counter stood for when this `result.json` came about."""
+    return float(load_board(str(result["board"])).emulators[result["emulator"]["name"]]["instructions_per_tick"])
+
+
+def disagreements(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
+    """A line for each difference of two contents of `result.json`, of one recipe on one board; none if they agree.
+
+    Every step's tokens and logits must be equal, its instructions within 0.1 % and the rounding of a counter.
+    """
+    for key in ("recipe", "board", "engine"):
+        if first[key] != second[key]:
+            return [f"results of different runs: {key} {first[key]} and {second[key]}"]
+    names = [f"{result['emulator']['name']} {result['emulator']['version']}" for result in (first, second)]
+    rates = [instructions_per_tick(result) for result in (first, second)]
+    found: list[str] = []
+    for a, b in zip_longest(first["prompts"], second["prompts"]):
+        if a is None or b is None or a["text"] != b["text"]:
+            return [*found, f"not the same prompts: {a and a['text']!r} and {b and b['text']!r}"]
+        where = repr(a["text"])
+        for key in ("tokens_in", "tokens_out", "text_out", "end", "logits_crc"):
+            if a[key] != b[key]:
+                found.append(f"{where}: {key} is {a[key]} on {names[0]}, {b[key]} on {names[1]}")
+        if len(a["ticks"]) != len(b["ticks"]):
+            found.append(f"{where}: {len(a['ticks'])} steps on {names[0]}, {len(b['ticks'])} on {names[1]}")
+        for step, (ticks, others) in enumerate(zip(a["ticks"], b["ticks"], strict=False)):
+            counts = ticks * rates[0], others * rates[1]
+            if abs(counts[0] - counts[1]) > TOLERANCE * max(counts) + _ROUNDING * max(rates):
+                found.append(
+                    f"{where}: step {step} takes {counts[0]:,.0f} instructions on {names[0]}, "
+                    f"{counts[1]:,.0f} on {names[1]}"
+                )
+    return found
+
+
+def with_counts(expected: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of `expected.json` with each step's `instructions` from a `result.json` of the same image."""
+    rate = instructions_per_tick(result)
+    prompts = []
+    for prompt, given in zip(expected["prompts"], result["prompts"], strict=True):
+        steps = [
+            {**step, "instructions": round(ticks * rate)}
+            for step, ticks in zip(prompt["steps"], given["ticks"], strict=True)
+        ]
+        prompts.append({**prompt, "steps": steps})
+    return {**expected, "prompts": prompts}

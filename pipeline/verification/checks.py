@@ -1,0 +1,429 @@
+"""Whether the board does what the network's specification says: the same tokens, the same bytes of logits at every
+step, and counts that can be true."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.device.protocol import Answer, Device, DeviceError, Step
+from pipeline.errors import ThimbleError
+from pipeline.recipes.load import Recipe
+from pipeline.tasks.registry import load_task
+from pipeline.text.prompt import FramedTokenizer
+from pipeline.verification.oracle import Oracle
+
+__all__ = [
+    "Expectation",
+    "ExpectedStep",
+    "StepEngine",
+    "Verification",
+    "expect",
+    "expect_prompts",
+    "expect_to_the_end",
+    "least_per_mac",
+    "verify",
+    "write_expectations",
+]
+
+# What no Cortex-M can do better: SMLAD does two multiply-accumulates, MLA two of packed rows; a vector of Helium 16.
+LEAST_INSTRUCTIONS_PER_MAC = 0.5
+LEAST_WITH_HELIUM = 1 / 16
+HELIUM_CORES = ("cortex-m55",)
+# What a request may take besides its steps, in instructions: per step the checksum and the choice of the next token
+# (18 an id, measured) and a printed line (1,100), and the last line; emptying the KV cache (4 a byte). With room for
+# other compilers.
+BESIDES_PER_ID, BESIDES_PER_STEP, BESIDES_PER_CACHE_BYTE, BESIDES_ONCE = 32, 2500, 12, 10_000
+# A step in which SysTick, 24 bits wide, comes round takes its handler's instructions too (5, and room for other
+# compilers); which step that is differs from request to request.
+WRAP = 8
+_TEXTS_TRIED = 16
+
+
+class StepEngine(Protocol):
+    """What gives the expected logits: TensorFlow Lite Micro's oracle, or the generated C on the host."""
+
+    def reset(self) -> None: ...
+
+    def step(self, token: int) -> NDArray[np.signedinteger]: ...
+
+
+@dataclass(frozen=True)
+class ExpectedStep:
+    """The token fed, the CRC-32 of the logits, and the greedy next token."""
+
+    token: int
+    crc: int
+    next: int
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What a prompt must give. The first `tokens_in` steps feed the prompt, each later one the token before it."""
+
+    text: str
+    max_new: int
+    tokens_in: int
+    steps: tuple[ExpectedStep, ...]
+    end: str
+    text_out: str
+
+    @property
+    def tokens_out(self) -> tuple[int, ...]:
+        """The generated tokens, `<eos>` included."""
+        return tuple(step.next for step in self.steps[self.tokens_in - 1 :])
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of it: `checks` by name, a line for each thing that is wrong, each prompt's tokens and texts, and
+    instructions (`prefill_per_token` and `prompt_max` with the prompt in blocks, `decode_mean`, `decode_max` of any
+    step, `per_mac`, `steps`; else 0)."""
+
+    checks: dict[str, bool]
+    failures: tuple[str, ...]
+    prompts: tuple[dict[str, Any], ...]
+    instructions: dict[str, float]
+    stack_peak: int
+
+    @property
+    def ok(self) -> bool:
+        """True if every check holds."""
+        return all(self.checks.values())
+
+
+@dataclass
+class _Findings:
+    checks: dict[str, bool] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def check(self, name: str, holds: bool, otherwise: str) -> None:
+        self.checks[name] = self.checks.get(name, True) and holds
+        if not holds:
+            self.failures.append(f"{name}: {otherwise}")
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """Ticks: the least of a step, and the most that a request may take besides its steps; by what a step's count may
+    differ when it is asked again, as a share, and where the counter comes round in it."""
+
+    least: float
+    besides_step: float
+    besides_once: float
+    repeat: float
+    wrap: float
+
+    def repeats(self, one: int, other: int) -> bool:
+        """Whether two counts of one step can both be true; a tick may begin at another moment of it."""
+        return abs(one - other) <= max(1, self.repeat * one) + self.wrap
+
+
+def expect(
+    engine: StepEngine, tokenizer: FramedTokenizer, context: int, text: str, max_new: int, endless: bool = False
+) -> Expectation:
+    """Runs a prompt through the engine as the firmware does.
+
+    Args:
+        context: the most tokens of a prompt, and of prompt and answer together unless `endless` (a sliding window).
+
+    Raises:
+        ThimbleError: the prompt has more tokens than the context.
+    """
+    tokens = tokenizer.encode_prompt(text)
+    if len(tokens) > context:
+        raise ThimbleError(
+            f"the prompt {text!r} takes {len(tokens)} tokens, the model's context has {context}",
+            "shorten it, or give the model a longer context",
+        )
+    engine.reset()
+    steps: list[ExpectedStep] = []
+    generated: list[int] = []
+    pending = list(tokens)
+    end = ""
+    while not end:
+        for token in pending:
+            logits = engine.step(token).ravel()
+            steps.append(ExpectedStep(token, zlib.crc32(logits.tobytes()), int(logits.argmax())))
+        following = steps[-1].next
+        generated.append(following)
+        pending = [following]
+        if following in tokenizer.frame.stops:
+            end = "eos"
+        elif len(generated) == max_new:
+            end = "length"
+        elif len(steps) == context and not endless:
+            end = "context"
+    return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated, tokens[-1]))
+
+
+def expect_prompts(
+    recipe: Recipe, tflite: Path, tokenizer: FramedTokenizer, texts: NDArray[np.int32] | None = None
+) -> list[Expectation]:
+    """What the recipe's prompts must give by TensorFlow Lite Micro: those it lists, else its task's examples. Where
+    none of them comes to the end of the context, also the beginning of one of the `texts` that does.
+
+    Args:
+        texts: token ids [texts, length] of the model's own, if it writes any.
+
+    Raises:
+        ThimbleError: a prompt does not fit the model's context.
+    """
+    if recipe.prompts:
+        prompts = recipe.prompts
+    elif recipe.text is not None:
+        prompts = ("",)
+    else:
+        prompts = tuple(pair.sentence for pair in load_task(recipe.task).examples)
+    oracle = Oracle(tflite.read_bytes())
+    endless = oracle.endless
+    found = [expect(oracle, tokenizer, oracle.context, text, recipe.model.context, endless) for text in prompts]
+    if texts is not None and not endless and all(len(one.steps) < oracle.context for one in found):
+        found.append(expect_to_the_end(oracle, tokenizer, oracle.context, texts))
+    return found
+
+
+def expect_to_the_end(
+    engine: StepEngine, tokenizer: FramedTokenizer, context: int, texts: NDArray[np.int32]
+) -> Expectation:
+    """Of some texts' beginnings, a quarter of the context, the first whose text goes on to its end, or the longest."""
+    found: list[Expectation] = []
+    for first, *rest in texts[:_TEXTS_TRIED].tolist():
+        text = tokenizer.decode(rest[: max(1, context // 4)], first).strip("\ufffd")
+        found.append(expect(engine, tokenizer, context, text, context))
+        if len(found[-1].steps) == context:
+            break
+    return max(found, key=lambda one: len(one.steps))
+
+
+def least_per_mac(core: str) -> float:
+    """Instructions that a multiply-accumulate takes at least on that core (`cortex-m4`)."""
+    return LEAST_WITH_HELIUM if core in HELIUM_CORES else LEAST_INSTRUCTIONS_PER_MAC
+
+
+def verify(
+    device: Device,
+    expectations: Sequence[Expectation],
+    *,
+    macs_per_step: int,
+    kv_cache_bytes: int = 0,
+    instructions_per_tick: float,
+    weights_crc: int | None = None,
+    build_id: str | None = None,
+    least_per_mac: float = LEAST_INSTRUCTIONS_PER_MAC,
+    repeat_tolerance: float = 0.0,
+    line_ticks: float = 0.0,
+) -> Verification:
+    """Asks every prompt step by step, again, since counts must repeat, and with the prompt in blocks: the same logits.
+
+    Args:
+        macs_per_step: multiply-accumulates of a decode step, the measure of what counts are possible.
+        kv_cache_bytes: what a request empties before its first step.
+        instructions_per_tick: what a tick of the board's counter stands for under its emulator.
+        weights_crc, build_id: of the image that was built; what the device says must be the same.
+        least_per_mac: instructions that a multiply-accumulate takes at least on the board's core.
+        repeat_tolerance: by what share a step's count may differ when it is asked again; 0 under an emulator.
+        line_ticks: what sending a line takes where the UART is a real one.
+
+    Raises:
+        ThimbleError: the device stopped answering, or told of a fault.
+    """
+    found = _Findings()
+    info = device.info()
+    found.check("weights_intact", info.weights == "intact", "the device finds its weights corrupt")
+    if weights_crc is not None:
+        found.check(
+            "weights_intact",
+            info.weights_crc == weights_crc,
+            f"CRC-32 {info.weights_crc:08x} on the device, {weights_crc:08x} when built",
+        )
+    if build_id is not None:
+        found.check("build_match", info.build == build_id, f"the device runs build {info.build}, not {build_id}")
+    for name in ("tokens_match", "logits_crc_match", "prefill_match", "counts_plausible", "counts_repeat"):
+        found.checks[name] = True
+    answers = [_ask(device, expectation, found) for expectation in expectations]
+    in_blocks = [
+        None if answer is None else _ask(device, expectation, found, in_blocks=True)
+        for expectation, answer in zip(expectations, answers, strict=True)
+    ]
+    limits = _Limits(
+        least=macs_per_step * least_per_mac / instructions_per_tick,
+        besides_step=(BESIDES_PER_ID * info.vocab + BESIDES_PER_STEP) / instructions_per_tick + line_ticks,
+        besides_once=(BESIDES_ONCE + BESIDES_PER_CACHE_BYTE * kv_cache_bytes) / instructions_per_tick + 20 * line_ticks,
+        repeat=repeat_tolerance,
+        wrap=WRAP / instructions_per_tick if info.counter == "systick" else 0.0,
+    )
+    for expectation, answer, second in zip(expectations, answers, in_blocks, strict=True):
+        if answer is not None:
+            _compare(expectation, answer, found)
+            _check_counts(expectation, answer, limits, found)
+            _check_repeats(expectation, answer, _ask(device, expectation, found), limits, found)
+            if second is not None:
+                _check_prefill(expectation, answer, second, limits, found)
+    return Verification(
+        checks=found.checks,
+        failures=tuple(found.failures),
+        prompts=tuple(_prompt(*pair) for pair in zip(expectations, answers, strict=True)),
+        instructions=_instructions(answers, in_blocks, macs_per_step, instructions_per_tick),
+        stack_peak=device.stack()[0],
+    )
+
+
+def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
+    """Writes what the prompts must give as JSON, in the protocol's own notation, for Renode's Robot suite."""
+    prompts = [
+        {
+            "text": quote(expectation.text, safe=""),
+            "max_new": expectation.max_new,
+            "tokens_in": expectation.tokens_in,
+            "tokens_out": len(expectation.tokens_out),
+            "end": expectation.end,
+            "steps": [
+                {"position": position, "token": step.token, "crc": f"{step.crc:08x}", "next": step.next}
+                for position, step in enumerate(expectation.steps)
+            ],
+        }
+        for expectation in expectations
+    ]
+    path.write_text(json.dumps({"prompts": prompts}, indent=1) + "\n", encoding="utf-8")
+
+
+def _ask(device: Device, expectation: Expectation, found: _Findings, in_blocks: bool = False) -> Answer | None:
+    try:
+        return (device.prompt if in_blocks else device.ask)(expectation.text, expectation.max_new)
+    except DeviceError as error:
+        if error.code == "fault":
+            raise
+        found.check("tokens_match", False, f"{expectation.text!r}: the device answered {error.code}: {error.text}")
+        return None
+
+
+def _compare(expectation: Expectation, answer: Answer, found: _Findings) -> None:
+    where = repr(expectation.text)
+    expected = tuple((step.token, step.next) for step in expectation.steps)
+    given = tuple((step.token, step.next) for step in answer.steps)
+    found.check(
+        "tokens_match",
+        expected == given and answer.tokens_out == expectation.tokens_out and answer.text == expectation.text_out,
+        f"{where}: tokens {list(answer.tokens_out)} ({answer.text!r}), expected {list(expectation.tokens_out)}",
+    )
+    differing = [
+        position
+        for position, (step, other) in enumerate(zip(expectation.steps, answer.steps, strict=False))
+        if step.crc != other.crc
+    ]
+    found.check(
+        "logits_crc_match",
+        not differing and len(expectation.steps) == len(answer.steps),
+        f"{where}: {len(differing)} of {len(expectation.steps)} steps differ, the first at position {differing[:1]}"
+        if differing
+        else f"{where}: {len(answer.steps)} steps, expected {len(expectation.steps)}",
+    )
+
+
+def _check_counts(expectation: Expectation, answer: Answer, limits: _Limits, found: _Findings) -> None:
+    where = repr(expectation.text)
+    ticks = [step.ticks for step in answer.steps]
+    found.check(
+        "counts_plausible",
+        [step.position for step in answer.steps] == list(range(len(answer.steps))),
+        f"{where}: the positions of the steps are not 0, 1, 2 …",
+    )
+    found.check(
+        "counts_plausible",
+        min(ticks) > 0 and min(ticks) + 1 >= limits.least,
+        f"{where}: a step of {min(ticks)} ticks; its multiplications alone take {limits.least:.0f}",
+    )
+    found.check(
+        "counts_plausible",
+        0 <= answer.ticks - sum(ticks) <= len(ticks) * limits.besides_step + limits.besides_once,
+        f"{where}: the steps took {sum(ticks)} ticks of {answer.ticks} in all, which cannot be",
+    )
+
+
+def _check_repeats(
+    expectation: Expectation, first: Answer, second: Answer | None, limits: _Limits, found: _Findings
+) -> None:
+    if second is None:
+        return
+    where = repr(expectation.text)
+    same = [(step.token, step.crc, step.next) for step in first.steps] == [
+        (step.token, step.crc, step.next) for step in second.steps
+    ]
+    found.check("logits_crc_match", same, f"{where}: asked again, other logits")
+    _check_ticks(where, first.steps, second.steps, limits, found)
+
+
+def _check_prefill(expectation: Expectation, first: Answer, second: Answer, limits: _Limits, found: _Findings) -> None:
+    """The prompt in blocks: the logits after it and after every later step as step by step, counts the same."""
+    where = repr(expectation.text)
+    generated = first.steps[expectation.tokens_in - 1 :]
+    told = second.prefill
+    found.check(
+        "prefill_match",
+        told is not None
+        and [(told.count, told.crc, told.next), *((step.position, step.crc, step.next) for step in second.steps)]
+        == [
+            (step.position + (1 if place == 0 else 0), step.crc, step.next)  # a count, then positions
+            for place, step in enumerate(generated)
+        ],
+        f"{where}: with the prompt in blocks, other logits than step by step",
+    )
+    found.check(
+        "counts_plausible",
+        # A tick more, for a prompt of one token: it may begin at another moment within a tick.
+        told is None or 0 < told.ticks <= sum(step.ticks for step in first.steps[: expectation.tokens_in]) + 1,
+        f"{where}: the prompt in blocks took more ticks than step by step",
+    )
+    _check_ticks(where, generated[1:], second.steps, limits, found)
+
+
+def _check_ticks(where: str, first: Sequence[Step], second: Sequence[Step], limits: _Limits, found: _Findings) -> None:
+    pairs = [(a.ticks, b.ticks) for a, b in zip(first, second, strict=False)]
+    worst = max((abs(a - b) for a, b in pairs), default=0)
+    found.check(
+        "counts_repeat",
+        all(limits.repeats(a, b) for a, b in pairs),
+        f"{where}: asked again, a step's count differs by {worst} ticks",
+    )
+
+
+def _prompt(expectation: Expectation, answer: Answer | None) -> dict[str, Any]:
+    return {
+        "text": expectation.text,
+        "tokens_in": list(answer.tokens_in) if answer else [],
+        "tokens_out": list(answer.tokens_out) if answer else [],
+        "text_out": answer.text if answer else "",
+        "expected_tokens": list(expectation.tokens_out),
+        "expected_text": expectation.text_out,
+        "end": answer.end if answer else "",
+        "ticks": [step.ticks for step in answer.steps] if answer else [],
+        "logits_crc": [f"{step.crc:08x}" for step in answer.steps] if answer else [],
+    }
+
+
+def _instructions(
+    answers: Sequence[Answer | None], again: Sequence[Answer | None], macs: int, per_tick: float
+) -> dict[str, float]:
+    given = [answer for answer in answers if answer is not None]
+    fed = [step.ticks * per_tick for answer in given for step in answer.steps[: len(answer.tokens_in)]]
+    decode = [step.ticks * per_tick for answer in given for step in answer.steps[len(answer.tokens_in) :]] or fed
+    prefills = [answer.prefill for answer in again if answer is not None and answer.prefill is not None]
+    prefill = sum(told.ticks for told in prefills) * per_tick / max(sum(told.count for told in prefills), 1)
+    decode_mean = sum(decode) / max(len(decode), 1)
+    return {
+        "prefill_per_token": round(prefill, 1),
+        "prompt_max": max((told.ticks * per_tick for told in prefills), default=0.0),
+        "decode_mean": round(decode_mean, 1),
+        "decode_max": max(fed + decode, default=0.0),
+        "per_mac": round(decode_mean / max(macs, 1), 3),
+        "steps": len(fed) + (0 if decode is fed else len(decode)),
+    }

@@ -1,0 +1,121 @@
+"""TensorFlow Lite Micro on the host: what the bytes of a decode step are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiler.graph import Graph
+from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.window import ring_of
+from pipeline.errors import ThimbleError
+from pipeline.numerics.kv_window import Ring, Strided
+from pipeline.numerics.rope import quantized, rotation
+
+__all__ = ["Oracle"]
+
+
+class Oracle:
+    """A decode step run by `tflite_micro`, with the caches kept as the runtime keeps them.
+
+    Raises:
+        ThimbleError: a damaged .tflite, one that is no decode step, or one that TensorFlow Lite Micro refuses.
+    """
+
+    def __init__(self, tflite: bytes) -> None:
+        self.graph: Graph = read_tflite(tflite)
+        self._check()
+        from tflite_micro.python.tflite_micro import runtime
+
+        try:
+            self._interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=max(1 << 20, 4 * len(tflite)))
+        except RuntimeError as error:
+            raise ThimbleError(
+                f"TensorFlow Lite Micro refuses the model: {error}",
+                "use ops that it has in int8 or int16; see its log above",
+            ) from None
+        self._inputs = {name: self._place(index, True) for name, index in self.graph.inputs.items()}
+        self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
+        self.vocab = self.graph.tensors[self.graph.outputs["logits"]].columns
+        self.ring = ring_of(self.graph)
+        rows = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
+        self.context = self.ring.context if isinstance(self.ring, Strided) else rows
+        self.endless = isinstance(self.ring, Ring)
+        self.reset()
+
+    def reset(self) -> None:
+        """Empties the caches: every row holds the zero point."""
+        self.position = 0
+        self._caches: dict[str, NDArray[np.signedinteger]] = {}
+        for name, index in self.graph.inputs.items():
+            if "_cache_" in name:
+                tensor = self.graph.tensors[index]
+                self._caches[name] = np.full(tensor.shape, tensor.zero_point, tensor.dtype.lower())
+
+    def step(self, token: int) -> NDArray[np.signedinteger]:
+        """Takes a token; int8 or int16 logits [vocab].
+
+        Raises:
+            ThimbleError: the context is full.
+        """
+        if self.position >= self.context and not self.endless:
+            raise ThimbleError(f"the context of {self.context} tokens is full", "give fewer tokens")
+        slot = row = self.position
+        # The interpreter reuses input memory: every input is set before every step.
+        if self.ring is not None:
+            slot, row = self.ring.slot(self.position), self.ring.mask_row(self.position)
+        if self.endless:
+            self._set_turn()
+        self._interpreter.set_input(np.array([token], np.int32), self._inputs["token"])
+        self._interpreter.set_input(np.array([row], np.int32), self._inputs["position"])
+        for name, cache in self._caches.items():
+            cache[:, slot] = self.graph.tensors[self.graph.inputs[name]].zero_point
+            self._interpreter.set_input(cache, self._inputs[name])
+        self._interpreter.invoke()
+        for name, cache in self._caches.items():
+            new = self._interpreter.get_output(self._outputs[name.replace("_cache_", "_new_")])
+            cache[:, slot] = new[:, 0]
+        self.position += 1
+        return np.array(self._interpreter.get_output(self._outputs["logits"])).reshape(-1)
+
+    def generate(self, prompt: Sequence[int], most: int, eos: int) -> tuple[list[int], list[NDArray[np.signedinteger]]]:
+        """Greedy tokens after the prompt, `eos` left out, and the logits of every step."""
+        self.reset()
+        logits = [self.step(token) for token in prompt]
+        tokens: list[int] = []
+        while len(tokens) < most:
+            best = int(np.argmax(logits[-1]))
+            if best == eos:
+                break
+            tokens.append(best)
+            if (self.position >= self.context and not self.endless) or len(tokens) == most:
+                break
+            logits.append(self.step(best))
+        return tokens, logits
+
+    def _set_turn(self) -> None:
+        tensor = self.graph.tensors[self.graph.inputs["rotation"]]
+        values = rotation(self.position, 2 * tensor.shape[0])
+        limits = np.iinfo(np.int8 if tensor.dtype == "INT8" else np.int16)
+        self._interpreter.set_input(
+            quantized(values, tensor.scale, tensor.zero_point, limits), self._inputs["rotation"]
+        )
+
+    def _check(self) -> None:
+        inputs, outputs = self.graph.inputs, self.graph.outputs
+        layers = sum(name.startswith("k_cache_") for name in inputs)
+        wanted = ["token", "position", *(f"{kind}_cache_{layer}" for layer in range(layers) for kind in "kv")]
+        made = ["logits", *(f"{kind}_new_{layer}" for layer in range(layers) for kind in "kv")]
+        missing = [name for name in wanted if name not in inputs] + [name for name in made if name not in outputs]
+        if missing or not layers:
+            raise ThimbleError(
+                f"the .tflite is no decode step: its signature lacks {', '.join(missing or ['k_cache_0'])}",
+                "give a model that the `quantize` stage wrote",
+            )
+
+    def _place(self, index: int, is_input: bool) -> int:
+        """The interpreter's own number of a tensor, which is its place in the subgraph's list."""
+        places = self.graph.input_order if is_input else self.graph.output_order
+        return places.index(index)

@@ -1,0 +1,161 @@
+"""Weights that come with the repository, and whether they are those that a recipe describes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from importlib import metadata as packages
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import ThimbleError
+from pipeline.files import fingerprint
+from pipeline.recipes.load import Recipe, load_recipe
+from pipeline.resources import ROOT
+
+__all__ = [
+    "TRAINING_STAGES",
+    "metadata_of",
+    "ship",
+    "shipped_tokenizer",
+    "shipped_weights",
+    "teacher_of",
+    "training_facts",
+    "weights_fingerprint",
+]
+
+_DATA_PACKAGES = ("home-assistant-intents", "hassil", "tokenizers")
+
+
+TRAINING_STAGES = ("train", "distill", "prune", "qat")
+"""The stages that change weights, in order."""
+
+
+def weights_fingerprint(recipe: Recipe, until: str = TRAINING_STAGES[-1]) -> str:
+    """Digest of all that decides the weights up to a stage: the recipe's parts, the teacher, and the packages that the
+    data comes from."""
+    facts: dict[str, Any] = {
+        **_parts(recipe, until),
+        "packages": {name: packages.version(name) for name in _DATA_PACKAGES},
+    }
+    if "distill" in facts:
+        facts["teacher"] = weights_fingerprint(teacher_of(recipe))
+    return fingerprint(facts)
+
+
+def teacher_of(recipe: Recipe) -> Recipe:
+    """The recipe of the teacher that a recipe with `distill` names, from the repository's root.
+
+    Raises:
+        ThimbleError: no such recipe, or one that names teachers without end.
+    """
+    assert recipe.distill is not None
+    teacher = load_recipe(ROOT / recipe.distill.teacher)
+    if teacher.distill is not None:
+        raise ThimbleError(
+            f"the teacher {recipe.distill.teacher} has a teacher itself",
+            "name a recipe without `distill` as the teacher",
+        )
+    return teacher
+
+
+def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[str, Any]:
+    """What a weights file that a stage wrote says of itself."""
+    asked = [name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if recipe.sections[name] is not None]
+    made_by = f"nox -s {' '.join(asked)} -- {recipe.path.as_posix()} --retrain"
+    return {
+        "stage": stage,
+        "fingerprint": weights_fingerprint(recipe, stage),
+        "recipe": _parts(recipe, stage),
+        "parameters": recipe.model.parameter_count,
+        "packages": {name: packages.version(name) for name in (*_DATA_PACKAGES, "tensorflow", "tf-keras")},
+        "command": made_by,
+        "history": history,
+    }
+
+
+def _parts(recipe: Recipe, until: str) -> dict[str, Any]:
+    """The recipe's sections that decide the weights after a stage; `distill` and `qat`, which came later, only where
+    they are asked for, so that the fingerprints of older weights still fit."""
+    parts = recipe.part("task", "tokenizer", "model", "train", "prune")
+    done = TRAINING_STAGES[: TRAINING_STAGES.index(until) + 1]
+    if "prune" not in done:
+        parts["prune"] = None
+    if "distill" in done and recipe.distill is not None:
+        parts["distill"] = recipe.sections["distill"]
+    if "qat" in done and recipe.qat is not None:
+        parts.update(qat=recipe.sections["qat"], weights=recipe.quantize.weights)
+    return parts
+
+
+def shipped_weights(recipe: Recipe) -> Path | None:
+    """The shipped file, if the recipe names one and it is what the recipe describes up to the stage that wrote it, so
+    that a recipe may add stages; None where it is not.
+
+    Raises:
+        ThimbleError: the recipe names a file that is missing or damaged.
+    """
+    if recipe.shipped is None:
+        return None
+    path = ROOT / recipe.shipped
+    return path if _is_of(recipe, metadata_of(path)) else None
+
+
+def _is_of(recipe: Recipe, facts: dict[str, Any]) -> bool:
+    stage = facts.get("stage")
+    return stage in TRAINING_STAGES and facts.get("fingerprint") == weights_fingerprint(recipe, str(stage))
+
+
+def shipped_tokenizer(recipe: Recipe) -> Path | None:
+    """The tokenizer beside the shipped weights, on the same condition.
+
+    Raises:
+        ThimbleError: as for the weights, or the tokenizer is missing.
+    """
+    weights = shipped_weights(recipe)
+    if weights is None:
+        return None
+    path = weights.with_name("tokenizer.json")
+    if not path.exists():
+        raise ThimbleError(f"no tokenizer at {path}", "restore the file, or take `shipped` out of the recipe")
+    return path
+
+
+def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
+    """Puts trained weights and their tokenizer where the recipe says that the shipped ones lie.
+
+    Raises:
+        ThimbleError: the recipe names no such place, or the weights are not what it describes.
+    """
+    if recipe.shipped is None:
+        raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: models/NAME/weights.npz` to it")
+    if metadata_of(weights).get("fingerprint") != weights_fingerprint(recipe):
+        raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
+    place = ROOT / recipe.shipped
+    for source, target in ((tokenizer, place.with_name("tokenizer.json")), (weights, place)):
+        beside = target.with_name(f".{target.name}.tmp")
+        shutil.copyfile(source, beside)
+        os.replace(beside, target)
+    return place
+
+
+def metadata_of(path: Path) -> dict[str, Any]:
+    """What a weights file says of itself, read without TensorFlow.
+
+    Raises:
+        ThimbleError: no such file, or not a whole one.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return dict(json.loads(str(data["metadata"])))
+    except FileNotFoundError:
+        raise ThimbleError(
+            f"no weights at {path}", "restore the file, or take `shipped` or `train.start` out of the recipe"
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ThimbleError(f"the weights {path} are damaged: {error}", "restore the file from the repository") from None

@@ -1,0 +1,83 @@
+"""docs/add-a-board.md, followed to the letter: its board is listed, builds, and runs on QEMU."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.device.protocol import Device
+from pipeline.emulators.qemu import Qemu
+from pipeline.errors import ThimbleError
+from pipeline.firmware.project import build_project, write_project
+from pipeline.resources import ROOT
+from pipeline.targets.boards import all_boards, load_board
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.verification.checks import expect, verify
+from tests.support.standin import FOLDER, Standin
+
+PAGE = (ROOT / "docs" / "add-a-board.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the page's board, named by THIMBLE_BOARDS."""
+    for place, kind in re.findall(r"^## \d\. [^\n]*`(\S+/\S+)`\n.*?```(\w+)\n", PAGE, re.MULTILINE | re.DOTALL):
+        text = PAGE.split(f"`{place}`\n", 1)[1].split(f"```{kind}\n", 1)[1].split("```", 1)[0]
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    monkeypatch.setenv("THIMBLE_BOARDS", str(tmp_path))
+    return tmp_path
+
+
+def test_the_page_makes_a_board(boards: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    assert sorted(path.name for path in (boards / "weather_station").iterdir()) == ["board.yaml", "clock.c"]
+    board = load_board("weather_station")
+    assert board in all_boards() and len(all_boards()) > 10
+    write_project(FOLDER, tokenizer, board, "stand-in", tmp_path / "project")
+    firmware = build_project(tmp_path / "project", tmp_path / "build")
+    expected = expect(Standin(), tokenizer, 48, "turn on", 20)
+    with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
+        assert device.info().board == "weather_station"
+        per_tick = float(board.emulators["qemu"]["instructions_per_tick"])
+        result = verify(device, [expected], macs_per_step=1, instructions_per_tick=per_tick)
+    assert result.ok, result.failures
+
+
+def test_it_is_listed(boards: Path) -> None:
+    listed = subprocess.run(
+        [sys.executable, "-m", "pipeline", "boards"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "weather_station" in listed
+
+
+def test_a_change_of_a_file_changes_the_digest(boards: Path) -> None:
+    board = load_board("weather_station")
+    before = board.digest
+    (boards / "weather_station" / "clock.c").write_text("/* nothing */\n")
+    assert board.digest != before
+
+
+def test_a_name_that_is_taken_is_refused(boards: Path) -> None:
+    (boards / "weather_station").rename(boards / "mps2_an386")
+    path = boards / "mps2_an386" / "board.yaml"
+    path.write_text(path.read_text().replace("weather_station", "mps2_an386"))
+    with pytest.raises(ThimbleError, match="two boards are called mps2_an386"):
+        all_boards()
+
+
+def test_a_folder_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THIMBLE_BOARDS", "/nowhere/at/all")
+    with pytest.raises(ThimbleError, match="THIMBLE_BOARDS names no folder"):
+        all_boards()
+
+
+def test_a_shared_folder_that_is_not_there_is_refused(boards: Path) -> None:
+    path = boards / "weather_station" / "board.yaml"
+    path.write_text(path.read_text().replace("stm32_usart]", "stm33_usart]"))
+    with pytest.raises(ThimbleError, match="`shared` names no folder 'stm33_usart'"):
+        all_boards()

@@ -1,0 +1,124 @@
+"""The application, compiled for the host under the address and undefined-behaviour sanitizers, fed with anything."""
+
+from __future__ import annotations
+
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pipeline import tools
+from pipeline.firmware.tables import write_tokenizer
+from pipeline.resources import ROOT
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from tests.support.standin import FOLDER
+
+TEMPLATES = ROOT / "firmware_templates"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Path:
+    folder = tmp_path_factory.mktemp("host")
+    write_tokenizer(tokenizer, folder)
+    (folder / "build.h").write_text(
+        '#define BUILD_MODEL_NAME "stand-in"\n#define BUILD_ID "0"\n'
+        f"#define BUILD_WEIGHTS_CRC32 0x{zlib.crc32(bytes([1, 2, 3, 4])):x}u\n"
+    )
+    runtime = TEMPLATES / "runtime"
+    sources = [
+        *sorted((TEMPLATES / "app").glob("*.c")),
+        *(runtime / name for name in ("thimble.c", "sampler.c", "tokenizer.c", "crc32.c")),
+        *(FOLDER / "model.c", folder / "tokenizer_tables.c", Path(__file__).parent / "host_board.c"),
+    ]
+    out = folder / "application"
+    flags = [
+        "-std=gnu11",
+        "-g",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Werror",
+        "-DTHIMBLE_PROFILE",
+        "-DTHIMBLE_SAMPLING",
+    ]
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    includes = [f"-I{path}" for path in (TEMPLATES / "app", runtime, FOLDER, folder)]
+    command = [tools.require("gcc"), *flags, *sanitizers, *includes, "-o", out, *sources]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def run(program: Path, data: bytes) -> list[str]:
+    done = subprocess.run([program], input=data, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    lines = done.stdout.decode("ascii").split("\n")
+    assert lines[0] == "READY thimble 1"
+    assert all(line.isprintable() for line in lines)
+    return lines[1:-1]
+
+
+def ends(lines: list[str]) -> list[str]:
+    return [line for line in lines if not line.startswith(("STEP ", "LAYER "))]
+
+
+words = st.sampled_from(["ASK", "GEN", "ENC", "INFO", "STACK", "PROFILE", "", "0", "1", "4", "48", "49", "299", "300"])
+encoded = st.binary(max_size=30).map(lambda data: "".join(f"%{byte:02x}" for byte in data))
+odd = st.text(alphabet=st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=30)
+requests = st.lists(st.one_of(words, encoded, odd), max_size=6).map(lambda parts: " ".join(parts).encode())
+noise = st.binary(max_size=1500).filter(lambda data: b"\n" not in data and b"\r" not in data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.one_of(requests, noise), max_size=12))
+@example([b"ASK 48 " + b"a" * 1017])
+@example([b"ENC " + b"%e2%98%83" * 113])
+@example([b"ENC " + b"a" * 1020])
+@example([b"ENC " + b"%C3%80" * 170])
+@example([b"GEN 48 " + b"5 " * 508])
+@example([b"x" * 1025, b"\xff", b"INFO\xff"])
+def test_every_line_gets_one_answer_and_nothing_is_touched_that_should_not_be(
+    program: Path, lines: list[bytes]
+) -> None:
+    answers = ends(run(program, b"".join(line + b"\n" for line in lines) + b"STACK\n"))
+    assert len(answers) == len(lines) + 1
+    assert all(answer.startswith(("OK", "ERR ")) for answer in answers)
+    assert answers[-1] == "OK peak=100 size=4096"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"STACK", b"x"]), max_size=30))
+def test_any_mix_of_line_ends(program: Path, parts: list[bytes]) -> None:
+    data = b"".join(parts)
+    whole = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    assert len(ends(run(program, data))) == whole.count(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        (b"IN\xffFO", "ERR overrun bytes were lost: wait for the answer before the next request"),
+        (b"ENC Turn%20ON", None),
+        (b"ASK 48 " + b"a" * 1017, "ERR too-long the prompt takes 1019 tokens, the context has 48"),
+    ],
+)
+def test_single_lines(program: Path, tokenizer: Tokenizer, line: bytes, answer: str | None) -> None:
+    expected = answer or " ".join(["OK", *map(str, tokenizer.encode("turn on"))])
+    assert run(program, line + b"\n") == [expected]
+
+
+def test_corrupt_weights_are_not_computed_with(program: Path, tmp_path: Path) -> None:
+    patched = tmp_path / "application"
+    content = program.read_bytes()
+    assert content.count(bytes([1, 2, 3, 4, 0])) >= 1
+    patched.write_bytes(content.replace(bytes([1, 2, 3, 4, 0]), bytes([1, 2, 3, 5, 0])))
+    patched.chmod(0o755)
+    lines = run(patched, b"ASK 4 light\nINFO\nGEN 4 5\nENC a\n")
+    assert lines[0].startswith("ERR weights ")
+    assert lines[1].endswith(" weights=corrupt")
+    assert lines[2].startswith("ERR weights ")
+    assert lines[3].startswith("OK ")

@@ -1,0 +1,123 @@
+"""The firmware project stands alone, and the same sources give the same image."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import zlib
+from pathlib import Path
+
+import pytest
+
+from pipeline import tools
+from pipeline.errors import ThimbleError
+from pipeline.firmware.project import Firmware, build_project, read_sizes, sizes_as_dict, weights_of, write_project
+from pipeline.resources import ROOT
+from pipeline.targets.boards import Board
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from tests.support.standin import FOLDER
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_copy_builds_with_cmake_alone_and_gives_the_same_image(
+    project: Path, firmware: Firmware, tmp_path: Path
+) -> None:
+    copy = tmp_path / "a folder" / "copied"
+    shutil.copytree(project, copy, ignore=shutil.ignore_patterns("build*/"))
+    shutil.rmtree(copy / "build", ignore_errors=True)
+    cmake, ninja = tools.require("cmake"), tools.require("ninja")
+    configure = [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", ".", "-B", "build"]
+    for command in (configure, [cmake, "--build", "build"]):
+        subprocess.run(command, cwd=copy, check=True, capture_output=True)
+    assert digest(copy / "build" / "firmware.elf") == digest(firmware.elf)
+    assert (copy / "build" / "firmware.map").exists()
+
+
+def test_no_path_leads_back(project: Path) -> None:
+    for path in project.rglob("*"):
+        if path.is_file() and "build" not in path.relative_to(project).parts[0]:
+            text = path.read_text(encoding="utf-8")
+            assert str(ROOT) not in text and str(project) not in text, path
+            assert not re.search(r'["\s(=](/home|/root|/tmp|/usr|/work|[A-Z]:\\)', text), path
+            assert "../" not in text, path
+
+
+def test_the_image_holds_no_path_and_no_time(firmware: Firmware, project: Path) -> None:
+    content = firmware.elf.read_bytes()
+    assert str(project).encode() not in content
+    assert str(ROOT).encode() not in content
+
+
+def test_sizes_are_those_of_the_sections(firmware: Firmware) -> None:
+    tool = str(tools.require("arm-none-eabi-gcc")).replace("gcc", "size")
+    listing = subprocess.run([tool, "-A", firmware.elf], capture_output=True, text=True, check=True).stdout
+    sections = dict(re.findall(r"^(\.\S+)\s+(\d+)", listing, re.MULTILINE))
+    sizes = firmware.sizes
+    assert sizes.code == int(sections[".vectors"]) + int(sections[".text"])
+    for size, section in ((sizes.weights, ".weights"), (sizes.tables, ".tables")):
+        assert size == int(sections[section])
+    assert sizes.model_memory == int(sections[".model_memory"]) >= 304
+    assert (sizes.stack, sizes.weights) == (4096, 64)
+    summary = subprocess.run([tool, firmware.elf], capture_output=True, text=True, check=True).stdout
+    totals = summary.split("\n")[1].split()
+    assert sizes.flash == int(totals[0]) + int(totals[1])
+    assert sizes.ram == int(totals[2]) + sizes.data
+    assert sizes_as_dict(sizes)["flash"] == sizes.flash
+
+
+def test_application_and_runtime_are_small(firmware: Firmware) -> None:
+    """Startup, faults, UART, protocol, tokenizer, checksum: what is there besides the model."""
+    assert firmware.sizes.code < 6.5 * 1024
+    assert firmware.sizes.static < 4 * 1024
+
+
+def test_the_weights_checksum_is_in_the_image(firmware: Firmware, project: Path) -> None:
+    assert firmware.weights_crc == zlib.crc32(weights_of(firmware.elf))
+    assert f"0x{firmware.weights_crc:08x}u" in (project / "model" / "build.h").read_text()
+
+
+def test_the_build_id_is_the_sources(tmp_path: Path, tokenizer: Tokenizer, board: Board, firmware: Firmware) -> None:
+    write_project(FOLDER, tokenizer, board, "stand-in", tmp_path / "same")
+    assert firmware.build_id in (tmp_path / "same" / "model" / "build.h").read_text()
+    (tmp_path / "changed").mkdir()
+    for path in FOLDER.iterdir():
+        text = path.read_text().replace("3, 1, 4,", "3, 1, 5,")
+        (tmp_path / "changed" / path.name).write_text(text)
+    write_project(tmp_path / "changed", tokenizer, board, "stand-in", tmp_path / "other")
+    assert firmware.build_id not in (tmp_path / "other" / "model" / "build.h").read_text()
+
+
+def test_a_model_that_does_not_compile_is_an_error_with_the_compilers_words(
+    tmp_path: Path, tokenizer: Tokenizer, board: Board
+) -> None:
+    write_project(FOLDER, tokenizer, board, "broken", tmp_path)
+    (tmp_path / "model" / "model.c").write_text("#include <stdint.h>\nint broken = \n")
+    with pytest.raises(ThimbleError, match=r"does not build: .*model\.c:\d+:\d+: error"):
+        build_project(tmp_path, tmp_path / "build")
+
+
+def test_a_model_larger_than_the_board_is_an_error_that_says_so(
+    tmp_path: Path, tokenizer: Tokenizer, board: Board
+) -> None:
+    write_project(FOLDER, tokenizer, board, "large", tmp_path)
+    header = tmp_path / "model" / "model.h"
+    header.write_text(header.read_text().replace("ARENA_BYTES 300", "ARENA_BYTES (5 * 1024 * 1024)"))
+    with pytest.raises(
+        ThimbleError, match=r"needs 5,2\d\d,\d{3} bytes of RAM, the board has 4,194,304 \(1,0"
+    ) as caught:
+        build_project(tmp_path, tmp_path / "build")
+    assert "larger board" in caught.value.remedy
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not an ELF file at all"])
+def test_a_missing_or_damaged_image_is_an_error(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "firmware.elf"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ThimbleError, match="cannot read the image"):
+        read_sizes(path)

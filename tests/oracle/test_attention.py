@@ -1,0 +1,118 @@
+"""Attention: the fused kernel counts the masked columns in closed form, and gives the .tflite's bytes at any scales."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.compiler import Packing
+from pipeline.compiler.patterns import find_attentions
+from pipeline.compiler.reader import read_tflite
+from pipeline.verification.oracle import Oracle
+from tests.support.attention_step import VOCAB, AttentionSpec, attention_step, usual_mask
+from tests.support.run_model import Workbench
+from tests.support.strategies import Quantization, some, zero_points
+
+
+def quantized(low: float, high: float) -> st.SearchStrategy[Quantization]:
+    """Scales from 2^low to 2^high, any zero point."""
+    return st.builds(Quantization, st.floats(low, high).map(lambda power: float(np.float32(2.0**power))), zero_points)
+
+
+specs = st.builds(
+    AttentionSpec,
+    kv_heads=st.integers(1, 3),
+    group=st.integers(1, 3),
+    head_dim=st.sampled_from([4, 8, 12, 16]),
+    context=st.integers(1, 9),
+    x=quantized(-7, -3),
+    q=quantized(-7, -2),
+    k=quantized(-7, -2),
+    v=quantized(-7, -2),
+    scores=quantized(-7, 1),
+    mask=quantized(-5, 0),
+    masked_scores=quantized(-7, 1),
+    out=quantized(-8, -2),
+    unmasked=st.integers(-128, 127),
+    masked=st.integers(-128, 127),
+    beta=st.sampled_from([1.0, 1.0, 0.5]),
+    mask_first=st.booleans(),
+    seed=st.integers(0, 500),
+)
+
+
+def assert_equal(bench: Workbench, tflite: bytes, seed: int, fused: int) -> None:
+    """All positions of the context, whatever the caches' packing, and the fused kernel as often as given."""
+    oracle = Oracle(tflite)
+    tokens = [int(token) for token in np.random.default_rng(seed).integers(0, VOCAB, oracle.context)]
+    wanted = [oracle.step(token) for token in tokens]
+    for packing in (Packing.PAIRS, Packing.ROWS):
+        compiled, found = bench.steps(tflite, tokens, packing)
+        assert [layer.kind for layer in compiled.layers].count("attention") == fused
+        for position in range(oracle.context):
+            different = np.flatnonzero(wanted[position] != found[position])
+            assert not different.size, (
+                f"{packing}, position {position}: bytes {different[:8].tolist()} of {compiled.vocab} differ"
+            )
+
+
+@pytest.mark.slow
+@given(spec=specs)
+@some
+def test_any_scales(bench: Workbench, spec: AttentionSpec) -> None:
+    assert_equal(bench, attention_step(spec), spec.seed, fused=1)
+
+
+@pytest.mark.parametrize("unmasked, masked", [(127, -128), (-128, 127), (0, 0), (-128, -128)])
+def test_masks_that_hide_all_some_or_nothing(bench: Workbench, unmasked: int, masked: int) -> None:
+    """The masked columns count in the softmax as the .tflite has it, even where the mask favours them."""
+    assert_equal(bench, attention_step(AttentionSpec(unmasked=unmasked, masked=masked)), 3, fused=1)
+
+
+@pytest.mark.parametrize("scale, fused", [(0.001, 0), (0.02, 1), (4.0, 1)])
+def test_scores_that_saturate_or_are_all_alike(bench: Workbench, scale: float, fused: int) -> None:
+    """The first is so absurd that only the general ops hold it."""
+    spec = AttentionSpec(scores=Quantization(scale, 0), masked_scores=Quantization(scale, 0))
+    assert_equal(bench, attention_step(spec), 4, fused=fused)
+
+
+def test_a_context_of_hundreds(bench: Workbench) -> None:
+    """Hundreds of columns of equal weight: probabilities of one and of no step."""
+    spec = AttentionSpec(kv_heads=1, group=2, head_dim=4, context=300, scores=Quantization(2.0, 0))
+    assert_equal(bench, attention_step(spec), 5, fused=1)
+
+
+@pytest.mark.parametrize("caches", [(0, 1), (1, 0)])
+def test_each_layer_has_the_cache_of_its_name(bench: Workbench, caches: tuple[int, ...]) -> None:
+    assert_equal(bench, attention_step(AttentionSpec(), caches), 6, fused=2)
+
+
+@pytest.mark.slow
+@given(spec=specs, row=st.integers(0, 8), column=st.integers(0, 9))
+@some
+def test_any_other_mask_takes_the_general_ops(bench: Workbench, spec: AttentionSpec, row: int, column: int) -> None:
+    spec = replace(spec, context=max(spec.context, 2), unmasked=max(spec.unmasked, spec.masked + 1))
+    spec = replace(spec, unmasked=min(spec.unmasked, 127), masked=min(spec.masked, 126))
+    mask = usual_mask(spec)
+    place = row % spec.context, column % (spec.context + 1)
+    mask[place] = spec.masked if mask[place] == spec.unmasked else spec.unmasked
+    tflite = attention_step(spec, masks={0: mask})
+    assert find_attentions(read_tflite(tflite)) == []
+    assert_equal(bench, tflite, spec.seed, fused=0)
+
+
+@pytest.mark.parametrize("general", [0, 1])
+def test_one_layer_fused_and_one_not(bench: Workbench, general: int) -> None:
+    """Each keeps to its own cache."""
+    mask = usual_mask(AttentionSpec())
+    mask[2, 1] = 5
+    assert_equal(bench, attention_step(AttentionSpec(), (0, 1), {general: mask}), 8, fused=1)
+
+
+@pytest.mark.parametrize("head_dim", [3, 6, 68])
+def test_heads_that_the_fused_kernel_does_not_take(bench: Workbench, head_dim: int) -> None:
+    assert_equal(bench, attention_step(AttentionSpec(head_dim=head_dim)), 7, fused=0)

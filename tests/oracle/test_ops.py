@@ -1,0 +1,443 @@
+"""Every op, alone: the generated C gives the bytes of TensorFlow Lite Micro."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from pipeline.compiler import Packing
+from pipeline.errors import ThimbleError
+from tests.support.build_model import ModelBuilder
+from tests.support.run_model import Workbench
+from tests.support.strategies import Quantization, int8_values, quantizations, some, zero_points
+
+seeds = st.integers(0, 10_000)
+activations = st.sampled_from([0, 0, 1, 2, 3])
+sizes = st.integers(1, 9)
+
+# Shapes of the operands and of the result: equal, a number, one row, one value a row; either side, one side constant.
+BROADCASTS = [
+    ((3, 7), (3, 7)),
+    ((2, 3, 5), (2, 3, 5)),
+    ((11,), (11,)),
+    ((2, 5), (1,)),
+    ((2, 5), (1, 1)),
+    ((2, 5), ()),
+    ((3, 4), (4,)),
+    ((3, 4), (1, 4)),
+    ((2, 3, 4), (4,)),
+    ((2, 3, 4), (1, 1, 4)),
+    ((3, 4), (3, 1)),
+    ((2, 3, 4), (2, 3, 1)),
+    ((1, 8), (1, 1)),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+@given(
+    shapes=st.sampled_from(BROADCASTS),
+    swap=st.booleans(),
+    constant=st.sampled_from([None, 0, 1]),
+    quantized=st.tuples(quantizations, quantizations, quantizations),
+    activation=activations,
+    seed=seeds,
+)
+@some
+def test_elementwise(
+    bench: Workbench,
+    kind: str,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    swap: bool,
+    constant: int | None,
+    quantized: tuple[Quantization, Quantization, Quantization],
+    activation: int,
+    seed: int,
+) -> None:
+    operands = list(shapes[::-1] if swap else shapes)
+    model = ModelBuilder()
+    values = {
+        name: int8_values(seed + place, shape) for place, (name, shape) in enumerate(zip("ab", operands, strict=True))
+    }
+    inputs = [
+        model.tensor(shape, *q.pair, data=values[name]) if place == constant else model.input(name, shape, *q.pair)
+        for place, (name, shape, q) in enumerate(zip("ab", operands, quantized, strict=False))
+    ]
+    out = model.tensor(np.broadcast_shapes(*operands), *quantized[2].pair)
+    model.op(kind, inputs, [out], fusedActivationFunction=activation)
+    bench.check(model.bytes({"y": out}), values)
+
+
+@pytest.mark.parametrize("kind", ["ADD", "MUL"])
+def test_a_broadcast_that_no_kernel_has_is_refused(bench: Workbench, kind: str) -> None:
+    model = ModelBuilder()
+    a, b = model.input("a", (2, 3, 4), 0.1), model.input("b", (2, 1, 4), 0.1)
+    out = model.tensor((2, 3, 4), 0.1)
+    model.op(kind, [a, b], [out])
+    with pytest.raises(ThimbleError, match=r"shapes \(2, 3, 4\) and \(2, 1, 4\)"):
+        bench.build(model.bytes({"y": out}))
+
+
+def fully_connected(
+    weights: np.ndarray,
+    scales: list[float],
+    bias: np.ndarray | None,
+    x: Quantization,
+    y: Quantization,
+    activation: int,
+    batch_shape: tuple[int, ...] = (1,),
+) -> bytes:
+    rows, depth = weights.shape
+    model = ModelBuilder()
+    inputs = [model.input("x", (*batch_shape, depth), *x.pair), model.tensor((rows, depth), scales, 0, weights)]
+    if bias is not None:
+        inputs.append(model.tensor((rows,), [scale * x.scale for scale in scales], 0, bias, "INT32"))
+    out = model.tensor((*batch_shape, rows), *y.pair)
+    model.op("FULLY_CONNECTED", inputs, [out], fusedActivationFunction=activation, keepNumDims=True)
+    return model.bytes({"y": out})
+
+
+packings = pytest.mark.parametrize("packing", list(Packing))
+
+
+@pytest.mark.slow
+@packings
+@given(
+    rows=st.integers(1, 21),
+    depth=st.integers(1, 37) | st.sampled_from([64, 127, 128]),
+    per_channel=st.booleans(),
+    with_bias=st.booleans(),
+    lowest=st.sampled_from([-127, -128]),
+    activation=activations,
+    power=st.floats(-9, -1),
+    x=quantizations,
+    y=quantizations,
+    seed=seeds,
+)
+@some
+def test_fully_connected(
+    bench: Workbench,
+    packing: Packing,
+    rows: int,
+    depth: int,
+    per_channel: bool,
+    with_bias: bool,
+    lowest: int,
+    activation: int,
+    power: float,
+    x: Quantization,
+    y: Quantization,
+    seed: int,
+) -> None:
+    random = np.random.default_rng(seed)
+    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows if per_channel else 1))]
+    bias = random.integers(-30_000, 30_000, rows) if with_bias else None
+    weights = int8_values(seed + 1, (rows, depth), lowest)
+    tflite = fully_connected(weights, scales, bias, x, y, activation)
+    bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))}, packing)
+
+
+_EXTREMES = {
+    "minus 128": None,
+    "minus 128 over a negative weight": Packing.PAIRS,
+    "sum": None,
+    "bias": Packing.ROWS,
+    "left shift": Packing.ROWS,
+}
+"""What the packing that the weights are to have cannot hold: None, PAIRS alone, or (as ROWS says) any but ROWS."""
+
+
+@packings
+@pytest.mark.parametrize("why", _EXTREMES)
+def test_extreme_rows(bench: Workbench, why: str, packing: Packing) -> None:
+    """Large sums are split; what a packing or the packed kernels' requantization cannot hold takes the plain rows."""
+    rows, depth = 6, 512 if why == "sum" else 40
+    weights = int8_values(3, (rows, depth), -127)
+    bias = np.zeros(rows, np.int32)
+    scale = 8.0 if why == "left shift" else 0.01
+    if why == "minus 128":
+        weights[2:4] = -128
+    if why == "minus 128 over a negative weight":
+        weights[:] = -128
+    if why == "sum":
+        weights[2] = 127
+    if why == "bias":
+        bias[1] = 1 << 30
+    tflite = fully_connected(weights, [scale], bias, Quantization(0.5, -128), Quantization(1.0, 0), 0)
+    _, _, folder = bench.build(tflite, packing)
+    text = (folder / "model.c").read_text()
+    kernel = Packing.ROWS if _EXTREMES[why] in (packing, Packing.ROWS) else packing
+    parts = "_parts" if why == "sum" and kernel in (Packing.PAIRS, Packing.QUADS) else ""
+    assert f"thimble_fully_connected_{kernel}{parts}_s8(&" in text
+    assert why != "sum" or kernel is Packing.ROWS or ".part = 512" not in text
+    for seed in range(3):
+        bench.check(tflite, {"x": int8_values(seed, (1, depth))}, packing)
+
+
+@pytest.mark.parametrize("packing, limit", [(Packing.PAIRS, 256), (Packing.QUADS, 128)])
+@pytest.mark.parametrize("depth", [259, 260, 1023])
+@pytest.mark.parametrize("input_value", [-128, 127])
+def test_sums_around_the_limit(bench: Workbench, packing: Packing, limit: int, depth: int, input_value: int) -> None:
+    """At 259 weights of 127 and the largest offset a row's sum is just below 2^23; beyond it the depth is split."""
+    weights = np.tile(np.array([[127], [-127], [127], [-127]], np.int8), depth)
+    assert 255 * 127 * 259 < 1 << 23 <= 255 * 127 * 260
+    zero_point = -1 - input_value
+    scale = 4e-6 * 1024 / depth
+    tflite = fully_connected(weights, [scale], None, Quantization(1.0, zero_point), Quantization(1.0, 0), 0)
+    _, _, folder = bench.build(tflite, packing)
+    assert f".part = {260 if depth == 259 else limit}," in (folder / "model.c").read_text()
+    for values in (np.full((1, depth), input_value), int8_values(depth, (1, depth)), np.full((1, depth), zero_point)):
+        bench.check(tflite, {"x": values.astype(np.int8)}, packing)
+
+
+@pytest.mark.slow
+@given(
+    batches=st.sampled_from([(), (1,), (3,), (2, 2)]),
+    one_right=st.booleans(),
+    transposed=st.booleans(),
+    constant=st.booleans(),
+    rows=st.integers(1, 4),
+    depth=st.integers(1, 20),
+    columns=st.integers(1, 9),
+    quantized=st.tuples(quantizations, quantizations, quantizations),
+    seed=seeds,
+)
+@some
+def test_batch_matmul(
+    bench: Workbench,
+    batches: tuple[int, ...],
+    one_right: bool,
+    transposed: bool,
+    constant: bool,
+    rows: int,
+    depth: int,
+    columns: int,
+    quantized: tuple[Quantization, Quantization, Quantization],
+    seed: int,
+) -> None:
+    right = (columns, depth) if transposed else (depth, columns)
+    right = ((1,) * len(batches) if one_right else batches) + right
+    model = ModelBuilder()
+    values = {"a": int8_values(seed, (*batches, rows, depth)), "b": int8_values(seed + 1, right)}
+    a = model.input("a", (*batches, rows, depth), *quantized[0].pair)
+    pair = quantized[1].pair
+    b = model.tensor(right, *pair, data=values["b"]) if constant else model.input("b", right, *pair)
+    out = model.tensor((*batches, rows, columns), *quantized[2].pair)
+    model.op("BATCH_MATMUL", [a, b], [out], adjX=False, adjY=transposed)
+    bench.check(model.bytes({"y": out}), values)
+
+
+@pytest.mark.parametrize("kind", ["BATCH_MATMUL", "FULLY_CONNECTED"])
+def test_a_products_scale_is_not_rounded_on_the_way(bench: Workbench, kind: str) -> None:
+    """The product of these two input scales is another number in float32; a sum of 1735 shows it."""
+    scales = 0.049944568425416946, 0.13223983347415924, 0.15183883905410767
+    model = ModelBuilder()
+    x, y = np.array([[100, 35, 0, 0]], np.int8), np.array([[17, 1, 0, 0], [1, 2, 3, 4]] * 4, np.int8)
+    a, out = model.input("a", x.shape, scales[0]), model.tensor((1, len(y)), scales[2])
+    if kind == "FULLY_CONNECTED":
+        model.op(kind, [a, model.tensor(y.shape, scales[1], data=y)], [out])
+        values = {"a": x}
+    else:
+        model.op(kind, [a, model.input("b", y.shape, scales[1])], [out], adjX=False, adjY=True)
+        values = {"a": x, "b": y}
+    bench.check(model.bytes({"y": out}), values)
+
+
+@pytest.mark.slow
+@given(
+    rows=st.integers(1, 5),
+    columns=st.integers(1, 200),
+    x=quantizations,
+    beta=st.sampled_from([1.0, 0.5, 2.0]),
+    seed=seeds,
+)
+@some
+def test_softmax(bench: Workbench, rows: int, columns: int, x: Quantization, beta: float, seed: int) -> None:
+    model = ModelBuilder()
+    source = model.input("x", (rows, columns), *x.pair)
+    out = model.tensor((rows, columns), 1 / 256, -128)
+    model.op("SOFTMAX", [source], [out], beta=beta)
+    bench.check(model.bytes({"y": out}), {"x": int8_values(seed, (rows, columns))})
+
+
+@pytest.mark.slow
+@given(
+    shape=st.lists(st.integers(1, 6), max_size=2),
+    columns=st.integers(1, 200),
+    negative=st.booleans(),
+    keep=st.booleans(),
+    x=quantizations,
+    y=quantizations,
+    seed=seeds,
+)
+@some
+def test_mean(
+    bench: Workbench,
+    shape: list[int],
+    columns: int,
+    negative: bool,
+    keep: bool,
+    x: Quantization,
+    y: Quantization,
+    seed: int,
+) -> None:
+    model = ModelBuilder()
+    source = model.input("x", (*shape, columns), *x.pair)
+    axis = model.tensor((1,), data=[-1 if negative else len(shape)], dtype="INT32")
+    out = model.tensor((*shape, 1) if keep else tuple(shape), *y.pair)
+    model.op("MEAN", [source, axis], [out], keepDims=keep)
+    bench.check(model.bytes({"y": out}), {"x": int8_values(seed, (*shape, columns))})
+
+
+OUTPUTS = {"LOGISTIC": Quantization(1 / 256, -128), "TANH": Quantization(1 / 128, 0)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE"])
+@given(x=quantizations, y=quantizations)
+@some
+def test_unary_over_all_inputs(bench: Workbench, kind: str, x: Quantization, y: Quantization) -> None:
+    values = np.arange(-128, 128).astype(np.int8)
+    if kind == "RSQRT":  # TensorFlow Lite Micro stops at a negative value
+        values = np.maximum(values, x.zero_point).astype(np.int8)
+    model = ModelBuilder()
+    source = model.input("x", (4, 64), *x.pair)
+    out = model.tensor((4, 64), *OUTPUTS.get(kind, y).pair)
+    model.op(kind, [source], [out])
+    bench.check(model.bytes({"y": out}), {"x": values.reshape(4, 64)})
+
+
+@pytest.mark.slow
+@given(power=st.floats(-20, 12), zero=zero_points, kind=st.sampled_from(["LOGISTIC", "TANH"]))
+@some
+def test_sigmoidal_at_scales_far_from_the_usual(bench: Workbench, power: float, zero: int, kind: str) -> None:
+    model = ModelBuilder()
+    source = model.input("x", (256,), float(np.float32(2.0**power)), zero)
+    out = model.tensor((256,), *OUTPUTS[kind].pair)
+    model.op(kind, [source], [out])
+    bench.check(model.bytes({"y": out}), {"x": np.arange(-128, 128).astype(np.int8)})
+
+
+@pytest.mark.slow
+@given(
+    rows=st.integers(1, 20),
+    columns=st.integers(1, 12),
+    by=st.sampled_from(["token", "position"]),
+    seed=seeds,
+    q=quantizations,
+)
+@some
+def test_gather_by_token(bench: Workbench, rows: int, columns: int, by: str, seed: int, q: Quantization) -> None:
+    model = ModelBuilder()
+    index = model.input(by, (1,), dtype="INT32")
+    table = model.tensor((rows, columns), *q.pair, data=int8_values(seed, (rows, columns)))
+    row = model.tensor((1, columns), *q.pair)
+    model.op("GATHER", [table, index], [row], axis=0)
+    out = model.tensor((1, columns), 0.1, 5)
+    model.op("QUANTIZE", [row], [out])
+    place = np.array([seed % rows], np.int32)
+    bench.check(model.bytes({"row": row, "y": out}), {by: place})
+
+
+@pytest.mark.slow
+@given(
+    parts=st.integers(1, 4),
+    axis=st.sampled_from(["first", "last", "negative"]),
+    inner=sizes,
+    each=sizes,
+    outer=st.lists(st.integers(1, 3), max_size=2),
+    q=quantizations,
+    seed=seeds,
+)
+@some
+def test_split(
+    bench: Workbench, parts: int, axis: str, inner: int, each: int, outer: list[int], q: Quantization, seed: int
+) -> None:
+    if axis == "first":
+        shape, part, place = (parts * each, inner), (each, inner), 0
+    else:
+        shape, part, place = (*outer, parts * each), (*outer, each), -1 if axis == "negative" else len(outer)
+    model = ModelBuilder()
+    source = model.input("x", shape, *q.pair)
+    where = model.tensor((1,), data=[place], dtype="INT32")
+    made = [model.tensor(part, *q.pair) for _ in range(parts)]
+    model.op("SPLIT", [where, source], made, numSplits=parts)
+    out = model.tensor(part, 0.3, 1)
+    model.op("QUANTIZE", [made[-1]], [out])
+    outputs = {f"y{i}": index for i, index in enumerate([*made, out])}
+    bench.check(model.bytes(outputs), {"x": int8_values(seed, shape)})
+
+
+@pytest.mark.slow
+@given(
+    axis=st.sampled_from([0, 1, -1, 2]),
+    widths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    others=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    computed=st.booleans(),
+    twice=st.booleans(),
+    q=quantizations,
+    seed=seeds,
+)
+@some
+def test_concatenation(
+    bench: Workbench,
+    axis: int,
+    widths: list[int],
+    others: tuple[int, int],
+    computed: bool,
+    twice: bool,
+    q: Quantization,
+    seed: int,
+) -> None:
+    def shape(width: int) -> tuple[int, ...]:
+        dims = list(others)
+        dims.insert(axis % 3, width)
+        return tuple(dims)
+
+    model = ModelBuilder()
+    values, parts = {}, []
+    for place, width in enumerate(widths):
+        values[f"x{place}"] = int8_values(seed + place, shape(width))
+        part = model.input(f"x{place}", shape(width), *q.pair)
+        if computed:  # an op that can write into the concatenation's output itself
+            relu = model.tensor(shape(width), *q.pair)
+            model.op("RELU", [part], [relu])
+            part = relu
+        parts.append(part)
+    if twice:
+        parts.append(parts[0])
+        widths = [*widths, widths[0]]
+    out = model.tensor(shape(sum(widths)), *q.pair)
+    model.op("CONCATENATION", parts, [out], axis=axis)
+    bench.check(model.bytes({"y": out}), values)
+
+
+@pytest.mark.slow
+@given(
+    shape=st.lists(st.integers(1, 5), min_size=1, max_size=3),
+    order=st.permutations([0, 1, 2, 3]),
+    q=quantizations,
+    seed=seeds,
+)
+@some
+def test_reshape_and_transpose_of_unit_axes(
+    bench: Workbench, shape: list[int], order: list[int], q: Quantization, seed: int
+) -> None:
+    spread = [*shape, *[1] * (4 - len(shape))]
+    moved = [axis for axis in order if spread[axis] != 1]
+    assume(moved == sorted(moved))
+    model = ModelBuilder()
+    source = model.input("x", (prod(shape),), *q.pair)
+    wide = model.tensor(spread, *q.pair)
+    wanted = model.tensor((4,), data=spread, dtype="INT32")
+    model.op("RESHAPE", [source, wanted], [wide], newShape=spread)
+    out = model.tensor([spread[axis] for axis in order], *q.pair)
+    permutation = model.tensor((4,), data=order, dtype="INT32")
+    model.op("TRANSPOSE", [wide, permutation], [out])
+    result = model.tensor([spread[axis] for axis in order], 0.3, 1)
+    model.op("QUANTIZE", [out], [result])
+    bench.check(model.bytes({"y": out, "z": result}), {"x": int8_values(seed, (prod(shape),))})

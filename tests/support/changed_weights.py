@@ -1,0 +1,30 @@
+"""The weights of a .tflite, changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from pipeline.bench.structures import Weights
+
+__all__ = ["with_weights"]
+
+
+def with_weights(tflite: bytes, change: Callable[[Weights], Weights]) -> bytes:
+    """The same model with the weights of every FULLY_CONNECTED changed."""
+    model: Any = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    graph = model.subgraphs[0]
+    code = schema.BuiltinOperator.FULLY_CONNECTED
+    places = [place for place, one in enumerate(model.operatorCodes) if one.builtinCode == code]
+    for index in sorted({op.inputs[1] for op in graph.operators if op.opcodeIndex in places}):
+        tensor = graph.tensors[index]
+        buffer = model.buffers[tensor.buffer]
+        values = np.array(buffer.data, np.uint8).view(np.int8).reshape(tensor.shape)
+        buffer.data = change(values).view(np.uint8).reshape(-1)
+    builder = flatbuffers.Builder(len(tflite))
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

@@ -1,0 +1,49 @@
+"""The merge algorithm of the tokenizer in its plainest form: what the library and the device must both do.
+
+A text is cut into words, each of which begins at a space. A word begins as characters; one that has no piece stands as
+its UTF-8 bytes. Then, as long as some neighbours can merge, the pair of the lowest rank does, the leftmost first.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from pipeline.text.tokenizers.byte_bpe import BYTE_BASE, Tokenizer
+
+__all__ = ["reference_encode"]
+
+
+def reference_encode(tokenizer: Tokenizer, text: str) -> list[int]:
+    """Ids of the text, by the tokenizer's pieces and merges alone."""
+    pieces = {piece: index for index, piece in enumerate(tokenizer.pieces) if index >= BYTE_BASE + 256}
+    ranks = {(left, right): (rank, merged) for rank, (left, right, merged) in enumerate(tokenizer.merges)}
+    ids: list[int] = []
+    for word in _words(text):
+        ids += _merge(_characters(word, pieces), ranks)
+    return ids
+
+
+def _words(text: str) -> list[str]:
+    words = [""]
+    for character in text:
+        if character == " ":
+            words.append("")
+        words[-1] += character
+    return words
+
+
+def _characters(word: str, pieces: dict[bytes, int]) -> list[int]:
+    ids: list[int] = []
+    for character in word:
+        piece = character.encode()
+        ids += [pieces[piece]] if piece in pieces else [BYTE_BASE + byte for byte in piece]
+    return ids
+
+
+def _merge(ids: list[int], ranks: dict[tuple[int, int], tuple[int, int]]) -> list[int]:
+    while True:
+        found = [(*ranks[pair], place) for place, pair in enumerate(pairwise(ids)) if pair in ranks]
+        if not found:
+            return ids
+        _, merged, place = min(found)
+        ids = [*ids[:place], merged, *ids[place + 2 :]]

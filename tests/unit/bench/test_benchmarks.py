@@ -1,0 +1,125 @@
+"""The benchmarks' tables and limits on made rows, and one quick run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline.bench import charts, tables
+from pipeline.bench.cores import CORES
+from pipeline.bench.limits import least_instructions_per_mac
+from pipeline.bench.measure import kernel_rows
+from pipeline.bench.rows import Row, as_dict
+from pipeline.bench.run import main
+from pipeline.bench.shapes import layer_tflite
+from pipeline.bench.structures import STRUCTURES
+from pipeline.bench.tflm import ENGINE
+from pipeline.compiler import Aim, Packing, compile_model
+from pipeline.recipes.schema import ModelConfig
+
+KERNEL = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=64, rows=64, macs=4096, instructions=4100)
+STEPS = [
+    Row("Cortex-M4F", engine, model="nano", fill=fill, macs=1000, instructions=1000 + fill * count, code_bytes=7000)
+    for engine, count in (("thimble", 10), ("float C", 50))
+    for fill in (0, 48, 95)
+]
+PROMPTS = [
+    Row("Cortex-M4F", "thimble", model="nano", prompt=24, instructions=500),
+    Row("Cortex-M4F", "thimble, step by step", model="nano", prompt=24, instructions=1000),
+]
+LEFT_OUT = Row("Cortex-M4F", ENGINE, model="nano", fill=0, note="left out: no TFLM_DIR")
+
+
+def text_of(table: object) -> str:
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(table)
+    return console.export_text()
+
+
+def test_rows_as_json_leave_out_what_does_not_apply() -> None:
+    assert as_dict(KERNEL) == {
+        **{"core": "Cortex-M4F", "engine": "thimble", "kernel": "fully_connected_s8"},
+        **{"depth": 64, "rows": 64, "macs": 4096, "instructions": 4100, "per_mac": 1.001},
+    }
+    assert as_dict(LEFT_OUT)["note"].startswith("left out") and "instructions" not in as_dict(LEFT_OUT)
+    assert as_dict(STEPS[0])["fill"] == 0
+
+
+def test_tables() -> None:
+    assert "1.001" in text_of(tables.kernel_table([KERNEL]))
+    steps = text_of(tables.step_table([*STEPS, LEFT_OUT]))
+    assert "1,480" in steps and "1.480" in steps and ENGINE not in steps
+    assert "2.00 ×" in text_of(tables.prompt_table([*STEPS, *PROMPTS]))
+    assert tables.layer_table(STEPS).row_count == 0
+    sizes = {"weight_bytes": 1020, "raw_weight_bytes": 1000, "activation_bytes": 540, "live_bytes": 500}
+    memory = text_of(tables.memory_table([*STEPS, Row("Cortex-M4F", "thimble", model="nano", fill=0, **sizes)]))
+    assert "2.0 %" in memory and "8.0 %" in memory
+
+
+def test_limits() -> None:
+    assert 0.5 < least_instructions_per_mac(Packing.PAIRS) < 0.6
+    assert least_instructions_per_mac(Packing.ROWS) == 0.125
+
+
+def test_the_picture_is_drawn(tmp_path: Path) -> None:
+    limit = Row("Cortex-M4F", "limit", kernel="fully_connected_s8", depth=128, rows=64, macs=8192, instructions=4500)
+    ours = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=128, rows=64, macs=8192, instructions=7000)
+    charts.draw([ours, limit, *STEPS], tmp_path / "bench.png")
+    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_unknown_core_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--cores", "m4f,m99"])
+    assert ended.value.code != 0
+    assert "'m99' is none of m3, m4f" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", list(CORES))
+def test_a_product_on_every_core(key: str, tmp_path: Path) -> None:
+    pytest.importorskip("bakenn", reason="the package bakenn, which brings CMSIS-NN, is not installed")
+    rows = {row.engine: row for row in kernel_rows(CORES[key], 64, 64, tmp_path)}
+    assert set(rows) == {"thimble", "thimble, int16 activations", "CMSIS-NN", "limit"}
+    ours, theirs, limit = (rows[engine].per_mac for engine in ("thimble", "CMSIS-NN", "limit"))
+    assert ours is not None and theirs is not None and limit is not None
+    assert limit < ours < theirs
+    assert json.dumps(as_dict(rows["thimble"]))
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_each_structure_is_held_in_its_form(name: str, tmp_path: Path) -> None:
+    """Found by the compiler in the weights alone, and smaller than dense ones."""
+    config = ModelConfig.from_mapping(
+        {
+            **{
+                "vocab_size": 300,
+                "d_model": 64,
+                "layers": 1,
+                "heads": 4,
+                "kv_heads": 2,
+                "ffn": "gated",
+                "ffn_dim": 128,
+            },
+            **{"ffn_dim": 128, "norm": "rmsnorm", "positions": "rotary", "context": 16},
+        }
+    )
+    compiled = compile_model(layer_tflite(config, STRUCTURES[name]), tmp_path, aim=Aim.SIZE)
+    assert len(compiled.products) == 7
+    words = {"dense": "pairs", "4 bits": "nibbles", "2:4": "2:4", "1:4": "1:4"}
+    wanted = words.get(name) or f"blocks{name.removeprefix('blocks of 4 × ')[0]}"
+    assert {product.form for product in compiled.products} == {wanted}
+    assert (wanted in compiled.forms) is (wanted != "pairs")
+
+
+def test_structured_weights_beside_dense_ones() -> None:
+    rows = [
+        Row("Cortex-M4F", "thimble", model="base", weights=name, forms=form, weight_bytes=size, instructions=count)
+        for name, form, size, count in (("dense", "pairs", 1000, 2000), ("1:4", "1:4", 320, 2500))
+    ]
+    text = text_of(tables.compressed_table(rows))
+    assert "68.0 %" in text and "1.25" in text
+    assert tables.step_table(rows).row_count == 0

@@ -1,0 +1,43 @@
+"""The memory plan by its properties: buffers that live together never overlap."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.compiler.memory_plan import Buffer, plan_memory
+from tests.support.strategies import some
+
+buffers = st.lists(
+    st.builds(
+        lambda size, spans: (size, tuple((first, first + length) for first, length in spans)),
+        st.integers(1, 300),
+        st.lists(st.tuples(st.integers(0, 20), st.integers(0, 8)), min_size=1, max_size=3),
+    ),
+    max_size=25,
+)
+
+
+@given(buffers)
+@some
+def test_buffers_that_live_together_do_not_overlap(drawn: list[tuple[int, tuple[tuple[int, int], ...]]]) -> None:
+    all_buffers = [Buffer(f"b{place}", *one) for place, one in enumerate(drawn)]
+    plan = plan_memory(all_buffers)
+    for place, one in enumerate(all_buffers):
+        start = plan.offsets[one.name]
+        assert start >= 0 and start % 4 == 0 and start + one.size <= plan.bytes
+        for other in all_buffers[:place]:
+            together = any(one.alive(step) and other.alive(step) for step in range(30))
+            apart = start + one.size <= plan.offsets[other.name] or plan.offsets[other.name] + other.size <= start
+            assert apart or not together
+    live = [sum(b.size for b in all_buffers if b.alive(step)) for step in range(30)]
+    assert plan.largest_live_set == max(live, default=0) <= plan.bytes
+
+
+@given(buffers)
+@some
+def test_the_plan_does_not_depend_on_the_order_of_the_buffers(
+    drawn: list[tuple[int, tuple[tuple[int, int], ...]]],
+) -> None:
+    all_buffers = [Buffer(f"b{place}", *one) for place, one in enumerate(drawn)]
+    assert plan_memory(all_buffers) == plan_memory(all_buffers[::-1])

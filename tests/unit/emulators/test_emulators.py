@@ -1,0 +1,247 @@
+"""The emulators' processes: picked, started, hung, ended. None of these tests needs an emulator."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline import tools
+from pipeline.device.protocol import Device, DeviceError
+from pipeline.emulators.process import ProcessLink, spawn
+from pipeline.emulators.qemu import Qemu
+from pipeline.emulators.renode.launcher import Renode, find_renode
+from pipeline.emulators.select import pick
+from pipeline.errors import ThimbleError
+from pipeline.targets.boards import Board, load_board
+
+BOARD = load_board("mps2_an386")
+
+
+def running(code: str) -> ProcessLink:
+    return ProcessLink.on_pipes("Test 1.0", [sys.executable, "-u", "-c", code])
+
+
+def test_lines_go_both_ways() -> None:
+    link = running("import sys\nfor line in sys.stdin: print(line.strip().upper(), end='\\r\\n')")
+    link.send_line("hello")
+    link.send_line("board")
+    assert [link.read_line(20), link.read_line(20)] == ["HELLO", "BOARD"]
+    link.close()
+    link.close()
+
+
+def test_a_hung_board_is_an_error_with_its_last_lines() -> None:
+    link = running("import time\nprint('one')\nprint('two')\ntime.sleep(60)")
+    assert [link.read_line(20), link.read_line(20)] == ["one", "two"]
+    with pytest.raises(ThimbleError, match=r"Test 1\.0 gave no line for 0\.2 s; last it said: one \| two"):
+        link.read_line(0.2)
+    link.close()
+
+
+def test_an_emulator_that_ends_is_an_error_with_its_complaint() -> None:
+    link = running(
+        "import sys, time\nprint('boot'); print('no such machine', file=sys.stderr); time.sleep(0.2); sys.exit(3)"
+    )
+    assert link.read_line(20) == "boot"
+    for _ in range(2):
+        with pytest.raises(ThimbleError, match=r"ended.*boot.*no such machine"):
+            link.read_line(20)
+    link.close()
+    with pytest.raises(ThimbleError, match="ended"):
+        link.read_line(1)
+
+
+def test_closing_ends_the_process_even_if_it_ignores_that() -> None:
+    link = running("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('up')\ntime.sleep(60)")
+    link.read_line(20)
+    started = time.monotonic()
+    link.close()
+    assert time.monotonic() - started < 10
+    assert link._process.returncode is not None
+
+
+def test_a_program_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(ThimbleError, match="cannot start Nothing"):
+        spawn("Nothing", ["/no/such/program"])
+
+
+def test_the_uart_over_a_socket() -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        connection.sendall(b"READY thimble 1\n" + connection.recv(100))
+        connection.close()
+
+    threading.Thread(target=answer, daemon=True).start()
+    process = spawn("Sleeper", [sys.executable, "-c", "import time; time.sleep(60)"])
+    link = ProcessLink.on_socket("Sleeper", process, port, 20)
+    link.send_line("STACK")
+    assert [link.read_line(20), link.read_line(20)] == ["READY thimble 1", "STACK"]
+    link.close()
+    server.close()
+
+
+def test_a_socket_that_never_opens_is_an_error() -> None:
+    process = spawn("Quitter", [sys.executable, "-c", "pass"])
+    process.wait()
+    with pytest.raises(ThimbleError, match="did not open the UART's port"):
+        ProcessLink.on_socket("Quitter", process, 1, 20)
+
+
+@pytest.fixture
+def nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("RENODE", raising=False)
+    monkeypatch.setattr("pipeline.emulators.select.renode.launcher.PORTABLE", tmp_path / "portable")
+    return tmp_path
+
+
+def program(path: Path, says: str = "Renode v1.17.0") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_renode_is_the_first_choice_wherever_it_is(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(nothing / "qemu-system-arm")
+    assert isinstance(pick(BOARD), Qemu)
+    portable = program(nothing / "portable" / "1.17.0" / "renode")
+    assert find_renode() == portable
+    on_path = program(nothing / "renode")
+    assert find_renode() == on_path
+    named = program(nothing / "elsewhere" / "renode")
+    monkeypatch.setenv("RENODE", str(named.parent))
+    assert find_renode() == named
+    emulator = pick(BOARD)
+    assert isinstance(emulator, Renode)
+    assert emulator.version == "1.17.0"
+    assert isinstance(pick(BOARD, "qemu"), Qemu)
+
+
+def test_no_emulator_is_an_error_with_the_commands(nothing: Path) -> None:
+    with pytest.raises(ThimbleError, match="qemu-system-arm") as caught:
+        pick(BOARD)
+    assert "sudo apt-get install qemu-system-arm" in caught.value.remedy
+
+
+def test_renode_that_is_wanted_but_missing_is_an_error(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elf = nothing / "x.elf"
+    elf.touch()
+    with pytest.raises(ThimbleError, match="Renode is not installed"):
+        pick(BOARD, "renode").start(elf, BOARD)
+    monkeypatch.setenv("RENODE", "/no/renode")
+    with pytest.raises(ThimbleError, match="no Renode at /no/renode"):
+        pick(BOARD, "renode").start(elf, BOARD)
+
+
+def only(board: Board, *names: str) -> Board:
+    return dataclasses.replace(board, emulators={name: board.emulators[name] for name in names})
+
+
+def test_an_emulator_that_does_not_know_the_board_is_an_error(nothing: Path) -> None:
+    program(nothing / "qemu-system-arm")
+    with pytest.raises(ThimbleError, match="renode does not emulate mps2_an386"):
+        pick(only(BOARD, "qemu"), "renode")
+    with pytest.raises(ThimbleError, match="no emulator for mps2_an386"):
+        pick(only(BOARD, "renode"))
+    with pytest.raises(ThimbleError, match="QEMU does not emulate"):
+        Qemu().command(nothing / "x.elf", only(BOARD, "renode"))
+
+
+def test_a_missing_image_is_an_error(tmp_path: Path) -> None:
+    for emulator in (Qemu(), Renode()):
+        with pytest.raises(ThimbleError, match="no image at"):
+            emulator.start(tmp_path / "firmware.elf", BOARD)
+
+
+def test_qemu_that_refuses_the_image_is_an_error_with_its_words(tmp_path: Path) -> None:
+    tools.require("qemu-system-arm")
+    path = tmp_path / "firmware.elf"
+    path.write_bytes(b"\x7fELF, but no more")
+    with pytest.raises(ThimbleError, match=r"ended|gave no line"):
+        Device(Qemu().start(path, BOARD), timeout=5)
+
+
+class Told:
+    """A link whose board says what the test wrote down."""
+
+    def __init__(self, *lines: str) -> None:
+        self.lines = list(lines)
+        self.sent: list[str] = []
+        self.closed = False
+
+    def send_line(self, line: str) -> None:
+        self.sent.append(line)
+
+    def read_line(self, timeout: float) -> str:
+        return self.lines.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(
+    ("lines", "code"),
+    [
+        (["READY thimble 2"], "protocol"),
+        (["ERR init the model refused its memory"], "start"),
+        (["", "FAULT hard pc=00000000"], "fault"),
+    ],
+)
+def test_a_board_that_does_not_start_well(lines: list[str], code: str) -> None:
+    link = Told(*lines)
+    with pytest.raises(DeviceError) as caught:
+        Device(link)
+    assert caught.value.code == code
+    assert link.closed
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["OK"],
+        ["OK 1 1 10 never text"],
+        ["OK 2 1 10 eos text"],
+        ["OK 0 0 10 eos text"],
+        ["STEP 0 1 zzzzzzzz 10 3", "OK 1 1 10 eos text"],
+        ["STEP 0 1 00000000 10", "OK 1 1 10 eos text"],
+        ["STEP 0 1 00000000 10 3", "STEP 1 3 00000000 10 3", "OK 1 1 10 eos text"],
+        ["noise", "OK 1 1 10 eos text"],
+    ],
+)
+def test_an_answer_that_breaks_the_protocol_is_an_error(lines: list[str]) -> None:
+    device = Device(Told("noise before", "READY thimble 1", *lines))
+    with pytest.raises(DeviceError) as caught:
+        device.ask("x", 1)
+    assert caught.value.code == "protocol"
+
+
+def test_an_info_without_its_fields_is_an_error() -> None:
+    device = Device(Told("READY thimble 1", "OK protocol=1 board=x"))
+    with pytest.raises(DeviceError, match="INFO lacks"):
+        device.info()
+
+
+def test_sentences_are_percent_encoded() -> None:
+    link = Told("READY thimble 1", "STEP 0 1 000000ff 10 3", "OK 1 1 12 eos a%20b=%C3%A9")
+    answer = Device(link).ask("turn on\n50 %é", 7)
+    assert link.sent == ["ASK 7 turn%20on%0A50%20%25%C3%A9"]
+    assert (answer.text, answer.tokens_out, answer.steps[0].crc) == ("a b=é", (3,), 255)
+
+
+def test_no_process_is_left_behind() -> None:
+    link = running("import time\nprint('up')\ntime.sleep(60)")
+    link.read_line(20)
+    process: subprocess.Popen[bytes] = link._process
+    link.close()
+    assert process.poll() is not None

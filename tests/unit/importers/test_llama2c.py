@@ -1,0 +1,161 @@
+"""Checkpoints of llama2.c: the Keras model gives what run.c's formulas do; damaged files are named."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.errors import ThimbleError
+from pipeline.importers.llama2c import Header, decoder_of, read_checkpoint, read_header
+from pipeline.recipes.schema import ModelConfig
+from pipeline.resources import ROOT
+from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
+from tests.support.made_llama2c import Reference, checkpoint_file, header_of
+
+STORIES = ROOT.parent / "shared" / "stories260K"
+
+needs_stories = pytest.mark.skipif(not STORIES.exists(), reason="no stories260K in ../shared")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        header_of(),
+        header_of(tied=False),
+        header_of(n_kv_heads=4),
+        header_of(n_kv_heads=1, n_layers=1),
+        header_of(n_heads=1, n_kv_heads=1),
+        header_of(dim=24, n_heads=2, n_kv_heads=2, hidden_dim=7),
+    ],
+    ids=["grouped", "untied", "all heads", "one K/V head", "one head", "wide heads"],
+)
+def test_logits_are_those_of_the_formulas(header: Header, tmp_path: Path) -> None:
+    checkpoint = read_checkpoint(checkpoint_file(tmp_path / "made.bin", header))
+    assert checkpoint.header == header
+    tokens = np.random.default_rng(2).integers(0, header.vocab_size, header.seq_len)
+    reference = Reference(checkpoint)
+    expected = np.stack([reference.step(int(token)) for token in tokens])
+    logits = decoder_of(checkpoint, header.config(header.seq_len))(tokens[None])[0].numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=2e-4)
+
+
+def test_the_configuration_is_the_headers(tmp_path: Path) -> None:
+    header = read_header(checkpoint_file(tmp_path / "made.bin", header_of(tied=False)))
+    assert header.config(20) == ModelConfig(
+        vocab_size=270,
+        d_model=16,
+        layers=2,
+        heads=4,
+        kv_heads=2,
+        ffn="gated",
+        ffn_dim=20,
+        positions="rotary",
+        context=20,
+        tied_embeddings=False,
+    )
+    tied = read_header(checkpoint_file(tmp_path / "tied.bin", header_of()))
+    assert tied.config(20) == header.config(20), "quantized, the two tables differ anyway"
+    assert header.parameter_count == tied.parameter_count + 270 * 16
+    with pytest.raises(ThimbleError, match="trained with 24"):
+        header.config(25)
+
+
+@needs_stories
+def test_greedy_decoding_gives_the_known_tokens() -> None:
+    known = [int(word) for word in (STORIES / "greedy200.txt").read_text().split()]
+    checkpoint = read_checkpoint(STORIES / "stories260K.bin")
+    logits = decoder_of(checkpoint, checkpoint.header.config(256))(np.array([[1, *known[:-1]]]))[0].numpy()
+    assert len(known) == 200
+    assert logits.argmax(-1).tolist() == known
+
+
+@needs_stories
+@pytest.mark.parametrize("prompt", ["", "Lily and Tom went to the", "One day, a cat named Tim — über 3 £\n"])
+def test_a_prompt_gives_llama2cs_text(prompt: str) -> None:
+    checkpoint = read_checkpoint(STORIES / "stories260K.bin")
+    tokenizer = Llama2cTokenizer.read(STORIES / "tok512.bin", checkpoint.header.vocab_size)
+    tokens = tokenizer.encode_prompt(prompt)
+    expected = Reference(checkpoint).greedy(tokens, 40)
+    model = decoder_of(checkpoint, checkpoint.header.config(128))
+    logits = model(np.array([[*tokens, *expected[:-1]]]))[0].numpy()
+    assert logits.argmax(-1).tolist()[len(tokens) - 1 :] == expected
+    if not prompt:
+        assert tokenizer.decode(expected, after=tokens[-1]).startswith("Once upon a time, there was a little girl")
+
+
+def _changed(path: Path, field: int, value: int) -> Path:
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<i", data, 4 * field, value)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        (0, 0, "dim 0"),
+        (0, -16, "dim -16"),
+        (0, 18, "no even head width"),
+        (0, 12, "no even head width"),
+        (1, -(2**31), "hidden_dim -2147483648"),
+        (2, 2**31 - 1, "is cut off"),
+        (3, 3, "no even head width"),
+        (3, 2**31 - 1, "no even head width"),
+        (4, 3, "cannot share"),
+        (4, 0, "n_kv_heads 0"),
+        (5, 0, "vocab_size 0"),
+        (5, -(2**31), "is cut off"),
+        (5, -270, "is cut off"),
+        (5, 2, "behind its end"),
+        (6, 2**31 - 1, "is cut off"),
+        (6, -1, "seq_len -1"),
+    ],
+)
+def test_headers_that_cannot_be_are_named(field: int, value: int, message: str, tmp_path: Path) -> None:
+    path = _changed(checkpoint_file(tmp_path / "made.bin", header_of()), field, value)
+    with pytest.raises(ThimbleError, match=message):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("kept", [0, 3, 27, 28, 1000, -1])
+def test_a_file_that_is_cut_off(kept: int, tmp_path: Path) -> None:
+    path = checkpoint_file(tmp_path / "made.bin", header_of())
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ThimbleError, match=r"is cut off|a llama2.c header alone has 28"):
+        read_checkpoint(path)
+
+
+def test_bytes_behind_the_end(tmp_path: Path) -> None:
+    path = checkpoint_file(tmp_path / "made.bin", header_of())
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(ThimbleError, match="behind its end"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["token_embedding", "wk", "rms_final", "wcls"])
+def test_numbers_that_are_none(name: str, value: float, tmp_path: Path) -> None:
+    header = header_of(tied=False)
+    array = np.ones(header.shapes[name])
+    array.flat[3] = value
+    path = checkpoint_file(tmp_path / "made.bin", header, **{name: array})
+    with pytest.raises(ThimbleError, match=f"1 numbers in {name} that are not finite"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_later_versions_are_named(version: int, tmp_path: Path) -> None:
+    path = tmp_path / "later.bin"
+    path.write_bytes(struct.pack("<Ii", 0x616B3432, version) + bytes(300))
+    with pytest.raises(ThimbleError, match=f"of version {version}, which is not supported"):
+        read_header(path)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    with pytest.raises(ThimbleError, match="cannot read the checkpoint"):
+        read_header(tmp_path / "none.bin")
+    with pytest.raises(ThimbleError, match="cannot read the checkpoint"):
+        read_header(tmp_path)

@@ -1,0 +1,111 @@
+"""The ring of the KV cache and rotary positions without end, by their definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from pipeline.errors import ThimbleError
+from pipeline.numerics.kv_window import Ring, order_of, strided
+from pipeline.numerics.rope import quantized, rotation, sine
+from pipeline.recipes.schema import ModelConfig
+
+rings = st.integers(2, 40).flatmap(lambda rows: st.builds(Ring, st.just(rows), st.integers(0, rows - 2)))
+
+
+@given(rings, st.integers(1, 150))
+def test_the_cache_holds_the_sinks_and_the_newest(ring: Ring, length: int) -> None:
+    held: dict[int, int] = {}
+    visible = ring.visible()
+    sees = ring.sees(length)
+    for position in range(length):
+        held.pop(ring.slot(position), None)
+        row = visible[ring.mask_row(position)]
+        assert row[-1]
+        assert {slot for slot in range(ring.rows) if row[slot]} == set(held)
+        assert set(np.flatnonzero(sees[position])) == {*held.values(), position}
+        held[ring.slot(position)] = position
+    newest = set(range(length)[-(ring.rows - ring.sinks) :])
+    assert set(held.values()) == newest | set(range(min(ring.sinks, length)))
+
+
+@given(st.integers(4, 24), st.integers(0, 3), st.integers(2, 9), st.integers(1, 60))
+def test_a_strided_cache_holds_the_kept_and_the_newest(rows: int, sinks: int, stride: int, context: int) -> None:
+    kept = [position for position in range(context) if position < sinks or position % stride == 0]
+    assume(len(kept) <= rows - 2)
+    order = strided(rows, sinks, stride, context)
+    visible, sees = order.visible(), order.sees(context)
+    held: dict[int, int] = {}
+    for position in range(context):
+        assert (order.slot(position) in held) == (position >= rows)
+        held.pop(order.slot(position), None)
+        assert {slot for slot in range(rows) if visible[position][slot]} == set(held)
+        assert visible[position][-1]
+        seen = {*held.values(), position}
+        assert set(np.flatnonzero(sees[position])) == seen
+        others = [other for other in range(position + 1) if other not in kept]
+        assert seen >= {other for other in kept if other <= position}
+        assert sorted(seen - set(kept)) == others[len(others) - len(seen - set(kept)) :]
+        assert len(seen) == min(position + 1, rows)
+        held[order.slot(position)] = position
+    assert order_of(visible) == (order if context else None)
+
+
+def test_a_mask_that_tells_no_order_is_none() -> None:
+    visible = strided(8, 1, 4, 20).visible()
+    assert order_of(visible) is not None
+    for row, column in ((3, 1), (12, 8), (12, 2)):
+        changed = visible.copy()
+        changed[row, column] = ~changed[row, column]
+        assert order_of(changed) is None or not np.array_equal(order_of(changed).visible(), visible)
+
+
+def test_a_sine_is_a_sine() -> None:
+    phases = np.random.default_rng(1).integers(0, 1 << 32, 20_000).astype(np.uint32)
+    edges = np.array([0, 1, (1 << 30) - 1, 1 << 30, (1 << 31) - 1, 1 << 31, 3 << 30, (1 << 32) - 1], np.uint32)
+    phases = np.concatenate([phases, edges])
+    wanted = 32767 * np.sin(phases.astype(np.float64) * (2 * np.pi / 2**32))
+    assert np.abs(sine(phases) - wanted).max() < 1.6
+
+
+@pytest.mark.parametrize("position", [0, 1, 5, 511, 100_000])
+def test_positions_turn_as_rotary_positions_do(position: int) -> None:
+    matrices = rotation(position, 16) / 32767
+    assert matrices.shape == (8, 2, 2)
+    for pair, matrix in enumerate(matrices):
+        angle = position * 10_000.0 ** (-2 * pair / 16)
+        cos, sin = math.cos(angle), math.sin(angle)
+        np.testing.assert_allclose(matrix, [[cos, sin], [-sin, cos]], atol=3e-4)
+
+
+def test_quantized_turns_round_and_stay_in_range() -> None:
+    values = np.array([-32767, -16384, 0, 16384, 32767])
+    assert quantized(values, 1 / 127, 0, np.iinfo(np.int8)).tolist() == [-127, -64, 0, 64, 127]
+    assert quantized(values, 2 / 255, -1, np.iinfo(np.int8)).tolist() == [-128, -65, -1, 63, 127]
+    assert quantized(values, 2.0**-15, 0, np.iinfo(np.int16)).tolist() == [-32768, -16384, 0, 16385, 32767]
+
+
+@pytest.mark.parametrize(
+    "changes, what",
+    [
+        ({"window": 1}, "model.window"),
+        ({"window": 33}, "model.window"),
+        ({"window": 8, "sinks": 7}, "model.sinks"),
+        ({"sinks": 2}, "model.window"),
+        ({"window": -4}, "model.window"),
+        ({"window": 8, "sinks": -1}, "model.sinks"),
+        ({"window": 8, "positions": "learned"}, "learned positions"),
+        ({"stride": 8}, "model.window"),
+        ({"window": 8, "stride": 1}, "model.stride"),
+        ({"window": 8, "stride": -2}, "model.stride"),
+        ({"window": 8, "stride": 4}, "model.stride. 4 keeps 8 of 32"),
+        ({"window": 8, "stride": 8, "sinks": 5}, "model.stride. 8 keeps 8 of 32"),
+    ],
+)
+def test_impossible_windows_are_refused(changes: dict[str, object], what: str) -> None:
+    with pytest.raises(ThimbleError, match=what):
+        ModelConfig.from_mapping({"context": 32, "positions": "rotary", **changes})

@@ -1,0 +1,143 @@
+"""The boards' registry."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.errors import ThimbleError
+from pipeline.targets.boards import BOARDS, all_boards, load_board, read_board
+
+
+def test_every_folder_with_a_description_is_a_board() -> None:
+    names = [board.name for board in all_boards()]
+    assert "mps2_an386" in names
+    assert sorted(names) == sorted(path.parent.name for path in BOARDS.glob("*/board.yaml"))
+
+
+@pytest.mark.parametrize("board", all_boards(), ids=lambda board: board.name)
+def test_a_board_is_whole(board: Any) -> None:
+    assert all(folder.is_dir() for folder in board.folders)
+    files = {path.name for folder in board.folders for path in folder.iterdir()}
+    assert files >= {"link.ld", "startup.c", "faults.c", "board.c", "uart.c", "counter.c"}
+    assert board.emulators
+    for settings in board.emulators.values():
+        assert settings["instructions_per_tick"] > 0
+    assert board.ram.origin % 2**20 == 0, "the MPU guards the megabyte below"
+    assert set(board.summary()) >= {"name", "core", "clock_hz", "flash_bytes", "ram_bytes", "emulators"}
+
+
+@pytest.mark.parametrize(("name", "crystal"), [("stm32f4_discovery", 8e6), ("stm32f746_discovery", 25e6)])
+def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
+    """The numbers in clock.c against board.yaml and the limits of RM0090, 7.3.2, and RM0385, 5.3.2."""
+    board = load_board(name)
+    text = (board.folder / "clock.c").read_text()
+    defined = dict(re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE))
+
+    def value(prefix: str) -> int:
+        (found,) = (text for name, text in defined.items() if name.startswith(prefix))
+        return int(eval(re.sub(r"(\d)u", r"\1", found)))
+
+    pll = value("PLL_")
+    divider, factor, post, usb = pll & 63, pll >> 6 & 511, 2 * (pll >> 16 & 3) + 2, pll >> 24 & 15
+    assert pll >> 22 & 1, "from the crystal"
+    assert 1e6 <= crystal / divider <= 2e6
+    oscillator = crystal / divider * factor
+    assert 100e6 <= oscillator <= 432e6
+    assert oscillator / post == board.clock_hz
+    assert oscillator / usb == 48e6
+    slow, fast = {"stm32f4_discovery": (42e6, 84e6), "stm32f746_discovery": (54e6, 108e6)}[name]
+    assert board.clock_hz / 2 ** ((value("CFGR_APB1") >> 10 & 3) + 1) <= slow
+    assert board.clock_hz / 2 ** ((value("CFGR_APB2") >> 13 & 3) + 1) <= fast
+    assert value("ACR_") & 15 == board.flash_timing.wait_states == -(-board.clock_hz // 30_000_000) - 1
+
+
+def test_the_pll_of_an_stm32h7_makes_the_boards_clock() -> None:
+    """The numbers in clock.c against board.yaml and the limits of RM0433, 8.5.5 and 8.7, and DS12110, 6.3.10."""
+    board = load_board("nucleo_h743zi")
+    text = (board.folder / "clock.c").read_text()
+    found = re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE)
+    numbers = {
+        name: int(eval(re.sub(r"(\d)u", r"\1", value)))
+        for name, value in found
+        if re.fullmatch(r"[\d u|<()+-]+", value)
+    }
+    source, ranges, pll = (numbers[name] for name in ("PLL_SOURCE_8_TO_2", "PLL_RANGES", "PLL_2_TO_480"))
+    assert source & 3 == 2, "from the crystal's input"
+    reference = 8e6 / (source >> 4 & 63)
+    assert ranges >> 2 & 3 == 1 and 2e6 <= reference <= 4e6
+    assert ranges >> 1 & 1 == 0, "the wide oscillator"
+    oscillator = reference * ((pll & 511) + 1)
+    assert 192e6 <= oscillator <= 960e6
+    assert ranges >> 16 & 1 and oscillator / ((pll >> 9 & 127) + 1) == board.clock_hz
+    buses = board.clock_hz / {8: 2}[numbers["D1CFGR_DIVIDERS"] & 15]
+    assert buses <= 240e6
+    dividers = {"D1CFGR_DIVIDERS": (4,), "D2CFGR_DIVIDERS": (4, 8), "D3CFGR_DIVIDERS": (4,)}
+    for name, places in dividers.items():
+        assert all(buses / {4: 2}[numbers[name] >> place & 7] <= 120e6 for place in places)
+    waits = numbers["ACR_4_WAITS"] & 15
+    assert (waits + 1) * board.clock_hz / buses == board.flash_timing.wait_states + 1
+
+
+def test_milliseconds_at_the_boards_clock() -> None:
+    board = load_board("mps2_an386")
+    assert board.milliseconds(250_000, cycles_per_instruction=1.5) == pytest.approx(15.0)
+
+
+def test_an_unknown_board_is_an_error_that_lists_the_known() -> None:
+    with pytest.raises(ThimbleError) as caught:
+        load_board("mps9")
+    assert "mps9" in caught.value.what
+    assert "mps2_an386" in caught.value.remedy
+
+
+def _without(data: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name != key}
+
+
+def _changed(data: dict[str, Any], section: str, **values: object) -> dict[str, Any]:
+    return {**data, section: {**data[section], **values}}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda data: _without(data, "uart"), "`uart` is missing"),
+        (lambda data: {**data, "colour": "blue"}, "unknown keys: colour"),
+        (lambda data: _changed(data, "memory", tape={}), "unknown keys: memory.tape"),
+        (lambda data: _changed(data, "memory", ram={"origin": 0x20000100, "size": 65536}), "no multiple of 0x100000"),
+        (lambda data: _changed(data, "memory", flash={"origin": "start", "size": 65536}), "`memory.flash.origin` must"),
+        (lambda data: _changed(data, "memory", flash={"origin": 0, "size": 0}), "`memory.flash` must hold"),
+        (lambda data: {**data, "core": "cortex-m99"}, "`core` cortex-m99 is none of cortex-m0"),
+        (lambda data: {**data, "flags": "-mthumb"}, "`flags` must be a list"),
+        (lambda data: {**data, "clock_hz": "fast"}, "'fast'"),
+        (lambda data: {**data, "clock_hz": 0}, "`clock_hz` must be a whole number of 1"),
+        (lambda data: {**data, "stack_bytes": 1 << 30}, "`stack_bytes` 1,073,741,824"),
+        (lambda data: {**data, "uart": {"model": "x"}}, "`uart.address` is missing"),
+        (lambda data: _changed(data, "uart", rx_irq="two"), "`uart.rx_irq` must be a whole number"),
+        (lambda data: {**data, "shared": []}, "no link.ld is in"),
+        (lambda data: {**data, "shared": ["cortex_m", "counter"]}, "no uart.c is in"),
+        (lambda data: _changed(data, "emulators", spice={}), "not spice"),
+        (lambda data: _changed(data, "emulators", qemu=None), "`emulators.qemu` must be a mapping"),
+        (lambda data: _changed(data, "emulators", qemu={"machine": "x"}), "qemu.instructions_per_tick` is missing"),
+        (lambda data: _changed(data, "timing", flash={"waits": 5}), "unknown keys: timing.flash.waits"),
+        (lambda data: _changed(data, "timing", flash={"wait_states": -1}), "`timing.flash.wait_states` must be"),
+        (lambda data: {**data, "timing": {"flash": {}}}, "`timing.source` is missing"),
+        (lambda data: _changed(data, "timing", cycles_per_instruction=1), "unknown keys: timing.cycles"),
+        (lambda data: [], "does not describe a board"),
+        (lambda data: {**data, "name": "other"}, "names the board 'other'"),
+    ],
+)
+def test_a_bad_description_is_an_error_that_names_the_file(tmp_path: Path, change: Any, complaint: str) -> None:
+    data = yaml.safe_load((BOARDS / "mps2_an386" / "board.yaml").read_text())
+    path = tmp_path / "mps2_an386" / "board.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(change(data)))
+    with pytest.raises(ThimbleError) as caught:
+        read_board(path)
+    assert complaint in caught.value.what
+    assert str(path) in caught.value.what

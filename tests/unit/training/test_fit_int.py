@@ -1,0 +1,89 @@
+"""A model written anew for integers: in float it computes the same, in integers it comes nearer to that."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pipeline.network.decoder import Hooked
+from pipeline.quantize.ptq import quantize
+from pipeline.recipes.schema import QatConfig
+from pipeline.training.fit_int import Form, suit_to_integers, write
+from pipeline.training.qat import fold_gains
+from pipeline.verification.oracle import Oracle
+from tests.support.tiny_models import config_of, lively
+
+
+@pytest.mark.parametrize(("activations", "rate"), [("int8", 0.01), ("int16", 0.003)])
+def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
+    config = config_of("rmsnorm, gated, rotary, grouped", tied_embeddings=False)
+    model = lively(config, seed=5)
+    embed = model.get_layer("embed").table
+    embed.assign(embed * np.where(np.arange(config.d_model) == 3, 8.0, 1.0))  # one channel makes all steps coarse
+    text = np.random.default_rng(5).integers(0, config.vocab_size, (12, config.context)).astype(np.int32)
+    exact, before = model(text).numpy(), model.get_layer("layer0_q").kernel.numpy()
+    told: list[int] = []
+    fit = suit_to_integers(
+        model, config, QatConfig(50, rate), activations, text, 1, lambda done, steps, figures: told.append(done)
+    )
+    history = fit.history
+    rewritten = model(text).numpy()
+    assert np.abs(rewritten - exact).mean() < 0.05 * np.abs(exact).mean(), "in float hardly another function"
+    assert np.abs(model.get_layer("layer0_q").kernel.numpy() - before).max() > 0.1
+    assert [point["step"] for point in history] == [25, 50] and told[-1] == 50
+    assert history[1]["loss"] < 0.95 * history[0]["loss"]
+    assert all(layer.hook is None for layer in model.layers if isinstance(layer, Hooked))
+    if activations == "int16":
+        assert fit.ranges == {} and fit.key_means == {}
+        return
+    assert all(low <= 0 < high for low, high in fit.ranges.values())
+    assert fit.ranges["layer0_norm_ffn/square"][0] == 0 and fit.ranges["head/out"][0] < 0
+    assert all(mean.any() for mean in fit.key_means.values()) and len(fit.key_means) == config.layers
+    calibration = text[:4].tolist()
+    oracle = Oracle(quantize(model, config, calibration, "int8", "int8", "fitted", fit.ranges, fit.key_means))
+    made = [tensor for tensor in oracle.graph.tensors if tensor.data is None and tensor.dtype == "INT8"]
+    spans = {tensor.name: 255 * tensor.scale for tensor in made}
+    for name in ("layer0_q/out", "layer1_attention/q", "layer1_attention/k", "layer0_gating/out"):
+        (span,) = {round(spans[found], 4) for found in spans if found.startswith(name + "/")}
+        low, high = fit.ranges[name]
+        assert span == pytest.approx(high - low, rel=1e-3), name
+    for kind in ("k_cache_0", "k_new_0"):
+        place = {**oracle.graph.inputs, **oracle.graph.outputs}[kind]
+        low, high = fit.ranges["layer0_attention/k"]
+        assert 255 * oracle.graph.tensors[place].scale == pytest.approx(high - low, rel=1e-3)
+    low, high = fit.ranges["head/out"]
+    assert 255 * oracle.graph.tensors[oracle.graph.outputs["logits"]].scale >= 0.999 * (high - low)
+
+
+@pytest.mark.parametrize("heads", [(4, 2), (4, 4), (2, 1)])
+def test_every_form_is_the_same_function_in_float(heads: tuple[int, int]) -> None:
+    sizes = {"heads": heads[0], "kv_heads": heads[1], "tied_embeddings": False}
+    config = config_of("rmsnorm, gated, rotary, grouped", **sizes)
+    model = lively(config, seed=6)
+    fold_gains(model, config)
+    text = np.random.default_rng(6).integers(0, config.vocab_size, (3, config.context)).astype(np.int32)
+    exact, kernels = model(text).numpy(), [weight.numpy() for weight in model.trainable_variables]
+    form = Form(config, 1)
+    for variable in form.variables:
+        variable.assign(np.random.default_rng(7).normal(0, 0.2, variable.shape))
+    write(model, form)
+    np.testing.assert_allclose(model(text).numpy(), exact, atol=1e-3 * np.abs(exact).max())
+    changed = [
+        name for name, old in zip(model.trainable_variables, kernels, strict=True) if (name != old).numpy().any()
+    ]
+    assert len(changed) == 2 + 7 * config.layers, "the embedding, the head and all kernels are written anew"
+
+
+def test_a_stop_leaves_no_hook() -> None:
+    config = dataclasses.replace(config_of("rmsnorm, gated, rotary, grouped"), tied_embeddings=False)
+    model = lively(config)
+    text = np.ones((4, config.context), np.int32)
+
+    def stop(done: int, steps: int, figures: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        suit_to_integers(model, config, QatConfig(50, 0.01), "int8", text, 1, stop)
+    assert all(layer.hook is None for layer in model.layers if isinstance(layer, Hooked))

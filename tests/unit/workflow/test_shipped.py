@@ -1,0 +1,160 @@
+"""The weights that come with the repository are what their recipes describe, and as good as they must be."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from rich.console import Console
+
+from pipeline.errors import ThimbleError
+from pipeline.recipes.load import Recipe, load_recipe
+from pipeline.resources import ROOT
+from pipeline.stages import train
+from pipeline.tasks.registry import load_task
+from pipeline.tasks.task import Dataset
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.workflow.shipped import metadata_of, shipped_tokenizer, shipped_weights, weights_fingerprint
+from pipeline.workflow.stage import StageContext
+from pipeline.workflow.workspace import Workspace
+
+RECIPES = sorted((ROOT / "models").glob("home-en-*/recipe.yaml"))
+TARGETS = {"new_combinations": 0.98, "new_names": 0.90, "new_templates": 0.85}
+BELOW_TARGETS = {"home-en-nano": {"new_combinations": 0.95, "new_names": 0.80, "new_templates": 0.90}}
+SENTENCES = 300
+
+recipes = pytest.mark.parametrize("recipe", [load_recipe(path) for path in RECIPES], ids=lambda recipe: recipe.name)
+
+
+def weights_of(recipe: Recipe) -> Path:
+    found = shipped_weights(recipe)
+    assert found is not None, f"{recipe.shipped} is not what {recipe.path.name} describes: train and ship it again"
+    return found
+
+
+@cache
+def built(task: str) -> Dataset:
+    """The task's data; the recipes share it."""
+    return load_task(json.loads(task)).build()
+
+
+@recipes
+def test_the_file_is_the_recipes(recipe: Recipe) -> None:
+    facts = metadata_of(weights_of(recipe))
+    assert facts["fingerprint"] == weights_fingerprint(recipe)
+    assert facts["stage"] == ("train" if recipe.prune is None else "prune")
+    assert facts["recipe"] == json.loads(json.dumps(recipe.part("task", "tokenizer", "model", "train", "prune")))
+    assert facts["parameters"] == recipe.model.parameter_count <= 400_000
+    assert recipe.name in facts["command"]
+    assert facts["history"]["train"][-1]["step"] == recipe.train.steps
+    with np.load(weights_of(recipe)) as data:
+        arrays = {name: data[name] for name in data.files if name != "metadata"}
+    assert sum(values.size for values in arrays.values()) == recipe.model.parameter_count
+    assert {values.dtype for values in arrays.values()} == {np.dtype(np.float16)}
+    if recipe.prune is not None:
+        kernels = [values for name, values in arrays.items() if "kernel" in name and not name.startswith("head")]
+        zeros = sum(int((values == 0).sum()) for values in kernels) / sum(values.size for values in kernels)
+        assert zeros == pytest.approx(recipe.prune.sparsity, abs=0.01)
+
+
+def test_the_weights_fit_a_clone() -> None:
+    """A few hundred KB to 2 MB."""
+    folder = ROOT / "models" / "weights"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2_000_000
+
+
+@pytest.mark.slow
+@recipes
+def test_the_tokenizer_is_the_one_that_training_makes(recipe: Recipe) -> None:
+    dataset = built(json.dumps(recipe.task))
+    texts = (text for pair in dataset.train for text in (pair.sentence, pair.action))
+    path = shipped_tokenizer(recipe)
+    assert path is not None
+    shipped, trained = Tokenizer.load(path), Tokenizer.train(texts, recipe.vocab_size)
+    assert shipped.pieces == trained.pieces
+    assert shipped.merges == trained.merges
+
+
+@pytest.mark.slow
+@recipes
+def test_held_out_sentences_come_out_right(recipe: Recipe) -> None:
+    """The float model on the first sentences of each split that the task draws anew."""
+    from pipeline.network.checkpoint import build_from
+    from pipeline.training.evaluation import exact_match
+
+    path = shipped_tokenizer(recipe)
+    assert path is not None
+    model, tokenizer = build_from(weights_of(recipe), recipe.model), Tokenizer.load(path)
+    dataset = built(json.dumps(recipe.task))
+    for split, target in BELOW_TARGETS.get(recipe.name, TARGETS).items():
+        assert exact_match(model, tokenizer, dataset.splits[split][:SENTENCES], recipe.model.context) >= target, split
+
+
+def test_another_recipe_does_not_take_them() -> None:
+    recipe = load_recipe(RECIPES[0])
+    other = {**recipe.sections, "train": {**recipe.sections["train"], "seed": 99}}
+    assert shipped_weights(dataclasses.replace(recipe, sections=other)) is None
+    assert shipped_tokenizer(dataclasses.replace(recipe, sections=other)) is None
+    assert shipped_weights(dataclasses.replace(recipe, shipped=None)) is None
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    recipe = load_recipe(RECIPES[0])
+    moved = tmp_path / "weights.npz"
+    with pytest.raises(ThimbleError, match=r"no weights at .*weights\.npz"):
+        shipped_weights(dataclasses.replace(recipe, shipped=moved))
+    shutil.copyfile(weights_of(recipe), moved)
+    with pytest.raises(ThimbleError, match=r"no tokenizer at .*tokenizer\.json"):
+        shipped_tokenizer(dataclasses.replace(recipe, shipped=moved))
+
+
+@pytest.mark.parametrize("keep", [0.0, 0.001, 0.5, 0.999])
+def test_a_cut_file_is_named(tmp_path: Path, keep: float) -> None:
+    content = weights_of(load_recipe(RECIPES[0])).read_bytes()
+    path = tmp_path / "weights.npz"
+    path.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(ThimbleError, match=r"weights\.npz are damaged"):
+        metadata_of(path)
+
+
+def test_changed_bytes_are_an_error_or_do_no_harm(tmp_path: Path) -> None:
+    source = weights_of(load_recipe(RECIPES[0]))
+    content, facts = source.read_bytes(), metadata_of(source)
+    path = tmp_path / "weights.npz"
+    with np.load(source) as data:
+        end = len(data.zip.read("metadata.npy")) // 4  # the first member, compressed
+    for place in range(0, end, 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
+        try:
+            assert metadata_of(path) == facts
+        except ThimbleError as error:
+            assert "damaged" in error.what
+
+
+def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
+    """The train stage refuses others, and runs again when the file changes."""
+    data = yaml.safe_load((ROOT / "models" / "home-en-nano" / "recipe.yaml").read_text(encoding="utf-8"))
+    weights = tmp_path / "mine.npz"
+    shutil.copyfile(ROOT / data.pop("shipped"), weights)
+    data["train"] = {"start": str(weights), "steps": 0}
+    (tmp_path / "r.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    recipe = load_recipe(tmp_path / "r.yaml")
+    before = started(recipe, tmp_path)
+    assert list(before) == ["start"] and before == started(recipe, tmp_path)
+    shutil.copyfile(ROOT / "models" / "weights" / "home-en-small.npz", weights)
+    with pytest.raises(ThimbleError, match=r"train\.start.*tokenizer.*768"):
+        started(recipe, tmp_path)
+    weights.unlink()
+    with pytest.raises(ThimbleError, match=r"no weights at .*mine\.npz"):
+        started(recipe, tmp_path)
+
+
+def started(recipe: Recipe, folder: Path) -> dict[str, str]:
+    assert train.STAGE.volatile is not None
+    return train.STAGE.volatile(StageContext(recipe, Workspace(folder, "r"), folder, Console(quiet=True)))

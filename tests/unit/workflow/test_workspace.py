@@ -1,0 +1,95 @@
+"""Stages' folders: they appear whole or not at all, and are stale exactly when they must be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ThimbleError
+from pipeline.files import fingerprint, write_json
+from pipeline.workflow.workspace import Workspace, digest_sources
+
+
+def fill(workspace: Workspace, text: str, wanted: str = "f1") -> None:
+    partial = workspace.begin("quantize", "", wanted, resumable=False)
+    (partial / "model.tflite").write_text(text)
+    workspace.finish("quantize", "", partial, wanted, 1.0, "note")
+
+
+def test_a_finished_stage_is_current_until_its_fingerprint_changes(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "r")
+    assert workspace.state("quantize", "", "f1") == "new"
+    fill(workspace, "one")
+    assert workspace.state("quantize", "", "f1") == ""
+    assert workspace.state("quantize", "", "f2") == "changed"
+
+
+@pytest.mark.parametrize("damage", ["edit", "delete", "add"])
+def test_changed_output_is_noticed(tmp_path: Path, damage: str) -> None:
+    workspace = Workspace(tmp_path, "r")
+    fill(workspace, "one")
+    model = workspace.stage("quantize") / "model.tflite"
+    if damage == "edit":
+        model.write_text("two")
+    elif damage == "delete":
+        model.unlink()
+    else:
+        model.with_name("more").write_text("x")
+    assert workspace.state("quantize", "", "f1") == "damaged"
+
+
+def test_an_interrupted_stage_leaves_the_old_result_whole(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "r")
+    fill(workspace, "one")
+    partial = workspace.begin("quantize", "", "f2", resumable=False)
+    (partial / "model.tflite").write_text("half")  # and the process dies here
+    assert (workspace.stage("quantize") / "model.tflite").read_text() == "one"
+    assert workspace.state("quantize", "", "f1") == ""
+    again = workspace.begin("quantize", "", "f2", resumable=False)
+    assert not (again / "model.tflite").exists()
+
+
+def test_a_resumable_stage_finds_what_it_left_only_for_the_same_inputs(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "r")
+    (workspace.begin("train", "", "f1", resumable=True) / "checkpoint").write_text("step 100")
+    assert (workspace.begin("train", "", "f1", resumable=True) / "checkpoint").exists()
+    assert not (workspace.begin("train", "", "f2", resumable=True) / "checkpoint").exists()
+
+
+def test_a_second_run_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "r")
+    with workspace.locked(), pytest.raises(ThimbleError, match="another run"), Workspace(tmp_path, "r").locked():
+        pass
+
+
+def test_a_damaged_stamp_means_new(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "r")
+    fill(workspace, "one")
+    (workspace.stage("quantize") / "stage.json").write_text('{"fingerprint": "f1"')
+    assert workspace.state("quantize", "", "f1") == "new"
+
+
+def test_build_trees_do_not_count(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "r")
+    fill(workspace, "one")
+    (workspace.stage("quantize") / "_build").mkdir()
+    (workspace.stage("quantize") / "_build" / "object.o").write_text("x")
+    assert workspace.state("quantize", "", "f1") == ""
+
+
+def test_fingerprints_see_values_not_order() -> None:
+    assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+def test_source_digests_see_the_projects_files() -> None:
+    assert digest_sources(["pipeline/files.py"]) != digest_sources(["pipeline/resources.py"])
+
+
+def test_json_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    write_json(path, {"ok": True})
+    with pytest.raises(TypeError):
+        write_json(path, {"ok": object()})
+    assert path.read_text() == '{\n "ok": true\n}\n'
