@@ -71,11 +71,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """ruff and mypy."""
+    """ruff, mypy, and the rule which package may import which (import-linter)."""
     environment(session, toolchain=False)
     session.run(str(PYTHON), "-m", "ruff", "check", ".", external=True)
     session.run(str(PYTHON), "-m", "ruff", "format", "--check", ".", external=True)
     session.run(str(PYTHON), "-m", "mypy", external=True)
+    session.run(str(PYTHON.parent / "lint-imports"), external=True)
 
 
 @nox.session(venv_backend="none")

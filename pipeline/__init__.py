@@ -1,1 +1,1 @@
-"""The stages from a recipe to a verified firmware, and what they share."""
+"""Thimble: a language model in a microcontroller, from Keras to verified tokens on an emulated board."""

@@ -34,7 +34,7 @@ class Tool:
     macos: tuple[str, ...]
     windows: tuple[str, ...]
     package: str | None = None  # the Python package that brings it, for CMake and Ninja
-    others: tuple[str, ...] = ()  # programs that do as well
+    alternatives: tuple[str, ...] = ()  # programs that do as well
 
 
 TOOLS = {
@@ -65,7 +65,7 @@ TOOLS = {
             ("gcc",),
             ("gcc",),
             ("BrechtSanders.WinLibs.POSIX.UCRT",),
-            others=("cc", "clang"),
+            alternatives=("cc", "clang"),
         ),
     )
 }
@@ -74,9 +74,9 @@ TOOLS = {
 def find(program: str) -> Path | None:
     """Where the program of TOOLS is: on the PATH, or brought by its Python package; None where it is not."""
     tool = TOOLS[program]
-    found = next(filter(None, map(shutil.which, (program, *tool.others))), None)
-    if found:
-        return Path(found)
+    path = next(filter(None, map(shutil.which, (program, *tool.alternatives))), None)
+    if path:
+        return Path(path)
     package = tool.package
     if package:
         beside = shutil.which(program, path=str(Path(sys.executable).parent))
@@ -86,8 +86,8 @@ def find(program: str) -> Path | None:
             folder = Path(importlib.import_module(package).__file__ or "").parent
         except ImportError:
             return None
-        for place in (folder / "data" / "bin", folder / "bin"):
-            inside = shutil.which(program, path=str(place))
+        for bin_folder in (folder / "data" / "bin", folder / "bin"):
+            inside = shutil.which(program, path=str(bin_folder))
             if inside:
                 return Path(inside)
     return None
@@ -99,10 +99,10 @@ def require(program: str) -> Path:
     Raises:
         ThimbleError: it is missing; says how to install it on Debian, Fedora, macOS and Windows.
     """
-    found = find(program)
-    if found is None:
+    path = find(program)
+    if path is None:
         raise ThimbleError(f"{program} ({TOOLS[program].purpose}) is not installed", _commands([TOOLS[program]]))
-    return found
+    return path
 
 
 @cache
@@ -186,8 +186,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"installed {name} {version(name)}")
             return 0
         for tool in TOOLS.values():
-            place = find(tool.program)
-            print(f"{tool.program:20} {version(tool.program) if place else 'missing':10} {place or ''}")
+            path = find(tool.program)
+            print(f"{tool.program:20} {version(tool.program) if path else 'missing':10} {path or ''}")
         return 1 if missing() else 0
     except ThimbleError as error:
         print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)

@@ -18,6 +18,6 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 def cpp_for_arm() -> None:
     """C++ for Arm with its library, which only TensorFlow Lite Micro needs."""
     compiler = shutil.which("arm-none-eabi-g++")
-    asked = [str(compiler), "-x", "c++", "-fsyntax-only", "-"]
-    if compiler is None or subprocess.run(asked, input=b"#include <cstring>\n", capture_output=True).returncode:
+    command = [str(compiler), "-x", "c++", "-fsyntax-only", "-"]
+    if compiler is None or subprocess.run(command, input=b"#include <cstring>\n", capture_output=True).returncode:
         pytest.skip("no C++ for Arm here: docs/tflm.md tells what to install")

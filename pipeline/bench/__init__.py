@@ -1,0 +1,1 @@
+"""Measured comparisons on emulated cores and of methods. May import everything below `commands`."""

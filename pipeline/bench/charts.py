@@ -33,10 +33,10 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         r for r in rows if r.model and not r.layer and r.fill is not None and r.fill == fills[r.model] and r.per_mac
     ]
     models = list(dict.fromkeys(row.model for row in steps))
-    shown = [models[len(models) // 2]] if models else []
+    chosen = [models[len(models) // 2]] if models else []
     figure, panels = plt.subplots(1, 2, figsize=(11, 4.2), constrained_layout=True)
     _bars(panels[0], kernels, "int8 product, depth 128, 64 rows")
-    _bars(panels[1], [r for r in steps if r.model in shown], f"decode step of {', '.join(shown)}, context half full")
+    _bars(panels[1], [r for r in steps if r.model in chosen], f"decode step of {', '.join(chosen)}, context half full")
     panels[0].set_ylabel("instructions for each multiply-accumulate")
     figure.savefig(path, dpi=130)
     plt.close(figure)
@@ -57,12 +57,12 @@ def _bars(panel: object, rows: Sequence[Row], title: str) -> None:
     compared = [values[key] for key in values if key[1] in engines and key[1] != "float C"]
     top = max((value for value in compared if value), default=1.0) * 1.6
     width = 0.8 / max(len(engines), 1)
-    for place, engine in enumerate(engines):
+    for column, engine in enumerate(engines):
         for number, core in enumerate(cores):
             value = values.get((core, engine))
             if value is None:
                 continue
-            x = number + (place - (len(engines) - 1) / 2) * width
+            x = number + (column - (len(engines) - 1) / 2) * width
             axes.bar(x, min(value, top), width * 0.92, color=_COLOURS[engine], label=engine if number == 0 else None)
             beyond = " ↑" if value > top else ""  # cut off: the others would not be seen beside it
             axes.annotate(f"{value:.2f}{beyond}", (x, min(value, top)), ha="center", va="bottom", fontsize=7)

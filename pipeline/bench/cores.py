@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.targets.cores import Packing, packing_of_core
+from pipeline.targets.cores import WeightLayout, packing_of_core
 
 __all__ = ["CORES", "Core"]
 
@@ -23,7 +23,7 @@ class Core:
     ram: int
 
     @property
-    def packing(self) -> Packing:
+    def packing(self) -> WeightLayout:
         """How the compiler packs weights for it."""
         return packing_of_core(self.mcpu)
 

@@ -29,7 +29,7 @@ from pipeline.tasks.sentence_files import HELD_OUT
 from pipeline.verification.host_engine import host_engine
 
 if TYPE_CHECKING:
-    from pipeline.training.loop import Lessons
+    from pipeline.training.loop import TrainingData
 
 __all__ = ["main"]
 
@@ -65,22 +65,22 @@ def main() -> None:
         labelled=options.labelled,
         relabelled=options.relabelled if options.labelled else 0,
     )
-    lessons = {"alone": home.lessons, "distilled": home.lessons}
+    training_data = {"alone": home.training_data, "distilled": home.training_data}
     if lesson.labelled:
-        few = dataclasses.replace(home.lessons, pairs=home.lessons.pairs[: lesson.labelled])
+        few = dataclasses.replace(home.training_data, pairs=home.training_data.pairs[: lesson.labelled])
         with console.status("the teacher answers"):
-            taught = label_with(home.model, home.recipe, home.lessons, lesson)
+            taught = label_with(home.model, home.recipe, home.training_data, lesson)
         answers = taught.pairs[lesson.labelled :]
-        true = {pair.sentence: pair.action for pair in home.lessons.pairs}
+        true = {pair.sentence: pair.action for pair in home.training_data.pairs}
         right = float(np.mean([true[pair.sentence] == pair.action for pair in answers]))
         console.print(f"of {len(answers):,} answers of the teacher {100 * right:.1f} % are right", highlight=False)
-        lessons = {"alone": few, "distilled": taught}
+        training_data = {"alone": few, "distilled": taught}
     results: list[dict[str, Any]] = []
     for seed in options.seeds:
         for kind in options.kinds:
             settings = TrainConfig(options.steps, options.batch, learning_rate=3e-3, dropout=0.0, seed=seed)
             chosen = lesson if kind == "distilled" else None
-            results.append(_run(config, settings, chosen, home, lessons[kind], options.build))
+            results.append(_run(config, settings, chosen, home, training_data[kind], options.build))
             console.print(f"seed {seed} {kind}: {100 * results[-1][SPLIT]:.1f} % of new templates", highlight=False)
     summary = {kind: _mean([result for result in results if result["kind"] == kind]) for kind in options.kinds}
     write_json(options.build / "distillation" / "results.json", {"runs": results, "mean": summary})
@@ -92,7 +92,7 @@ def _run(
     settings: TrainConfig,
     lesson: DistillConfig | None,
     home: HomeModel,
-    lessons: Lessons,
+    training_data: TrainingData,
     build: Path,
 ) -> dict[str, Any]:
     """One training, or what it left when it was done before."""
@@ -104,7 +104,7 @@ def _run(
     from pipeline.training.loop import train
 
     kind = "alone" if lesson is None else "distilled"
-    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "sentences": len(lessons.pairs)}
+    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "sentences": len(training_data.pairs)}
     facts["distill"] = None if lesson is None else vars(lesson)
     out = build / "distillation" / f"{kind}-{settings.seed}-{fingerprint(facts)[:8]}"
     done = out / "result.json"
@@ -113,15 +113,15 @@ def _run(
     out.mkdir(parents=True, exist_ok=True)
     watch = _Log(out / "log.txt")
     if lesson is None:
-        model, history = train(config, settings, lessons, out, watch)
+        model, history = train(config, settings, training_data, out, watch)
     else:
         keras.utils.set_random_seed(settings.seed)
         model = build_decoder(config, settings.dropout)
-        history = distill(model, home.model, lesson, settings, lessons, out, watch)
-    tflite = quantize(model, config, lessons.sequences[: QuantizeConfig.calibration_sentences])
+        history = distill(model, home.model, lesson, settings, training_data, out, watch)
+    tflite = quantize(model, config, training_data.sequences[: QuantizeConfig.calibration_sentences])
     with host_engine(tflite) as engine:
-        right = matching(engine, lessons.tokenizer, home.splits)
-    quantized = {name: float(np.mean(found)) for name, found in right.items()}
+        right = matching(engine, training_data.tokenizer, home.splits)
+    quantized = {name: float(np.mean(matches)) for name, matches in right.items()}
     result = {"kind": kind, "seed": settings.seed, **facts, **quantized, "history": history}
     write_json(done, result)
     return result

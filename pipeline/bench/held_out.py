@@ -13,7 +13,7 @@ from rich.console import Console
 
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.stages.fine_tune import read_lessons
+from pipeline.stages.fine_tune import read_training_data
 from pipeline.stages.registry import run_recipe
 from pipeline.tasks.accuracy import Generator, matches
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
@@ -24,7 +24,7 @@ from pipeline.workflow.runner import RunOptions
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from pipeline.training.loop import Lessons
+    from pipeline.training.loop import TrainingData
 
 __all__ = ["HomeModel", "load_home_model", "matching", "nats_and_best"]
 
@@ -37,7 +37,7 @@ class HomeModel:
 
     recipe: Recipe
     model: keras.Model
-    lessons: Lessons
+    training_data: TrainingData
     splits: Splits
 
 
@@ -56,9 +56,9 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
 
     limit_threads()
     data = workspace.stage("data")
-    lessons = read_lessons(data, recipe.model.context)
+    training_data = read_training_data(data, recipe.model.context)
     model = build_from(workspace.stage("prune") / "weights.npz", recipe.model)
-    return HomeModel(recipe, model, lessons, {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT})
+    return HomeModel(recipe, model, training_data, {name: read_pairs(data / f"{name}.tsv") for name in HELD_OUT})
 
 
 def matching(engine: Generator, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pipeline.targets.cores import Packing
+from pipeline.targets.cores import WeightLayout
 
-__all__ = ["least_instructions_per_mac"]
+__all__ = ["min_instructions_per_mac"]
 
 _WORDS_PER_LOAD = 8
 """Words that one LDM may bring: of the 14 registers some hold sums, inputs and addresses."""
 
 
-def least_instructions_per_mac(packing: Packing, rows_at_once: int = 4) -> float:
+def min_instructions_per_mac(packing: WeightLayout, rows_at_once: int = 4) -> float:
     """Multiplications and loads alone, without unpacking, loops or requantization.
 
     PAIRS: SMLAD does 2 MACs, 0.5; each int8 weight is loaded once, 4 a word and `_WORDS_PER_LOAD` words an instruction;
@@ -18,7 +18,7 @@ def least_instructions_per_mac(packing: Packing, rows_at_once: int = 4) -> float
     QUADS: SMLAL does 2 MACs with weights 24 bits apart; the same loads.
     ROWS: Helium's VMLADAVA does 16 MACs, and 16 weights are one load; the inputs stay in registers: 2 in 16.
     """
-    if packing is Packing.ROWS:
+    if packing is WeightLayout.ROW_MAJOR:
         return 2 / 16
     weights = 1 / (4 * _WORDS_PER_LOAD)
     inputs = 1 / (2 * _WORDS_PER_LOAD * rows_at_once)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.bench.cores import Core
-from pipeline.bench.limits import least_instructions_per_mac
+from pipeline.bench.limits import min_instructions_per_mac
 from pipeline.bench.machine import DEVICE, build, code_bytes, run
 from pipeline.bench.rows import Row
 from pipeline.bench.shapes import Model, layer_tflite, product_tflite
 from pipeline.bench.structures import STRUCTURES
-from pipeline.compiler import Aim, CompiledModel, compile_model
+from pipeline.compiler import CompiledModel, Objective, compile_model
 from pipeline.firmware.project import build_project, write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import all_boards
@@ -83,7 +83,7 @@ def compressed_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     for number, (name, change) in enumerate(STRUCTURES.items()):
         generated = folder / str(number) / "model"
         generated.mkdir(parents=True, exist_ok=True)
-        compiled = compile_model(layer_tflite(model.config, change), generated, core.packing, aim=Aim.SIZE)
+        compiled = compile_model(layer_tflite(model.config, change), generated, core.packing, aim=Objective.SIZE)
         sources = [DEVICE / "product.c", *sorted(generated.glob("*.c")), *sorted(_KERNELS.glob("*.c"))]
         options = (OPTIMIZATION, _NO_LOOP_CALLS)
         image = build(core, sources, [generated, RUNTIME, _KERNELS], folder / str(number) / "layer", options)
@@ -103,7 +103,9 @@ def compressed_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
 def _firmware_code(core: Core, model: Model, generated: Path, folder: Path) -> int | None:
     """Bytes of code of a whole firmware image for the emulated board of the core, where the model has a tokenizer:
     engine, runtime, tokenizer, sampler, protocol, faults and start-up."""
-    board = next((one for one in all_boards() if one.core == core.mcpu and "qemu" in one.emulators), None)
+    board = next(
+        (candidate for candidate in all_boards() if candidate.core == core.mcpu and "qemu" in candidate.emulators), None
+    )
     if board is None or model.tokenizer is None:
         return None
     shutil.rmtree(folder, ignore_errors=True)
@@ -164,16 +166,16 @@ def kernel_rows(core: Core, depth: int, rows: int, folder: Path) -> Iterator[Row
     (int16,) = run(core, build(core, sources, [wide, RUNTIME, _KERNELS], folder / "int16_program", (OPTIMIZATION,)))
     yield Row(**facts, engine="thimble, int16 activations", instructions=int16.instructions)  # type: ignore[arg-type]
     yield _cmsis_nn(core, depth, rows, folder, facts)
-    least = round(least_instructions_per_mac(core.packing) * depth * rows)
-    yield Row(**facts, engine="limit", instructions=least)  # type: ignore[arg-type]
+    lower_bound = round(min_instructions_per_mac(core.packing) * depth * rows)
+    yield Row(**facts, engine="limit", instructions=lower_bound)  # type: ignore[arg-type]
 
 
 def _cmsis_nn(core: Core, depth: int, rows: int, folder: Path, facts: dict[str, object]) -> Row:
-    found = importlib.util.find_spec("bakenn")
-    if found is None or not found.submodule_search_locations:
+    package = importlib.util.find_spec("bakenn")
+    if package is None or not package.submodule_search_locations:
         note = "left out: the package bakenn, which brings its sources, is not installed (nox -s bench installs it)"
         return Row(**facts, engine="CMSIS-NN", note=note)  # type: ignore[arg-type]
-    vendor = Path(found.submodule_search_locations[0]) / "backend" / "cmsis_nn" / "vendor"
+    vendor = Path(package.submodule_search_locations[0]) / "backend" / "cmsis_nn" / "vendor"
     nn = vendor / "cmsis_nn"
     sources = [
         DEVICE / "cmsis_nn.c",

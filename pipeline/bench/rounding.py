@@ -44,16 +44,16 @@ def main() -> None:
     home = load_home_model(ROOT / "models" / f"home-en-{options.variant}" / "recipe.yaml", options.build, console)
     before = [weight.numpy() for weight in home.model.trainable_variables]
     exact = _float(home)
-    found = {"float": exact}
+    measurements = {"float": exact}
     for weights in options.weights:
         with console.status(f"{weights}, after training"):
-            found[weights] = _integers(home, weights)
+            measurements[weights] = _integers(home, weights)
         with console.status(f"{weights}, {options.steps:,} steps of qat"):
             _train(home, weights, QatConfig(options.steps, options.rate))
-            found[f"{weights} + qat"] = _integers(home, weights)
+            measurements[f"{weights} + qat"] = _integers(home, weights)
         for weight, value in zip(home.model.trainable_variables, before, strict=True):
             weight.assign(value)
-    rows = {name: _row(one, exact) for name, one in found.items()}
+    rows = {name: _row(measurement, exact) for name, measurement in measurements.items()}
     facts = {"variant": options.variant, "steps": options.steps, "learning_rate": options.rate}
     _print(console, options.variant, home, rows)
     folder = options.build / "rounding"
@@ -85,7 +85,7 @@ def _float(home: HomeModel) -> _Measured:
 
     from pipeline.training.evaluation import matches
 
-    tokenizer, context = home.lessons.tokenizer, home.lessons.context
+    tokenizer, context = home.training_data.tokenizer, home.training_data.context
     right = {name: matches(home.model, tokenizer, pairs, context) for name, pairs in home.splits.items()}
     return _measured(home, right, lambda tokens: home.model(tf.constant([tokens])).numpy()[0])
 
@@ -94,7 +94,7 @@ def _integers(home: HomeModel, weights: str) -> _Measured:
     from pipeline.quantize.ptq import quantize
 
     recipe = home.recipe
-    calibration = home.lessons.sequences[: recipe.quantize.calibration_sentences]
+    calibration = home.training_data.sequences[: recipe.quantize.calibration_sentences]
     tflite = quantize(home.model, recipe.model, calibration, weights=weights)
     graph = read_tflite(tflite)
     scale = graph.tensors[graph.outputs["logits"]].scale
@@ -104,15 +104,17 @@ def _integers(home: HomeModel, weights: str) -> _Measured:
             engine.reset()
             return np.stack([engine.step(token) for token in tokens]) * scale
 
-        return _measured(home, matching(engine, home.lessons.tokenizer, home.splits), logits_of)
+        return _measured(home, matching(engine, home.training_data.tokenizer, home.splits), logits_of)
 
 
 def _row(measured: _Measured, exact: _Measured) -> dict[str, Any]:
     """Shares of what was measured, beside the float model's."""
-    float_right, right = (np.concatenate(list(one.right.values())).astype(float) for one in (exact, measured))
+    float_right, right = (
+        np.concatenate(list(measurement.right.values())).astype(float) for measurement in (exact, measured)
+    )
     lost = float_right - right
     return {
-        "match": {name: float(np.mean(found)) for name, found in measured.right.items()},
+        "match": {name: float(np.mean(matches)) for name, matches in measured.right.items()},
         "lost": float(lost.mean()),
         "lost_error": float(lost.std() / np.sqrt(lost.size)),
         "nats": float(measured.nats.mean()),
@@ -124,7 +126,7 @@ def _train(home: HomeModel, weights: str, config: QatConfig) -> None:
     from pipeline.training.qat import train_quantized
 
     settings = dataclasses.replace(home.recipe.train, seed=1)
-    train_quantized(home.model, home.recipe.model, config, weights, settings, home.lessons, lambda *_: None)
+    train_quantized(home.model, home.recipe.model, config, weights, settings, home.training_data, lambda *_: None)
 
 
 def _held_out(home: HomeModel) -> list[list[int]]:
@@ -132,7 +134,7 @@ def _held_out(home: HomeModel) -> list[list[int]]:
     from pipeline.training.evaluation import encode_pairs
 
     pairs = [pair for split in home.splits.values() for pair in split]
-    return encode_pairs(home.lessons.tokenizer, pairs, home.lessons.context)
+    return encode_pairs(home.training_data.tokenizer, pairs, home.training_data.context)
 
 
 def _print(console: Console, variant: str, home: HomeModel, rows: dict[str, dict[str, Any]]) -> None:
@@ -149,9 +151,9 @@ def _print(console: Console, variant: str, home: HomeModel, rows: dict[str, dict
         table.add_column(title)
     for name, row in rows.items():
         values = [*row["match"].values(), float(np.mean(list(row["match"].values())))]
-        shown = [f"{100 * value:.1f}" for value in values]
+        cells = [f"{100 * value:.1f}" for value in values]
         lost = f"{100 * row['lost']:.2f} ± {100 * row['lost_error']:.2f}"
-        table.add_row(name, *shown, lost, f"{row['nats']:.4f}", f"{100 * row['other']:.2f} %")
+        table.add_row(name, *cells, lost, f"{row['nats']:.4f}", f"{100 * row['other']:.2f} %")
     console.print(table)
 
 

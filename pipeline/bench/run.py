@@ -67,20 +67,20 @@ def _measure(options: argparse.Namespace, console: Console) -> list[Row]:
     for key in options.cores:
         core = CORES[key]
         for depth in depths:
-            place = folder / key / f"product_{depth}"
-            jobs.append((f"{core.name}: depth {depth}", lambda c=core, d=depth, p=place: kernel_rows(c, d, ROWS, p)))  # type: ignore[misc]
+            path = folder / key / f"product_{depth}"
+            jobs.append((f"{core.name}: depth {depth}", lambda c=core, d=depth, p=path: kernel_rows(c, d, ROWS, p)))  # type: ignore[misc]
         for model in models:
-            place = folder / key / model.name
-            jobs.append((f"{core.name}: {model.name}", lambda c=core, m=model, p=place: model_rows(c, m, p)))  # type: ignore[misc]
+            path = folder / key / model.name
+            jobs.append((f"{core.name}: {model.name}", lambda c=core, m=model, p=path: model_rows(c, m, p)))  # type: ignore[misc]
             if not options.quick:
                 what = f"{core.name}: {model.name} in float"
-                jobs.append((what, lambda c=core, m=model, p=place: float_rows(c, m, p / "float")))  # type: ignore[misc]
+                jobs.append((what, lambda c=core, m=model, p=path: float_rows(c, m, p / "float")))  # type: ignore[misc]
                 what = f"{core.name}: {model.name} on TensorFlow Lite Micro"
-                jobs.append((what, lambda c=core, m=model, p=place: tflm_rows(c, m, p / "tflm")))  # type: ignore[misc]
+                jobs.append((what, lambda c=core, m=model, p=path: tflm_rows(c, m, p / "tflm")))  # type: ignore[misc]
         compressed = [model for model in models if model.name == COMPRESSED and not options.quick]
         for model in compressed:
-            place = folder / key / f"{model.name}-compressed"
-            jobs.append((f"{core.name}: structures", lambda c=core, m=model, p=place: compressed_rows(c, m, p)))  # type: ignore[misc]
+            path = folder / key / f"{model.name}-compressed"
+            jobs.append((f"{core.name}: structures", lambda c=core, m=model, p=path: compressed_rows(c, m, p)))  # type: ignore[misc]
     rows: list[Row] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:

@@ -101,9 +101,9 @@ def random_step(config: ModelConfig) -> bytes:
 
 def product_tflite(depth: int, rows: int, activations: str = "INT8") -> bytes:
     """One FULLY_CONNECTED with int8 weights, a scale a channel, random values; no bias with INT16 activations."""
-    made = _Products(depth, activations)
-    made.add("x", "y", rows, depth, biased=activations == "INT8")
-    return made.bytes()
+    model = _Products(depth, activations)
+    model.add("x", "y", rows, depth, biased=activations == "INT8")
+    return model.bytes()
 
 
 def layer_tflite(config: ModelConfig, change: Callable[[Weights], Weights]) -> bytes:
@@ -111,14 +111,14 @@ def layer_tflite(config: ModelConfig, change: Callable[[Weights], Weights]) -> b
     in a model read one input here."""
     d, kv = config.d_model, config.d_model // config.heads * config.kv_heads
     into = ("gate", "up") if config.ffn == "gated" else ("up",)
-    made = _Products(1, "INT8", change)
+    model = _Products(1, "INT8", change)
     for name, rows in {"q": d, "k": kv, "v": kv}.items():
-        made.add("normed", name, rows, d)
-    made.add("mixed", "o", d, d)
+        model.add("normed", name, rows, d)
+    model.add("mixed", "o", d, d)
     for name in into:
-        made.add("normed_again", name, config.ffn_dim, d)
-    made.add("inner", "down", d, config.ffn_dim)
-    return made.bytes()
+        model.add("normed_again", name, config.ffn_dim, d)
+    model.add("inner", "down", d, config.ffn_dim)
+    return model.bytes()
 
 
 class _Products:
@@ -158,18 +158,18 @@ class _Products:
     def _tensor(
         self, shape: list[int], kind: str, scales: list[float], zero: int, values: NDArray[np.generic] | None = None
     ) -> int:
-        made, place = self.schema.TensorT(), len(self.graph.tensors)
-        made.name, made.shape, made.type = f"t{place}".encode(), shape, getattr(self.schema.TensorType, kind)
-        made.quantization = self.schema.QuantizationParametersT()
-        made.quantization.scale, made.quantization.zeroPoint = scales, [zero] * len(scales)
-        made.quantization.quantizedDimension = 0
+        tensor, index = self.schema.TensorT(), len(self.graph.tensors)
+        tensor.name, tensor.shape, tensor.type = f"t{index}".encode(), shape, getattr(self.schema.TensorType, kind)
+        tensor.quantization = self.schema.QuantizationParametersT()
+        tensor.quantization.scale, tensor.quantization.zeroPoint = scales, [zero] * len(scales)
+        tensor.quantization.quantizedDimension = 0
         if values is not None:
-            made.buffer = len(self.buffers)
+            tensor.buffer = len(self.buffers)
             buffer = self.schema.BufferT()
             buffer.data = np.frombuffer(values.tobytes(), np.uint8)
             self.buffers.append(buffer)
-        self.graph.tensors.append(made)
-        return place
+        self.graph.tensors.append(tensor)
+        return index
 
     def bytes(self) -> bytes:
         import flatbuffers
@@ -187,10 +187,10 @@ class _Products:
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
-    def _named(self, places: dict[str, int]) -> list[object]:
+    def _named(self, indices: dict[str, int]) -> list[object]:
         entries = []
-        for name, place in places.items():
+        for name, index in indices.items():
             entry = self.schema.TensorMapT()
-            entry.name, entry.tensorIndex = name.encode(), place
+            entry.name, entry.tensorIndex = name.encode(), index
             entries.append(entry)
         return entries

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["STRUCTURES", "Weights", "without_blocks", "without_most"]
+__all__ = ["STRUCTURES", "Weights", "prune_blocks", "prune_to_n_of_four"]
 
 Weights = NDArray[np.int8]
 
 
-def without_blocks(weights: Weights, columns: int, kept: float, seed: int) -> Weights:
+def prune_blocks(weights: Weights, columns: int, density: float, seed: int) -> Weights:
     """The weights, of whose blocks of four rows by so many columns a share is kept, in each strip of rows the same
     number."""
     random = np.random.default_rng(seed)
@@ -20,25 +20,25 @@ def without_blocks(weights: Weights, columns: int, kept: float, seed: int) -> We
     strips, blocks = -(-rows // 4), -(-depth // columns)
     mask = np.zeros((strips, blocks), bool)
     for strip in mask:
-        strip[random.choice(blocks, round(kept * blocks), replace=False)] = True
+        strip[random.choice(blocks, round(density * blocks), replace=False)] = True
     return np.asarray(weights * mask.repeat(4, 0).repeat(columns, 1)[:rows, :depth], np.int8)
 
 
-def without_most(weights: Weights, kept: int, seed: int) -> Weights:
+def prune_to_n_of_four(weights: Weights, nonzeros: int, seed: int) -> Weights:
     """The weights, of which each row keeps so many in every four columns."""
     rows, depth = weights.shape
     order = np.random.default_rng(seed).random((rows, -(-depth // 4), 4)).argsort(axis=2)
-    return np.asarray(weights * (order < kept).reshape(rows, -1)[:, :depth], np.int8)
+    return np.asarray(weights * (order < nonzeros).reshape(rows, -1)[:, :depth], np.int8)
 
 
 STRUCTURES: Mapping[str, Callable[[Weights], Weights]] = {
     "dense": lambda weights: np.where(weights == 0, np.int8(1), weights),
-    "blocks of 4 × 4, 50 %": lambda weights: without_blocks(weights, 4, 0.5, 1),
-    "blocks of 4 × 8, 50 %": lambda weights: without_blocks(weights, 8, 0.5, 1),
-    "blocks of 4 × 4, 75 %": lambda weights: without_blocks(weights, 4, 0.25, 1),
-    "blocks of 4 × 8, 75 %": lambda weights: without_blocks(weights, 8, 0.25, 1),
-    "2:4": lambda weights: without_most(weights, 2, 1),
-    "1:4": lambda weights: without_most(weights, 1, 1),
+    "blocks of 4 × 4, 50 %": lambda weights: prune_blocks(weights, 4, 0.5, 1),
+    "blocks of 4 × 8, 50 %": lambda weights: prune_blocks(weights, 8, 0.5, 1),
+    "blocks of 4 × 4, 75 %": lambda weights: prune_blocks(weights, 4, 0.25, 1),
+    "blocks of 4 × 8, 75 %": lambda weights: prune_blocks(weights, 8, 0.25, 1),
+    "2:4": lambda weights: prune_to_n_of_four(weights, 2, 1),
+    "1:4": lambda weights: prune_to_n_of_four(weights, 1, 1),
     "4 bits": lambda weights: weights >> 4,
 }
 """By name, with the share that is zero."""

@@ -23,9 +23,9 @@ def kernel_table(rows: Sequence[Row]) -> Table:
     table.add_column("engine")
     for depth in depths:
         table.add_column(f"depth {depth}", justify="right")
-    found = {(row.core, row.engine, row.depth): row for row in kernels}
+    by_cell = {(row.core, row.engine, row.depth): row for row in kernels}
     for core, engine in dict.fromkeys((row.core, row.engine) for row in kernels):
-        cells = [_per_mac(found.get((core, engine, depth))) for depth in depths]
+        cells = [_per_mac(by_cell.get((core, engine, depth))) for depth in depths]
         table.add_row(core, engine, *cells, style="bold" if engine == "thimble" else "")
     return table
 
@@ -83,11 +83,11 @@ def layer_table(rows: Sequence[Row]) -> Table:
     table.add_column("core")
     for kind in kinds:
         table.add_column(kind.replace("_", " "), justify="right")
-    found = {(row.model, row.core, row.layer): row for row in layers}
+    by_cell = {(row.model, row.core, row.layer): row for row in layers}
     for model, core in dict.fromkeys((row.model, row.core) for row in layers):
         cells = []
         for kind in kinds:
-            row = found.get((model, core, kind))
+            row = by_cell.get((model, core, kind))
             share = f" ({row.per_mac:.2f})" if row is not None and row.per_mac is not None else ""
             cells.append("" if row is None else f"{row.instructions:,}{share}")
         table.add_row(model, core, *cells)
@@ -126,9 +126,9 @@ def prompt_table(rows: Sequence[Row]) -> Table:
         table.add_column(name)
     for name in ("tokens", "in blocks", "step by step", "fewer"):
         table.add_column(name, justify="right")
-    found = {(row.model, row.core, row.engine): row for row in prompts}
+    by_cell = {(row.model, row.core, row.engine): row for row in prompts}
     for model, core in dict.fromkeys((row.model, row.core) for row in prompts):
-        fast, slow = found.get((model, core, "thimble")), found.get((model, core, "thimble, step by step"))
+        fast, slow = by_cell.get((model, core, "thimble")), by_cell.get((model, core, "thimble, step by step"))
         if fast is not None and slow is not None and fast.instructions and slow.instructions:
             times = slow.instructions / fast.instructions
             counts = (f"{fast.prompt}", f"{fast.instructions:,}", f"{slow.instructions:,}", f"{times:.2f} ×")
@@ -142,8 +142,8 @@ def _per_mac(row: Row | None) -> str:
     return f"{row.per_mac:.3f}"
 
 
-def _more(count: int | None, least: int | None) -> str:
-    return f"{100 * (count / least - 1):.1f} %" if count is not None and least else ""
+def _more(count: int | None, bound: int | None) -> str:
+    return f"{100 * (count / bound - 1):.1f} %" if count is not None and bound else ""
 
 
 def _bytes(count: int | None) -> str:

@@ -45,20 +45,20 @@ def tflm_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     Raises:
         ThimbleError: the program does not build, or TensorFlow Lite Micro does not run the model.
     """
-    given = os.environ.get("TFLM_DIR")
-    if not given:
+    tflm_dir = os.environ.get("TFLM_DIR")
+    if not tflm_dir:
         note = "left out: TFLM_DIR names no built TensorFlow Lite Micro (docs/benchmarks.md tells how to make one)"
         yield Row(core.name, ENGINE, model.name, fill=0, note=note)
         return
-    found = find_libraries(Path(given), core.mcpu)
-    if not found:
-        note = f"left out: {given} holds no gen/cortex_m_generic_{arch_of(core.mcpu)}_*/lib/{LIBRARY}"
+    libraries = find_libraries(Path(tflm_dir), core.mcpu)
+    if not libraries:
+        note = f"left out: {tflm_dir} holds no gen/cortex_m_generic_{arch_of(core.mcpu)}_*/lib/{LIBRARY}"
         yield Row(core.name, ENGINE, model.name, fill=0, note=note)
         return
     graph = read_tflite(model.tflite)
     caches = sum(graph.tensors[index].bytes for name, index in graph.inputs.items() if "_cache_" in name)
     products = sum(graph.tensors[op.inputs[1]].size for op in graph.ops if op.kind == "FULLY_CONNECTED")
-    for library in found:
+    for library in libraries:
         image = build_step(core, model.tflite, library, folder / (library.kernels or "reference"))
         for step in run_steps(core, image):
             # It multiplies over the whole context at every step; what is useful of that is counted, as for our engine.

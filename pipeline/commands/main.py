@@ -217,7 +217,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 def _run(options: argparse.Namespace, console: Console) -> int:
     from pipeline.report.summary import print_summary
     from pipeline.stages.registry import run_recipe
-    from pipeline.workflow.runner import RunOptions, SomeBoardsFailed
+    from pipeline.workflow.runner import PartialFailure, RunOptions
     from pipeline.workflow.workspace import Workspace
 
     recipe = _recipe(options)
@@ -227,7 +227,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     run = RunOptions(options.build, options.until, restart, options.emulator, options.retrain)
     try:
         run_recipe(recipe, run, console)
-    except SomeBoardsFailed as failure:
+    except PartialFailure as failure:
         if options.until == "report" and failure.finished:
             print_summary(recipe.with_boards(failure.finished), Workspace(options.build, recipe.name), console)
         raise
@@ -289,8 +289,8 @@ def _ship(options: argparse.Namespace, console: Console) -> int:
 
     recipe = load_recipe(options.recipe)
     workspace = Workspace(options.build, recipe.name)
-    place = ship(recipe, workspace.stage("qat") / "weights.npz", workspace.stage("data") / "tokenizer.json")
-    console.print(f"shipped: {place}", highlight=False)
+    target = ship(recipe, workspace.stage("qat") / "weights.npz", workspace.stage("data") / "tokenizer.json")
+    console.print(f"shipped: {target}", highlight=False)
     return 0
 
 
@@ -333,12 +333,14 @@ def _recommend(options: argparse.Namespace, console: Console) -> int:
     for name, limit in limits.items():
         if limit is not None and limit < 1024:
             raise ThimbleError(f"--{name} {limit} is {limit} bytes", f"add the unit: --{name} {limit}K")
-    found = recommend(read_results(options.sweep), load_board(options.board), **limits, ms=options.ms)
+    recommendation = recommend(read_results(options.sweep), load_board(options.board), **limits, ms=options.ms)
     if options.json:
-        print(json.dumps(found.as_dict(), indent=1))
+        print(json.dumps(recommendation.as_dict(), indent=1))
     else:
-        console.print("\n".join(found.lines(found.recipe_file(options.sweep / "recipes"))), highlight=False)
-    return 0 if found.fits else 1
+        console.print(
+            "\n".join(recommendation.lines(recommendation.recipe_file(options.sweep / "recipes"))), highlight=False
+        )
+    return 0 if recommendation.fits else 1
 
 
 def _import(options: argparse.Namespace, console: Console) -> int:
@@ -346,10 +348,10 @@ def _import(options: argparse.Namespace, console: Console) -> int:
 
     boards = tuple(options.board or ["mps2_an386"])
     attention = (options.context, options.window, options.sinks)
-    wanted = ImportOptions(boards, *attention, options.activations, options.fit)
+    import_options = ImportOptions(boards, *attention, options.activations, options.fit)
     if options.out.exists() and not options.force:
         raise ThimbleError(f"{options.out} is there already", "name another recipe, or use --force to write over it")
-    import_llama2c(options.checkpoint, options.tokenizer, options.out, wanted, console)
+    import_llama2c(options.checkpoint, options.tokenizer, options.out, import_options, console)
     return 0
 
 
@@ -376,7 +378,7 @@ def _boards(options: argparse.Namespace, console: Console) -> int:
 
 
 def _compile(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.compiler import Aim, compile_model, packing_of_core
+    from pipeline.compiler import Objective, compile_model, packing_of_core
     from pipeline.recipes.load import AIMS
 
     if options.aim not in AIMS:
@@ -391,7 +393,7 @@ def _compile(options: argparse.Namespace, console: Console) -> int:
     if options.out.exists() and any(options.out.iterdir()):
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
     options.out.mkdir(parents=True, exist_ok=True)
-    compiled = compile_model(model, options.out, packing_of_core(options.core), aim=Aim(options.aim))
+    compiled = compile_model(model, options.out, packing_of_core(options.core), aim=Objective(options.aim))
     console.print(
         f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}"
     )

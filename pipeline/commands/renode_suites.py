@@ -21,12 +21,12 @@ from rich.console import Console
 
 from pipeline import tools
 from pipeline.emulators.renode.files import FOLDER, entry_of
-from pipeline.emulators.renode.launcher import Renode, bring_together
+from pipeline.emulators.renode.launcher import Renode, stage_renode_files
 from pipeline.errors import ThimbleError
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.verification.agreement import disagreements, with_counts
 
-__all__ = ["SUITES", "gather", "main", "renode_test", "run_suites", "variables"]
+__all__ = ["SUITES", "main", "renode_test", "run_suites", "stage_suite_files", "variables"]
 
 SUITES = ("prompts.robot", "faults.robot")
 _NO_USAGE_FAULT = ("cortex-m0",)
@@ -39,22 +39,22 @@ def renode_test(program: Path) -> Path:
         ThimbleError: it is not beside it and not on the PATH.
     """
     beside = program.resolve().parent / "renode-test"
-    found = beside if beside.is_file() else shutil.which("renode-test")
-    if found is None:
+    script = beside if beside.is_file() else shutil.which("renode-test")
+    if script is None:
         raise ThimbleError(
             f"no `renode-test` beside {program}", "use the portable release: `nox -s renode`, with RENODE not set"
         )
-    return Path(found)
+    return Path(script)
 
 
-def gather(folder: Path, board: Board, elf: Path, test_elf: Path, expected: Mapping[str, Any]) -> None:
+def stage_suite_files(folder: Path, board: Board, elf: Path, test_elf: Path, expected: Mapping[str, Any]) -> None:
     """Puts all that the suites of a board read into one folder, whose path has no space.
 
     Args:
         elf, test_elf: the image, and the one with test commands.
         expected: the content of `expected.json`.
     """
-    bring_together(folder, board)
+    stage_renode_files(folder, board)
     for name in (*SUITES, "thimble.resource"):
         shutil.copyfile(FOLDER / name, folder / name)
     shutil.copyfile(elf, folder / "firmware.elf")
@@ -63,7 +63,7 @@ def gather(folder: Path, board: Board, elf: Path, test_elf: Path, expected: Mapp
 
 
 def variables(folder: Path, board: Board) -> dict[str, str]:
-    """The suites' variables for a folder that `gather` filled."""
+    """The suites' variables for a folder that `stage_suite_files` filled."""
     entry = entry_of(board)
     return {
         "BOARD": board.name,
@@ -108,13 +108,13 @@ def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: 
     from pipeline.workflow.runner import RunOptions
 
     recipe = load_recipe(options.recipe).with_boards([board.name])
-    variant = f"{board.name}-{recipe.engine}"
+    target_key = f"{board.name}-{recipe.engine}"
     results: dict[str, dict[str, Any]] = {}
     with_qemu = "qemu" in board.emulators and tools.find("qemu-system-arm") is not None
     for emulator in ("qemu", "renode") if with_qemu else ("renode",):
         workspace = run_recipe(recipe, RunOptions(options.build, "emulate", emulator=emulator), console)
-        results[emulator] = _read(workspace.stage("emulate", variant) / "result.json")
-    expected = _read(workspace.stage("emulate", variant) / "expected.json")
+        results[emulator] = _read(workspace.stage("emulate", target_key) / "result.json")
+    expected = _read(workspace.stage("emulate", target_key) / "expected.json")
     if with_qemu:
         different = disagreements(results["qemu"], results["renode"])
         if different:
@@ -122,14 +122,16 @@ def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: 
             raise ThimbleError(f"{board.name}: {different[0]}{more}", "the emulators must agree; see docs/renode.md")
         console.print(f"[green]✓[/] {board.name}: Renode's result equals QEMU's, counts within 0.1 %")
         expected = with_counts(expected, results["qemu"])
-    firmware = workspace.stage("firmware", variant)
+    firmware = workspace.stage("firmware", target_key)
     with tempfile.TemporaryDirectory(prefix="thimble-") as name:
         folder = Path(name)
         shutil.copytree(firmware / "project", folder / "project")
         tested = build_project(folder / "project", folder / "build", test_commands=True)
-        gather(folder, board, firmware / "firmware.elf", tested.elf, expected)
-        run_suites(runner, folder, board, workspace.folder / "renode" / variant)
-    console.print(f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / variant / 'log.html'}")
+        stage_suite_files(folder, board, firmware / "firmware.elf", tested.elf, expected)
+        run_suites(runner, folder, board, workspace.folder / "renode" / target_key)
+    console.print(
+        f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / target_key / 'log.html'}"
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -152,8 +154,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from pipeline.recipes.load import load_recipe
 
         names = options.board or load_recipe(options.recipe).boards
-        given = all_boards() if options.all else map(load_board, names)
-        boards = [board for board in given if options.board or "renode" in board.emulators]
+        candidates = all_boards() if options.all else map(load_board, names)
+        boards = [board for board in candidates if options.board or "renode" in board.emulators]
         for board in boards:
             entry_of(board)
         if not boards:

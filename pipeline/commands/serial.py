@@ -16,14 +16,14 @@ from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.budgets import over_budget
-from pipeline.verification.checks import Verification, expect_prompts, verify
+from pipeline.verification.checks import Verification, reference_runs, verify
 from pipeline.verification.likelihood import read_text
 from pipeline.workflow.workspace import Workspace
 
 __all__ = ["verify_on_port"]
 
 # A dual-issue core does two instructions a cycle, each two multiply-accumulates; Helium's 8 a cycle.
-LEAST_CYCLES_PER_MAC = 1 / 16
+MIN_CYCLES_PER_MAC = 1 / 16
 # Caches and flash are not in the same state each time: by how much a step's count may differ when it is asked again.
 REPEAT_TOLERANCE = 0.1
 LINE_CHARACTERS = 80  # of a STEP line, at most
@@ -48,9 +48,9 @@ def verify_on_port(
             failed; the result is written in the last case, and an earlier one stays in the others.
     """
     board = load_board(recipe.boards[0])
-    variant = f"{board.name}-{recipe.engine}"
-    sizes = _read(workspace.stage("firmware", variant) / "sizes.json", recipe, board)
-    compiled = _read(workspace.stage("firmware", variant) / "compiled.json", recipe, board)
+    target_key = f"{board.name}-{recipe.engine}"
+    sizes = _read(workspace.stage("firmware", target_key) / "sizes.json", recipe, board)
+    compiled = _read(workspace.stage("firmware", target_key) / "compiled.json", recipe, board)
     tokenizer = load_tokenizer(workspace.stage("data") / "tokenizer.json")
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
@@ -59,7 +59,7 @@ def verify_on_port(
         info = device.info()
         _check_image(info, board, sizes, port)
         texts = None if recipe.text is None else read_text(workspace.stage("data") / "text.npz").tokens
-        expectations = expect_prompts(recipe, workspace.stage("quantize") / "model.tflite", tokenizer, texts)
+        expectations = reference_runs(recipe, workspace.stage("quantize") / "model.tflite", tokenizer, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0
             verification = verify(
@@ -70,17 +70,17 @@ def verify_on_port(
                 instructions_per_tick=per_tick,
                 weights_crc=int(sizes["weights_crc"]),
                 build_id=str(sizes["build_id"]),
-                least_per_mac=LEAST_CYCLES_PER_MAC,
+                min_per_mac=MIN_CYCLES_PER_MAC,
                 repeat_tolerance=REPEAT_TOLERANCE,
                 line_ticks=info.tick_hz * 10 * LINE_CHARACTERS / baud,
             )
     result = _result(recipe, workspace, board, info, verification, sizes, compiled, (port, baud), instructions_per_tick)
-    place = workspace.folder / f"{variant}-serial"
-    place.mkdir(parents=True, exist_ok=True)
-    write_json(place / "result.json", result)
+    folder = workspace.folder / f"{target_key}-serial"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "result.json", result)
     if not result["ok"]:
         more = f" (and {len(result['failures']) - 1} more)" if len(result["failures"]) > 1 else ""
-        raise ThimbleError(f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {place / 'result.json'}")
+        raise ThimbleError(f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {folder / 'result.json'}")
     return result
 
 

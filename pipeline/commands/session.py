@@ -11,14 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.device.chat import Pace, TextStream, converse, statistics, typed_lines
+from pipeline.device.chat import TextStream, TickScale, chat_loop, read_lines, statistics
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import load_board
-from pipeline.text.prompt import FramedTokenizer
+from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.costs import load_core
 from pipeline.workflow.workspace import Workspace
@@ -40,45 +40,45 @@ class SessionOptions:
 
 def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
     """Talks with the recipe's first board until end of file, or Ctrl-C at the prompt; the exit status."""
-    with _opened(recipe, workspace, options) as (device, pace, title):
+    with _opened(recipe, workspace, options) as (device, tick_scale, title):
         tokenizer = _tokenizer(workspace)
-        start = tokenizer.frame.bos if recipe.text is not None else None
+        start = tokenizer.template.bos if recipe.text is not None else None
         hint = "" if start is None else "; an empty line begins a text"
         console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat{hint}", highlight=False)
-        converse(device, pace, tokenizer, typed_lines(), _write, _most(recipe, options), start)
+        chat_loop(device, tick_scale, tokenizer, read_lines(), _write, _max_new_tokens(recipe, options), start)
     return 0
 
 
 def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions, prompt: str) -> int:
     """The board's text to one prompt on stdout, as it comes, and what it took on stderr; the exit status."""
-    with _opened(recipe, workspace, options) as (device, pace, _):
+    with _opened(recipe, workspace, options) as (device, tick_scale, _):
         tokenizer = _tokenizer(workspace)
-        stream = TextStream(tokenizer, _write, None if prompt else tokenizer.frame.bos)
-        answer = device.prompt(prompt, _most(recipe, options), stream.take)
+        stream = TextStream(tokenizer, _write, None if prompt else tokenizer.template.bos)
+        answer = device.prompt(prompt, _max_new_tokens(recipe, options), stream.take)
         stream.end()
         _write("\n")
-        print(statistics(answer, pace), file=sys.stderr)
+        print(statistics(answer, tick_scale), file=sys.stderr)
     return 0
 
 
 @contextmanager
-def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> Iterator[tuple[Device, Pace, str]]:
+def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> Iterator[tuple[Device, TickScale, str]]:
     """The board, ready for requests; what its ticks mean; and what it is, for people."""
     board = load_board(recipe.boards[0])
-    variant = f"{board.name}-{recipe.engine}"
+    target_key = f"{board.name}-{recipe.engine}"
     if options.port:
         link = connect(options.port, options.baud or board.uart.baud)
         with Device(link, booted=True) as device:
             _set(device, options.sampler)
-            yield device, Pace.real(device.info().tick_hz), f"{board.title} on {options.port}"
+            yield device, TickScale.real(device.info().tick_hz), f"{board.title} on {options.port}"
         return
     emulator = pick(board, options.emulator)
-    elf = workspace.stage("firmware", variant) / "firmware.elf"
-    rate = _traced_rate(workspace.folder / variant / "result.json", board.core)
+    elf = workspace.stage("firmware", target_key) / "firmware.elf"
+    rate = _traced_rate(workspace.folder / target_key / "result.json", board.core)
     with Device(emulator.start(elf, board)) as device:
         _set(device, options.sampler)
-        pace = Pace.emulated(board, emulator.name, rate)
-        yield device, pace, f"{board.title} on {emulator.name} {emulator.version}"
+        tick_scale = TickScale.emulated(board, emulator.name, rate)
+        yield device, tick_scale, f"{board.title} on {emulator.name} {emulator.version}"
 
 
 def _set(device: Device, sampler: SamplerSettings) -> None:
@@ -90,11 +90,11 @@ def _set(device: Device, sampler: SamplerSettings) -> None:
             raise
 
 
-def _tokenizer(workspace: Workspace) -> FramedTokenizer:
+def _tokenizer(workspace: Workspace) -> PromptTokenizer:
     return load_tokenizer(workspace.stage("data") / "tokenizer.json")
 
 
-def _most(recipe: Recipe, options: SessionOptions) -> int:
+def _max_new_tokens(recipe: Recipe, options: SessionOptions) -> int:
     return options.max_tokens or recipe.model.context
 
 

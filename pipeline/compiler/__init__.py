@@ -1,7 +1,7 @@
 """From a full-integer .tflite to C.
 
 The flow: `reader` (bytes → graph), `dead_channels` (what pruned weights do not read goes), `patterns` (what can be
-fused), `lower` (graph → kernel calls), `layers` (calls → layer functions), `repeated` (layers that are alike → one
+fused), `lower` (graph → kernel calls), `layers` (calls → layer functions), `layer_loop` (layers that are alike → one
 loop), `memory_plan` (buffers → offsets), `emit` (all of it → C). `arithmetic` and `fixed_point` hold what each op
 computes, `packing` the weights' order, `forms` what sparse and small weights allow, with `blocks` and `nibbles`.
 Nothing here imports TensorFlow.
@@ -16,25 +16,25 @@ from pathlib import Path
 
 from pipeline.compiler.dead_channels import without_dead_channels
 from pipeline.compiler.emit import ModelFacts, emit
-from pipeline.compiler.forms import Aim
+from pipeline.compiler.forms import Objective
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.layers import group_calls
 from pipeline.compiler.lower import lower
 from pipeline.compiler.program import Call, Program
 from pipeline.compiler.reader import read_tflite
-from pipeline.compiler.repeated import find_repeated
-from pipeline.compiler.schedule import can_share, place_buffers, tail_apart
+from pipeline.compiler.repeated import find_layer_loop
+from pipeline.compiler.schedule import buffers_can_alias, place_buffers, split_logits_tail
 from pipeline.errors import ThimbleError
-from pipeline.numerics.kv_window import Strided
-from pipeline.targets.cores import Packing, packing_of_core
+from pipeline.numerics.kv_window import StridedWindow
+from pipeline.targets.cores import WeightLayout, packing_of_core
 
 __all__ = [
     "PREFILL_BLOCK",
-    "Aim",
     "CompiledModel",
     "Layer",
-    "Packing",
+    "Objective",
     "StoredProduct",
+    "WeightLayout",
     "compile_model",
     "packing_of_core",
 ]
@@ -95,7 +95,7 @@ class CompiledModel:
     @property
     def forms(self) -> str:
         """In what forms weights are held, in words; empty where all are plain."""
-        stored = [product for product in self.products if product.form not in list(Packing)]
+        stored = [product for product in self.products if product.form not in list(WeightLayout)]
         if not stored:
             return ""
         counts = Counter(product.form for product in stored)
@@ -112,9 +112,9 @@ class CompiledModel:
 def compile_model(
     tflite: bytes,
     out: Path,
-    packing: Packing = Packing.PAIRS,
+    packing: WeightLayout = WeightLayout.INTERLEAVED_2,
     block: int = PREFILL_BLOCK,
-    aim: Aim = Aim.BALANCED,
+    aim: Objective = Objective.BALANCED,
 ) -> CompiledModel:
     """Writes `model.c`, `model.h`, `model_data.c` and `model_data.h` into `out`.
 
@@ -138,23 +138,23 @@ def compile_model(
         ) from error
 
 
-def _compile(graph: Graph, out: Path, packing: Packing, block: int, aim: Aim) -> CompiledModel:
+def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
     graph = without_dead_channels(graph)
     program = lower(graph, packing, block, aim)
-    calls = group_calls(tail_apart(program.calls, program.block) if program.tail_apart else program.calls)
+    calls = group_calls(split_logits_tail(program.calls, program.block) if program.split_logits_tail else program.calls)
     plan = place_buffers(program, calls)
-    repeated = find_repeated(program, calls)
-    if repeated is not None and can_share(program, calls, repeated.same):
-        shared = place_buffers(program, calls, repeated.same)
-        repeated, plan = (repeated, shared) if shared.bytes <= plan.bytes else (None, plan)
+    layer_loop = find_layer_loop(program, calls)
+    if layer_loop is not None and buffers_can_alias(program, calls, layer_loop.same):
+        shared = place_buffers(program, calls, layer_loop.same)
+        layer_loop, plan = (layer_loop, shared) if shared.bytes <= plan.bytes else (None, plan)
     else:
-        repeated = None
+        layer_loop = None
     facts = _facts(graph, program)
-    names = emit(program, calls, repeated, plan, facts, out)
+    names = emit(program, calls, layer_loop, plan, facts, out)
     groups = [list(members) for _, members in groupby(calls, lambda call: call.group)]
     layers = tuple(_layer(*named, members) for named, members in zip(names, groups, strict=True))
     constants = program.constants.values()
-    places = {**program.inputs, **program.outputs}
+    views = {**program.inputs, **program.outputs}
     return CompiledModel(
         vocab=facts.vocab,
         context=facts.context,
@@ -169,7 +169,7 @@ def _compile(graph: Graph, out: Path, packing: Packing, block: int, aim: Aim) ->
         layers=layers,
         arena_places={
             name: plan.offsets[view.buffer] + _sum(view.offset) * (2 if view.element == "int16_t" else 1)
-            for name, view in places.items()
+            for name, view in views.items()
             if view.space == "arena"
         },
         products=tuple(_stored(call) for call in calls if call.form is not None),
@@ -201,5 +201,7 @@ def _facts(graph: Graph, program: Program) -> ModelFacts:
         return ModelFacts(0, 0)
     tensor = graph.tensors[logits]
     size = 2 if tensor.dtype == "INT16" else 1
-    context = program.ring.context if isinstance(program.ring, Strided) else graph.tensors[cache].shape[1]
+    context = (
+        program.kv_window.context if isinstance(program.kv_window, StridedWindow) else graph.tensors[cache].shape[1]
+    )
     return ModelFacts(tensor.columns, context, size, tensor.zero_point, tensor.scale)

@@ -151,10 +151,10 @@ def _sigmoidal(kind: str, tensor: Tensor, x: fp.Int) -> fp.Int:
 def _rsqrt(tensor: Tensor, out: Tensor, x: fp.Int) -> fp.Int:
     root = np.sqrt(np.float32(tensor.scales[0])) * np.float32(out.scales[0])
     multiplier, shift = fp.quantize_multiplier(1.0 / float(root))
-    found = np.full(x.shape, 127, np.int64)
-    for place, value in enumerate((x - tensor.zero_point).tolist()):
+    result = np.full(x.shape, 127, np.int64)
+    for index, value in enumerate((x - tensor.zero_point).tolist()):
         if value > 0:
             inverse, inverse_shift = fp.inverse_sqrt_multiplier(value)
             data = int(fp.multiply(1, inverse, inverse_shift + 20))
-            found[place] = np.clip(int(fp.multiply(data, multiplier, shift - 20)) + out.zero_point, -128, 127)
-    return found
+            result[index] = np.clip(int(fp.multiply(data, multiplier, shift - 20)) + out.zero_point, -128, 127)
+    return result

@@ -142,16 +142,16 @@ def reciprocal_table() -> NDArray[np.int16]:
 
 def interpolated(table: NDArray[np.int16], x: int) -> int:
     """The table's value at an int16 x."""
-    place = 256 + (x >> 7)
-    slope = int(table[place + 1]) - int(table[place])
-    return int(table[place]) + ((slope * (x & 127) + 64) >> 7)
+    index = 256 + (x >> 7)
+    slope = int(table[index + 1]) - int(table[index])
+    return int(table[index]) + ((slope * (x & 127) + 64) >> 7)
 
 
 def sigmoid_table() -> NDArray[np.uint16]:
     """uint16 [256]: 1 / (1 + e^(−i/24)) in Q0.16, plus half of what a straight line between two entries lacks."""
 
-    def exact(place: float) -> float:
-        return 65536 / (1 + math.exp(-place / 24))
+    def exact(index: float) -> float:
+        return 65536 / (1 + math.exp(-index / 24))
 
     values = [exact(i) + (exact(i + 0.5) - (exact(i) + exact(i + 1)) / 2) / 2 for i in range(256)]
     rounded = [math.floor(value + 0.5) for value in values]
@@ -175,19 +175,19 @@ def _table(
 ) -> NDArray[np.int16]:
     """513 values of a function over int16 inputs of scale span/65535, output scale 2/65535, in float32: an entry is
     lowered by half of what the straight line to the next one has too much in the middle."""
-    one = np.float32
-    in_scale, out_scale = one(span) / one(65535), one(2) / one(65535)
-    low, high = in_scale * one(LOW - zero_point), in_scale * one(HIGH - zero_point)
-    step = (high - low) / one(512)
-    inverse = one(65536) / (out_scale * one(HIGH) - out_scale * one(LOW))
-    places = np.arange(512, dtype=np.float32)
-    value = function(low + places * step)
-    middle = function(low + places * step + step / one(2))
-    following = function(low + (places + one(1)) * step)
+    f32 = np.float32
+    in_scale, out_scale = f32(span) / f32(65535), f32(2) / f32(65535)
+    low, high = in_scale * f32(LOW - zero_point), in_scale * f32(HIGH - zero_point)
+    step = (high - low) / f32(512)
+    inverse = f32(65536) / (out_scale * f32(HIGH) - out_scale * f32(LOW))
+    indices = np.arange(512, dtype=np.float32)
+    value = function(low + indices * step)
+    middle = function(low + indices * step + step / f32(2))
+    following = function(low + (indices + f32(1)) * step)
     sample = _round(value * inverse)
-    line = _round((following * inverse + sample) / one(2))
+    line = _round((following * inverse + sample) / f32(2))
     error = line - _round(middle * inverse)
-    entries = np.append(sample - _round(error / one(2)), _round(function(np.array([high], np.float32)) * inverse))
+    entries = np.append(sample - _round(error / f32(2)), _round(function(np.array([high], np.float32)) * inverse))
     return np.clip(entries, LOW, HIGH).astype(np.int16)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler.packing import outputs_fit, pack_pairs, weights_fit
-from pipeline.targets.cores import Packing
+from pipeline.targets.cores import WeightLayout
 
-__all__ = ["PLACES", "blocks_bytes", "blocks_fit", "blocks_kept", "pack_blocks"]
+__all__ = ["PLACES", "block_sparse_fits", "blocks_bytes", "pack_block_sparse", "stored_blocks"]
 
 PLACES = {4: 8, 8: 4}
 """A block is four rows by so many columns, and a turn of the kernel's loop has so many of them."""
@@ -18,12 +18,12 @@ PLACES = {4: 8, 8: 4}
 _ROWS = 4
 _IN_INDEX = 4  # blocks of which one word tells where they lie
 _NO_BLOCKS, _END, _BIASED = 8, 9, 10  # entries that are no place
-_MOST_SHIFT = 16
+_MAX_SHIFT = 16
 _SUM_LIMIT = 1 << 22  # twice a sum comes apart below 2^23
 _LARGEST_INPUT = 255
 
 
-def blocks_fit(
+def block_sparse_fits(
     weights: NDArray[np.int8],
     bias: NDArray[np.int32] | None,
     multipliers: NDArray[np.int32],
@@ -41,9 +41,9 @@ def blocks_fit(
     if bias is not None:
         reach += np.abs(bias.astype(np.int64))
     return bool(
-        weights_fit(weights, Packing.PAIRS)
+        weights_fit(weights, WeightLayout.INTERLEAVED_2)
         and (reach < _SUM_LIMIT).all()
-        and ((right_shifts >= 1) & (right_shifts <= _MOST_SHIFT)).all()
+        and ((right_shifts >= 1) & (right_shifts <= _MAX_SHIFT)).all()
         and outputs_fit(weights, bias, multipliers, right_shifts)
         and (multipliers[::_ROWS] > 0).all()
     )
@@ -54,7 +54,7 @@ def blocks_bytes(depth: int, columns: int) -> int:
     return -(-depth // columns) * _step(columns)
 
 
-def blocks_kept(weights: NDArray[np.int8], columns: int) -> list[list[int]]:
+def stored_blocks(weights: NDArray[np.int8], columns: int) -> list[list[int]]:
     """For each strip of four rows the blocks that are stored: those that are not zero, and where the next one is too
     far for its byte of the index, one between.
 
@@ -94,7 +94,7 @@ def _gaps(blocks: Sequence[int], columns: int) -> list[tuple[int, int]]:
 def _within_reach(blocks: list[int], columns: int) -> list[int]:
     """A byte of an index tells 255 bytes; the highest of a turn's first 127, since its sign ends the turn before."""
     while True:
-        limits = [(127 if place == _IN_INDEX - 1 else 255, gap) for place, gap in _gaps(blocks, columns)]
+        limits = [(127 if index == _IN_INDEX - 1 else 255, gap) for index, gap in _gaps(blocks, columns)]
         far = next((number for number, (limit, gap) in enumerate(limits) if gap > limit), None)
         if far is None:
             return blocks
@@ -102,14 +102,14 @@ def _within_reach(blocks: list[int], columns: int) -> list[int]:
         blocks = [*blocks[:far], start + 127 // _step(columns), *blocks[far:]]
 
 
-def pack_blocks(
+def pack_block_sparse(
     weights: NDArray[np.int8],
     columns: int,
     bias: NDArray[np.int32] | None,
     multipliers: NDArray[np.int32],
     right_shifts: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """The stream of a matrix of which `blocks_fit` holds, biases and scales included.
+    """The stream of a matrix of which `block_sparse_fits` holds, biases and scales included.
 
     Args:
         weights: int8 [rows, depth]. columns: of a block, 4 or 8. bias: int32 [rows] or None.
@@ -118,12 +118,12 @@ def pack_blocks(
         int32, flat.
     """
     strips = _cut(weights, columns)
-    kept = blocks_kept(weights, columns)
+    stored = stored_blocks(weights, columns)
     scales = _by_strip(multipliers), _by_strip(right_shifts - 1)
     biases = None if bias is None else _by_strip(bias)
     words: list[int] = []
-    for number, (strip, blocks) in enumerate(zip(strips, kept, strict=True)):
-        multiplier = [int(one) for one in scales[0][number]]
+    for number, (strip, blocks) in enumerate(zip(strips, stored, strict=True)):
+        multiplier = [int(value) for value in scales[0][number]]
         indices = _indices(blocks, columns)
         entry = _entry(blocks, columns) if blocks else _NO_BLOCKS
         if not words:
@@ -131,11 +131,11 @@ def pack_blocks(
         words[-2] = indices.pop(0) if blocks else -multiplier[0]
         words[-1] |= (_BIASED if bias is not None else entry) << 28
         if biases is not None:
-            a, b, c, d = (2 * int(one) for one in biases[number])
+            a, b, c, d = (2 * int(value) for value in biases[number])
             words += [256 * a + b, 256 * b + c, entry, 256 * c + d]
-        for place, block in enumerate(blocks, entry):
+        for index, block in enumerate(blocks, entry):
             words += pack_pairs(strip[:, block]).view(np.int32).tolist()
-            if place % _IN_INDEX == _IN_INDEX - 1:
+            if index % _IN_INDEX == _IN_INDEX - 1:
                 words.append(indices.pop(0) if indices else -multiplier[0])
         shifts = sum(int(shift) << 8 * row for row, shift in enumerate(scales[1][number]))
         words += [*multiplier[1:], 0, shifts]
@@ -146,10 +146,10 @@ def pack_blocks(
 def _indices(blocks: Sequence[int], columns: int) -> list[int]:
     """A word for each four places that have blocks: the gap before each, the first in the lowest byte."""
     words: list[int] = []
-    for number, (place, gap) in enumerate(_gaps(blocks, columns)):
-        if number == 0 or place % _IN_INDEX == 0:
+    for number, (index, gap) in enumerate(_gaps(blocks, columns)):
+        if number == 0 or index % _IN_INDEX == 0:
             words.append(0)
-        words[-1] |= gap << 8 * (place % _IN_INDEX)
+        words[-1] |= gap << 8 * (index % _IN_INDEX)
     return words
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler.graph import Graph, Op, Tensor
-from pipeline.compiler.patterns import ALIASES, ONE_INPUT, Attention, Rotary, find_attentions, find_rotaries
+from pipeline.compiler.patterns import ONE_INPUT, RESHAPE_OPS, Attention, Rotary, find_attentions, find_rotaries
 
 __all__ = ["without_dead_channels"]
 
@@ -39,7 +39,7 @@ class _Edit:
         self.graph = graph
         self.tensors = list(graph.tensors)
         self.ops = {id(op): op for op in graph.ops}
-        self.rotaries = {one.out: one for one in find_rotaries(graph)}
+        self.rotaries = {rotary.out: rotary for rotary in find_rotaries(graph)}
 
     def done(self) -> Graph:
         ops = tuple(self.ops[id(op)] for op in self.graph.ops)
@@ -65,17 +65,17 @@ class _Edit:
         if live.all():
             return
         cone = _Cone(graph, self.rotaries, columns.size // count, count)
-        inside = [graph.ops[place] for place in attention.ops]
+        inside = [graph.ops[index] for index in attention.ops]
         roots = (attention.q, attention.k_new, attention.v_new)
         if not all(cone.trace(root) for root in roots) or not cone.is_read_by(inside, roots[1:]):
             return
-        kept = np.flatnonzero(live) if live.any() else np.array([0])
+        live_heads = np.flatnonzero(live) if live.any() else np.array([0])
         # All that lies between the caches and the product, and the way to the product, has the axis of heads.
         cone.tensors.update(
             (attention.k_cache, attention.v_cache, *(out for op in inside for out in op.outputs)),
         )
         cone.tensors.update(_way(graph, attention.out, product))
-        self._keep(cone, product, kept)
+        self._keep(cone, product, live_heads)
 
     def _live_columns(self, product: Op) -> NDArray[np.bool_] | None:
         weights = self.tensors[product.inputs[1]]
@@ -84,31 +84,33 @@ class _Edit:
         live: NDArray[np.bool_] = (np.asarray(weights.data).reshape(weights.shape) != 0).any(axis=0)
         return live
 
-    def _keep(self, cone: _Cone, product: Op, kept: NDArray[np.intp]) -> None:
+    def _keep(self, cone: _Cone, product: Op, live_channels: NDArray[np.intp]) -> None:
         """Every tensor of the cone keeps these of its channels, or groups of them."""
-        shapes = {index: cone.shape(self.tensors[index], len(kept)) for index in cone.tensors}
+        shapes = {index: cone.shape(self.tensors[index], len(live_channels)) for index in cone.tensors}
         if any(shape is None for shape in shapes.values()):
             return
         for index, shape in shapes.items():
             assert shape is not None
             self.tensors[index] = dataclasses.replace(self.tensors[index], shape=shape)
         for op, operand in cone.constants:
-            self._operand(op, operand, self._chosen(self.tensors[op.inputs[operand]], kept, cone.groups, -1))
+            self._operand(op, operand, self._chosen(self.tensors[op.inputs[operand]], live_channels, cone.groups, -1))
         for op, operand in cone.means:
-            self._operand(op, operand, self._chosen(self.tensors[op.inputs[operand]], kept, cone.groups, 1))
+            self._operand(op, operand, self._chosen(self.tensors[op.inputs[operand]], live_channels, cone.groups, 1))
         for leaf in cone.leaves:
             for operand, axis in ((1, 0), (2, 0)):
                 if operand < len(leaf.inputs) and leaf.inputs[operand] >= 0:
                     tensor = self.tensors[self.ops[id(leaf)].inputs[operand]]
-                    self._operand(leaf, operand, self._chosen(tensor, kept, cone.groups, axis))
-        self._operand(product, 1, self._chosen(self.tensors[self.ops[id(product)].inputs[1]], kept, cone.groups, 1))
+                    self._operand(leaf, operand, self._chosen(tensor, live_channels, cone.groups, axis))
+        self._operand(
+            product, 1, self._chosen(self.tensors[self.ops[id(product)].inputs[1]], live_channels, cone.groups, 1)
+        )
 
-    def _chosen(self, tensor: Tensor, kept: NDArray[np.intp], groups: int, axis: int) -> Tensor:
+    def _chosen(self, tensor: Tensor, live_channels: NDArray[np.intp], groups: int, axis: int) -> Tensor:
         """A new constant: the kept channels along the axis, with their scales where there is one each."""
         assert tensor.data is not None
         values = np.asarray(tensor.data).reshape(tensor.shape)
         size = values.shape[axis]
-        every = np.arange(size).reshape(groups, -1)[kept].reshape(-1) if groups > 1 else kept
+        every = np.arange(size).reshape(groups, -1)[live_channels].reshape(-1) if groups > 1 else live_channels
         data = np.take(values, every, axis=axis)
         per_channel = axis == 0 and tensor.scales.size == size > 1
         return dataclasses.replace(
@@ -120,10 +122,10 @@ class _Edit:
             zero_points=tensor.zero_points[every] if per_channel else tensor.zero_points,
         )
 
-    def _operand(self, op: Op, place: int, tensor: Tensor) -> None:
+    def _operand(self, op: Op, position: int, tensor: Tensor) -> None:
         self.tensors.append(tensor)
         current = self.ops[id(op)]
-        inputs = (*current.inputs[:place], tensor.index, *current.inputs[place + 1 :])
+        inputs = (*current.inputs[:position], tensor.index, *current.inputs[position + 1 :])
         self.ops[id(op)] = dataclasses.replace(current, inputs=inputs)
 
 
@@ -149,8 +151,8 @@ class _Cone:
         """Takes in a tensor and what makes it; False where that is not all understood."""
         if tensor in self.tensors:
             return True
-        op, made = self.graph.producer(tensor), self.graph.tensors[tensor]
-        if op is None or self.shape(made, 1) is None:
+        op, output = self.graph.producer(tensor), self.graph.tensors[tensor]
+        if op is None or self.shape(output, 1) is None:
             return False
         self.tensors.update(op.outputs)
         self.ops.append(op)
@@ -158,30 +160,30 @@ class _Cone:
             weights, bias = self.graph.tensors[op.inputs[1]], op.inputs[2] if len(op.inputs) > 2 else -1
             self.leaves.append(op)
             constant = bias < 0 or self.graph.tensors[bias].data is not None
-            return weights.data is not None and len(weights.shape) == 2 and weights.shape[0] == made.size and constant
-        if op.kind in ALIASES or op.kind in ONE_INPUT:
+            return weights.data is not None and len(weights.shape) == 2 and weights.shape[0] == output.size and constant
+        if op.kind in RESHAPE_OPS or op.kind in ONE_INPUT:
             return self.trace(op.inputs[0])
         if tensor in self.rotaries:
             return self._trace_rotary(self.rotaries[tensor])
-        return op.kind in _ELEMENTWISE and all(self._operand(op, place, made) for place in range(2))
+        return op.kind in _ELEMENTWISE and all(self._operand(op, position, output) for position in range(2))
 
     def _trace_rotary(self, rotary: Rotary) -> bool:
-        for op in (self.graph.ops[place] for place in rotary.ops[:-1]):
-            if rotary.drift and rotary.drift.row in op.inputs:
+        for op in (self.graph.ops[index] for index in rotary.ops[:-1]):
+            if rotary.rope_offset and rotary.rope_offset.row in op.inputs:
                 continue  # makes the matrices, which all heads share
             self.pairs_first.update(op.outputs)
             self.ops.append(op)
-            if rotary.drift and rotary.drift.means in op.inputs:
-                self.means.append((op, op.inputs.index(rotary.drift.means)))
+            if rotary.rope_offset and rotary.rope_offset.means in op.inputs:
+                self.means.append((op, op.inputs.index(rotary.rope_offset.means)))
         self.tensors |= self.pairs_first
         return self.groups > 1 and self.trace(rotary.x)
 
-    def _operand(self, op: Op, place: int, made: Tensor) -> bool:
-        operand = self.graph.tensors[op.inputs[place]]
-        if operand.size == made.size and operand.data is None:
+    def _operand(self, op: Op, position: int, output: Tensor) -> bool:
+        operand = self.graph.tensors[op.inputs[position]]
+        if operand.size == output.size and operand.data is None:
             return self.trace(operand.index)
-        if self.groups == 1 and operand.data is not None and operand.size == made.size == operand.columns:
-            self.constants.append((op, place))
+        if self.groups == 1 and operand.data is not None and operand.size == output.size == operand.columns:
+            self.constants.append((op, position))
             return True
         return operand.size == 1
 
@@ -214,7 +216,7 @@ def _reader(graph: Graph, tensor: int) -> Op | None:
             return None
         if consumers[0].kind == "FULLY_CONNECTED" and consumers[0].inputs[0] == tensor:
             return consumers[0]
-        if consumers[0].kind not in ALIASES:
+        if consumers[0].kind not in RESHAPE_OPS:
             return None
         tensor = consumers[0].outputs[0]
 

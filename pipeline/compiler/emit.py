@@ -9,9 +9,9 @@ from itertools import groupby
 from pathlib import Path
 
 from pipeline.compiler.program import ARENA, POSITION, SLOT, SLOTS, TIME, TOKEN, TOKENS, Call, Constant, Program
-from pipeline.compiler.repeated import Repeated
+from pipeline.compiler.repeated import LayerLoop
 from pipeline.compiler.schedule import Arena
-from pipeline.numerics.kv_window import Ring, Strided
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.sampler import logit_step
 
 __all__ = ["ModelFacts", "emit"]
@@ -34,14 +34,14 @@ class ModelFacts:
 
 
 def emit(
-    program: Program, calls: Sequence[Call], repeated: Repeated | None, plan: Arena, facts: ModelFacts, out: Path
+    program: Program, calls: Sequence[Call], layer_loop: LayerLoop | None, plan: Arena, facts: ModelFacts, out: Path
 ) -> list[tuple[str, str]]:
     """Writes the three files.
 
     Returns:
         The layers' names in order, each with the name of its C function.
     """
-    layers = _Layers(program, calls, repeated, plan)
+    layers = _Layers(program, calls, layer_loop, plan)
     cache_bytes = sum(part.bytes for part in program.cache)
     (out / "model.h").write_text(_header(program, plan, facts, len(layers.names), cache_bytes), encoding="utf-8")
     (out / "model_data.h").write_text(_data_header(program), encoding="utf-8")
@@ -65,24 +65,28 @@ class _Layers:
     `names` has every layer in order, with the name of its C function.
     """
 
-    def __init__(self, program: Program, calls: Sequence[Call], repeated: Repeated | None, plan: Arena) -> None:
-        self.repeated = repeated
+    def __init__(self, program: Program, calls: Sequence[Call], layer_loop: LayerLoop | None, plan: Arena) -> None:
+        self.layer_loop = layer_loop
         self.token_bytes = dict(plan.token_bytes)
         self._block = program.block
         first = end = 0
-        if repeated is not None:
-            first, end = repeated.first, repeated.first + repeated.count * len(repeated.calls)
-            calls = [call for call in calls if not call.again]
+        if layer_loop is not None:
+            first, end = layer_loop.first, layer_loop.first + layer_loop.count * len(layer_loop.calls)
+            calls = [call for call in calls if not call.recomputed_for_tail]
             self.token_bytes.update(
-                {repeated.names[name]: plan.token_bytes[name] for name in repeated.names if name in plan.token_bytes}
+                {
+                    layer_loop.names[name]: plan.token_bytes[name]
+                    for name in layer_loop.names
+                    if name in plan.token_bytes
+                }
             )
         names = _unique([name for name, _ in groupby(calls, key=lambda call: call.group)])
         self.before = self._functions(calls[:first], names)
-        in_loop, rounds = (repeated.calls, repeated.count) if repeated is not None else ((), 0)
+        in_loop, rounds = (layer_loop.calls, layer_loop.count) if layer_loop is not None else ((), 0)
         self.within = self._functions(in_loop, names[len(self.before) :], in_loop=True)
         self.after = self._functions(calls[end:], names[len(self.before) + rounds * len(self.within) :])
         functions = [*self.before, *self.within * rounds, *self.after]
-        self.names = [(name, f"run_{one.name}") for name, one in zip(names, functions, strict=True)]
+        self.names = [(name, f"run_{function.name}") for name, function in zip(names, functions, strict=True)]
 
     def _functions(self, calls: Sequence[Call], names: Sequence[str], in_loop: bool = False) -> list[_Function]:
         groups = [tuple(members) for _, members in groupby(calls, key=lambda call: call.group)]
@@ -90,7 +94,7 @@ class _Layers:
             _Function(
                 name.removeprefix("layer0_") if in_loop else name,
                 members,
-                self._block == 1 or (members[0].tail and not in_loop),
+                self._block == 1 or (members[0].logits_only and not in_loop),
             )
             for name, members in zip(names, groups, strict=False)
         ]
@@ -103,11 +107,11 @@ class _Layers:
 
 def _unique(names: list[str]) -> list[str]:
     """The same names, the second of one name with a number."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     result = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+        counts[name] = counts.get(name, 0) + 1
+        result.append(name if counts[name] == 1 else f"{name}_{counts[name]}")
     return result
 
 
@@ -121,7 +125,7 @@ def _header(program: Program, plan: Arena, facts: ModelFacts, layers: int, cache
 
 #define THIMBLE_MODEL_VOCAB {facts.vocab}
 #define THIMBLE_MODEL_CONTEXT {facts.context}
-#define THIMBLE_MODEL_ENDLESS {int(isinstance(program.ring, Ring))}
+#define THIMBLE_MODEL_ENDLESS {int(isinstance(program.kv_window, SlidingWindow))}
 #define THIMBLE_MODEL_LAYERS {layers}
 #define THIMBLE_MODEL_LOGIT_BYTES {facts.logit_bytes}
 #define THIMBLE_MODEL_CACHE_BYTES {cache_bytes}
@@ -170,8 +174,8 @@ def _array(constant: Constant) -> str:
 
 def _model(program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, cache_bytes: int) -> str:
     functions = [_function(program, layers, function) for function in layers.all]
-    if layers.repeated is not None:
-        functions.insert(len(layers.before), _layer_parameters(layers.repeated))
+    if layers.layer_loop is not None:
+        functions.insert(len(layers.before), _layer_parameters(layers.layer_loop))
     parts = [*functions, _step(program, layers), _descriptor(program, plan, layers, facts, cache_bytes)]
     mentioned = set(re.findall(r"\bat_(\w+)", "\n".join(parts)))
     head = (
@@ -179,23 +183,23 @@ def _model(program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, ca
         '#include "model.h"\n\n'
         '#include "model_data.h"\n#include "thimble_kernels.h"\n'
     )
-    return "\n".join([head, _memory(program, layers.repeated, plan, cache_bytes, mentioned), *parts])
+    return "\n".join([head, _memory(program, layers.layer_loop, plan, cache_bytes, mentioned), *parts])
 
 
-def _memory(program: Program, repeated: Repeated | None, plan: Arena, cache_bytes: int, mentioned: set[str]) -> str:
+def _memory(program: Program, layer_loop: LayerLoop | None, plan: Arena, cache_bytes: int, mentioned: set[str]) -> str:
     lines = [
         f"/* Where activations lie in the arena ({plan.bytes} bytes, at most {plan.largest_live_set} alive at once).\n"
         f" * Those of a block's tokens lie one behind the other, the last token's first. */"
     ]
-    names = {} if repeated is None else repeated.names
-    places = {
+    names = {} if layer_loop is None else layer_loop.names
+    regions = {
         names.get(name, name): (offset, program.buffers[name])
         for name, offset in plan.offsets.items()
         if names.get(name, name) in mentioned
     }
     entries = ",\n".join(
         f"    at_{name} = {offset} /* {size} bytes */"
-        for name, (offset, size) in sorted(places.items(), key=lambda item: (item[1][0], item[0]))
+        for name, (offset, size) in sorted(regions.items(), key=lambda item: (item[1][0], item[0]))
     )
     lines.append(f"enum {{\n{entries},\n}};\n" if entries else "")
     if program.cache:
@@ -206,24 +210,24 @@ def _memory(program: Program, repeated: Repeated | None, plan: Arena, cache_byte
                 parts.append(f"    at_{name} = {offset}")
             offset += part.bytes
         each = "each [kv_heads][context][head_dim]"
-        if repeated is not None:
-            parts.append(f"    LAYER_CACHE_BYTES = {repeated.cache_bytes}")
+        if layer_loop is not None:
+            parts.append(f"    LAYER_CACHE_BYTES = {layer_loop.cache_bytes}")
             each += "; one layer's after the other's"
         body = ",\n".join(parts)
         lines.append(f"/* Where the KV caches lie ({cache_bytes} bytes), {each}. */\nenum {{\n{body},\n}};\n")
     return "\n".join(lines)
 
 
-def _layer_parameters(repeated: Repeated) -> str:
+def _layer_parameters(layer_loop: LayerLoop) -> str:
     """What differs from layer to layer, as a structure, and its values."""
-    fields = "\n".join(f"    {field.ctype} {field.name};".replace("* ", "*") for field in repeated.fields)
+    fields = "\n".join(f"    {field.ctype} {field.name};".replace("* ", "*") for field in layer_loop.fields)
     rows = []
-    for layer in range(repeated.count):
-        values = (f"        .{f.name} = {_indented(f.values[layer])},\n" for f in repeated.fields)
+    for layer in range(layer_loop.count):
+        values = (f"        .{f.name} = {_indented(f.values[layer])},\n" for f in layer_loop.fields)
         rows.append("    {\n" + "".join(values) + "    },\n")
     return (
         f"/* What differs from layer to layer. */\ntypedef struct {{\n{fields}\n}} layer_parameters;\n\n"
-        f"static const layer_parameters layers[{repeated.count}] = {{\n{''.join(rows)}}};\n"
+        f"static const layer_parameters layers[{layer_loop.count}] = {{\n{''.join(rows)}}};\n"
     )
 
 
@@ -247,7 +251,7 @@ _PARAMETERS = {
 
 
 def _filled(program: Program, text: str, words: Mapping[str, str]) -> str:
-    if program.ring is None:
+    if program.kv_window is None:
         words = {**words, SLOT: words[POSITION], TIME: words[POSITION]}
     for mark, word in words.items():
         text = re.sub(rf"{mark}\b", word, text)
@@ -264,7 +268,7 @@ def _body(program: Program, layers: _Layers, function: _Function) -> str:
         if call.block:
             lines.append(_INDENT + _filled(program, call.text, _IN_BLOCK))
             continue
-        text = re.sub(rf"{ARENA} \+ at_(\w+)", lambda found: _of_token(layers, found[1]), call.text)
+        text = re.sub(rf"{ARENA} \+ at_(\w+)", lambda match: _of_token(layers, match[1]), call.text)
         loop = "    for (int32_t i = 0; i < tokens; i++) {"
         lines += [loop, 2 * _INDENT + _filled(program, text, _IN_LOOP), "    }"]
     return "\n".join(lines)
@@ -299,30 +303,30 @@ def _statements(program: Program, layers: _Layers) -> list[str]:
         arguments = ", ".join(_arguments(_body(program, layers, function)))
         return [f"MARK({number});", f"run_{function.name}({arguments});"]
 
-    lines = [line for number, one in enumerate(layers.before) for line in run(one, str(number))]
+    lines = [line for number, layer_function in enumerate(layers.before) for line in run(layer_function, str(number))]
     in_tail = False
     number = len(layers.before)
-    if layers.repeated is not None:
-        count, size = layers.repeated.count, len(layers.within)
+    if layers.layer_loop is not None:
+        count, size = layers.layer_loop.count, len(layers.within)
         lines.append(f"for (uint32_t layer = 0; layer < {count}; layer++, cache += LAYER_CACHE_BYTES) {{")
         lines.append("    const layer_parameters *const p = &layers[layer];")
-        for place, one in enumerate(layers.within):
-            mark, call = run(one, f"{number} + layer * {size} + {place}")
+        for index, layer_function in enumerate(layers.within):
+            mark, call = run(layer_function, f"{number} + layer * {size} + {index}")
             lines.append(_INDENT + mark)
-            if one.calls[0].tail and not in_tail:
+            if layer_function.calls[0].logits_only and not in_tail:
                 in_tail = True
-                again = [_filled(program, text, _ALONE) for text in layers.repeated.again]
+                tail_calls = [_filled(program, text, _ALONE) for text in layers.layer_loop.tail_calls]
                 lines.append(f"    if (layer == {count - 1}) {{ /* what follows is for the last token, if at all */")
-                one_token = ["if (tokens > 1) {", *(_INDENT + text for text in ("tokens = 1;", *again)), "}"]
+                one_token = ["if (tokens > 1) {", *(_INDENT + text for text in ("tokens = 1;", *tail_calls)), "}"]
                 lines += [2 * _INDENT + line for line in (*leave, *one_token)] + ["    }"]
             lines.append(_INDENT + call)
         lines.append("}")
         number += count * size
-    for place, one in enumerate(layers.after, number):
-        if one.calls[0].tail and not in_tail:
+    for index, layer_function in enumerate(layers.after, number):
+        if layer_function.calls[0].logits_only and not in_tail:
             in_tail = True
             lines += leave
-        lines += run(one, str(place))
+        lines += run(layer_function, str(index))
     return [_INDENT + line for line in (*lines, f"MARK({len(layers.names)});")]
 
 
@@ -331,13 +335,13 @@ def _step(program: Program, layers: _Layers) -> str:
     returned = _filled(program, result.pointer, _ALONE) if result is not None else "arena"
     lines = _statements(program, layers)
     unused = [f"    (void){name};" for name in ("cache", "arena", "token", "position", "wanted")]
-    ring = program.ring
-    if ring:
+    kv_window = program.kv_window
+    if kv_window:
         unused = [
             "    const int32_t time = position;",
-            f"    const int32_t slot = {_slot(ring)};",
-            f"    if (position >= {ring.rows}) {{ /* all rows are taken: this token takes one of them */",
-            f"        position = {ring.rows} - 1;",
+            f"    const int32_t slot = {_slot(kv_window)};",
+            f"    if (position >= {kv_window.rows}) {{ /* all rows are taken: this token takes one of them */",
+            f"        position = {kv_window.rows} - 1;",
             "    }",
             *unused,
         ]
@@ -352,11 +356,11 @@ def _step(program: Program, layers: _Layers) -> str:
     )
 
 
-def _slot(ring: Ring | Strided) -> str:
+def _slot(window: SlidingWindow | StridedWindow) -> str:
     """The row that the token at `time` takes."""
-    if isinstance(ring, Strided):
+    if isinstance(window, StridedWindow):
         return f"{SLOTS}[time]"
-    return f"time < {ring.rows} ? time : {ring.sinks} + (time - {ring.rows}) % {ring.rows - ring.sinks}"
+    return f"time < {window.rows} ? time : {window.sinks} + (time - {window.rows}) % {window.rows - window.sinks}"
 
 
 def _descriptor(program: Program, plan: Arena, layers: _Layers, facts: ModelFacts, cache_bytes: int) -> str:
@@ -368,7 +372,7 @@ def _descriptor(program: Program, plan: Arena, layers: _Layers, facts: ModelFact
         f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
         f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
         f"    .cache_parts = {len(read_empty)},\n    .block = {program.block},\n"
-        f"    .window = {program.ring.rows if program.ring else 0},\n"
+        f"    .window = {program.kv_window.rows if program.kv_window else 0},\n"
         f"    .logit_bytes = {facts.logit_bytes},\n    .logit_zero_point = {facts.logit_zero_point},\n"
         f"    .logit_step = {logit_step(facts.logit_scale)},\n"
         f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"

@@ -15,17 +15,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler.block_sparse import PLACES, blocks_fit, blocks_kept
-from pipeline.compiler.int4 import nibbles_fit
-from pipeline.compiler.nm_sparse import kept_of_four, words_of_row
+from pipeline.compiler.block_sparse import PLACES, block_sparse_fits, stored_blocks
+from pipeline.compiler.int4 import s4_fits
+from pipeline.compiler.nm_sparse import nonzeros_of_four, words_of_row
 from pipeline.compiler.packing import scales_fit, weights_fit
 from pipeline.numerics import fixed_point as fp
-from pipeline.targets.cores import Packing
+from pipeline.targets.cores import WeightLayout
 
-__all__ = ["Aim", "Choice", "Form", "Product", "choose", "forms", "settled"]
+__all__ = ["Choice", "Objective", "Product", "WeightEncoding", "candidate_encodings", "choose", "normalize_dead_rows"]
 
 
-class Aim(StrEnum):
+class Objective(StrEnum):
     """What decides between forms: the fewest bytes of those that take at most 2.25 times the instructions of plain
     weights (`balanced`), the fewest instructions (`speed`), or the fewest bytes (`size`)."""
 
@@ -51,56 +51,64 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Form:
+class WeightEncoding:
     """`name`: pairs, quads or rows, where weights stay as they are in that `packing`; blocks4 and blocks8, with the
-    `columns` of a block; nibbles; 1:4 and 2:4, where `kept` of four columns are. `weight_bytes` holds what finds them
-    too, not scales and biases."""
+    `columns` of a block; nibbles; 1:4 and 2:4, where `nonzeros` of four columns are. `weight_bytes` holds what finds
+    them too, not scales and biases."""
 
     name: str
     weight_bytes: int
     instructions: int
-    packing: Packing | None = None
+    packing: WeightLayout | None = None
     columns: int = 0
-    kept: int = 0
+    nonzeros: int = 0
 
     @property
     def kernel(self) -> str:
         """The middle of its kernel's name."""
-        return "picked" if self.kept else self.name
+        return "picked" if self.nonzeros else self.name
 
 
 class Choice(NamedTuple):
     """A product, the form that its weights take, and the plain form."""
 
     product: Product
-    form: Form
-    plain: Form
+    form: WeightEncoding
+    plain: WeightEncoding
 
 
 _BALANCED = 2.25
 _TURN, _NEXT_TURN, _NO_BLOCKS, _BIASES = 2, 3, 1, 2
 _PER_STRIP = {
-    Packing.PAIRS: (52, 49 / 16),
-    Packing.QUADS: (68, 6.5),
-    Packing.ROWS: (6, 0.7),
+    WeightLayout.INTERLEAVED_2: (52, 49 / 16),
+    WeightLayout.INTERLEAVED_4: (68, 6.5),
+    WeightLayout.ROW_MAJOR: (6, 0.7),
 }
 """Instructions of plain weights for four rows: besides the columns, and for each."""
 _BLOCKS = {
-    Packing.PAIRS: (38, {4: 14, 8: 26}),
-    Packing.QUADS: (71, {4: 81, 8: 142}),
-    Packing.ROWS: (38, {4: 14, 8: 26}),
+    WeightLayout.INTERLEAVED_2: (38, {4: 14, 8: 26}),
+    WeightLayout.INTERLEAVED_4: (71, {4: 81, 8: 142}),
+    WeightLayout.ROW_MAJOR: (38, {4: 14, 8: 26}),
 }
 """Instructions of blocks for four rows: besides them, and for each."""
-_NIBBLES = {Packing.PAIRS: (49, 58 / 16), Packing.QUADS: (105, 13.5), Packing.ROWS: (49, 58 / 16)}
+_S4 = {
+    WeightLayout.INTERLEAVED_2: (49, 58 / 16),
+    WeightLayout.INTERLEAVED_4: (105, 13.5),
+    WeightLayout.ROW_MAJOR: (49, 58 / 16),
+}
 """Instructions of weights of four bits for four rows: besides the columns, and for each."""
-_PICKED = {Packing.PAIRS: (37, 45, 14.5), Packing.QUADS: (43, 116, 29), Packing.ROWS: (37, 45, 14.5)}
+_NM_SPARSE = {
+    WeightLayout.INTERLEAVED_2: (37, 45, 14.5),
+    WeightLayout.INTERLEAVED_4: (43, 116, 29),
+    WeightLayout.ROW_MAJOR: (37, 45, 14.5),
+}
 """Instructions of weights with one or two of four columns, for a row: besides its words, for each four of them, and for
 each word that is left."""
 _CODE_BYTES = {"blocks4": 1150, "blocks8": 1110, "nibbles": 800, "1:4": 980, "2:4": 980}
 """By which an image for a Cortex-M4 grows: the kernel, what prepares its input, and their calls."""
 
 
-def settled(product: Product, zero_point: int) -> Product:
+def normalize_dead_rows(product: Product, zero_point: int) -> Product:
     """The same product, with scales that every kernel takes where a row has no weights.
 
     A pruned row's output is one value, whatever its scale, which the converter sets to anything. With the multiplier
@@ -118,87 +126,91 @@ def settled(product: Product, zero_point: int) -> Product:
     return Product(product.weights, bias, multipliers, right_shifts)
 
 
-def forms(product: Product, packing: Packing) -> list[Form]:
+def candidate_encodings(product: Product, packing: WeightLayout) -> list[WeightEncoding]:
     """Every form that holds these weights exactly, the plain one first."""
     rows, depth = product.weights.shape
     fit = scales_fit(product.weights, product.bias, product.right_shifts) and weights_fit(product.weights, packing)
-    kind = packing if fit else Packing.ROWS
+    kind = packing if fit else WeightLayout.ROW_MAJOR
     fixed, column = _PER_STRIP[packing]
-    found = [Form(kind, _plain_bytes(rows, depth, kind), round(product.strips * (fixed + column * depth)), kind)]
-    if blocks_fit(product.weights, product.bias, product.multipliers, product.right_shifts):
-        found += [_blocks(product, columns, packing) for columns in PLACES]
-    if nibbles_fit(product.weights, product.bias, product.multipliers, product.right_shifts):
-        fixed, column = _NIBBLES[packing]
-        size = _plain_bytes(rows, depth, Packing.PAIRS) // 2
-        found.append(Form("nibbles", size, round(product.strips * (fixed + column * depth))))
-    kept = kept_of_four(product.weights)
-    if kept <= 2 and scales_fit(product.weights, product.bias, product.right_shifts):
-        found.append(_picked(product, max(kept, 1), packing))
-    return found
+    encodings = [
+        WeightEncoding(kind, _plain_bytes(rows, depth, kind), round(product.strips * (fixed + column * depth)), kind)
+    ]
+    if block_sparse_fits(product.weights, product.bias, product.multipliers, product.right_shifts):
+        encodings += [_blocks(product, columns, packing) for columns in PLACES]
+    if s4_fits(product.weights, product.bias, product.multipliers, product.right_shifts):
+        fixed, column = _S4[packing]
+        size = _plain_bytes(rows, depth, WeightLayout.INTERLEAVED_2) // 2
+        encodings.append(WeightEncoding("nibbles", size, round(product.strips * (fixed + column * depth))))
+    nonzeros = nonzeros_of_four(product.weights)
+    if nonzeros <= 2 and scales_fit(product.weights, product.bias, product.right_shifts):
+        encodings.append(_nm_sparse(product, max(nonzeros, 1), packing))
+    return encodings
 
 
-def _plain_bytes(rows: int, depth: int, kind: Packing) -> int:
-    return rows * depth if kind is Packing.ROWS else (rows + 3) // 4 * 4 * ((depth + 3) // 4 * 4)
+def _plain_bytes(rows: int, depth: int, kind: WeightLayout) -> int:
+    return rows * depth if kind is WeightLayout.ROW_MAJOR else (rows + 3) // 4 * 4 * ((depth + 3) // 4 * 4)
 
 
-def _blocks(product: Product, columns: int, packing: Packing) -> Form:
+def _blocks(product: Product, columns: int, packing: WeightLayout) -> WeightEncoding:
     fixed, each = _BLOCKS[packing]
-    counts = [len(blocks) for blocks in blocks_kept(product.weights, columns)]
+    counts = [len(blocks) for blocks in stored_blocks(product.weights, columns)]
     turns = [-(-count // PLACES[columns]) for count in counts]
     indices = sum(-(-count // 4) for count in counts)
     instructions = len(counts) * (fixed + (_BIASES if product.bias is not None else 0)) + sum(counts) * each[columns]
     instructions += sum(_TURN + _NEXT_TURN * (turn - 1) if turn else _NO_BLOCKS for turn in turns)
-    return Form(f"blocks{columns}", 4 * columns * sum(counts) + 4 * indices, instructions, columns=columns)
+    return WeightEncoding(f"blocks{columns}", 4 * columns * sum(counts) + 4 * indices, instructions, columns=columns)
 
 
-def _picked(product: Product, kept: int, packing: Packing) -> Form:
+def _nm_sparse(product: Product, nonzeros: int, packing: WeightLayout) -> WeightEncoding:
     rows, depth = product.weights.shape
-    fixed, four, one = _PICKED[packing]
-    words = words_of_row(depth, kept)
-    instructions = rows * (fixed + four * (words // 4) + one * (words % 4))
-    return Form(f"{kept}:4", 4 * rows * (words + (words + 3) // 4), round(instructions), kept=kept)
+    fixed, four, single = _NM_SPARSE[packing]
+    words = words_of_row(depth, nonzeros)
+    instructions = rows * (fixed + four * (words // 4) + single * (words % 4))
+    return WeightEncoding(
+        f"{nonzeros}:4", 4 * rows * (words + (words + 3) // 4), round(instructions), nonzeros=nonzeros
+    )
 
 
-def choose(products: Mapping[int, Product], packing: Packing, aim: Aim) -> dict[int, Choice]:
+def choose(products: Mapping[int, Product], packing: WeightLayout, aim: Objective) -> dict[int, Choice]:
     """The form of each product of a model.
 
     But where speed alone counts, a kernel beside the plain one must save more bytes than its code has, against what
     its products take without it.
     """
-    found = {key: forms(product, packing) for key, product in products.items()}
+    candidates = {key: candidate_encodings(product, packing) for key, product in products.items()}
     owners = Counter(product.weights.tobytes() for product in products.values())
     sharers = {key: owners[product.weights.tobytes()] for key, product in products.items()}
 
-    def taken(names: set[str]) -> dict[int, Form]:
+    def chosen(names: set[str]) -> dict[int, WeightEncoding]:
         """Each product's form, of the plain one and those with these names."""
         return {
             key: _best([form for form in some if form.packing or form.name in names], aim, sharers[key])
-            for key, some in found.items()
+            for key, some in candidates.items()
         }
 
     def size(names: set[str]) -> float:
-        return sum(_bytes(form, sharers[key]) for key, form in taken(names).items())
+        return sum(_bytes(form, sharers[key]) for key, form in chosen(names).items())
 
     names = set(_CODE_BYTES)
-    while aim is not Aim.SPEED:
-        names = {form.name for form in taken(names).values() if not form.packing}
+    while aim is not Objective.SPEED:
+        names = {form.name for form in chosen(names).values() if not form.packing}
         gains = {name: size(names - {name}) - size(names) - _CODE_BYTES[name] for name in sorted(names)}
         if not gains or min(gains.values()) > 0:
             break
         names -= {min(gains, key=lambda name: gains[name])}
-    return {key: Choice(products[key], form, found[key][0]) for key, form in taken(names).items()}
+    return {key: Choice(products[key], form, candidates[key][0]) for key, form in chosen(names).items()}
 
 
-def _bytes(form: Form, sharers: int) -> float:
+def _bytes(form: WeightEncoding, sharers: int) -> float:
     """Of one product of those that have the same weights, which lie in flash once; but blocks have their scales among
     them, and each product its own."""
     return form.weight_bytes if form.columns else form.weight_bytes / sharers
 
 
-def _best(found: Sequence[Form], aim: Aim, sharers: int) -> Form:
+def _best(candidates: Sequence[WeightEncoding], aim: Objective, sharers: int) -> WeightEncoding:
     """The form to take; the first is the plain one, which stays unless another is better."""
-    if aim is Aim.SPEED:
-        return min(found, key=lambda form: (form.instructions, form.weight_bytes))
-    most = found[0].instructions * _BALANCED
-    allowed = [form for form in found if aim is Aim.SIZE or form.instructions <= most]
+    if aim is Objective.SPEED:
+        return min(candidates, key=lambda form: (form.instructions, form.weight_bytes))
+    max_instructions = candidates[0].instructions * _BALANCED
+    allowed = [form for form in candidates if aim is Objective.SIZE or form.instructions <= max_instructions]
     return min(allowed, key=lambda form: (_bytes(form, sharers), form.instructions))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from pipeline.compiler.packing import scales_fit
 
-__all__ = ["nibbles_fit", "pack_nibbles"]
+__all__ = ["pack_s4", "s4_fits"]
 
 _LARGEST_INPUT = 255
 _LAST_LIMIT, _LIMIT = 1 << 19, 1 << 23
@@ -16,7 +16,7 @@ _BITS = {"b": (0, 16), "d": (20, 4), "a": (8, 24), "c": (28, 12)}
 """Where a row's weights at two columns begin in a word."""
 
 
-def nibbles_fit(
+def s4_fits(
     weights: NDArray[np.int8],
     bias: NDArray[np.int32] | None,
     multipliers: NDArray[np.int32],
@@ -42,7 +42,7 @@ def nibbles_fit(
     )
 
 
-def pack_nibbles(weights: NDArray[np.int8]) -> NDArray[np.uint32]:
+def pack_s4(weights: NDArray[np.int8]) -> NDArray[np.uint32]:
     """A word for four rows at two columns: uint32, flat.
 
     Args:

@@ -26,15 +26,15 @@ def group_calls(calls: Sequence[Call]) -> list[Call]:
     before it.
     """
     named = [dataclasses.replace(call, group=call.group or _product_group(call)) for call in calls]
-    anchors = [place for place, call in enumerate(named) if call.group]
+    anchors = [index for index, call in enumerate(named) if call.group]
     result = list(named)
-    for place, call in enumerate(named):
+    for index, call in enumerate(named):
         if call.group:
             continue
-        before = next((named[anchor] for anchor in reversed(anchors) if anchor < place), None)
-        after = next((anchor for anchor in anchors if anchor > place), None)
+        before = next((named[anchor] for anchor in reversed(anchors) if anchor < index), None)
+        after = next((anchor for anchor in anchors if anchor > index), None)
         following = None if after is None else named[after]
-        norm = _norm_start(named, place, after)
+        norm = _norm_start(named, index, after)
         if call.kind == "fully_connected" and following is not None:
             group, kind = following.group, following.kind  # an input being widened
         elif norm and following is not None:
@@ -45,7 +45,7 @@ def group_calls(calls: Sequence[Call]) -> list[Call]:
             group, kind = before.group, before.kind
         else:
             group, kind = "embed", "elementwise"
-        result[place] = dataclasses.replace(call, group=group, kind=kind)
+        result[index] = dataclasses.replace(call, group=group, kind=kind)
     return [call for _, run in groupby(result, key=lambda call: call.group) for call in _narrowed(list(run))]
 
 
@@ -77,21 +77,21 @@ def _base(group: str) -> str:
     return re.sub(r"_(qkv?|kv|cache)$", "_attention", group).replace("_ffn_up", "_ffn")
 
 
-def _norm_start(calls: Sequence[Call], place: int, anchor: int | None) -> bool:
-    """Whether the call at `place` is part of a norm that ends at the anchor."""
+def _norm_start(calls: Sequence[Call], position: int, anchor: int | None) -> bool:
+    """Whether the call at `position` is part of a norm that ends at the anchor."""
     if anchor is None:
         return False
-    means = [index for index in range(place, anchor) if calls[index].kind == "norm"]
-    earlier = [index for index in range(_previous(calls, place), place) if calls[index].kind == "norm"]
+    means = [index for index in range(position, anchor) if calls[index].kind == "norm"]
+    earlier = [index for index in range(_previous(calls, position), position) if calls[index].kind == "norm"]
     if earlier:
         return True
     # A norm begins at its mean, or at the table of squares that only the mean reads.
     if not means:
         return False
     first = means[0]
-    squares = calls[place].text.startswith("thimble_table_s8") and calls[place].writes[0] in calls[first].reads
-    return place == first or (place == first - 1 and squares)
+    squares = calls[position].text.startswith("thimble_table_s8") and calls[position].writes[0] in calls[first].reads
+    return position == first or (position == first - 1 and squares)
 
 
-def _previous(calls: Sequence[Call], place: int) -> int:
-    return next((index for index in range(place - 1, -1, -1) if calls[index].group), -1) + 1
+def _previous(calls: Sequence[Call], position: int) -> int:
+    return next((index for index in range(position - 1, -1, -1) if calls[index].group), -1) + 1

@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler import arithmetic
-from pipeline.compiler.block_sparse import blocks_bytes, pack_blocks
-from pipeline.compiler.forms import Aim, Choice, Product, choose, settled
+from pipeline.compiler.block_sparse import blocks_bytes, pack_block_sparse
+from pipeline.compiler.forms import Choice, Objective, Product, choose, normalize_dead_rows
 from pipeline.compiler.graph import Graph, Op, Tensor
-from pipeline.compiler.int4 import pack_nibbles
+from pipeline.compiler.int4 import pack_s4
 from pipeline.compiler.lower_s16 import Int16Ops
-from pipeline.compiler.nm_sparse import pack_picked, picked_table_bytes, words_of_row
+from pipeline.compiler.nm_sparse import nm_sparse_table_bytes, pack_nm_sparse, words_of_row
 from pipeline.compiler.packing import columns_at_once, outputs_fit, pack, row_constants
 from pipeline.compiler.patterns import (
-    ALIASES,
     FUSED_SHIFTS,
     ONE_INPUT,
+    RESHAPE_OPS,
     Attention,
-    Drift,
     Gate,
     Norm,
+    RopeOffset,
     Rotary,
     Unary,
     find_attentions,
@@ -32,8 +32,8 @@ from pipeline.compiler.patterns import (
     find_norms,
     find_rotaries,
     find_unaries,
-    gather_together,
-    name_products,
+    group_products_by_input,
+    name_matmuls,
 )
 from pipeline.compiler.patterns_s16 import find_roots
 from pipeline.compiler.program import (
@@ -51,9 +51,9 @@ from pipeline.compiler.program import (
 )
 from pipeline.errors import ThimbleError
 from pipeline.numerics import fixed_point as fp
-from pipeline.numerics.kv_window import Ring, Strided
-from pipeline.numerics.rope import sine_table, turn_multiplier, turn_rates
-from pipeline.targets.cores import Packing
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
+from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
+from pipeline.targets.cores import WeightLayout
 
 __all__ = ["SUPPORTED", "lower"]
 
@@ -69,15 +69,15 @@ SUPPORTED = (
     "SPLIT",
     "SUB",
     "TRANSPOSE",
-    *ALIASES,
+    *RESHAPE_OPS,
     *ONE_INPUT,
 )
 _INDICES = {"token": TOKEN, "position": TIME}
 _ROTATION = "rotation"
-_MOST_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
+_MAX_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
-def lower(graph: Graph, packing: Packing, block: int, aim: Aim) -> Program:
+def lower(graph: Graph, packing: WeightLayout, block: int, aim: Objective) -> Program:
     """Kernel calls for the graph.
 
     Args:
@@ -86,11 +86,11 @@ def lower(graph: Graph, packing: Packing, block: int, aim: Aim) -> Program:
     Raises:
         ThimbleError: an op, a type or a shape that is not supported, named with its tensor.
     """
-    real = {place for root in find_roots(graph) for place in root.ops}  # a norm's root is computed in float32
-    for place, op in enumerate(graph.ops):
-        if place not in real:
+    real = {index for root in find_roots(graph) for index in root.ops}  # a norm's root is computed in float32
+    for index, op in enumerate(graph.ops):
+        if index not in real:
             _check(graph, op)
-    return _Lowering(gather_together(graph), packing).run(block, aim)
+    return _Lowering(group_products_by_input(graph), packing).run(block, aim)
 
 
 def _check(graph: Graph, op: Op) -> None:
@@ -129,17 +129,17 @@ class _Prepared(NamedTuple):
     fields: dict[str, object]
 
 
-class _Moved(NamedTuple):
+class _RopeOffsetView(NamedTuple):
     """The means [heads, 2, head width / 2] and the drift's row for the token, as C, and how many `pairs` have any: the
     last ones."""
 
     means: str
-    drift: str
+    rope_offset: str
     pairs: int
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, packing: Packing) -> None:
+    def __init__(self, graph: Graph, packing: WeightLayout) -> None:
         self.graph = graph
         self.packing = packing
         self.program = Program()
@@ -150,18 +150,20 @@ class _Lowering:
         attentions = find_attentions(graph)
         rotaries = find_rotaries(graph)
         self.int16 = Int16Ops(self, attentions, rotaries)
-        self.attentions = {attention.ops[-1]: attention for attention in attentions if self._scales(attention)}
+        self.attentions = {
+            attention.ops[-1]: attention for attention in attentions if self._fits_fused_attention(attention)
+        }
         self.fused = self.int16.fused | {op for attention in self.attentions.values() for op in attention.ops}
         self.unaries = find_unaries(graph)
         self.norms = {norm.op: norm for norm in find_norms(graph, self.unaries)}
         self.gates = {gate.op: gate for gate in find_gates(graph, self.unaries) if gate.op not in self.norms}
-        self.rotaries = {one.ops[-1]: one for one in rotaries if self._turns(one)}
+        self.rotaries = {match.ops[-1]: match for match in rotaries if self._fits_fused_rope(match)}
         self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
         self.fused |= {norm.mean for norm in self.norms.values()}
-        self.products = name_products(graph, [*self.attentions.values(), *self.int16.attentions.values()])
+        self.products = name_matmuls(graph, [*self.attentions.values(), *self.int16.attentions.values()])
         self.targets = self._concat_targets()
 
-    def _scales(self, attention: Attention) -> bool:
+    def _fits_fused_attention(self, attention: Attention) -> bool:
         """Whether it is of int8, and the fused kernel's scaled sums stay inside of 32 bits; absurd scales alone take
         them out."""
         if self._tensor(attention.q).dtype != "INT8":
@@ -171,13 +173,13 @@ class _Lowering:
         shifts = (arithmetic.product_multiplier(q, k, scores)[1], arithmetic.product_multiplier(p, v, out)[1])
         return q.columns <= 64 and k.shape[1] < 1024 and all(-31 <= shift <= -1 for shift in shifts)
 
-    def _turns(self, rotary: Rotary) -> bool:
+    def _fits_fused_rope(self, rotary: Rotary) -> bool:
         """Whether it is of int8, and inside of what the fused kernel takes."""
         x, rotation, out = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
         return x.dtype == "INT8" and arithmetic.product_multiplier(x, rotation, out)[1] in FUSED_SHIFTS
 
-    def run(self, block: int, aim: Aim) -> Program:
-        self.program.ring = self._ring()
+    def run(self, block: int, aim: Objective) -> Program:
+        self.program.kv_window = self._kv_window()
         products = {
             op.outputs[0]: self._product(op)
             for op in self.graph.ops
@@ -185,10 +187,10 @@ class _Lowering:
         }
         self.chosen = choose(products, self.packing, aim)
         self._place_inputs()
-        if isinstance(self.program.ring, Ring):
+        if isinstance(self.program.kv_window, SlidingWindow):
             self._turn()
-        elif self.program.ring:
-            slots = np.array(self.program.ring.slots)
+        elif self.program.kv_window:
+            slots = np.array(self.program.kv_window.slots)
             kind = "uint8_t" if slots.max() < 256 else "uint16_t"
             self._constant(Constant(SLOTS, kind, slots.astype(np.uint8 if kind == "uint8_t" else np.uint16)))
         for index, op in enumerate(self.graph.ops):
@@ -212,34 +214,39 @@ class _Lowering:
                 self._append_row(kind, layer)
         if caches and caches == fused:
             # The kernels of int16 take one token: a block would cost memory and gain nothing.
-            self.program.block, self.program.tail_apart = 1 if self.int16.attentions else block, True
+            self.program.block, self.program.split_logits_tail = 1 if self.int16.attentions else block, True
         self.program.outputs = {name: self._output(index) for name, index in self.graph.outputs.items()}
         if not self.program.calls:
             raise ThimbleError("the .tflite computes nothing", "give a model with an operator that changes values")
         return self.program
 
-    def _ring(self) -> Ring | Strided | None:
+    def _kv_window(self) -> SlidingWindow | StridedWindow | None:
         """How the caches go round, where the attentions' masks say that they do.
 
         Raises:
             ThimbleError: not all of them do, or `rotation` is no input of a model without an end.
         """
         fused = (*self.attentions.values(), *self.int16.attentions.values())
-        orders = {one.order for one in fused}
+        windows = {attention.window for attention in fused}
         turned = self.graph.inputs.get(_ROTATION)
-        if turned is None and orders <= {None}:
+        if turned is None and windows <= {None}:
             return None
         caches = {self.graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in self._cache_names()}
-        alike = len({self._tensor(one.k_cache).columns for one in fused}) == 1 and len(orders) == 1
-        order = next(iter(orders), None)
+        alike = len({self._tensor(attention.k_cache).columns for attention in fused}) == 1 and len(windows) == 1
+        window = next(iter(windows), None)
         matrices = turned is not None and self._tensor(turned).shape[1:] == (2, 2)
-        if order is None or matrices != isinstance(order, Ring) or not alike or caches != self._fused_caches():
+        if (
+            window is None
+            or matrices != isinstance(window, SlidingWindow)
+            or not alike
+            or caches != self._fused_caches()
+        ):
             raise ThimbleError(
                 "the .tflite has a sliding window in a form that is not supported",
                 "one window for all layers, the mask of `pipeline.numerics.kv_window`, without a stride rotary "
                 "positions with an input `rotation`, and head widths of a multiple of 4 up to 64",
             )
-        return order
+        return window
 
     def _turn(self) -> None:
         """The matrices that turn pairs at the token's position, where the .tflite has them as an input."""
@@ -247,10 +254,10 @@ class _Lowering:
         view, tensor = self.views[index], self._tensor(index)
         pairs = tensor.shape[0]
         fields = {
-            "rates": self._constant(Constant("turn_rates", "uint32_t", turn_rates(2 * pairs))),
+            "rates": self._constant(Constant("turn_rates", "uint32_t", rope_frequencies_q32(2 * pairs))),
             "sines": self._constant(Constant("sines", "int16_t", sine_table())),
             "pairs": pairs,
-            "multiplier": turn_multiplier(tensor.scale),
+            "multiplier": rope_scale_q24(tensor.scale),
             "zero_point": tensor.zero_point,
         }
         parameters = self._parameters("thimble_turn_params", "turn", fields)
@@ -259,9 +266,9 @@ class _Lowering:
 
     def _check_shift(self, op: Op, shift: int) -> None:
         if shift > 30:
-            raise self._refuse(op, "an output scale far below the inputs'", "an output that int8 can hold")
+            raise self._unsupported(op, "an output scale far below the inputs'", "an output that int8 can hold")
 
-    def _refuse(self, op: Op, what: str, supported: str) -> ThimbleError:
+    def _unsupported(self, op: Op, what: str, supported: str) -> ThimbleError:
         name = self.graph.tensors[op.outputs[0]].name
         return ThimbleError(f"operator {op.kind} (tensor {name!r}): {what}", f"supported is {supported}")
 
@@ -283,9 +290,9 @@ class _Lowering:
         for name, index in self.graph.inputs.items():
             tensor = self._tensor(index)
             if index not in self.views and tensor.dtype in ("INT8", "INT16"):
-                made = self.program.ring is not None and name == _ROTATION
-                view = self._allocate(tensor, _ROTATION if made else f"input_{len(self.program.inputs)}")
-                if not made:
+                computed = self.program.kv_window is not None and name == _ROTATION
+                view = self._allocate(tensor, _ROTATION if computed else f"input_{len(self.program.inputs)}")
+                if not computed:
                     self.program.inputs[name] = view
 
     def _fused_caches(self) -> set[int]:
@@ -319,7 +326,7 @@ class _Lowering:
 
     def _concat_targets(self) -> dict[int, tuple[Tensor, int]]:
         """Inputs of last-axis concatenations that their producers can write in place: tensor → (output, column)."""
-        found: dict[int, tuple[Tensor, int]] = {}
+        targets: dict[int, tuple[Tensor, int]] = {}
         for index, op in enumerate(self.graph.ops):
             if op.kind != "CONCATENATION" or index in self.fused:
                 continue
@@ -336,9 +343,9 @@ class _Lowering:
                     and alone
                     and op.inputs.count(tensor.index) == 1
                 ):
-                    found[tensor.index] = (out, column)
+                    targets[tensor.index] = (out, column)
                 column += tensor.columns
-        return found
+        return targets
 
     def _axis(self, op: Op) -> int:
         axis = int(str(op.options.get("axis", 0)))
@@ -440,10 +447,12 @@ class _Lowering:
             "SPLIT": self._split,
             "CONCATENATION": self._concatenation,
             "TRANSPOSE": self._transpose,
-            **dict.fromkeys(ALIASES, self._reshape),
+            **dict.fromkeys(RESHAPE_OPS, self._reshape),
         }.get(op.kind)
         if lowering is None:
-            raise self._refuse(op, "its input is constant or quantized by channel", "one int8 tensor with one scale")
+            raise self._unsupported(
+                op, "its input is constant or quantized by channel", "one int8 tensor with one scale"
+            )
         lowering(op)
 
     def _table(self, index: int, unary: Unary) -> None:
@@ -485,7 +494,7 @@ class _Lowering:
             elif padded[-1] == 1 and padded[:-1] == shape[:-1]:
                 row_stride, step = view.stride, 0
             else:
-                raise self._refuse(
+                raise self._unsupported(
                     op,
                     f"shapes {tensors[0].shape} and {tensors[1].shape}",
                     "equal shapes, or one operand that is a number, one row, or one value a row",
@@ -504,7 +513,7 @@ class _Lowering:
         self._elementwise_int8(op)
         c = arithmetic.AddConstants.prepare(a, b, out_tensor, self._activation(op), 1 if op.kind == "ADD" else -1)
         if c.out[2] >= 0:
-            raise self._refuse(op, "an output scale far below the inputs'", "an output that int8 can hold")
+            raise self._unsupported(op, "an output scale far below the inputs'", "an output that int8 can hold")
         out = self._allocate(out_tensor)
         (first, second), views, rows, columns = self._operands(op, out)
         if c.swapped:
@@ -530,8 +539,8 @@ class _Lowering:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._elementwise_int8(op)
         c = arithmetic.MulConstants.prepare(a, b, out_tensor, self._activation(op))
-        if c.out[2] > _MOST_MUL_SHIFT:
-            raise self._refuse(op, "an output scale far below the product's", "an output that int8 can hold")
+        if c.out[2] > _MAX_MUL_SHIFT:
+            raise self._unsupported(op, "an output scale far below the product's", "an output that int8 can hold")
         out = self._allocate(out_tensor)
         texts, views, rows, columns = self._operands(op, out)
         name = f"product_{out_tensor.index}"
@@ -551,7 +560,7 @@ class _Lowering:
     def _elementwise_int8(self, op: Op) -> None:
         for index in (*op.inputs, *op.outputs):
             if self._tensor(index).dtype != "INT8" or self._tensor(index).scales.size != 1:
-                raise self._refuse(op, f"a {self._tensor(index).dtype} operand", "int8 tensors with one scale")
+                raise self._unsupported(op, f"a {self._tensor(index).dtype} operand", "int8 tensors with one scale")
 
     def _activation(self, op: Op) -> int:
         return int(str(op.options.get("fusedActivationFunction", 0)))
@@ -561,11 +570,11 @@ class _Lowering:
         x, weights, out_tensor = (self._tensor(index) for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
         bias = self._tensor(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
         if weights.data is None or len(weights.shape) != 2 or (bias is not None and bias.data is None):
-            raise self._refuse(op, "weights or biases that are computed", "constant ones")
+            raise self._unsupported(op, "weights or biases that are computed", "constant ones")
         if x.size != weights.shape[1]:
-            raise self._refuse(op, f"{x.size // weights.shape[1]} rows at once", "one row, as a decode step has")
+            raise self._unsupported(op, f"{x.size // weights.shape[1]} rows at once", "one row, as a decode step has")
         if (weights.zero_points != 0).any() or x.scales.size != 1:
-            raise self._refuse(op, "weights with a zero point", "symmetric weights")
+            raise self._unsupported(op, "weights with a zero point", "symmetric weights")
         rows = weights.shape[0]
         scales = np.broadcast_to(weights.scales, (rows,))
         if weights.scales.size > 1:
@@ -579,7 +588,7 @@ class _Lowering:
             np.array([pair[0] for pair in pairs], np.int32),
             -np.array([pair[1] for pair in pairs], np.int64),
         )
-        return settled(product, out_tensor.zero_point)
+        return normalize_dead_rows(product, out_tensor.zero_point)
 
     def _fully_connected(self, op: Op) -> None:
         x, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
@@ -587,16 +596,16 @@ class _Lowering:
         product, form, plain = self.chosen[out_tensor.index]
         rows, depth = product.weights.shape
         limits = arithmetic.activation_range(out_tensor, self._activation(op))
-        if form.packing is Packing.ROWS:
+        if form.packing is WeightLayout.ROW_MAJOR:
             prepared = self._row_product(name, x, product, limits)
         elif form.packing is not None:
             prepared = self._packed_product(name, x, product, form.packing)
         elif form.columns:
             prepared = self._blocks_product(name, x, product, form.columns)
-        elif form.kept:
-            prepared = self._picked_product(name, x, product, form.kept)
+        elif form.nonzeros:
+            prepared = self._nm_sparse_product(name, x, product, form.nonzeros)
         else:
-            prepared = self._nibbles_product(name, x, product)
+            prepared = self._s4_product(name, x, product)
         source, in_block, structure, fields = prepared
         parameters = self._parameters(
             f"thimble_fully_connected_{structure}_s8_params",
@@ -608,7 +617,7 @@ class _Lowering:
         tokens = f", {TOKENS if in_block else 1}"
         if form.packing is None:
             tokens = ""
-        elif form.packing is not Packing.ROWS and int(str(fields["part"])) < depth:
+        elif form.packing is not WeightLayout.ROW_MAJOR and int(str(fields["part"])) < depth:
             kernel, tokens = f"{kernel}_parts", ""
         self._call(
             f"{kernel}_s8(&{name}, {_INPUT[structure].format(source.pointer)}, {out.pointer}{tokens});",
@@ -623,7 +632,7 @@ class _Lowering:
             weight_bytes=form.weight_bytes,
             kind="fully_connected",
         )
-        if form.packing is not Packing.ROWS and limits != (-128, 127):
+        if form.packing is not WeightLayout.ROW_MAJOR and limits != (-128, 127):
             limit = f"thimble_limit_s8({out.pointer}, {rows}, {limits[0]}, {limits[1]});"
             self._call(limit, [out], [out], product=name, kind="fully_connected")
 
@@ -655,12 +664,12 @@ class _Lowering:
         }
         return _Prepared(source, self._in_block(source) and rows % 4 == 0, "rows", fields)
 
-    def _packed_product(self, name: str, x: Tensor, product: Product, kind: Packing) -> _Prepared:
+    def _packed_product(self, name: str, x: Tensor, product: Product, kind: WeightLayout) -> _Prepared:
         rows, depth = product.weights.shape
         part = columns_at_once(product.weights, kind)
         scales = product.bias, product.multipliers, product.right_shifts
-        in_halfwords = kind is not Packing.PAIRS or outputs_fit(product.weights, *scales)
-        source, in_block = self._widened(x, alone=part < depth or not in_halfwords)
+        in_halfwords = kind is not WeightLayout.INTERLEAVED_2 or outputs_fit(product.weights, *scales)
+        source, in_block = self._input_as_int16(x, alone=part < depth or not in_halfwords)
         constants = row_constants(*scales)
         fields = {
             **self._arrays(name, product, {"weights": pack(product.weights, kind), "constants": constants}),
@@ -669,33 +678,37 @@ class _Lowering:
         return _Prepared(source, in_block, "packed", fields)
 
     def _blocks_product(self, name: str, x: Tensor, product: Product, columns: int) -> _Prepared:
-        stream = pack_blocks(product.weights, columns, product.bias, product.multipliers, product.right_shifts)
+        stream = pack_block_sparse(product.weights, columns, product.bias, product.multipliers, product.right_shifts)
         size = blocks_bytes(x.size, columns)
-        source = self._form_of(x, f"blocks{columns}", "thimble_widen_blocks_s8", size, columns)
+        source = self._encoded_input(x, f"blocks{columns}", "thimble_widen_blocks_s8", size, columns)
         return _Prepared(source, False, "blocks", self._arrays(name, product, {"stream": stream}))
 
-    def _nibbles_product(self, name: str, x: Tensor, product: Product) -> _Prepared:
+    def _s4_product(self, name: str, x: Tensor, product: Product) -> _Prepared:
         rows, depth = product.weights.shape
-        source, _ = self._widened(x, alone=True)
+        source, _ = self._input_as_int16(x, alone=True)
         constants = row_constants(product.bias, product.multipliers, product.right_shifts)
         fields = {
-            **self._arrays(name, product, {"weights": pack_nibbles(product.weights), "constants": constants}),
+            **self._arrays(name, product, {"weights": pack_s4(product.weights), "constants": constants}),
             **{"biased": int(product.bias is not None), "depth": depth, "rows": rows},
         }
         return _Prepared(source, False, "nibbles", fields)
 
-    def _picked_product(self, name: str, x: Tensor, product: Product, kept: int) -> _Prepared:
+    def _nm_sparse_product(self, name: str, x: Tensor, product: Product, nonzeros: int) -> _Prepared:
         rows, depth = product.weights.shape
         constants = row_constants(product.bias, product.multipliers, product.right_shifts)
         fields = {
-            **self._arrays(name, product, {"weights": pack_picked(product.weights, kept), "constants": constants}),
+            **self._arrays(
+                name, product, {"weights": pack_nm_sparse(product.weights, nonzeros), "constants": constants}
+            ),
             **{"biased": int(product.bias is not None), "rows": rows},
-            **{"words": words_of_row(depth, kept), "kept": kept},
+            **{"words": words_of_row(depth, nonzeros), "kept": nonzeros},
         }
-        source = self._form_of(x, f"picked{kept}", "thimble_widen_picked_s8", picked_table_bytes(depth, kept), kept)
+        source = self._encoded_input(
+            x, f"picked{nonzeros}", "thimble_widen_picked_s8", nm_sparse_table_bytes(depth, nonzeros), nonzeros
+        )
         return _Prepared(source, False, "picked", fields)
 
-    def _form_of(self, x: Tensor, kind: str, kernel: str, size: int, parameter: int) -> View:
+    def _encoded_input(self, x: Tensor, kind: str, kernel: str, size: int, parameter: int) -> View:
         """The input in the form that compressed weights want, made once for all products that do."""
         name = f"{kind}_{x.index}"
         if name not in self.compressed:
@@ -707,7 +720,7 @@ class _Lowering:
             self._call(call, [source], [self.compressed[name]], kind="fully_connected")
         return self.compressed[name]
 
-    def _widened(self, x: Tensor, alone: bool) -> tuple[View, bool]:
+    def _input_as_int16(self, x: Tensor, alone: bool) -> tuple[View, bool]:
         """The input as int16, made once for all products that read it, and whether it is so for a block of tokens.
 
         Args:
@@ -727,16 +740,18 @@ class _Lowering:
         target = f"(int16_t *)(void *)({wide.pointer})"
         arguments = f"{source.pointer}, {-x.zero_point}, {target}, {x.size}, {TOKENS if in_block else 1}"
         text = f"thimble_widen_s8({arguments});"
-        self._call(text, [source], [wide], block=in_block, shared=in_block, kind="fully_connected")
+        self._call(text, [source], [wide], block=in_block, interleaved=in_block, kind="fully_connected")
         return wide, in_block
 
     def _batch_matmul(self, op: Op) -> None:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         if op.options.get("adjX") or len(a.shape) < 2 or len(b.shape) < 2 or a.scales.size != 1 or b.scales.size != 1:
-            raise self._refuse(op, "a transposed left side or a vector", "matrices, the left one not transposed")
+            raise self._unsupported(op, "a transposed left side or a vector", "matrices, the left one not transposed")
         batches, b_batches = prod(a.shape[:-2]), prod(b.shape[:-2])
         if b_batches not in (1, batches) or (b_batches != 1 and b.shape[:-2] != a.shape[:-2]):
-            raise self._refuse(op, f"batches {a.shape[:-2]} and {b.shape[:-2]}", "equal batches, or one right matrix")
+            raise self._unsupported(
+                op, f"batches {a.shape[:-2]} and {b.shape[:-2]}", "equal batches, or one right matrix"
+            )
         rows, depth, columns = a.shape[-2], a.shape[-1], out_tensor.shape[-1]
         x, y = self._contiguous(a.index), self._contiguous(b.index)
         out = self._allocate(out_tensor)
@@ -767,7 +782,7 @@ class _Lowering:
     def _softmax(self, op: Op) -> None:
         tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
         if out_tensor.zero_point != -128 or out_tensor.scale != 1 / 256:
-            raise self._refuse(op, "an output scale other than 1/256", "scale 1/256, zero point −128")
+            raise self._unsupported(op, "an output scale other than 1/256", "scale 1/256, zero point −128")
         x = self._contiguous(tensor.index)
         out = self._allocate(out_tensor)
         exp = self._exp(tensor, float(str(op.options.get("beta", 1.0))), out_tensor.index)
@@ -783,7 +798,7 @@ class _Lowering:
         axes = self._tensor(op.inputs[1]).data
         rank = len(tensor.shape)
         if axes is None or [int(axis) % rank for axis in axes.reshape(-1)] != [rank - 1]:
-            raise self._refuse(op, "axes other than the last", "the mean over the last axis")
+            raise self._unsupported(op, "axes other than the last", "the mean over the last axis")
         x = self._contiguous(tensor.index)
         out = self._allocate(out_tensor)
         multiplier, shift = self._mean_scale(op)
@@ -814,15 +829,15 @@ class _Lowering:
         names = {self.graph.inputs[name]: name for name in _INDICES if name in self.graph.inputs}
         index = names.get(op.inputs[1])
         if table.data is None or index is None or int(str(op.options.get("axis", 0))) != 0 or len(table.shape) != 2:
-            raise self._refuse(op, "this look-up", "a row of a constant table, by `token` or `position`")
+            raise self._unsupported(op, "this look-up", "a row of a constant table, by `token` or `position`")
         fused = {attention.mask for attention in self.attentions.values()}
-        fused |= {rotary.drift.row for rotary in self.rotaries.values() if rotary.drift}
+        fused |= {rotary.rope_offset.row for rotary in self.rotaries.values() if rotary.rope_offset}
         if fused & self._aliases(out.index):
             return  # the mask is part of the attention, and the drift of the rotary positions
         values = np.asarray(table.data, np.int8).reshape(-1)
         name = self._constant(Constant(f"{index}_table_{out.index}", "int8_t", values, weights=True))
         row = View("constant", name, 1, table.columns, table.columns, f"{_INDICES[index]} * {table.columns}")
-        readers = {consumer.outputs for one in self._aliases(out.index) for consumer in self.graph.consumers(one)}
+        readers = {consumer.outputs for alias in self._aliases(out.index) for consumer in self.graph.consumers(alias)}
         if index == "token" and len(readers - {op.outputs}) > 1:
             # What the first layer reads and adds to lies where the others' does: one loop can do them all.
             self._copy(row, self._allocate(out))
@@ -831,11 +846,11 @@ class _Lowering:
 
     def _aliases(self, index: int) -> set[int]:
         """The tensor and those that are only reshapes of it."""
-        found = {index}
+        aliases = {index}
         for op in self.graph.ops:
-            if op.kind in ALIASES and op.inputs[0] in found:
-                found.add(op.outputs[0])
-        return found
+            if op.kind in RESHAPE_OPS and op.inputs[0] in aliases:
+                aliases.add(op.outputs[0])
+        return aliases
 
     def _reshape(self, op: Op) -> None:
         source, out = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
@@ -846,36 +861,40 @@ class _Lowering:
 
     def _transpose(self, op: Op) -> None:
         source = self._tensor(op.inputs[0])
-        order = self._tensor(op.inputs[1]).data
-        kept = [] if order is None else [int(axis) for axis in order.reshape(-1) if source.shape[int(axis)] != 1]
-        if order is None or kept != sorted(kept):
-            raise self._refuse(op, "axes that change places", "moving axes of length 1")
+        permutation = self._tensor(op.inputs[1]).data
+        moved_axes = (
+            []
+            if permutation is None
+            else [int(axis) for axis in permutation.reshape(-1) if source.shape[int(axis)] != 1]
+        )
+        if permutation is None or moved_axes != sorted(moved_axes):
+            raise self._unsupported(op, "axes that change places", "moving axes of length 1")
         self._reshape(op)
 
     def _split(self, op: Op) -> None:
         axis = self._tensor(op.inputs[0]).data
         source = self._tensor(op.inputs[1])
-        place = 0 if axis is None else int(axis.reshape(-1)[0]) % len(source.shape)
-        outer = prod(source.shape[:place])
+        split_axis = 0 if axis is None else int(axis.reshape(-1)[0]) % len(source.shape)
+        outer = prod(source.shape[:split_axis])
         view = self._view(source.index)
-        if axis is None or (place != len(source.shape) - 1 and outer != 1):
-            raise self._refuse(
-                op, f"axis {place} of {source.shape}", "the last axis, or the first that is longer than 1"
+        if axis is None or (split_axis != len(source.shape) - 1 and outer != 1):
+            raise self._unsupported(
+                op, f"axis {split_axis} of {source.shape}", "the last axis, or the first that is longer than 1"
             )
         offset = 0
         for index in op.outputs:
             out = self._tensor(index)
             start = f"{view.offset} + {offset}" if view.offset != "0" else str(offset)
-            stride = view.stride if place == len(source.shape) - 1 else out.columns
+            stride = view.stride if split_axis == len(source.shape) - 1 else out.columns
             self.views[index] = View(view.space, view.buffer, out.rows, out.columns, stride, start, view.element)
-            offset += out.columns if place == len(source.shape) - 1 else out.size
+            offset += out.columns if split_axis == len(source.shape) - 1 else out.size
 
     def _concatenation(self, op: Op) -> None:
         out_tensor = self._tensor(op.outputs[0])
         for index in op.inputs:
             tensor = self._tensor(index)
             if tensor.scale != out_tensor.scale or tensor.zero_point != out_tensor.zero_point:
-                raise self._refuse(op, "inputs of different scales", "inputs quantized like the output")
+                raise self._unsupported(op, "inputs of different scales", "inputs quantized like the output")
         out = self.views.get(out_tensor.index) or self._allocate(out_tensor)
         inner = prod(out_tensor.shape[self._axis(op) + 1 :])
         outer = prod(out_tensor.shape[: self._axis(op)])
@@ -959,7 +978,7 @@ class _Lowering:
         k_part, v_part = (self._view(index).pointer for index in (attention.k_cache, attention.v_cache))
         q_place, k_place, v_place = (view.pointer for view in views)
         in_block = self._in_block(*views[1:])
-        kind = Packing.ROWS if self.packing is Packing.ROWS else Packing.PAIRS
+        kind = WeightLayout.ROW_MAJOR if self.packing is WeightLayout.ROW_MAJOR else WeightLayout.INTERLEAVED_2
         capacity = (context + 3) // 4 * 4
         self._call(
             f"thimble_append_{kind}_s8(&{name}, {k_place}, {v_place}, {k_part}, {v_part}, {SLOT}, "
@@ -973,7 +992,7 @@ class _Lowering:
             group=f"layer{attention.layer}_cache",
         )
         out = self._allocate(out_tensor, f"layer{attention.layer}_mixed")
-        size = capacity if kind is Packing.ROWS else 2 * (head_dim + capacity)
+        size = capacity if kind is WeightLayout.ROW_MAJOR else 2 * (head_dim + capacity)
         scratch = View("arena", f"{name}_scratch", 1, size, size)
         self.program.buffers[scratch.buffer] = size
         self.program.scratch.add(scratch.buffer)
@@ -1017,7 +1036,7 @@ class _Lowering:
         op = self.graph.ops[gate.op]
         inner, up, out_tensor = (self._tensor(index) for index in (gate.activated, gate.up, op.outputs[0]))
         c = arithmetic.MulConstants.prepare(inner, up, out_tensor, self._activation(op))
-        one, other = self._contiguous(gate.gate), self._contiguous(gate.up)
+        left, right = self._contiguous(gate.gate), self._contiguous(gate.up)
         out = self._allocate(out_tensor)
         name = f"gate_{out_tensor.index}"
         parameters = self._parameters(
@@ -1031,8 +1050,8 @@ class _Lowering:
                 "columns": out_tensor.size,
             },
         )
-        arguments = f"&{name}, {one.pointer}, {other.pointer}, {out.pointer}"
-        self._block_call("thimble_gate_s8", arguments, [one, other], out, parameters)
+        arguments = f"&{name}, {left.pointer}, {right.pointer}, {out.pointer}"
+        self._block_call("thimble_gate_s8", arguments, [left, right], out, parameters)
 
     def _rotary(self, rotary: Rotary) -> None:
         x, rotation, out_tensor = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
@@ -1040,7 +1059,7 @@ class _Lowering:
         source, matrices = self._contiguous(x.index), self._contiguous(rotation.index)
         out = self._allocate(out_tensor)
         multiplier, shift = arithmetic.product_multiplier(x, rotation, out_tensor)
-        moved = self._moved(rotary.drift) if rotary.drift else None
+        moved = self._rope_offset(rotary.rope_offset) if rotary.rope_offset else None
         name = f"rotary_{out_tensor.index}"
         fields: dict[str, object] = {
             "offset": -x.zero_point,
@@ -1050,34 +1069,34 @@ class _Lowering:
             "pairs": half - (moved.pairs if moved else 0),
             "out": _product_scale(multiplier, shift, out_tensor.zero_point),
         }
-        kernel, drift = "thimble_rotary_s8", ""
+        kernel, rope_offset = "thimble_rotary_s8", ""
         if moved:
-            kernel, drift = "thimble_rotary_moved_s8", f"{moved.drift}, "
+            kernel, rope_offset = "thimble_rotary_moved_s8", f"{moved.rope_offset}, "
             turned = ", ".join(f".{key} = {value}" for key, value in fields.items())
             fields = {"turned": f"{{{turned}}}", "means": moved.means}
         parameters = self._parameters(f"{kernel}_params", name, fields)
         by_position = matrices.offset == f"{TIME} * {rotation.size}"
         in_block = by_position and self._in_block(source, out)
-        places = f"{source.pointer}, {matrices.pointer}, {drift}{out.pointer}"
-        text = f"{kernel}(&{name}, {places}, {TOKENS if in_block else 1});"
+        operands = f"{source.pointer}, {matrices.pointer}, {rope_offset}{out.pointer}"
+        text = f"{kernel}(&{name}, {operands}, {TOKENS if in_block else 1});"
         self._call(text, [source, matrices], [out], declaration=parameters, block=in_block)
 
-    def _moved(self, drift: Drift) -> _Moved | None:
+    def _rope_offset(self, rope_offset: RopeOffset) -> _RopeOffsetView | None:
         """The means and the drift where any are not zero."""
-        constant, row = self._tensor(drift.means), self._tensor(drift.row)
+        constant, row = self._tensor(rope_offset.means), self._tensor(rope_offset.row)
         pairs = row.shape[0]
         means = np.asarray(constant.data, np.int8).reshape(constant.shape)
-        cells = drift.table.reshape(len(drift.table), pairs, 4)
+        cells = rope_offset.table.reshape(len(rope_offset.table), pairs, 4)
         moving = (means != constant.zero_point).any(axis=(1, 2)) & (cells != row.zero_point).any(axis=(0, 2))
         if not moving.any():
             return None
         moved = pairs - int(moving.argmax())
         table = self._constant(
-            Constant(f"drift_table_{drift.row}_{moved}", "int8_t", cells[:, -moved:].reshape(-1), weights=True)
+            Constant(f"drift_table_{rope_offset.row}_{moved}", "int8_t", cells[:, -moved:].reshape(-1), weights=True)
         )
         values = np.ascontiguousarray(means.transpose(1, 2, 0)).reshape(-1)
-        name = self._constant(Constant(f"means_{drift.means}", "int8_t", values, weights=True))
-        return _Moved(name, f"{table} + {TIME} * {4 * moved}", moved)
+        name = self._constant(Constant(f"means_{rope_offset.means}", "int8_t", values, weights=True))
+        return _RopeOffsetView(name, f"{table} + {TIME} * {4 * moved}", moved)
 
 
 _INPUT = {

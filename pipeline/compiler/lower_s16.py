@@ -13,11 +13,11 @@ from pipeline.compiler import arithmetic_s16 as arithmetic
 from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.graph import Op, Tensor
 from pipeline.compiler.packing_s16 import by_fours, fits_pairs, fits_rows, high_word_multipliers, pack_pairs, reach
-from pipeline.compiler.patterns import ALIASES, Attention, Rotary
+from pipeline.compiler.patterns import RESHAPE_OPS, Attention, Rotary
 from pipeline.compiler.patterns_s16 import Root, find_roots, find_rows, is_int16
 from pipeline.compiler.program import POSITION, SLOT, TIME, TOKEN, Constant, View
 from pipeline.numerics import fixed_point as fp
-from pipeline.targets.cores import Packing
+from pipeline.targets.cores import WeightLayout
 
 if TYPE_CHECKING:
     from pipeline.compiler.lower import _Lowering
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Int16Ops"]
 
 _INDICES = {"token": TOKEN, "position": TIME}
-_LAYOUT = (*ALIASES, "SPLIT", "CONCATENATION", "TRANSPOSE")
+_LAYOUT = (*RESHAPE_OPS, "SPLIT", "CONCATENATION", "TRANSPOSE")
 _INT32 = 2  # TensorType of a bias, in FULLY_CONNECTED's options
-_MOST_SHIFT = 7  # of a sum of 64 bits
-_MOST_SOFTMAX_SHIFT = 13  # of a difference of scores
+_MAX_SHIFT = 7  # of a sum of 64 bits
+_MAX_SOFTMAX_SHIFT = 13  # of a difference of scores
 _STRIDED = ("ADD", "SUB", "MUL", "RELU", "RELU6")  # kernels that can write into a part of a row
 
 
@@ -40,21 +40,21 @@ class Int16Ops:
         self.graph = base.graph
         self.rows = find_rows(self.graph)
         self.roots = {root.ops[0]: root for root in find_roots(self.graph)}
-        self.attentions = {one.ops[-1]: one for one in attentions if self._fits(one)}
+        self.attentions = {match.ops[-1]: match for match in attentions if self._fits(match)}
         self.fused = {op for root in self.roots.values() for op in root.ops}
         self.fused |= {op for attention in self.attentions.values() for op in attention.ops}
-        self.rotaries = {one.ops[-1]: one for one in rotaries if self._turns(one)}
+        self.rotaries = {match.ops[-1]: match for match in rotaries if self._fits_fused_rope(match)}
         self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
 
-    def lower(self, place: int, op: Op) -> bool:
+    def lower(self, op_index: int, op: Op) -> bool:
         """Lowers the operator; False where it is not one of these."""
-        if place in self.roots:
-            self._root(self.roots[place])
-        elif place in self.attentions:
-            self._attention(self.attentions[place])
-        elif place in self.rotaries:
-            self._rotary(self.rotaries[place])
-        elif place in self.fused or self._is_table(op):
+        if op_index in self.roots:
+            self._root(self.roots[op_index])
+        elif op_index in self.attentions:
+            self._attention(self.attentions[op_index])
+        elif op_index in self.rotaries:
+            self._rotary(self.rotaries[op_index])
+        elif op_index in self.fused or self._is_table(op):
             return True
         elif op.kind in _LAYOUT or not any(
             self._tensor(index).dtype == "INT16" for index in (*op.inputs[:1], *op.outputs)
@@ -79,7 +79,7 @@ class Int16Ops:
     def written_in_place(self, index: int) -> bool:
         """Whether the kernel that makes an int16 tensor, or one from int16, can leave gaps between its rows."""
         op = self.graph.producer(index)
-        tensors = (self._tensor(index), *(self._tensor(one) for one in (op.inputs[:1] if op else ())))
+        tensors = (self._tensor(index), *(self._tensor(source) for source in (op.inputs[:1] if op else ())))
         if all(tensor.dtype != "INT16" for tensor in tensors):
             return True
         scaled = op is not None and op.kind == "QUANTIZE" and is_int16(*tensors)
@@ -97,13 +97,13 @@ class Int16Ops:
         out_fits = high_word_multipliers([product_multiplier(p, v, out)]) is not None
         softmax = arithmetic.softmax_multiplier(masked.scale, attention.beta)
         c = arithmetic.AddConstants.prepare(scores, mask, masked, attention.activation, 1)
-        return score_fits and out_fits and softmax[1] <= _MOST_SOFTMAX_SHIFT and c.out[1] < 0
+        return score_fits and out_fits and softmax[1] <= _MAX_SOFTMAX_SHIFT and c.out[1] < 0
 
-    def _turns(self, rotary: Rotary) -> bool:
+    def _fits_fused_rope(self, rotary: Rotary) -> bool:
         """Whether it is one of int16, and inside of what the fused kernel takes."""
         x, rotation, out = (self._tensor(index) for index in (rotary.x, rotary.rotation, rotary.out))
-        fits = is_int16(x, rotation, out) and product_multiplier(x, rotation, out)[1] <= _MOST_SHIFT
-        return fits and rotary.drift is None
+        fits = is_int16(x, rotation, out) and product_multiplier(x, rotation, out)[1] <= _MAX_SHIFT
+        return fits and rotary.rope_offset is None
 
     def _tensor(self, index: int) -> Tensor:
         return self.graph.tensors[index]
@@ -120,8 +120,9 @@ class Int16Ops:
             bool(consumers)
             and out not in self.graph.outputs.values()
             and all(
-                one.outputs[0] in self.rows and (self._tensor(one.outputs[0]).dtype == "INT16" or self._is_table(one))
-                for one in consumers
+                consumer.outputs[0] in self.rows
+                and (self._tensor(consumer.outputs[0]).dtype == "INT16" or self._is_table(consumer))
+                for consumer in consumers
             )
         )
 
@@ -141,12 +142,12 @@ class Int16Ops:
             "RELU6": self._scale,
         }.get(op.kind)
         if lowering is None:
-            raise self.base._refuse(op, "int16 activations", "int8 for this operator, as in TensorFlow Lite Micro")
+            raise self.base._unsupported(op, "int16 activations", "int8 for this operator, as in TensorFlow Lite Micro")
         lowering(op)
 
     def _check(self, op: Op, *tensors: Tensor) -> None:
         if not is_int16(*tensors):
-            raise self.base._refuse(op, "operands of other types", "int16 tensors with one scale and zero point 0")
+            raise self.base._unsupported(op, "operands of other types", "int16 tensors with one scale and zero point 0")
 
     def _call(
         self,
@@ -170,7 +171,7 @@ class Int16Ops:
         self._check(op, a, b, out_tensor)
         c = arithmetic.AddConstants.prepare(a, b, out_tensor, self.base._activation(op), 1 if op.kind == "ADD" else -1)
         if c.out[1] >= 0:
-            raise self.base._refuse(op, "an output scale far below the inputs'", "an output that int16 can hold")
+            raise self.base._unsupported(op, "an output scale far below the inputs'", "an output that int16 can hold")
         out = self.base._allocate(out_tensor)
         texts, views, rows, columns = self.base._operands(op, out)
         texts = texts[::-1] if c.swapped else texts
@@ -183,7 +184,7 @@ class Int16Ops:
         self._check(op, a, b, out_tensor)
         multiplier, shift = fp.quantize_multiplier(a.scale * b.scale / out_tensor.scale)
         if shift > 0:
-            raise self.base._refuse(op, "an output scale below the product's", "an output that int16 can hold")
+            raise self.base._unsupported(op, "an output scale below the product's", "an output that int16 can hold")
         out = self.base._allocate(out_tensor)
         texts, views, rows, columns = self.base._operands(op, out)
         low, high = arithmetic.activation_range(out_tensor, self.base._activation(op))
@@ -204,7 +205,7 @@ class Int16Ops:
             ratio, low = float(np.float32(tensor.scales[0]) / np.float32(out_tensor.scales[0])), 0
         multiplier, shift = fp.quantize_multiplier(ratio)
         if shift > 14:
-            raise self.base._refuse(op, "an output scale far below the input's", "an output that int16 can hold")
+            raise self.base._unsupported(op, "an output scale far below the input's", "an output that int16 can hold")
         out = self.base._allocate(out_tensor)
         texts, views, rows, columns = self.base._operands(op, out)
         fields = {"multiplier": multiplier, "shift": shift, "out_min": low, "out_max": high}
@@ -217,10 +218,12 @@ class Int16Ops:
             return self._scale(op)
         wide, narrow = (tensor, out_tensor) if tensor.dtype == "INT16" else (out_tensor, tensor)
         if not is_int16(wide) or narrow.dtype != "INT8" or narrow.scales.size != 1:
-            raise self.base._refuse(op, f"{tensor.dtype} to {out_tensor.dtype}", "int8 and int16 with one scale")
+            raise self.base._unsupported(op, f"{tensor.dtype} to {out_tensor.dtype}", "int8 and int16 with one scale")
         multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
         if shift > (14 if tensor is wide else 22):
-            raise self.base._refuse(op, "an output scale far below the input's", "an output that the type can hold")
+            raise self.base._unsupported(
+                op, "an output scale far below the input's", "an output that the type can hold"
+            )
         x = self.base._contiguous(tensor.index)
         out = self.base._allocate(out_tensor)
         kernel = "thimble_quantize_s16_s8" if tensor is wide else "thimble_quantize_s8_s16"
@@ -232,7 +235,7 @@ class Int16Ops:
         self._check(op, tensor, out_tensor)
         multiplier, shift = arithmetic.sigmoid_scale(op.kind, tensor.scale)
         if multiplier > arithmetic.HIGH or out_tensor.scale != 2.0**-15:
-            raise self.base._refuse(op, "these scales", "an input scale below 2.6 and an output scale of 2^-15")
+            raise self.base._unsupported(op, "these scales", "an input scale below 2.6 and an output scale of 2^-15")
         x = self.base._contiguous(tensor.index)
         out = self.base._allocate(out_tensor)
         table = self.base._constant(Constant("sigmoid_s16", "uint16_t", arithmetic.sigmoid_table()))
@@ -246,7 +249,7 @@ class Int16Ops:
         self._check(op, tensor, out_tensor)
         axes, rank = self._tensor(op.inputs[1]).data, len(tensor.shape)
         if axes is None or [int(axis) % rank for axis in axes.reshape(-1)] != [rank - 1] or tensor.columns > 32768:
-            raise self.base._refuse(op, "axes other than the last", "the mean over the last axis")
+            raise self.base._unsupported(op, "axes other than the last", "the mean over the last axis")
         multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
         self.base._check_shift(op, shift)
         x = self.base._contiguous(tensor.index)
@@ -254,7 +257,7 @@ class Int16Ops:
         steps = min(tensor.columns.bit_length() - 1, 32, 31 + shift)
         multiplier, shift = (multiplier << steps) // tensor.columns, shift - steps
         if shift > 0 and tensor.columns * 32768 << shift >= 1 << 31:
-            raise self.base._refuse(op, "an output scale far below the input's", "an output that int16 can hold")
+            raise self.base._unsupported(op, "an output scale far below the input's", "an output that int16 can hold")
         arguments = f"{multiplier}, {shift}, {x.pointer}, {out.pointer}, {tensor.rows}, {tensor.columns}"
         self._call("thimble_mean_s16", arguments, [x], [out], kind="norm")
 
@@ -269,8 +272,8 @@ class Int16Ops:
         tensor, out_tensor = self._tensor(op.inputs[0]), self._tensor(op.outputs[0])
         self._check(op, tensor, out_tensor)
         fields = self._softmax_fields(tensor, float(str(op.options.get("beta", 1.0))))
-        if int(str(fields["shift"])) > _MOST_SOFTMAX_SHIFT or tensor.columns > 65536:
-            raise self.base._refuse(op, "an input scale this large", "a scale below 1.25")
+        if int(str(fields["shift"])) > _MAX_SOFTMAX_SHIFT or tensor.columns > 65536:
+            raise self.base._unsupported(op, "an input scale this large", "a scale below 1.25")
         x = self.base._contiguous(tensor.index)
         out = self.base._allocate(out_tensor)
         arguments = f"{x.pointer}, {out.pointer}, {tensor.rows}, {tensor.columns}"
@@ -289,11 +292,13 @@ class Int16Ops:
         self._check(op, x, out_tensor)
         bias = self._tensor(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
         if weights.data is None or len(weights.shape) != 2 or (bias is not None and bias.data is None):
-            raise self.base._refuse(op, "weights or biases that are computed", "constant ones")
+            raise self.base._unsupported(op, "weights or biases that are computed", "constant ones")
         if x.size != weights.shape[1]:
-            raise self.base._refuse(op, f"{x.size // weights.shape[1]} rows at once", "one row, as a decode step has")
+            raise self.base._unsupported(
+                op, f"{x.size // weights.shape[1]} rows at once", "one row, as a decode step has"
+            )
         if weights.dtype != "INT8" or (weights.zero_points != 0).any():
-            raise self.base._refuse(op, "weights with a zero point", "symmetric int8 weights")
+            raise self.base._unsupported(op, "weights with a zero point", "symmetric int8 weights")
         rows, depth = weights.shape
         if weights.scales.size > 1:
             pairs = [fp.quantize_multiplier(x.scale * float(scale) / out_tensor.scale) for scale in weights.scales]
@@ -303,8 +308,8 @@ class Int16Ops:
         biases = None if bias is None else np.asarray(bias.data).astype(np.int64).reshape(-1)
         narrow = bias.dtype == "INT32" if bias is not None else op.options.get("quantizedBiasType") == _INT32
         wide = narrow and (reach(values, biases) >= 1 << 31).any()
-        if max(shift for _, shift in pairs) > _MOST_SHIFT or wide:
-            raise self.base._refuse(op, "an output scale far below the inputs'", "an output that int16 can hold")
+        if max(shift for _, shift in pairs) > _MAX_SHIFT or wide:
+            raise self.base._unsupported(op, "an output scale far below the inputs'", "an output that int16 can hold")
         name = self.base.products[out_tensor.index]
         source = self._aligned(x)
         out = self.base._allocate(out_tensor)
@@ -312,10 +317,12 @@ class Int16Ops:
         high_words = None if narrow else high_word_multipliers(pairs)
         arrays: dict[str, NDArray[np.generic] | None]
         stored: NDArray[np.generic]
-        if high_words is not None and self.base.packing is Packing.PAIRS and fits_pairs(values, biases):
+        if high_words is not None and self.base.packing is WeightLayout.INTERLEAVED_2 and fits_pairs(values, biases):
             kind, stored = "", pack_pairs(values)
             arrays = {"multiplier": high_words, "bias": None if biases is None else biases.astype(np.int32)}
-        elif high_words is not None and self.base.packing is not Packing.PAIRS and fits_rows(values, biases):
+        elif (
+            high_words is not None and self.base.packing is not WeightLayout.INTERLEAVED_2 and fits_rows(values, biases)
+        ):
             kind, stored = "_rows", by_fours(values).reshape(-1)
             summed = None if biases is None else by_fours(biases.astype(np.int32))
             arrays = {"multiplier": by_fours(high_words), "bias": summed}
@@ -362,16 +369,18 @@ class Int16Ops:
         a, b, out_tensor = (self._tensor(index) for index in (*op.inputs, op.outputs[0]))
         self._check(op, a, b, out_tensor)
         if op.options.get("adjX") or len(a.shape) < 2 or len(b.shape) < 2:
-            raise self.base._refuse(op, "a transposed left side or a vector", "matrices, the left one not transposed")
+            raise self.base._unsupported(
+                op, "a transposed left side or a vector", "matrices, the left one not transposed"
+            )
         batches, b_batches = prod(a.shape[:-2]), prod(b.shape[:-2])
         if b_batches not in (1, batches) or (b_batches != 1 and b.shape[:-2] != a.shape[:-2]):
-            raise self.base._refuse(
+            raise self.base._unsupported(
                 op, f"batches {a.shape[:-2]} and {b.shape[:-2]}", "equal batches, or one right matrix"
             )
         rows, depth, columns = a.shape[-2], a.shape[-1], out_tensor.shape[-1]
         multiplier, shift = product_multiplier(a, b, out_tensor)
-        if shift > _MOST_SHIFT:
-            raise self.base._refuse(op, "an output scale far below the inputs'", "an output that int16 can hold")
+        if shift > _MAX_SHIFT:
+            raise self.base._unsupported(op, "an output scale far below the inputs'", "an output that int16 can hold")
         x, y = self.base._contiguous(a.index), self.base._contiguous(b.index)
         out = self.base._allocate(out_tensor)
         fields = {

@@ -73,9 +73,11 @@ def _place(order: Sequence[Buffer], done: Sequence[tuple[Buffer, int]]) -> list[
     """Each buffer with its offset, those that were placed already included."""
     placed = list(done)
     for buffer in order:
-        taken = sorted((offset, offset + aligned(other.size)) for other, offset in placed if other.meets(buffer))
+        occupied = sorted(
+            (offset, offset + aligned(neighbour.size)) for neighbour, offset in placed if neighbour.meets(buffer)
+        )
         offset = 0
-        for begin, end in taken:
+        for begin, end in occupied:
             if offset + aligned(buffer.size) <= begin:
                 break
             offset = max(offset, end)

@@ -6,26 +6,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["kept_of_four", "pack_picked", "picked_table_bytes", "words_of_row"]
+__all__ = ["nm_sparse_table_bytes", "nonzeros_of_four", "pack_nm_sparse", "words_of_row"]
 
 _PLACES = {1: {(i, j): i + 4 * j for i in range(4) for j in range(4)}}
 _PLACES[2] = {pair: n for n, pair in enumerate(((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)))}
 """By how many are kept: the number of a pair of columns; with one kept they are of two neighbouring fours."""
 
 
-def kept_of_four(weights: NDArray[np.int8]) -> int:
+def nonzeros_of_four(weights: NDArray[np.int8]) -> int:
     """The most weights that any row has in four columns from a multiple of 4 on; int8 [rows, depth]."""
     return int((_fours(weights, 4) != 0).sum(axis=2).max(initial=0))
 
 
-def words_of_row(depth: int, kept: int) -> int:
+def words_of_row(depth: int, nonzeros: int) -> int:
     """Words of four weights that a row has."""
-    return -(-depth * kept // 16)
+    return -(-depth * nonzeros // 16)
 
 
-def picked_table_bytes(depth: int, kept: int) -> int:
+def nm_sparse_table_bytes(depth: int, nonzeros: int) -> int:
     """Of the input's form: every pair of columns that a pair of weights may stand at."""
-    return words_of_row(depth, kept) * (128 if kept == 1 else 48)
+    return words_of_row(depth, nonzeros) * (128 if nonzeros == 1 else 48)
 
 
 def _fours(weights: NDArray[np.int8], multiple: int) -> NDArray[np.int8]:
@@ -36,33 +36,33 @@ def _fours(weights: NDArray[np.int8], multiple: int) -> NDArray[np.int8]:
     return padded.reshape(rows, -1, 4)
 
 
-def pack_picked(weights: NDArray[np.int8], kept: int) -> NDArray[np.uint32]:
+def pack_nm_sparse(weights: NDArray[np.int8], nonzeros: int) -> NDArray[np.uint32]:
     """The weights that are kept, and where they stand.
 
     Two weights are a pair, two pairs a word: the first of each in its bytes 0 and 1, the second in 2 and 3. Before
     every four words of a row stands one with four bits for each pair, the first in its lowest.
 
     Args:
-        weights: int8 [rows, depth], of which `kept_of_four` is at most `kept`, 1 or 2.
+        weights: int8 [rows, depth], of which `nonzeros_of_four` is at most `nonzeros`, 1 or 2.
     Returns:
         uint32, flat.
     """
     rows, depth = weights.shape
-    words = words_of_row(depth, kept)
-    fours = _fours(weights, 16 // kept)
+    words = words_of_row(depth, nonzeros)
+    fours = _fours(weights, 16 // nonzeros)
     # The columns of weights first, then as many others as it takes, both in their order.
-    columns = np.sort(np.argsort(fours == 0, axis=2, kind="stable")[:, :, :kept], axis=2)
+    columns = np.sort(np.argsort(fours == 0, axis=2, kind="stable")[:, :, :nonzeros], axis=2)
     values = np.take_along_axis(fours, columns, axis=2).reshape(rows, words, 2, 2)
     pairs = columns.reshape(rows, words, 2, 2)
     lookup = np.zeros((4, 4), np.uint32)
-    for (first, second), number in _PLACES[kept].items():
+    for (first, second), number in _PLACES[nonzeros].items():
         lookup[first, second] = number
     numbers = lookup[pairs[..., 0], pairs[..., 1]]
     bytes_ = values.transpose(0, 1, 3, 2).reshape(rows, words, 4).view(np.uint8).astype(np.uint32)
     packed = (bytes_ << np.array([0, 8, 16, 24], np.uint32)).sum(axis=2, dtype=np.uint32)
-    places = np.zeros((rows, -(-words // 4), 8), np.uint32)
-    places.reshape(rows, -1)[:, : 2 * words] = numbers.reshape(rows, -1)
-    heads = (places << (4 * np.arange(8, dtype=np.uint32))).sum(axis=2, dtype=np.uint32)
+    fields = np.zeros((rows, -(-words // 4), 8), np.uint32)
+    fields.reshape(rows, -1)[:, : 2 * words] = numbers.reshape(rows, -1)
+    heads = (fields << (4 * np.arange(8, dtype=np.uint32))).sum(axis=2, dtype=np.uint32)
     parts = [
         part
         for start in range(0, words, 4)

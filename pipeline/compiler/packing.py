@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.targets.cores import Packing
+from pipeline.targets.cores import WeightLayout
 
 __all__ = [
     "columns_at_once",
@@ -23,7 +23,10 @@ _LARGEST_INPUT = 255  # |x − zero point| of an int8 x
 _COLUMNS = 4  # of a block
 _OUTPUT_LIMIT = (1 << 14) - 1
 _LIMIT = 1 << 23  # sums below it come apart
-_OFFSET_ROWS = {Packing.PAIRS: (3,), Packing.QUADS: (1, 2, 3)}  # of a block; stored as w + 128
+_OFFSET_ROWS = {
+    WeightLayout.INTERLEAVED_2: (3,),
+    WeightLayout.INTERLEAVED_4: (1, 2, 3),
+}  # of a block; stored as w + 128
 
 
 def scales_fit(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_shifts: NDArray[np.int64]) -> bool:
@@ -55,19 +58,19 @@ def outputs_fit(
     return bool((reach * multipliers.astype(np.float64) / 2.0 ** (31 + right_shifts) < _OUTPUT_LIMIT).all())
 
 
-def weights_fit(weights: NDArray[np.int8], packing: Packing) -> bool:
+def weights_fit(weights: NDArray[np.int8], packing: WeightLayout) -> bool:
     """Whether the packing holds these weights.
 
     Halfwords of PAIRS are 256·a + b, and 256·b + c once the kernel has made them: an a or b of −128 fits if the row
     after it is not negative there.
     """
-    if packing is not Packing.PAIRS:
+    if packing is not WeightLayout.INTERLEAVED_2:
         return True
     blocks = _blocks(weights)
     return not bool(((blocks[:, :2] == -128) & (blocks[:, 1:3] < 0)).any())
 
 
-def columns_at_once(weights: NDArray[np.int8], packing: Packing) -> int:
+def columns_at_once(weights: NDArray[np.int8], packing: WeightLayout) -> int:
     """How many columns a packed kernel may sum before it takes the four rows of a block apart.
 
     Its three sums modulo 2^32 give each row's Σ w·x while |Σ w·x| < 2^23. This is the depth, rounded up to whole
@@ -131,11 +134,11 @@ def pack_quads(weights: NDArray[np.int8]) -> NDArray[np.int32]:
     return words.astype(np.int32).reshape(-1)
 
 
-def pack(weights: NDArray[np.int8], packing: Packing) -> NDArray[np.generic]:
+def pack(weights: NDArray[np.int8], packing: WeightLayout) -> NDArray[np.generic]:
     """The weights in that order, flat."""
-    if packing is Packing.PAIRS:
+    if packing is WeightLayout.INTERLEAVED_2:
         return pack_pairs(weights)
-    return pack_quads(weights) if packing is Packing.QUADS else weights.reshape(-1)
+    return pack_quads(weights) if packing is WeightLayout.INTERLEAVED_4 else weights.reshape(-1)
 
 
 def row_constants(

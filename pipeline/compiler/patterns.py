@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from pipeline.compiler import arithmetic
 from pipeline.compiler.graph import Graph, Op, Tensor
 from pipeline.numerics import fixed_point as fp
-from pipeline.numerics.kv_window import Ring, Strided, order_of
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, window_from_mask
 
 __all__ = [
     "FUSED_SHIFTS",
     "Attention",
-    "Drift",
     "Gate",
     "Norm",
+    "RopeOffset",
     "Rotary",
     "Unary",
     "find_attentions",
@@ -26,15 +26,15 @@ __all__ = [
     "find_norms",
     "find_rotaries",
     "find_unaries",
-    "gather_together",
-    "name_products",
+    "group_products_by_input",
+    "name_matmuls",
 ]
 
-ALIASES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
+RESHAPE_OPS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 ONE_INPUT = ("LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE")
 FUSED_SHIFTS = range(-22, 0)
 """By which the fused kernels' scales round: to the right by 1 to 22."""
-_MOST_MEAN_SHIFT = 8  # 255 · 8192 · 2^8 stays below 2^30
+_MAX_MEAN_SHIFT = 8  # 255 · 8192 · 2^8 stays below 2^30
 _ALL = np.arange(-128, 128, dtype=np.int64)
 
 
@@ -42,7 +42,7 @@ _ALL = np.arange(-128, 128, dtype=np.int64)
 class Attention:
     """CONCAT of cache and new row, BATCH_MATMUL, ADD of the mask, SOFTMAX, BATCH_MATMUL; tensors by index.
 
-    `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `order` is
+    `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `window` is
     None where the cache has a row for each token, else how tokens take the rows (`pipeline.numerics.kv_window`).
     """
 
@@ -62,7 +62,7 @@ class Attention:
     beta: float
     activation: int
     ops: tuple[int, ...]
-    order: Ring | Strided | None = None
+    window: SlidingWindow | StridedWindow | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Gate:
 
 
 @dataclass(frozen=True)
-class Drift:
+class RopeOffset:
     """What further terms of rotary positions are made of (`pipeline.network.key_centering`): constant `means`
     [pairs, heads, 2] and the position's `row` of matrices [pairs, 2, 2], both tensors by index; `table` holds the rows
     of all positions."""
@@ -111,44 +111,44 @@ class Drift:
 class Rotary:
     """Pairs of each head times 2 × 2 matrices: TRANSPOSE, BATCH_MATMUL and TRANSPOSE, whose places are `ops`.
 
-    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16. With a `drift` its
-    means are concatenated to the pairs, its matrices to theirs.
+    `x` and `out` are [heads, 2, pairs], `rotation` [pairs, 2, 2], all of them int8 or all int16. With a `rope_offset`
+    its means are concatenated to the pairs, its matrices to theirs.
     """
 
     x: int
     rotation: int
     out: int
     ops: tuple[int, ...]
-    drift: Drift | None = None
+    rope_offset: RopeOffset | None = None
 
 
-def gather_together(graph: Graph) -> Graph:
+def group_products_by_input(graph: Graph) -> Graph:
     """The same graph with matrix products of one input in a row, so that the input is prepared once."""
     ops = list(graph.ops)
-    place = 0
-    while place < len(ops):
-        op = ops[place]
+    index = 0
+    while index < len(ops):
+        op = ops[index]
         if op.kind == "FULLY_CONNECTED":
-            target = place + 1
-            for later in range(place + 1, len(ops)):
+            target = index + 1
+            for later in range(index + 1, len(ops)):
                 if ops[later].kind == "FULLY_CONNECTED" and ops[later].inputs[0] == op.inputs[0]:
                     ops.insert(target, ops.pop(later))
                     target += 1
-            place = target
+            index = target
         else:
-            place += 1
+            index += 1
     return dataclasses.replace(graph, ops=tuple(ops))
 
 
 def find_attentions(graph: Graph) -> list[Attention]:
     """All attentions of the form that the fused kernel computes, in order."""
-    found: list[Attention] = []
+    attentions: list[Attention] = []
     for op in graph.ops:
         if op.kind == "SOFTMAX":
             attention = _attention(graph, op)
             if attention is not None:
-                found.append(attention)
-    return found
+                attentions.append(attention)
+    return attentions
 
 
 def _attention(graph: Graph, softmax: Op) -> Attention | None:
@@ -157,10 +157,10 @@ def _attention(graph: Graph, softmax: Op) -> Attention | None:
     if add is None:
         return None
     score_product = mask_row = None
-    for one, other in (add.inputs, add.inputs[::-1]):
-        product = graph.producer(one)
+    for left, right in (add.inputs, add.inputs[::-1]):
+        product = graph.producer(left)
         if product is not None and product.kind == "BATCH_MATMUL":
-            score_product, mask_row = product, other
+            score_product, mask_row = product, right
     consumers = graph.consumers(softmax.outputs[0])
     if score_product is None or mask_row is None or len(consumers) != 1 or consumers[0].kind != "BATCH_MATMUL":
         return None
@@ -209,7 +209,7 @@ def _attention(graph: Graph, softmax: Op) -> Attention | None:
         beta=float(str(softmax.options.get("beta", 1.0))),
         activation=int(str(add.options.get("fusedActivationFunction", 0))),
         ops=tuple(graph.ops.index(op) for op in replaced),
-        order=mask[3],
+        window=mask[3],
     )
 
 
@@ -221,9 +221,9 @@ def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
     cache, new = concat.inputs
     name = next((name for name, index in graph.inputs.items() if index == cache), "")
     given_out = "_cache_" in name and graph.outputs.get(name.replace("_cache_", "_new_")) == new
-    one, other, out = (graph.tensors[index] for index in (cache, new, concat.outputs[0]))
-    alike = one.scale == other.scale == out.scale and one.zero_point == other.zero_point == out.zero_point
-    if not given_out or not alike or len(other.shape) != 3 or other.shape[1] != 1:
+    cached, added, out = (graph.tensors[index] for index in (cache, new, concat.outputs[0]))
+    alike = cached.scale == added.scale == out.scale and cached.zero_point == added.zero_point == out.zero_point
+    if not given_out or not alike or len(added.shape) != 3 or added.shape[1] != 1:
         return None
     return cache, new
 
@@ -235,7 +235,7 @@ def _layer(graph: Graph, k_cache: int) -> int | None:
     return int(number) if number.isdecimal() else None
 
 
-def _mask(graph: Graph, row: int) -> tuple[int, int, int, Ring | Strided | None] | None:
+def _mask(graph: Graph, row: int) -> tuple[int, int, int, SlidingWindow | StridedWindow | None] | None:
     """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position;
     the values are the table's, int8 also where the row is widened to int16."""
     table = _looked_up(graph, row)
@@ -243,20 +243,22 @@ def _mask(graph: Graph, row: int) -> tuple[int, int, int, Ring | Strided | None]
         return None
     rows = table.shape[1] - 1
     unmasked, masked = int(table[0, rows]), int(table[0, 0])
-    order: Ring | Strided | None = None
+    window: SlidingWindow | StridedWindow | None = None
     if table.shape[0] > rows:
-        endless = "rotation" in graph.inputs and table.shape[0] <= 2 * rows
-        order = Ring(rows, 2 * rows - table.shape[0]) if endless else order_of(table == unmasked)
-        if order is None:
+        unbounded = "rotation" in graph.inputs and table.shape[0] <= 2 * rows
+        window = SlidingWindow(rows, 2 * rows - table.shape[0]) if unbounded else window_from_mask(table == unmasked)
+        if window is None:
             return None
-    visible = (order or Ring(rows)).visible()[: table.shape[0]]
-    return (rows, unmasked, masked, order) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
+    visible = (window or SlidingWindow(rows)).visible()[: table.shape[0]]
+    return (rows, unmasked, masked, window) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
 
 
 def _looked_up(graph: Graph, row: int) -> NDArray[np.generic] | None:
     """The constant table [positions, columns] of which the tensor, perhaps widened to int16, is a row, by position."""
     op = graph.producer(row)
-    while op is not None and (op.kind in ALIASES or (op.kind == "QUANTIZE" and graph.tensors[row].dtype == "INT16")):
+    while op is not None and (
+        op.kind in RESHAPE_OPS or (op.kind == "QUANTIZE" and graph.tensors[row].dtype == "INT16")
+    ):
         row = op.inputs[0]
         op = graph.producer(row)
     if op is None or op.kind != "GATHER" or op.inputs[1] != graph.inputs.get("position"):
@@ -278,23 +280,23 @@ def find_unaries(graph: Graph) -> dict[int, Unary]:
     Besides the ops of one input these are sums and products with a constant number, and of two functions of one root:
     x·x, or g·logistic(g).
     """
-    found: dict[int, Unary] = {}
+    unaries: dict[int, Unary] = {}
     for op in graph.ops:
         if op.kind in ONE_INPUT:
             tensor, out = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
             if tensor.data is None and _int8(tensor, out):
-                source = found.get(tensor.index, Unary(tensor.index, _ALL.astype(np.int8)))
-                found[out.index] = Unary(
+                source = unaries.get(tensor.index, Unary(tensor.index, _ALL.astype(np.int8)))
+                unaries[out.index] = Unary(
                     source.root, _table(arithmetic.unary(op, tensor, out, source.table.astype(np.int64)))
                 )
         elif op.kind in ("ADD", "SUB", "MUL"):
-            unary = _binary(graph, op, found)
+            unary = _binary(graph, op, unaries)
             if unary is not None:
-                found[op.outputs[0]] = unary
-    return found
+                unaries[op.outputs[0]] = unary
+    return unaries
 
 
-def _binary(graph: Graph, op: Op, found: dict[int, Unary]) -> Unary | None:
+def _binary(graph: Graph, op: Op, unaries: dict[int, Unary]) -> Unary | None:
     a, b, out = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
     if not _int8(a, b, out) or (a.data is not None and b.data is not None):
         return None
@@ -305,7 +307,7 @@ def _binary(graph: Graph, op: Op, found: dict[int, Unary]) -> Unary | None:
                 return None
             sources.append(Unary(-1, np.full(256, tensor.data.reshape(-1)[0], np.int8)))
         else:
-            sources.append(found.get(tensor.index, Unary(tensor.index, _ALL.astype(np.int8))))
+            sources.append(unaries.get(tensor.index, Unary(tensor.index, _ALL.astype(np.int8))))
     roots = {source.root for source in sources if source is not None and source.root >= 0}
     if len(roots) != 1:
         return None
@@ -324,11 +326,11 @@ def _binary(graph: Graph, op: Op, found: dict[int, Unary]) -> Unary | None:
 
 def find_norms(graph: Graph, unaries: dict[int, Unary]) -> list[Norm]:
     """The norms of one row that one kernel computes."""
-    found = [_norm(graph, unaries, place, op) for place, op in enumerate(graph.ops) if op.kind == "MUL"]
-    return [norm for norm in found if norm is not None]
+    norms = [_norm(graph, unaries, index, op) for index, op in enumerate(graph.ops) if op.kind == "MUL"]
+    return [norm for norm in norms if norm is not None]
 
 
-def _norm(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Norm | None:
+def _norm(graph: Graph, unaries: dict[int, Unary], index: int, op: Op) -> Norm | None:
     out = graph.tensors[op.outputs[0]]
     for x_index, root_index in (op.inputs, op.inputs[::-1]):
         x, root = graph.tensors[x_index], graph.tensors[root_index]
@@ -342,53 +344,58 @@ def _norm(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Norm |
         if square is None or square.root != x_index or not alone or not last or x.rows != 1 or out.size != x.size:
             continue
         means = graph.tensors[mean.outputs[0]]
-        small = fp.quantize_multiplier(graph.tensors[mean.inputs[0]].scale / means.scale)[1] <= _MOST_MEAN_SHIFT
+        small = fp.quantize_multiplier(graph.tensors[mean.inputs[0]].scale / means.scale)[1] <= _MAX_MEAN_SHIFT
         if (
             small
             and x.columns <= 8192
             and x.columns % 2 == 0
             and _fits(arithmetic.MulConstants.prepare(x, root, out, _activation(op)))
         ):
-            return Norm(place, graph.ops.index(mean), x_index, root_index, square.table, unary.table)
+            return Norm(index, graph.ops.index(mean), x_index, root_index, square.table, unary.table)
     return None
 
 
 def find_gates(graph: Graph, unaries: dict[int, Unary]) -> list[Gate]:
     """Products of a function of one tensor with another tensor of the same size."""
-    found = [_gate(graph, unaries, place, op) for place, op in enumerate(graph.ops) if op.kind == "MUL"]
-    return [gate for gate in found if gate is not None]
+    gates = [_gate(graph, unaries, index, op) for index, op in enumerate(graph.ops) if op.kind == "MUL"]
+    return [gate for gate in gates if gate is not None]
 
 
-def _gate(graph: Graph, unaries: dict[int, Unary], place: int, op: Op) -> Gate | None:
+def _gate(graph: Graph, unaries: dict[int, Unary], index: int, op: Op) -> Gate | None:
     out = graph.tensors[op.outputs[0]]
     if out.index in unaries:
         return None
     for activated, up in (op.inputs, op.inputs[::-1]):
-        unary, other = unaries.get(activated), graph.tensors[up]
+        unary, up_tensor = unaries.get(activated), graph.tensors[up]
         inner = graph.tensors[activated]
-        if unary is None or not _alone(graph, activated) or other.data is not None or not _int8(inner, other, out):
+        if (
+            unary is None
+            or not _alone(graph, activated)
+            or up_tensor.data is not None
+            or not _int8(inner, up_tensor, out)
+        ):
             continue
-        sizes = {graph.tensors[unary.root].size, inner.size, other.size, out.size}
+        sizes = {graph.tensors[unary.root].size, inner.size, up_tensor.size, out.size}
         if (
             len(sizes) == 1
             and out.size % 2 == 0
-            and _fits(arithmetic.MulConstants.prepare(inner, other, out, _activation(op)))
+            and _fits(arithmetic.MulConstants.prepare(inner, up_tensor, out, _activation(op)))
         ):
-            return Gate(place, unary.root, activated, up, unary.table)
+            return Gate(index, unary.root, activated, up, unary.table)
     return None
 
 
 def find_rotaries(graph: Graph) -> list[Rotary]:
     """The rotary positions of the form that one kernel computes."""
-    found = [_rotary(graph, op) for op in graph.ops if op.kind == "BATCH_MATMUL"]
-    return [rotary for rotary in found if rotary is not None]
+    rotaries = [_rotary(graph, op) for op in graph.ops if op.kind == "BATCH_MATMUL"]
+    return [rotary for rotary in rotaries if rotary is not None]
 
 
 def _rotary(graph: Graph, product: Op) -> Rotary | None:
     left, right = _joined(graph, product.inputs[0], -1), _joined(graph, product.inputs[1], 1)
     pairs = left[0] if left else product.inputs[0]
     matrices = right[0] if right else product.inputs[1]
-    drift = _drift(graph, left, right) if left and right else None
+    rope_offset = _match_rope_offset(graph, left, right) if left and right else None
     before = _sole_producer(graph, pairs, "TRANSPOSE")
     consumers = graph.consumers(product.outputs[0])
     if before is None or not _alone(graph, product.outputs[0]) or consumers[0].kind != "TRANSPOSE":
@@ -396,7 +403,7 @@ def _rotary(graph: Graph, product: Op) -> Rotary | None:
     after = consumers[0]
     x, rotation, out = (graph.tensors[i] for i in (before.inputs[0], matrices, after.outputs[0]))
     orders = [_order(graph, transpose) for transpose in (before, after)]
-    alike = x.dtype == rotation.dtype == out.dtype and all(one.scales.size == 1 for one in (x, rotation, out))
+    alike = x.dtype == rotation.dtype == out.dtype and all(tensor.scales.size == 1 for tensor in (x, rotation, out))
     if (
         orders != [[2, 0, 1], [1, 2, 0]]
         or product.options.get("adjX")
@@ -406,22 +413,22 @@ def _rotary(graph: Graph, product: Op) -> Rotary | None:
         or x.shape[1] != 2
         or rotation.shape != (x.shape[2], 2, 2)
         or not alike
-        or ((left or right) and drift is None)
+        or ((left or right) and rope_offset is None)
     ):
         return None
-    joins = [op for op in map(graph.producer, product.inputs) if drift and op]
-    places = tuple(graph.ops.index(op) for op in (before, *joins, product, after))
-    return Rotary(x.index, rotation.index, out.index, places, drift)
+    joins = [op for op in map(graph.producer, product.inputs) if rope_offset and op]
+    op_indices = tuple(graph.ops.index(op) for op in (before, *joins, product, after))
+    return Rotary(x.index, rotation.index, out.index, op_indices, rope_offset)
 
 
-def _drift(graph: Graph, left: tuple[int, int], right: tuple[int, int]) -> Drift | None:
+def _match_rope_offset(graph: Graph, left: tuple[int, int], right: tuple[int, int]) -> RopeOffset | None:
     """What is concatenated to the pairs, and to the matrices."""
     (pairs, means), (rotation, row) = ([graph.tensors[index] for index in side] for side in (left, right))
     table = _looked_up(graph, row.index)
     shaped = means.shape == pairs.shape and row.shape == rotation.shape
     if not shaped or means.data is None or table is None or table.dtype != np.int8:
         return None
-    return Drift(means.index, row.index, table.astype(np.int8))
+    return RopeOffset(means.index, row.index, table.astype(np.int8))
 
 
 def _joined(graph: Graph, tensor: int, axis: int) -> tuple[int, int] | None:
@@ -429,10 +436,10 @@ def _joined(graph: Graph, tensor: int, axis: int) -> tuple[int, int] | None:
     op = graph.producer(tensor)
     if op is None or op.kind != "CONCATENATION" or len(op.inputs) != 2:
         return None
-    one, other, out = (graph.tensors[index] for index in (*op.inputs, tensor))
-    alike = one.scale == other.scale == out.scale and one.zero_point == other.zero_point == out.zero_point
+    left, right, out = (graph.tensors[index] for index in (*op.inputs, tensor))
+    alike = left.scale == right.scale == out.scale and left.zero_point == right.zero_point == out.zero_point
     along = int(str(op.options.get("axis"))) % 3 == axis % 3
-    return (one.index, other.index) if alike and along and len(out.shape) == 3 else None
+    return (left.index, right.index) if alike and along and len(out.shape) == 3 else None
 
 
 def _order(graph: Graph, transpose: Op) -> list[int]:
@@ -471,7 +478,7 @@ def _table(values: NDArray[np.int64]) -> NDArray[np.int8]:
     return values.astype(np.int8)
 
 
-def name_products(graph: Graph, attentions: list[Attention]) -> dict[int, str]:
+def name_matmuls(graph: Graph, attentions: list[Attention]) -> dict[int, str]:
     """A name for the output of each FULLY_CONNECTED: `layer0_q`, `layer0_ffn_down`, `head`; `product3` where the graph
     is no transformer's."""
     products = [op for op in graph.ops if op.kind == "FULLY_CONNECTED"]
@@ -494,15 +501,15 @@ def name_products(graph: Graph, attentions: list[Attention]) -> dict[int, str]:
             after[layer].append(op)
     for number, ops in after.items():
         labels = {3: ["attention_out", "ffn_up", "ffn_down"], 4: ["attention_out", "ffn_gate", "ffn_up", "ffn_down"]}
-        for place, op in enumerate(ops):
+        for op_index, op in enumerate(ops):
             label = labels.get(len(ops), [])
-            names[op.outputs[0]] = f"layer{number}_{label[place] if label else f'product{place}'}"
+            names[op.outputs[0]] = f"layer{number}_{label[op_index] if label else f'product{op_index}'}"
     return names
 
 
 def _role(graph: Graph, tensor: int, attentions: list[Attention]) -> str | None:
     """`layer{i}_{q,k,v}` if the tensor reaches an attention without another product between."""
-    seen, front = {tensor}, [tensor]
+    visited, front = {tensor}, [tensor]
     while front:
         current = front.pop()
         for attention in attentions:
@@ -510,7 +517,7 @@ def _role(graph: Graph, tensor: int, attentions: list[Attention]) -> str | None:
                 if index == current:
                     return f"layer{attention.layer}_{role}"
         for op in graph.consumers(current):
-            if op.kind in (*ALIASES, "MUL", "ADD", "SUB", "QUANTIZE", "CONCATENATION", "TRANSPOSE", "BATCH_MATMUL"):
-                front.extend(out for out in op.outputs if out not in seen)
-                seen.update(op.outputs)
+            if op.kind in (*RESHAPE_OPS, "MUL", "ADD", "SUB", "QUANTIZE", "CONCATENATION", "TRANSPOSE", "BATCH_MATMUL"):
+                front.extend(out for out in op.outputs if out not in visited)
+                visited.update(op.outputs)
     return None

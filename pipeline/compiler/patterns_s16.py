@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.compiler import arithmetic_s16 as arithmetic
 from pipeline.compiler.graph import Graph, Op, Tensor
-from pipeline.compiler.patterns import ALIASES
+from pipeline.compiler.patterns import RESHAPE_OPS
 
 __all__ = ["Root", "Row", "find_roots", "find_rows", "is_int16"]
 
@@ -37,22 +37,22 @@ class Root:
 
 def is_int16(*tensors: Tensor) -> bool:
     """Whether all are int16 with one scale; TensorFlow Lite Micro wants them symmetric."""
-    return all(one.dtype == "INT16" and one.scales.size == 1 and one.zero_point == 0 for one in tensors)
+    return all(tensor.dtype == "INT16" and tensor.scales.size == 1 and tensor.zero_point == 0 for tensor in tensors)
 
 
 def find_rows(graph: Graph) -> dict[int, Row]:
     """Look-ups in int8 tables, and what QUANTIZE, ADD and reshapes make of them as int16: known for every token and
     position, so each is one table of its own."""
     names = {graph.inputs[name]: name for name in ("token", "position") if name in graph.inputs}
-    found: dict[int, Row] = {}
+    rows: dict[int, Row] = {}
     for op in graph.ops:
-        row = _row(graph, op, found, names)
+        row = _row(graph, op, rows, names)
         if row is not None:
-            found[op.outputs[0]] = row
-    return found
+            rows[op.outputs[0]] = row
+    return rows
 
 
-def _row(graph: Graph, op: Op, found: dict[int, Row], names: dict[int, str]) -> Row | None:
+def _row(graph: Graph, op: Op, rows: dict[int, Row], names: dict[int, str]) -> Row | None:
     out = graph.tensors[op.outputs[0]]
     sources = [graph.tensors[index] for index in op.inputs if index >= 0]
     if op.kind == "GATHER":
@@ -60,15 +60,15 @@ def _row(graph: Graph, op: Op, found: dict[int, Row], names: dict[int, str]) -> 
         if table.data is None or table.dtype != "INT8" or len(table.shape) != 2 or index is None:
             return None
         return Row(index, table.data.astype(np.int64)) if int(str(op.options.get("axis", 0))) == 0 else None
-    if not sources or sources[0].index not in found:
+    if not sources or sources[0].index not in rows:
         return None
-    first = found[sources[0].index]
-    if op.kind in ALIASES:
+    first = rows[sources[0].index]
+    if op.kind in RESHAPE_OPS:
         return first
     if op.kind == "QUANTIZE" and is_int16(out):
         return dataclasses.replace(first, table=arithmetic.quantize(sources[0], out, first.table))
-    if op.kind == "ADD" and is_int16(*sources, out) and sources[1].index in found:
-        second = found[sources[1].index]
+    if op.kind == "ADD" and is_int16(*sources, out) and sources[1].index in rows:
+        second = rows[sources[1].index]
         if second.index == first.index and second.table.shape == first.table.shape:
             activation = int(str(op.options.get("fusedActivationFunction", 0)))
             c = arithmetic.AddConstants.prepare(sources[0], sources[1], out, activation, 1)
@@ -78,18 +78,18 @@ def _row(graph: Graph, op: Op, found: dict[int, Row], names: dict[int, str]) -> 
 
 def find_roots(graph: Graph) -> list[Root]:
     """Every norm's root, in order."""
-    found = []
-    for place, op in enumerate(graph.ops):
+    roots = []
+    for index, op in enumerate(graph.ops):
         if op.kind == "QUANTIZE" and graph.tensors[op.inputs[0]].dtype == "FLOAT32":
-            root = _root(graph, place)
+            root = _root(graph, index)
             if root is not None:
-                found.append(root)
-    return found
+                roots.append(root)
+    return roots
 
 
-def _root(graph: Graph, place: int) -> Root | None:
-    ops = [place]
-    tensor = graph.ops[place].inputs[0]
+def _root(graph: Graph, index: int) -> Root | None:
+    ops = [index]
+    tensor = graph.ops[index].inputs[0]
     epsilon = None
     for kind in ("RSQRT", "ADD", "DEQUANTIZE"):
         before = next((i for i, op in enumerate(graph.ops) if tensor in op.outputs and op.kind == kind), None)
@@ -105,7 +105,7 @@ def _root(graph: Graph, place: int) -> Root | None:
             epsilon = float(constants[0].reshape(-1)[0])
         ops.append(before)
         tensor = inputs[0]
-    source, out = graph.tensors[tensor], graph.tensors[graph.ops[place].outputs[0]]
+    source, out = graph.tensors[tensor], graph.tensors[graph.ops[index].outputs[0]]
     if not is_int16(source, out) or epsilon is None or not 1e-30 < epsilon < 1e30 or source.size != out.size:
         return None
     # What does not fit 32 bits becomes an integer differently on different cores.

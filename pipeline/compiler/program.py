@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler.forms import Form
-from pipeline.numerics.kv_window import Ring, Strided
+from pipeline.compiler.forms import WeightEncoding
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 
 __all__ = [
     "ARENA",
@@ -96,10 +96,10 @@ class Call:
     """One kernel call as C text, the arena buffers that it reads and writes, and what it costs a token.
 
     `declaration` is the C of its constant parameters, `product` the name of a matrix product, whose weights are held in
-    `form` where `plain` was the alternative. `block`: the call takes a whole block of tokens; `shared`: whose words
-    alternate in what it writes; `again`: it does so anew for one token. `appends`: it writes new rows to the KV cache.
-    `group` names the layer function in which it stands, `kind` what that function does, `tail` says that only a block's
-    last token needs it.
+    `form` where `plain` was the alternative. `block`: the call takes a whole block of tokens; `interleaved`: whose
+    words alternate in what it writes; `recomputed_for_tail`: it does so anew for one token. `appends`: it writes new
+    rows to the KV cache. `group` names the layer function in which it stands, `kind` what that function does,
+    `logits_only` says that only a block's last token needs it.
     """
 
     text: str
@@ -107,13 +107,13 @@ class Call:
     writes: tuple[str, ...]
     declaration: str = ""
     product: str = ""
-    form: Form | None = None
-    plain: Form | None = None
+    form: WeightEncoding | None = None
+    plain: WeightEncoding | None = None
     block: bool = False
-    shared: bool = False
-    again: bool = False
+    interleaved: bool = False
+    recomputed_for_tail: bool = False
     appends: bool = False
-    tail: bool = False
+    logits_only: bool = False
     macs: int = 0
     weight_bytes: int = 0
     group: str = ""
@@ -133,14 +133,14 @@ class CachePart:
 
 @dataclass
 class Program:
-    """All of it. `block`: how many tokens the calls can take at once. `tail_apart`: whether the calls that no cache
-    needs may come last. Neither is so where the cache is read as the .tflite reads it, before the new row is there.
-    `ring`: how the cache goes round, where attention has a window. `buffers`: the arena's, bytes a token by name;
-    those in `scratch` serve one token after the other."""
+    """All of it. `block`: how many tokens the calls can take at once. `split_logits_tail`: whether the calls that no
+    cache needs may come last. Neither is so where the cache is read as the .tflite reads it, before the new row is
+    there. `kv_window`: how the cache goes round, where attention has a window. `buffers`: the arena's, bytes a token by
+    name; those in `scratch` serve one token after the other."""
 
     block: int = 1
-    tail_apart: bool = False
-    ring: Ring | Strided | None = None
+    split_logits_tail: bool = False
+    kv_window: SlidingWindow | StridedWindow | None = None
     calls: list[Call] = field(default_factory=list)
     constants: dict[str, Constant] = field(default_factory=dict)
     buffers: dict[str, int] = field(default_factory=dict)

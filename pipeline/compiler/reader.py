@@ -82,12 +82,12 @@ def _tensor(index: int, tensor: Any, buffers: Any) -> Tensor:
     scales: Any = [] if quantization is None or quantization.scale is None else quantization.scale
     zero_points: Any = [] if quantization is None or quantization.zeroPoint is None else quantization.zeroPoint
     name = tensor.name.decode() if isinstance(tensor.name, bytes) else str(tensor.name)
-    found = Tensor(index, name, kind, shape, np.asarray(scales, np.float32), np.asarray(zero_points, np.int64))
+    result = Tensor(index, name, kind, shape, np.asarray(scales, np.float32), np.asarray(zero_points, np.int64))
     raw = buffers[tensor.buffer].data
     if raw is None or len(raw) == 0 or kind not in _DTYPES:
-        return found
+        return result
     values = np.frombuffer(np.asarray(raw, np.uint8).tobytes(), _DTYPES[kind])
-    return dataclasses.replace(found, data=values.reshape(shape))
+    return dataclasses.replace(result, data=values.reshape(shape))
 
 
 def _signature(model: Any, subgraph: Any, tensors: tuple[Tensor, ...]) -> tuple[dict[str, int], dict[str, int]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pipeline.compiler.program import Call, Program
 
-__all__ = ["Field", "Repeated", "find_repeated"]
+__all__ = ["Field", "LayerLoop", "find_layer_loop"]
 
 _TOKENS = re.compile(r"(?<!\w)-?\d+|@?\w+|\W")
 _LAYER = re.compile(r"layer(\d+)_")
@@ -31,28 +31,29 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Repeated:
+class LayerLoop:
     """`count` layers from the call `first` on, as many calls each.
 
-    `calls` are one layer's, with `p->field` for what differs, and `again` the texts of those that the last layer has
-    besides, where its tail begins. `same` gives for each buffer of theirs the one whose place it shares, `names` what
-    buffers and parts of the cache are called in the calls; `cache_bytes` lie between two layers' parts of the cache.
+    `calls` are one layer's, with `p->field` for what differs, and `tail_calls` the texts of those that the last layer
+    has besides, where its tail begins. `same` gives for each buffer of theirs the one whose place it shares, `names`
+    what buffers and parts of the cache are called in the calls; `cache_bytes` lie between two layers' parts of the
+    cache.
     """
 
     first: int
     count: int
     calls: tuple[Call, ...]
-    again: tuple[str, ...]
+    tail_calls: tuple[str, ...]
     fields: tuple[Field, ...]
     same: dict[str, str]
     names: dict[str, str]
     cache_bytes: int
 
 
-def find_repeated(program: Program, calls: Sequence[Call]) -> Repeated | None:
+def find_layer_loop(program: Program, calls: Sequence[Call]) -> LayerLoop | None:
     """The layers, if there are several and all are alike."""
-    anew = [call for call in calls if call.again]
-    calls = [call for call in calls if not call.again]
+    anew = [call for call in calls if call.recomputed_for_tail]
+    calls = [call for call in calls if not call.recomputed_for_tail]
     numbers = [int(match[1]) if (match := _LAYER.match(call.group)) else -1 for call in calls]
     count = max(numbers, default=-1) + 1
     size = numbers.count(0)
@@ -64,20 +65,20 @@ def find_repeated(program: Program, calls: Sequence[Call]) -> Repeated | None:
         or max(numbers[first + len(expected) :], default=-1) >= 0
     ):
         return None
-    found = _Alike(program, count)
+    matcher = _LoopMatcher(program, count)
     layers = [calls[first + layer * size : first + (layer + 1) * size] for layer in range(count)]
     try:
         for row in zip(*layers, strict=True):
-            found.join_results(row)
-        texts = [found.text(row) for row in zip(*layers, strict=True)]
+            matcher.join_results(row)
+        texts = [matcher.text(row) for row in zip(*layers, strict=True)]
     except _UnlikeError:
         return None
     parts = [[part for part in program.cache if part.name.startswith(f"layer{layer}_")] for layer in range(count)]
     sizes = [[part.bytes for part in of_layer] for of_layer in parts]
-    alone = sum(map(len, parts)) == len(program.cache) and all(one == sizes[0] for one in sizes)
-    if not alone or any(call.tail for layer in layers[:-1] for call in layer):
+    alone = sum(map(len, parts)) == len(program.cache) and all(entry == sizes[0] for entry in sizes)
+    if not alone or any(call.logits_only for layer in layers[:-1] for call in layer):
         return None
-    same, names = found.same_buffers(), found.names()
+    same, names = matcher.same_buffers(), matcher.names()
 
     def renamed(text: str) -> str:
         return re.sub(r"\bat_(\w+)", lambda match: f"at_{names[same.get(match[1], match[1])]}", text)
@@ -87,20 +88,20 @@ def find_repeated(program: Program, calls: Sequence[Call]) -> Repeated | None:
         for call, text in zip(layers[-1], texts, strict=True)
     )
     fields = tuple(
-        dataclasses.replace(field, values=tuple(map(renamed, field.values))) for field in found.fields.values()
+        dataclasses.replace(field, values=tuple(map(renamed, field.values))) for field in matcher.fields.values()
     )
-    texts_by_result = {call.writes: one.text for call, one in zip(layers[-1], ours, strict=True)}
+    texts_by_result = {call.writes: entry.text for call, entry in zip(layers[-1], ours, strict=True)}
     if any(call.writes not in texts_by_result for call in anew):
         return None
-    again = tuple(texts_by_result[call.writes] for call in anew)
-    return Repeated(first, count, ours, again, fields, same, names, sum(sizes[0]))
+    tail_calls = tuple(texts_by_result[call.writes] for call in anew)
+    return LayerLoop(first, count, ours, tail_calls, fields, same, names, sum(sizes[0]))
 
 
 class _UnlikeError(Exception):
     """Two calls that differ in more than names and numbers."""
 
 
-class _Alike:
+class _LoopMatcher:
     """What differs between the layers' calls, collected call by call."""
 
     def __init__(self, program: Program, count: int) -> None:
@@ -120,8 +121,8 @@ class _Alike:
         if len({len(call.writes) for call in row}) > 1:
             raise _UnlikeError
         for call in row:
-            for name, other in zip(row[0].writes, call.writes, strict=True):
-                self._join(name, other)
+            for name, name_in_layer in zip(row[0].writes, call.writes, strict=True):
+                self._join(name, name_in_layer)
                 self._made.add(name)
 
     def text(self, row: Sequence[Call]) -> str:
@@ -138,7 +139,7 @@ class _Alike:
                 self._declared[layer][match[2]] = (match[1], match[3])
         facts = {(call.block, call.kind, _LAYER.sub("", call.group, count=1)) for call in row}
         tokens = [_TOKENS.findall(call.text) for call in row]
-        if len(facts) > 1 or len({len(one) for one in tokens}) > 1:
+        if len(facts) > 1 or len({len(layer_tokens) for layer_tokens in tokens}) > 1:
             raise _UnlikeError
         return "".join(self._token(column, row[0]) for column in zip(*tokens, strict=True))
 
@@ -181,7 +182,7 @@ class _Alike:
         if all(re.fullmatch(r"-?\d+", token) for token in tokens):
             widens = call.text.startswith("thimble_widen_s8")
             return Field("int32_t", self._name(f"{group}_{'offset' if widens else 'number'}"), tokens)
-        known = [one for one in declared if one is not None]
+        known = [declaration for declaration in declared if declaration is not None]
         if len(known) == len(tokens) and len({ctype for ctype, _ in known}) == 1:
             plain = re.sub(r"_?\d+$", "", _LAYER.sub("", tokens[0], count=1))
             named = _LAYER.match(tokens[0]) or group.endswith(plain)
@@ -194,11 +195,13 @@ class _Alike:
         return Field(f"const {ctypes.pop()} *", self._name(f"{group}_table"), tokens)
 
     def _name(self, name: str) -> str:
-        taken = {field.name for field in self.fields.values()}
-        return next(one for one in (name, *(f"{name}_{i}" for i in range(2, 99))) if one not in taken)
+        used_names = {field.name for field in self.fields.values()}
+        return next(
+            candidate for candidate in (name, *(f"{name}_{i}" for i in range(2, 99))) if candidate not in used_names
+        )
 
-    def _join(self, one: str, other: str) -> None:
-        first, second = self._root(one), self._root(other)
+    def _join(self, left: str, right: str) -> None:
+        first, second = self._root(left), self._root(right)
         if first != second:
             self._buffers[second] = first
 
@@ -213,9 +216,9 @@ class _Alike:
 
     def names(self) -> dict[str, str]:
         """What the buffers that others stand for, and the first layer's cache, are called in all layers."""
-        taken = {*self.program.buffers, *(part.name for part in self.program.cache)}
-        found: dict[str, str] = {}
-        for name in sorted({self._root(one) for one in self._used}):
+        used_names = {*self.program.buffers, *(part.name for part in self.program.cache)}
+        names: dict[str, str] = {}
+        for name in sorted({self._root(buffer_name) for buffer_name in self._used}):
             plain = _LAYER.sub("", name, count=1)
-            found[name] = plain if plain not in taken and plain not in found.values() else name
-        return found
+            names[name] = plain if plain not in used_names and plain not in names.values() else name
+        return names

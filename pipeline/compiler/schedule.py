@@ -19,7 +19,7 @@ from types import MappingProxyType
 from pipeline.compiler.memory_plan import Buffer, aligned, plan_memory
 from pipeline.compiler.program import Call, Program
 
-__all__ = ["Arena", "can_share", "place_buffers", "tail_apart"]
+__all__ = ["Arena", "buffers_can_alias", "place_buffers", "split_logits_tail"]
 
 _NONE: Mapping[str, str] = MappingProxyType({})
 
@@ -35,7 +35,7 @@ class Arena:
     largest_live_set: int
 
 
-def tail_apart(calls: Sequence[Call], block: int) -> list[Call]:
+def split_logits_tail(calls: Sequence[Call], block: int) -> list[Call]:
     """The same calls, those that the KV cache needs first, layer by layer; what is left is the tail.
 
     So every layer makes its keys and values before its queries, as the last one must. What blocks of tokens share word
@@ -43,28 +43,31 @@ def tail_apart(calls: Sequence[Call], block: int) -> list[Call]:
     """
     left = list(calls)
     body: list[Call] = []
-    while (place := next((i for i, call in enumerate(left) if call.appends), None)) is not None:
-        needed = set(left[place].reads)
-        wanted = [place]
-        for earlier in range(place - 1, -1, -1):
+    while (index := next((i for i, call in enumerate(left) if call.appends), None)) is not None:
+        needed = set(left[index].reads)
+        needed_calls = [index]
+        for earlier in range(index - 1, -1, -1):
             if needed & set(left[earlier].writes):
                 needed.update(left[earlier].reads)
-                wanted.append(earlier)
-        body += [left[i] for i in reversed(wanted)]
-        left = [call for i, call in enumerate(left) if i not in wanted]
+                needed_calls.append(earlier)
+        body += [left[i] for i in reversed(needed_calls)]
+        left = [call for i, call in enumerate(left) if i not in needed_calls]
     read = {name for call in left for name in call.reads}
-    again = [call for call in body if call.shared and block > 1 and read & set(call.writes)]
+    recomputed = [call for call in body if call.interleaved and block > 1 and read & set(call.writes)]
     return [
         *body,
-        *(dataclasses.replace(call, tail=True, again=True, macs=0, weight_bytes=0) for call in again),
-        *(dataclasses.replace(call, tail=True) for call in left),
+        *(
+            dataclasses.replace(call, logits_only=True, recomputed_for_tail=True, macs=0, weight_bytes=0)
+            for call in recomputed
+        ),
+        *(dataclasses.replace(call, logits_only=True) for call in left),
     ]
 
 
-def can_share(program: Program, calls: Sequence[Call], same: Mapping[str, str]) -> bool:
+def buffers_can_alias(program: Program, calls: Sequence[Call], same: Mapping[str, str]) -> bool:
     """Whether no two buffers of one place are ever alive at once."""
     spans = _spans(program, calls, same).values()
-    return all(one[1] < other[0] for of_place in spans for one, other in pairwise(of_place))
+    return all(earlier[1] < later[0] for of_place in spans for earlier, later in pairwise(of_place))
 
 
 def _spans(program: Program, calls: Sequence[Call], same: Mapping[str, str]) -> dict[str, list[tuple[int, int]]]:
@@ -72,8 +75,8 @@ def _spans(program: Program, calls: Sequence[Call], same: Mapping[str, str]) -> 
     end = len(calls)
     inputs = {view.buffer for view in program.inputs.values()}
     # A decode step's new rows are in the cache by then; only its logits are asked for.
-    kept = ["logits"] if program.cache and "logits" in program.outputs else list(program.outputs)
-    outputs = {program.outputs[name].buffer for name in kept}
+    read_outputs = ["logits"] if program.cache and "logits" in program.outputs else list(program.outputs)
+    outputs = {program.outputs[name].buffer for name in read_outputs}
     spans: dict[str, list[tuple[int, int]]] = {}
     for name in program.buffers:
         uses = [step for step, call in enumerate(calls) if name in call.reads or name in call.writes]
@@ -91,12 +94,12 @@ def place_buffers(program: Program, calls: Sequence[Call], same: Mapping[str, st
     """
     sizes: dict[str, int] = {}
     for name, size in program.buffers.items():
-        place = same.get(name, name)
-        sizes[place] = max(size, sizes.get(place, 0))
+        target = same.get(name, name)
+        sizes[target] = max(size, sizes.get(target, 0))
     spans = _spans(program, calls, same)
     buffers = [Buffer(name, size, tuple(spans[name])) for name, size in sizes.items()]
     token_bytes = {name: 0 if name in program.scratch else aligned(size) for name, size in program.buffers.items()}
-    body = sum(not call.tail for call in calls)
+    body = sum(not call.logits_only for call in calls)
     of_body = [
         dataclasses.replace(b, size=b.size + (program.block - 1) * token_bytes[b.name])
         for b in buffers

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pipeline.compiler.graph import Graph
 from pipeline.errors import ThimbleError
-from pipeline.numerics.kv_window import Ring, Strided, order_of
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, window_from_mask
 
-__all__ = ["ring_of"]
+__all__ = ["find_kv_window"]
 
 
-def ring_of(graph: Graph) -> Ring | Strided | None:
+def find_kv_window(graph: Graph) -> SlidingWindow | StridedWindow | None:
     """How the caches go round: without an end where `rotation` is an input, else as the mask's rows tell; None
     where there is a row for each of the mask's.
 
@@ -22,6 +22,6 @@ def ring_of(graph: Graph) -> Ring | Strided | None:
     if "rotation" in graph.inputs:
         if not masks or not rows <= masks[0].shape[0] <= 2 * rows:
             raise ThimbleError("the .tflite has an input `rotation`, and no mask of a ring", "run the `quantize` stage")
-        return Ring(rows, 2 * rows - masks[0].shape[0])
+        return SlidingWindow(rows, 2 * rows - masks[0].shape[0])
     longer = [table.data for table in masks if table.data is not None and table.shape[0] > rows]
-    return order_of(longer[0] == longer[0].max()) if longer else None
+    return window_from_mask(longer[0] == longer[0].max()) if longer else None

@@ -11,7 +11,7 @@ from typing import Protocol
 from pipeline.device.protocol import Answer, Device, DeviceError
 from pipeline.targets.boards import Board
 
-__all__ = ["Decoder", "Pace", "TextStream", "answer_line", "ask_many", "converse", "statistics", "typed_lines"]
+__all__ = ["Decoder", "TextStream", "TickScale", "answer_line", "ask_many", "chat_loop", "read_lines", "statistics"]
 
 
 class Decoder(Protocol):
@@ -21,7 +21,7 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True)
-class Pace:
+class TickScale:
     """What a tick of the board's counter means: so many `unit` (instructions or cycles), and milliseconds of each;
     `measured` where that is the board's own time."""
 
@@ -31,13 +31,13 @@ class Pace:
     measured: bool = False
 
     @classmethod
-    def emulated(cls, board: Board, emulator: str, cycles_per_instruction: float) -> Pace:
+    def emulated(cls, board: Board, emulator: str, cycles_per_instruction: float) -> TickScale:
         """Of an emulated board: its instructions, at a rate."""
         per_tick = float(board.emulators[emulator]["instructions_per_tick"])
         return cls(per_tick, "instructions", board.milliseconds(1.0, cycles_per_instruction))
 
     @classmethod
-    def real(cls, tick_hz: int) -> Pace:
+    def real(cls, tick_hz: int) -> TickScale:
         """Of a real board, which counts cycles."""
         return cls(1.0, "cycles", 1000 / tick_hz, measured=True)
 
@@ -52,7 +52,7 @@ class TextStream:
     def __init__(self, decoder: Decoder, write: Callable[[str], None], after: int | None = None) -> None:
         self._decoder, self._write, self._after = decoder, write, after
         self._tokens: list[int] = []
-        self._told = 0
+        self._num_written = 0
 
     def take(self, token: int) -> None:
         """Takes the next id."""
@@ -65,9 +65,9 @@ class TextStream:
 
     def _tell(self, text: str, whole: bool) -> None:
         known = text if whole else text.rstrip("\ufffd")
-        if len(known) > self._told:
-            self._write(known[self._told :])
-            self._told = len(known)
+        if len(known) > self._num_written:
+            self._write(known[self._num_written :])
+            self._num_written = len(known)
 
 
 def ask_many(
@@ -94,9 +94,9 @@ def ask_many(
     return answers
 
 
-def converse(
+def chat_loop(
     device: Device,
-    pace: Pace,
+    tick_scale: TickScale,
     decoder: Decoder,
     lines: Iterable[str],
     write: Callable[[str], None],
@@ -122,40 +122,40 @@ def converse(
             write(f"the board refuses: {error.text}\n")
             continue
         stream.end()
-        write(f"  ({statistics(answer, pace)})\n")
+        write(f"  ({statistics(answer, tick_scale)})\n")
 
 
-def answer_line(answer: Answer, pace: Pace) -> str:
+def answer_line(answer: Answer, tick_scale: TickScale) -> str:
     """`action  (statistics)`."""
-    return f"{answer.text}  ({statistics(answer, pace)})"
+    return f"{answer.text}  ({statistics(answer, tick_scale)})"
 
 
-def statistics(answer: Answer, pace: Pace) -> str:
+def statistics(answer: Answer, tick_scale: TickScale) -> str:
     """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock."""
-    mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * pace.per_tick
+    mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * tick_scale.per_tick
     generated = [step.ticks for step in answer.steps[len(answer.tokens_in) :]]
     count = f"{answer.count_in} token{'s' * (answer.count_in != 1)} in, {len(answer.tokens_out)} out"
     reasons = {"context": ", cut off by the context", "length": ", cut off by the length", "stopped": ", stopped"}
     rate = ""
     if generated:
-        each = sum(generated) / len(generated) * pace.per_tick * pace.milliseconds
+        each = sum(generated) / len(generated) * tick_scale.per_tick * tick_scale.milliseconds
         rate = f", {1000 / each:,.0f} tokens a second"
-    time = f"{'' if pace.measured else 'about '}{mean * pace.milliseconds:.1f} ms a token{rate}"
-    return f"{count}{reasons.get(answer.end, '')}; {mean:,.0f} {pace.unit}, {time}"
+    time = f"{'' if tick_scale.measured else 'about '}{mean * tick_scale.milliseconds:.1f} ms a token{rate}"
+    return f"{count}{reasons.get(answer.end, '')}; {mean:,.0f} {tick_scale.unit}, {time}"
 
 
-def typed_lines(prompt: str = "> ") -> Iterable[str]:
+def read_lines(prompt: str = "> ") -> Iterable[str]:
     """Lines from the terminal until end of file or Ctrl-C; from a file or pipe they are shown too. Bytes that are no
     UTF-8 go through to the board, which refuses them."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
-    shown = sys.stdin.isatty()
+    interactive = sys.stdin.isatty()
     while True:
         try:
             line = input(prompt)
         except (EOFError, KeyboardInterrupt):
             print()
             return
-        if not shown:
+        if not interactive:
             print(line.encode("utf-8", "replace").decode())
         yield line

@@ -201,12 +201,14 @@ class Device:
 
     def _answer(self, request: str, on_token: Callable[[int], None] | None = None) -> Answer:
         *lines, last = self._request(request, on_token)
-        found = _OK_ANSWER.fullmatch(last)
-        if found is None:
+        match = _OK_ANSWER.fullmatch(last)
+        if match is None:
             raise DeviceError("protocol", f"an answer ended in {last!r}")
         prefill = None
-        if lines and (told := _PREFILL.fullmatch(lines[0])):
-            prefill = Prefill(int(told[1]), int(told[2], 16), int(told[3]), int(told[4]))
+        if lines and (prefill_match := _PREFILL.fullmatch(lines[0])):
+            prefill = Prefill(
+                int(prefill_match[1]), int(prefill_match[2], 16), int(prefill_match[3]), int(prefill_match[4])
+            )
             lines = lines[1:]
         steps = []
         for line in lines:
@@ -215,9 +217,9 @@ class Device:
                 raise DeviceError("protocol", f"{line!r} among the steps")
             position, token, crc, ticks, following = step.groups()
             steps.append(Step(int(position), int(token), int(crc, 16), int(ticks), int(following)))
-        count_in, count_out, ticks = (int(found[group]) for group in (1, 2, 3))
-        told_steps = count_out - 1 + (count_in if prefill is None else 0)
-        if count_in < 1 or count_out < 1 or len(steps) != told_steps or (prefill and prefill.count != count_in):
+        count_in, count_out, ticks = (int(match[group]) for group in (1, 2, 3))
+        expected_steps = count_out - 1 + (count_in if prefill is None else 0)
+        if count_in < 1 or count_out < 1 or len(steps) != expected_steps or (prefill and prefill.count != count_in):
             raise DeviceError("protocol", f"{len(steps)} steps for {count_in} tokens in and {count_out} out")
         following = [step.next for step in steps]
         return Answer(
@@ -225,8 +227,8 @@ class Device:
             tokens_in=() if prefill else tuple(step.token for step in steps[:count_in]),
             tokens_out=(prefill.next, *following) if prefill else tuple(following[count_in - 1 :]),
             ticks=ticks,
-            end=found[4],
-            text=unquote_to_bytes(found[5]).decode("utf-8", "replace"),
+            end=match[4],
+            text=unquote_to_bytes(match[5]).decode("utf-8", "replace"),
             prefill=prefill,
         )
 

@@ -11,8 +11,8 @@ from pipeline.errors import ThimbleError
 
 __all__ = ["SerialPort", "connect"]
 
-_SILENCE = 5.0  # seconds in which a board that is up answers
-_QUIET = 0.2  # seconds without a byte after which nothing more comes of what was asked
+_PROBE_TIMEOUT = 5.0  # seconds in which a board that is up answers
+_DRAIN_QUIET_TIME = 0.2  # seconds without a byte after which nothing more comes of what was asked
 
 
 class SerialPort:
@@ -59,7 +59,7 @@ class SerialPort:
         self._recent.append(text)
         return text
 
-    def drop(self, quiet: float) -> None:
+    def drain(self, quiet: float) -> None:
         """Forgets what comes until nothing has come for so many seconds."""
         self._pending = b""
         end = time.monotonic() + quiet
@@ -94,18 +94,18 @@ def connect(port: str, baud: int = 115200) -> SerialPort:
     try:
         link.send_line("")  # ends a line that was begun
         link.send_line("INFO")
-        deadline = time.monotonic() + _SILENCE
-        while not (line := link.read_line(_SILENCE)).startswith("OK protocol="):
+        deadline = time.monotonic() + _PROBE_TIMEOUT
+        while not (line := link.read_line(_PROBE_TIMEOUT)).startswith("OK protocol="):
             if line.startswith("FAULT "):
                 raise ThimbleError(f"the board on {port} has stopped: {line}", "reset it; firmware.map names the place")
             if line.startswith(("STEP ", "PREFILL ")):
-                deadline = time.monotonic() + _SILENCE  # it finishes a request of somebody else's
+                deadline = time.monotonic() + _PROBE_TIMEOUT  # it finishes a request of somebody else's
             if time.monotonic() > deadline:
                 raise ThimbleError(
                     f"what is on {port} is no Thimble board, or has another speed than {baud} baud: it says {line!r}",
                     "name the port of the board, and --baud as in its board.yaml",
                 )
-        link.drop(_QUIET)
+        link.drain(_DRAIN_QUIET_TIME)
     except ThimbleError:
         link.close()
         raise
@@ -117,7 +117,7 @@ def _not_opened(port: str, error: Exception) -> ThimbleError:
     if "No such file" in reason or "could not find" in reason.lower() or "FileNotFound" in reason:
         from serial.tools.list_ports import comports
 
-        known = ", ".join(sorted(found.device for found in comports())) or "none"
+        known = ", ".join(sorted(info.device for info in comports())) or "none"
         return ThimbleError(f"there is no serial port {port}", f"plug the board in; ports here: {known}")
     if "Permission" in reason or "Access is denied" in reason:
         return ThimbleError(

@@ -29,7 +29,7 @@ class Emulator(Protocol):
         """
 
 
-def pick(board: Board, wanted: str | None = None) -> Emulator:
+def pick(board: Board, name: str | None = None) -> Emulator:
     """The wanted emulator, or the first that is present: Renode, then QEMU.
 
     Raises:
@@ -39,12 +39,12 @@ def pick(board: Board, wanted: str | None = None) -> Emulator:
     from pipeline.emulators.qemu import Qemu
     from pipeline.emulators.renode.launcher import Renode, find_renode
 
-    if wanted is not None and wanted not in board.emulators:
+    if name is not None and name not in board.emulators:
         known = ", ".join(board.emulators) or "none"
-        raise ThimbleError(f"{wanted} does not emulate {board.name}", f"use one of: {known}")
-    if wanted == "renode" or (wanted is None and "renode" in board.emulators and find_renode()):
+        raise ThimbleError(f"{name} does not emulate {board.name}", f"use one of: {known}")
+    if name == "renode" or (name is None and "renode" in board.emulators and find_renode()):
         return Renode.installed()
-    if wanted == "qemu" or "qemu" in board.emulators:
+    if name == "qemu" or "qemu" in board.emulators:
         tools.require("qemu-system-arm")
         return Qemu()
     raise ThimbleError(

@@ -28,8 +28,8 @@ from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.tflm_library import KERNELS, arch_of
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, serial_options
-from pipeline.targets.cores import Packing
-from pipeline.text.prompt import FramedTokenizer
+from pipeline.targets.cores import WeightLayout
+from pipeline.text.prompt import PromptTokenizer
 
 __all__ = [
     "Firmware",
@@ -47,9 +47,9 @@ _SOURCES = (".c", ".cc", ".h", ".ld", ".cmake", ".txt")
 _OF_KERNELS = ("thimble_turn.c", "thimble_kernels.h", "thimble_kernels_compressed_s8.h", "thimble_kernels_s16.h")
 """What is needed of the kernels where TensorFlow Lite Micro brings its own: angles of positions without end."""
 KERNEL_OPTIMIZATION = {
-    Packing.PAIRS: "-Os",
-    Packing.QUADS: "-O2;-fmove-loop-invariants",
-    Packing.ROWS: "-O2;-fmove-loop-invariants",
+    WeightLayout.INTERLEAVED_2: "-Os",
+    WeightLayout.INTERLEAVED_4: "-O2;-fmove-loop-invariants",
+    WeightLayout.ROW_MAJOR: "-O2;-fmove-loop-invariants",
 }
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
@@ -98,7 +98,7 @@ class Firmware:
 
 
 def write_project(
-    model_dir: Path, tokenizer: FramedTokenizer, board: Board, name: str, out: Path, kernels: str | None = None
+    model_dir: Path, tokenizer: PromptTokenizer, board: Board, name: str, out: Path, kernels: str | None = None
 ) -> None:
     """Writes the project's sources.
 
@@ -135,11 +135,11 @@ def write_project(
         else board.program or "load build/firmware.elf with your probe's program",
         "REAL": _real(board),
     }
-    for template, place in (("CMakeLists.txt.in", "CMakeLists.txt"), ("README.md.in", "README.md")):
+    for template, target in (("CMakeLists.txt.in", "CMakeLists.txt"), ("README.md.in", "README.md")):
         text = (TEMPLATES / "cmake" / template).read_text(encoding="utf-8")
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
-        (out / place).write_text(text, encoding="utf-8")
+        (out / target).write_text(text, encoding="utf-8")
     _write_build_header(out, name, 0)
 
 
@@ -231,8 +231,8 @@ def read_sizes(elf: Path) -> Sizes:
         "model_memory": (".model_memory",),
         "stack": (".stack",),
     }
-    found = {key: sum(sizes.get(name, 0) for name in names) for key, names in named.items()}
-    return Sizes(**found, static=sizes.get(".data", 0) + sizes.get(".bss", 0))
+    section_bytes = {key: sum(sizes.get(name, 0) for name in names) for key, names in named.items()}
+    return Sizes(**section_bytes, static=sizes.get(".data", 0) + sizes.get(".bss", 0))
 
 
 def section_sizes(elf: Path) -> dict[str, int]:
@@ -266,9 +266,9 @@ def _copy(source: Path, target: Path) -> None:
     """Copies C sources, headers, linker scripts and CMake files, with their folders."""
     for path in sorted(source.rglob("*")):
         if path.suffix in _SOURCES:
-            place = target / path.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, place)
+            destination = target / path.relative_to(source)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, destination)
 
 
 def _write_build_header(project: Path, name: str | None, crc: int) -> bool:
@@ -325,14 +325,14 @@ def _overflows(lines: Sequence[str], project: Path) -> str:
     """What the linker says of memories that are too small, with the figures: needed, there, too much."""
     memory = (project / "board" / "memory.ld").read_text(encoding="ascii")
     sizes = {name: int(size, 16) for name, size in re.findall(r"(\w+) \(\w+\) .* LENGTH = 0x(\w+)", memory)}
-    found = {
+    excess = {
         name: int(count) for name, count in re.findall(r"region `(\w+)' overflowed by (\d+) byte", "\n".join(lines))
     }
     parts = []
-    for name, over in sorted(found.items()):
-        shown = "flash" if name == "FLASH" else name
+    for name, over in sorted(excess.items()):
+        region = "flash" if name == "FLASH" else name
         parts.append(
-            f"it needs {sizes[name] + over:,} bytes of {shown}, the board has {sizes[name]:,} ({over:,} too few)"
+            f"it needs {sizes[name] + over:,} bytes of {region}, the board has {sizes[name]:,} ({over:,} too few)"
         )
     return "; ".join(parts)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.text.prompt import FramedTokenizer
+from pipeline.text.prompt import PromptTokenizer
 
 __all__ = ["write_tokenizer"]
 
@@ -23,14 +23,14 @@ extern const thimble_tokenizer model_tokenizer;
 """
 
 
-def write_tokenizer(tokenizer: FramedTokenizer, out: Path) -> None:
+def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
     """Writes `tokenizer_tables.c` and `tokenizer_tables.h` into the folder `out`.
 
     Raises:
         ThimbleError: the tokenizer has more ids, bytes or merges than the tables can hold.
     """
-    pieces, frame = tokenizer.pieces, tokenizer.frame
-    merges = sorted((left << 16 | right, *found) for (left, right), found in tokenizer.ranked_merges.items())
+    pieces, template = tokenizer.pieces, tokenizer.template
+    merges = sorted((left << 16 | right, *merge) for (left, right), merge in tokenizer.ranked_merges.items())
     if tokenizer.vocab_size > 0x7FFF or sum(map(len, pieces)) > 0xFFFF or len(merges) > 0xFFFF:
         raise ThimbleError(
             f"the tokenizer has {tokenizer.vocab_size} ids, {sum(map(len, pieces))} bytes of pieces and "
@@ -46,27 +46,27 @@ def write_tokenizer(tokenizer: FramedTokenizer, out: Path) -> None:
         '#include "tokenizer_tables.h"',
         "",
         _array("uint16_t", "piece_starts", starts),
-        _text("pieces", pieces, frame.byte_base + 256),
+        _text("pieces", pieces, template.byte_base + 256),
         _array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
         _array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
         _array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
         _array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
         _array("uint16_t", "character_ids", (index for _, index in characters)),
-        _array("uint16_t", "prefix", frame.prefix),
-        _array("uint16_t", "suffix", frame.suffix),
-        _array("uint16_t", "stops", frame.stops),
+        _array("uint16_t", "prefix", template.prefix),
+        _array("uint16_t", "suffix", template.suffix),
+        _array("uint16_t", "stops", template.stops),
         "const thimble_tokenizer model_tokenizer = {",
         f"    .vocab_size = {tokenizer.vocab_size},",
         f"    .merge_count = {len(merges)},",
         f"    .character_count = {len(characters)},",
-        f"    .byte_base = {frame.byte_base},",
-        f"    .bos = {frame.bos},",
-        f"    .prefix_count = {len(frame.prefix)},",
-        f"    .suffix_count = {len(frame.suffix)},",
-        f"    .stop_count = {len(frame.stops)},",
-        f"    .folds = {int(frame.folds)},",
-        f"    .words = {int(frame.words)},",
-        f"    .bare_start = {int(frame.bare_start)},",
+        f"    .byte_base = {template.byte_base},",
+        f"    .bos = {template.bos},",
+        f"    .prefix_count = {len(template.prefix)},",
+        f"    .suffix_count = {len(template.suffix)},",
+        f"    .stop_count = {len(template.stops)},",
+        f"    .folds = {int(template.lowercase)},",
+        f"    .words = {int(template.split_on_space)},",
+        f"    .bare_start = {int(template.strip_leading_space)},",
         *(
             f"    .{name} = {name},"
             for name in (

@@ -70,15 +70,15 @@ def arch_of(core: str) -> str:
 
 def find_libraries(tflm: Path, core: str) -> list[Library]:
     """The libraries for a core, CMSIS-NN's first; of several build types of one, the fastest."""
-    found: dict[str, tuple[int, Library]] = {}
+    by_kernels: dict[str, tuple[int, Library]] = {}
     for path in sorted(tflm.glob(f"gen/*/lib/{LIBRARY}")):
         named = _FOLDER.fullmatch(path.parent.parent.name)
         if named is None or named[1] != arch_of(core):
             continue
         kernels, rank = named[3] or "", list(_BUILDS).index(named[2])
-        if kernels not in found or rank < found[kernels][0]:
-            found[kernels] = (rank, Library(path, kernels, named[2], tflm))
-    return [found[kernels][1] for kernels in KERNELS if kernels in found]
+        if kernels not in by_kernels or rank < by_kernels[kernels][0]:
+            by_kernels[kernels] = (rank, Library(path, kernels, named[2], tflm))
+    return [by_kernels[kernels][1] for kernels in KERNELS if kernels in by_kernels]
 
 
 def require_library(core: str, kernels: str) -> Library:
@@ -87,19 +87,19 @@ def require_library(core: str, kernels: str) -> Library:
     Raises:
         ThimbleError: TFLM_DIR is not set, or holds none.
     """
-    given = os.environ.get("TFLM_DIR")
+    tflm_dir = os.environ.get("TFLM_DIR")
     make = f"make -f tensorflow/lite/micro/tools/make/Makefile TARGET=cortex_m_generic TARGET_ARCH={arch_of(core)} "
     make += (f"OPTIMIZED_KERNEL_DIR={kernels} " if kernels else "") + "BUILD_TYPE=release microlite"
-    if not given:
+    if not tflm_dir:
         raise ThimbleError(
             "the engine needs a built TensorFlow Lite Micro, and TFLM_DIR is not set",
             f"in its sources run `{make}`, then set TFLM_DIR to that folder (docs/tflm.md)",
         )
-    tflm = Path(given).resolve()
+    tflm = Path(tflm_dir).resolve()
     for library in find_libraries(tflm, core):
         if library.kernels == kernels:
             return library
     raise ThimbleError(
-        f"TFLM_DIR={given} holds no library for {arch_of(core)} with {KERNELS[kernels]} kernels",
+        f"TFLM_DIR={tflm_dir} holds no library for {arch_of(core)} with {KERNELS[kernels]} kernels",
         f"in that folder run `{make}` (docs/tflm.md)",
     )

@@ -1,0 +1,1 @@
+"""Models of other projects. May import quantize, network, recipes and below."""

@@ -27,7 +27,7 @@ __all__ = ["Checkpoint", "Header", "decoder_of", "read_checkpoint", "read_header
 _FIELDS = ("dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size", "seq_len")
 _BYTES = 4 * len(_FIELDS)
 _MAGIC = 0x616B3432  # "ak42": exports of version 1 and later
-_AGAIN = "give a checkpoint that llama2.c's export wrote with --version 0, whole"
+_REMEDY = "give a checkpoint that llama2.c's export wrote with --version 0, whole"
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,13 @@ def read_header(path: Path) -> Header:
             "export the model with --version 0 (float32)",
         )
     if len(start) < _BYTES:
-        raise ThimbleError(f"{path} has {size} bytes, a llama2.c header alone has {_BYTES}", _AGAIN)
+        raise ThimbleError(f"{path} has {size} bytes, a llama2.c header alone has {_BYTES}", _REMEDY)
     values = dict(zip(_FIELDS, struct.unpack("<7i", start), strict=True))
     header = Header(**{**values, "vocab_size": abs(values["vocab_size"])}, tied=values["vocab_size"] > 0)
     _check(path, header)
     if size != header.file_bytes:
         wrong = "is cut off" if size < header.file_bytes else "has bytes behind its end"
-        raise ThimbleError(f"{path} {wrong}: {size:,} bytes, its header says {header.file_bytes:,}", _AGAIN)
+        raise ThimbleError(f"{path} {wrong}: {size:,} bytes, its header says {header.file_bytes:,}", _REMEDY)
     return header
 
 
@@ -156,13 +156,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
     header = read_header(path)
     data = np.fromfile(path, "<f4", offset=_BYTES)
     weights: dict[str, NDArray[np.float32]] = {}
-    place = 0
+    offset = 0
     for name, shape in header.shapes.items():
-        values = data[place : place + math.prod(shape)].reshape(shape).astype(np.float32)
-        place += values.size
+        values = data[offset : offset + math.prod(shape)].reshape(shape).astype(np.float32)
+        offset += values.size
         bad = values.size - int(np.isfinite(values).sum())
         if bad and name != "freq_cis":
-            raise ThimbleError(f"{path} holds {bad:,} numbers in {name} that are not finite", _AGAIN)
+            raise ThimbleError(f"{path} holds {bad:,} numbers in {name} that are not finite", _REMEDY)
         weights[name] = values
     return Checkpoint(header, weights)
 
@@ -204,14 +204,14 @@ def _check(path: Path, header: Header) -> None:
     for name in _FIELDS:
         value = getattr(header, name)
         if value < 1:
-            raise ThimbleError(f"the header of {path} says {name} {value}", _AGAIN)
+            raise ThimbleError(f"the header of {path} says {name} {value}", _REMEDY)
     if header.dim % header.n_heads or header.head_size % 2:
         raise ThimbleError(
             f"the header of {path} says dim {header.dim} and {header.n_heads} heads, which makes no even head width",
-            _AGAIN,
+            _REMEDY,
         )
     if header.n_heads % header.n_kv_heads:
         raise ThimbleError(
             f"the header of {path} says {header.n_heads} heads, which {header.n_kv_heads} K/V heads cannot share",
-            _AGAIN,
+            _REMEDY,
         )

@@ -22,12 +22,12 @@ from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
 
 __all__ = ["ImportOptions", "import_llama2c"]
 
-USUAL_CONTEXT = 256
-USUAL_FIT = {"int8": (1_200, 0.01), "int16": (300, 0.003)}
+DEFAULT_CONTEXT = 256
+DEFAULT_FIT = {"int8": (1_200, 0.01), "int16": (300, 0.003)}
 """Steps and learning rate. With int16 activations only the weights' rounding is to be made good."""
 # RAM besides the KV cache, and flash besides the weights: the stack, the application, activations; code and tables.
 # What the model really takes is known when it is built; this refuses what can never fit, and chooses a context.
-OTHER_RAM, OTHER_FLASH = 10 * 1024, 24 * 1024
+RESERVED_RAM, RESERVED_FLASH = 10 * 1024, 24 * 1024
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: Import
     beside.write_text(_recipe(name, checkpoint, header.parameter_count, config, options), encoding="utf-8")
     os.replace(beside, out)
     load_recipe(out)
-    kept = f", the first {config.sinks} for good" if config.sinks else ""
-    sees = f"a window of {config.window}{kept}" if config.window else f"a context of {config.context}"
+    sinks = f", the first {config.sinks} for good" if config.sinks else ""
+    sees = f"a window of {config.window}{sinks}" if config.window else f"a context of {config.context}"
     console.print(f"{header.parameter_count:,} parameters, {sees} tokens → {out}, {weights.name}", highlight=False)
     console.print(f"next: python -m pipeline run {out}", highlight=False)
 
@@ -93,33 +93,33 @@ def _config(header: Header, options: ImportOptions, boards: list[Board]) -> Mode
     """The model; the context is what was asked for, or the longest that all boards have RAM for."""
     width = 2 if options.activations == "int16" else 1
     row = width * header.config(1).kv_cache_bytes
-    ring = {"window": options.window, "sinks": options.sinks}
+    kv_window = {"window": options.window, "sinks": options.sinks}
     if options.context is not None:
         context = options.context
     elif options.window:
         context = min(3 * options.window, header.seq_len)
     else:
-        room = min(board.ram.size for board in boards) - OTHER_RAM
-        most = min(USUAL_CONTEXT, header.seq_len)
-        context = max(min(most, room // row // 8 * 8), 1)
+        room = min(board.ram.size for board in boards) - RESERVED_RAM
+        max_context = min(DEFAULT_CONTEXT, header.seq_len)
+        context = max(min(max_context, room // row // 8 * 8), 1)
     plain = header.config(context)
-    return ModelConfig.from_mapping({**plain.as_dict(), **ring})
+    return ModelConfig.from_mapping({**plain.as_dict(), **kv_window})
 
 
 def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
     """Refuses what cannot fit."""
     width = 2 if activations == "int16" else 1
     cache = width * config.kv_cache_bytes
-    if cache + OTHER_RAM > board.ram.size:
+    if cache + RESERVED_RAM > board.ram.size:
         raise ThimbleError(
             f"the KV cache of {config.cache_rows} tokens takes {cache:,} bytes, and {board.name} has "
-            f"{board.ram.size:,} bytes of RAM, of which other things take about {OTHER_RAM:,}",
+            f"{board.ram.size:,} bytes of RAM, of which other things take about {RESERVED_RAM:,}",
             "use a shorter --context, a smaller --window, or a board with more RAM",
         )
     embedding = config.vocab_size * config.d_model
     norms = config.d_model * (2 * config.layers + 1)
     weights = config.parameter_count - norms + (width - 1) * embedding
-    if weights + OTHER_FLASH > board.flash.size:
+    if weights + RESERVED_FLASH > board.flash.size:
         raise ThimbleError(
             f"the weights take about {weights:,} bytes of flash, and {board.name} has {board.flash.size:,}",
             "use a smaller checkpoint, or a board with more flash",
@@ -127,7 +127,7 @@ def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
 
 
 def _recipe(name: str, checkpoint: Path, parameters: int, config: ModelConfig, options: ImportOptions) -> str:
-    usual, learning_rate = USUAL_FIT[options.activations]
+    usual, learning_rate = DEFAULT_FIT[options.activations]
     steps = usual if options.fit is None else options.fit
     model: dict[str, Any] = {key: value for key, value in config.as_dict().items() if key != "vocab_size"}
     sections: dict[str, Any] = {

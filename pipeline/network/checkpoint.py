@@ -23,7 +23,7 @@ from pipeline.recipes.schema import ModelConfig
 
 __all__ = ["build_from", "read_metadata", "save_model", "start_from"]
 
-_AGAIN = "make it again: run the `train` stage with --force --retrain"
+_REMEDY = "make it again: run the `train` stage with --force --retrain"
 
 
 def save_model(path: Path, model: keras.Model, metadata: Mapping[str, Any], exact: bool = False) -> None:
@@ -58,9 +58,10 @@ def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.M
     model = build_decoder(config, dropout)
     for weight in model.trainable_variables:
         if weight.name not in arrays or arrays[weight.name].shape != tuple(weight.shape):
-            found = arrays[weight.name].shape if weight.name in arrays else "nothing"
+            stored_shape = arrays[weight.name].shape if weight.name in arrays else "nothing"
             raise ThimbleError(
-                f"{path} holds another model: {weight.name} is {found}, the recipe wants {tuple(weight.shape)}", _AGAIN
+                f"{path} holds another model: {weight.name} is {stored_shape}, the recipe wants {tuple(weight.shape)}",
+                _REMEDY,
             )
         weight.assign(_finite(path, weight.name, arrays))
     return model
@@ -75,17 +76,17 @@ def start_from(path: Path, model: keras.Model, config: ModelConfig) -> int:
         ThimbleError: no such file, a damaged one, or none of its weights fits.
     """
     arrays = _load(path)
-    taken = 0
+    num_loaded = 0
     for weight in model.trainable_variables:
         names = [name for name in _sources(weight.name, config) if name in arrays]
         if names and all(arrays[name].shape == tuple(weight.shape) for name in names):
             weight.assign(np.mean([_finite(path, name, arrays) for name in names], axis=0))
-            taken += 1
-    if not taken:
+            num_loaded += 1
+    if not num_loaded:
         raise ThimbleError(
             f"`train.start`: no array of {path} fits the model", "start from weights of a model of the same width"
         )
-    return taken
+    return num_loaded
 
 
 def _sources(name: str, config: ModelConfig) -> list[str]:
@@ -100,7 +101,7 @@ def _sources(name: str, config: ModelConfig) -> list[str]:
 def _finite(path: Path, name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     values: np.ndarray = arrays[name].astype(np.float32)
     if not np.isfinite(values).all():
-        raise ThimbleError(f"{path} is damaged: {name} holds numbers that are not finite", _AGAIN)
+        raise ThimbleError(f"{path} is damaged: {name} holds numbers that are not finite", _REMEDY)
     return values
 
 
@@ -117,4 +118,4 @@ def _load(path: Path) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise ThimbleError(f"no weights at {path}", "run the `train` stage") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ThimbleError(f"the weights {path} are damaged: {error}", _AGAIN) from None
+        raise ThimbleError(f"the weights {path} are damaged: {error}", _REMEDY) from None

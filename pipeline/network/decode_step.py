@@ -15,19 +15,19 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.network.decoder import MASK, NORM_EPSILON, rotations
-from pipeline.network.key_centering import drift
-from pipeline.numerics.kv_window import Ring, Strided
-from pipeline.numerics.rope import rotation
+from pipeline.network.decoder import MASK, NORM_EPSILON, rope_matrices
+from pipeline.network.key_centering import rope_offset
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
+from pipeline.numerics.rope import rope_matrix_q15
 from pipeline.recipes.schema import ModelConfig
 
 __all__ = ["DecodeStep", "mask_table"]
 
 
-def mask_table(rows: int, ring: Ring | Strided | None = None) -> np.ndarray:
+def mask_table(rows: int, kv_window: SlidingWindow | StridedWindow | None = None) -> np.ndarray:
     """float32 [rows, rows + 1]: row p lets a token at p see the p filled cache rows and, last, itself. With a ring more
     rows follow, for the positions after (`Ring.mask_row`)."""
-    visible = ring.visible() if ring else Ring(rows).visible()[:rows]
+    visible = kv_window.visible() if kv_window else SlidingWindow(rows).visible()[:rows]
     return np.where(visible, np.float32(0), np.float32(MASK))
 
 
@@ -36,12 +36,12 @@ class DecodeStep(tf.Module):
 
     Inputs: `token`, `position` int32 [1]; `k_cache_i`, `v_cache_i` float32 [kv_heads, cache_rows, head_dim].
     Outputs: `logits` [1, vocab]; `k_new_i`, `v_new_i` [kv_heads, 1, head_dim].
-    With a window, `position` is the mask's row, and `rotation` float32 [head_dim / 2, 2, 2] is an input too
+    With a window, `position` is the mask's row, and `rope_matrix_q15` float32 [head_dim / 2, 2, 2] is an input too
     (`pipeline.numerics.kv_window`); the cache row that the token takes is empty when the step begins.
 
     Args:
         rounded: what becomes of each product's weights [in, out], gains folded in.
-        named: tensors bear the names of `pipeline.network.decoder.Hooked`, which the .tflite keeps; its
+        named: tensors bear the names of `pipeline.network.decoder.TappedLayer`, which the .tflite keeps; its
             operators come in another order then.
         key_means: float32 [kv_heads, 2, head_dim / 2] by layer, `layer0`, which the keys are less; rotary positions,
             and no window (`pipeline.network.key_centering`).
@@ -69,7 +69,7 @@ class DecodeStep(tf.Module):
             "token": tf.TensorSpec([1], tf.int32, "token"),
             "position": tf.TensorSpec([1], tf.int32, "position"),
         }
-        if config.endless:
+        if config.unbounded:
             specs["rotation"] = tf.TensorSpec([config.head_dim // 2, 2, 2], tf.float32, "rotation")
         shape = [config.kv_heads, config.cache_rows, config.head_dim]
         for i in range(config.layers):
@@ -88,14 +88,14 @@ class DecodeStep(tf.Module):
 
     def inputs_at(self, position: int, token: int, cache: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What the step gets at a position. In a ring, the row that the token takes is emptied in the caches first."""
-        ring = self.config.ring
+        kv_window = self.config.kv_window
         inputs = {"token": np.array([token], np.int32), "position": np.array([position], np.int32)}
-        if ring:
+        if kv_window:
             for rows in cache.values():
-                rows[..., ring.slot(position), :] = 0.0
-            inputs["position"] = np.array([ring.mask_row(position)], np.int32)
-        if self.config.endless:
-            inputs["rotation"] = (rotation(position, self.config.head_dim) / 32767).astype(np.float32)
+                rows[..., kv_window.slot(position), :] = 0.0
+            inputs["position"] = np.array([kv_window.mask_row(position)], np.int32)
+        if self.config.unbounded:
+            inputs["rotation"] = (rope_matrix_q15(position, self.config.head_dim) / 32767).astype(np.float32)
         return {**inputs, **{name: rows.copy() for name, rows in cache.items()}}
 
     def batch(self, position: int, tokens: np.ndarray, cache: dict[str, np.ndarray]) -> dict[str, tf.Tensor]:
@@ -111,10 +111,10 @@ class DecodeStep(tf.Module):
 
     def keep(self, position: int, outputs: dict[str, Any], cache: dict[str, np.ndarray]) -> None:
         """Puts the step's new rows into the caches."""
-        ring = self.config.ring
+        kv_window = self.config.kv_window
         for name, rows in cache.items():
             new = outputs[name.replace("cache", "new")]
-            rows[..., ring.slot(position) if ring else position, :] = np.asarray(new)[..., 0, :]
+            rows[..., kv_window.slot(position) if kv_window else position, :] = np.asarray(new)[..., 0, :]
 
     def _step(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         config, weights = self.config, self.weights
@@ -122,16 +122,16 @@ class DecodeStep(tf.Module):
         x = tf.gather(weights["embed"], inputs["token"])
         if config.positions == "learned":
             x = x + tf.gather(weights["positions"], position)
-        elif config.endless:
+        elif config.unbounded:
             turns = inputs["rotation"]
         else:
             with self._at("rotation"):
-                turns = _looked_up(rotations(config.context, config.head_dim), position)
+                turns = _looked_up(rope_matrices(config.context, config.head_dim), position)
         if self.key_means:
             with self._at("rotation"):
-                moved = drift(config.context, config.head_dim)
+                moved = rope_offset(config.context, config.head_dim)
                 key_turns = tf.concat([turns, _looked_up(moved.matrices, position)], axis=1)
-        table = mask_table(config.cache_rows, config.ring)
+        table = mask_table(config.cache_rows, config.kv_window)
         mask = tf.reshape(tf.gather(table, position), (1, 1, config.cache_rows + 1))
         outputs: dict[str, tf.Tensor] = {}
         group = config.heads // config.kv_heads

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.numerics.kv_window import Ring, strided
+from pipeline.numerics.kv_window import SlidingWindow, strided_window
 from pipeline.recipes.schema import ModelConfig
 
 __all__ = [
@@ -23,13 +23,13 @@ __all__ = [
     "Attention",
     "Embed",
     "Gate",
-    "Hooked",
     "Norm",
     "Projection",
     "Residual",
+    "TappedLayer",
     "Unembed",
     "build_decoder",
-    "rotations",
+    "rope_matrices",
 ]
 
 NORM_EPSILON = 1e-5
@@ -41,7 +41,7 @@ MASKED = -1e4
 """What training adds besides: with less a model learns to see the future."""
 
 
-def rotations(context: int, head_dim: int) -> np.ndarray:
+def rope_matrices(context: int, head_dim: int) -> np.ndarray:
     """float32 [context, head_dim / 2, 2, 2]: what each pair of a head, as a row, is multiplied with at a position, the
     matrix (cos, sin; −sin, cos). A pair is j and j + head_dim / 2, the base 10,000 (Su et al. 2021)."""
     frequencies = 10_000.0 ** (-np.arange(0, head_dim, 2) / head_dim)
@@ -50,7 +50,7 @@ def rotations(context: int, head_dim: int) -> np.ndarray:
     return np.stack([cos, sin, -sin, cos], axis=-1).reshape(*angles.shape, 2, 2).astype(np.float32)
 
 
-class Hooked:
+class TappedLayer:
     """A layer whose tensors may be looked at, and replaced, on their way: `hook` gets a name and the tensor.
 
     The names are those of what the decode step has too: weights as they go into a product, and its activations.
@@ -59,12 +59,12 @@ class Hooked:
     name: str
     hook: Callable[[str, tf.Tensor], tf.Tensor] | None = None
 
-    def point(self, what: str, x: tf.Tensor) -> tf.Tensor:
+    def tap(self, what: str, x: tf.Tensor) -> tf.Tensor:
         """The tensor, or what the hook makes of it."""
         return x if self.hook is None else self.hook(f"{self.name}/{what}", x)
 
 
-class Embed(Hooked, keras.layers.Layer):
+class Embed(TappedLayer, keras.layers.Layer):
     """Token embedding, plus the position's where positions are learned. int32 [B, T] → float32 [B, T, d_model]."""
 
     def __init__(self, vocab_size: int, d_model: int, context: int, learned_positions: bool, **kwargs: Any) -> None:
@@ -91,16 +91,16 @@ class Embed(Hooked, keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, tokens: tf.Tensor) -> tf.Tensor:
-        rows = tf.gather(self.point("table", self.table), tokens)
+        rows = tf.gather(self.tap("table", self.table), tokens)
         if self.sizes["learned_positions"]:
-            rows = self.point("out", rows + self.point("positions", self.positions)[: tf.shape(tokens)[1]])
+            rows = self.tap("out", rows + self.tap("positions", self.positions)[: tf.shape(tokens)[1]])
         return rows
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **self.sizes}
 
 
-class Unembed(Hooked, keras.layers.Layer):
+class Unembed(TappedLayer, keras.layers.Layer):
     """Logits from the embedding's own table (tied). float32 [B, T, d_model] → [B, T, vocab]."""
 
     def __init__(self, embed: Embed, **kwargs: Any) -> None:
@@ -109,39 +109,39 @@ class Unembed(Hooked, keras.layers.Layer):
         self._table: Callable[[], tf.Variable] = lambda: embed.table
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
-        return self.point("out", tf.tensordot(rows, self.point("kernel", tf.transpose(self._table())), 1))
+        return self.tap("out", tf.tensordot(rows, self.tap("kernel", tf.transpose(self._table())), 1))
 
 
-class Projection(Hooked, keras.layers.Dense):
+class Projection(TappedLayer, keras.layers.Dense):
     """A Dense layer, which tensorflow-model-optimization may prune."""
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        y = tf.tensordot(x, self.point("kernel", self.kernel), 1)
+        y = tf.tensordot(x, self.tap("kernel", self.kernel), 1)
         if self.use_bias:
             y += self.bias
-        return self.point("out", y if self.activation is None else self.activation(y))
+        return self.tap("out", y if self.activation is None else self.activation(y))
 
     def get_prunable_weights(self) -> list[tf.Variable]:
         """The kernel; the bias stays."""
         return [self.kernel]
 
 
-class Residual(Hooked, keras.layers.Layer):
+class Residual(TappedLayer, keras.layers.Layer):
     """The sum of a block's input and output."""
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        return self.point("out", inputs[0] + inputs[1])
+        return self.tap("out", inputs[0] + inputs[1])
 
 
-class Gate(Hooked, keras.layers.Layer):
+class Gate(TappedLayer, keras.layers.Layer):
     """SwiGLU's gate: gate · sigmoid(gate) · up."""
 
     def call(self, inputs: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         gate, up = inputs
-        return self.point("out", self.point("gate", gate * self.point("sigmoid", tf.sigmoid(gate))) * up)
+        return self.tap("out", self.tap("gate", gate * self.tap("sigmoid", tf.sigmoid(gate))) * up)
 
 
-class Norm(Hooked, keras.layers.Layer):
+class Norm(TappedLayer, keras.layers.Layer):
     """RMSNorm or LayerNorm over the last axis, with gain, and offset for LayerNorm."""
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
@@ -157,16 +157,16 @@ class Norm(Hooked, keras.layers.Layer):
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         if self.kind == "layernorm":
-            x = self.point("centered", x - self.point("mean", tf.reduce_mean(x, axis=-1, keepdims=True)))
-        mean = self.point("variance", tf.reduce_mean(self.point("square", x * x), axis=-1, keepdims=True))
-        y = self.point("out", x * self.point("rsqrt", tf.math.rsqrt(mean + NORM_EPSILON))) * self.gamma
+            x = self.tap("centered", x - self.tap("mean", tf.reduce_mean(x, axis=-1, keepdims=True)))
+        mean = self.tap("variance", tf.reduce_mean(self.tap("square", x * x), axis=-1, keepdims=True))
+        y = self.tap("out", x * self.tap("rsqrt", tf.math.rsqrt(mean + NORM_EPSILON))) * self.gamma
         return y + self.beta if self.kind == "layernorm" else y
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "kind": self.kind}
 
 
-class Attention(Hooked, keras.layers.Layer):
+class Attention(TappedLayer, keras.layers.Layer):
     """Causal attention between projected q, k and v, with a window where there is one; no weights of its own.
 
     q float32 [B, T, heads·head_dim]; k, v [B, T, kv_heads·head_dim] → [B, T, heads·head_dim]. Query heads g·group to
@@ -204,20 +204,20 @@ class Attention(Hooked, keras.layers.Layer):
         k = tf.reshape(k, (batch, length, kv_heads, head_dim))
         v = tf.reshape(v, (batch, length, kv_heads, head_dim))
         if self.sizes["rotary"]:
-            turns = self.point("rotation", tf.constant(rotations(self.sizes["context"], head_dim)))[:length]
-            q = self.point("q", _rotated(q, turns[:, None, None]))
-            k = self.point("k", _rotated(k, turns[:, None]))
-        seen = tf.constant(self._sees(), tf.float32)[:length, :length]
+            turns = self.tap("rotation", tf.constant(rope_matrices(self.sizes["context"], head_dim)))[:length]
+            q = self.tap("q", _rotated(q, turns[:, None, None]))
+            k = self.tap("k", _rotated(k, turns[:, None]))
+        visible = tf.constant(self._sees(), tf.float32)[:length, :length]
         # What is not seen scores 0, as rows of the KV cache that hold nothing: it has no part in the integers' ranges.
-        scores = self.point("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5 * seen)
-        scores = self.point("masked", scores + (1.0 - seen) * MASK) + (1.0 - seen) * MASKED
-        mixed = tf.einsum("bkgts,bskd->btkgd", self.point("softmax", tf.nn.softmax(scores)), v)
-        return self.point("out", tf.reshape(mixed, (batch, length, width)))
+        scores = self.tap("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5 * visible)
+        scores = self.tap("masked", scores + (1.0 - visible) * MASK) + (1.0 - visible) * MASKED
+        mixed = tf.einsum("bkgts,bskd->btkgd", self.tap("softmax", tf.nn.softmax(scores)), v)
+        return self.tap("out", tf.reshape(mixed, (batch, length, width)))
 
     def _sees(self) -> np.ndarray:
         context, sinks, stride = (self.sizes[key] for key in ("context", "sinks", "stride"))
         rows = self.sizes["window"] or context
-        order = strided(rows, sinks, stride, context) if stride else Ring(rows, sinks)
+        order = strided_window(rows, sinks, stride, context) if stride else SlidingWindow(rows, sinks)
         return order.sees(context)
 
     def get_config(self) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.network.decoder import rotations
+from pipeline.network.decoder import rope_matrices
 
-__all__ = ["Drift", "drift"]
+__all__ = ["RopeOffset", "rope_offset"]
 
-_LEAST = 1 / 8  # of what a pair is said to move: a larger factor would leave a mean few integers
+_MIN_MOVEMENT = 1 / 8  # of what a pair is said to move: a larger factor would leave a mean few integers
 
 
-class Drift(NamedTuple):
+class RopeOffset(NamedTuple):
     """How slow pairs have turned: `matrices` float32 [context, head_dim / 2, 2, 2] are factor · (R − 1), within −1..1,
     and zero for pairs that are not `slow`, bool [head_dim / 2]; `factor` float32 [head_dim / 2]."""
 
@@ -30,10 +30,10 @@ class Drift(NamedTuple):
     slow: np.ndarray
 
 
-def drift(context: int, head_dim: int) -> Drift:
+def rope_offset(context: int, head_dim: int) -> RopeOffset:
     """Of a model that sees `context` positions. A pair is slow if it turns by a quarter at most."""
-    moved = rotations(context, head_dim) - np.eye(2, dtype=np.float32)
+    moved = rope_matrices(context, head_dim) - np.eye(2, dtype=np.float32)
     farthest = np.abs(moved).max(axis=(0, 2, 3))
     slow = farthest <= 1
-    factor = (1 / np.maximum(farthest, _LEAST)).astype(np.float32)
-    return Drift(np.where(slow[:, None, None], moved * factor[:, None, None], np.float32(0)), factor, slow)
+    factor = (1 / np.maximum(farthest, _MIN_MOVEMENT)).astype(np.float32)
+    return RopeOffset(np.where(slow[:, None, None], moved * factor[:, None, None], np.float32(0)), factor, slow)

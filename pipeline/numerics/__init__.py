@@ -1,0 +1,1 @@
+"""Python twins of the device's arithmetic. Imports numpy alone."""

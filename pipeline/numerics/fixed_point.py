@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 Int = NDArray[np.int64]
-_MOST = 2**31 - 1
+_INT32_MAX = 2**31 - 1
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:
@@ -45,7 +45,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
 def doubling_high_multiply(a: Int | int, b: Int | int) -> Int:
     """round(a·b / 2^31), halves towards +∞ (which equals gemmlowp's nudge and truncating division)."""
     product = np.asarray(a, np.int64) * np.asarray(b, np.int64)
-    return np.asarray(np.minimum((product + (1 << 30)) >> 31, _MOST))
+    return np.asarray(np.minimum((product + (1 << 30)) >> 31, _INT32_MAX))
 
 
 def rounding_divide(x: Int | int, exponent: int) -> Int:
@@ -79,13 +79,13 @@ def exp_on_negative_values(a: Int, integer_bits: int) -> Int:
     for exponent, constant in zip(range(-2, integer_bits), constants, strict=False):
         bit = 1 << (fraction_bits + exponent)
         result = np.where(remainder & bit != 0, doubling_high_multiply(result, constant), result)
-    return np.where(a == 0, _MOST, result)
+    return np.where(a == 0, _INT32_MAX, result)
 
 
 def logistic(a: Int, integer_bits: int) -> Int:
     """1 / (1 + e^−a) in Q0.31."""
     positive = _one_over_one_plus(exp_on_negative_values(-np.abs(a), integer_bits))
-    return np.where(a == 0, 1 << 30, np.where(a > 0, positive, _MOST - positive))
+    return np.where(a == 0, 1 << 30, np.where(a > 0, positive, _INT32_MAX - positive))
 
 
 def tanh(a: Int, integer_bits: int) -> Int:
@@ -100,7 +100,7 @@ def tanh(a: Int, integer_bits: int) -> Int:
 def inverse_sqrt_multiplier(value: int) -> tuple[int, int]:
     """(multiplier, shift) of 1 / √value for an integer value ≥ 0, by five Newton steps from 1."""
     if value <= 1:
-        return _MOST, 0
+        return _INT32_MAX, 0
     shift = 11
     while value >= 1 << 29:
         value //= 4
@@ -148,11 +148,11 @@ def _reciprocal(half_denominator: Int) -> Int:
 
 
 def _half_sum_with_one(a: Int) -> Int:
-    return np.asarray((a + _MOST + 1) // 2)
+    return np.asarray((a + _INT32_MAX + 1) // 2)
 
 
 def _saturate(x: Int) -> Int:
-    return np.clip(x, -(2**31), _MOST)
+    return np.clip(x, -(2**31), _INT32_MAX)
 
 
 def _round(x: float) -> int:

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Ring", "Strided", "order_of", "strided"]
+__all__ = ["SlidingWindow", "StridedWindow", "strided_window", "window_from_mask"]
 
 
 @dataclass(frozen=True)
-class Ring:
+class SlidingWindow:
     """Rows of the cache, of which the first `sinks` are never given up."""
 
     rows: int
@@ -47,8 +47,9 @@ class Ring:
 
 
 @dataclass(frozen=True)
-class Strided:
-    """Rows of a cache for a context with an end, of which tokens take `slots`, one a position, as `strided` lays down.
+class StridedWindow:
+    """Rows of a cache for a context with an end, of which tokens take `slots`, one a position, as `strided_window` lays
+    down.
 
     Where all rows are taken the row that a token takes is forgotten before it looks around. The mask has a row a
     position, which hides that one, so that it tells the whole order.
@@ -90,22 +91,24 @@ class Strided:
         return table
 
 
-def strided(rows: int, sinks: int, stride: int, context: int) -> Strided:
+def strided_window(rows: int, sinks: int, stride: int, context: int) -> StridedWindow:
     """The order in which the first `sinks` tokens and those at multiples of `stride` are kept to the end, and a token
     for which no row is free takes that of the oldest one that is not kept (Child et al. 2019, with a window)."""
     slots, held = list(range(rows)), list(range(rows))
     for position in range(rows, context):
-        oldest = next(place for place, other in enumerate(held) if other >= sinks and other % stride)
+        oldest = next(
+            slot for slot, token_position in enumerate(held) if token_position >= sinks and token_position % stride
+        )
         slots.append(slots[held.pop(oldest)])
         held.append(position)
-    return Strided(rows, tuple(slots[:context]))
+    return StridedWindow(rows, tuple(slots[:context]))
 
 
-def order_of(visible: NDArray[np.bool_]) -> Strided | None:
+def window_from_mask(visible: NDArray[np.bool_]) -> StridedWindow | None:
     """The order that a mask's table [context, rows + 1] tells, None where it tells none."""
     rows = visible.shape[1] - 1
     hidden = [np.flatnonzero(~row) for row in visible[rows:]]
     if rows < 1 or any(len(columns) != 1 or columns[0] == rows for columns in hidden):
         return None
-    order = Strided(rows, (*range(min(rows, len(visible))), *(int(columns[0]) for columns in hidden)))
+    order = StridedWindow(rows, (*range(min(rows, len(visible))), *(int(columns[0]) for columns in hidden)))
     return order if np.array_equal(order.visible(), visible) else None

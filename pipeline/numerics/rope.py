@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BASE", "quantized", "rotation", "sine", "sine_table", "turn_multiplier", "turn_rates"]
+__all__ = ["BASE", "quantized", "rope_frequencies_q32", "rope_matrix_q15", "rope_scale_q24", "sine", "sine_table"]
 
 BASE = 10_000.0
 
@@ -18,7 +18,7 @@ _SEGMENTS = 128  # of a quarter turn
 _QUARTER = 1 << 30  # a turn is 2^32
 
 
-def turn_rates(head_dim: int) -> NDArray[np.uint32]:
+def rope_frequencies_q32(head_dim: int) -> NDArray[np.uint32]:
     """uint32 [head_dim / 2]: how far a pair turns a position, in 2^-32 turns (Su et al. 2021, base 10,000)."""
     frequencies = BASE ** (-np.arange(0, head_dim, 2) / head_dim)
     return np.floor(frequencies / (2 * np.pi) * 2.0**32 + 0.5).astype(np.uint32)
@@ -35,20 +35,22 @@ def sine(phase: NDArray[np.uint32]) -> NDArray[np.int64]:
     within = wide % _QUARTER
     within = np.where(wide // _QUARTER % 2 == 1, _QUARTER - within, within)
     table = np.append(sine_table(), np.int16(0)).astype(np.int64)  # one more, times 0, where within is a whole quarter
-    place, part = within >> 23, within >> 7 & 0xFFFF
-    value = table[place] + ((table[place + 1] - table[place]) * part + 0x8000 >> 16)
+    index, part = within >> 23, within >> 7 & 0xFFFF
+    value = table[index] + ((table[index + 1] - table[index]) * part + 0x8000 >> 16)
     signed: NDArray[np.int64] = np.where(wide >= 2 * _QUARTER, -value, value)
     return signed
 
 
-def rotation(position: int, head_dim: int) -> NDArray[np.int64]:
+def rope_matrix_q15(position: int, head_dim: int) -> NDArray[np.int64]:
     """int64 [head_dim / 2, 2, 2] in 1/32767: what each pair is multiplied with at a position, (cos, sin; −sin, cos)."""
-    phases = (turn_rates(head_dim).astype(np.uint64) * np.uint64(position) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+    phases = (rope_frequencies_q32(head_dim).astype(np.uint64) * np.uint64(position) & np.uint64(0xFFFFFFFF)).astype(
+        np.uint32
+    )
     cos, sin = sine(phases + np.uint32(_QUARTER)), sine(phases)
     return np.stack([cos, sin, -sin, cos], axis=-1).reshape(-1, 2, 2)
 
 
-def turn_multiplier(scale: float) -> int:
+def rope_scale_q24(scale: float) -> int:
     """What takes 1/32767 to integers of that scale, in 2^-24."""
     return int(2.0**24 / (32767 * scale) + 0.5)
 
@@ -56,6 +58,6 @@ def turn_multiplier(scale: float) -> int:
 def quantized(values: NDArray[np.int64], scale: float, zero_point: int, limits: np.iinfo) -> NDArray[np.signedinteger]:
     """1/32767ths as a tensor's integers: the value over the scale, rounded half up, plus the zero point, in the type's
     range."""
-    scaled = zero_point + (values * turn_multiplier(scale) + (1 << 23) >> 24)
+    scaled = zero_point + (values * rope_scale_q24(scale) + (1 << 23) >> 24)
     integers: NDArray[np.signedinteger] = np.clip(scaled, limits.min, limits.max).astype(limits.dtype)
     return integers

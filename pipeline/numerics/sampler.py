@@ -95,15 +95,15 @@ class Sampler:
             return int(order[0])
         weights = _powers((values[order[0]] - values) * (65_536_000 // settings.temperature) >> 16)
         if settings.top_k or settings.top_p < 1000:
-            kept = order[: settings.top_k or CANDIDATES]
-            sums = np.cumsum(weights[kept])
+            candidates = order[: settings.top_k or CANDIDATES]
+            sums = np.cumsum(weights[candidates])
             count = int(np.searchsorted(sums * 1000, int(sums[-1]) * settings.top_p)) + 1
-            kept = kept[: min(count, len(kept))]
+            candidates = candidates[: min(count, len(candidates))]
         else:
-            kept = np.arange(len(values))
-        sums = np.cumsum(weights[kept])
+            candidates = np.arange(len(values))
+        sums = np.cumsum(weights[candidates])
         target = self._random() * int(sums[-1]) >> 32
-        return int(kept[min(int(np.searchsorted(sums, target, side="right")), len(kept) - 1)])
+        return int(candidates[min(int(np.searchsorted(sums, target, side="right")), len(candidates) - 1)])
 
     def _random(self) -> int:
         old = self._state
@@ -120,7 +120,7 @@ def _powers(x: NDArray[np.int64]) -> NDArray[np.int64]:
     """2^16 · 2^−x of x in 2^-16, int64."""
     table = np.array(_POWERS, np.int64)
     whole, part = np.minimum(x >> 16, 17), x & 0xFFFF
-    place = part >> 12
-    value = table[place] - ((table[place] - table[place + 1]) * (part & 0xFFF) + 0x800 >> 12)
+    index = part >> 12
+    value = table[index] - ((table[index] - table[index + 1]) * (part & 0xFFF) + 0x800 >> 12)
     powers: NDArray[np.int64] = value >> whole
     return powers

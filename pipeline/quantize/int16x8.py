@@ -19,26 +19,26 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["for_micro"]
+__all__ = ["legalize_for_tflm"]
 
 _OP = schema.BuiltinOperator
 
 
-def for_micro(tflite: bytes, epsilon: float) -> bytes:
+def legalize_for_tflm(tflite: bytes, epsilon: float) -> bytes:
     """The same decode step in operators that TensorFlow Lite Micro has.
 
     Args:
         tflite: of the converter, int16 activations and int8 weights, with one signature.
         epsilon: what the norms add to the mean square.
     """
-    graft = _Graft(schema.ModelT.InitFromPackedBuf(tflite, 0))
-    graft.tie_caches()
-    graft.split_tables()
-    graft.root_in_float(epsilon)
-    return graft.bytes()
+    rewriter = _Rewriter(schema.ModelT.InitFromPackedBuf(tflite, 0))
+    rewriter.tie_caches()
+    rewriter.split_tables()
+    rewriter.root_in_float(epsilon)
+    return rewriter.bytes()
 
 
-class _Graft:
+class _Rewriter:
     def __init__(self, model: Any) -> None:
         self.model = model
         self.graph = model.subgraphs[0]
@@ -88,13 +88,13 @@ class _Graft:
             real, sum_, root = (
                 self._tensor(name, shape, schema.TensorType.FLOAT32) for name in ("mean", "mean_plus_epsilon", "root")
             )
-            made = [
+            replacement = [
                 self._op(_OP.DEQUANTIZE, [mean], [real]),
                 self._op(_OP.ADD, [real, constant], [sum_]),
                 self._op(_OP.RSQRT, [sum_], [root]),
                 self._op(_OP.QUANTIZE, [root], list(op.outputs)),
             ]
-            self._replace_ops([op], made)
+            self._replace_ops([op], replacement)
             self.graph.operators.remove(add)
 
     def bytes(self) -> bytes:
@@ -130,18 +130,18 @@ class _Graft:
         """`op` becomes look-ups in int8 tables."""
         out = self.graph.tensors[op.outputs[0]]
         scale = (float(out.quantization.scale[0]), 0)
-        made, parts = [], []
+        replacement, parts = [], []
         for table, table_scale, zero_point in tables:
             row = self._tensor("row", out.shape, schema.TensorType.INT8, (table_scale, zero_point))
             alone = len(tables) == 1
             wide = int(op.outputs[0]) if alone else self._tensor("wide", out.shape, schema.TensorType.INT16, scale)
             look_up = self._op(_OP.GATHER, [table, int(op.inputs[1])], [row])
             look_up.builtinOptionsType, look_up.builtinOptions = op.builtinOptionsType, op.builtinOptions
-            made += [look_up, self._op(_OP.QUANTIZE, [row], [wide])]
+            replacement += [look_up, self._op(_OP.QUANTIZE, [row], [wide])]
             parts.append(wide)
         if len(parts) > 1:
-            made.append(self._op(_OP.ADD, parts, list(op.outputs)))
-        self._replace_ops([op], made)
+            replacement.append(self._op(_OP.ADD, parts, list(op.outputs)))
+        self._replace_ops([op], replacement)
 
     # --- the graph
 
@@ -168,19 +168,19 @@ class _Graft:
         entry.tensorIndex = tensor
 
     def _replace_ops(self, old: Sequence[Any], new: Sequence[Any]) -> None:
-        place = self.graph.operators.index(old[0])
-        self.graph.operators[place : place + len(old)] = list(new)
+        index = self.graph.operators.index(old[0])
+        self.graph.operators[index : index + len(old)] = list(new)
 
     def _op(self, kind: int, inputs: Sequence[int], outputs: Sequence[int]) -> Any:
         codes = self.model.operatorCodes
-        place = next((i for i, code in enumerate(codes) if code.builtinCode == kind), None)
-        if place is None:
+        code_index = next((i for i, code in enumerate(codes) if code.builtinCode == kind), None)
+        if code_index is None:
             code = schema.OperatorCodeT()
             code.builtinCode, code.deprecatedBuiltinCode, code.version = kind, min(kind, 127), 1
             codes.append(code)
-            place = len(codes) - 1
+            code_index = len(codes) - 1
         op = schema.OperatorT()
-        op.opcodeIndex, op.inputs, op.outputs = place, [int(i) for i in inputs], [int(i) for i in outputs]
+        op.opcodeIndex, op.inputs, op.outputs = code_index, [int(i) for i in inputs], [int(i) for i in outputs]
         if kind == _OP.ADD:
             op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.AddOptions, schema.AddOptionsT()
         return op
@@ -212,12 +212,12 @@ class _Graft:
         ops = self.graph.operators
         used = {int(i) for op in ops for i in (*op.inputs, *op.outputs) if i >= 0}
         used |= {int(i) for i in (*self.graph.inputs, *self.graph.outputs)}
-        kept = [i for i in range(len(self.graph.tensors)) if i in used]
-        number = {old: new for new, old in enumerate(kept)} | {-1: -1}
-        tensors = [self.graph.tensors[i] for i in kept]
+        used_tensors = [i for i in range(len(self.graph.tensors)) if i in used]
+        number = {old: new for new, old in enumerate(used_tensors)} | {-1: -1}
+        tensors = [self.graph.tensors[i] for i in used_tensors]
         buffers = {int(tensor.buffer) for tensor in tensors}
-        for place, buffer in enumerate(self.model.buffers):
-            if place not in buffers and not self._is_metadata(place):
+        for index, buffer in enumerate(self.model.buffers):
+            if index not in buffers and not self._is_metadata(index):
                 buffer.data = None
         self.graph.tensors = tensors
         for op in ops:

@@ -11,24 +11,24 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-__all__ = ["MOST", "in_four_bits", "snapped"]
+__all__ = ["INT4_MAX", "rescale_to_int4", "round_to_int4"]
 
-MOST = 7
+INT4_MAX = 7
 """The largest magnitude of a 4-bit weight."""
 
 
-def snapped(kernel: np.ndarray) -> np.ndarray:
+def round_to_int4(kernel: np.ndarray) -> np.ndarray:
     """The kernel [in, out] with each output's weights on −7 to 7 times a step of its own, the largest on the last."""
-    step = np.abs(kernel).max(axis=0, keepdims=True) / MOST
+    step = np.abs(kernel).max(axis=0, keepdims=True) / INT4_MAX
     step = np.where(step > 0, step, 1.0)
     return np.asarray(np.round(kernel / step) * step, np.float32)
 
 
-def in_four_bits(tflite: bytes) -> bytes:
+def rescale_to_int4(tflite: bytes) -> bytes:
     """The same graph with the weights of FULLY_CONNECTED as −7…7.
 
     Args:
-        tflite: of the converter, made of `snapped` kernels.
+        tflite: of the converter, made of `round_to_int4` kernels.
     """
     model = schema.ModelT.InitFromPackedBuf(tflite, 0)
     graph = model.subgraphs[0]
@@ -51,10 +51,10 @@ def in_four_bits(tflite: bytes) -> bytes:
 def _divide(model: schema.ModelT, tensor: schema.TensorT, dtype: np.dtype) -> None:
     """Integers smaller by 127/7, in a buffer of the tensor's own, and a scale larger by as much."""
     values = np.frombuffer(bytes(model.buffers[tensor.buffer].data), dtype)
-    smaller = np.round(values.astype(np.float64) * (MOST / 127))
-    assert dtype.itemsize > 1 or np.abs(smaller * (127 / MOST) - values).max() <= 0.5, "weights are on 15 levels"
+    smaller = np.round(values.astype(np.float64) * (INT4_MAX / 127))
+    assert dtype.itemsize > 1 or np.abs(smaller * (127 / INT4_MAX) - values).max() <= 0.5, "weights are on 15 levels"
     buffer = schema.BufferT()
     buffer.data = np.frombuffer(smaller.astype(dtype).tobytes(), np.uint8)
     model.buffers.append(buffer)
     tensor.buffer = len(model.buffers) - 1
-    tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * np.float32(127 / MOST)
+    tensor.quantization.scale = np.asarray(tensor.quantization.scale, np.float32) * np.float32(127 / INT4_MAX)

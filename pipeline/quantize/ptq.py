@@ -15,8 +15,8 @@ from pipeline.errors import ThimbleError
 from pipeline.network.decode_step import DecodeStep
 from pipeline.network.decoder import NORM_EPSILON
 from pipeline.network.tf_setup import no_native_log
-from pipeline.quantize.int4 import in_four_bits, snapped
-from pipeline.quantize.int16x8 import for_micro
+from pipeline.quantize.int4 import rescale_to_int4, round_to_int4
+from pipeline.quantize.int16x8 import legalize_for_tflm
 from pipeline.quantize.ranges import with_fitted_ranges
 from pipeline.recipes.schema import ModelConfig
 
@@ -41,7 +41,7 @@ def quantize(
         activations: `int8` or `int16`.
         weights: `int8`, or `int4`: those of products are −7 to 7, in int8 all the same.
         ranges: `minmax`, or, with int8 activations, `fitted` (`pipeline.quantize.ranges`).
-        learned: ranges that `fitted` takes instead of its own, by the names of `pipeline.network.decoder.Hooked`.
+        learned: ranges that `fitted` takes instead of its own, by the names of `pipeline.network.decoder.TappedLayer`.
         key_means: as `DecodeStep` has them.
 
     Raises:
@@ -52,7 +52,7 @@ def quantize(
             "LayerNorm with int16 activations does not run on TensorFlow Lite Micro",
             "use `norm: rmsnorm` in the model, or `activations: int8` in `quantize`",
         )
-    step = DecodeStep(model, config, snapped if weights == "int4" else None, bool(learned), key_means)
+    step = DecodeStep(model, config, round_to_int4 if weights == "int4" else None, bool(learned), key_means)
 
     def feeds() -> Iterator[dict[str, np.ndarray]]:
         for sequence in calibration:
@@ -82,8 +82,8 @@ def quantize(
         if fitted:
             tflite = _to_integers(with_fitted_ranges(tflite, feeds(), learned))
     if weights == "int4":
-        tflite = in_four_bits(tflite)
-    return for_micro(tflite, NORM_EPSILON) if activations == "int16" else tflite
+        tflite = rescale_to_int4(tflite)
+    return legalize_for_tflm(tflite, NORM_EPSILON) if activations == "int16" else tflite
 
 
 def _to_integers(calibrated: bytes) -> bytes:

@@ -36,14 +36,14 @@ def with_fitted_ranges(
     Args:
         tflite: float32, with one signature and a range at each tensor that is to become integers.
         feeds: inputs by the signature's names, as many as shall be measured.
-        learned: least and largest value by the names of `pipeline.network.decoder.Hooked`, which the tensors must
+        learned: least and largest value by the names of `pipeline.network.decoder.TappedLayer`, which the tensors must
             bear then.
     """
     model = schema.ModelT.InitFromPackedBuf(tflite, 0)
     graph = model.subgraphs[0]
     names = {entry.name.decode(): int(entry.tensorIndex) for entry in model.signatureDefs[0].inputs}
-    made = {int(index) for op in graph.operators for index in op.outputs}
-    watched = [i for i in sorted(made | set(names.values())) if graph.tensors[i].type == schema.TensorType.FLOAT32]
+    computed = {int(index) for op in graph.operators for index in op.outputs}
+    watched = [i for i in sorted(computed | set(names.values())) if graph.tensors[i].type == schema.TensorType.FLOAT32]
     softmaxes = _before_softmax(model)
     low, high = dict.fromkeys(watched, 0.0), dict.fromkeys(watched, 0.0)
     rows: dict[int, list[np.ndarray]] = {index: [] for index in softmaxes}
@@ -69,18 +69,20 @@ def with_fitted_ranges(
     for index, value in _joined_constants(model, alike):
         low[index], high[index] = min(low[index], float(value.min())), max(high[index], float(value.max()))
     ranges = {
-        index: (min(low[one] for one in same), max(high[one] for one in same)) for same in alike for index in same
+        index: (min(low[member] for member in same), max(high[member] for member in same))
+        for same in alike
+        for index in same
     }
     known = _known(model, alike, learned or {})
     for index, producers in softmaxes.items():
-        least, most = known.get(index) or (fitted_floor(_some(rows[index]), high[index]), high[index])
+        low_end, high_end = known.get(index) or (fitted_floor(_some(rows[index]), high[index]), high[index])
         for tensor in (index, *producers):
-            ranges[tensor] = known[tensor] = (min(least, worst[index] - _MARGIN), most)
+            ranges[tensor] = known[tensor] = (min(low_end, worst[index] - _MARGIN), high_end)
     ranges |= known
-    for index, (least, most) in ranges.items():
+    for index, (low_end, high_end) in ranges.items():
         tensor = graph.tensors[index]
         tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
-        tensor.quantization.min, tensor.quantization.max = [least], [most]
+        tensor.quantization.min, tensor.quantization.max = [low_end], [high_end]
     builder = flatbuffers.Builder(1 << 20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -89,10 +91,10 @@ def with_fitted_ranges(
 def fitted_floor(rows: np.ndarray, high: float) -> float:
     """What the softmax's inputs [rows, columns] are cut off at below, so that in 255 steps up to `high` the softmax
     comes out as in float as closely as it can."""
-    least = float(rows.min())
-    floors = [high - (high - least) * share for share in np.geomspace(0.05, 1.0, 40)]
+    minimum = float(rows.min())
+    floors = [high - (high - minimum) * share for share in np.geomspace(0.05, 1.0, 40)]
     below = [float(floor) for floor in floors if floor < 0]  # the range of integers has a 0
-    return min(below, key=lambda floor: _divergence(rows, floor, high), default=least)
+    return min(below, key=lambda floor: _divergence(rows, floor, high), default=minimum)
 
 
 def _divergence(rows: np.ndarray, low: float, high: float) -> float:
@@ -105,8 +107,8 @@ def _divergence(rows: np.ndarray, low: float, high: float) -> float:
 
 def _log_softmax(rows: np.ndarray) -> np.ndarray:
     shifted = rows.astype(np.float64) - rows.max(axis=-1, keepdims=True)
-    found: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return found
+    result: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
 
 
 def _some(rows: list[np.ndarray]) -> np.ndarray:
@@ -142,14 +144,14 @@ def _known(
 ) -> dict[int, tuple[float, float]]:
     """The learned ranges by tensor: of those that bear the names, and of all that hold the same numbers."""
     graph, logits = model.subgraphs[0], _logits(model)
-    found = {}
+    ranges = {}
     for same in alike:
         for index in sorted(same):
             name = graph.tensors[index].name.decode().partition(";")[0].rpartition("/")[0]
             name = "head/out" if index == logits else name  # it bears the output's name
             if name in learned:
-                found.update(dict.fromkeys(same, learned[name]))
-    return found
+                ranges.update(dict.fromkeys(same, learned[name]))
+    return ranges
 
 
 def _kind(model: Any, op: Any) -> int:
@@ -162,16 +164,16 @@ def _before_softmax(model: Any) -> dict[int, list[int]]:
     sum's other part than the mask, which has the same values."""
     graph = model.subgraphs[0]
     producer = {int(index): op for op in graph.operators for index in op.outputs}
-    found: dict[int, list[int]] = {}
+    inputs_by_logits: dict[int, list[int]] = {}
     for op in graph.operators:
         if _kind(model, op) == _OP.SOFTMAX:
             index = int(op.inputs[0])
             parts = [int(part) for part in producer[index].inputs] if _kind(model, producer[index]) == _OP.ADD else []
-            found[index] = [
+            inputs_by_logits[index] = [
                 part for part in parts if part in producer and _kind(model, producer[part]) == _OP.BATCH_MATMUL
             ]
-    found[_logits(model)] = []
-    return found
+    inputs_by_logits[_logits(model)] = []
+    return inputs_by_logits
 
 
 def _logits(model: Any) -> int:

@@ -1,0 +1,1 @@
+"""What a recipe says, checked. May import targets, text, numerics."""

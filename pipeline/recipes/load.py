@@ -37,7 +37,7 @@ ENGINES: Mapping[str, str | None] = {"aot": None, "tflm": "cmsis_nn", "tflm-refe
 them (`pipeline.firmware.tflm_library.KERNELS`)."""
 ACTIVATIONS = ("int8", "int16")
 AIMS = ("balanced", "speed", "size")
-"""What counts where weights can be held in several forms (`pipeline.compiler.Aim`)."""
+"""What counts where weights can be held in several forms (`pipeline.compiler.Objective`)."""
 RANGES = ("minmax", "fitted")
 WEIGHTS = ("int8", "int4")
 

@@ -9,7 +9,7 @@ from pipeline.recipes.load import Recipe
 
 __all__ = ["imported_tokenizer", "imported_weights"]
 
-_AGAIN = "import the checkpoint again, with `import-llama2c`"
+_REMEDY = "import the checkpoint again, with `import-llama2c`"
 
 
 def imported_weights(recipe: Recipe) -> Path:
@@ -33,5 +33,5 @@ def imported_tokenizer(recipe: Recipe) -> Path:
 
 def _there(recipe: Recipe, path: Path) -> Path:
     if not path.is_file():
-        raise ThimbleError(f"{recipe.path} names {path.name}, and there is no {path}", _AGAIN)
+        raise ThimbleError(f"{recipe.path} names {path.name}, and there is no {path}", _REMEDY)
     return path

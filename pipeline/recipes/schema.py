@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from pipeline.errors import ThimbleError
-from pipeline.numerics.kv_window import Ring, Strided, strided
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window
 from pipeline.resources import ROOT
 
 __all__ = ["DistillConfig", "ModelConfig", "PruneConfig", "QatConfig", "TrainConfig", "variants"]
@@ -113,14 +113,14 @@ class ModelConfig:
         return self.kv_heads * self.head_dim
 
     @property
-    def ring(self) -> Ring | Strided | None:
+    def kv_window(self) -> SlidingWindow | StridedWindow | None:
         """The KV cache's order where attention has a window, None where it sees the whole context."""
         if self.window and self.stride:
-            return strided(self.window, self.sinks, self.stride, self.context)
-        return Ring(self.window, self.sinks) if self.window else None
+            return strided_window(self.window, self.sinks, self.stride, self.context)
+        return SlidingWindow(self.window, self.sinks) if self.window else None
 
     @property
-    def endless(self) -> bool:
+    def unbounded(self) -> bool:
         """Whether positions have no end; cosines and sines are inputs of the decode step then."""
         return bool(self.window) and not self.stride
 
@@ -351,10 +351,10 @@ def _check_window(config: ModelConfig) -> None:
 def _check_stride(config: ModelConfig) -> None:
     if config.stride < 2:
         raise ThimbleError(f"`model.stride` is {config.stride}", "use 2 or more, or 0 for none")
-    kept = sum(position < config.sinks or position % config.stride == 0 for position in range(config.context))
-    if kept > config.window - 2:
+    stored = sum(position < config.sinks or position % config.stride == 0 for position in range(config.context))
+    if stored > config.window - 2:
         raise ThimbleError(
-            f"`model.stride` {config.stride} keeps {kept} of {config.context} tokens, `model.window` {config.window}",
+            f"`model.stride` {config.stride} keeps {stored} of {config.context} tokens, `model.window` {config.window}",
             "keep at least two fewer than the window: a larger stride, fewer sinks, or a larger window",
         )
 
@@ -369,10 +369,12 @@ def _section(kind: type[_Section], where: str, data: Mapping[str, object]) -> _S
     for key, value in data.items():
         if key not in fields:
             raise ThimbleError(f"unknown key `{key}` in {where}", f"known keys: {', '.join(fields)}")
-        wanted = type(fields[key].default)
-        accepted = (int, float) if wanted is float else wanted
-        if not isinstance(value, accepted) or (isinstance(value, bool) and wanted is not bool):
-            raise ThimbleError(f"`{where}.{key}` is {value!r}, not {wanted.__name__}", f"write it as {wanted.__name__}")
+        expected_type = type(fields[key].default)
+        accepted = (int, float) if expected_type is float else expected_type
+        if not isinstance(value, accepted) or (isinstance(value, bool) and expected_type is not bool):
+            raise ThimbleError(
+                f"`{where}.{key}` is {value!r}, not {expected_type.__name__}", f"write it as {expected_type.__name__}"
+            )
     return kind(**data)
 
 

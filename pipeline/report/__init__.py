@@ -1,1 +1,1 @@
-"""The report of a run: pictures from plain data, and the page that holds them."""
+"""Pictures, the page and the summary of a run. May import verification, timing and below."""

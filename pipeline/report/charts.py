@@ -68,11 +68,11 @@ def instructions_by_layer(layers: Sequence[Mapping[str, object]]) -> str:
     """
     figure = Figure(figsize=(8.5, 0.9 + 0.19 * len(layers)))
     axes = figure.add_subplot(1, 1, 1)
-    seen: set[str] = set()
+    labelled: set[str] = set()
     for row, layer in enumerate(layers):
         kind, count, macs = str(layer["kind"]), _number(layer["instructions"]), _number(layer["macs"])
-        label = kind.replace("_", " ") if kind not in seen else None
-        seen.add(kind)
+        label = kind.replace("_", " ") if kind not in labelled else None
+        labelled.add(kind)
         axes.barh(row, count, color=KINDS.get(kind, "#8d99a6"), label=label, height=0.75)
         note = f" {count:,.0f}" + (f"  ({count / macs:.2f} per MAC)" if macs > 0 else "")
         axes.text(count, row, note, va="center", fontsize=7)
@@ -98,9 +98,9 @@ def accuracy_by_split(quality: Mapping[str, Mapping[str, float]], baseline: Mapp
     splits = list(next(iter(quality.values()), {}))
     width = 0.8 / max(len(engines), 1)
     for column, engine in enumerate(engines):
-        places = [row + (column - (len(engines) - 1) / 2) * width for row in range(len(splits))]
+        positions = [row + (column - (len(engines) - 1) / 2) * width for row in range(len(splits))]
         values = [100 * quality[engine].get(split, 0.0) for split in splits]
-        bars = axes.bar(places, values, width * 0.92, label=engine, color=[BLUE, ORANGE, GREEN, GREY][column % 4])
+        bars = axes.bar(positions, values, width * 0.92, label=engine, color=[BLUE, ORANGE, GREEN, GREY][column % 4])
         axes.bar_label(bars, [f"{value:.1f}" for value in values], fontsize=7, padding=1)
     for row, split in enumerate(splits):
         if split in baseline:

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 __all__ = ["flame_graph"]
 
 _WIDTH, _ROW, _TOP = 1100.0, 18.0, 30.0
-_LEAST = 0.6  # narrower frames are left out
+_MIN_WIDTH = 0.6  # narrower frames are left out
 _LETTER = 6.3
 _HUES = {"thimble_": 212, "run_": 28, "model_": 150}
 _PLAIN = 268
@@ -54,7 +54,7 @@ def _draw(frame: _Frame, left: float, row: int, scale: float) -> Iterator[tuple[
     """Row, and name, left edge, width and count, of every frame wide enough to be seen; the widest first."""
     for name, child in sorted(frame.children.items(), key=lambda item: (-item[1].count, item[0])):
         width = child.count * scale
-        if width >= _LEAST:
+        if width >= _MIN_WIDTH:
             yield row, (name, left, width, child.count)
             yield from _draw(child, left, row + 1, scale)
         left += width
@@ -76,8 +76,8 @@ def _box(row: int, frame: tuple[str, float, float, float], total: float, unit: s
     hue = next((hue for start, hue in _HUES.items() if name.startswith(start)), _PLAIN)
     light = 72 + zlib.crc32(name.encode()) % 12
     letters = int((width - 6) / _LETTER)
-    shown = _fitting(name, letters)
-    label = f'<text x="{left + 3:.1f}" y="{top + 12.5:.1f}">{escape(shown)}</text>' if shown else ""
+    caption = _fitting(name, letters)
+    label = f'<text x="{left + 3:.1f}" y="{top + 12.5:.1f}">{escape(caption)}</text>' if caption else ""
     return (
         f"<g><title>{escape(name)}: {count:,.0f} {escape(unit)}, {count / total:.1%}</title>"
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(width - 0.4, 0.4):.1f}" height="{_ROW - 1:.0f}" rx="1.5" '

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.recipes.load import Recipe
-from pipeline.verification.likelihood import shown
+from pipeline.verification.likelihood import format_metric
 from pipeline.workflow.workspace import Workspace
 
 __all__ = ["print_serial_summary", "print_summary"]
@@ -19,13 +19,13 @@ __all__ = ["print_serial_summary", "print_summary"]
 def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> None:
     """A few sentences with the board's answers, the cost, the accuracy, and where everything lies."""
     for board in recipe.boards:
-        variant = f"{board}-{recipe.engine}"
-        result = json.loads((workspace.folder / variant / "result.json").read_text(encoding="utf-8"))
+        target_key = f"{board}-{recipe.engine}"
+        result = json.loads((workspace.folder / target_key / "result.json").read_text(encoding="utf-8"))
         _print_answers(result, console)
         _print_cost(result, console)
         _print_quality(result, console)
-        console.print(f"\nfirmware project  {workspace.stage('firmware', variant) / 'project'}", highlight=False)
-        console.print(f"result            {workspace.folder / variant / 'result.json'}", highlight=False)
+        console.print(f"\nfirmware project  {workspace.stage('firmware', target_key) / 'project'}", highlight=False)
+        console.print(f"result            {workspace.folder / target_key / 'result.json'}", highlight=False)
     console.print(f"report            {workspace.stage('report') / 'index.html'}", highlight=False)
     console.print(f"talk to it        python -m pipeline chat {recipe.path}", highlight=False)
 
@@ -97,7 +97,7 @@ def _print_quality(result: dict[str, Any], console: Console) -> None:
     what = "text of its own" if "nll" in quality["float"] else "exact match"
     table = Table(what, *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0))
     for split in dict.fromkeys(key for engine in engines for key in quality[engine]):
-        cells = [shown(split, quality[engine][split]) if split in quality[engine] else "" for engine in engines]
+        cells = [format_metric(split, quality[engine][split]) if split in quality[engine] else "" for engine in engines]
         table.add_row(split.replace("_", " "), *cells)
     console.print()
     console.print(table)

@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline import tools
-from pipeline.compiler import Aim, Packing, compile_model
+from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.tasks.accuracy import exact_match
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import HostEngine
-from pipeline.verification.likelihood import in_words, measure, read_text
+from pipeline.verification.likelihood import format_metrics, measure, read_text
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["PACKINGS", "STAGE", "prove"]
 
-PACKINGS = tuple(Packing)
+PACKINGS = tuple(WeightLayout)
 PROOF_SENTENCES, PROOF_TEXTS = 8, 1
 
 
@@ -35,7 +35,7 @@ def run(context: StageContext) -> str:
     for packing in PACKINGS:
         folder = context.out / packing / "model"
         folder.mkdir(parents=True)
-        compiled = compile_model(tflite, folder, packing, aim=Aim(recipe.aim))
+        compiled = compile_model(tflite, folder, packing, aim=Objective(recipe.aim))
         if compiled.forms:
             console.print(f"{packing}: {compiled.forms}", highlight=False)
         write_json(context.out / packing / "compiled.json", dataclasses.asdict(compiled))
@@ -49,7 +49,7 @@ def run(context: StageContext) -> str:
         with console.status("quantized on the host: text of the float model"):
             quality = measure(engine, text, oracle.graph.tensors[oracle.graph.outputs["logits"]].scale)
     write_json(context.out / "quality.json", {"quantized": quality, "proof_steps": steps})
-    return f"{steps} steps equal TensorFlow Lite Micro's to the byte; quantized: {in_words(quality)}"
+    return f"{steps} steps equal TensorFlow Lite Micro's to the byte; quantized: {format_metrics(quality)}"
 
 
 def _proof(context: StageContext, rows: int) -> dict[str, list[int]]:

@@ -17,7 +17,7 @@ from pipeline.tasks.registry import load_task
 from pipeline.tasks.sentence_files import HELD_OUT, write_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.verification.likelihood import Text, in_words, likelihood, write_text
+from pipeline.verification.likelihood import EvaluationText, format_metrics, likelihood, write_text
 from pipeline.workflow.shipped import shipped_tokenizer
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -79,18 +79,18 @@ def _own_text(context: StageContext, task: TextTask) -> str:
     with context.console.status("the model writes text") as status:
         text = sample_text(
             step,
-            tokenizer.frame.bos,
+            tokenizer.template.bos,
             measured + calibrating + fitting,
             task.seed,
             lambda done: status.update(f"the model writes text: {done:,} tokens"),
         )
-    kept = np.split(text.tokens, [measured, measured + calibrating])
-    found = Text(kept[1], kept[2], kept[0], text.nll[:measured], text.best[:measured])
-    write_text(context.out / "text.npz", found)
-    return f"{text.tokens.size:,} tokens of text by the model itself; {in_words(likelihood(found.nll))}"
+    parts = np.split(text.tokens, [measured, measured + calibrating])
+    evaluation_text = EvaluationText(parts[1], parts[2], parts[0], text.nll[:measured], text.top1[:measured])
+    write_text(context.out / "text.npz", evaluation_text)
+    return f"{text.tokens.size:,} tokens of text by the model itself; {format_metrics(likelihood(evaluation_text.nll))}"
 
 
-def _volatile(context: StageContext) -> dict[str, str]:
+def _environment_facts(context: StageContext) -> dict[str, str]:
     """What text of the model's own depends on: what was imported, which the recipe only names, and the model."""
     recipe = context.recipe
     if recipe.text is None:
@@ -112,5 +112,5 @@ STAGE = Stage(
         "pipeline/training/sampled_text.py",
     ),
     run=run,
-    volatile=_volatile,
+    environment_facts=_environment_facts,
 )

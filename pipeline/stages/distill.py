@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ThimbleError
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import DistillConfig
-from pipeline.stages.fine_tune import refine
-from pipeline.training.labels import relabelled
+from pipeline.stages.fine_tune import fine_tune_stage
+from pipeline.training.labels import pseudo_label
 from pipeline.verification.host_engine import host_engine
-from pipeline.workflow.shipped import metadata_of, shipped_weights, teacher_of, weights_fingerprint
+from pipeline.workflow.shipped import read_weights_metadata, shipped_weights, teacher_of, weights_fingerprint
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import Workspace
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from pipeline.training.loop import Lessons, Progress
+    from pipeline.training.loop import Progress, TrainingData
 
 __all__ = ["STAGE", "label_with"]
 
@@ -32,7 +32,7 @@ def run(context: StageContext) -> str:
     """
     recipe = context.recipe
 
-    def work(student: keras.Model, lessons: Lessons, progress: Progress) -> list[dict[str, float]]:
+    def work(student: keras.Model, training_data: TrainingData, progress: Progress) -> list[dict[str, float]]:
         from pipeline.network.checkpoint import build_from
         from pipeline.training.distill import distill
 
@@ -52,31 +52,31 @@ def run(context: StageContext) -> str:
         taught_by = build_from(weights, teacher.model)
         if recipe.distill.labelled:
             with context.console.status("the teacher answers") as status:
-                lessons = label_with(
+                training_data = label_with(
                     taught_by,
                     teacher,
-                    lessons,
+                    training_data,
                     recipe.distill,
                     lambda done: status.update(f"the teacher answers: {done:,} sentences"),
                 )
-        return distill(student, taught_by, recipe.distill, recipe.train, lessons, context.out, progress)
+        return distill(student, taught_by, recipe.distill, recipe.train, training_data, context.out, progress)
 
-    return refine(context, "distill", "distilling", work)
+    return fine_tune_stage(context, "distill", "distilling", work)
 
 
 def label_with(
     model: keras.Model,
     teacher: Recipe,
-    lessons: Lessons,
+    training_data: TrainingData,
     config: DistillConfig,
     progress: Callable[[int], None] | None = None,
-) -> Lessons:
-    """The lessons as `relabelled` makes them, the teacher in int8 and compiled for this machine.
+) -> TrainingData:
+    """The lessons as `pseudo_label` makes them, the teacher in int8 and compiled for this machine.
 
     Args:
         model: the teacher, float.
         teacher: its recipe.
-        lessons: the student's.
+        training_data: the student's.
         config: the student's `distill` section.
         progress: called with the number of sentences answered.
 
@@ -85,9 +85,9 @@ def label_with(
     """
     from pipeline.quantize.ptq import quantize
 
-    calibration = lessons.sequences[: min(teacher.quantize.calibration_sentences, config.labelled)]
+    calibration = training_data.sequences[: min(teacher.quantize.calibration_sentences, config.labelled)]
     with host_engine(quantize(model, teacher.model, calibration)) as engine:
-        return relabelled(lessons, config, engine, progress)
+        return pseudo_label(training_data, config, engine, progress)
 
 
 def _files(context: StageContext, teacher: Recipe) -> tuple[Path, Path]:
@@ -97,7 +97,7 @@ def _files(context: StageContext, teacher: Recipe) -> tuple[Path, Path]:
         return shipped, shipped.with_name("tokenizer.json")
     workspace = Workspace(context.workspace.folder.parent, teacher.name)
     weights = workspace.stage("qat") / "weights.npz"
-    if not weights.exists() or metadata_of(weights)["fingerprint"] != weights_fingerprint(teacher):
+    if not weights.exists() or read_weights_metadata(weights)["fingerprint"] != weights_fingerprint(teacher):
         raise ThimbleError(
             f"the teacher {teacher.path} has no trained weights", f"run `python -m pipeline qat {teacher.path}` first"
         )
@@ -121,5 +121,5 @@ STAGE = Stage(
     ),
     run=run,
     resumable=True,
-    volatile=_teacher,
+    environment_facts=_teacher,
 )

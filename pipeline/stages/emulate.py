@@ -30,7 +30,7 @@ from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_sta
 from pipeline.timing.folded import write_folded
 from pipeline.timing.measure import measure, steps_differ
 from pipeline.verification.budgets import over_budget
-from pipeline.verification.checks import Verification, expect_prompts, least_per_mac, verify, write_expectations
+from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
 from pipeline.verification.likelihood import read_text
 from pipeline.workflow.shipped import TRAINING_STAGES
 from pipeline.workflow.stage import Stage, StageContext
@@ -47,7 +47,7 @@ def run(context: StageContext) -> str:
     Raises:
         ThimbleError: a check failed; the result is written all the same, with `ok` false.
     """
-    board, recipe = context.the_board(), context.recipe
+    board, recipe = context.require_board(), context.recipe
     emulator = pick(board, context.emulator)
     firmware = context.input("firmware")
     sizes = _read(firmware / "sizes.json")
@@ -57,7 +57,7 @@ def run(context: StageContext) -> str:
 
     with context.console.status("asking the oracle for the expected tokens"):
         texts = None if recipe.text is None else read_text(context.input("data") / "text.npz").tokens
-        expectations = expect_prompts(recipe, context.input("quantize") / "model.tflite", tokenizer, texts)
+        expectations = reference_runs(recipe, context.input("quantize") / "model.tflite", tokenizer, texts)
     write_expectations(context.out / "expected.json", expectations)
     with (
         context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),
@@ -71,19 +71,19 @@ def run(context: StageContext) -> str:
             instructions_per_tick=per_tick,
             weights_crc=int(sizes["weights_crc"]),
             build_id=str(sizes["build_id"]),
-            least_per_mac=least_per_mac(board.core),
+            min_per_mac=min_per_mac(board.core),
         )
     timing = model_time(context, compiled, verification)
     quality = _quality(context, emulator)
     result = _result(context, emulator, verification, sizes, compiled, timing, quality)
     write_json(context.out / "result.json", result)
-    place = context.workspace.folder / context.variant
-    place.mkdir(exist_ok=True)
-    write_json(place / "result.json", result)
+    folder = context.workspace.folder / context.target_key
+    folder.mkdir(exist_ok=True)
+    write_json(folder / "result.json", result)
     if not result["ok"]:
         failures = result["failures"]
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {place / 'result.json'}")
+        raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {folder / 'result.json'}")
     instructions = result["instructions"]
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
@@ -105,12 +105,12 @@ class Timing:
 
 def model_time(context: StageContext, compiled: dict[str, Any], verification: Verification) -> Timing:
     """Traces the longest prompt and the one with the last, slowest position; writes their stacks as `*.folded`."""
-    board = context.the_board()
+    board = context.require_board()
     core = load_core(board.core)
-    place = _where_to_trace(context)
-    if place is None:
+    traced_build = _where_to_trace(context)
+    if traced_build is None:
         return Timing(Rates.of_core(core), [], None, (), ())
-    elf, tracing = place
+    elf, tracing = traced_build
     answered = [prompt for prompt in verification.prompts if prompt["ticks"]]
     if not answered:
         return Timing(Rates.of_core(core), [], None, (), ())
@@ -121,14 +121,14 @@ def model_time(context: StageContext, compiled: dict[str, Any], verification: Ve
     for text in dict.fromkeys((longest["text"], furthest["text"])):
         what = f"tracing {text!r} on {tracing.name}"
         with context.console.status(escape(what)) as status:
-            told = partial(_tell_steps, status, what)
-            traced.append(measure(elf, tracing, core, board.flash_timing, text, int(compiled["context"]), told))
+            progress = partial(_tell_steps, status, what)
+            traced.append(measure(elf, tracing, core, board.flash_timing, text, int(compiled["context"]), progress))
     weight_bytes = int(compiled["weight_bytes"])
     stacks = merge_stacks(traced)
     for name, column in (("instructions", 0), ("cycles", 1)):
         write_folded(
             context.out / f"{name}.folded",
-            {(kind, *stack): values[column] for kind, found in stacks.items() for stack, values in found.items()},
+            {(kind, *stack): values[column] for kind, counts in stacks.items() for stack, values in counts.items()},
         )
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
     per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
@@ -148,25 +148,25 @@ def _tell_steps(status: Status, what: str, done: int) -> None:
 def _where_to_trace(context: StageContext) -> tuple[Path, Board] | None:
     """The image and the board to trace: this board's where QEMU has it, else one with the same core and flags, for
     which the same sources are built; None where there is neither, or no QEMU."""
-    board = context.the_board()
+    board = context.require_board()
     if tools.find("qemu-system-arm") is None:
         return None
     if "qemu" in board.emulators:
         return context.input("firmware") / "firmware.elf", board
-    for other in all_boards():
-        if "qemu" in other.emulators and (other.core, other.flags) == (board.core, board.flags):
+    for candidate in all_boards():
+        if "qemu" in candidate.emulators and (candidate.core, candidate.flags) == (board.core, board.flags):
             folder = context.out / "_trace"
             generated = context.input("firmware") / "model"
-            with context.console.status(f"building the same sources for {other.name}, to trace them"):
-                write_sources(context, other, folder / "project", generated if generated.is_dir() else None)
-                return build_project(folder / "project", folder / "build").elf, other
+            with context.console.status(f"building the same sources for {candidate.name}, to trace them"):
+                write_sources(context, candidate, folder / "project", generated if generated.is_dir() else None)
+                return build_project(folder / "project", folder / "build").elf, candidate
     return None
 
 
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
     """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
-    recipe, data, board = context.recipe, context.input("data"), context.the_board()
+    recipe, data, board = context.recipe, context.input("data"), context.require_board()
     float_quality = _read(context.input("quantize") / "quality.json")["float"]
     quantized = _read(context.input("convert") / "quality.json")["quantized"]
     if recipe.text is not None:
@@ -206,7 +206,7 @@ def _result(
     timing: Timing,
     quality: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
-    board, recipe = context.the_board(), context.recipe
+    board, recipe = context.require_board(), context.recipe
     instructions = verification.instructions
     cycles, times = times_of(instructions, timing.rates, board.clock_hz)
     flash = {"code": sizes["code"], "weights": sizes["weights"], "tables": sizes["tables"] + sizes["data"]}
@@ -282,27 +282,27 @@ def _versions(emulator: Emulator) -> dict[str, str]:
 
 
 def _seconds(context: StageContext) -> dict[str, float]:
-    found = {}
+    seconds = {}
     for stage in ("data", *TRAINING_STAGES, "quantize", "convert", "firmware"):
-        stamp = context.workspace.stamp(stage, context.variant if stage == "firmware" else "")
+        stamp = context.workspace.stamp(stage, context.target_key if stage == "firmware" else "")
         if stamp is not None:
-            found[stage] = stamp.seconds
-    return found
+            seconds[stage] = stamp.seconds
+    return seconds
 
 
 def _read(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _volatile(context: StageContext) -> dict[str, str]:
-    emulator = pick(context.the_board(), context.emulator)
+def _environment_facts(context: StageContext) -> dict[str, str]:
+    emulator = pick(context.require_board(), context.emulator)
     return {"emulator": emulator.name, "version": emulator.version}
 
 
 def _check_emulator(context: StageContext) -> None:
     """An emulator that was asked for must be there. Where none was asked for, the firmware is of use as it is."""
     if context.emulator is not None:
-        pick(context.the_board(), context.emulator)
+        pick(context.require_board(), context.emulator)
 
 
 STAGE = Stage(
@@ -319,6 +319,6 @@ STAGE = Stage(
     ),
     run=run,
     per_board=True,
-    volatile=_volatile,
+    environment_facts=_environment_facts,
     check_prerequisites=_check_emulator,
 )

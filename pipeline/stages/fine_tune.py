@@ -10,31 +10,31 @@ from typing import TYPE_CHECKING
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.tasks.sentence_files import read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.workflow.shipped import TRAINING_STAGES, metadata_of, training_facts
+from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata, training_facts
 from pipeline.workflow.stage import StageContext
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from pipeline.training.loop import Lessons, Progress
+    from pipeline.training.loop import Progress, TrainingData
 
-__all__ = ["lessons_of", "read_lessons", "refine"]
+__all__ = ["fine_tune_stage", "load_training_data", "read_training_data"]
 
 History = list[dict[str, float]]
 
 
-def refine(
-    context: StageContext, stage: str, title: str, work: Callable[[keras.Model, Lessons, Progress], History]
+def fine_tune_stage(
+    context: StageContext, stage: str, title: str, work: Callable[[keras.Model, TrainingData, Progress], History]
 ) -> str:
     """Writes `weights.npz`: those of the stage before as they are, where the recipe does not ask for the stage or the
     weights have been through it, else what the work makes of them, in place."""
     recipe = context.recipe
     before = context.input(TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]) / "weights.npz"
-    facts = metadata_of(before)
-    asked = recipe.sections[stage] is not None
-    if not asked or TRAINING_STAGES.index(facts["stage"]) >= TRAINING_STAGES.index(stage):
+    facts = read_weights_metadata(before)
+    requested = recipe.sections[stage] is not None
+    if not requested or TRAINING_STAGES.index(facts["stage"]) >= TRAINING_STAGES.index(stage):
         shutil.copyfile(before, context.out / "weights.npz")
-        return "the shipped weights have it" if asked else "not asked for"
+        return "the shipped weights have it" if requested else "not asked for"
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.checkpoint import build_from, save_model
@@ -42,25 +42,25 @@ def refine(
 
     model = build_from(before, recipe.model, recipe.train.dropout)
     with training_progress(context.console, title) as report:
-        history = work(model, lessons_of(context), report)
+        history = work(model, load_training_data(context), report)
     save_model(context.out / "weights.npz", model, training_facts(recipe, stage, {**facts["history"], stage: history}))
     return f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %"
 
 
-def lessons_of(context: StageContext) -> Lessons:
+def load_training_data(context: StageContext) -> TrainingData:
     """The task's sentences and tokenizer, from the `data` stage."""
-    return read_lessons(context.input("data"), context.recipe.model.context)
+    return read_training_data(context.input("data"), context.recipe.model.context)
 
 
-def read_lessons(data: Path, context: int) -> Lessons:
+def read_training_data(data: Path, context: int) -> TrainingData:
     """The sentences and the tokenizer in a folder of the `data` stage, for a model that sees `context` tokens.
 
     Raises:
         ThimbleError: a file is missing or damaged.
     """
-    from pipeline.training.loop import Lessons
+    from pipeline.training.loop import TrainingData
 
-    return Lessons(
+    return TrainingData(
         Tokenizer.load(data / "tokenizer.json"),
         read_pairs(data / "train.tsv"),
         read_pairs(data / "dev.tsv"),

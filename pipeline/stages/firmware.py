@@ -29,7 +29,7 @@ __all__ = ["STAGE", "write_sources"]
 
 def run(context: StageContext) -> str:
     """Writes `project/`, `firmware.elf`, `sizes.json`, and `compiled.json`, which describes the model in the image."""
-    board = context.the_board()
+    board = context.require_board()
     project = context.out / "project"
     kernels = ENGINES[context.recipe.engine]
     if kernels is None:
@@ -94,11 +94,11 @@ def _smallest_arena(context: StageContext, board: Board, emulator: Emulator, on_
     """Asks a firmware whose arena is ample, in bytes: CMSIS-NN's scratch buffers are not in the host's figure."""
     tflite = (context.input("quantize") / "model.tflite").read_bytes()
     for times in (1, 2):
-        asked = context.out / f"_asked{times}"
-        (asked / "model").mkdir(parents=True)
-        write_interpreted(tflite, 1, times * on_host, asked / "model")
-        write_sources(context, board, asked / "project", asked / "model")
-        firmware = build_project(asked / "project", asked / "build", test_commands=True)
+        trial_folder = context.out / f"_asked{times}"
+        (trial_folder / "model").mkdir(parents=True)
+        write_interpreted(tflite, 1, times * on_host, trial_folder / "model")
+        write_sources(context, board, trial_folder / "project", trial_folder / "model")
+        firmware = build_project(trial_folder / "project", trial_folder / "build", test_commands=True)
         try:
             with Device(emulator.start(firmware.elf, board)) as device:
                 return int(device.request("ARENA")[-1].split("smallest=")[1])
@@ -119,12 +119,12 @@ def _emulator(context: StageContext, board: Board) -> Emulator | None:
         return None
 
 
-def _volatile(context: StageContext) -> dict[str, str]:
+def _environment_facts(context: StageContext) -> dict[str, str]:
     """The library, for an engine that needs one."""
     kernels = ENGINES[context.recipe.engine]
     if kernels is None:
         return {}
-    library = require_library(context.the_board().core, kernels)
+    library = require_library(context.require_board().core, kernels)
     status = os.stat(library.path)
     return {"library": str(library.path), "bytes": str(status.st_size), "time": str(status.st_mtime_ns)}
 
@@ -134,7 +134,7 @@ def _check_build_tools(context: StageContext) -> None:
         tools.require(tool)
     kernels = ENGINES[context.recipe.engine]
     if kernels is not None:
-        require_library(context.the_board().core, kernels)
+        require_library(context.require_board().core, kernels)
 
 
 STAGE = Stage(
@@ -150,6 +150,6 @@ STAGE = Stage(
     ),
     run=run,
     per_board=True,
-    volatile=_volatile,
+    environment_facts=_environment_facts,
     check_prerequisites=_check_build_tools,
 )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.stages.fine_tune import refine
+from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from pipeline.training.loop import Lessons, Progress
+    from pipeline.training.loop import Progress, TrainingData
 
 __all__ = ["STAGE"]
 
@@ -19,13 +19,13 @@ def run(context: StageContext) -> str:
     """Writes `weights.npz`: the weights as they are, or pruned."""
     recipe = context.recipe
 
-    def work(model: keras.Model, lessons: Lessons, progress: Progress) -> list[dict[str, float]]:
+    def work(model: keras.Model, training_data: TrainingData, progress: Progress) -> list[dict[str, float]]:
         from pipeline.training.prune import prune
 
         assert recipe.prune is not None
-        return prune(model, recipe.model, recipe.prune, recipe.train, lessons, progress)
+        return prune(model, recipe.model, recipe.prune, recipe.train, training_data, progress)
 
-    return refine(context, "prune", "pruning", work)
+    return fine_tune_stage(context, "prune", "pruning", work)
 
 
 STAGE = Stage(

@@ -8,15 +8,15 @@ from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import QatConfig
 from pipeline.recipes.text_task import TextTask
-from pipeline.stages.fine_tune import refine
+from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.verification.likelihood import read_text
-from pipeline.workflow.shipped import metadata_of
+from pipeline.workflow.shipped import read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
-    from pipeline.training.loop import Lessons, Progress
+    from pipeline.training.loop import Progress, TrainingData
 
 __all__ = ["STAGE"]
 
@@ -28,15 +28,15 @@ def run(context: StageContext) -> str:
     if recipe.text is not None and recipe.qat is not None:
         return _fit(context, recipe.text, recipe.qat)
 
-    def work(model: keras.Model, lessons: Lessons, progress: Progress) -> list[dict[str, float]]:
+    def work(model: keras.Model, training_data: TrainingData, progress: Progress) -> list[dict[str, float]]:
         from pipeline.training.qat import train_quantized
 
         assert recipe.qat is not None
         return train_quantized(
-            model, recipe.model, recipe.qat, recipe.quantize.weights, recipe.train, lessons, progress
+            model, recipe.model, recipe.qat, recipe.quantize.weights, recipe.train, training_data, progress
         )
 
-    return refine(context, "qat", "training in integers", work)
+    return fine_tune_stage(context, "qat", "training in integers", work)
 
 
 def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
@@ -44,15 +44,15 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.checkpoint import build_from, save_model
-    from pipeline.training.fit_int import suit_to_integers
+    from pipeline.training.fit_int import fit_reparameterization
     from pipeline.training.progress import training_progress
 
     recipe, before = context.recipe, context.input("prune") / "weights.npz"
     model = build_from(before, recipe.model)
     text = read_text(context.input("data") / "text.npz").fitting
     with training_progress(context.console, "fitting to integers") as report:
-        fit = suit_to_integers(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
-    facts = {**metadata_of(before), "stage": "qat", "history": {"qat": fit.history}}
+        fit = fit_reparameterization(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
+    facts = {**read_weights_metadata(before), "stage": "qat", "history": {"qat": fit.history}}
     save_model(context.out / "weights.npz", model, facts, exact=True)
     means = {layer: mean.tolist() for layer, mean in fit.key_means.items()}
     write_json(context.out / "integers.json", {"ranges": fit.ranges, "key_means": means})

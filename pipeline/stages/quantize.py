@@ -11,7 +11,7 @@ from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.likelihood import in_words, likelihood, read_text
+from pipeline.verification.likelihood import format_metrics, likelihood, read_text
 from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def run(context: StageContext) -> str:
     path.write_bytes(tflite)
     sparsity = tflite_sparsity(path)
     write_json(context.out / "quality.json", {"float": quality, "sparsity": sparsity, "bytes": len(tflite)})
-    return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero; float: {in_words(quality)}"
+    return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero; float: {format_metrics(quality)}"
 
 
 def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dict[str, np.ndarray]]:
@@ -59,9 +59,9 @@ def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dic
     path = context.input("qat") / "integers.json"
     if not path.exists():
         return {}, {}
-    found = json.loads(path.read_text(encoding="utf-8"))
-    ranges = {name: (low, high) for name, (low, high) in found["ranges"].items()}
-    return ranges, {layer: np.array(mean, np.float32) for layer, mean in found["key_means"].items()}
+    data = json.loads(path.read_text(encoding="utf-8"))
+    ranges = {name: (low, high) for name, (low, high) in data["ranges"].items()}
+    return ranges, {layer: np.array(mean, np.float32) for layer, mean in data["key_means"].items()}
 
 
 def _sentences(context: StageContext, model: keras.Model) -> tuple[list[list[int]], dict[str, float]]:

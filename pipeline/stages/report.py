@@ -13,8 +13,8 @@ from pipeline.report import charts
 from pipeline.report.flame import flame_graph
 from pipeline.tasks.sentence_files import SPLIT_TEXTS
 from pipeline.timing.folded import read_folded
-from pipeline.verification.likelihood import TEXT_FIGURES, shown
-from pipeline.workflow.shipped import TRAINING_STAGES, metadata_of
+from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
+from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
@@ -32,9 +32,9 @@ _ENGINE_NAMES = {"float": "float", "quantized": "quantized, host", "device": "qu
 def run(context: StageContext) -> str:
     """Writes `index.html` and the pictures beside it as SVG."""
     recipe, workspace = context.recipe, context.workspace
-    variants = [f"{board}-{recipe.engine}" for board in recipe.boards]
-    results = [_read(workspace.stage("emulate", variant) / "result.json") for variant in variants]
-    facts = metadata_of(workspace.stage("qat") / "weights.npz")
+    target_keys = [f"{board}-{recipe.engine}" for board in recipe.boards]
+    results = [_read(workspace.stage("emulate", target_key) / "result.json") for target_key in target_keys]
+    facts = read_weights_metadata(workspace.stage("qat") / "weights.npz")
     sentences = {} if recipe.text else _read(workspace.stage("data") / "summary.json")["sentences"]
     first = results[0]
     baseline = first["quality"].pop("hassil", {})
@@ -44,8 +44,8 @@ def run(context: StageContext) -> str:
         for result in results
         for kind, draw in (("memory", _memory), ("layers", _layers))
     }
-    for result, variant in zip(results, variants, strict=True):
-        drawn[f"flame-{result['board']}"] = _flame(result, workspace.stage("emulate", variant) / "cycles.folded")
+    for result, target_key in zip(results, target_keys, strict=True):
+        drawn[f"flame-{result['board']}"] = _flame(result, workspace.stage("emulate", target_key) / "cycles.folded")
     if recipe.text is None:
         drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
         drawn["training"] = charts.training_curves(_joined(facts["history"]))
@@ -68,7 +68,7 @@ def run(context: StageContext) -> str:
         training_picture=Markup(drawn.get("training", "")),
         quality=quality,
         splits=list(dict.fromkeys(key for splits in quality.values() for key in splits)),
-        shown=shown,
+        format_metric=format_metric,
         split_texts=TEXT_FIGURES if recipe.text else SPLIT_TEXTS,
         split_sizes={split: sentences.get(split, "") for split in quality["float"]},
         quality_notes=_text_notes(facts) if recipe.text else _notes(first, baseline, facts),

@@ -12,8 +12,8 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
 from pipeline.resources import ROOT
-from pipeline.stages.fine_tune import lessons_of
-from pipeline.workflow.shipped import metadata_of, shipped_weights, training_facts
+from pipeline.stages.fine_tune import load_training_data
+from pipeline.workflow.shipped import read_weights_metadata, shipped_weights, training_facts
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
@@ -25,7 +25,7 @@ def run(context: StageContext) -> str:
     if recipe.text is not None:
         weights = imported_weights(recipe)
         shutil.copyfile(weights, context.out / "weights.npz")
-        return f"imported: {metadata_of(weights)['source']}, {recipe.model.parameter_count:,} parameters"
+        return f"imported: {read_weights_metadata(weights)['source']}, {recipe.model.parameter_count:,} parameters"
     shipped = None if context.retrain else shipped_weights(recipe)
     if shipped is not None:
         shutil.copyfile(shipped, context.out / "weights.npz")
@@ -38,11 +38,11 @@ def run(context: StageContext) -> str:
     from pipeline.training.progress import training_progress
 
     with training_progress(context.console, "training") as report:
-        model, history = train(recipe.model, recipe.train, lessons_of(context), context.out, report, start)
+        model, history = train(recipe.model, recipe.train, load_training_data(context), context.out, report, start)
     save_model(context.out / "weights.npz", model, training_facts(recipe, "train", {"train": history}))
-    match = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
+    outcome = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
     begun = f" from {recipe.train.start}" if start else ""
-    return f"{recipe.model.parameter_count:,} parameters{begun}, {match}"
+    return f"{recipe.model.parameter_count:,} parameters{begun}, {outcome}"
 
 
 def _start(recipe: Recipe) -> Path | None:
@@ -54,7 +54,7 @@ def _start(recipe: Recipe) -> Path | None:
     if not recipe.train.start:
         return None
     path = ROOT / recipe.train.start
-    made_for = metadata_of(path).get("recipe", {})
+    made_for = read_weights_metadata(path).get("recipe", {})
     for section in ("task", "tokenizer"):
         if made_for.get(section) != recipe.part(section)[section]:
             raise ThimbleError(
@@ -69,7 +69,7 @@ def _start_digest(context: StageContext) -> dict[str, str]:
     return {"start": hashlib.sha256(start.read_bytes()).hexdigest()} if start else {}
 
 
-def _redo(context: StageContext) -> bool:
+def _should_rerun(context: StageContext) -> bool:
     """`--retrain` replaces shipped weights, and goes on with weights that were trained here."""
     shipped = shipped_weights(context.recipe) if context.retrain else None
     return shipped is not None and (context.input("train") / "weights.npz").read_bytes() == shipped.read_bytes()
@@ -86,6 +86,6 @@ STAGE = Stage(
     ),
     run=run,
     resumable=True,
-    volatile=_start_digest,
-    redo=_redo,
+    environment_facts=_start_digest,
+    should_rerun=_should_rerun,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.sweep.pareto import Cost, Measured, Results
+from pipeline.sweep.pareto import Cost, Results, TrialResult
 
 __all__ = ["draw_front", "front_in"]
 
@@ -34,7 +34,7 @@ def draw_front(results: Results, board: str, path: Path) -> None:
     figure = Figure(figsize=(13, 5.6), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     for axes, (label, value) in zip(panels, _PANELS, strict=True):
-        best = front_in(points, board, value)
+        front = front_in(points, board, value)
         for point in points:
             axes.errorbar(
                 value(point.boards[board]),
@@ -42,13 +42,20 @@ def draw_front(results: Results, board: str, path: Path) -> None:
                 yerr=100 * point.error,
                 fmt="o",
                 color=colours[_group(point)],
-                alpha=1.0 if point in best else 0.35,
-                markersize=6 if point in best else 4.5,
-                elinewidth=0.8 if point in best else 0.4,
+                alpha=1.0 if point in front else 0.35,
+                markersize=6 if point in front else 4.5,
+                elinewidth=0.8 if point in front else 0.4,
             )
-        places = [(value(point.boards[board]), 100 * point.accuracy) for point in best]
-        axes.step([x for x, _ in places], [y for _, y in places], where="post", color="#aab2bb", linewidth=1, zorder=0)
-        for (x, y), point in zip(places, best, strict=True):
+        coordinates = [(value(point.boards[board]), 100 * point.accuracy) for point in front]
+        axes.step(
+            [x for x, _ in coordinates],
+            [y for _, y in coordinates],
+            where="post",
+            color="#aab2bb",
+            linewidth=1,
+            zorder=0,
+        )
+        for (x, y), point in zip(coordinates, front, strict=True):
             axes.annotate(
                 point.name, (x, y), xytext=(5, -4), textcoords="offset points", rotation=-35, va="top", fontsize=7.5
             )
@@ -66,15 +73,15 @@ def draw_front(results: Results, board: str, path: Path) -> None:
     figure.savefig(path, dpi=130, metadata={"Software": None})
 
 
-def front_in(points: list[Measured], board: str, value: Callable[[Cost], float]) -> list[Measured]:
+def front_in(points: list[TrialResult], board: str, value: Callable[[Cost], float]) -> list[TrialResult]:
     """The points that no other one beats in accuracy and this cost alone, the cheapest first."""
     ordered = sorted(points, key=lambda point: (value(point.boards[board]), -point.accuracy))
-    best: list[Measured] = []
+    front: list[TrialResult] = []
     for point in ordered:
-        if not best or point.accuracy > best[-1].accuracy:
-            best.append(point)
-    return best
+        if not front or point.accuracy > front[-1].accuracy:
+            front.append(point)
+    return front
 
 
-def _group(point: Measured) -> str:
+def _group(point: TrialResult) -> str:
     return str(next(iter(point.choices.values()), "single"))

@@ -15,7 +15,7 @@ from pipeline.errors import ThimbleError
 from pipeline.sweep.plan import Choice, Point
 from pipeline.sweep.trial import Outcome
 
-__all__ = ["Cost", "Failed", "Measured", "Results", "front_of", "measured", "read_results"]
+__all__ = ["Cost", "Results", "TrialFailure", "TrialResult", "front_of", "measured", "read_results"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Measured:
+class TrialResult:
     """A point that was measured.
 
     `accuracy` is the mean over the held-out splits of the share of sentences whose whole action is right, quantized, on
@@ -62,7 +62,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Failed:
+class TrialFailure:
     """A point that was not, and why."""
 
     name: str
@@ -78,8 +78,8 @@ class Results:
     name: str
     description: str
     source: str
-    points: Sequence[Measured]
-    failed: Sequence[Failed]
+    points: Sequence[TrialResult]
+    failed: Sequence[TrialFailure]
     versions: Mapping[str, str]
     front: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -88,7 +88,7 @@ class Results:
         """Boards that any point was measured on, in order."""
         return list(dict.fromkeys(board for point in self.points for board in point.boards))
 
-    def chosen(self) -> list[Measured]:
+    def chosen(self) -> list[TrialResult]:
         """Points on the front of any board."""
         names = {name for front in self.front.values() for name in front}
         return [point for point in self.points if point.name in names]
@@ -143,7 +143,7 @@ class Results:
         return "\n".join(lines).rstrip() + "\n"
 
 
-def measured(point: Point, outcome: Outcome) -> Measured:
+def measured(point: Point, outcome: Outcome) -> TrialResult:
     """The figures of a point that ran through, from the result of each board."""
     results: Mapping[str, Any] = outcome["results"]
     first = next(iter(results.values()))
@@ -151,7 +151,7 @@ def measured(point: Point, outcome: Outcome) -> Measured:
     splits = quality["quantized"]
     count = sentences["host"]
     variance = sum(share * (1 - share) / count for share in splits.values()) / len(splits) ** 2
-    return Measured(
+    return TrialResult(
         name=point.name,
         choices=dict(point.choices),
         recipe=dict(point.recipe),
@@ -180,20 +180,20 @@ def _cost(result: Mapping[str, Any]) -> Cost:
     )
 
 
-def front_of(points: Iterable[Measured], board: str) -> list[str]:
+def front_of(points: Iterable[TrialResult], board: str) -> list[str]:
     """Names of the points that no other one beats: at least as good in accuracy, flash, RAM and time, better in one."""
-    found = {point.name: _objectives(point, board) for point in points if board in point.boards}
+    objectives = {point.name: _objectives(point, board) for point in points if board in point.boards}
     return [
         name
-        for name, values in found.items()
+        for name, values in objectives.items()
         if not any(
-            other != values and all(mine <= theirs for mine, theirs in zip(other, values, strict=True))
-            for other in found.values()
+            rival != values and all(mine <= theirs for mine, theirs in zip(rival, values, strict=True))
+            for rival in objectives.values()
         )
     ]
 
 
-def _objectives(point: Measured, board: str) -> tuple[float, ...]:
+def _objectives(point: TrialResult, board: str) -> tuple[float, ...]:
     """Less is better."""
     cost = point.boards[board]
     return (-point.accuracy, cost.flash, cost.ram, cost.ms)
@@ -209,10 +209,10 @@ def read_results(folder: Path) -> Results:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         points = [
-            Measured(**{**point, "boards": {name: Cost(**cost) for name, cost in point["boards"].items()}})
+            TrialResult(**{**point, "boards": {name: Cost(**cost) for name, cost in point["boards"].items()}})
             for point in data.pop("points")
         ]
-        return Results(points=points, failed=[Failed(**point) for point in data.pop("failed")], **data)
+        return Results(points=points, failed=[TrialFailure(**point) for point in data.pop("failed")], **data)
     except FileNotFoundError:
         raise ThimbleError(
             f"no results at {path}", "name a finished sweep's folder: --sweep build/sweep/NAME"

@@ -111,12 +111,12 @@ class Sweep:
             ThimbleError: two points have one name.
         """
         names = [axis.name for axis in self.axes]
-        made = [
+        points = [
             self.point(dict(zip(names, values, strict=True)))
             for values in (itertools.product(*(axis.values() for axis in self.axes)) if self.axes else ())
             if not self.skips(dict(zip(names, values, strict=True)))
         ]
-        return self._distinct([*made, *self.singles()])
+        return self._distinct([*points, *self.singles()])
 
     def singles(self) -> list[Point]:
         """The points that the file describes one by one."""
@@ -132,7 +132,7 @@ class Sweep:
         """Whether an entry of `skip` names these choices: each axis that it has, by one choice or a list of them."""
         return any(
             all(
-                choices.get(axis) in (wanted if isinstance(wanted, list) else [wanted]) for axis, wanted in rule.items()
+                choices.get(axis) in (values if isinstance(values, list) else [values]) for axis, values in rule.items()
             )
             for rule in self.skip
         )
@@ -199,7 +199,7 @@ def _sweep(path: Path, data: object) -> Sweep:
             raise ThimbleError(f"`{key}` is {value!r:.40}", f"write it as docs/sweep.md shows ({_KEYS[key].__name__})")
     if not _NAME.fullmatch(data.get("name", "")):
         raise ThimbleError(f"`name` {data.get('name')!r} cannot name a folder", "use letters, digits, '-', '_', '.'")
-    axes = tuple(_axis(name, given) for name, given in data.get("axes", {}).items())
+    axes = tuple(_axis(name, definition) for name, definition in data.get("axes", {}).items())
     points = data.get("points", {})
     for name, overlay in points.items():
         _named(f"points.{name}", name, overlay)
@@ -222,14 +222,16 @@ def _sweep(path: Path, data: object) -> Sweep:
     )
 
 
-def _axis(name: object, given: object) -> Axis:
-    if not isinstance(name, str) or not isinstance(given, dict) or not given:
-        raise ThimbleError(f"`axes.{name}` is {given!r:.40}", "give it choices by name, or key, low, high and step")
-    if "key" in given:
-        return Axis(name, _range(name, given))
-    for choice, overlay in given.items():
+def _axis(name: object, definition: object) -> Axis:
+    if not isinstance(name, str) or not isinstance(definition, dict) or not definition:
+        raise ThimbleError(
+            f"`axes.{name}` is {definition!r:.40}", "give it choices by name, or key, low, high and step"
+        )
+    if "key" in definition:
+        return Axis(name, _range(name, definition))
+    for choice, overlay in definition.items():
         _named(f"axes.{name}.{choice}", choice, overlay)
-    return Axis(name, given)
+    return Axis(name, definition)
 
 
 def _named(where: str, name: object, overlay: object) -> None:
@@ -239,25 +241,25 @@ def _named(where: str, name: object, overlay: object) -> None:
         raise ThimbleError(f"`{where}` is {overlay!r:.40}", "write what it changes of the recipe, {} for nothing")
 
 
-def _range(name: str, given: Mapping[str, Any]) -> Range:
+def _range(name: str, definition: Mapping[str, Any]) -> Range:
     where = f"axes.{name}"
-    _known(where, given, dict.fromkeys(_RANGE_KEYS))
-    numbers = [given.get("low"), given.get("high"), given.get("step", 0)]
-    if not isinstance(given["key"], str) or any(
+    _known(where, definition, dict.fromkeys(_RANGE_KEYS))
+    numbers = [definition.get("low"), definition.get("high"), definition.get("step", 0)]
+    if not isinstance(definition["key"], str) or any(
         isinstance(value, bool) or not isinstance(value, int | float) for value in numbers
     ):
         raise ThimbleError(
-            f"`{where}` is {dict(given)!r:.60}", "write key: SECTION.KEY, and low, high, step as numbers"
+            f"`{where}` is {dict(definition)!r:.60}", "write key: SECTION.KEY, and low, high, step as numbers"
         )
     low, high, step = numbers
     if not (low <= high and step >= 0):
         raise ThimbleError(f"`{where}` goes from {low} to {high} by {step}", "use low <= high, and a step above 0")
-    return Range(given["key"], low, high, step, all(isinstance(value, int) for value in numbers))
+    return Range(definition["key"], low, high, step, all(isinstance(value, int) for value in numbers))
 
 
-def _search(given: Mapping[str, Any]) -> Search:
-    _known("search", given, {"points": int, "sampler": str, "seed": int})
-    search = Search(given.get("points", 0), given.get("sampler", "tpe"), given.get("seed", 1))
+def _search(definition: Mapping[str, Any]) -> Search:
+    _known("search", definition, {"points": int, "sampler": str, "seed": int})
+    search = Search(definition.get("points", 0), definition.get("sampler", "tpe"), definition.get("seed", 1))
     for key in ("points", "seed"):
         value = getattr(search, key)
         if isinstance(value, bool) or not isinstance(value, int) or value < (key == "points"):
@@ -267,17 +269,17 @@ def _search(given: Mapping[str, Any]) -> Search:
     return search
 
 
-def _rules(given: list[Any], axes: tuple[Axis, ...]) -> Iterator[Mapping[str, Any]]:
+def _rules(entries: list[Any], axes: tuple[Axis, ...]) -> Iterator[Mapping[str, Any]]:
     """`skip`'s entries, whose axes and choices must be there."""
     known = {axis.name: axis.choices for axis in axes}
-    for rule in given:
+    for rule in entries:
         if not isinstance(rule, dict) or not rule:
             raise ThimbleError(f"`skip` holds {rule!r:.40}", "write each entry as {axis: choice, …}")
-        for name, wanted in rule.items():
+        for name, values in rule.items():
             choices = known.get(name)
             if choices is None:
                 raise ThimbleError(f"`skip` names {name!r}, which is no axis", f"the axes: {', '.join(known)}")
-            for value in wanted if isinstance(wanted, list) else [wanted]:
+            for value in values if isinstance(values, list) else [values]:
                 if not isinstance(choices, Range) and value not in choices:
                     raise ThimbleError(
                         f"`skip` names {value!r}, which is no choice of `{name}`", f"the choices: {', '.join(choices)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ThimbleError
-from pipeline.sweep.pareto import Cost, Measured, Results
+from pipeline.sweep.pareto import Cost, Results, TrialResult
 from pipeline.sweep.plan import Point, recipe_text
 from pipeline.targets.boards import Board, all_boards
 
@@ -33,7 +33,7 @@ class Limits:
 class Pick:
     """A point and what it takes on the board that was asked for."""
 
-    point: Measured
+    point: TrialResult
     cost: Cost
     excess: dict[str, float]
 
@@ -135,13 +135,13 @@ def recommend(results: Results, board: Board, flash: int | None, ram: int | None
     limits = Limits(min(flash or board.flash.size, board.flash.size), min(ram or board.ram.size, board.ram.size), ms)
     measured_on, picks = _picks(results, board, limits)
     fitting = sorted((pick for pick in picks if not pick.excess), key=_rank)
-    others = sorted((pick for pick in picks if pick.excess), key=_rank)
+    too_large = sorted((pick for pick in picks if pick.excess), key=_rank)
     if not fitting:
-        closest = min(others, key=lambda pick: (max(pick.excess.values()), *_rank(pick)))
+        closest = min(too_large, key=lambda pick: (max(pick.excess.values()), *_rank(pick)))
         return Recommendation(board, limits, measured_on, closest, 0, len(picks), None, None)
     best = fitting[0]
     alike = [pick for pick in fitting if _alike(pick.point, best.point) and pick.cost.flash < best.cost.flash]
-    better = next((pick for pick in others if pick.point.accuracy > best.point.accuracy), None)
+    better = next((pick for pick in too_large if pick.point.accuracy > best.point.accuracy), None)
     cheaper = min(alike, key=lambda pick: pick.cost.flash, default=None)
     return Recommendation(board, limits, measured_on, best, len(fitting), len(picks), cheaper, better)
 
@@ -166,12 +166,12 @@ def _picks(results: Results, board: Board, limits: Limits) -> tuple[str, list[Pi
         if name in point.boards:
             cost = point.boards[name]
             if name != board.name:
-                cost = _moved(cost, boards[name], board)
+                cost = _rescale_to_board(cost, boards[name], board)
             picks.append(Pick(point, cost, limits.excess(cost)))
     return name, picks
 
 
-def _moved(cost: Cost, measured_on: Board, board: Board) -> Cost:
+def _rescale_to_board(cost: Cost, measured_on: Board, board: Board) -> Cost:
     """The cost on another board with the same core: its clock, and the wait states of its flash. At most: every word of
     weights waits, and every instruction as if it were four bytes that no cache holds."""
     flash = board.flash_timing
@@ -182,9 +182,9 @@ def _moved(cost: Cost, measured_on: Board, board: Board) -> Cost:
     return Cost(**{**vars(cost), "ms": likely / per_ms, "ms_worst": worst / per_ms, "cycles_worst": worst})
 
 
-def _alike(one: Measured, other: Measured) -> bool:
+def _alike(left: TrialResult, right: TrialResult) -> bool:
     """Whether their accuracies differ by no more than the standard error of the difference."""
-    return abs(one.accuracy - other.accuracy) <= math.hypot(one.error, other.error)
+    return abs(left.accuracy - right.accuracy) <= math.hypot(left.error, right.error)
 
 
 def _rank(pick: Pick) -> tuple[float, ...]:
@@ -205,7 +205,7 @@ def _plain(pick: Pick | None) -> dict[str, Any] | None:
     }
 
 
-def _accuracy(point: Measured) -> str:
+def _accuracy(point: TrialResult) -> str:
     return f"{100 * point.accuracy:.1f} ± {100 * point.error:.1f} %"
 
 

@@ -20,17 +20,17 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import load_recipe
 from pipeline.sweep.charts import draw_front
-from pipeline.sweep.pareto import Failed, Measured, Results, front_of, measured
+from pipeline.sweep.pareto import Results, TrialFailure, TrialResult, front_of, measured
 from pipeline.sweep.plan import Choice, Point, Sweep, recipe_text
 from pipeline.sweep.search import Proposer, proposer_of
-from pipeline.sweep.trial import Job, Outcome, failure, measure
+from pipeline.sweep.trial import Job, Outcome, failure, run_trial
 from pipeline.sweep.workers import Measure, Workers, workers
 from pipeline.targets.boards import load_board
 from pipeline.workflow.workspace import Workspace
 
 __all__ = ["SweepOptions", "run_sweep", "ship_results"]
 
-_TOLD_EVERY = 1.0
+_REFRESH_SECONDS = 1.0
 """Seconds after which the running points' stages are looked at again."""
 _VERSIONS = ("tensorflow", "tensorflow-model-optimization", "tflite-micro", "numpy", "home-assistant-intents", "hassil")
 
@@ -47,7 +47,7 @@ class SweepOptions:
     build: Path = Path("build")
 
 
-def run_sweep(sweep: Sweep, options: SweepOptions, console: Console, run_point: Measure = measure) -> Results:
+def run_sweep(sweep: Sweep, options: SweepOptions, console: Console, run_point: Measure = run_trial) -> Results:
     """Measures the sweep's points, and writes `pareto.json`, `pareto.md`, `pareto.png` and `recipes/`.
 
     What an earlier run finished is not done again. A point that fails is recorded; the others go on.
@@ -56,9 +56,9 @@ def run_sweep(sweep: Sweep, options: SweepOptions, console: Console, run_point: 
         ThimbleError: a recipe that cannot be (all of a grid's are checked first), another sweep at work in the same
             folder, no Ray cluster, or not one point that was measured.
     """
-    place = Workspace((options.build / "sweep").resolve(), sweep.name)
-    with place.locked():
-        folder = _Folder(place.folder, options)
+    workspace = Workspace((options.build / "sweep").resolve(), sweep.name)
+    with workspace.locked():
+        folder = _Folder(workspace.folder, options)
         for board in options.boards:
             load_board(board)
         if sweep.search is None:
@@ -66,15 +66,15 @@ def run_sweep(sweep: Sweep, options: SweepOptions, console: Console, run_point: 
                 folder.check(point)
         proposer = proposer_of(sweep, folder.begun())
         with workers(run_point, options.jobs, options.ray) as crew:
-            tally = _run_all(proposer, folder, crew, console)
-        results = tally.results(sweep, folder.order)
+            collector = _run_all(proposer, folder, crew, console)
+        results = collector.results(sweep, folder.order)
         folder.write(results)
     return results
 
 
-def _run_all(proposer: Proposer, folder: _Folder, crew: Workers, console: Console) -> _Tally:
+def _run_all(proposer: Proposer, folder: _Folder, crew: Workers, console: Console) -> _ResultCollector:
     """Keeps as many points running as there are workers, until none is proposed any more."""
-    tally = _Tally(proposer, console)
+    collector = _ResultCollector(proposer, console)
     running: dict[Future[Outcome], Point] = {}
     with _progress(console) as tell:
         more = True
@@ -88,14 +88,14 @@ def _run_all(proposer: Proposer, folder: _Folder, crew: Workers, console: Consol
                 try:
                     running[crew.submit(folder.job(point))] = point
                 except ThimbleError as error:  # a recipe that a search proposed, and that cannot be
-                    tally.take(point, failure(point.name, error.what, error.remedy))
+                    collector.take(point, failure(point.name, error.what, error.remedy))
             if running:
-                finished, _ = wait(running, timeout=_TOLD_EVERY, return_when=FIRST_COMPLETED)
+                finished, _ = wait(running, timeout=_REFRESH_SECONDS, return_when=FIRST_COMPLETED)
                 for future in finished:
                     done = running.pop(future)
-                    tally.take(done, _outcome(future, done))
-            tell(tally.done, proposer.total, [folder.stage(point) for point in running.values()])
-    return tally
+                    collector.take(done, _outcome(future, done))
+            tell(collector.done, proposer.total, [folder.stage(point) for point in running.values()])
+    return collector
 
 
 def _outcome(future: Future[Outcome], point: Point) -> Outcome:
@@ -109,21 +109,21 @@ def _outcome(future: Future[Outcome], point: Point) -> Outcome:
 
 def ship_results(folder: Path, sweep: Path) -> Path:
     """Copies a finished sweep's results and recipes beside its file, into a folder of the file's name: there."""
-    place = sweep.with_suffix("")
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(folder / "recipes", place / "recipes")
+    target = sweep.with_suffix("")
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder / "recipes", target / "recipes")
     for name in ("pareto.json", "pareto.md", "pareto.png"):
-        shutil.copyfile(folder / name, place / name)
-    return place
+        shutil.copyfile(folder / name, target / name)
+    return target
 
 
-class _Tally:
+class _ResultCollector:
     """What came out so far, told as it comes to the user and to what proposes points."""
 
     def __init__(self, proposer: Proposer, console: Console) -> None:
         self._proposer, self._console = proposer, console
-        self._measured: list[Measured] = []
-        self._failed: list[Failed] = []
+        self._measured: list[TrialResult] = []
+        self._failed: list[TrialFailure] = []
 
     @property
     def done(self) -> int:
@@ -133,18 +133,18 @@ class _Tally:
     def take(self, point: Point, outcome: Outcome) -> None:
         """Records a point that ended."""
         if outcome["ok"]:
-            found = measured(point, outcome)
-            self._measured.append(found)
-            cost = next(iter(found.boards.values()))  # a search, and who watches, look at the first board
+            trial = measured(point, outcome)
+            self._measured.append(trial)
+            cost = next(iter(trial.boards.values()))  # a search, and who watches, look at the first board
             self._proposer.tell(
-                point, {"accuracy": found.accuracy, "flash": cost.flash, "ram": cost.ram, "ms": cost.ms}
+                point, {"accuracy": trial.accuracy, "flash": cost.flash, "ram": cost.ram, "ms": cost.ms}
             )
             line = (
-                f"[green]✓[/] [bold]{found.name}[/] {100 * found.accuracy:.1f} %, flash {cost.flash / 1024:.1f} KB, "
-                f"RAM {cost.ram / 1024:.1f} KB, {cost.ms:.1f} ms a token [dim]({found.seconds:.0f} s)[/]"
+                f"[green]✓[/] [bold]{trial.name}[/] {100 * trial.accuracy:.1f} %, flash {cost.flash / 1024:.1f} KB, "
+                f"RAM {cost.ram / 1024:.1f} KB, {cost.ms:.1f} ms a token [dim]({trial.seconds:.0f} s)[/]"
             )
         else:
-            self._failed.append(Failed(point.name, outcome["error"], outcome["remedy"]))
+            self._failed.append(TrialFailure(point.name, outcome["error"], outcome["remedy"]))
             self._proposer.tell(point, None)
             line = f"[red]✗[/] [bold]{point.name}[/] {escape(outcome['error'])}; the others go on"
         self._console.print(line, highlight=False)

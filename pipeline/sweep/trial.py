@@ -27,7 +27,7 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.resources import ROOT
 
-__all__ = ["Job", "Outcome", "failure", "measure", "stop_all"]
+__all__ = ["Job", "Outcome", "failure", "run_trial", "stop_all"]
 
 _THREADS = {
     name: "1"
@@ -56,7 +56,7 @@ class Job:
     emulator: str | None = None
 
 
-def measure(job: Job) -> Outcome:
+def run_trial(job: Job) -> Outcome:
     """Runs the point in a new process, waits for it, and gives its outcome; never raises for what happens in there."""
     log = Path(job.log)
     for path in (log, Path(job.recipe)):
@@ -94,7 +94,7 @@ def failure(point: str, error: str, remedy: str) -> Outcome:
 
 
 def stop_all() -> None:
-    """Ends the processes that `measure` waits for in this process's threads."""
+    """Ends the processes that `run_trial` waits for in this process's threads."""
     for process in list(_running):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -125,8 +125,8 @@ def _end_with_parent() -> None:
 
 
 def _main(text: str) -> int:
-    given = json.loads(text)
-    job = Job(**{**given, "boards": tuple(given["boards"])})
+    fields = json.loads(text)
+    job = Job(**{**fields, "boards": tuple(fields["boards"])})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         outcome = _run(job)

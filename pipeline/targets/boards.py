@@ -18,7 +18,7 @@ import yaml
 
 from pipeline.errors import ThimbleError
 from pipeline.resources import ROOT
-from pipeline.targets.cores import CORES, Packing, packing_of_core
+from pipeline.targets.cores import CORES, WeightLayout, packing_of_core
 from pipeline.targets.memories import Flash
 
 __all__ = ["BOARDS", "Board", "MemoryRegion", "Uart", "all_boards", "load_board", "read_board", "serial_options"]
@@ -79,11 +79,11 @@ class Board:
     @property
     def folders(self) -> tuple[Path, ...]:
         """Where the board's files are: its own folder, and the shared ones."""
-        found = [self.folder]
+        folders = [self.folder]
         for name in self.shared:
             beside = self.folder.parent / name
-            found.append(beside if beside.is_dir() else BOARDS / name)
-        return tuple(found)
+            folders.append(beside if beside.is_dir() else BOARDS / name)
+        return tuple(folders)
 
     @property
     def digest(self) -> str:
@@ -96,7 +96,7 @@ class Board:
         return digest.hexdigest()[:16]
 
     @property
-    def packing(self) -> Packing:
+    def packing(self) -> WeightLayout:
         """How weights lie in this board's flash."""
         return packing_of_core(self.core)
 
@@ -135,10 +135,10 @@ def _boards_in(folder: Path, further: str) -> tuple[Board, ...]:
             raise ThimbleError(f"THIMBLE_BOARDS names no folder: {further}", "name the folder that holds your boards")
         paths += Path(further).resolve().glob("*/board.yaml")
     boards = sorted((read_board(path) for path in paths), key=lambda board: board.name)
-    for one, other in itertools.pairwise(boards):
-        if one.name == other.name:
+    for first, second in itertools.pairwise(boards):
+        if first.name == second.name:
             raise ThimbleError(
-                f"two boards are called {one.name}: {one.folder} and {other.folder}", "give yours another name"
+                f"two boards are called {first.name}: {first.folder} and {second.folder}", "give yours another name"
             )
     return tuple(boards)
 
@@ -210,11 +210,11 @@ def _board(data: dict[str, Any], folder: Path) -> Board:
         title=str(data["title"]),
         core=str(data["core"]),
         flags=_words(data["flags"], "flags"),
-        clock_hz=_number(data["clock_hz"], "clock_hz", least=1),
+        clock_hz=_number(data["clock_hz"], "clock_hz", minimum=1),
         flash=regions["flash"],
         ram=regions["ram"],
         vectors=regions.get("vectors"),
-        stack_bytes=_number(data["stack_bytes"], "stack_bytes", least=256),
+        stack_bytes=_number(data["stack_bytes"], "stack_bytes", minimum=256),
         uart=_record(Uart, data["uart"], "uart"),
         shared=_words(data["shared"], "shared"),
         flash_timing=_record(Flash, timing["flash"], "timing.flash"),
@@ -237,43 +237,43 @@ _GUARDED = 1 << 20
 """The MPU guards so many bytes below the stack, which lies at the start of RAM."""
 
 
-def _region(value: object, place: str) -> MemoryRegion:
-    region: MemoryRegion = _record(MemoryRegion, value, place)
+def _region(value: object, key: str) -> MemoryRegion:
+    region: MemoryRegion = _record(MemoryRegion, value, key)
     if not region.size or region.origin + region.size > 1 << 32:
-        raise ValueError(f"`{place}` must hold a byte or more, and end below 4 GB")
+        raise ValueError(f"`{key}` must hold a byte or more, and end below 4 GB")
     return region
 
 
 def _emulators(value: object) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    emulators: dict[str, dict[str, Any]] = {}
     for name, entry in _mapping(value, "`emulators`").items():
         if name not in _EMULATORS:
             raise ValueError(f"`emulators` knows {' and '.join(_EMULATORS)}, not {name}")
-        found[name] = _mapping(entry, f"`emulators.{name}`")
-        _keys(found[name], *_EMULATORS[name], f"emulators.{name}.")
-        per_tick = found[name]["instructions_per_tick"]
+        emulators[name] = _mapping(entry, f"`emulators.{name}`")
+        _keys(emulators[name], *_EMULATORS[name], f"emulators.{name}.")
+        per_tick = emulators[name]["instructions_per_tick"]
         if not isinstance(per_tick, int | float) or per_tick <= 0:
             raise ValueError(f"`emulators.{name}.instructions_per_tick` must be a number above 0, not {per_tick!r}")
-        for key in {"serial", "mips"} & set(found[name]):
-            _number(found[name][key], f"emulators.{name}.{key}")
-    return found
+        for key in {"serial", "mips"} & set(emulators[name]):
+            _number(emulators[name][key], f"emulators.{name}.{key}")
+    return emulators
 
 
-def _record(kind: Any, value: object, place: str) -> Any:
+def _record(kind: Any, value: object, key: str) -> Any:
     """A dataclass of numbers and texts."""
-    given = _mapping(value, f"`{place}`")
+    entries = _mapping(value, f"`{key}`")
     known = {field.name: field for field in fields(kind)}
-    _keys(given, {n for n, field in known.items() if field.default is MISSING}, set(known), f"{place}.")
-    for name, one in given.items():
+    _keys(entries, {n for n, field in known.items() if field.default is MISSING}, set(known), f"{key}.")
+    for name, number in entries.items():
         if known[name].type == "int":
-            _number(one, f"{place}.{name}")
-    return kind(**given)
+            _number(number, f"{key}.{name}")
+    return kind(**entries)
 
 
-def _keys(data: Mapping[str, object], wanted: Set[str], optional: Set[str], place: str = "") -> None:
-    for name in sorted(wanted - data.keys()):
-        raise ValueError(f"`{place}{name}` is missing")
-    left = [f"{place}{name}" for name in data if name not in wanted | optional]
+def _keys(data: Mapping[str, object], required: Set[str], optional: Set[str], prefix: str = "") -> None:
+    for name in sorted(required - data.keys()):
+        raise ValueError(f"`{prefix}{name}` is missing")
+    left = [f"{prefix}{name}" for name in data if name not in required | optional]
     if left:
         raise ValueError(f"unknown keys: {', '.join(left)}")
 
@@ -281,18 +281,18 @@ def _keys(data: Mapping[str, object], wanted: Set[str], optional: Set[str], plac
 def _mapping(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{what} must be a mapping of keys, not {value!r}")
-    return {str(key): one for key, one in value.items()}
+    return {str(key): entry for key, entry in value.items()}
 
 
-def _words(value: object, place: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise ValueError(f"`{place}` must be a list of texts, not {value!r}")
+def _words(value: object, key: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ValueError(f"`{key}` must be a list of texts, not {value!r}")
     return tuple(value)
 
 
-def _number(value: object, place: str, least: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ValueError(f"`{place}` must be a whole number of {least} or more, not {value!r}")
+def _number(value: object, key: str, minimum: int = 0) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise ValueError(f"`{key}` must be a whole number of {minimum} or more, not {value!r}")
     return value
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["CORES", "Packing", "packing_of_core"]
+__all__ = ["CORES", "WeightLayout", "packing_of_core"]
 
 CORES = (
     "cortex-m0",
@@ -18,27 +18,27 @@ CORES = (
 """The cores that a board may name."""
 
 
-class Packing(StrEnum):
+class WeightLayout(StrEnum):
     """How weights lie in flash, and K and V in the cache: what suits the core's multiply instructions.
 
-    PAIRS: two rows in a halfword, for SMLAD (cores with the DSP extension: Cortex-M4, M7, M33).
-    QUADS: four rows in a word, for MLA (Cortex-M3).
-    ROWS: plain int8 rows, for Helium (Cortex-M55) and as the form that holds any weights on every core.
+    INTERLEAVED_2: two rows in a halfword, for SMLAD (cores with the DSP extension: Cortex-M4, M7, M33).
+    INTERLEAVED_4: four rows in a word, for MLA (Cortex-M3).
+    ROW_MAJOR: plain int8 rows, for Helium (Cortex-M55) and as the form that holds any weights on every core.
     """
 
-    PAIRS = "pairs"
-    QUADS = "quads"
-    ROWS = "rows"
+    INTERLEAVED_2 = "pairs"
+    INTERLEAVED_4 = "quads"
+    ROW_MAJOR = "rows"
 
 
 _OF_CORE = {
-    "cortex-m3": Packing.QUADS,
-    "cortex-m4": Packing.PAIRS,
-    "cortex-m7": Packing.PAIRS,
-    "cortex-m33": Packing.PAIRS,
+    "cortex-m3": WeightLayout.INTERLEAVED_4,
+    "cortex-m4": WeightLayout.INTERLEAVED_2,
+    "cortex-m7": WeightLayout.INTERLEAVED_2,
+    "cortex-m33": WeightLayout.INTERLEAVED_2,
 }
 
 
-def packing_of_core(core: str) -> Packing:
+def packing_of_core(core: str) -> WeightLayout:
     """The packing for a core as board.yaml names it (`cortex-m4`)."""
-    return _OF_CORE.get(core, Packing.ROWS)
+    return _OF_CORE.get(core, WeightLayout.ROW_MAJOR)

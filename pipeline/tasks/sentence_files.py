@@ -25,8 +25,8 @@ def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
         file.writelines(f"{pair.sentence}\t{pair.action}\n" for pair in pairs)
 
 
-def read_pairs(path: Path, most: int | None = None) -> list[Pair]:
-    """The first `most` pairs of the file, or all.
+def read_pairs(path: Path, limit: int | None = None) -> list[Pair]:
+    """The first `limit` pairs of the file, or all.
 
     Raises:
         ThimbleError: no such file, or a line that is no pair.
@@ -36,7 +36,7 @@ def read_pairs(path: Path, most: int | None = None) -> list[Pair]:
     except OSError as error:
         raise ThimbleError(f"cannot read {path}: {error.strerror}", "run the `data` stage again with --force") from None
     pairs = []
-    for number, line in enumerate(lines[:most], 1):
+    for number, line in enumerate(lines[:limit], 1):
         sentence, tab, action = line.partition("\t")
         if not tab:
             raise ThimbleError(f"{path} line {number} has no tab", "run the `data` stage again with --force")

@@ -1,0 +1,1 @@
+"""Python twins of the device's text path. May import numerics' neighbours only: numpy, tokenizers, errors."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Frame", "FramedTokenizer", "fold"]
+__all__ = ["PromptTemplate", "PromptTokenizer", "fold"]
 
 _FOLD = {code: code + 0x20 for code in (*range(0x41, 0x5B), *range(0xC0, 0xDF)) if code != 0xD7}
 
@@ -21,13 +21,13 @@ def fold(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Frame:
+class PromptTemplate:
     """How a text becomes a prompt, and where an answer ends. All numbers are token ids.
 
     A prompt is `bos`, the text, `suffix`. A text that is not empty begins with `prefix`, and is lower-cased first where
-    `folds`. The 256 ids from `byte_base` on stand for bytes. Generation ends with any of `stops`. With `words`, no
-    merge crosses the beginning of a word, which is a space. With `bare_start`, the space that a piece begins with is
-    not shown right behind `bos`.
+    `lowercase`. The 256 ids from `byte_base` on stand for bytes. Generation ends with any of `stops`. With
+    `split_on_space`, no merge crosses the beginning of a word, which is a space. With `strip_leading_space`, the space
+    that a piece begins with is not shown right behind `bos`.
     """
 
     bos: int
@@ -35,17 +35,17 @@ class Frame:
     stops: tuple[int, ...]
     byte_base: int
     prefix: tuple[int, ...] = ()
-    folds: bool = False
-    words: bool = False
-    bare_start: bool = False
+    lowercase: bool = False
+    split_on_space: bool = False
+    strip_leading_space: bool = False
 
 
-class FramedTokenizer(ABC):
+class PromptTokenizer(ABC):
     """Text to token ids and back."""
 
     @property
     @abstractmethod
-    def frame(self) -> Frame:
+    def template(self) -> PromptTemplate:
         """What comes around a prompt."""
 
     @property
@@ -78,8 +78,8 @@ class FramedTokenizer(ABC):
 
     def encode_prompt(self, text: str) -> list[int]:
         """The prompt's ids: the text, lower-cased where the frame says so, in its frame."""
-        frame = self.frame
-        return [frame.bos, *self.encode(fold(text) if frame.folds else text), *frame.suffix]
+        template = self.template
+        return [template.bos, *self.encode(fold(text) if template.lowercase else text), *template.suffix]
 
     def decode_bytes(self, ids: Sequence[int], after: int | None = None) -> bytes:
         """The bytes that the ids stand for; specials stand for none.
@@ -87,13 +87,13 @@ class FramedTokenizer(ABC):
         Args:
             after: the id before the first, where there is one.
         """
-        found = b""
+        data = b""
         for index in ids:
-            bare = self.frame.bare_start and after == self.frame.bos
+            bare = self.template.strip_leading_space and after == self.template.bos
             piece = self.pieces[index]
-            found += piece[1:] if bare and piece.startswith(b" ") else piece
+            data += piece[1:] if bare and piece.startswith(b" ") else piece
             after = index
-        return found
+        return data
 
     def decode(self, ids: Sequence[int], after: int | None = None) -> str:
         """The text of the ids; bytes that are no UTF-8 become U+FFFD."""

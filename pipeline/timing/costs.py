@@ -13,32 +13,32 @@ import yaml
 from pipeline.errors import ThimbleError
 from pipeline.timing.disassembly import Flow, Instruction, Kind
 
-__all__ = ["ZERO", "Core", "Span", "core_names", "load_core"]
+__all__ = ["ZERO", "Core", "Estimate", "core_names", "load_core"]
 
 TABLES = Path(__file__).with_name("cores.yaml")
 
 
-class Span(NamedTuple):
+class Estimate(NamedTuple):
     """An estimate, in cycles or milliseconds: at least, likely, at most."""
 
     low: float
     likely: float
     high: float
 
-    def plus(self, other: Span) -> Span:
+    def plus(self, other: Estimate) -> Estimate:
         """The sum."""
-        return Span(self.low + other.low, self.likely + other.likely, self.high + other.high)
+        return Estimate(self.low + other.low, self.likely + other.likely, self.high + other.high)
 
-    def times(self, factor: float) -> Span:
+    def times(self, factor: float) -> Estimate:
         """All three by a factor."""
-        return Span(self.low * factor, self.likely * factor, self.high * factor)
+        return Estimate(self.low * factor, self.likely * factor, self.high * factor)
 
     def rounded(self, digits: int = 0) -> dict[str, float]:
         """Plain data; whole numbers without digits."""
         return {name: round(value, digits) if digits else round(value) for name, value in self._asdict().items()}
 
 
-ZERO = Span(0.0, 0.0, 0.0)
+ZERO = Estimate(0.0, 0.0, 0.0)
 _LEVELS = range(3)
 _MULTIPLIES = frozenset({Kind.MULTIPLY, Kind.MULTIPLY_ADD, Kind.MULTIPLY_LONG, Kind.MULTIPLY_DSP})
 _MEMORY = frozenset(
@@ -56,32 +56,37 @@ class Core:
 
     name: str
     source: str
-    classes: Mapping[Kind, Span]
-    each_register: Span
-    taken: Mapping[str, Span]
-    wide_target: Span
-    pipelined: Span
-    address_stall: Span
-    load_use: Span
-    literal: Span
-    offset: Span
+    classes: Mapping[Kind, Estimate]
+    each_register: Estimate
+    taken: Mapping[str, Estimate]
+    wide_target: Estimate
+    pipelined: Estimate
+    address_stall: Estimate
+    load_use: Estimate
+    literal: Estimate
+    offset: Estimate
     pairs: tuple[str, str, str]
-    helium_overlap: Span
-    mean: Span
+    helium_overlap: Estimate
+    mean: Estimate
 
-    def costs(self, block: Sequence[Instruction], taken: bool = False, target: Instruction | None = None) -> list[Span]:
+    def costs(
+        self, block: Sequence[Instruction], branch_taken: bool = False, target: Instruction | None = None
+    ) -> list[Estimate]:
         """Cycles of each instruction of a straight run, without wait states.
 
         Args:
             block: in order; what ran before it is taken to have no influence.
-            taken: whether the last one's branch was taken, to the instruction `target` where that is known.
+            branch_taken: whether the last one's branch was taken, to the instruction `target` where that is known.
         """
-        found = [self._alone(instruction, before) for before, instruction in _with_before(block)]
-        if taken and block:
-            found[-1] = found[-1].plus(self._taken(block[-1], target))
-        return [Span(*values) for values in zip(*(self._paired(block, found, level) for level in _LEVELS), strict=True)]
+        estimates = [self._alone(instruction, before) for before, instruction in _with_before(block)]
+        if branch_taken and block:
+            estimates[-1] = estimates[-1].plus(self._taken(block[-1], target))
+        return [
+            Estimate(*values)
+            for values in zip(*(self._paired(block, estimates, level) for level in _LEVELS), strict=True)
+        ]
 
-    def _alone(self, instruction: Instruction, before: Instruction | None) -> Span:
+    def _alone(self, instruction: Instruction, before: Instruction | None) -> Estimate:
         """As if one instruction at a time were issued."""
         kind = instruction.kind
         if kind not in self.classes:
@@ -96,21 +101,21 @@ class Core:
         if kind is Kind.STORE and len(instruction.addresses) > 1:
             cost = cost.plus(self.offset)
         if before is not None:
-            made = before.writes
+            written = before.writes
             if before.kind in _LOADS:
-                if (instruction.reads | instruction.addresses) & made:
+                if (instruction.reads | instruction.addresses) & written:
                     cost = cost.plus(self.load_use)
                 elif before.kind is Kind.LOAD and kind in _SINGLE and instruction.flow is Flow.NEXT:
                     cost = cost.plus(self.pipelined.times(-1))
-            elif instruction.addresses & made and kind in _MEMORY:
+            elif instruction.addresses & written and kind in _MEMORY:
                 cost = cost.plus(self.address_stall)
             if kind in _VECTORS and before.kind in _VECTORS and kind is not before.kind:
                 cost = cost.plus(self.helium_overlap.times(-1))
         if instruction.conditional:
-            cost = Span(min(cost.low, 1.0), cost.likely, cost.high)  # it may be skipped
-        return Span(max(cost.low, 0.0), max(cost.likely, 0.0), max(cost.high, 0.0))
+            cost = Estimate(min(cost.low, 1.0), cost.likely, cost.high)  # it may be skipped
+        return Estimate(max(cost.low, 0.0), max(cost.likely, 0.0), max(cost.high, 0.0))
 
-    def _taken(self, branch: Instruction, target: Instruction | None) -> Span:
+    def _taken(self, branch: Instruction, target: Instruction | None) -> Estimate:
         if branch.kind is Kind.LOOP and "loop" in self.taken:
             return self.taken["loop"]
         if branch.kind in (Kind.LOAD, Kind.LOAD_MULTIPLE):
@@ -121,16 +126,16 @@ class Core:
         wide = target is not None and target.size == 4 and target.address % 4
         return self.taken[kind].plus(self.wide_target if wide else ZERO)
 
-    def _paired(self, block: Sequence[Instruction], costs: Sequence[Span], level: int) -> list[float]:
+    def _paired(self, block: Sequence[Instruction], costs: Sequence[Estimate], level: int) -> list[float]:
         """One level's cycles: of two that issue together the second costs what it takes beyond one cycle."""
         rule = self.pairs[level]
-        found: list[float] = []
+        costs_in_order: list[float] = []
         free = False  # whether the instruction before can take a second one with it
         for (before, instruction), cost in zip(_with_before(block), costs, strict=True):
             together = free and before is not None and _pair(before, instruction, rule)
-            found.append(max(cost[level] - 1.0, 0.0) if together else cost[level])
+            costs_in_order.append(max(cost[level] - 1.0, 0.0) if together else cost[level])
             free = not together
-        return found
+        return costs_in_order
 
 
 def _pair(first: Instruction, second: Instruction, rule: str) -> bool:
@@ -177,13 +182,13 @@ def _core(name: str, data: dict[str, Any]) -> Core:
     return Core(
         name=name,
         source=" ".join(str(data["source"]).split()),
-        classes={Kind(kind): _span(value) for kind, value in data["classes"].items()},
-        taken={kind: _span(value) for kind, value in data["taken"].items()},
+        classes={Kind(kind): _estimate(value) for kind, value in data["classes"].items()},
+        taken={kind: _estimate(value) for kind, value in data["taken"].items()},
         pairs=(first, second, third),
-        mean=_span(data["mean"]),
-        each_register=_span(data["each_register"]),
+        mean=_estimate(data["mean"]),
+        each_register=_estimate(data["each_register"]),
         **{
-            key: _span(data.get(key, 0))
+            key: _estimate(data.get(key, 0))
             for key in (
                 "wide_target",
                 "pipelined",
@@ -197,8 +202,8 @@ def _core(name: str, data: dict[str, Any]) -> Core:
     )
 
 
-def _span(value: object) -> Span:
+def _estimate(value: object) -> Estimate:
     if isinstance(value, list):
-        return Span(*map(float, value))
+        return Estimate(*map(float, value))
     assert isinstance(value, int | float), value
-    return Span(float(value), float(value), float(value))
+    return Estimate(float(value), float(value), float(value))

@@ -193,8 +193,8 @@ def _vector_kind(head: str, operands: str) -> tuple[Kind, int]:
 
 def _flow(name: str, operands: str, conditional: bool) -> tuple[Flow, int | None]:
     head = name.partition(".")[0]
-    found = _TARGET.search(operands)
-    target = int(found[1], 16) if found else None
+    match = _TARGET.search(operands)
+    target = int(match[1], 16) if match else None
     if head in ("bl", "blx", "blxns"):
         return Flow.CALL, target
     if head in ("cbz", "cbnz", "le", "letp", "wls", "wlstp"):
@@ -242,19 +242,19 @@ _NAMES = ("r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "sl", "fp"
 
 def _expanded(operands: str) -> frozenset[str]:
     inside = re.search(r"\{([^}]*)\}", operands)
-    found: set[str] = set()
+    registers: set[str] = set()
     for part in inside[1].split(",") if inside else ():
         ends = [name for name in part.replace(" ", "").split("-") if name in _NAMES]
         if len(ends) == 2:
-            found.update(_NAMES[_NAMES.index(ends[0]) : _NAMES.index(ends[1]) + 1])
+            registers.update(_NAMES[_NAMES.index(ends[0]) : _NAMES.index(ends[1]) + 1])
         else:
-            found.update(ends)
-    return frozenset(found)
+            registers.update(ends)
+    return frozenset(registers)
 
 
 def parse_disassembly(text: str) -> list[Instruction]:
     """The instructions in `objdump -d` output, in order; data among them is left out."""
-    found: list[Instruction] = []
+    instructions: list[Instruction] = []
     inside_it = 0
     for line in text.splitlines():
         match = _LINE.match(line)
@@ -268,7 +268,7 @@ def parse_disassembly(text: str) -> list[Instruction]:
             inside_it = len(name) - 1
         flow, target = _flow(name, operands, conditional)
         writes, addresses, reads = _registers(kind, operands)
-        found.append(
+        instructions.append(
             Instruction(
                 address=int(match[1], 16),
                 size=2 if len(match[2]) == 4 else 4,
@@ -284,7 +284,7 @@ def parse_disassembly(text: str) -> list[Instruction]:
                 conditional=conditional,
             )
         )
-    return found
+    return instructions
 
 
 class Code:
@@ -312,16 +312,16 @@ class Code:
 
     def function(self, address: int) -> str:
         """The name of the function that holds the address; its hexadecimal form where none does."""
-        place = bisect.bisect_right(self._starts, address) - 1
-        if place >= 0:
-            name, _, end = self._functions[place]
+        index = bisect.bisect_right(self._starts, address) - 1
+        if index >= 0:
+            name, _, end = self._functions[index]
             if address < end:
                 return name
         return f"0x{address:x}"
 
     def range(self, name: str) -> tuple[int, int] | None:
         """Where the function lies, [start, end); None where the image has none of that name."""
-        return next(((start, end) for found, start, end in self._functions if found == name), None)
+        return next(((start, end) for function, start, end in self._functions if function == name), None)
 
     def frames(self, address: int) -> tuple[str, ...]:
         """The functions at an address, outermost first: inlined ones come after the one that holds them."""
@@ -333,7 +333,7 @@ class Code:
         Raises:
             ThimbleError: the disassembly has none at an address where the processor ran one.
         """
-        found = []
+        instructions = []
         while start < end:
             instruction = self.at.get(start)
             if instruction is None:
@@ -341,9 +341,9 @@ class Code:
                     f"the trace holds 0x{start:x}, where the image's disassembly has no instruction",
                     "build the `firmware` stage again with --force",
                 )
-            found.append(instruction)
+            instructions.append(instruction)
             start = instruction.end
-        return found
+        return instructions
 
 
 def read_code(elf: Path) -> Code:
@@ -382,41 +382,41 @@ def read_code(elf: Path) -> Code:
 
 def _inlined(elf: Path, addresses: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """The functions at each address, from the image's debug information."""
-    asked = "\n".join(f"{address:x}" for address in addresses)
-    lines = _tool("addr2line", "-a", "-i", "-f", "-e", str(elf), given=asked).splitlines()
-    found: dict[int, tuple[str, ...]] = {}
+    request = "\n".join(f"{address:x}" for address in addresses)
+    lines = _tool("addr2line", "-a", "-i", "-f", "-e", str(elf), stdin=request).splitlines()
+    frames: dict[int, tuple[str, ...]] = {}
     names: list[str] = []
     address = -1
     for line in [*lines, "0x0"]:
         if line.startswith("0x"):
             if names and names[-1] != "??":
-                found[address] = tuple(reversed(names))
+                frames[address] = tuple(reversed(names))
             address, names, is_name = int(line, 16), [], True
         else:
             if is_name:
                 names.append(line)
             is_name = not is_name
-    plain = _demangled([name for place in found.values() for name in place])
-    return {address: tuple(plain[name] for name in place) for address, place in found.items()}
+    plain = _demangled([name for call_chain in frames.values() for name in call_chain])
+    return {address: tuple(plain[name] for name in call_chain) for address, call_chain in frames.items()}
 
 
 def _demangled(names: Sequence[str]) -> dict[str, str]:
     """C++'s names as they are written, without parameters; C's as they are."""
-    found = {name: name for name in names}
-    mangled = [name for name in found if name.startswith("_Z")]
+    plain = {name: name for name in names}
+    mangled = [name for name in plain if name.startswith("_Z")]
     if mangled:
-        found.update(zip(mangled, _tool("c++filt", "-p", given="\n".join(mangled)).splitlines(), strict=True))
-    return found
+        plain.update(zip(mangled, _tool("c++filt", "-p", stdin="\n".join(mangled)).splitlines(), strict=True))
+    return plain
 
 
-def _tool(name: str, *arguments: str, given: str | None = None) -> str:
+def _tool(name: str, *arguments: str, stdin: str | None = None) -> str:
     """What a program of the Arm toolchain, which lies beside the compiler, prints."""
     compiler = tools.require("arm-none-eabi-gcc")
     beside = compiler.with_name(compiler.name.replace("gcc", name))
     program = str(beside) if beside.exists() else shutil.which(f"arm-none-eabi-{name}")
     if program is None:
         raise ThimbleError(f"arm-none-eabi-{name} is not beside {compiler}", "install the Arm toolchain's binutils")
-    result = subprocess.run([program, *arguments], input=given, capture_output=True, text=True, check=False)
+    result = subprocess.run([program, *arguments], input=stdin, capture_output=True, text=True, check=False)
     if result.returncode:
         raise ThimbleError(f"arm-none-eabi-{name} does not read the image: {result.stderr.strip()}", "build it again")
     return result.stdout

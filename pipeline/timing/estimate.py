@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline.targets.boards import Board
 from pipeline.targets.memories import Flash
-from pipeline.timing.costs import Core, Span
-from pipeline.timing.measure import Measured, Stacks, with_weights
+from pipeline.timing.costs import Core, Estimate
+from pipeline.timing.measure import Stacks, TracedPrompt, with_weights
 
 __all__ = ["COUNTS", "Rates", "assumptions_of", "layers_of", "merge_stacks", "rates_of", "times_of"]
 
@@ -27,10 +27,10 @@ COUNTS = {
 class Rates:
     """Cycles an instruction: over all traced prefills and decode steps, and of the worst of each (level by level)."""
 
-    prefill: Span
-    prefill_worst: Span
-    decode: Span
-    decode_worst: Span
+    prefill: Estimate
+    prefill_worst: Estimate
+    decode: Estimate
+    decode_worst: Estimate
 
     @classmethod
     def of_core(cls, core: Core) -> Rates:
@@ -38,31 +38,31 @@ class Rates:
         return cls(core.mean, core.mean, core.mean, core.mean)
 
 
-def rates_of(traced: Sequence[Measured], flash: Flash, weight_bytes: int, block: int) -> Rates:
+def rates_of(traced: Sequence[TracedPrompt], flash: Flash, weight_bytes: int, block: int) -> Rates:
     """The cycles an instruction of traced prompts.
 
     Args:
         weight_bytes: that a step reads; block: tokens that a prefill takes at once.
     """
-    found: dict[str, list[tuple[int, Span]]] = {"prefill": [], "decode": []}
+    by_kind: dict[str, list[tuple[int, Estimate]]] = {"prefill": [], "decode": []}
     for measured in traced:
         spans = with_weights(measured.steps, flash, weight_bytes, measured.answer.count_in, block)
         for step, span in zip(measured.steps, spans, strict=True):
-            found[step.kind].append((step.instructions, span))
-    prefill = found["prefill"] or found["decode"]
-    decode = found["decode"] or found["prefill"]
+            by_kind[step.kind].append((step.instructions, span))
+    prefill = by_kind["prefill"] or by_kind["decode"]
+    decode = by_kind["decode"] or by_kind["prefill"]
     return Rates(_mean(prefill), _worst(prefill), _mean(decode), _worst(decode))
 
 
-def _mean(steps: Iterable[tuple[int, Span]]) -> Span:
+def _mean(steps: Iterable[tuple[int, Estimate]]) -> Estimate:
     steps = list(steps)
     count = sum(instructions for instructions, _ in steps)
-    return Span(*(sum(values) / max(count, 1) for values in zip(*(span for _, span in steps), strict=True)))
+    return Estimate(*(sum(values) / max(count, 1) for values in zip(*(span for _, span in steps), strict=True)))
 
 
-def _worst(steps: Iterable[tuple[int, Span]]) -> Span:
+def _worst(steps: Iterable[tuple[int, Estimate]]) -> Estimate:
     rates = [span.times(1 / max(count, 1)) for count, span in steps]
-    return Span(*(max(values) for values in zip(*rates, strict=True)))
+    return Estimate(*(max(values) for values in zip(*rates, strict=True)))
 
 
 def times_of(instructions: Mapping[str, float], rates: Rates, clock_hz: int) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -74,7 +74,7 @@ def times_of(instructions: Mapping[str, float], rates: Rates, clock_hz: int) -> 
     )
 
 
-def merge_stacks(traced: Iterable[Measured]) -> dict[str, Stacks]:
+def merge_stacks(traced: Iterable[TracedPrompt]) -> dict[str, Stacks]:
     """The stacks of all traced prompts, by kind."""
     merged: dict[str, Stacks] = {}
     for measured in traced:
@@ -99,19 +99,19 @@ def layers_of(
     of_layers = sum(layer["weight_bytes"] for layer in layers)
     read = weight_bytes / of_layers if of_layers else 0.0
     names = Counter(layer["function"] for layer in layers)
-    found = dict.fromkeys(names, (0, 0.0))
+    totals = dict.fromkeys(names, (0, 0.0))
     for stack, (instructions, cycles) in stacks.items():
         name = next((frame for frame in stack if frame in names), None)
         if name is not None:
-            before = found[name]
-            found[name] = (before[0] + instructions, before[1] + cycles)
-    told = []
+            before = totals[name]
+            totals[name] = (before[0] + instructions, before[1] + cycles)
+    rows = []
     for layer in layers:
         share = 1 / (max(steps, 1) * names[layer["function"]])
-        counted, cycles = found[layer["function"]]
+        counted, cycles = totals[layer["function"]]
         waits = flash.likely_data(read * layer["weight_bytes"])
-        told.append({**layer, "instructions": round(counted * share, 1), "cycles": round(cycles * share + waits)})
-    return told
+        rows.append({**layer, "instructions": round(counted * share, 1), "cycles": round(cycles * share + waits)})
+    return rows
 
 
 def assumptions_of(board: Board, core: Core, traced_on: str | None) -> list[str]:

@@ -26,11 +26,11 @@ def read_folded(path: Path) -> dict[tuple[str, ...], int]:
     Raises:
         ThimbleError: a line is not of the form.
     """
-    found: dict[tuple[str, ...], int] = {}
+    stacks: dict[tuple[str, ...], int] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         stack, _, count = line.rpartition(" ")
         if not stack or not count.isdigit():
             raise ThimbleError(f"{path}: {line!r:.80} is no collapsed stack", "run the `emulate` stage with --force")
         frames = tuple(stack.split(";"))
-        found[frames] = found.get(frames, 0) + int(count)
-    return found
+        stacks[frames] = stacks.get(frames, 0) + int(count)
+    return stacks

@@ -11,22 +11,22 @@ from pipeline.device.protocol import Answer, Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.targets.boards import Board
 from pipeline.targets.memories import Flash
-from pipeline.timing.costs import Core, Span
+from pipeline.timing.costs import Core, Estimate
 from pipeline.timing.disassembly import read_code
 from pipeline.timing.profile import Profile, Step
-from pipeline.timing.trace import OPTIONS, Tracer, filter_of
+from pipeline.timing.trace import OPTIONS, Tracer, dfilter_ranges
 
-__all__ = ["Measured", "Stacks", "measure", "steps_differ", "with_weights"]
+__all__ = ["Stacks", "TracedPrompt", "measure", "steps_differ", "with_weights"]
 
 Stacks = dict[tuple[str, ...], tuple[int, float]]
 
 # Between the two readings of the counter lie, besides the step, its call and half of each reading; and a tick may be
 # cut off at both ends.
-BESIDES_STEP = 120
+STEP_OVERHEAD = 120
 
 
 @dataclass(frozen=True)
-class Measured:
+class TracedPrompt:
     """What a traced prompt took: its steps in order, the prefill first, and the stacks by kind (prefill, decode)."""
 
     prompt: str
@@ -35,7 +35,7 @@ class Measured:
     answer: Answer
 
 
-_PATIENCE = 1200.0
+_LINE_TIMEOUT = 1200.0
 """Seconds for a line. A prompt is answered in one, and all its instructions are logged: for an interpreter, on a busy
 machine, that takes minutes."""
 
@@ -48,7 +48,7 @@ def measure(
     prompt: str,
     max_new: int,
     progress: Callable[[int], None] | None = None,
-) -> Measured:
+) -> TracedPrompt:
     """Runs one prompt in QEMU with an execution trace.
 
     Args:
@@ -72,38 +72,40 @@ def measure(
             while stream.read(1 << 18):  # or QEMU would wait for a reader
                 pass
 
-    options = ["-d", OPTIONS, "-dfilter", filter_of(code)]
-    with Device(Qemu().start_logging(elf, board, options, listen), timeout=_PATIENCE) as device:
+    options = ["-d", OPTIONS, "-dfilter", dfilter_ranges(code)]
+    with Device(Qemu().start_logging(elf, board, options, listen), timeout=_LINE_TIMEOUT) as device:
         answer = device.prompt(prompt, max_new)
     if failures:
         raise failures[0]
-    return Measured(prompt, tuple(profile.steps), {kind: profile.stacks(kind) for kind in profile.roots}, answer)
+    return TracedPrompt(prompt, tuple(profile.steps), {kind: profile.stacks(kind) for kind in profile.roots}, answer)
 
 
-def steps_differ(measured: Measured, instructions_per_tick: float) -> list[str]:
+def steps_differ(measured: TracedPrompt, instructions_per_tick: float) -> list[str]:
     """A line for each step whose traced instructions are not those that the board's counter told."""
     answer = measured.answer
-    told = [answer.prefill.ticks] if answer.prefill else []
-    told += [step.ticks for step in answer.steps]
-    if len(told) != len(measured.steps):
-        return [f"the trace has {len(measured.steps)} steps, the board told of {len(told)}"]
-    most = instructions_per_tick + BESIDES_STEP
+    reported = [answer.prefill.ticks] if answer.prefill else []
+    reported += [step.ticks for step in answer.steps]
+    if len(reported) != len(measured.steps):
+        return [f"the trace has {len(measured.steps)} steps, the board told of {len(reported)}"]
+    max_overhead = instructions_per_tick + STEP_OVERHEAD
     return [
-        f"step {place}: {step.instructions:,} instructions in the trace, {ticks * instructions_per_tick:,.0f} counted"
-        for place, (step, ticks) in enumerate(zip(measured.steps, told, strict=True))
-        if not -instructions_per_tick <= ticks * instructions_per_tick - step.instructions <= most
+        f"step {index}: {step.instructions:,} instructions in the trace, {ticks * instructions_per_tick:,.0f} counted"
+        for index, (step, ticks) in enumerate(zip(measured.steps, reported, strict=True))
+        if not -instructions_per_tick <= ticks * instructions_per_tick - step.instructions <= max_overhead
     ]
 
 
-def with_weights(steps: Sequence[Step], flash: Flash, weight_bytes: int, prompt_tokens: int, block: int) -> list[Span]:
+def with_weights(
+    steps: Sequence[Step], flash: Flash, weight_bytes: int, prompt_tokens: int, block: int
+) -> list[Estimate]:
     """Cycles of each step with the wait states of reading the weights, which a step reads once, a prefill once a block.
 
     Args:
         weight_bytes: of all layers. prompt_tokens: in the prefill. block: tokens that it takes at once.
     """
-    found = []
+    estimates = []
     for step in steps:
         passes = -(-prompt_tokens // max(block, 1)) if step.kind == "prefill" else 1
         read = weight_bytes * passes
-        found.append(step.cycles.plus(Span(0.0, flash.likely_data(read), flash.worst_data(read))))
-    return found
+        estimates.append(step.cycles.plus(Estimate(0.0, flash.likely_data(read), flash.worst_data(read))))
+    return estimates

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from pipeline.targets.memories import Flash
-from pipeline.timing.costs import ZERO, Core, Span
+from pipeline.timing.costs import ZERO, Core, Estimate
 from pipeline.timing.disassembly import Code, Flow
 from pipeline.timing.line_cache import LineCache, flash_lines, worst_fetch
 from pipeline.timing.trace import Block
@@ -58,7 +58,7 @@ class Step:
 
     kind: str
     instructions: int
-    cycles: Span
+    cycles: Estimate
     waits: float
 
 
@@ -80,11 +80,11 @@ class Profile:
         self._cache = LineCache(flash) if flash.wait_states else None
         self._edges: dict[tuple[Block, int], _Edge] = {}
         self._lines: dict[Block, tuple[int, ...]] = {}
-        self._prices: dict[_Edge, list[Span]] = {}
+        self._prices: dict[_Edge, list[Estimate]] = {}
         self._entries: dict[int, str] = {}
         for name, kind in _STARTS.items():
-            if (found := code.range(name)) is not None:
-                self._entries[found[0]] = kind
+            if (span := code.range(name)) is not None:
+                self._entries[span[0]] = kind
         self._stack: list[_Frame] = [_Frame(None, 0)]
         self._node: Node | None = None
         self._counts: dict[_Edge, int] = {}
@@ -213,19 +213,19 @@ class Profile:
             instructions += count * len(edge.block.instructions)
             for price in self._price(edge):
                 cycles = cycles.plus(price.times(count))
-            cycles = cycles.plus(Span(0.0, 0.0, count * worst_fetch(self._flash, edge.block)))
-        cycles = cycles.plus(Span(0.0, float(self._waits), 0.0))
+            cycles = cycles.plus(Estimate(0.0, 0.0, count * worst_fetch(self._flash, edge.block)))
+        cycles = cycles.plus(Estimate(0.0, float(self._waits), 0.0))
         self.steps.append(Step(self._kind, instructions, cycles, float(self._waits)))
         self._kind = ""
         if self._progress is not None:
             self._progress(len(self.steps))
 
-    def _price(self, edge: _Edge) -> list[Span]:
-        found = self._prices.get(edge)
-        if found is None:
+    def _price(self, edge: _Edge) -> list[Estimate]:
+        estimates = self._prices.get(edge)
+        if estimates is None:
             target = self._code.at.get(edge.following)
-            found = self._prices[edge] = self._core.costs(edge.block.instructions, edge.taken, target)
-        return found
+            estimates = self._prices[edge] = self._core.costs(edge.block.instructions, edge.taken, target)
+        return estimates
 
     # ---- what came of it
 
@@ -235,12 +235,12 @@ class Profile:
         Args:
             kind: prefill or decode.
         """
-        found: dict[tuple[str, ...], tuple[int, float]] = {}
+        stacks: dict[tuple[str, ...], tuple[int, float]] = {}
         for node in self.roots[kind].children.values():
             for stack, instructions, cycles in self._walk(node, ()):
-                before = found.get(stack, (0, 0.0))
-                found[stack] = (before[0] + instructions, before[1] + cycles)
-        return found
+                before = stacks.get(stack, (0, 0.0))
+                stacks[stack] = (before[0] + instructions, before[1] + cycles)
+        return stacks
 
     def _walk(self, node: Node, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], int, float]]:
         for edge, count in node.counts.items():

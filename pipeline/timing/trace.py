@@ -19,11 +19,11 @@ from typing import IO, Protocol
 from pipeline.errors import ThimbleError
 from pipeline.timing.disassembly import Code, Instruction
 
-__all__ = ["OPTIONS", "Block", "Follower", "Tracer", "filter_of"]
+__all__ = ["OPTIONS", "Block", "TraceListener", "Tracer", "dfilter_ranges"]
 
 OPTIONS = "exec,nochain,in_asm"
 # They run at start alone or between steps, and long; without them the log is a tenth.
-LEFT_OUT = ("reset_handler", "thimble_crc32")
+UNTRACED_FUNCTIONS = ("reset_handler", "thimble_crc32")
 
 _TRACE = re.compile(rb"Trace \d+: \S+ \[[0-9a-f]+/([0-9a-f]+)/")
 _LISTED = re.compile(rb"0x([0-9a-f]+):\s+([0-9a-f]{4}(?: [0-9a-f]{4})?)(?: |$)")
@@ -40,7 +40,7 @@ class Block:
     instructions: tuple[Instruction, ...]
 
 
-class Follower(Protocol):
+class TraceListener(Protocol):
     """What is told of execution, in order."""
 
     def ran(self, block: Block, following: int) -> None:
@@ -53,9 +53,9 @@ class Follower(Protocol):
 class Tracer:
     """Reads the log, and tells the follower of it."""
 
-    def __init__(self, code: Code, follower: Follower) -> None:
+    def __init__(self, code: Code, listener: TraceListener) -> None:
         self._code = code
-        self._follower = follower
+        self._listener = listener
         self._by_line: dict[bytes, Block] = {}
         self._by_range: dict[tuple[int, int], Block] = {}
         self._ends: dict[int, int] = {}
@@ -84,18 +84,18 @@ class Tracer:
                 block = self._learn(line)
             waiting = self._waiting
             if waiting is not None:
-                self._follower.ran(waiting, block.start)
+                self._listener.ran(waiting, block.start)
             elif self._expected is not None and self._expected != block.start:
-                self._follower.resumed_elsewhere(self._expected, block.start)
+                self._listener.resumed_elsewhere(self._expected, block.start)
             self._expected = None
             self._waiting = block
 
     def _other(self, line: bytes) -> None:
         if line.startswith(b"0x"):
-            if found := _LISTED.match(line):
-                address = int(found[1], 16)
+            if match := _LISTED.match(line):
+                address = int(match[1], 16)
                 start = address if self._listed is None else self._listed[0]
-                self._listed = (start, address + (2 if len(found[2]) == 4 else 4))
+                self._listed = (start, address + (2 if len(match[2]) == 4 else 4))
         elif line.startswith(b"IN:"):
             self._listed = None
         elif line == b"":
@@ -104,8 +104,8 @@ class Tracer:
             if self._waiting is not None:
                 self._expected = self._waiting.start
                 self._waiting = None
-        elif b"rewound" in line and (found := _REWOUND.search(line)):
-            self._rewind(int(found[1], 16))
+        elif b"rewound" in line and (match := _REWOUND.search(line)):
+            self._rewind(int(match[1], 16))
 
     def _close_listing(self) -> None:
         if self._listed is not None:
@@ -120,15 +120,15 @@ class Tracer:
             return
         self._waiting = None
         if address > block.start:
-            self._follower.ran(self._block(block.start, address), address)
+            self._listener.ran(self._block(block.start, address), address)
         self._expected = address
 
     def _learn(self, line: bytes) -> Block:
         self._close_listing()
-        found = _TRACE.match(line)
-        if found is None:
+        match = _TRACE.match(line)
+        if match is None:
             raise ThimbleError(f"QEMU's log has a line of a form that is not known: {line!r:.120}", "use QEMU 6 to 8")
-        start = int(found[1], 16)
+        start = int(match[1], 16)
         if start not in self._ends:
             raise ThimbleError(f"QEMU's log lists no instructions at 0x{start:x}", "use a QEMU built with capstone")
         block = self._block(start, self._ends[start])
@@ -143,13 +143,13 @@ class Tracer:
         return block
 
 
-def filter_of(code: Code) -> str:
+def dfilter_ranges(code: Code) -> str:
     """The value of QEMU's `-dfilter`: all addresses but those of the functions that are left out."""
-    ranges = sorted(found for name in LEFT_OUT if (found := code.range(name)) is not None)
-    kept = []
+    ranges = sorted(span for name in UNTRACED_FUNCTIONS if (span := code.range(name)) is not None)
+    parts = []
     start = 0
     for first, end in ranges:
         if first > start:
-            kept.append(f"0x{start:x}..0x{first - 1:x}")
+            parts.append(f"0x{start:x}..0x{first - 1:x}")
         start = end
-    return ",".join([*kept, f"0x{start:x}..0xffffffff"])
+    return ",".join([*parts, f"0x{start:x}..0xffffffff"])

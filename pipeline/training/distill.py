@@ -13,9 +13,9 @@ import tf_keras as keras
 
 from pipeline.recipes.schema import DistillConfig, TrainConfig
 from pipeline.text.tokenizers.byte_bpe import BOS, PAD, SEP
-from pipeline.training.loop import Lessons, Progress, answer_mask, fit, limit_threads
+from pipeline.training.loop import Progress, TrainingData, answer_mask, fit, limit_threads
 
-__all__ = ["distill", "spoil"]
+__all__ = ["corrupt_tokens", "distill"]
 
 
 def distill(
@@ -23,7 +23,7 @@ def distill(
     teacher: keras.Model,
     config: DistillConfig,
     train_config: TrainConfig,
-    lessons: Lessons,
+    training_data: TrainingData,
     out: Path,
     progress: Progress,
 ) -> list[dict[str, float]]:
@@ -39,20 +39,20 @@ def distill(
     keras.utils.set_random_seed(train_config.seed)
     settings = dataclasses.replace(train_config, steps=config.steps)
     loss = _loss(student, teacher, config)
-    return fit(student, settings, lessons, out, progress, loss)
+    return fit(student, settings, training_data, out, progress, loss)
 
 
 def _loss(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> Callable[[tf.Tensor], tf.Tensor]:
     heat = config.temperature
 
     def loss(tokens: tf.Tensor) -> tf.Tensor:
-        spoiled = tf.zeros(tf.shape(tokens)[:1])
+        corrupted = tf.zeros(tf.shape(tokens)[:1])
         if config.spoiled:
-            tokens, spoiled = tf.numpy_function(
-                lambda batch: spoil(batch, config.spoiled), [tokens], (tf.int32, tf.float32), stateful=False
+            tokens, corrupted = tf.numpy_function(
+                lambda batch: corrupt_tokens(batch, config.spoiled), [tokens], (tf.int32, tf.float32), stateful=False
             )
             tokens.set_shape([None, None])
-            spoiled.set_shape([None])
+            corrupted.set_shape([None])
         logits = student(tokens[:, :-1], training=True)
         taught = tf.stop_gradient(teacher(tokens[:, :-1], training=False))
         mask = answer_mask(tokens)
@@ -60,13 +60,13 @@ def _loss(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> 
         likeness = tf.nn.softmax_cross_entropy_with_logits(probabilities, logits / heat)
         likeness -= tf.nn.softmax_cross_entropy_with_logits(probabilities, taught / heat)  # its entropy: 0 at best
         true = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
-        losses = config.alpha * heat**2 * likeness + (1 - config.alpha) * true * (1 - spoiled[:, None])
+        losses = config.alpha * heat**2 * likeness + (1 - config.alpha) * true * (1 - corrupted[:, None])
         return tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
 
     return loss
 
 
-def spoil(tokens: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+def corrupt_tokens(tokens: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Alters the sentences of the first `share` of the rows: a token dropped, another one put in its place, or two
     neighbours swapped, up to three times; what follows `<sep>` stays. A function of its arguments alone.
 
@@ -82,13 +82,13 @@ def spoil(tokens: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
         for _ in range(rng.integers(1, 4)):
             if len(sentence) < 2:
                 break
-            place, kind = int(rng.integers(len(sentence) - 1)), rng.integers(3)
+            index, kind = int(rng.integers(len(sentence) - 1)), rng.integers(3)
             if kind == 0:
-                del sentence[place]
+                del sentence[index]
             elif kind == 1:
-                sentence[place], sentence[place + 1] = sentence[place + 1], sentence[place]
+                sentence[index], sentence[index + 1] = sentence[index + 1], sentence[index]
             else:
-                sentence[place] = int(rng.choice(words))
+                sentence[index] = int(rng.choice(words))
         used = rest[rest != PAD]
         line = np.concatenate([tokens[row, :1], np.array(sentence, np.int32), used])
         altered[row] = PAD

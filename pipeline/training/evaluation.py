@@ -42,29 +42,29 @@ def matches(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], con
     """
     fitting = [pair for pair in pairs if len(tokenizer.encode_pair(pair.sentence, pair.action)) <= context]
     right = dict(zip(fitting, _forced(model, encode_pairs(tokenizer, fitting, context), context), strict=True))
-    others = [pair for pair in fitting if not right[pair]]
-    prompts = [tokenizer.encode_prompt(pair.sentence) for pair in others]
-    for pair, tokens in zip(others, _decode(model, prompts, context), strict=True):
+    remaining = [pair for pair in fitting if not right[pair]]
+    prompts = [tokenizer.encode_prompt(pair.sentence) for pair in remaining]
+    for pair, tokens in zip(remaining, _decode(model, prompts, context), strict=True):
         right[pair] = tokenizer.decode(tokens) == pair.action
     return [right.get(pair, False) for pair in pairs]
 
 
 def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int) -> list[bool]:
     """For each sequence whether every token after `<sep>` is the most likely one."""
-    found: list[bool] = []
+    matches: list[bool] = []
     for begin in range(0, len(sequences), _BATCH):
         part = sequences[begin : begin + _BATCH]
         tokens = _padded(part, context)
         best = _forward(model)(tf.constant(tokens)).numpy()[:, :-1]
         answer = np.cumsum(tokens[:, :-1] == SEP, axis=1) > 0
         counted = answer & (tokens[:, 1:] != PAD)
-        found += ((best == tokens[:, 1:]) | ~counted).all(axis=1)[: len(part)].tolist()
-    return found
+        matches += ((best == tokens[:, 1:]) | ~counted).all(axis=1)[: len(part)].tolist()
+    return matches
 
 
 def _decode(model: keras.Model, prompts: Sequence[Sequence[int]], context: int) -> list[list[int]]:
     """Greedy tokens after each prompt, `<eos>` left out."""
-    found: list[list[int]] = []
+    answers: list[list[int]] = []
     for begin in range(0, len(prompts), _BATCH):
         part = [list(prompt) for prompt in prompts[begin : begin + _BATCH]]
         starts = [len(prompt) for prompt in part]
@@ -77,8 +77,8 @@ def _decode(model: keras.Model, prompts: Sequence[Sequence[int]], context: int) 
                     part[row].append(token)
                 if token == EOS or len(part[row]) == context:
                     running.discard(row)
-        found += [tokens[start:] for tokens, start in zip(part, starts, strict=True)]
-    return found
+        answers += [tokens[start:] for tokens, start in zip(part, starts, strict=True)]
+    return answers
 
 
 def _padded(sequences: Sequence[Sequence[int]], context: int) -> np.ndarray:

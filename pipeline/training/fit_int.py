@@ -23,25 +23,25 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.network.decoder import Hooked, build_decoder
-from pipeline.network.key_centering import drift
+from pipeline.network.decoder import TappedLayer, build_decoder
+from pipeline.network.key_centering import rope_offset
 from pipeline.quantize.ranges import fitted_floor
 from pipeline.recipes.schema import ModelConfig, QatConfig
 from pipeline.training.loop import Progress, limit_threads
 from pipeline.training.qat import SHARES, fold_gains
 
-__all__ = ["Fit", "Form", "suit_to_integers", "write"]
+__all__ = ["Fit", "Reparameterization", "fit_reparameterization", "write"]
 
 _TOKENS = 1_536  # of a batch
 _REPORT_EVERY = 25
 _OF_FORM = 0.25  # of the steps
-_RANGE_PACE = 0.01  # in which the logarithm of a range's end learns
+_RANGE_LEARNING_RATE = 0.01  # in which the logarithm of a range's end learns
 _CUT_OFF = 1e-4  # share of a tensor's values beyond each end, at first
 _AS_OTHERS = ("scores",)
 """Rounded as `masked`, in whose steps they are; scores here hold what no token sees, too."""
 _CONSTANT = ("table", "rotation")
 _TURNS = (-128 / 127, 1.0)  # so that 1 is an integer
-_MEAN_PACE = 0.1  # in which the keys' means follow those of a batch
+_MEAN_MOMENTUM = 0.1  # in which the keys' means follow those of a batch
 _TINY = 1e-6
 
 Ranges = dict[str, tuple[float, float]]
@@ -51,14 +51,14 @@ Ranges = dict[str, tuple[float, float]]
 class Fit:
     """What came of it: the history every 25 steps, `step`, `loss` (the divergence in nats a token) and `agreement` (the
     share of tokens where integers and float find the same one most likely); with int8 activations the `ranges` by the
-    names of `pipeline.network.decoder.Hooked` and the `key_means` by layer, as the decode step has them."""
+    names of `pipeline.network.decoder.TappedLayer` and the `key_means` by layer, as the decode step has them."""
 
     history: list[dict[str, float]]
     ranges: Ranges
     key_means: dict[str, np.ndarray]
 
 
-def suit_to_integers(
+def fit_reparameterization(
     model: keras.Model,
     config: ModelConfig,
     tuning: QatConfig,
@@ -84,40 +84,46 @@ def suit_to_integers(
     history: list[dict[str, float]] = []
     levels = _Levels(activations, config)
     of_form = round(tuning.steps * _OF_FORM)
-    phases: tuple[tuple[int, Form | _Weights], ...] = (
-        (of_form, Form(config, seed)),
+    phases: tuple[tuple[int, Reparameterization | _Weights], ...] = (
+        (of_form, Reparameterization(config, seed)),
         (tuning.steps - of_form, _Weights()),
     )
     done = 0
-    for steps, form in phases:
-        found: list[tuple[float, float]] = []
-        with levels.at(model, form, text[: 2 * size, :-1]):
-            step = _step(model, teacher, form.variables, levels.variables)
+    for steps, trainable in phases:
+        results: list[tuple[float, float]] = []
+        with levels.at(model, trainable, text[: 2 * size, :-1]):
+            step = _step(model, teacher, trainable.variables, levels.variables)
             for number in range(steps):
-                pace = min(1.0, (number + 1) / 10) * (1 + np.cos(np.pi * number / steps)) / 2
+                rate_factor = min(1.0, (number + 1) / 10) * (1 + np.cos(np.pi * number / steps)) / 2
                 batch = text[rng.choice(len(text), size, replace=False), :-1]
-                found.append(step(batch, tuning.learning_rate * form.pace * pace, _RANGE_PACE * pace))
+                results.append(
+                    step(
+                        batch,
+                        tuning.learning_rate * trainable.learning_rate_factor * rate_factor,
+                        _RANGE_LEARNING_RATE * rate_factor,
+                    )
+                )
                 done += 1
                 if done % _REPORT_EVERY == 0 or done == tuning.steps:
-                    loss, agreement = np.mean(found, axis=0)
+                    loss, agreement = np.mean(results, axis=0)
                     history.append({"step": done, "loss": float(loss), "agreement": float(agreement)})
-                    found = []
+                    results = []
                 progress(done, tuning.steps, history[-1] if history else {})
-        write(model, form)
+        write(model, trainable)
     return Fit(history, levels.ranges(), levels.key_means())
 
 
-def write(model: keras.Model, form: Form | _Weights) -> None:
+def write(model: keras.Model, trainable: Reparameterization | _Weights) -> None:
     """Puts the model's weights, in place, into a form."""
-    for layer in _hooked(model):
+    for layer in _tapped_layers(model):
         for name in ("table", "kernel"):
             weight = getattr(layer, name, None)
             if weight is not None:
-                weight.assign(form.written(f"{layer.name}/{name}", weight))
+                weight.assign(trainable.written(f"{layer.name}/{name}", weight))
 
 
-def _hooked(model: keras.Model) -> list[Hooked]:
-    return [layer for layer in model.layers if isinstance(layer, Hooked)]
+def _tapped_layers(model: keras.Model) -> list[TappedLayer]:
+    return [layer for layer in model.layers if isinstance(layer, TappedLayer)]
 
 
 def _step(
@@ -129,15 +135,17 @@ def _step(
 
     @tf.function(reduce_retracing=True)
     def step(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        wanted = tf.nn.log_softmax(teacher(tokens, training=False))
+        teacher_log_probs = tf.nn.log_softmax(teacher(tokens, training=False))
         with tf.GradientTape() as tape:
-            given = tf.nn.log_softmax(model(tokens, training=False))
-            loss = tf.reduce_mean(tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=-1))
+            student_log_probs = tf.nn.log_softmax(model(tokens, training=False))
+            loss = tf.reduce_mean(
+                tf.reduce_sum(tf.exp(teacher_log_probs) * (teacher_log_probs - student_log_probs), axis=-1)
+            )
         slopes = tape.gradient(loss, [variables for variables, _ in groups])
         for (variables, optimizer), of_group in zip(groups, slopes, strict=True):
             gradients, _ = tf.clip_by_global_norm(of_group, 1.0)
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        agreed = tf.argmax(given, axis=-1) == tf.argmax(wanted, axis=-1)
+        agreed = tf.argmax(student_log_probs, axis=-1) == tf.argmax(teacher_log_probs, axis=-1)
         return loss, tf.reduce_mean(tf.cast(agreed, tf.float32))
 
     def run(tokens: np.ndarray, *rates: float) -> tuple[float, float]:
@@ -149,13 +157,13 @@ def _step(
     return run
 
 
-class Form:
-    """How the model is written: what is done to its weights, by the names of `pipeline.network.decoder.Hooked`.
+class Reparameterization:
+    """How the model is written: what is done to its weights, by the names of `pipeline.network.decoder.TappedLayer`.
 
     `variables` are zero where only the residual stream is turned.
     """
 
-    pace = 1.0
+    learning_rate_factor = 1.0
 
     def __init__(self, config: ModelConfig, seed: int) -> None:
         self._config = config
@@ -201,8 +209,8 @@ class Form:
     def _turn(self) -> tf.Tensor:
         """A rotation: the first one, and Cayley's of what was learned."""
         skew = (self._of["turn"] - tf.transpose(self._of["turn"])) / 2
-        one = tf.eye(self._config.d_model)
-        return self._start @ tf.linalg.solve(one - skew, one + skew)
+        identity = tf.eye(self._config.d_model)
+        return self._start @ tf.linalg.solve(identity - skew, identity + skew)
 
     def _mix(self, i: int) -> tf.Tensor:
         return tf.eye(self._config.head_dim) + self._of["mix"][i]
@@ -225,7 +233,7 @@ class Form:
 class _Weights:
     """The weights themselves, each in steps of the mean magnitude of its matrix."""
 
-    pace = 0.1
+    learning_rate_factor = 0.1
 
     def __init__(self) -> None:
         self._of: dict[str, tuple[tf.Variable, tf.Tensor]] = {}
@@ -245,29 +253,29 @@ class _Weights:
 
 
 class _Levels:
-    """Rounds the network's tensors, by the names of `pipeline.network.decoder.Hooked`, its weights as a form
+    """Rounds the network's tensors, by the names of `pipeline.network.decoder.TappedLayer`, its weights as a form
     writes them."""
 
     def __init__(self, activations: str, config: ModelConfig) -> None:
         self._activations, self._config = activations, config
-        self._drift = drift(config.context, config.head_dim)
+        self._rope_offset = rope_offset(config.context, config.head_dim)
         self._means: dict[str, tf.Variable] = {}  # [kv_heads, 2, head_dim / 2]
         self._ends: dict[str, tuple[tf.Variable | None, tf.Variable]] = {}  # logarithms; none below 0: it begins there
-        self._form: Form | _Weights
+        self._form: Reparameterization | _Weights
 
     @contextmanager
-    def at(self, model: keras.Model, form: Form | _Weights, tokens: np.ndarray) -> Iterator[None]:
+    def at(self, model: keras.Model, trainable: Reparameterization | _Weights, tokens: np.ndarray) -> Iterator[None]:
         """The model computes in integers, its weights written in a form; `tokens` show what its ranges are at first."""
-        self._form = form
+        self._form = trainable
         try:
             for hook in (self._observe, self._round):
-                for layer in _hooked(model):
+                for layer in _tapped_layers(model):
                     layer.hook = hook
                 if hook == self._observe:
                     model(tf.constant(tokens))
             yield
         finally:
-            for layer in _hooked(model):
+            for layer in _tapped_layers(model):
                 layer.hook = None
 
     @property
@@ -278,24 +286,26 @@ class _Levels:
     def key_means(self) -> dict[str, np.ndarray]:
         """What keys are less, by layer; over the drift's factor it is an integer of the product that makes the keys."""
         ranges = self.ranges()
-        found: dict[str, np.ndarray] = {}
+        means: dict[str, np.ndarray] = {}
         for layer, mean in self._means.items():
             low, high = ranges[f"{layer}_k/out"]
             step = (high - low) / 255
-            integers = np.clip(np.round(mean.numpy() / self._drift.factor / step), np.ceil(low / step), high // step)
-            found[layer] = np.float32(step) * integers * self._drift.factor
-        return found
+            integers = np.clip(
+                np.round(mean.numpy() / self._rope_offset.factor / step), np.ceil(low / step), high // step
+            )
+            means[layer] = np.float32(step) * integers * self._rope_offset.factor
+        return means
 
     def ranges(self) -> Ranges:
         """Least and largest value of each tensor; the decode step has the attention's 1/√head_dim in the query."""
-        found: Ranges = {"rotation": _TURNS} if self._ends else {}
+        ranges: Ranges = {"rotation": _TURNS} if self._ends else {}
         for name, ends in self._ends.items():
             low, high = (float(end) for end in _range(*ends))
             what = name.rpartition("/")[2]
             query = what.startswith("q") or name.endswith("_q/out")
             scale = self._config.head_dim**-0.5 if query else 1.0
-            found[name] = low * scale, high * scale
-        return found
+            ranges[name] = low * scale, high * scale
+        return ranges
 
     def _observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """Takes the tensor's range, where it has none yet. Not for graphs."""
@@ -320,20 +330,20 @@ class _Levels:
 
     def _smoothed(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """Keys, before and after they are turned, less their mean; other tensors as they are."""
-        if self._activations == "int16" or self._config.endless:
+        if self._activations == "int16" or self._config.unbounded:
             return x
         layer = name.partition("_")[0]
         if name == f"{layer}_k/out":
             heads, pairs = self._config.kv_heads, self._config.head_dim // 2
             keys = tf.reshape(x, (*tf.unstack(tf.shape(x)[:2]), heads, 2, pairs))
-            mean = tf.stop_gradient(tf.reduce_mean(keys, axis=(0, 1))) * self._drift.slow
+            mean = tf.stop_gradient(tf.reduce_mean(keys, axis=(0, 1))) * self._rope_offset.slow
             if layer not in self._means:
                 self._means[layer] = tf.Variable(mean, trainable=False)
-            self._means[layer].assign_add(_MEAN_PACE * (mean - self._means[layer]))
+            self._means[layer].assign_add(_MEAN_MOMENTUM * (mean - self._means[layer]))
             return tf.reshape(keys - self._means[layer], tf.shape(x))
         if name == f"{layer}_attention/k":
-            moved = tf.constant(self._drift.matrices)[: tf.shape(x)[1]]
-            means = tf.constant(1 / self._drift.factor) * self._means[layer]
+            moved = tf.constant(self._rope_offset.matrices)[: tf.shape(x)[1]]
+            means = tf.constant(1 / self._rope_offset.factor) * self._means[layer]
             return x + tf.reshape(tf.einsum("hap,tpaj->thjp", means, moved), tf.shape(x)[1:])
         return x
 
@@ -343,8 +353,8 @@ class _Levels:
         if kind in ("kernel", "table"):
             x = self._form.written(name, x)
         if kind == "kernel":
-            most = tf.reduce_max(tf.abs(x), axis=0, keepdims=True)
-            return _rounded(x, tf.maximum(most, _TINY) / 127)
+            max_abs = tf.reduce_max(tf.abs(x), axis=0, keepdims=True)
+            return _rounded(x, tf.maximum(max_abs, _TINY) / 127)
         if self._activations == "int16" or kind in _AS_OTHERS:
             return x
         if kind in SHARES:

@@ -12,29 +12,32 @@ from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import EOS, Tokenizer
 
 if TYPE_CHECKING:
-    from pipeline.training.loop import Lessons
+    from pipeline.training.loop import TrainingData
 
-__all__ = ["answered", "relabelled"]
+__all__ = ["decode_all", "pseudo_label"]
 
 
-def relabelled(
-    lessons: Lessons, config: DistillConfig, teacher: Generator, progress: Callable[[int], None] | None = None
-) -> Lessons:
+def pseudo_label(
+    training_data: TrainingData,
+    config: DistillConfig,
+    teacher: Generator,
+    progress: Callable[[int], None] | None = None,
+) -> TrainingData:
     """The lessons with the first pairs as they are, and the sentences of the next with what the teacher says of them.
 
     Args:
-        lessons: the pairs to choose from.
+        training_data: the pairs to choose from.
         config: how many keep their actions, and of how many the teacher says them.
         teacher: decodes token by token.
         progress: called with the number of sentences answered.
     """
-    kept = dataclasses.replace(lessons, pairs=lessons.pairs[: config.labelled])
-    others = lessons.pairs[config.labelled :][: config.relabelled]
-    answers = answered(teacher, lessons.tokenizer, [pair.sentence for pair in others], progress)
-    return dataclasses.replace(lessons, pairs=[*kept.pairs, *answers])
+    gold = dataclasses.replace(training_data, pairs=training_data.pairs[: config.labelled])
+    unlabelled = training_data.pairs[config.labelled :][: config.relabelled]
+    answers = decode_all(teacher, training_data.tokenizer, [pair.sentence for pair in unlabelled], progress)
+    return dataclasses.replace(training_data, pairs=[*gold.pairs, *answers])
 
 
-def answered(
+def decode_all(
     teacher: Generator, tokenizer: Tokenizer, sentences: Sequence[str], progress: Callable[[int], None] | None = None
 ) -> list[Pair]:
     """The sentences with what the teacher decodes greedily; those that it does not end within its context are left

@@ -26,9 +26,9 @@ from pipeline.text.tokenizers.byte_bpe import PAD, SEP, Tokenizer
 from pipeline.training.evaluation import encode_pairs, teacher_forced_match
 
 __all__ = [
-    "Lessons",
     "Progress",
     "Schedule",
+    "TrainingData",
     "answer_loss",
     "answer_mask",
     "batches",
@@ -84,12 +84,12 @@ def batches(
     per_epoch = max(len(sequences) // batch_size, 1)
     number = start
     while True:
-        epoch, place = divmod(number, per_epoch)
+        epoch, first_batch = divmod(number, per_epoch)
         rng = np.random.default_rng((seed, epoch))
         order = rng.permutation(len(sequences))
         order = order[np.argsort(widths[order], kind="stable")]
         starts = rng.permutation(per_epoch) * batch_size
-        for begin in starts[place:]:
+        for begin in starts[first_batch:]:
             chosen = order[begin : begin + batch_size]
             chosen = np.resize(chosen, batch_size)
             batch = np.full((batch_size, int(widths[chosen].max())), PAD, np.int32)
@@ -115,7 +115,7 @@ def training_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingData:
     """What a model learns from and is tried on."""
 
     tokenizer: Tokenizer
@@ -132,7 +132,7 @@ class Lessons:
         """Endless batches of the training pairs, see the function `batches`."""
         return batches(self.sequences, batch_size, seed, self.context, start)
 
-    def match(self, model: keras.Model) -> float:
+    def dev_accuracy(self, model: keras.Model) -> float:
         """The share of the dev pairs that the model gets right."""
         return teacher_forced_match(model, self.tokenizer, self.dev, self.context)
 
@@ -192,7 +192,7 @@ def make_step(
 def train(
     model_config: ModelConfig,
     config: TrainConfig,
-    lessons: Lessons,
+    training_data: TrainingData,
     out: Path,
     progress: Progress,
     start: Path | None = None,
@@ -207,13 +207,13 @@ def train(
     model = build_decoder(model_config, config.dropout)
     if start is not None:
         start_from(start, model, model_config)
-    return model, fit(model, config, lessons, out, progress)
+    return model, fit(model, config, training_data, out, progress)
 
 
 def fit(
     model: keras.Model,
     config: TrainConfig,
-    lessons: Lessons,
+    training_data: TrainingData,
     out: Path,
     progress: Progress,
     loss: Callable[[tf.Tensor], tf.Tensor] | None = None,
@@ -236,14 +236,14 @@ def fit(
             mean.assign(decay * mean + (1 - decay) * weight)
 
     losses: list[float] = []
-    source = lessons.batches(config.batch_size, config.seed, begin)
+    source = training_data.batches(config.batch_size, config.seed, begin)
     for number in range(begin, config.steps):
         losses.append(step(next(source), schedule(number)))
         average(tf.constant(min(config.ema, (1 + number) / (10 + number)), tf.float32))
         done = number + 1
         if done % _EVALUATE_EVERY == 0 or done == config.steps:
-            match = _with_weights(model, averaged, lambda: lessons.match(model))
-            history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": match})
+            dev_accuracy = _with_weights(model, averaged, lambda: training_data.dev_accuracy(model))
+            history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": dev_accuracy})
             losses = []
         if done % _CHECKPOINT_EVERY == 0 and done < config.steps:
             _save_state(checkpoint, everything, history, done)
@@ -259,7 +259,7 @@ def fit(
 def fine_tune(
     model: keras.Model,
     config: TrainConfig,
-    lessons: Lessons,
+    training_data: TrainingData,
     progress: Progress,
     before: Callable[[int], None] = lambda number: None,
     after: Callable[[int], None] = lambda number: None,
@@ -273,7 +273,7 @@ def fine_tune(
     """
     rate = Schedule(config.learning_rate, min(100, config.steps // 10 + 1), config.steps)
     step, _ = make_step(model, config, loss)
-    needed = dataclasses.replace(lessons, pairs=lessons.pairs[: config.steps * config.batch_size])
+    needed = dataclasses.replace(training_data, pairs=training_data.pairs[: config.steps * config.batch_size])
     source = needed.batches(config.batch_size, config.seed + 1)
     history: list[dict[str, float]] = []
     losses: list[float] = []
@@ -283,7 +283,9 @@ def fine_tune(
         after(number)
         done = number + 1
         if done % _EVALUATE_EVERY == 0 or done == config.steps:
-            history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": lessons.match(model)})
+            history.append(
+                {"step": done, "loss": float(np.mean(losses)), "dev_exact_match": training_data.dev_accuracy(model)}
+            )
             losses = []
         if done % 20 == 0 or done == config.steps:
             figures = {"loss": float(np.mean(losses))} if losses else {}

@@ -29,13 +29,13 @@ def training_progress(console: Console, title: str) -> Iterator[Report]:
         task = bar.add_task(title, total=None, figures="")
 
         def report(done: int, steps: int, figures: dict[str, float]) -> None:
-            shown = f"loss {figures['loss']:.4f}" if "loss" in figures else ""
+            text = f"loss {figures['loss']:.4f}" if "loss" in figures else ""
             if "dev_exact_match" in figures:
-                shown += f", exact match on dev {100 * figures['dev_exact_match']:.1f} %"
+                text += f", exact match on dev {100 * figures['dev_exact_match']:.1f} %"
             if "agreement" in figures:
-                shown += f", agreement {100 * figures['agreement']:.1f} %"
-            bar.update(task, completed=done, total=steps, figures=shown)
+                text += f", agreement {100 * figures['agreement']:.1f} %"
+            bar.update(task, completed=done, total=steps, figures=text)
             if not console.is_terminal and done % _EVERY == 0:
-                console.print(f"  step {done:,} of {steps:,}: {shown}", highlight=False)
+                console.print(f"  step {done:,} of {steps:,}: {text}", highlight=False)
 
         yield report

@@ -15,7 +15,7 @@ import tf_keras as keras
 
 from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import ModelConfig, PruneConfig, TrainConfig
-from pipeline.training.loop import Lessons, Progress, fine_tune, limit_threads
+from pipeline.training.loop import Progress, TrainingData, fine_tune, limit_threads
 
 __all__ = ["prune"]
 
@@ -27,7 +27,7 @@ def prune(
     model_config: ModelConfig,
     config: PruneConfig,
     train_config: TrainConfig,
-    lessons: Lessons,
+    training_data: TrainingData,
     progress: Progress,
 ) -> list[dict[str, float]]:
     """Brings the Dense kernels of the model to the sparsity, in place; the head's and the embedding stay whole.
@@ -47,12 +47,12 @@ def prune(
         train_config, steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0
     )
     if config.pattern in ("heads", "channels"):
-        return _remove(model, model_config, config, settings, lessons, progress)
-    return _prune_weights(model, config, settings, lessons, progress)
+        return _remove(model, model_config, config, settings, training_data, progress)
+    return _prune_weights(model, config, settings, training_data, progress)
 
 
 def _prune_weights(
-    model: keras.Model, config: PruneConfig, settings: TrainConfig, lessons: Lessons, progress: Progress
+    model: keras.Model, config: PruneConfig, settings: TrainConfig, training_data: TrainingData, progress: Progress
 ) -> list[dict[str, float]]:
     """Single weights, blocks and N:M, by tfmot."""
     import tensorflow_model_optimization as tfmot
@@ -82,7 +82,7 @@ def _prune_weights(
             counter.on_epoch_end(batch=-1)  # the masks are laid on the weights once more
 
     history = fine_tune(
-        pruned, settings, lessons, progress, lambda number: counter.on_train_batch_begin(batch=-1), after
+        pruned, settings, training_data, progress, lambda number: counter.on_train_batch_begin(batch=-1), after
     )
     stripped = tfmot.sparsity.keras.strip_pruning(pruned)
     for layer in model.layers:
@@ -109,36 +109,37 @@ def _how(layer: keras.layers.Dense, config: PruneConfig) -> dict[str, Any]:
                 "choose a block that divides `d_model`, `ffn_dim` and kv_heads · head width",
             )
         return {"block_size": (columns, rows)}
-    kept, of = map(int, config.pattern.split(":"))
+    nonzeros, of = map(int, config.pattern.split(":"))
     if wide % of:
         raise ThimbleError(
             f"`prune.pattern` {config.pattern} does not divide {layer.name}'s {wide} inputs",
             f"choose `d_model` and `ffn_dim` that {of} divides",
         )
-    return {"sparsity_m_by_n": (of - kept, of)}
+    return {"sparsity_m_by_n": (of - nonzeros, of)}
 
 
 class _Group:
     """What stands or falls together in a layer: heads that share a K/V head, or single inner channels.
 
-    `read` is the kernel [in, out] that reads them, `made` the layers that make them, each with its columns per group.
+    `read` is the kernel [in, out] that reads them, `producers` the layers that make them, each with its columns per
+    group.
     """
 
-    def __init__(self, read: keras.layers.Dense, made: Sequence[keras.layers.Dense], count: int) -> None:
-        self.read, self.made, self.count = read, made, count
+    def __init__(self, read: keras.layers.Dense, producers: Sequence[keras.layers.Dense], count: int) -> None:
+        self.read, self.producers, self.count = read, producers, count
         self.kept = np.ones(count, np.bool_)
 
     def drop(self, removed: int) -> None:
         """Leaves all but the weakest `removed`: by the norm of what reads them times that of what makes their values
         (of Q, K and V the latter)."""
-        strength = self._norms(self.read.kernel.numpy()) * self._norms(self.made[-1].kernel.numpy().T)
+        strength = self._norms(self.read.kernel.numpy()) * self._norms(self.producers[-1].kernel.numpy().T)
         self.kept[np.argsort(np.where(self.kept, strength, -1.0), kind="stable")[:removed]] = False
 
     def clear(self) -> None:
         """Makes everything of those that were dropped 0."""
         rows = np.repeat(self.kept, self.read.kernel.shape[0] // self.count)
         self.read.kernel.assign(self.read.kernel * rows[:, None].astype(np.float32))
-        for layer in self.made:
+        for layer in self.producers:
             columns = np.repeat(self.kept, layer.kernel.shape[1] // self.count)
             layer.set_weights([values * columns for values in layer.get_weights()])
 
@@ -151,7 +152,7 @@ def _remove(
     model_config: ModelConfig,
     config: PruneConfig,
     settings: TrainConfig,
-    lessons: Lessons,
+    training_data: TrainingData,
     progress: Progress,
 ) -> list[dict[str, float]]:
     """Heads and channels, a few at a time."""
@@ -173,13 +174,13 @@ def _remove(
             if not group.kept.all():
                 group.clear()
 
-    return fine_tune(model, settings, lessons, progress, after=after)
+    return fine_tune(model, settings, training_data, progress, after=after)
 
 
 def _groups(model: keras.Model, config: ModelConfig, pattern: str) -> list[_Group]:
     inner = ("gate", "up") if config.ffn == "gated" else ("up",)
-    read, made, count = ("o", "qkv", config.kv_heads) if pattern == "heads" else ("down", inner, config.ffn_dim)
+    read, producers, count = ("o", "qkv", config.kv_heads) if pattern == "heads" else ("down", inner, config.ffn_dim)
     return [
-        _Group(model.get_layer(f"layer{i}_{read}"), [model.get_layer(f"layer{i}_{name}") for name in made], count)
+        _Group(model.get_layer(f"layer{i}_{read}"), [model.get_layer(f"layer{i}_{name}") for name in producers], count)
         for i in range(config.weight_layers)
     ]

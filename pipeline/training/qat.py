@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.network.decoder import Hooked, Norm, Unembed, build_decoder
-from pipeline.quantize.int4 import snapped
+from pipeline.network.decoder import Norm, TappedLayer, Unembed, build_decoder
+from pipeline.quantize.int4 import round_to_int4
 from pipeline.recipes.schema import ModelConfig, QatConfig, TrainConfig
-from pipeline.training.loop import Lessons, Progress, answer_mask, fine_tune, limit_threads
+from pipeline.training.loop import Progress, TrainingData, answer_mask, fine_tune, limit_threads
 
 __all__ = ["SHARES", "fold_gains", "train_quantized"]
 
@@ -35,7 +35,7 @@ def train_quantized(
     config: QatConfig,
     weights: str,
     train_config: TrainConfig,
-    lessons: Lessons,
+    training_data: TrainingData,
     progress: Progress,
 ) -> list[dict[str, float]]:
     """Fine-tunes the model, in place, for int8 activations and `int8` or `int4` weights; zeros of kernels stay.
@@ -55,7 +55,7 @@ def train_quantized(
     fold_gains(model, model_config)
     folded = [layer for layer in model.layers if isinstance(layer, Norm) and layer.name != _unfolded(model_config)]
     quantizers = _Quantizers(4 if weights == "int4" else 8)
-    hooked = [layer for layer in model.layers if isinstance(layer, Hooked)]
+    hooked = [layer for layer in model.layers if isinstance(layer, TappedLayer)]
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     masks = [tf.constant(kernel.numpy() != 0, tf.float32) for kernel in kernels]
     settings = dataclasses.replace(
@@ -73,7 +73,7 @@ def train_quantized(
         for layer in hooked:
             layer.hook = quantizers.observe
         for batch in itertools.islice(
-            lessons.batches(train_config.batch_size, train_config.seed), _CALIBRATION_BATCHES
+            training_data.batches(train_config.batch_size, train_config.seed), _CALIBRATION_BATCHES
         ):
             model(tf.constant(batch), training=False)
         for layer in hooked:
@@ -81,7 +81,7 @@ def train_quantized(
             if isinstance(layer, Unembed):
                 layer.hook = partial(_round_head, quantizers, model.get_layer("norm_final").gamma)
         loss = partial(_divergence, model, unrounded)
-        return fine_tune(model, settings, lessons, progress, after=lambda number: keep_zeros(), loss=loss)
+        return fine_tune(model, settings, training_data, progress, after=lambda number: keep_zeros(), loss=loss)
     finally:
         for layer in hooked:
             layer.hook = None
@@ -89,15 +89,17 @@ def train_quantized(
             norm.trainable = True
         if weights == "int4":
             for kernel in kernels:
-                kernel.assign(snapped(kernel.numpy()))
+                kernel.assign(round_to_int4(kernel.numpy()))
 
 
 def _divergence(model: keras.Model, unrounded: keras.Model, tokens: tf.Tensor) -> tf.Tensor:
     """Of the model's distributions from the unrounded one's, nats a token of the action. tokens: int32 [B, T]."""
-    wanted = tf.nn.log_softmax(tf.stop_gradient(unrounded(tokens[:, :-1], training=False)))
-    given = tf.nn.log_softmax(model(tokens[:, :-1], training=True))
+    teacher_log_probs = tf.nn.log_softmax(tf.stop_gradient(unrounded(tokens[:, :-1], training=False)))
+    student_log_probs = tf.nn.log_softmax(model(tokens[:, :-1], training=True))
     mask = answer_mask(tokens)
-    return tf.reduce_sum(tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=-1) * mask) / tf.reduce_sum(mask)
+    return tf.reduce_sum(
+        tf.reduce_sum(tf.exp(teacher_log_probs) * (teacher_log_probs - student_log_probs), axis=-1) * mask
+    ) / tf.reduce_sum(mask)
 
 
 def _round_head(quantizers: _Quantizers, gamma: tf.Variable, name: str, x: tf.Tensor) -> tf.Tensor:
@@ -125,15 +127,15 @@ class _Quantizers:
             return x
         axes = [0] if kind == "kernel" else None
         low, high = (np.asarray(reduce(x, axes)) for reduce in (tf.reduce_min, tf.reduce_max))
-        found = self._ranges.setdefault(
+        variables = self._ranges.setdefault(
             name,
             {
                 "min_var": tf.Variable(np.minimum(low, 0), trainable=False),
                 "max_var": tf.Variable(np.maximum(high, 0), trainable=False),
             },
         )
-        found["min_var"].assign(np.minimum(found["min_var"], low))
-        found["max_var"].assign(np.maximum(found["max_var"], high))
+        variables["min_var"].assign(np.minimum(variables["min_var"], low))
+        variables["max_var"].assign(np.maximum(variables["max_var"], high))
         return x
 
     def round(self, name: str, x: tf.Tensor) -> tf.Tensor:

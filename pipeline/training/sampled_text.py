@@ -22,37 +22,37 @@ _AT_ONCE = 256  # texts, each with caches of its own
 class SampledText:
     """Texts of one length, and what the float step says of each token after the first.
 
-    `tokens` int32 [texts, length]; `nll` float32 [texts, length − 1], in nats; `best` int32 [texts, length − 1], the
+    `tokens` int32 [texts, length]; `nll` float32 [texts, length − 1], in nats; `top1` int32 [texts, length − 1], the
     most likely token there.
     """
 
     tokens: np.ndarray
     nll: np.ndarray
-    best: np.ndarray
+    top1: np.ndarray
 
 
 def sample_text(
-    step: DecodeStep, first: int, texts: int, seed: int, told: Callable[[int], None] | None = None
+    step: DecodeStep, first: int, texts: int, seed: int, progress: Callable[[int], None] | None = None
 ) -> SampledText:
     """Draws texts as long as the step's context, the same ones for the same seed.
 
     Args:
-        first: the token that each begins with. told: called with the number of tokens done, of all texts.
+        first: the token that each begins with. progress: called with the number of tokens done, of all texts.
     """
     length = step.config.context
     chances = np.random.default_rng(seed).random((length - 1, texts))
     tokens = np.full((texts, length), first, np.int32)
-    nll, best = np.zeros((texts, length - 1), np.float32), np.zeros((texts, length - 1), np.int32)
+    nll, top1 = np.zeros((texts, length - 1), np.float32), np.zeros((texts, length - 1), np.int32)
     for start in range(0, texts, _AT_ONCE):
         part = slice(start, start + _AT_ONCE)
-        for position in _draw(step, chances[:, part], tokens[part], nll[part], best[part]):
-            if told is not None:
-                told(start * (length - 1) + (position + 1) * len(tokens[part]))
-    return SampledText(tokens, nll, best)
+        for position in _draw(step, chances[:, part], tokens[part], nll[part], top1[part]):
+            if progress is not None:
+                progress(start * (length - 1) + (position + 1) * len(tokens[part]))
+    return SampledText(tokens, nll, top1)
 
 
 def _draw(
-    step: DecodeStep, chances: np.ndarray, tokens: np.ndarray, nll: np.ndarray, best: np.ndarray
+    step: DecodeStep, chances: np.ndarray, tokens: np.ndarray, nll: np.ndarray, top1: np.ndarray
 ) -> Iterator[int]:
     """Fills the texts in; yields each position that is done. `chances`: random numbers [length − 1, texts]."""
     cache = {name: np.repeat(rows[None], len(tokens), axis=0) for name, rows in step.empty_cache().items()}
@@ -65,6 +65,6 @@ def _draw(
         drawn = (sums < chance[:, None] * sums[:, -1:]).sum(axis=-1)
         tokens[:, position + 1] = np.minimum(drawn, step.config.vocab_size - 1)
         nll[:, position] = np.log(sums[:, -1]) - logits[every, tokens[:, position + 1]]
-        best[:, position] = logits.argmax(axis=-1)
+        top1[:, position] = logits.argmax(axis=-1)
         step.keep(position, outputs, cache)
         yield position

@@ -30,34 +30,34 @@ def disagreements(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[s
             return [f"results of different runs: {key} {first[key]} and {second[key]}"]
     names = [f"{result['emulator']['name']} {result['emulator']['version']}" for result in (first, second)]
     rates = [instructions_per_tick(result) for result in (first, second)]
-    found: list[str] = []
+    differences: list[str] = []
     for a, b in zip_longest(first["prompts"], second["prompts"]):
         if a is None or b is None or a["text"] != b["text"]:
-            return [*found, f"not the same prompts: {a and a['text']!r} and {b and b['text']!r}"]
+            return [*differences, f"not the same prompts: {a and a['text']!r} and {b and b['text']!r}"]
         where = repr(a["text"])
         for key in ("tokens_in", "tokens_out", "text_out", "end", "logits_crc"):
             if a[key] != b[key]:
-                found.append(f"{where}: {key} is {a[key]} on {names[0]}, {b[key]} on {names[1]}")
+                differences.append(f"{where}: {key} is {a[key]} on {names[0]}, {b[key]} on {names[1]}")
         if len(a["ticks"]) != len(b["ticks"]):
-            found.append(f"{where}: {len(a['ticks'])} steps on {names[0]}, {len(b['ticks'])} on {names[1]}")
-        for step, (ticks, others) in enumerate(zip(a["ticks"], b["ticks"], strict=False)):
-            counts = ticks * rates[0], others * rates[1]
+            differences.append(f"{where}: {len(a['ticks'])} steps on {names[0]}, {len(b['ticks'])} on {names[1]}")
+        for step, (ticks, other_ticks) in enumerate(zip(a["ticks"], b["ticks"], strict=False)):
+            counts = ticks * rates[0], other_ticks * rates[1]
             if abs(counts[0] - counts[1]) > TOLERANCE * max(counts) + _ROUNDING * max(rates):
-                found.append(
+                differences.append(
                     f"{where}: step {step} takes {counts[0]:,.0f} instructions on {names[0]}, "
                     f"{counts[1]:,.0f} on {names[1]}"
                 )
-    return found
+    return differences
 
 
 def with_counts(expected: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
     """The content of `expected.json` with each step's `instructions` from a `result.json` of the same image."""
     rate = instructions_per_tick(result)
     prompts = []
-    for prompt, given in zip(expected["prompts"], result["prompts"], strict=True):
+    for prompt, measured in zip(expected["prompts"], result["prompts"], strict=True):
         steps = [
             {**step, "instructions": round(ticks * rate)}
-            for step, ticks in zip(prompt["steps"], given["ticks"], strict=True)
+            for step, ticks in zip(prompt["steps"], measured["ticks"], strict=True)
         ]
         prompts.append({**prompt, "steps": steps})
     return {**expected, "prompts": prompts}

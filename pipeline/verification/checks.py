@@ -18,7 +18,7 @@ from pipeline.device.protocol import Answer, Device, DeviceError, Step
 from pipeline.errors import ThimbleError
 from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task
-from pipeline.text.prompt import FramedTokenizer
+from pipeline.text.prompt import PromptTokenizer
 from pipeline.verification.oracle import Oracle
 
 __all__ = [
@@ -26,25 +26,25 @@ __all__ = [
     "ExpectedStep",
     "StepEngine",
     "Verification",
-    "expect",
-    "expect_prompts",
-    "expect_to_the_end",
-    "least_per_mac",
+    "min_per_mac",
+    "reference_run",
+    "reference_run_to_context_end",
+    "reference_runs",
     "verify",
     "write_expectations",
 ]
 
 # What no Cortex-M can do better: SMLAD does two multiply-accumulates, MLA two of packed rows; a vector of Helium 16.
-LEAST_INSTRUCTIONS_PER_MAC = 0.5
-LEAST_WITH_HELIUM = 1 / 16
+MIN_INSTRUCTIONS_PER_MAC = 0.5
+MIN_INSTRUCTIONS_PER_MAC_HELIUM = 1 / 16
 HELIUM_CORES = ("cortex-m55",)
 # What a request may take besides its steps, in instructions: per step the checksum and the choice of the next token
 # (18 an id, measured) and a printed line (1,100), and the last line; emptying the KV cache (4 a byte). With room for
 # other compilers.
-BESIDES_PER_ID, BESIDES_PER_STEP, BESIDES_PER_CACHE_BYTE, BESIDES_ONCE = 32, 2500, 12, 10_000
+OVERHEAD_PER_VOCAB_ID, OVERHEAD_PER_STEP, OVERHEAD_PER_CACHE_BYTE, OVERHEAD_PER_REQUEST = 32, 2500, 12, 10_000
 # A step in which SysTick, 24 bits wide, comes round takes its handler's instructions too (5, and room for other
 # compilers); which step that is differs from request to request.
-WRAP = 8
+SYSTICK_WRAP_OVERHEAD = 8
 _TEXTS_TRIED = 16
 
 
@@ -112,28 +112,28 @@ class _Findings:
 
 
 @dataclass(frozen=True)
-class _Limits:
+class _CountBounds:
     """Ticks: the least of a step, and the most that a request may take besides its steps; by what a step's count may
     differ when it is asked again, as a share, and where the counter comes round in it."""
 
-    least: float
-    besides_step: float
-    besides_once: float
-    repeat: float
+    min_ticks: float
+    step_overhead: float
+    request_overhead: float
+    repeat_tolerance: float
     wrap: float
 
-    def repeats(self, one: int, other: int) -> bool:
+    def repeats(self, first: int, second: int) -> bool:
         """Whether two counts of one step can both be true; a tick may begin at another moment of it."""
-        return abs(one - other) <= max(1, self.repeat * one) + self.wrap
+        return abs(first - second) <= max(1, self.repeat_tolerance * first) + self.wrap
 
 
-def expect(
-    engine: StepEngine, tokenizer: FramedTokenizer, context: int, text: str, max_new: int, endless: bool = False
+def reference_run(
+    engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: str, max_new: int, unbounded: bool = False
 ) -> Expectation:
     """Runs a prompt through the engine as the firmware does.
 
     Args:
-        context: the most tokens of a prompt, and of prompt and answer together unless `endless` (a sliding window).
+        context: the most tokens of a prompt, and of prompt and answer together unless `unbounded` (a sliding window).
 
     Raises:
         ThimbleError: the prompt has more tokens than the context.
@@ -156,17 +156,17 @@ def expect(
         following = steps[-1].next
         generated.append(following)
         pending = [following]
-        if following in tokenizer.frame.stops:
+        if following in tokenizer.template.stops:
             end = "eos"
         elif len(generated) == max_new:
             end = "length"
-        elif len(steps) == context and not endless:
+        elif len(steps) == context and not unbounded:
             end = "context"
     return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated, tokens[-1]))
 
 
-def expect_prompts(
-    recipe: Recipe, tflite: Path, tokenizer: FramedTokenizer, texts: NDArray[np.int32] | None = None
+def reference_runs(
+    recipe: Recipe, tflite: Path, tokenizer: PromptTokenizer, texts: NDArray[np.int32] | None = None
 ) -> list[Expectation]:
     """What the recipe's prompts must give by TensorFlow Lite Micro: those it lists, else its task's examples. Where
     none of them comes to the end of the context, also the beginning of one of the `texts` that does.
@@ -184,29 +184,35 @@ def expect_prompts(
     else:
         prompts = tuple(pair.sentence for pair in load_task(recipe.task).examples)
     oracle = Oracle(tflite.read_bytes())
-    endless = oracle.endless
-    found = [expect(oracle, tokenizer, oracle.context, text, recipe.model.context, endless) for text in prompts]
-    if texts is not None and not endless and all(len(one.steps) < oracle.context for one in found):
-        found.append(expect_to_the_end(oracle, tokenizer, oracle.context, texts))
-    return found
+    unbounded = oracle.unbounded
+    expectations = [
+        reference_run(oracle, tokenizer, oracle.context, text, recipe.model.context, unbounded) for text in prompts
+    ]
+    if (
+        texts is not None
+        and not unbounded
+        and all(len(expectation.steps) < oracle.context for expectation in expectations)
+    ):
+        expectations.append(reference_run_to_context_end(oracle, tokenizer, oracle.context, texts))
+    return expectations
 
 
-def expect_to_the_end(
-    engine: StepEngine, tokenizer: FramedTokenizer, context: int, texts: NDArray[np.int32]
+def reference_run_to_context_end(
+    engine: StepEngine, tokenizer: PromptTokenizer, context: int, texts: NDArray[np.int32]
 ) -> Expectation:
     """Of some texts' beginnings, a quarter of the context, the first whose text goes on to its end, or the longest."""
-    found: list[Expectation] = []
+    expectations: list[Expectation] = []
     for first, *rest in texts[:_TEXTS_TRIED].tolist():
         text = tokenizer.decode(rest[: max(1, context // 4)], first).strip("\ufffd")
-        found.append(expect(engine, tokenizer, context, text, context))
-        if len(found[-1].steps) == context:
+        expectations.append(reference_run(engine, tokenizer, context, text, context))
+        if len(expectations[-1].steps) == context:
             break
-    return max(found, key=lambda one: len(one.steps))
+    return max(expectations, key=lambda expectation: len(expectation.steps))
 
 
-def least_per_mac(core: str) -> float:
+def min_per_mac(core: str) -> float:
     """Instructions that a multiply-accumulate takes at least on that core (`cortex-m4`)."""
-    return LEAST_WITH_HELIUM if core in HELIUM_CORES else LEAST_INSTRUCTIONS_PER_MAC
+    return MIN_INSTRUCTIONS_PER_MAC_HELIUM if core in HELIUM_CORES else MIN_INSTRUCTIONS_PER_MAC
 
 
 def verify(
@@ -218,7 +224,7 @@ def verify(
     instructions_per_tick: float,
     weights_crc: int | None = None,
     build_id: str | None = None,
-    least_per_mac: float = LEAST_INSTRUCTIONS_PER_MAC,
+    min_per_mac: float = MIN_INSTRUCTIONS_PER_MAC,
     repeat_tolerance: float = 0.0,
     line_ticks: float = 0.0,
 ) -> Verification:
@@ -229,48 +235,49 @@ def verify(
         kv_cache_bytes: what a request empties before its first step.
         instructions_per_tick: what a tick of the board's counter stands for under its emulator.
         weights_crc, build_id: of the image that was built; what the device says must be the same.
-        least_per_mac: instructions that a multiply-accumulate takes at least on the board's core.
+        min_per_mac: instructions that a multiply-accumulate takes at least on the board's core.
         repeat_tolerance: by what share a step's count may differ when it is asked again; 0 under an emulator.
         line_ticks: what sending a line takes where the UART is a real one.
 
     Raises:
         ThimbleError: the device stopped answering, or told of a fault.
     """
-    found = _Findings()
+    findings = _Findings()
     info = device.info()
-    found.check("weights_intact", info.weights == "intact", "the device finds its weights corrupt")
+    findings.check("weights_intact", info.weights == "intact", "the device finds its weights corrupt")
     if weights_crc is not None:
-        found.check(
+        findings.check(
             "weights_intact",
             info.weights_crc == weights_crc,
             f"CRC-32 {info.weights_crc:08x} on the device, {weights_crc:08x} when built",
         )
     if build_id is not None:
-        found.check("build_match", info.build == build_id, f"the device runs build {info.build}, not {build_id}")
+        findings.check("build_match", info.build == build_id, f"the device runs build {info.build}, not {build_id}")
     for name in ("tokens_match", "logits_crc_match", "prefill_match", "counts_plausible", "counts_repeat"):
-        found.checks[name] = True
-    answers = [_ask(device, expectation, found) for expectation in expectations]
+        findings.checks[name] = True
+    answers = [_ask(device, expectation, findings) for expectation in expectations]
     in_blocks = [
-        None if answer is None else _ask(device, expectation, found, in_blocks=True)
+        None if answer is None else _ask(device, expectation, findings, in_blocks=True)
         for expectation, answer in zip(expectations, answers, strict=True)
     ]
-    limits = _Limits(
-        least=macs_per_step * least_per_mac / instructions_per_tick,
-        besides_step=(BESIDES_PER_ID * info.vocab + BESIDES_PER_STEP) / instructions_per_tick + line_ticks,
-        besides_once=(BESIDES_ONCE + BESIDES_PER_CACHE_BYTE * kv_cache_bytes) / instructions_per_tick + 20 * line_ticks,
-        repeat=repeat_tolerance,
-        wrap=WRAP / instructions_per_tick if info.counter == "systick" else 0.0,
+    limits = _CountBounds(
+        min_ticks=macs_per_step * min_per_mac / instructions_per_tick,
+        step_overhead=(OVERHEAD_PER_VOCAB_ID * info.vocab + OVERHEAD_PER_STEP) / instructions_per_tick + line_ticks,
+        request_overhead=(OVERHEAD_PER_REQUEST + OVERHEAD_PER_CACHE_BYTE * kv_cache_bytes) / instructions_per_tick
+        + 20 * line_ticks,
+        repeat_tolerance=repeat_tolerance,
+        wrap=SYSTICK_WRAP_OVERHEAD / instructions_per_tick if info.counter == "systick" else 0.0,
     )
     for expectation, answer, second in zip(expectations, answers, in_blocks, strict=True):
         if answer is not None:
-            _compare(expectation, answer, found)
-            _check_counts(expectation, answer, limits, found)
-            _check_repeats(expectation, answer, _ask(device, expectation, found), limits, found)
+            _compare(expectation, answer, findings)
+            _check_counts(expectation, answer, limits, findings)
+            _check_repeats(expectation, answer, _ask(device, expectation, findings), limits, findings)
             if second is not None:
-                _check_prefill(expectation, answer, second, limits, found)
+                _check_prefill(expectation, answer, second, limits, findings)
     return Verification(
-        checks=found.checks,
-        failures=tuple(found.failures),
+        checks=findings.checks,
+        failures=tuple(findings.failures),
         prompts=tuple(_prompt(*pair) for pair in zip(expectations, answers, strict=True)),
         instructions=_instructions(answers, in_blocks, macs_per_step, instructions_per_tick),
         stack_peak=device.stack()[0],
@@ -296,31 +303,31 @@ def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
     path.write_text(json.dumps({"prompts": prompts}, indent=1) + "\n", encoding="utf-8")
 
 
-def _ask(device: Device, expectation: Expectation, found: _Findings, in_blocks: bool = False) -> Answer | None:
+def _ask(device: Device, expectation: Expectation, findings: _Findings, in_blocks: bool = False) -> Answer | None:
     try:
         return (device.prompt if in_blocks else device.ask)(expectation.text, expectation.max_new)
     except DeviceError as error:
         if error.code == "fault":
             raise
-        found.check("tokens_match", False, f"{expectation.text!r}: the device answered {error.code}: {error.text}")
+        findings.check("tokens_match", False, f"{expectation.text!r}: the device answered {error.code}: {error.text}")
         return None
 
 
-def _compare(expectation: Expectation, answer: Answer, found: _Findings) -> None:
+def _compare(expectation: Expectation, answer: Answer, findings: _Findings) -> None:
     where = repr(expectation.text)
     expected = tuple((step.token, step.next) for step in expectation.steps)
-    given = tuple((step.token, step.next) for step in answer.steps)
-    found.check(
+    answered = tuple((step.token, step.next) for step in answer.steps)
+    findings.check(
         "tokens_match",
-        expected == given and answer.tokens_out == expectation.tokens_out and answer.text == expectation.text_out,
+        expected == answered and answer.tokens_out == expectation.tokens_out and answer.text == expectation.text_out,
         f"{where}: tokens {list(answer.tokens_out)} ({answer.text!r}), expected {list(expectation.tokens_out)}",
     )
     differing = [
         position
-        for position, (step, other) in enumerate(zip(expectation.steps, answer.steps, strict=False))
-        if step.crc != other.crc
+        for position, (step, device_step) in enumerate(zip(expectation.steps, answer.steps, strict=False))
+        if step.crc != device_step.crc
     ]
-    found.check(
+    findings.check(
         "logits_crc_match",
         not differing and len(expectation.steps) == len(answer.steps),
         f"{where}: {len(differing)} of {len(expectation.steps)} steps differ, the first at position {differing[:1]}"
@@ -329,28 +336,28 @@ def _compare(expectation: Expectation, answer: Answer, found: _Findings) -> None
     )
 
 
-def _check_counts(expectation: Expectation, answer: Answer, limits: _Limits, found: _Findings) -> None:
+def _check_counts(expectation: Expectation, answer: Answer, limits: _CountBounds, findings: _Findings) -> None:
     where = repr(expectation.text)
     ticks = [step.ticks for step in answer.steps]
-    found.check(
+    findings.check(
         "counts_plausible",
         [step.position for step in answer.steps] == list(range(len(answer.steps))),
         f"{where}: the positions of the steps are not 0, 1, 2 …",
     )
-    found.check(
+    findings.check(
         "counts_plausible",
-        min(ticks) > 0 and min(ticks) + 1 >= limits.least,
-        f"{where}: a step of {min(ticks)} ticks; its multiplications alone take {limits.least:.0f}",
+        min(ticks) > 0 and min(ticks) + 1 >= limits.min_ticks,
+        f"{where}: a step of {min(ticks)} ticks; its multiplications alone take {limits.min_ticks:.0f}",
     )
-    found.check(
+    findings.check(
         "counts_plausible",
-        0 <= answer.ticks - sum(ticks) <= len(ticks) * limits.besides_step + limits.besides_once,
+        0 <= answer.ticks - sum(ticks) <= len(ticks) * limits.step_overhead + limits.request_overhead,
         f"{where}: the steps took {sum(ticks)} ticks of {answer.ticks} in all, which cannot be",
     )
 
 
 def _check_repeats(
-    expectation: Expectation, first: Answer, second: Answer | None, limits: _Limits, found: _Findings
+    expectation: Expectation, first: Answer, second: Answer | None, limits: _CountBounds, findings: _Findings
 ) -> None:
     if second is None:
         return
@@ -358,38 +365,45 @@ def _check_repeats(
     same = [(step.token, step.crc, step.next) for step in first.steps] == [
         (step.token, step.crc, step.next) for step in second.steps
     ]
-    found.check("logits_crc_match", same, f"{where}: asked again, other logits")
-    _check_ticks(where, first.steps, second.steps, limits, found)
+    findings.check("logits_crc_match", same, f"{where}: asked again, other logits")
+    _check_ticks(where, first.steps, second.steps, limits, findings)
 
 
-def _check_prefill(expectation: Expectation, first: Answer, second: Answer, limits: _Limits, found: _Findings) -> None:
+def _check_prefill(
+    expectation: Expectation, first: Answer, second: Answer, limits: _CountBounds, findings: _Findings
+) -> None:
     """The prompt in blocks: the logits after it and after every later step as step by step, counts the same."""
     where = repr(expectation.text)
     generated = first.steps[expectation.tokens_in - 1 :]
-    told = second.prefill
-    found.check(
+    prefill = second.prefill
+    findings.check(
         "prefill_match",
-        told is not None
-        and [(told.count, told.crc, told.next), *((step.position, step.crc, step.next) for step in second.steps)]
+        prefill is not None
+        and [
+            (prefill.count, prefill.crc, prefill.next),
+            *((step.position, step.crc, step.next) for step in second.steps),
+        ]
         == [
-            (step.position + (1 if place == 0 else 0), step.crc, step.next)  # a count, then positions
-            for place, step in enumerate(generated)
+            (step.position + (1 if index == 0 else 0), step.crc, step.next)  # a count, then positions
+            for index, step in enumerate(generated)
         ],
         f"{where}: with the prompt in blocks, other logits than step by step",
     )
-    found.check(
+    findings.check(
         "counts_plausible",
         # A tick more, for a prompt of one token: it may begin at another moment within a tick.
-        told is None or 0 < told.ticks <= sum(step.ticks for step in first.steps[: expectation.tokens_in]) + 1,
+        prefill is None or 0 < prefill.ticks <= sum(step.ticks for step in first.steps[: expectation.tokens_in]) + 1,
         f"{where}: the prompt in blocks took more ticks than step by step",
     )
-    _check_ticks(where, generated[1:], second.steps, limits, found)
+    _check_ticks(where, generated[1:], second.steps, limits, findings)
 
 
-def _check_ticks(where: str, first: Sequence[Step], second: Sequence[Step], limits: _Limits, found: _Findings) -> None:
+def _check_ticks(
+    where: str, first: Sequence[Step], second: Sequence[Step], limits: _CountBounds, findings: _Findings
+) -> None:
     pairs = [(a.ticks, b.ticks) for a, b in zip(first, second, strict=False)]
     worst = max((abs(a - b) for a, b in pairs), default=0)
-    found.check(
+    findings.check(
         "counts_repeat",
         all(limits.repeats(a, b) for a, b in pairs),
         f"{where}: asked again, a step's count differs by {worst} ticks",
@@ -411,17 +425,21 @@ def _prompt(expectation: Expectation, answer: Answer | None) -> dict[str, Any]:
 
 
 def _instructions(
-    answers: Sequence[Answer | None], again: Sequence[Answer | None], macs: int, per_tick: float
+    answers: Sequence[Answer | None], repeats: Sequence[Answer | None], macs: int, per_tick: float
 ) -> dict[str, float]:
-    given = [answer for answer in answers if answer is not None]
-    fed = [step.ticks * per_tick for answer in given for step in answer.steps[: len(answer.tokens_in)]]
-    decode = [step.ticks * per_tick for answer in given for step in answer.steps[len(answer.tokens_in) :]] or fed
-    prefills = [answer.prefill for answer in again if answer is not None and answer.prefill is not None]
-    prefill = sum(told.ticks for told in prefills) * per_tick / max(sum(told.count for told in prefills), 1)
+    complete = [answer for answer in answers if answer is not None]
+    fed = [step.ticks * per_tick for answer in complete for step in answer.steps[: len(answer.tokens_in)]]
+    decode = [step.ticks * per_tick for answer in complete for step in answer.steps[len(answer.tokens_in) :]] or fed
+    prefills = [answer.prefill for answer in repeats if answer is not None and answer.prefill is not None]
+    prefill = (
+        sum(prefill_result.ticks for prefill_result in prefills)
+        * per_tick
+        / max(sum(prefill_result.count for prefill_result in prefills), 1)
+    )
     decode_mean = sum(decode) / max(len(decode), 1)
     return {
         "prefill_per_token": round(prefill, 1),
-        "prompt_max": max((told.ticks * per_tick for told in prefills), default=0.0),
+        "prompt_max": max((prefill_result.ticks * per_tick for prefill_result in prefills), default=0.0),
         "decode_mean": round(decode_mean, 1),
         "decode_max": max(fed + decode, default=0.0),
         "per_mac": round(decode_mean / max(macs, 1), 3),

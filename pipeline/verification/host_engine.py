@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler import Packing, compile_model
+from pipeline.compiler import WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.resources import ROOT
 
@@ -100,15 +100,15 @@ def kernel_sources(model: Path) -> list[Path]:
     Args:
         model: the folder that `compile_model` wrote.
     """
-    wanted = [(model / "model.c").read_text(encoding="utf-8")]
+    pending = [(model / "model.c").read_text(encoding="utf-8")]
     left = {path: path.read_text(encoding="utf-8") for path in sorted((RUNTIME / "kernels").glob("*.c"))}
-    found: list[Path] = []
-    while wanted:
-        called = set(re.findall(r"\b(thimble_\w+)\(", wanted.pop()))
+    sources: list[Path] = []
+    while pending:
+        called = set(re.findall(r"\b(thimble_\w+)\(", pending.pop()))
         for path in [path for path, text in left.items() if called & set(_DEFINED.findall(text))]:
-            found.append(path)
-            wanted.append(left.pop(path))
-    return sorted(found)
+            sources.append(path)
+            pending.append(left.pop(path))
+    return sorted(sources)
 
 
 class HostEngine:
@@ -149,19 +149,23 @@ class HostEngine:
             ThimbleError: a token is outside of the vocabulary, or the context is full; no token is taken then.
         """
         logits = np.zeros(self.vocab, self._dtype)
-        given = np.asarray(tokens, np.int32)
+        prompt = np.asarray(tokens, np.int32)
         status = self._library.host_prefill(
-            given.ctypes.data_as(ctypes.c_void_p), len(tokens), logits.ctypes.data_as(ctypes.c_void_p)
+            prompt.ctypes.data_as(ctypes.c_void_p), len(tokens), logits.ctypes.data_as(ctypes.c_void_p)
         )
         self._check(status)
         return logits
 
-    def generate(self, prompt: Sequence[int], most: int, eos: int) -> list[int]:
+    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]:
         """Greedy tokens after the prompt, `eos` left out."""
         tokens = np.asarray(prompt, np.int32)
-        out = np.zeros(max(most, 1), np.int32)
+        out = np.zeros(max(max_new_tokens, 1), np.int32)
         count = self._library.host_generate(
-            tokens.ctypes.data_as(ctypes.c_void_p), len(prompt), most, eos, out.ctypes.data_as(ctypes.c_void_p)
+            tokens.ctypes.data_as(ctypes.c_void_p),
+            len(prompt),
+            max_new_tokens,
+            eos,
+            out.ctypes.data_as(ctypes.c_void_p),
         )
         self._check(-min(count, 0))
         return [int(token) for token in out[:count]]
@@ -182,5 +186,5 @@ def host_engine(tflite: bytes) -> Iterator[HostEngine]:
     """
     with tempfile.TemporaryDirectory() as folder:
         model = Path(folder)
-        compiled = compile_model(tflite, model, Packing.ROWS)
+        compiled = compile_model(tflite, model, WeightLayout.ROW_MAJOR)
         yield HostEngine(model, model / "host", compiled.vocab, compiled.context)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
-from pipeline.compiler.window import ring_of
+from pipeline.compiler.window import find_kv_window
 from pipeline.errors import ThimbleError
-from pipeline.numerics.kv_window import Ring, Strided
-from pipeline.numerics.rope import quantized, rotation
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
+from pipeline.numerics.rope import quantized, rope_matrix_q15
 
 __all__ = ["Oracle"]
 
@@ -39,10 +39,10 @@ class Oracle:
         self._inputs = {name: self._place(index, True) for name, index in self.graph.inputs.items()}
         self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
         self.vocab = self.graph.tensors[self.graph.outputs["logits"]].columns
-        self.ring = ring_of(self.graph)
+        self.kv_window = find_kv_window(self.graph)
         rows = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
-        self.context = self.ring.context if isinstance(self.ring, Strided) else rows
-        self.endless = isinstance(self.ring, Ring)
+        self.context = self.kv_window.context if isinstance(self.kv_window, StridedWindow) else rows
+        self.unbounded = isinstance(self.kv_window, SlidingWindow)
         self.reset()
 
     def reset(self) -> None:
@@ -60,13 +60,13 @@ class Oracle:
         Raises:
             ThimbleError: the context is full.
         """
-        if self.position >= self.context and not self.endless:
+        if self.position >= self.context and not self.unbounded:
             raise ThimbleError(f"the context of {self.context} tokens is full", "give fewer tokens")
         slot = row = self.position
         # The interpreter reuses input memory: every input is set before every step.
-        if self.ring is not None:
-            slot, row = self.ring.slot(self.position), self.ring.mask_row(self.position)
-        if self.endless:
+        if self.kv_window is not None:
+            slot, row = self.kv_window.slot(self.position), self.kv_window.mask_row(self.position)
+        if self.unbounded:
             self._set_turn()
         self._interpreter.set_input(np.array([token], np.int32), self._inputs["token"])
         self._interpreter.set_input(np.array([row], np.int32), self._inputs["position"])
@@ -80,24 +80,26 @@ class Oracle:
         self.position += 1
         return np.array(self._interpreter.get_output(self._outputs["logits"])).reshape(-1)
 
-    def generate(self, prompt: Sequence[int], most: int, eos: int) -> tuple[list[int], list[NDArray[np.signedinteger]]]:
+    def generate(
+        self, prompt: Sequence[int], max_new_tokens: int, eos: int
+    ) -> tuple[list[int], list[NDArray[np.signedinteger]]]:
         """Greedy tokens after the prompt, `eos` left out, and the logits of every step."""
         self.reset()
         logits = [self.step(token) for token in prompt]
         tokens: list[int] = []
-        while len(tokens) < most:
+        while len(tokens) < max_new_tokens:
             best = int(np.argmax(logits[-1]))
             if best == eos:
                 break
             tokens.append(best)
-            if (self.position >= self.context and not self.endless) or len(tokens) == most:
+            if (self.position >= self.context and not self.unbounded) or len(tokens) == max_new_tokens:
                 break
             logits.append(self.step(best))
         return tokens, logits
 
     def _set_turn(self) -> None:
         tensor = self.graph.tensors[self.graph.inputs["rotation"]]
-        values = rotation(self.position, 2 * tensor.shape[0])
+        values = rope_matrix_q15(self.position, 2 * tensor.shape[0])
         limits = np.iinfo(np.int8 if tensor.dtype == "INT8" else np.int16)
         self._interpreter.set_input(
             quantized(values, tensor.scale, tensor.zero_point, limits), self._inputs["rotation"]
@@ -106,9 +108,11 @@ class Oracle:
     def _check(self) -> None:
         inputs, outputs = self.graph.inputs, self.graph.outputs
         layers = sum(name.startswith("k_cache_") for name in inputs)
-        wanted = ["token", "position", *(f"{kind}_cache_{layer}" for layer in range(layers) for kind in "kv")]
-        made = ["logits", *(f"{kind}_new_{layer}" for layer in range(layers) for kind in "kv")]
-        missing = [name for name in wanted if name not in inputs] + [name for name in made if name not in outputs]
+        expected_inputs = ["token", "position", *(f"{kind}_cache_{layer}" for layer in range(layers) for kind in "kv")]
+        expected_outputs = ["logits", *(f"{kind}_new_{layer}" for layer in range(layers) for kind in "kv")]
+        missing = [name for name in expected_inputs if name not in inputs] + [
+            name for name in expected_outputs if name not in outputs
+        ]
         if missing or not layers:
             raise ThimbleError(
                 f"the .tflite is no decode step: its signature lacks {', '.join(missing or ['k_cache_0'])}",
@@ -117,5 +121,5 @@ class Oracle:
 
     def _place(self, index: int, is_input: bool) -> int:
         """The interpreter's own number of a tensor, which is its place in the subgraph's list."""
-        places = self.graph.input_order if is_input else self.graph.output_order
-        return places.index(index)
+        tensor_order = self.graph.input_order if is_input else self.graph.output_order
+        return tensor_order.index(index)

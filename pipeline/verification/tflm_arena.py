@@ -13,7 +13,7 @@ from pipeline.errors import ThimbleError
 __all__ = ["ALIGNMENT", "arena_on_host"]
 
 ALIGNMENT = 16
-_MOST = 1 << 26
+_MAX_ARENA_BYTES = 1 << 26
 
 
 def arena_on_host(tflite: bytes) -> int:
@@ -31,7 +31,7 @@ def arena_on_host(tflite: bytes) -> int:
             high = 1 << 16
             while not trials.fits(high):
                 high *= 2
-                if high > _MOST:
+                if high > _MAX_ARENA_BYTES:
                     raise ThimbleError(
                         "TensorFlow Lite Micro refuses the model in any arena", "use ops that it has in int8 or int16"
                     )

@@ -18,7 +18,7 @@ from pipeline.targets.boards import Board, load_board
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import Stamp, Workspace, digest_sources
 
-__all__ = ["RunOptions", "SomeBoardsFailed", "run_stages"]
+__all__ = ["PartialFailure", "RunOptions", "run_stages"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +49,7 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
 
     Raises:
         ThimbleError: from a stage; what earlier stages and earlier runs finished stays.
-        SomeBoardsFailed: of several boards some did not make it; the others went all the way.
+        PartialFailure: of several boards some did not make it; the others went all the way.
     """
     workspace = Workspace(options.build, recipe.name)
     names = [stage.name for stage in stages]
@@ -58,7 +58,7 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
             raise ThimbleError(f"no stage is called {name!r}", f"the stages: {', '.join(names)}")
     last = names.index(options.until)
     first_forced = names.index(options.restart) if options.restart else len(names)
-    boards = _Boards([load_board(name) for name in recipe.boards], console)
+    boards = _BoardRuns([load_board(name) for name in recipe.boards], console)
     base = StageContext(
         recipe,
         workspace,
@@ -78,19 +78,21 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
         for index, stage in enumerate(stages[: last + 1]):
             forced = index >= first_forced
             if not stage.per_board:
-                given = dataclasses.replace(base, recipe=recipe.with_boards([board.name for board in boards.left]))
-                ran += _bring_up(stage, given, forced, options.shared)
+                stage_context = dataclasses.replace(
+                    base, recipe=recipe.with_boards([board.name for board in boards.left])
+                )
+                ran += _ensure_current(stage, stage_context, forced, options.shared)
                 continue
             for board in list(boards.left):
-                given = dataclasses.replace(base, board=board)
-                ran += boards.attempt(board, partial(_bring_up, stage, given, forced))
+                stage_context = dataclasses.replace(base, board=board)
+                ran += boards.attempt(board, partial(_ensure_current, stage, stage_context, forced))
         if not ran and not boards.failed:
             console.print(f"[green]nothing changed[/] since the last run; {workspace.folder} is up to date")
     boards.end()
     return workspace
 
 
-class SomeBoardsFailed(ThimbleError):
+class PartialFailure(ThimbleError):
     """Of a recipe's boards some failed; `finished` names the others."""
 
     def __init__(self, what: str, remedy: str, finished: Sequence[str]) -> None:
@@ -98,7 +100,7 @@ class SomeBoardsFailed(ThimbleError):
         self.finished = tuple(finished)
 
 
-class _Boards:
+class _BoardRuns:
     """The boards of a run: one that fails is left out of what follows, and told of at the end."""
 
     def __init__(self, boards: list[Board], console: Console) -> None:
@@ -116,7 +118,7 @@ class _Boards:
             return bool(work())
         except ThimbleError as error:
             self.failed[board.name] = error
-            self.left = [other for other in self.left if other is not board]
+            self.left = [remaining for remaining in self.left if remaining is not board]
             if not self.left:
                 raise (error if len(self.failed) == 1 else self._all(())) from None
             self._console.print(
@@ -129,7 +131,7 @@ class _Boards:
         if self.failed:
             raise self._all([board.name for board in self.left])
 
-    def _all(self, finished: Sequence[str]) -> SomeBoardsFailed:
+    def _all(self, finished: Sequence[str]) -> PartialFailure:
         count = len(self.failed) + len(finished)
         reasons = "".join(f"\n  {name}: {error.what}" for name, error in self.failed.items())
         for_boards: dict[str, list[str]] = {}
@@ -137,7 +139,7 @@ class _Boards:
             for_boards.setdefault(error.remedy, []).append(name)
         remedies = "".join(f"\n  {', '.join(names)}: {remedy}" for remedy, names in for_boards.items())
         remedy = next(iter(for_boards)) if len(for_boards) == 1 else remedies
-        return SomeBoardsFailed(f"{len(self.failed)} of {count} boards failed{reasons}", remedy, finished)
+        return PartialFailure(f"{len(self.failed)} of {count} boards failed{reasons}", remedy, finished)
 
 
 def _check_fit(recipe: Recipe, board: Board) -> None:
@@ -151,51 +153,59 @@ def _check_fit(recipe: Recipe, board: Board) -> None:
         )
 
 
-def _bring_up(stage: Stage, context: StageContext, force: bool, shared: Path | None = None) -> bool:
+def _ensure_current(stage: Stage, context: StageContext, force: bool, shared: Path | None = None) -> bool:
     """Runs the stage if it must run, or takes it from `shared`; true if it did."""
     workspace, console = context.workspace, context.console
-    label = f"{stage.name} ({context.variant})" if stage.per_board else stage.name
-    wanted = _fingerprint(stage, context)
-    reason = "forced" if force else workspace.state(stage.name, context.variant if stage.per_board else "", wanted)
-    variant = context.variant if stage.per_board else ""
-    if not reason and stage.redo is not None and stage.redo(context):
+    label = f"{stage.name} ({context.target_key})" if stage.per_board else stage.name
+    fingerprint = _fingerprint(stage, context)
+    reason = (
+        "forced"
+        if force
+        else workspace.staleness(stage.name, context.target_key if stage.per_board else "", fingerprint)
+    )
+    target_key = context.target_key if stage.per_board else ""
+    if not reason and stage.should_rerun is not None and stage.should_rerun(context):
         reason = "asked for"
     if not reason:
-        stamp = workspace.stamp(stage.name, variant)
+        stamp = workspace.stamp(stage.name, target_key)
         console.print(f"[green]✓[/] [bold]{label}[/] unchanged: {stamp.note if stamp else ''}", highlight=False)
         return False
     if reason == "damaged":
-        console.print(f"[yellow]![/] {label}: files in {workspace.stage(stage.name, variant)} were changed; made again")
+        console.print(
+            f"[yellow]![/] {label}: files in {workspace.stage(stage.name, target_key)} were changed; made again"
+        )
     console.print(f"[cyan]▸[/] [bold]{label}[/] {stage.summary}", highlight=False)
     if shared is None or reason in ("forced", "asked for"):
-        stamp = _work(stage, context, workspace, variant, wanted, not force)
+        stamp = _work(stage, context, workspace, target_key, fingerprint, not force)
         console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]({stamp.seconds:.1f} s)[/]", highlight=False)
         return True
-    store = Workspace(shared, wanted[:32])
+    store = Workspace(shared, fingerprint[:32])
     with store.locked(wait=True):
-        made = store.state(stage.name, "", wanted) != ""
-        if made:
-            _work(stage, context, store, "", wanted, True)
-        stamp = workspace.take(store, stage.name, wanted)
-    how = f"({stamp.seconds:.1f} s)" if made else "(shared)"
+        stale = store.staleness(stage.name, "", fingerprint) != ""
+        if stale:
+            _work(stage, context, store, "", fingerprint, True)
+        stamp = workspace.link_from(store, stage.name, fingerprint)
+    how = f"({stamp.seconds:.1f} s)" if stale else "(shared)"
     console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]{how}[/]", highlight=False)
     return True
 
 
-def _work(stage: Stage, context: StageContext, place: Workspace, variant: str, wanted: str, resumable: bool) -> Stamp:
-    """Runs the stage into its folder of `place`."""
+def _work(
+    stage: Stage, context: StageContext, workspace: Workspace, target_key: str, fingerprint: str, resumable: bool
+) -> Stamp:
+    """Runs the stage into its folder of `workspace`."""
     started = time.monotonic()
-    partial = place.begin(stage.name, variant, wanted, stage.resumable and resumable)
+    partial = workspace.begin(stage.name, target_key, fingerprint, stage.resumable and resumable)
     note = stage.run(dataclasses.replace(context, out=partial))
-    return place.finish(stage.name, variant, partial, wanted, time.monotonic() - started, note)
+    return workspace.finish(stage.name, target_key, partial, fingerprint, time.monotonic() - started, note)
 
 
 def _fingerprint(stage: Stage, context: StageContext) -> str:
     inputs: dict[str, str] = {}
     for name in stage.needs:
-        for variant in _variants(name, context):
-            stamp = context.workspace.stamp(name, variant)
-            inputs[f"{name}/{variant}"] = stamp.digest if stamp else "missing"
+        for target_key in _target_keys(name, context):
+            stamp = context.workspace.stamp(name, target_key)
+            inputs[f"{name}/{target_key}"] = stamp.digest if stamp else "missing"
     return fingerprint(
         {
             "stage": stage.name,
@@ -203,15 +213,15 @@ def _fingerprint(stage: Stage, context: StageContext) -> str:
             "inputs": inputs,
             "sources": digest_sources(stage.sources),
             "board": f"{context.board.name} {context.board.digest}" if context.board and stage.per_board else None,
-            "volatile": stage.volatile(context) if stage.volatile else None,
+            "volatile": stage.environment_facts(context) if stage.environment_facts else None,
         }
     )
 
 
-def _variants(name: str, context: StageContext) -> Iterable[str]:
+def _target_keys(name: str, context: StageContext) -> Iterable[str]:
     """The folders of an input: one, or one a board; a stage for all boards (the report) reads each of them."""
     if name not in context.per_board:
         return [""]
     if context.board is not None:
-        return [context.variant]
+        return [context.target_key]
     return [f"{board}-{context.recipe.engine}" for board in context.recipe.boards]

@@ -20,7 +20,7 @@ from pipeline.resources import ROOT
 
 __all__ = [
     "TRAINING_STAGES",
-    "metadata_of",
+    "read_weights_metadata",
     "ship",
     "shipped_tokenizer",
     "shipped_weights",
@@ -66,8 +66,10 @@ def teacher_of(recipe: Recipe) -> Recipe:
 
 def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[str, Any]:
     """What a weights file that a stage wrote says of itself."""
-    asked = [name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if recipe.sections[name] is not None]
-    made_by = f"nox -s {' '.join(asked)} -- {recipe.path.as_posix()} --retrain"
+    requested = [
+        name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if recipe.sections[name] is not None
+    ]
+    made_by = f"nox -s {' '.join(requested)} -- {recipe.path.as_posix()} --retrain"
     return {
         "stage": stage,
         "fingerprint": weights_fingerprint(recipe, stage),
@@ -103,7 +105,7 @@ def shipped_weights(recipe: Recipe) -> Path | None:
     if recipe.shipped is None:
         return None
     path = ROOT / recipe.shipped
-    return path if _is_of(recipe, metadata_of(path)) else None
+    return path if _is_of(recipe, read_weights_metadata(path)) else None
 
 
 def _is_of(recipe: Recipe, facts: dict[str, Any]) -> bool:
@@ -134,17 +136,17 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
     """
     if recipe.shipped is None:
         raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: models/NAME/weights.npz` to it")
-    if metadata_of(weights).get("fingerprint") != weights_fingerprint(recipe):
+    if read_weights_metadata(weights).get("fingerprint") != weights_fingerprint(recipe):
         raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
-    place = ROOT / recipe.shipped
-    for source, target in ((tokenizer, place.with_name("tokenizer.json")), (weights, place)):
+    weights_path = ROOT / recipe.shipped
+    for source, target in ((tokenizer, weights_path.with_name("tokenizer.json")), (weights, weights_path)):
         beside = target.with_name(f".{target.name}.tmp")
         shutil.copyfile(source, beside)
         os.replace(beside, target)
-    return place
+    return weights_path
 
 
-def metadata_of(path: Path) -> dict[str, Any]:
+def read_weights_metadata(path: Path) -> dict[str, Any]:
     """What a weights file says of itself, read without TensorFlow.
 
     Raises:

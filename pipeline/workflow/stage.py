@@ -39,14 +39,14 @@ class StageContext:
 
     def input(self, stage: str) -> Path:
         """The finished folder of an earlier stage."""
-        return self.workspace.stage(stage, self.variant if stage in self.per_board else "")
+        return self.workspace.stage(stage, self.target_key if stage in self.per_board else "")
 
     @property
-    def variant(self) -> str:
+    def target_key(self) -> str:
         """`<board>-<engine>`, the folder name of what differs by board."""
         return "" if self.board is None else f"{self.board.name}-{self.recipe.engine}"
 
-    def the_board(self) -> Board:
+    def require_board(self) -> Board:
         """The board of a per-board stage."""
         assert self.board is not None, "a per-board stage runs with a board"
         return self.board
@@ -57,9 +57,9 @@ class Stage:
     """A stage's name, what it depends on, and its work.
 
     `run` returns one line that says what came out. `sections` are the recipe's parts that the work reads, `sources`
-    the project's files (glob patterns) whose change makes the result stale, `volatile` further facts of this machine;
-    `redo` may ask for another run of a current stage. `check_prerequisites` refuses what this machine cannot do before
-    any stage runs; a board's stage is asked with the board.
+    the project's files (glob patterns) whose change makes the result stale, `environment_facts` further facts of this
+    machine; `should_rerun` may ask for another run of a current stage. `check_prerequisites` refuses what this machine
+    cannot do before any stage runs; a board's stage is asked with the board.
     """
 
     name: str
@@ -70,6 +70,6 @@ class Stage:
     run: Callable[[StageContext], str]
     per_board: bool = False
     resumable: bool = False
-    volatile: Callable[[StageContext], dict[str, str]] | None = None
-    redo: Callable[[StageContext], bool] | None = None
+    environment_facts: Callable[[StageContext], dict[str, str]] | None = None
+    should_rerun: Callable[[StageContext], bool] | None = None
     check_prerequisites: Callable[[StageContext], None] | None = None

@@ -68,68 +68,68 @@ class Workspace:
         finally:
             lock.release()
 
-    def stage(self, stage: str, variant: str = "") -> Path:
-        """The finished folder of a stage; `variant` is `<board>-<engine>` for what differs by board."""
-        return self.folder / stage / variant if variant else self.folder / stage
+    def stage(self, stage: str, target_key: str = "") -> Path:
+        """The finished folder of a stage; `target_key` is `<board>-<engine>` for what differs by board."""
+        return self.folder / stage / target_key if target_key else self.folder / stage
 
-    def stamp(self, stage: str, variant: str = "") -> Stamp | None:
+    def stamp(self, stage: str, target_key: str = "") -> Stamp | None:
         """The stamp of a finished stage, or None where there is none that can be read."""
         try:
-            data = json.loads((self.stage(stage, variant) / STAMP).read_text(encoding="utf-8"))
+            data = json.loads((self.stage(stage, target_key) / STAMP).read_text(encoding="utf-8"))
             return Stamp(**data)
         except (OSError, ValueError, TypeError):
             return None
 
-    def state(self, stage: str, variant: str, wanted: str) -> str:
+    def staleness(self, stage: str, target_key: str, fingerprint: str) -> str:
         """Why a stage must run: `new`, `changed` inputs, `damaged` output; empty when it need not."""
-        stamp = self.stamp(stage, variant)
+        stamp = self.stamp(stage, target_key)
         if stamp is None:
             return "new"
-        if stamp.fingerprint != wanted:
+        if stamp.fingerprint != fingerprint:
             return "changed"
-        return "" if digest_folder(self.stage(stage, variant), _OWN_FILES) == stamp.digest else "damaged"
+        return "" if digest_folder(self.stage(stage, target_key), _OWN_FILES) == stamp.digest else "damaged"
 
-    def begin(self, stage: str, variant: str, wanted: str, resumable: bool) -> Path:
+    def begin(self, stage: str, target_key: str, fingerprint: str, resumable: bool) -> Path:
         """A folder to fill beside the finished one. A resumable stage finds there what an interrupted run of the
         same fingerprint left; for others it is empty."""
-        place = self.stage(stage, variant)
-        partial = place.parent / f".{place.name}.partial"
+        folder = self.stage(stage, target_key)
+        partial = folder.parent / f".{folder.name}.partial"
         mark = partial / ".fingerprint"
-        keep = resumable and mark.exists() and mark.read_text(encoding="utf-8") == wanted
+        keep = resumable and mark.exists() and mark.read_text(encoding="utf-8") == fingerprint
         if partial.exists() and not keep:
             shutil.rmtree(partial)
         partial.mkdir(parents=True, exist_ok=True)
-        mark.write_text(wanted, encoding="utf-8")
+        mark.write_text(fingerprint, encoding="utf-8")
         return partial
 
-    def finish(self, stage: str, variant: str, partial: Path, wanted: str, seconds: float, note: str) -> Stamp:
+    def finish(self, stage: str, target_key: str, partial: Path, fingerprint: str, seconds: float, note: str) -> Stamp:
         """Puts the filled folder in its place; until the rename the old one stays whole."""
         (partial / ".fingerprint").unlink(missing_ok=True)
-        stamp = Stamp(wanted, digest_folder(partial, _OWN_FILES), round(seconds, 2), note)
+        stamp = Stamp(fingerprint, digest_folder(partial, _OWN_FILES), round(seconds, 2), note)
         write_json(partial / STAMP, vars(stamp))
-        place = self.stage(stage, variant)
-        old = place.parent / f".{place.name}.old"
+        folder = self.stage(stage, target_key)
+        old = folder.parent / f".{folder.name}.old"
         if old.exists():
             shutil.rmtree(old)
-        if place.exists():
-            place.rename(old)
-        partial.rename(place)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
         if old.exists():
             shutil.rmtree(old)
         return stamp
 
-    def take(self, store: Workspace, stage: str, wanted: str) -> Stamp:
+    def link_from(self, store: Workspace, stage: str, fingerprint: str) -> Stamp:
         """Makes another workspace's finished stage this one's too: its files by hard links, or copied where the file
         system has none. Build trees are left out."""
         stamp = store.stamp(stage)
         assert stamp is not None, "the stage to take is finished"
-        source, partial = store.stage(stage), self.begin(stage, "", wanted, resumable=False)
+        source, partial = store.stage(stage), self.begin(stage, "", fingerprint, resumable=False)
         for path in walk_files(source):
             target = partial / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             if path.name != STAMP:
                 _link(path, target)
-        return self.finish(stage, "", partial, wanted, stamp.seconds, stamp.note)
+        return self.finish(stage, "", partial, fingerprint, stamp.seconds, stamp.note)
 
 
 def digest_sources(patterns: Iterable[str]) -> str:

@@ -52,7 +52,7 @@ class WholeRun:
         return run(recipe or self.recipe, self.workspace.folder.parent, **options)[1]
 
     @property
-    def variant(self) -> str:
+    def target_key(self) -> str:
         return "mps2_an386-aot"
 
 

@@ -50,7 +50,7 @@ def build(recipe: Path) -> Path:
     return folder
 
 
-def test_the_board_is_verified_and_the_quality_told(build: Path) -> None:
+def test_the_board_is_verified_and_the_quality_reported(build: Path) -> None:
     result = json.loads((build / "made" / "mps2_an386-aot" / "result.json").read_text(encoding="utf-8"))
     assert result["ok"] is True and all(result["checks"].values())
     assert [prompt["text"] for prompt in result["prompts"]] == ["", "the té"]
@@ -66,7 +66,7 @@ def test_the_board_is_verified_and_the_quality_told(build: Path) -> None:
 def test_three_windows_of_text_equal_the_hosts(build: Path) -> None:
     workspace = Workspace(build, "made")
     oracle = Oracle((workspace.stage("quantize") / "model.tflite").read_bytes())
-    assert oracle.ring is not None and (oracle.ring.rows, oracle.ring.sinks) == (WINDOW, SINKS)
+    assert oracle.kv_window is not None and (oracle.kv_window.rows, oracle.kv_window.sinks) == (WINDOW, SINKS)
     board = load_board("mps2_an386")
     with Device(
         pick(board, "qemu").start(workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf", board)
@@ -94,9 +94,9 @@ def test_an_empty_line_of_a_chat_begins_a_text(
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("\nthe\n"))
     assert main(["chat", str(recipe), "--build", str(build), "--emulator", "qemu", "--tokens", "12"]) == 0
-    told = capfd.readouterr().out
-    assert "an empty line begins a text" in told
-    assert "(1 token in, 12 out" in told and "(2 tokens in, 12 out" in told
+    printed = capfd.readouterr().out
+    assert "an empty line begins a text" in printed
+    assert "(1 token in, 12 out" in printed and "(2 tokens in, 12 out" in printed
 
 
 def test_what_is_missing_or_changed_is_noticed(build: Path, recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,9 +19,9 @@ def test_a_recipe_with_int16_activations(whole_run: WholeRun, tmp_path: Path) ->
     recipe = tiny_recipe(tmp_path, quantize={**TINY["quantize"], "activations": "int16"})  # type: ignore[dict-item]
     workspace, printed = run(recipe, build)
     assert "steps equal TensorFlow Lite Micro's to the byte" in " ".join(printed.split())
-    result = json.loads((workspace.folder / whole_run.variant / "result.json").read_text(encoding="utf-8"))
+    result = json.loads((workspace.folder / whole_run.target_key / "result.json").read_text(encoding="utf-8"))
     assert result["ok"] is True and result["checks"]["logits_crc_match"] and result["checks"]["tokens_match"]
     assert result["ram_bytes"]["kv_cache"] == 2 * recipe.model.kv_cache_bytes
-    first = json.loads((whole_run.workspace.folder / whole_run.variant / "result.json").read_text(encoding="utf-8"))
+    first = json.loads((whole_run.workspace.folder / whole_run.target_key / "result.json").read_text(encoding="utf-8"))
     assert result["macs"] == first["macs"]
     assert result["flash_bytes"]["weights"] < 1.4 * first["flash_bytes"]["weights"]

@@ -50,11 +50,11 @@ def test_both_emulators_agree_and_the_suites_pass(
     build = tmp_path / "build"
     shutil.copytree(whole_run.workspace.folder.parent, build)
     assert renode_suites.main([str(whole_run.recipe.path), "--build", str(build)]) == 0, capfd.readouterr()
-    said = capfd.readouterr().out
-    assert "counts within 0.1 %" in said
-    assert "6 tests, 6 passed, 0 failed" in said
+    printed = capfd.readouterr().out
+    assert "counts within 0.1 %" in printed
+    assert "6 tests, 6 passed, 0 failed" in printed
     folder = build / whole_run.recipe.name
-    assert (folder / "renode" / whole_run.variant / "log.html").is_file()
-    result = json.loads((folder / whole_run.variant / "result.json").read_text())
+    assert (folder / "renode" / whole_run.target_key / "log.html").is_file()
+    result = json.loads((folder / whole_run.target_key / "result.json").read_text())
     assert result["ok"]
     assert result["emulator"] == {"name": "renode", "version": "0.0.0"}

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 
 
 def result_of(whole_run: WholeRun) -> dict:  # type: ignore[type-arg]
-    path = whole_run.workspace.folder / whole_run.variant / "result.json"
+    path = whole_run.workspace.folder / whole_run.target_key / "result.json"
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -129,10 +129,10 @@ def test_budgets_fail_the_run_with_the_figures(whole_run: WholeRun, tmp_path: Pa
     )
     with pytest.raises(ThimbleError, match=r"flash: [\d,]+ bytes are used, the budget is 1,024 \(and 3 more\)"):
         run(greedy, build)
-    result = json.loads((build / "tiny" / whole_run.variant / "result.json").read_text())
+    result = json.loads((build / "tiny" / whole_run.target_key / "result.json").read_text())
     assert result["ok"] is False and result["checks"]["budgets_met"] is False
     assert [line.split(":")[0] for line in result["failures"]] == ["flash", "RAM", "time", "time"]
-    assert (build / "tiny" / "emulate" / whole_run.variant / "result.json").exists(), "the last good result stays"
+    assert (build / "tiny" / "emulate" / whole_run.target_key / "result.json").exists(), "the last good result stays"
 
 
 def test_each_budget_is_checked_alone() -> None:
@@ -166,7 +166,7 @@ def test_time_is_modelled_from_a_trace_that_adds_up(whole_run: WholeRun) -> None
         low, likely, high = (result["cycles"][key][level] for level in ("low", "likely", "high"))
         assert result["instructions"][key] < low <= likely <= high < 2.5 * result["instructions"][key]
         assert result["milliseconds"][key]["likely"] == pytest.approx(likely / 25_000, abs=0.001)
-    folder = whole_run.workspace.stage("emulate", whole_run.variant)
+    folder = whole_run.workspace.stage("emulate", whole_run.target_key)
     instructions = read_folded(folder / "instructions.folded")
     assert {stack[0] for stack in instructions} == {"prefill", "decode"}
     assert {layer["function"] for layer in result["layers"]} <= {name for stack in instructions for name in stack}
@@ -178,13 +178,13 @@ def test_time_is_modelled_from_a_trace_that_adds_up(whole_run: WholeRun) -> None
 def test_a_board_that_qemu_lacks_is_traced_on_one_with_the_same_core(whole_run: WholeRun, tmp_path: Path) -> None:
     """The same sources, this board's flash: five wait states behind a small cache cost cycles, not instructions."""
     board = load_board("mps2_an386")
-    other = dataclasses.replace(
+    other_board = dataclasses.replace(
         board,
         name="made_up",
         emulators={"renode": board.emulators["qemu"]},
         flash_timing=Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8, prefetch=True),
     )
-    context = StageContext(whole_run.recipe, whole_run.workspace, tmp_path, Console(quiet=True), other)
+    context = StageContext(whole_run.recipe, whole_run.workspace, tmp_path, Console(quiet=True), other_board)
     compiled = json.loads((whole_run.workspace.stage("convert") / board.packing / "compiled.json").read_text())
     result = result_of(whole_run)
     verification = Verification({}, (), tuple(result["prompts"]), result["instructions"], 0)
@@ -195,12 +195,13 @@ def test_a_board_that_qemu_lacks_is_traced_on_one_with_the_same_core(whole_run: 
     assert timing.rates.decode.low == pytest.approx(without["low"], abs=0.01)
     assert without["likely"] * 1.05 < timing.rates.decode.likely < timing.rates.decode.high
     assert any(
-        "traced on mps2_an386" in line for line in assumptions_of(other, load_core(other.core), timing.traced_on)
+        "traced on mps2_an386" in line
+        for line in assumptions_of(other_board, load_core(other_board.core), timing.traced_on)
     )
 
 
 def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Path) -> None:
-    firmware = whole_run.workspace.stage("firmware", whole_run.variant)
+    firmware = whole_run.workspace.stage("firmware", whole_run.target_key)
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(firmware / "project", elsewhere)
     for path in elsewhere.rglob("*"):

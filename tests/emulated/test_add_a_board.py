@@ -16,7 +16,7 @@ from pipeline.firmware.project import build_project, write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import all_boards, load_board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.checks import expect, verify
+from pipeline.verification.checks import reference_run, verify
 from tests.support.standin import FOLDER, Standin
 
 PAGE = (ROOT / "docs" / "add-a-board.md").read_text(encoding="utf-8")
@@ -25,9 +25,9 @@ PAGE = (ROOT / "docs" / "add-a-board.md").read_text(encoding="utf-8")
 @pytest.fixture
 def boards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the page's board, named by THIMBLE_BOARDS."""
-    for place, kind in re.findall(r"^## \d\. [^\n]*`(\S+/\S+)`\n.*?```(\w+)\n", PAGE, re.MULTILINE | re.DOTALL):
-        text = PAGE.split(f"`{place}`\n", 1)[1].split(f"```{kind}\n", 1)[1].split("```", 1)[0]
-        path = tmp_path / place
+    for file_name, kind in re.findall(r"^## \d\. [^\n]*`(\S+/\S+)`\n.*?```(\w+)\n", PAGE, re.MULTILINE | re.DOTALL):
+        text = PAGE.split(f"`{file_name}`\n", 1)[1].split(f"```{kind}\n", 1)[1].split("```", 1)[0]
+        path = tmp_path / file_name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     monkeypatch.setenv("THIMBLE_BOARDS", str(tmp_path))
@@ -40,7 +40,7 @@ def test_the_page_makes_a_board(boards: Path, tokenizer: Tokenizer, tmp_path: Pa
     assert board in all_boards() and len(all_boards()) > 10
     write_project(FOLDER, tokenizer, board, "stand-in", tmp_path / "project")
     firmware = build_project(tmp_path / "project", tmp_path / "build")
-    expected = expect(Standin(), tokenizer, 48, "turn on", 20)
+    expected = reference_run(Standin(), tokenizer, 48, "turn on", 20)
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
         assert device.info().board == "weather_station"
         per_tick = float(board.emulators["qemu"]["instructions_per_tick"])

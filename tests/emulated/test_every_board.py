@@ -16,7 +16,7 @@ from pipeline.firmware.project import Firmware, build_project, write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board, all_boards
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.checks import expect, verify
+from pipeline.verification.checks import reference_run, verify
 from pipeline.verification.oracle import Oracle
 from tests.support.standin import FOLDER, VOCAB, Standin
 
@@ -62,7 +62,7 @@ def test_it_answers_and_tells_of_faults(every: tuple[Board, Firmware], tokenizer
         assert (info.board, info.vocab, info.weights) == (board.name, VOCAB, "intact")
         result = verify(
             device,
-            [expect(Standin(), tokenizer, CONTEXT, "turn on", CONTEXT)],
+            [reference_run(Standin(), tokenizer, CONTEXT, "turn on", CONTEXT)],
             macs_per_step=1,
             instructions_per_tick=float(board.emulators["qemu"]["instructions_per_tick"]),
             build_id=firmware.build_id,
@@ -105,7 +105,7 @@ def test_a_model_that_fits_runs_on_the_smallest_board(tmp_path: Path, tokenizer:
     firmware = build_project(tmp_path / "project", tmp_path / "build")
     assert firmware.sizes.ram < board.ram.size
     per_tick = float(board.emulators["qemu"]["instructions_per_tick"])
-    prompts = [expect(Oracle(tflite), tokenizer, 32, text, 32) for text in ("set 5", "lights")]
+    prompts = [reference_run(Oracle(tflite), tokenizer, 32, text, 32) for text in ("set 5", "lights")]
     with Device(Qemu().start(firmware.elf, board), timeout=30) as device:
         result = verify(device, prompts, macs_per_step=compiled.macs, instructions_per_tick=per_tick)
     assert result.ok, result.failures

@@ -25,9 +25,9 @@ def fault(device: Device, how: str) -> re.Match[str]:
     with pytest.raises(DeviceError) as caught:
         device.request(f"CRASH {how}")
     assert caught.value.code == "fault"
-    found = FAULT.fullmatch(caught.value.text)
-    assert found, caught.value.text
-    return found
+    match = FAULT.fullmatch(caught.value.text)
+    assert match, caught.value.text
+    return match
 
 
 def function_at(elf: Path, address: int) -> str:
@@ -37,22 +37,22 @@ def function_at(elf: Path, address: int) -> str:
 
 
 def test_an_access_to_nothing(test_device: Device, test_firmware: Firmware) -> None:
-    found = fault(test_device, "bus")
-    assert (found[1], found[6]) == ("bus", "f0f00000")
-    assert function_at(test_firmware.elf, int(found[2], 16)) in ("crash", "main")
+    report = fault(test_device, "bus")
+    assert (report[1], report[6]) == ("bus", "f0f00000")
+    assert function_at(test_firmware.elf, int(report[2], 16)) in ("crash", "main")
 
 
 def test_an_undefined_instruction(test_device: Device, test_firmware: Firmware) -> None:
-    found = fault(test_device, "undefined")
-    assert found[1] == "usage"
-    assert int(found[5], 16) & 1 << 16, "UNDEFINSTR"
-    assert function_at(test_firmware.elf, int(found[2], 16)) in ("crash", "main")
+    report = fault(test_device, "undefined")
+    assert report[1] == "usage"
+    assert int(report[5], 16) & 1 << 16, "UNDEFINSTR"
+    assert function_at(test_firmware.elf, int(report[2], 16)) in ("crash", "main")
 
 
 def test_a_stack_overflow_is_caught_before_it_overwrites_anything(test_device: Device, board: Board) -> None:
-    found = fault(test_device, "stack")
-    assert found[1] == "stack-overflow"
-    assert int(found[4], 16) < board.ram.origin
+    report = fault(test_device, "stack")
+    assert report[1] == "stack-overflow"
+    assert int(report[4], 16) < board.ram.origin
 
 
 def test_after_a_fault_the_board_is_silent_and_the_host_says_so(test_firmware: Firmware, board: Board) -> None:

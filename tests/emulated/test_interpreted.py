@@ -27,7 +27,7 @@ from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import EOS, Tokenizer
-from pipeline.verification.checks import expect, verify
+from pipeline.verification.checks import reference_run, verify
 from pipeline.verification.oracle import Oracle
 from pipeline.verification.tflm_arena import ALIGNMENT, arena_on_host
 
@@ -77,11 +77,11 @@ def project(
 @pytest.fixture(params=list(KERNELS), ids=list(KERNELS.values()))
 def kernels(request: pytest.FixtureRequest, board: Board) -> str:
     """Each set of kernels that TFLM_DIR has a library with."""
-    given = os.environ.get("TFLM_DIR")
-    if not given:
+    tflm_dir = os.environ.get("TFLM_DIR")
+    if not tflm_dir:
         pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/tflm.md tells how to make one")
-    if not any(library.kernels == request.param for library in find_libraries(Path(given), board.core)):
-        pytest.skip(f"{given} holds no library for {board.core} with these kernels")
+    if not any(library.kernels == request.param for library in find_libraries(Path(tflm_dir), board.core)):
+        pytest.skip(f"{tflm_dir} holds no library for {board.core} with these kernels")
     return str(request.param)
 
 
@@ -96,21 +96,21 @@ def test_the_arena_is_the_smallest_one(step: bytes) -> None:
 
 def test_what_is_generated(step: bytes, tmp_path: Path, tokenizer: Tokenizer, board: Board) -> None:
     """The .tflite is in the project to the byte, and each of its operators; none of our kernels is."""
-    made = project(step, tmp_path, tokenizer, board, "cmsis_nn", 40_000)
-    numbers = (made / "model" / "model_data.c").read_text().split("= {")[1].split("}")[0]
+    folder = project(step, tmp_path, tokenizer, board, "cmsis_nn", 40_000)
+    numbers = (folder / "model" / "model_data.c").read_text().split("= {")[1].split("}")[0]
     assert bytes(int(word) for word in numbers.replace("\n", " ").split(",") if word.strip()) == step
-    operators = (made / "model" / "model_operators.h").read_text()
+    operators = (folder / "model" / "model_operators.h").read_text()
     methods = resolver(read_tflite(step))
     assert all(f"resolver.{method}()" in operators for method in methods)
     assert f"MicroMutableOpResolver<{len(methods)}>" in operators
-    assert {path.name for path in (made / "runtime" / "kernels").glob("*.c")} == {"thimble_turn.c"}
-    assert "ARENA_BYTES 40000" in (made / "model" / "model.h").read_text()
-    assert "@" not in (made / "cmake" / "tflm.cmake").read_text()
-    assert "interpreter/" in (made / "README.md").read_text()
+    assert {path.name for path in (folder / "runtime" / "kernels").glob("*.c")} == {"thimble_turn.c"}
+    assert "ARENA_BYTES 40000" in (folder / "model" / "model.h").read_text()
+    assert "@" not in (folder / "cmake" / "tflm.cmake").read_text()
+    assert "interpreter/" in (folder / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("cpp_for_arm")
-def test_what_is_missing_is_told(
+def test_what_is_missing_is_reported(
     step: bytes, tmp_path: Path, tokenizer: Tokenizer, board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By the pipeline, and by CMake alone."""
@@ -118,17 +118,17 @@ def test_what_is_missing_is_told(
     with pytest.raises(ThimbleError, match="TFLM_DIR is not set") as raised:
         require_library("cortex-m4", "cmsis_nn")
     assert "OPTIMIZED_KERNEL_DIR=cmsis_nn" in raised.value.remedy and "cortex-m4+fp" in raised.value.remedy
-    made = project(step, tmp_path / "a", tokenizer, board, "", 40_000)
+    folder = project(step, tmp_path / "a", tokenizer, board, "", 40_000)
     with pytest.raises(ThimbleError, match="TFLM_DIR is not set"):
-        build_project(made, tmp_path / "build")
+        build_project(folder, tmp_path / "build")
     monkeypatch.setenv("TFLM_DIR", str(tmp_path))
     with pytest.raises(ThimbleError, match=r"holds no library for cortex-m4\+fp with reference"):
         require_library("cortex-m4", "")
     with pytest.raises(ThimbleError, match="TFLM_DIR holds no library for"):
-        build_project(made, tmp_path / "build2")
+        build_project(folder, tmp_path / "build2")
 
 
-def test_a_missing_cpp_compiler_is_told(step: bytes, tmp_path: Path, tokenizer: Tokenizer, board: Board) -> None:
+def test_a_missing_cpp_compiler_is_reported(step: bytes, tmp_path: Path, tokenizer: Tokenizer, board: Board) -> None:
     """CMake's own message would name neither what is missing nor its package."""
     gcc, cmake = tools.require("arm-none-eabi-gcc"), tools.require("cmake")
     programs = tmp_path / "tools" / "bin"
@@ -136,8 +136,8 @@ def test_a_missing_cpp_compiler_is_told(step: bytes, tmp_path: Path, tokenizer: 
     for path in gcc.parent.glob("arm-none-eabi-*"):
         if not path.name.endswith("g++"):
             (programs / path.name).symlink_to(path)
-    made = project(step, tmp_path, tokenizer, board, "cmsis_nn", 40_000)
-    command = [cmake, "-S", made, "-B", tmp_path / "build", "-G", "Ninja", f"-DARM_TOOLCHAIN={programs.parent}"]
+    folder = project(step, tmp_path, tokenizer, board, "cmsis_nn", 40_000)
+    command = [cmake, "-S", folder, "-B", tmp_path / "build", "-G", "Ninja", f"-DARM_TOOLCHAIN={programs.parent}"]
     command.append(f"-DCMAKE_MAKE_PROGRAM={tools.require('ninja')}")
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     assert done.returncode and "there is no C++ for Arm" in done.stderr and "libstdc++-arm-none-eabi" in done.stderr
@@ -165,21 +165,23 @@ def test_logits_equal_the_oracle(kind: str, kernels: str, tmp_path: Path, tokeni
     tflite = quantized(settings, "int16" if kind == "int16" else "int8")
     if kind == "int16" and kernels == "cmsis_nn":
         pytest.skip("CMSIS-NN refuses int16 activations with a scale a row of weights: a test of its own")
-    made = project(tflite, tmp_path, tokenizer, board, kernels)
-    firmware = build_project(made, tmp_path / "build")
+    folder = project(tflite, tmp_path, tokenizer, board, kernels)
+    firmware = build_project(folder, tmp_path / "build")
     oracle = Oracle(tflite)
     with Device(Qemu().start(firmware.elf, board)) as device:
         if kind in ("window", "strided"):
             prompts = ([1, 5, 9, 2, last] for last in range(70, 100))
-            prompt = next(one for one in prompts if len(oracle.generate(one, 3 * WINDOW, EOS)[0]) > 2 * WINDOW)
+            prompt = next(
+                candidate for candidate in prompts if len(oracle.generate(candidate, 3 * WINDOW, EOS)[0]) > 2 * WINDOW
+            )
             oracle.reset()
             answer = device.generate(prompt, 3 * WINDOW)
             assert len(answer.steps) > 2 * WINDOW
-            for taken in answer.steps:
-                assert taken.crc == zlib.crc32(oracle.step(taken.token).tobytes()), taken.position
+            for step_result in answer.steps:
+                assert step_result.crc == zlib.crc32(oracle.step(step_result.token).tobytes()), step_result.position
             return
-        expectations = [expect(oracle, tokenizer, CONTEXT, text, CONTEXT) for text in ("turn on", "x")]
-        found = verify(
+        expectations = [reference_run(oracle, tokenizer, CONTEXT, text, CONTEXT) for text in ("turn on", "x")]
+        verification = verify(
             device,
             expectations,
             macs_per_step=1,
@@ -188,7 +190,7 @@ def test_logits_equal_the_oracle(kind: str, kernels: str, tmp_path: Path, tokeni
             weights_crc=firmware.weights_crc,
             build_id=firmware.build_id,
         )
-    assert not found.failures and all(found.checks.values())
+    assert not verification.failures and all(verification.checks.values())
 
 
 def test_a_refusal_is_told_before_the_build(tokenizer: Tokenizer) -> None:
@@ -205,8 +207,8 @@ def test_cmsis_nn_refuses_int16_on_the_device(kernels: str, tmp_path: Path, toke
     """So the pipeline's refusal is no guess; a newer library that takes it fails this test."""
     if kernels != "cmsis_nn":
         pytest.skip("the reference kernels take it")
-    made = project(quantized(config(tokenizer.vocab_size), "int16"), tmp_path, tokenizer, board, kernels)
-    firmware = build_project(made, tmp_path / "build")
+    folder = project(quantized(config(tokenizer.vocab_size), "int16"), tmp_path, tokenizer, board, kernels)
+    firmware = build_project(folder, tmp_path / "build")
     with pytest.raises(DeviceError, match="init"), Device(Qemu().start(firmware.elf, board)):
         pass
 
@@ -215,10 +217,10 @@ def test_cmsis_nn_refuses_int16_on_the_device(kernels: str, tmp_path: Path, toke
 def test_the_arena_on_the_device(step: bytes, kernels: str, tmp_path: Path, tokenizer: Tokenizer, board: Board) -> None:
     """It tells the smallest; a firmware with that one runs, and one with less says so at its start."""
     on_host = arena_on_host(step)
-    asked = build_project(
+    probe_firmware = build_project(
         project(step, tmp_path / "asked", tokenizer, board, kernels), tmp_path / "build", test_commands=True
     )
-    with Device(Qemu().start(asked.elf, board)) as device:
+    with Device(Qemu().start(probe_firmware.elf, board)) as device:
         smallest = int(device.request("ARENA")[-1].split("=")[1])
         before = device.ask("x", 3)
         used = int(device.request("INFO")[-1].split("arena_used=")[1])
@@ -231,5 +233,7 @@ def test_the_arena_on_the_device(step: bytes, kernels: str, tmp_path: Path, toke
                 pass
             continue
         with Device(Qemu().start(elf, board)) as device:
-            assert [one.crc for one in device.ask("x", 3).steps] == [one.crc for one in before.steps]
+            assert [step_result.crc for step_result in device.ask("x", 3).steps] == [
+                step_result.crc for step_result in before.steps
+            ]
     shutil.rmtree(tmp_path / "asked")

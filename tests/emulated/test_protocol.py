@@ -19,7 +19,7 @@ from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.prompt import fold
 from pipeline.text.tokenizers.byte_bpe import BOS, SEP, Tokenizer
-from pipeline.verification.checks import expect
+from pipeline.verification.checks import reference_run
 from tests.support.standin import CONTEXT, VOCAB, Standin
 
 DOCS = ROOT / "docs" / "protocol.md"
@@ -42,7 +42,7 @@ def test_info(device: Device, firmware: Firmware) -> None:
 
 @pytest.mark.parametrize("text", ["turn on the lights", "Turn ON", "größer ÀÉ", "☃", "a=b&c%20d", "x"])
 def test_ask_gives_the_models_tokens_and_logits(device: Device, tokenizer: Tokenizer, text: str) -> None:
-    expected = expect(Standin(), tokenizer, CONTEXT, text, 20)
+    expected = reference_run(Standin(), tokenizer, CONTEXT, text, 20)
     answer = device.ask(text, 20)
     assert answer.tokens_in == (BOS, *tokenizer.encode(fold(text)), SEP)
     assert [(s.token, s.crc, s.next) for s in answer.steps] == [(s.token, s.crc, s.next) for s in expected.steps]
@@ -53,21 +53,21 @@ def test_ask_gives_the_models_tokens_and_logits(device: Device, tokenizer: Token
 
 @pytest.mark.parametrize("text", ["turn on the lights", "x", "größer ÀÉ"])
 def test_a_prompt_in_blocks_gives_the_same(device: Device, text: str) -> None:
-    asked, answer = device.ask(text, 12), device.prompt(text, 12)
-    after = asked.steps[len(asked.tokens_in) - 1 :]
+    stepwise, answer = device.ask(text, 12), device.prompt(text, 12)
+    after = stepwise.steps[len(stepwise.tokens_in) - 1 :]
     assert answer.prefill is not None
-    assert (answer.count_in, answer.tokens_in) == (len(asked.tokens_in), ())
+    assert (answer.count_in, answer.tokens_in) == (len(stepwise.tokens_in), ())
     assert (answer.prefill.crc, answer.prefill.next) == (after[0].crc, after[0].next)
     assert [(s.position, s.token, s.crc) for s in answer.steps] == [(s.position, s.token, s.crc) for s in after[1:]]
-    assert (answer.tokens_out, answer.end, answer.text) == (asked.tokens_out, asked.end, asked.text)
+    assert (answer.tokens_out, answer.end, answer.text) == (stepwise.tokens_out, stepwise.end, stepwise.text)
     assert 0 < answer.model_ticks < answer.ticks
 
 
 def test_generate_takes_ids_as_they_are(device: Device, tokenizer: Tokenizer) -> None:
     tokens = [BOS, *tokenizer.encode("turn on"), SEP]
-    asked, generated = device.ask("turn on", 9), device.generate(tokens, 9)
+    stepwise, generated = device.ask("turn on", 9), device.generate(tokens, 9)
     assert generated.tokens_in == tuple(tokens)
-    assert [step.crc for step in generated.steps] == [step.crc for step in asked.steps]
+    assert [step.crc for step in generated.steps] == [step.crc for step in stepwise.steps]
 
 
 def test_counts_are_the_same_every_time(device: Device) -> None:
@@ -76,7 +76,7 @@ def test_counts_are_the_same_every_time(device: Device) -> None:
 
 
 def test_every_end(device: Device, tokenizer: Tokenizer) -> None:
-    ends = {device.generate([token], most).end for token in range(4, 12) for most in (1, CONTEXT)}
+    ends = {device.generate([token], limit).end for token in range(4, 12) for limit in (1, CONTEXT)}
     assert {"eos", "length"} <= ends
     full = device.generate([4] * CONTEXT, CONTEXT)
     assert len(full.steps) == CONTEXT

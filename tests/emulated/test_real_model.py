@@ -18,7 +18,7 @@ from pipeline.firmware.project import Firmware, build_project, write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.checks import Expectation, Verification, expect, verify
+from pipeline.verification.checks import Expectation, Verification, reference_run, verify
 from pipeline.verification.oracle import Oracle
 
 CONTEXT = 40
@@ -72,7 +72,7 @@ def built(
         build_project(folder / "project", folder / "build"),
         build_project(folder / "project", folder / "profile", profile=True),
         compiled,
-        [expect(oracle, tokenizer, CONTEXT, prompt, CONTEXT) for prompt in PROMPTS],
+        [reference_run(oracle, tokenizer, CONTEXT, prompt, CONTEXT) for prompt in PROMPTS],
     )
 
 
@@ -101,13 +101,13 @@ def test_layers_add_up_to_the_step(built: Built, board: Board) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", [0.01, 0.5, 0.99])
-def test_any_corrupted_weight_fails(built: Built, board: Board, tmp_path: Path, place: float) -> None:
+@pytest.mark.parametrize("fraction", [0.01, 0.5, 0.99])
+def test_any_corrupted_weight_fails(built: Built, board: Board, tmp_path: Path, fraction: float) -> None:
     """Wherever in the weights it is: the board's own check of them does not depend on what the prompts reach."""
     content = bytearray(built.firmware.elf.read_bytes())
     with built.firmware.elf.open("rb") as file:
         section = ELFFile(file).get_section_by_name(".weights")
-        content[section["sh_offset"] + int(place * section["sh_size"])] ^= 0x10
+        content[section["sh_offset"] + int(fraction * section["sh_size"])] ^= 0x10
     elf = tmp_path / "corrupt.elf"
     elf.write_bytes(content)
     result = check(built, elf, board)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.device.chat import Pace, TextStream, converse
+from pipeline.device.chat import TextStream, TickScale, chat_loop
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
@@ -60,24 +60,24 @@ def device_c(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 
 def drawn_by_c(
-    library: ctypes.CDLL, chosen: SamplerSettings, rows: list[np.ndarray], step: int, zero: int, taken: list[int]
+    library: ctypes.CDLL, chosen: SamplerSettings, rows: list[np.ndarray], step: int, zero: int, history: list[int]
 ) -> list[int]:
     library.start(chosen.temperature, chosen.top_k, chosen.top_p, chosen.penalty, ctypes.c_uint32(chosen.seed))
-    for token in taken:
+    for token in history:
         library.take(token)
     tokens = []
     for row in rows:
-        place = row.ctypes.data_as(ctypes.c_void_p)
-        tokens.append(library.draw(place, len(row), row.itemsize, zero, step))
+        pointer = row.ctypes.data_as(ctypes.c_void_p)
+        tokens.append(library.draw(pointer, len(row), row.itemsize, zero, step))
         library.take(tokens[-1])
     return tokens
 
 
 def drawn_by_python(
-    chosen: SamplerSettings, rows: list[np.ndarray], step: int, zero: int, taken: list[int]
+    chosen: SamplerSettings, rows: list[np.ndarray], step: int, zero: int, history: list[int]
 ) -> list[int]:
     sampler = Sampler(chosen, step, zero)
-    for token in taken:
+    for token in history:
         sampler.take(token)
     tokens = []
     for row in rows:
@@ -114,9 +114,11 @@ def test_c_and_python_draw_the_same(
     elif kind == 2:
         rows = [(row // (1024 if wide else 32)).astype(dtype) for row in rows]  # many equal ones
     step = logit_step(float(10.0 ** random.uniform(-4.5, -2.5) if wide else 10.0 ** random.uniform(-3, 0)))
-    taken = [int(token) for token in random.integers(0, vocab, random.integers(0, 100))]
+    history = [int(token) for token in random.integers(0, vocab, random.integers(0, 100))]
     offset = 0 if wide else zero
-    assert drawn_by_c(device_c, chosen, rows, step, offset, taken) == drawn_by_python(chosen, rows, step, offset, taken)
+    assert drawn_by_c(device_c, chosen, rows, step, offset, history) == drawn_by_python(
+        chosen, rows, step, offset, history
+    )
 
 
 @pytest.mark.parametrize("temperature", [700, 1000, 1600])
@@ -126,11 +128,11 @@ def test_tokens_come_as_often_as_their_probabilities(temperature: int) -> None:
     logits = random.integers(-60, 20, 40).astype(np.int8)
     sampler = Sampler(SamplerSettings(temperature=temperature, seed=11), logit_step(scale), 0)
     count = 20_000
-    found = np.bincount([sampler.draw(logits) for _ in range(count)], minlength=40)
+    observed = np.bincount([sampler.draw(logits) for _ in range(count)], minlength=40)
     shares = np.exp(logits * scale * 1000 / temperature)
-    wanted = count * shares / shares.sum()
-    enough = wanted > 5
-    chi_square = ((found - wanted)[enough] ** 2 / wanted[enough]).sum()
+    expected = count * shares / shares.sum()
+    enough = expected > 5
+    chi_square = ((observed - expected)[enough] ** 2 / expected[enough]).sum()
     assert chi_square < enough.sum() + 5 * np.sqrt(2 * enough.sum())
 
 
@@ -191,8 +193,8 @@ def test_a_thousand_tokens_on_the_board(device: Device, tokenizer: Tokenizer) ->
     ):
         device.sample(chosen)
         sampler = Sampler(chosen, STANDIN_STEP, 0)
-        texts, wanted = itertools.cycle(("turn on", "x", "off", "the lights", "on")), total + 200
-        while total < wanted:  # an <eos> may end a text early
+        texts, target = itertools.cycle(("turn on", "x", "off", "the lights", "on")), total + 200
+        while total < target:  # an <eos> may end a text early
             text = next(texts)
             answer = device.prompt(text, 30) if number % 2 else device.ask(text, 30)
             engine.reset()
@@ -226,20 +228,20 @@ def test_instructions_of_a_draw(device: Device) -> None:
     assert max(counts.values()) - counts["greedy"] < 100_000
 
 
-def test_a_generation_stops_when_told(firmware: Firmware, board: Board) -> None:
+def test_a_generation_stops_on_request(firmware: Firmware, board: Board) -> None:
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
-        seen: list[int] = []
+        streamed: list[int] = []
 
         def stop_early(token: int) -> None:
-            seen.append(token)
-            if len(seen) == 2:
+            streamed.append(token)
+            if len(streamed) == 2:
                 raise KeyboardInterrupt
 
         answer = device.prompt("turn on", 40, stop_early)
         assert answer.end in ("stopped", "eos", "length")  # the board may have been faster
-        assert answer.tokens_out[:2] == tuple(seen[:2])
-        again = device.ask("turn on", 5).tokens_out
-        assert again[: len(answer.tokens_out)] == answer.tokens_out[:5]
+        assert answer.tokens_out[:2] == tuple(streamed[:2])
+        repeated = device.ask("turn on", 5).tokens_out
+        assert repeated[: len(answer.tokens_out)] == answer.tokens_out[:5]
 
 
 def test_text_is_written_as_its_characters_become_whole(tokenizer: Tokenizer) -> None:
@@ -256,7 +258,7 @@ def test_text_is_written_as_its_characters_become_whole(tokenizer: Tokenizer) ->
 def test_a_chat_streams_and_tells_what_it_took(firmware: Firmware, board: Board, tokenizer: Tokenizer) -> None:
     written: list[str] = []
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
-        converse(device, Pace.emulated(board, "qemu", 1.5), tokenizer, ["turn on", "☃" * 40], written.append, 12)
+        chat_loop(device, TickScale.emulated(board, "qemu", 1.5), tokenizer, ["turn on", "☃" * 40], written.append, 12)
         text = device.prompt("turn on", 12).text
     assert "".join(written).startswith(text)
     assert "tokens a second" in "".join(written)
@@ -264,8 +266,8 @@ def test_a_chat_streams_and_tells_what_it_took(firmware: Firmware, board: Board,
 
 
 def test_a_real_boards_pace_is_its_own() -> None:
-    assert Pace.real(168_000_000).milliseconds * 168_000 == pytest.approx(1.0)
-    assert Pace.real(168_000_000).measured
+    assert TickScale.real(168_000_000).milliseconds * 168_000 == pytest.approx(1.0)
+    assert TickScale.real(168_000_000).measured
 
 
 def test_the_definition_and_the_code_have_the_same_powers() -> None:

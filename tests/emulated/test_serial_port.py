@@ -30,7 +30,7 @@ from pipeline.firmware.project import Firmware, sizes_as_dict
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.checks import expect
+from pipeline.verification.checks import reference_run
 from pipeline.workflow.workspace import Workspace
 from tests.support.standin import Standin
 
@@ -50,9 +50,9 @@ def port(firmware: Firmware, board: Board) -> Iterator[tuple[str, subprocess.Pop
         text=True,
     )
     assert process.stdout is not None
-    found = re.search(r"(/dev/\S+)", process.stdout.readline())
-    assert found
-    yield found[1], process
+    match = re.search(r"(/dev/\S+)", process.stdout.readline())
+    assert match
+    yield match[1], process
     process.kill()
     process.wait()
 
@@ -90,8 +90,10 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     tokenizer.save(workspace.stage("data") / "tokenizer.json")
     monkeypatch.setattr(
         serial_command,
-        "expect_prompts",
-        lambda recipe, _, tokenizer, _t: [expect(Standin(), tokenizer, CONTEXT, text, 20) for text in recipe.prompts],
+        "reference_runs",
+        lambda recipe, _, tokenizer, _t: [
+            reference_run(Standin(), tokenizer, CONTEXT, text, 20) for text in recipe.prompts
+        ],
     )
     return recipe, workspace
 
@@ -135,14 +137,14 @@ def test_a_request_that_still_runs_is_waited_for(port: Any) -> None:
 
 
 def test_another_build_is_refused_and_an_earlier_result_stays(port: Any, built: Any) -> None:
-    place = built[1].folder / "mps2_an386-aot-serial"
-    place.mkdir(parents=True)
-    (place / "result.json").write_text("earlier")
+    folder = built[1].folder / "mps2_an386-aot-serial"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text("earlier")
     path = built[1].stage("firmware", "mps2_an386-aot") / "sizes.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "build_id": "0123456789abcdef"}))
     with pytest.raises(ThimbleError, match=r"runs build .* this recipe's is 0123456789abcdef"):
         run(built, port[0])
-    assert (place / "result.json").read_text() == "earlier"
+    assert (folder / "result.json").read_text() == "earlier"
 
 
 def test_wrong_logits_fail_and_are_written(port: Any, built: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +154,8 @@ def test_wrong_logits_fail_and_are_written(port: Any, built: Any, monkeypatch: p
 
     monkeypatch.setattr(
         serial_command,
-        "expect_prompts",
-        lambda _r, _w, tokenizer, _t: [expect(Other(), tokenizer, CONTEXT, "turn on", 5)],
+        "reference_runs",
+        lambda _r, _w, tokenizer, _t: [reference_run(Other(), tokenizer, CONTEXT, "turn on", 5)],
     )
     with pytest.raises(ThimbleError, match=r"mps2_an386 on .*tokens_match"):
         run(built, port[0])
@@ -179,14 +181,14 @@ def test_a_board_that_is_unplugged_is_an_error(port: Any) -> None:
 
 
 def test_a_silent_port_is_an_error(silent: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.device.serial_port._SILENCE", 0.5)
+    monkeypatch.setattr("pipeline.device.serial_port._PROBE_TIMEOUT", 0.5)
     with pytest.raises(ThimbleError, match=r"gave no line for 0.5 s; last it said: nothing") as caught:
         connect(silent[0])
     assert "baud" in caught.value.remedy
 
 
 def test_garbage_is_an_error_that_shows_it(silent: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.device.serial_port._SILENCE", 0.5)
+    monkeypatch.setattr("pipeline.device.serial_port._PROBE_TIMEOUT", 0.5)
     later(silent[1], b"\xfe\x80garbage\n" * 40)
     with pytest.raises(ThimbleError, match="garbage"):
         connect(silent[0])
@@ -235,6 +237,6 @@ def test_ticks_of_32_bits_become_64(tmp_path: Path) -> None:
     )
     folder = ROOT / "firmware_templates" / "boards" / "counter"
     subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", f"-I{folder}", source, "-o", tmp_path / "wide"], check=True)
-    told = subprocess.run([tmp_path / "wide"], capture_output=True, text=True, check=True).stdout.split()
+    printed = subprocess.run([tmp_path / "wide"], capture_output=True, text=True, check=True).stdout.split()
     turn = 1 << 32
-    assert [int(word) for word in told] == [5, 4000000000, turn - 1, turn, turn + 7, 2 * turn + 6, 2 * turn + 6]
+    assert [int(word) for word in printed] == [5, 4000000000, turn - 1, turn, turn + 7, 2 * turn + 6, 2 * turn + 6]

@@ -17,7 +17,7 @@ from pipeline import tools
 from pipeline.errors import ThimbleError
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.resources import ROOT
-from pipeline.text.prompt import Frame, FramedTokenizer, fold
+from pipeline.text.prompt import PromptTemplate, PromptTokenizer, fold
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
 from tests.support.made_llama2c import pieces_of
@@ -76,10 +76,10 @@ class CTokenizer:
 
     def piece(self, index: int, before: int = -1) -> bytes:
         length = ctypes.c_size_t()
-        place = self.c.thimble_piece(
+        pointer = self.c.thimble_piece(
             ctypes.byref(self.tables), ctypes.c_int32(before), ctypes.c_int32(index), ctypes.byref(length)
         )
-        return ctypes.string_at(place, length.value)
+        return ctypes.string_at(pointer, length.value)
 
 
 def llama2c(spaces_inside: bool) -> Llama2cTokenizer:
@@ -91,7 +91,7 @@ def llama2c(spaces_inside: bool) -> Llama2cTokenizer:
     return Llama2cTokenizer([text for text, _ in pieces], [score for _, score in pieces])
 
 
-KINDS: dict[str, Callable[[], FramedTokenizer]] = {
+KINDS: dict[str, Callable[[], PromptTokenizer]] = {
     "small": lambda: Tokenizer.train(TEXTS * 3, 290, 24),
     "large": lambda: Tokenizer.train(TEXTS * 3, 420, 100),
     "tiny": lambda: Tokenizer.train(TEXTS * 3, 261, 1),
@@ -103,12 +103,12 @@ KINDS: dict[str, Callable[[], FramedTokenizer]] = {
 @pytest.fixture(scope="module", params=KINDS)
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[FramedTokenizer, CTokenizer]:
+) -> tuple[PromptTokenizer, CTokenizer]:
     tokenizer = KINDS[request.param]()
     return tokenizer, compile_tokenizer(tokenizer, tmp_path_factory.mktemp("tokenizer"))
 
 
-def compile_tokenizer(tokenizer: FramedTokenizer, folder: Path) -> CTokenizer:
+def compile_tokenizer(tokenizer: PromptTokenizer, folder: Path) -> CTokenizer:
     write_tokenizer(tokenizer, folder)
     library = folder / "tokenizer.so"
     subprocess.run(
@@ -124,14 +124,14 @@ def compile_tokenizer(tokenizer: FramedTokenizer, folder: Path) -> CTokenizer:
 
 
 def both(
-    check: Callable[[FramedTokenizer, CTokenizer, str], None],
-) -> Callable[[tuple[FramedTokenizer, CTokenizer]], None]:
+    check: Callable[[PromptTokenizer, CTokenizer, str], None],
+) -> Callable[[tuple[PromptTokenizer, CTokenizer]], None]:
     """Runs a check on texts like the training's, on any Unicode, and on repetitions that merge in many orders."""
     like = st.text(alphabet="".join(sorted({*"".join(TEXTS), *"ABXYZ"})), max_size=60)
     repeated = st.text(alphabet="the nio", max_size=80)
     anything = st.text(max_size=40)
 
-    def test(pair: tuple[FramedTokenizer, CTokenizer]) -> None:
+    def test(pair: tuple[PromptTokenizer, CTokenizer]) -> None:
         @settings(max_examples=400, deadline=None)
         @given(st.one_of(like, repeated, anything))
         @example("")
@@ -148,26 +148,26 @@ def both(
     return test
 
 
-def _encodes(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
+def _encodes(host: PromptTokenizer, device: CTokenizer, text: str) -> None:
     assert device.encode(text.encode()) == host.encode(text)
 
 
-def _frames(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
+def _frames(host: PromptTokenizer, device: CTokenizer, text: str) -> None:
     data = text.encode()
-    around = 1 + len(host.frame.prefix) + len(host.frame.suffix)
+    around = 1 + len(host.template.prefix) + len(host.template.suffix)
     assert device.prompt(data, len(data) + around) == host.encode_prompt(text)
     assert device.prompt(data, len(host.encode_prompt(text)) - 1) == TOO_LONG
 
 
-def _decodes(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
+def _decodes(host: PromptTokenizer, device: CTokenizer, text: str) -> None:
     ids = host.encode(text)
-    for before in (host.frame.bos, 7):
+    for before in (host.template.bos, 7):
         assert device.text(ids, before) == host.decode_bytes(ids, before)
-    assert device.text(ids, host.frame.bos) == text.encode()
+    assert device.text(ids, host.template.bos) == text.encode()
 
 
-def _folds(host: FramedTokenizer, device: CTokenizer, text: str) -> None:
-    assert device.fold(text.encode()) == (fold(text) if host.frame.folds else text).encode()
+def _folds(host: PromptTokenizer, device: CTokenizer, text: str) -> None:
+    assert device.fold(text.encode()) == (fold(text) if host.template.lowercase else text).encode()
 
 
 test_encodes_as_the_host_does = both(_encodes)
@@ -185,8 +185,8 @@ test_folds_as_the_host_does = both(_folds)
 @example(b"\xf4\x90\x80\x80")
 @example(b"\xf8\x88\x80\x80\x80")
 @example(b"abc\xc3")
-def test_accepts_exactly_utf8(one: tuple[Tokenizer, CTokenizer], data: bytes) -> None:
-    host, device = one
+def test_accepts_exactly_utf8(tokenizers: tuple[Tokenizer, CTokenizer], data: bytes) -> None:
+    host, device = tokenizers
     try:
         expected: list[int] | int = host.encode(data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -195,30 +195,30 @@ def test_accepts_exactly_utf8(one: tuple[Tokenizer, CTokenizer], data: bytes) ->
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, CTokenizer]:
+def tokenizers(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tokenizer, CTokenizer]:
     tokenizer = Tokenizer.train(TEXTS * 3, 320)
     return tokenizer, compile_tokenizer(tokenizer, tmp_path_factory.mktemp("one"))
 
 
-def test_every_piece(pair: tuple[FramedTokenizer, CTokenizer]) -> None:
+def test_every_piece(pair: tuple[PromptTokenizer, CTokenizer]) -> None:
     host, device = pair
-    assert [index for index in range(-1, host.vocab_size + 1) if device.stops(index)] == sorted(host.frame.stops)
+    assert [index for index in range(-1, host.vocab_size + 1) if device.stops(index)] == sorted(host.template.stops)
     assert [device.piece(index) for index in range(host.vocab_size)] == host.pieces
 
 
 @pytest.mark.parametrize("index", [-1, -(2**31), 320, 65535, 2**31 - 1])
-def test_ids_out_of_range_have_no_bytes(one: tuple[Tokenizer, CTokenizer], index: int) -> None:
-    assert one[1].piece(index) == b""
+def test_ids_out_of_range_have_no_bytes(tokenizers: tuple[Tokenizer, CTokenizer], index: int) -> None:
+    assert tokenizers[1].piece(index) == b""
 
 
-def test_text_beyond_the_capacity_is_refused(one: tuple[Tokenizer, CTokenizer]) -> None:
-    _, device = one
+def test_text_beyond_the_capacity_is_refused(tokenizers: tuple[Tokenizer, CTokenizer]) -> None:
+    _, device = tokenizers
     assert device.encode("☃☃".encode(), capacity=5) == TOO_LONG
     assert device.encode("☃☃".encode(), capacity=6) == [4 + byte for byte in "☃☃".encode()]
 
 
 def test_a_vocabulary_beyond_the_tables_is_refused(tmp_path: Path) -> None:
-    frame = Frame(bos=1, suffix=(), stops=(1,), byte_base=3)
-    large = SimpleNamespace(vocab_size=40000, pieces=[b"x"] * 40000, ranked_merges={}, characters={}, frame=frame)
+    frame = PromptTemplate(bos=1, suffix=(), stops=(1,), byte_base=3)
+    large = SimpleNamespace(vocab_size=40000, pieces=[b"x"] * 40000, ranked_merges={}, characters={}, template=frame)
     with pytest.raises(ThimbleError, match="40000 ids"):
         write_tokenizer(large, tmp_path)

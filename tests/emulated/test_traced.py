@@ -8,29 +8,31 @@ from pipeline.firmware.project import Firmware
 from pipeline.targets.boards import Board
 from pipeline.targets.memories import Flash
 from pipeline.timing.costs import load_core
-from pipeline.timing.measure import Measured, measure, steps_differ
+from pipeline.timing.measure import TracedPrompt, measure, steps_differ
 
 
 @pytest.fixture(scope="module")
-def traced(firmware: Firmware, board: Board) -> Measured:
+def traced(firmware: Firmware, board: Board) -> TracedPrompt:
     return measure(firmware.elf, board, load_core(board.core), board.flash_timing, "turn on", 12)
 
 
-def test_each_steps_instructions_are_the_counters(traced: Measured) -> None:
+def test_each_steps_instructions_are_the_counters(traced: TracedPrompt) -> None:
     """To the few between the readings of the counter, and the 40 of a tick."""
     assert steps_differ(traced, 40) == []
     assert [step.kind for step in traced.steps] == ["prefill", *["decode"] * len(traced.answer.steps)]
-    told = [traced.answer.prefill, *traced.answer.steps]
-    besides = [ticks.ticks * 40 - step.instructions for ticks, step in zip(told, traced.steps, strict=True) if ticks]
-    assert max(besides) - min(besides) < 80, "always the same code around a step; both readings are whole ticks of 40"
+    reported = [traced.answer.prefill, *traced.answer.steps]
+    overhead = [
+        ticks.ticks * 40 - step.instructions for ticks, step in zip(reported, traced.steps, strict=True) if ticks
+    ]
+    assert max(overhead) - min(overhead) < 80, "always the same code around a step; both readings are whole ticks of 40"
 
 
-def test_the_same_prompt_gives_the_same_trace(traced: Measured, firmware: Firmware, board: Board) -> None:
-    again = measure(firmware.elf, board, load_core(board.core), board.flash_timing, "turn on", 12)
-    assert again.steps == traced.steps and again.stacks == traced.stacks
+def test_the_same_prompt_gives_the_same_trace(traced: TracedPrompt, firmware: Firmware, board: Board) -> None:
+    repeated = measure(firmware.elf, board, load_core(board.core), board.flash_timing, "turn on", 12)
+    assert repeated.steps == traced.steps and repeated.stacks == traced.stacks
 
 
-def test_stacks_add_up_to_the_steps(traced: Measured) -> None:
+def test_stacks_add_up_to_the_steps(traced: TracedPrompt) -> None:
     for kind, stacks in traced.stacks.items():
         steps = [step for step in traced.steps if step.kind == kind]
         assert sum(count for count, _ in stacks.values()) == sum(step.instructions for step in steps) > 0
@@ -39,7 +41,7 @@ def test_stacks_add_up_to_the_steps(traced: Measured) -> None:
         assert any("standin_step" in stack for stack in stacks)
 
 
-def test_flash_that_waits_costs_more_and_a_cache_saves(firmware: Firmware, board: Board, traced: Measured) -> None:
+def test_flash_that_waits_costs_more_and_a_cache_saves(firmware: Firmware, board: Board, traced: TracedPrompt) -> None:
     core = load_core(board.core)
     bare = measure(firmware.elf, board, core, Flash(5, 16), "turn on", 12).steps[-1]
     cached = measure(firmware.elf, board, core, Flash(5, 16, 64, 8, prefetch=True), "turn on", 12).steps[-1]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from pipeline.device.chat import Pace, answer_line, ask_many, converse, typed_lines
+from pipeline.device.chat import TickScale, answer_line, ask_many, chat_loop, read_lines
 from pipeline.device.link import SerialLink
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
@@ -25,8 +25,8 @@ from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import (
     Expectation,
     Verification,
-    expect,
-    expect_to_the_end,
+    reference_run,
+    reference_run_to_context_end,
     verify,
     write_expectations,
 )
@@ -37,21 +37,21 @@ PROMPTS = ("turn on the kitchen lights", "schalte das licht aus", "Größe ☃")
 
 @pytest.fixture(scope="module")
 def expectations(tokenizer: Tokenizer) -> tuple[Expectation, ...]:
-    return tuple(expect(Standin(), tokenizer, CONTEXT, prompt, CONTEXT) for prompt in PROMPTS)
+    return tuple(reference_run(Standin(), tokenizer, CONTEXT, prompt, CONTEXT) for prompt in PROMPTS)
 
 
 def test_one_text_goes_on_to_the_end_of_the_context(tokenizer: Tokenizer) -> None:
     context = 12
     texts = np.array([tokenizer.encode(f"{word} the light now")[:8] for word in ("turn on", "off", "x", "set", "dim")])
-    lengths = [len(expect_to_the_end(Standin(), tokenizer, context, text[None]).steps) for text in texts]
+    lengths = [len(reference_run_to_context_end(Standin(), tokenizer, context, text[None]).steps) for text in texts]
     assert min(lengths) < context == max(lengths), "the stand-in ends some texts early, and not all"
-    found = expect_to_the_end(Standin(), tokenizer, context, texts)
-    assert len(found.steps) == context and found.end == "context"
+    expectation = reference_run_to_context_end(Standin(), tokenizer, context, texts)
+    assert len(expectation.steps) == context and expectation.end == "context"
     text = texts[lengths.index(context)]
-    assert found.text == tokenizer.decode(text[1:4].tolist(), int(text[0]))
+    assert expectation.text == tokenizer.decode(text[1:4].tolist(), int(text[0]))
     short = [text for text, length in zip(texts, lengths, strict=True) if length < context]
     longest = max(length for length in lengths if length < context)
-    assert len(expect_to_the_end(Standin(), tokenizer, context, np.stack(short)).steps) == longest
+    assert len(reference_run_to_context_end(Standin(), tokenizer, context, np.stack(short)).steps) == longest
 
 
 def check(link: SerialLink, expectations: Sequence[Expectation], firmware: Firmware) -> Verification:
@@ -227,13 +227,13 @@ def _immediate(value: int) -> tuple[int, int]:
 
 
 def _replace_immediate(content: bytearray, opcode: int, old: tuple[int, int], new: tuple[int, int]) -> None:
-    found = 0
+    matches = 0
     for at in range(0, len(content) - 3, 2):
         first, second = struct.unpack_from("<HH", content, at)
         if first == opcode | old[0] and second & 0x70FF == old[1]:
             struct.pack_into("<HH", content, at, opcode | new[0], second & ~0x70FF | new[1])
-            found += 1
-    assert found == 1
+            matches += 1
+    assert matches == 1
 
 
 def test_a_corrupted_weight_is_noticed_by_the_board_itself(
@@ -263,14 +263,14 @@ def test_another_models_expectations_fail(tokenizer: Tokenizer, firmware: Firmwa
             super().reset()
             self.hash = 1
 
-    other = [expect(Other(), tokenizer, CONTEXT, PROMPTS[0], 5)]
-    result = check(Qemu().start(firmware.elf, board), other, firmware)
+    expectations = [reference_run(Other(), tokenizer, CONTEXT, PROMPTS[0], 5)]
+    result = check(Qemu().start(firmware.elf, board), expectations, firmware)
     assert not result.checks["logits_crc_match"]
 
 
 def test_a_prompt_beyond_the_context_is_an_error_before_anything_runs(tokenizer: Tokenizer) -> None:
     with pytest.raises(ThimbleError, match="context has 48"):
-        expect(Standin(), tokenizer, CONTEXT, "☃" * 40, 5)
+        reference_run(Standin(), tokenizer, CONTEXT, "☃" * 40, 5)
 
 
 def test_expectations_are_written_in_the_protocols_notation(
@@ -290,8 +290,8 @@ def test_expectations_are_written_in_the_protocols_notation(
 def test_many_sentences(device: Device, tokenizer: Tokenizer) -> None:
     done: list[int] = []
     answers = ask_many(device, [*PROMPTS, "☃" * 40], CONTEXT, done.append)
-    wanted = [expect(Standin(), tokenizer, CONTEXT, prompt, CONTEXT).text_out for prompt in PROMPTS]
-    assert answers == [*wanted, ""]
+    expected = [reference_run(Standin(), tokenizer, CONTEXT, prompt, CONTEXT).text_out for prompt in PROMPTS]
+    assert answers == [*expected, ""]
     assert done == [1, 2, 3, 4]
 
 
@@ -299,29 +299,29 @@ def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
     device: Device, board: Board, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"turn on\nb\xfcro\nb\xc3\xbcro\n"), "utf-8"))
-    said: list[str] = []
-    converse(device, Pace.emulated(board, "qemu", 1.5), standin_tokenizer(), typed_lines(), said.append, 5)
-    assert said.count("the board refuses: the text is not well-formed UTF-8\n") == 1
-    assert "".join(said).count(" ms a token") == 2
+    printed: list[str] = []
+    chat_loop(device, TickScale.emulated(board, "qemu", 1.5), standin_tokenizer(), read_lines(), printed.append, 5)
+    assert printed.count("the board refuses: the text is not well-formed UTF-8\n") == 1
+    assert "".join(printed).count(" ms a token") == 2
     assert capsys.readouterr().out == "> turn on\n> b?ro\n> büro\n> \n"
 
 
 def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, board: Board) -> None:
     answer = device.prompt("turn on", 6)
     times = [
-        float(re.findall(r"about ([\d.]+) ms", answer_line(answer, Pace.emulated(board, "qemu", rate)))[0])
+        float(re.findall(r"about ([\d.]+) ms", answer_line(answer, TickScale.emulated(board, "qemu", rate)))[0])
         for rate in (10.0, 20.0)
     ]
     assert times[1] == pytest.approx(2 * times[0], abs=0.2) and times[0] > 0
 
 
 def test_a_conversation_goes_on_after_a_refusal(device: Device, board: Board) -> None:
-    said: list[str] = []
+    printed: list[str] = []
     lines = ["turn on", "", "   ", "☃" * 40, "x" * 2000, "turn off"]
-    converse(device, Pace.emulated(board, "qemu", 1.5), standin_tokenizer(), lines, said.append, 6)
-    told = "".join(said).splitlines()
-    assert len(told) == 4
-    assert re.search(r"instructions, about \d+\.\d ms a token, [\d,]+ tokens a second\)$", told[0])
-    assert "the prompt takes 122 tokens, the context has 48" in told[1]
-    assert told[2].startswith("the board refuses: a request has at most 1024")
-    assert told[3].endswith("a second)")
+    chat_loop(device, TickScale.emulated(board, "qemu", 1.5), standin_tokenizer(), lines, printed.append, 6)
+    output_lines = "".join(printed).splitlines()
+    assert len(output_lines) == 4
+    assert re.search(r"instructions, about \d+\.\d ms a token, [\d,]+ tokens a second\)$", output_lines[0])
+    assert "the prompt takes 122 tokens, the context has 48" in output_lines[1]
+    assert output_lines[2].startswith("the board refuses: a request has at most 1024")
+    assert output_lines[3].endswith("a second)")

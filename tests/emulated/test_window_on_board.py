@@ -58,7 +58,7 @@ def test_three_windows_on_the_board(built: tuple[bytes, Path], board: Board) -> 
     prompt, count = [1, 5, 9, 2, 77, 30, 4], 3 * WINDOW
     with Device(Qemu().start(elf, board), timeout=20) as device:
         answer = device.generate(prompt, count)
-        again = device.generate(prompt, count)
+        repeated = device.generate(prompt, count)
         with pytest.raises(DeviceError, match="too-long"):
             device.generate([5] * (WINDOW + 1), 1)
     assert [step.position for step in answer.steps] == list(range(len(answer.steps)))
@@ -67,6 +67,6 @@ def test_three_windows_on_the_board(built: tuple[bytes, Path], board: Board) -> 
         assert (step.crc, step.next) == (zlib.crc32(logits.tobytes()), int(logits.argmax()))
     assert len(answer.steps) == len(prompt) + count - 1 or answer.end == "eos"
     assert len(answer.steps) > 2 * WINDOW, "the model ended too early for this test"
-    assert [step.crc for step in again.steps] == [step.crc for step in answer.steps]
+    assert [step.crc for step in repeated.steps] == [step.crc for step in answer.steps]
     settled = [step.ticks for step in answer.steps[WINDOW + 1 :]]
     assert max(settled) <= 1.02 * min(settled), "past the window every step sees as much"

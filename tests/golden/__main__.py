@@ -26,7 +26,7 @@ def main() -> int:
             "digests.json was recorded with other packages or on another processor: record all of it", file=sys.stderr
         )
         return 2
-    kept = {case.name: before.cases[case.name] for case in CASES if case.name in before.cases}
+    recorded_cases = {case.name: before.cases[case.name] for case in CASES if case.name in before.cases}
     changed = skipped = 0
     for case in chosen:
         reason = case.unavailable()
@@ -37,9 +37,9 @@ def main() -> int:
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             if options.record:
-                found = digests_of(case, Path(folder))
-                different = kept.get(case.name) != found
-                kept[case.name] = found
+                digests = digests_of(case, Path(folder))
+                different = recorded_cases.get(case.name) != digests
+                recorded_cases[case.name] = digests
                 lines = [f"recorded: {case.name}"] if different else []
             else:
                 outcome = compare(case, Path(folder))
@@ -53,7 +53,7 @@ def main() -> int:
             print(f"{line} ({time.monotonic() - started:.1f} s)", flush=True)
     print(f"{len(chosen)} cases, {changed} {'recorded anew' if options.record else 'differ'}, {skipped} skipped")
     if options.record:
-        write(Recorded(environment(), kept))
+        write(Recorded(environment(), recorded_cases))
         return 0
     return 1 if changed else 0
 

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from pipeline.importers.llama2c_recipe import ImportOptions, import_llama2c
 from pipeline.network.decoder import build_decoder
-from pipeline.network.key_centering import drift
+from pipeline.network.key_centering import rope_offset
 from pipeline.quantize.ptq import quantize
 from pipeline.recipes.load import EvaluateConfig, Recipe, load_recipe
 from pipeline.recipes.schema import ModelConfig
@@ -61,7 +61,7 @@ def decoder_tflite(
     calibration = [random.integers(0, config.vocab_size, config.context).tolist() for _ in range(3)]
     means = {}
     if smooth:
-        slow = drift(config.context, config.head_dim).slow
+        slow = rope_offset(config.context, config.head_dim).slow
         shape = (config.kv_heads, 2, slow.size)
         means = {f"layer{layer}": random.uniform(-2, 2, shape) * slow for layer in range(config.layers)}
     return quantize(model, config, calibration, activations, weights, ranges, None, means or None)

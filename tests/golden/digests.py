@@ -71,28 +71,28 @@ def digests_of(case: Case, folder: Path) -> dict[str, str]:
 def compare(case: Case, folder: Path) -> Outcome:
     """Generates the case's files and compares them with the recorded digests."""
     before, here = recorded(), environment()
-    wanted = before.cases.get(case.name)
-    if wanted is None:
+    expected = before.cases.get(case.name)
+    if expected is None:
         return Outcome((f"{case.name}: nothing is recorded; run python -m tests.golden --record",))
     if case.converted:
-        other = [name for name in _PACKAGES if before.environment[name] != here[name]]
-        if other:
-            versions = ", ".join(f"{name} {before.environment[name]}, here {here[name]}" for name in other)
+        changed_packages = [name for name in _PACKAGES if before.environment[name] != here[name]]
+        if changed_packages:
+            versions = ", ".join(f"{name} {before.environment[name]}, here {here[name]}" for name in changed_packages)
             return Outcome(skipped=f"recorded with {versions}")
-    found = digests_of(case, folder)
-    if case.converted and found[MODEL_FILE] != wanted[MODEL_FILE] and before.environment[_CPU] != here[_CPU]:
+    digests = digests_of(case, folder)
+    if case.converted and digests[MODEL_FILE] != expected[MODEL_FILE] and before.environment[_CPU] != here[_CPU]:
         return Outcome(skipped="another .tflite, on a processor with other vector instructions than recorded")
     lines = [
-        f"{case.name}: {name}: {_what(name, wanted, found)}"
-        for name in sorted({*wanted, *found})
-        if wanted.get(name) != found.get(name)
+        f"{case.name}: {name}: {_what(name, expected, digests)}"
+        for name in sorted({*expected, *digests})
+        if expected.get(name) != digests.get(name)
     ]
-    if MODEL_FILE in wanted and wanted[MODEL_FILE] != found.get(MODEL_FILE):
+    if MODEL_FILE in expected and expected[MODEL_FILE] != digests.get(MODEL_FILE):
         lines.insert(0, f"{case.name}: the .tflite itself is another: not the compiler changed, but what comes before")
     return Outcome(tuple(lines))
 
 
-def _what(name: str, wanted: dict[str, str], found: dict[str, str]) -> str:
-    if name not in found:
+def _what(name: str, expected: dict[str, str], digests: dict[str, str]) -> str:
+    if name not in digests:
         return "recorded, and not written now"
-    return "another content than recorded" if name in wanted else "written now, and not recorded"
+    return "another content than recorded" if name in expected else "written now, and not recorded"

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.bench.shapes import DEPTHS, STORIES, layer_tflite, product_tflite
-from pipeline.bench.structures import STRUCTURES, without_blocks, without_most
-from pipeline.compiler import Aim, Packing, compile_model
+from pipeline.bench.structures import STRUCTURES, prune_blocks, prune_to_n_of_four
+from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.compiler.backends.tflm import write_interpreted
 from pipeline.firmware.project import write_project
 from pipeline.firmware.tables import write_tokenizer
@@ -33,7 +33,7 @@ from tests.oracle.test_fusions import norm, rotary
 from tests.oracle.test_ops import fully_connected
 from tests.oracle.test_ops_s16 import fully_connected as wide_fully_connected
 from tests.oracle.test_ops_s16 import norm as wide_norm
-from tests.support.attention_step import AttentionSpec, attention_step, usual_mask
+from tests.support.attention_step import AttentionSpec, attention_step, default_mask
 from tests.support.build_model import ModelBuilder
 from tests.support.changed_weights import with_weights
 from tests.support.decode_steps import KINDS, with_irregular_mask
@@ -72,15 +72,15 @@ class Case:
 def compiled_cases(
     name: str,
     tflite: Callable[[], bytes],
-    packings: Iterable[Packing] = tuple(Packing),
-    aims: Iterable[Aim] = (Aim.BALANCED,),
+    packings: Iterable[WeightLayout] = tuple(WeightLayout),
+    aims: Iterable[Objective] = (Objective.BALANCED,),
     blocks: Iterable[int] = (2,),
     converted: bool = False,
     checkpoint: bool = False,
 ) -> Iterator[Case]:
     """A model for each layout of weights, aim and block of a prompt."""
 
-    def generate(packing: Packing, aim: Aim, block: int, folder: Path) -> None:
+    def generate(packing: WeightLayout, aim: Objective, block: int, folder: Path) -> None:
         data = tflite()
         compile_model(data, folder, packing, block, aim)
         if converted:
@@ -89,7 +89,10 @@ def compiled_cases(
     for packing in packings:
         for aim in aims:
             for block in blocks:
-                extra = [*([aim.value] if aim is not Aim.BALANCED else []), *([f"block {block}"] if block != 2 else [])]
+                extra = [
+                    *([aim.value] if aim is not Objective.BALANCED else []),
+                    *([f"block {block}"] if block != 2 else []),
+                ]
                 full = ", ".join([name, packing.value, *extra])
                 yield Case(full, partial(generate, packing, aim, block), converted, checkpoint)
 
@@ -108,7 +111,7 @@ def op_cases() -> Iterator[Case]:
     ):
         random = np.random.default_rng(rows)
         scales = [
-            float(one) for one in (2.0**-6 * random.uniform(0.1, 1, rows if per_channel else 1)).astype(np.float32)
+            float(value) for value in (2.0**-6 * random.uniform(0.1, 1, rows if per_channel else 1)).astype(np.float32)
         ]
         bias = random.integers(-30_000, 30_000, rows) if biased else None
         weights = int8_values(4 * rows, (rows, depth), lowest)
@@ -129,10 +132,10 @@ def op_cases() -> Iterator[Case]:
         q = (Quantization(0.05, 3), Quantization(1 / 128, -1), Quantization(0.06, 7))
         yield from compiled_cases(f"rotary of {heads} × {half}", partial(_same, rotary(heads, half, q)))
     for kind in ("ADD", "SUB", "MUL"):
-        yield from compiled_cases(f"broadcasts of {kind}", partial(_broadcasts, kind), (Packing.PAIRS,))
-    yield from compiled_cases("batch products", partial(_same, _batch_products()), (Packing.PAIRS,))
-    yield from compiled_cases("unary operators", partial(_same, _unary()), (Packing.PAIRS,))
-    yield from compiled_cases("views", partial(_same, _views()), (Packing.PAIRS,))
+        yield from compiled_cases(f"broadcasts of {kind}", partial(_broadcasts, kind), (WeightLayout.INTERLEAVED_2,))
+    yield from compiled_cases("batch products", partial(_same, _batch_products()), (WeightLayout.INTERLEAVED_2,))
+    yield from compiled_cases("unary operators", partial(_same, _unary()), (WeightLayout.INTERLEAVED_2,))
+    yield from compiled_cases("views", partial(_same, _views()), (WeightLayout.INTERLEAVED_2,))
     for seed in range(30):
         yield from compiled_cases(f"random graph {seed}", partial(_random_graph, seed))
 
@@ -164,12 +167,12 @@ def _extreme(why: str) -> bytes:
 
 def _gate() -> bytes:
     model = ModelBuilder()
-    source, other = model.input("gate", (1, 44), 0.04, 5), model.input("up", (1, 44), 0.03, -9)
+    source, up_input = model.input("gate", (1, 44), 0.04, 5), model.input("up", (1, 44), 0.03, -9)
     logistic, activated = model.tensor((1, 44), 1 / 256, -128), model.tensor((1, 44), 0.02, -60)
     out = model.tensor((1, 44), 0.05, 2)
     model.op("LOGISTIC", [source], [logistic])
     model.op("MUL", [source, logistic], [activated])
-    model.op("MUL", [activated, other], [out])
+    model.op("MUL", [activated, up_input], [out])
     return model.bytes({"y": out})
 
 
@@ -277,7 +280,7 @@ def wide_op_cases() -> Iterator[Case]:
     """Operators with int16 activations."""
     for rows, depth, bias_type in ((1, 1, None), (7, 37, np.int32), (21, 128, np.int64), (12, 172, None)):
         random = np.random.default_rng(rows)
-        scales = [float(one) for one in (2.0**-8 * random.uniform(0.1, 1, rows)).astype(np.float32)]
+        scales = [float(value) for value in (2.0**-8 * random.uniform(0.1, 1, rows)).astype(np.float32)]
         bias = None if bias_type is None else random.integers(-(10**8), 10**8, rows).astype(bias_type)
         data = wide_fully_connected(int8_values(4 * rows, (rows, depth), -127), scales, bias, 2.0**-12, 2.0**-10)
         yield from compiled_cases(f"int16 product {rows} × {depth}", partial(_same, data))
@@ -285,12 +288,12 @@ def wide_op_cases() -> Iterator[Case]:
         yield from compiled_cases(f"int16 product with extremes: {why}", partial(_same, _wide_extreme(why)))
     for kind in ("ADD", "SUB", "MUL"):
         name = f"int16 broadcasts of {kind}"
-        yield from compiled_cases(name, partial(_broadcasts, kind, "INT16"), (Packing.PAIRS,))
-    yield from compiled_cases("int16 batch products", partial(_batch_products, "INT16"), (Packing.PAIRS,))
-    yield from compiled_cases("int16 unary operators", partial(_same, _wide_unary()), (Packing.PAIRS,))
+        yield from compiled_cases(name, partial(_broadcasts, kind, "INT16"), (WeightLayout.INTERLEAVED_2,))
+    yield from compiled_cases("int16 batch products", partial(_batch_products, "INT16"), (WeightLayout.INTERLEAVED_2,))
+    yield from compiled_cases("int16 unary operators", partial(_same, _wide_unary()), (WeightLayout.INTERLEAVED_2,))
     for width in (1, 24):
         data = wide_norm(width, 2.0**-12, 2.0**-10, 2.0**-10, 2.0**-9, 2.0**-12, 1e-5)
-        yield from compiled_cases(f"int16 norm of {width}", partial(_same, data), (Packing.PAIRS,))
+        yield from compiled_cases(f"int16 norm of {width}", partial(_same, data), (WeightLayout.INTERLEAVED_2,))
 
 
 def _wide_extreme(why: str) -> bytes:
@@ -332,7 +335,7 @@ def _wide_unary() -> bytes:
 
 def attention_cases() -> Iterator[Case]:
     """Decode steps of attentions alone, fused and by the general operators."""
-    plain, mask = AttentionSpec(), usual_mask(AttentionSpec())
+    plain, mask = AttentionSpec(), default_mask(AttentionSpec())
     mask[2, 1] = 5
     specs: dict[str, tuple[AttentionSpec, Sequence[int], Mapping[int, np.ndarray] | None]] = {
         "plain": (plain, (0,), None),
@@ -403,7 +406,7 @@ def weight_cases() -> Iterator[Case]:
     """Products with structured weights, for every aim, and products of the benchmarks' sizes."""
     base = ModelConfig.from_mapping({"variant": "base"})
     for name, change in STRUCTURES.items():
-        yield from compiled_cases(f"layer of base, {name}", partial(layer_tflite, base, change), aims=tuple(Aim))
+        yield from compiled_cases(f"layer of base, {name}", partial(layer_tflite, base, change), aims=tuple(Objective))
     for depth in DEPTHS:
         yield from compiled_cases(f"product of {depth}", partial(product_tflite, depth, 64))
         yield from compiled_cases(f"int16 product of {depth}", partial(product_tflite, depth, 64, "INT16"))
@@ -467,9 +470,14 @@ def decoder(name: str) -> bytes:
     load_tensorflow()
     from tests.golden.decoders import decoder_tflite
 
-    made = DECODERS[name]
+    definition = DECODERS[name]
     return decoder_tflite(
-        made.sizes, 1 + list(DECODERS).index(name), made.activations, made.weights, made.ranges, made.smooth
+        definition.sizes,
+        1 + list(DECODERS).index(name),
+        definition.activations,
+        definition.weights,
+        definition.ranges,
+        definition.smooth,
     )
 
 
@@ -485,17 +493,17 @@ def decoder_cases() -> Iterator[Case]:
         yield from compiled_cases(f"{name}, dead channels", partial(_dead, name), converted=True)
         yield from compiled_cases(f"{name}, almost all dead", partial(_all_dead, name), converted=True)
         for columns in (4, 8):
-            change = partial(without_blocks, columns=columns, kept=0.3, seed=7)
+            change = partial(prune_blocks, columns=columns, kept=0.3, seed=7)
             source = partial(_changed, name, change)
-            yield from compiled_cases(f"{name}, blocks of {columns}", source, aims=(Aim.SPEED,), converted=True)
+            yield from compiled_cases(f"{name}, blocks of {columns}", source, aims=(Objective.SPEED,), converted=True)
         structures: dict[str, Callable[[np.ndarray], np.ndarray]] = {
             "4 bits": _four_bits,
-            "1:4": partial(without_most, kept=1, seed=3),
-            "2:4": partial(without_most, kept=2, seed=3),
+            "1:4": partial(prune_to_n_of_four, kept=1, seed=3),
+            "2:4": partial(prune_to_n_of_four, kept=2, seed=3),
         }
         for structure, thinned in structures.items():
             source = partial(_changed, name, thinned)
-            yield from compiled_cases(f"{name}, {structure}", source, aims=(Aim.SIZE,), converted=True)
+            yield from compiled_cases(f"{name}, {structure}", source, aims=(Objective.SIZE,), converted=True)
     first = f"decoder: {next(iter(KINDS))}"
     for name in (first, "decoder: int16x8: rmsnorm, rotary, gated, grouped", "window: int8, sinks"):
         yield from compiled_cases(name, partial(decoder, name), blocks=(1, 4, 5), converted=True)
@@ -562,7 +570,7 @@ def stories_shapes() -> bytes:
 def model_cases() -> Iterator[Case]:
     """Shipped recipes and stories260K."""
     for name in RECIPES:
-        yield from compiled_cases(name, partial(recipe, name, "int8"), aims=tuple(Aim), converted=True)
+        yield from compiled_cases(name, partial(recipe, name, "int8"), aims=tuple(Objective), converted=True)
     yield from compiled_cases("home-en-small, int16", partial(recipe, "home-en-small", "int16"), converted=True)
     yield from compiled_cases("sizes of stories260K", stories_shapes, converted=True)
     for activations, window in (("int8", 0), ("int16", 0), ("int8", 64)):
@@ -603,9 +611,9 @@ def _board(name: str, folder: Path) -> None:
     """`model/build.h` is left out: it has a digest of all sources, the copied ones too."""
     tokenizer = load_tokenizer(ROOT / "models" / "home-en-nano" / "tokenizer.json")
     write_project(STANDIN, tokenizer, load_board(name), "stand-in", folder)
-    kept = (folder / "board" / "board_facts.h", folder / "board" / "memory.ld")
+    project_files = (folder / "board" / "board_facts.h", folder / "board" / "memory.ld")
     for path in folder.rglob("*"):
-        if path.is_file() and path not in kept:
+        if path.is_file() and path not in project_files:
             path.unlink()
 
 

@@ -11,7 +11,11 @@ from tests.golden.shapes import CASES, Case
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(one, id=one.name, marks=[pytest.mark.slow] if one.slow else []) for one in CASES]
+    "case",
+    [
+        pytest.param(golden_case, id=golden_case.name, marks=[pytest.mark.slow] if golden_case.slow else [])
+        for golden_case in CASES
+    ],
 )
 def test_the_generated_c_is_the_recorded_one(case: Case, tmp_path: Path) -> None:
     reason = case.unavailable()

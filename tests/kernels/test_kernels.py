@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.compiler.block_sparse import PLACES
-from pipeline.compiler.forms import Product, forms
+from pipeline.compiler.forms import Product, candidate_encodings
 from pipeline.targets.cores import packing_of_core
 from pipeline.tools import require
 from pipeline.verification.host_engine import RUNTIME
@@ -187,12 +187,12 @@ def printed(core_name: str, program: str, folder: Path) -> list[str]:
 
 
 def _compiled(core: Core, source: Path, folder: Path, *flags: str, name: str = "") -> Path:
-    made = folder / f"{name or source.stem}.o"
-    if not made.exists():
+    object_file = folder / f"{name or source.stem}.o"
+    if not object_file.exists():
         defines = (f"-DINSTRUCTIONS_PER_TICK={core.instructions_per_tick}", f"-DSTACK_TOP={core.ram + (1 << 18)}")
         command = [require("arm-none-eabi-gcc"), *core.flags, *_FLAGS, *defines, f"-I{RUNTIME / 'kernels'}", *flags]
-        subprocess.run([*command, "-c", source, "-o", made], check=True)
-    return made
+        subprocess.run([*command, "-c", source, "-o", object_file], check=True)
+    return object_file
 
 
 def _plain(core: Core, source: Path, folder: Path) -> Path:
@@ -207,8 +207,8 @@ def _plain(core: Core, source: Path, folder: Path) -> Path:
 @pytest.mark.parametrize("program, kernel", KERNELS)
 def test_fast_bodies_equal_the_plain_ones(folder: Path, core: str, program: str, kernel: str) -> None:
     lines = printed(core, program, folder)
-    found = [re.fullmatch(rf"KERNEL {kernel} cases (\d+) different (\d+)", line) for line in lines]
-    (match,) = [one for one in found if one]
+    matches = [re.fullmatch(rf"KERNEL {kernel} cases (\d+) different (\d+)", line) for line in lines]
+    (match,) = [candidate for candidate in matches if candidate]
     assert int(match[1]) >= 300
     assert int(match[2]) == 0
 
@@ -224,21 +224,25 @@ def test_what_the_compiler_counts_is_what_a_board_counts(folder: Path, core: str
             if match:
                 counts[match[1], int(match[2])] = int(match[4])
     for depth in (64, 96, 128, 192):
-        wanted = {f"fully_connected_{packing}": forms(_kept(depth, 4, 1), packing)[0].instructions}
+        expected = {
+            f"fully_connected_{packing}": candidate_encodings(_strided_blocks(depth, 4, 1), packing)[0].instructions
+        }
         for columns in PLACES:
             for name, part in {"half": 2, "quarter": 4}.items():
-                found = {form.name: form for form in forms(_kept(depth, columns, part), packing)}
-                wanted[f"blocks{columns}_{name}"] = found[f"blocks{columns}"].instructions
-        found = {form.name: form for form in forms(_kept(depth, 4, 1), packing)}
-        wanted["fully_connected_nibbles"] = found["nibbles"].instructions
-        for kept in (1, 2):
-            weights = np.tile(np.array([1, kept - 1, 0, 0], np.int8), (64, depth // 4))
-            wanted[f"picked_{kept}"] = forms(_product(weights), packing)[-1].instructions
-        for name, instructions in wanted.items():
+                by_name = {
+                    form.name: form for form in candidate_encodings(_strided_blocks(depth, columns, part), packing)
+                }
+                expected[f"blocks{columns}_{name}"] = by_name[f"blocks{columns}"].instructions
+        by_name = {form.name: form for form in candidate_encodings(_strided_blocks(depth, 4, 1), packing)}
+        expected["fully_connected_nibbles"] = by_name["nibbles"].instructions
+        for nonzeros in (1, 2):
+            weights = np.tile(np.array([1, nonzeros - 1, 0, 0], np.int8), (64, depth // 4))
+            expected[f"picked_{nonzeros}"] = candidate_encodings(_product(weights), packing)[-1].instructions
+        for name, instructions in expected.items():
             assert counts[name, depth] == pytest.approx(instructions, rel=0.1), (name, depth)
 
 
-def _kept(depth: int, columns: int, part: int) -> Product:
+def _strided_blocks(depth: int, columns: int, part: int) -> Product:
     weights = np.zeros((64, depth), np.int8)
     weights[:, np.arange(depth) // columns % part == 0] = 1
     return _product(weights)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiler import Packing
+from pipeline.compiler import WeightLayout
 from pipeline.compiler.patterns import find_attentions
 from pipeline.compiler.reader import read_tflite
 from pipeline.verification.oracle import Oracle
-from tests.support.attention_step import VOCAB, AttentionSpec, attention_step, usual_mask
+from tests.support.attention_step import VOCAB, AttentionSpec, attention_step, default_mask
 from tests.support.run_model import Workbench
 from tests.support.strategies import Quantization, some, zero_points
 
@@ -49,12 +49,12 @@ def assert_equal(bench: Workbench, tflite: bytes, seed: int, fused: int) -> None
     """All positions of the context, whatever the caches' packing, and the fused kernel as often as given."""
     oracle = Oracle(tflite)
     tokens = [int(token) for token in np.random.default_rng(seed).integers(0, VOCAB, oracle.context)]
-    wanted = [oracle.step(token) for token in tokens]
-    for packing in (Packing.PAIRS, Packing.ROWS):
-        compiled, found = bench.steps(tflite, tokens, packing)
+    expected = [oracle.step(token) for token in tokens]
+    for packing in (WeightLayout.INTERLEAVED_2, WeightLayout.ROW_MAJOR):
+        compiled, actual = bench.steps(tflite, tokens, packing)
         assert [layer.kind for layer in compiled.layers].count("attention") == fused
         for position in range(oracle.context):
-            different = np.flatnonzero(wanted[position] != found[position])
+            different = np.flatnonzero(expected[position] != actual[position])
             assert not different.size, (
                 f"{packing}, position {position}: bytes {different[:8].tolist()} of {compiled.vocab} differ"
             )
@@ -97,9 +97,9 @@ def test_each_layer_has_the_cache_of_its_name(bench: Workbench, caches: tuple[in
 def test_any_other_mask_takes_the_general_ops(bench: Workbench, spec: AttentionSpec, row: int, column: int) -> None:
     spec = replace(spec, context=max(spec.context, 2), unmasked=max(spec.unmasked, spec.masked + 1))
     spec = replace(spec, unmasked=min(spec.unmasked, 127), masked=min(spec.masked, 126))
-    mask = usual_mask(spec)
-    place = row % spec.context, column % (spec.context + 1)
-    mask[place] = spec.masked if mask[place] == spec.unmasked else spec.unmasked
+    mask = default_mask(spec)
+    cell = row % spec.context, column % (spec.context + 1)
+    mask[cell] = spec.masked if mask[cell] == spec.unmasked else spec.unmasked
     tflite = attention_step(spec, masks={0: mask})
     assert find_attentions(read_tflite(tflite)) == []
     assert_equal(bench, tflite, spec.seed, fused=0)
@@ -108,7 +108,7 @@ def test_any_other_mask_takes_the_general_ops(bench: Workbench, spec: AttentionS
 @pytest.mark.parametrize("general", [0, 1])
 def test_one_layer_fused_and_one_not(bench: Workbench, general: int) -> None:
     """Each keeps to its own cache."""
-    mask = usual_mask(AttentionSpec())
+    mask = default_mask(AttentionSpec())
     mask[2, 1] = 5
     assert_equal(bench, attention_step(AttentionSpec(), (0, 1), {general: mask}), 8, fused=1)
 

@@ -113,13 +113,13 @@ def assert_equal(bench: Workbench, spec: Spec, fused: int) -> None:
     tokens = [
         int(token) for token in np.random.default_rng(spec.seed).integers(0, min(VOCAB, oracle.vocab), oracle.context)
     ]
-    compiled, found = bench.steps(tflite, tokens)
+    compiled, actual = bench.steps(tflite, tokens)
     assert [layer.kind for layer in compiled.layers].count("attention") == fused
     for position, token in enumerate(tokens):
-        wanted = oracle.step(token)
-        assert wanted.dtype == found[position].dtype == np.int16
-        different = np.flatnonzero(wanted != found[position])
-        assert not different.size, f"position {position}: {different.size} of {wanted.size} differ"
+        expected = oracle.step(token)
+        assert expected.dtype == actual[position].dtype == np.int16
+        different = np.flatnonzero(expected != actual[position])
+        assert not different.size, f"position {position}: {different.size} of {expected.size} differ"
 
 
 def powers(low: float, high: float) -> st.SearchStrategy[float]:

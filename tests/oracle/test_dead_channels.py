@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from pipeline.compiler import CompiledModel, Packing, compile_model
+from pipeline.compiler import CompiledModel, WeightLayout, compile_model
 from pipeline.compiler.dead_channels import without_dead_channels
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.patterns import find_attentions
@@ -31,8 +31,8 @@ def with_zero_columns(tflite: bytes, columns: dict[int, Sequence[int]]) -> bytes
         for op in graph.operators
         if model.operatorCodes[op.opcodeIndex].builtinCode == schema.BuiltinOperator.FULLY_CONNECTED
     ]
-    for place, zero in columns.items():
-        tensor = graph.tensors[products[place].inputs[1]]
+    for index, zero in columns.items():
+        tensor = graph.tensors[products[index].inputs[1]]
         values = np.array(model.buffers[tensor.buffer].data, np.uint8).view(np.int8).reshape(tensor.shape).copy()
         values[:, list(zero)] = 0
         model.buffers[tensor.buffer].data = values.view(np.uint8).reshape(-1)
@@ -50,7 +50,7 @@ def down_and_out(tflite: bytes) -> tuple[list[int], list[int]]:
     """The places of the feed-forward's last products and of those after attention, layer by layer."""
     graph = read_tflite(tflite)
     order = [op for op in graph.ops if op.kind == "FULLY_CONNECTED"]
-    down = [place for place, op in enumerate(order) if graph.tensors[op.inputs[1]].shape[1] == 44]
+    down = [index for index, op in enumerate(order) if graph.tensors[op.inputs[1]].shape[1] == 44]
     out = []
     for attention in find_attentions(graph):
         tensor = attention.out
@@ -60,7 +60,7 @@ def down_and_out(tflite: bytes) -> tuple[list[int], list[int]]:
     return down, out
 
 
-def assert_equal(tflite: bytes, folder: Path, packing: Packing) -> CompiledModel:
+def assert_equal(tflite: bytes, folder: Path, packing: WeightLayout) -> CompiledModel:
     model = folder / f"model_{packing}"
     model.mkdir()
     compiled = compile_model(tflite, model, packing)
@@ -70,8 +70,8 @@ def assert_equal(tflite: bytes, folder: Path, packing: Packing) -> CompiledModel
     return compiled
 
 
-@pytest.mark.parametrize("packing", list(Packing))
-def test_dead_channels_and_heads_go(decode_step: bytes, packing: Packing, tmp_path: Path) -> None:
+@pytest.mark.parametrize("packing", list(WeightLayout))
+def test_dead_channels_and_heads_go(decode_step: bytes, packing: WeightLayout, tmp_path: Path) -> None:
     (down, other_down), (out, _) = down_and_out(decode_step)
     dense = read_tflite(decode_step)
     count, group, width = dense.tensors[find_attentions(dense)[0].q].shape
@@ -95,7 +95,9 @@ def test_dead_channels_and_heads_go(decode_step: bytes, packing: Packing, tmp_pa
 
 def test_what_is_all_dead_keeps_one(decode_step: bytes, tmp_path: Path) -> None:
     (down, _), (out, _) = down_and_out(decode_step)
-    assert_equal(with_zero_columns(decode_step, {down: range(44), out: range(32)}), tmp_path, Packing.PAIRS)
+    assert_equal(
+        with_zero_columns(decode_step, {down: range(44), out: range(32)}), tmp_path, WeightLayout.INTERLEAVED_2
+    )
 
 
 def test_half_a_head_stays(decode_step: bytes) -> None:

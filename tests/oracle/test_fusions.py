@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiler import Packing
+from pipeline.compiler import WeightLayout
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
 from tests.support.strategies import Quantization, int8_values, quantizations, some, zero_points
 
 pytestmark = pytest.mark.slow
-packings = pytest.mark.parametrize("packing", [Packing.PAIRS, Packing.ROWS])
+packings = pytest.mark.parametrize("packing", [WeightLayout.INTERLEAVED_2, WeightLayout.ROW_MAJOR])
 scales = st.floats(-7, 0).map(lambda power: float(np.float32(2.0**power)))
 
 
@@ -54,7 +54,7 @@ def test_norms(
     root: float,
     y: Quantization,
     seed: int,
-    packing: Packing,
+    packing: WeightLayout,
 ) -> None:
     bench.check(norm(x, columns, square, mean, root, y), {"x": int8_values(seed, (1, columns))}, packing)
 
@@ -77,16 +77,16 @@ def test_gates(
     y: Quantization,
     columns: int,
     seed: int,
-    packing: Packing,
+    packing: WeightLayout,
 ) -> None:
     """(gate · logistic(gate)) · up."""
     model = ModelBuilder()
-    source, other = model.input("gate", (1, columns), *gate.pair), model.input("up", (1, columns), *up.pair)
+    source, up_input = model.input("gate", (1, columns), *gate.pair), model.input("up", (1, columns), *up.pair)
     logistic, activated = model.tensor((1, columns), 1 / 256, -128), model.tensor((1, columns), *product.pair)
     out = model.tensor((1, columns), *y.pair)
     model.op("LOGISTIC", [source], [logistic])
     model.op("MUL", [source, logistic], [activated])
-    model.op("MUL", [activated, other], [out])
+    model.op("MUL", [activated, up_input], [out])
     values = {"gate": int8_values(seed, (1, columns)), "up": int8_values(seed + 1, (1, columns))}
     bench.check(model.bytes({"y": out}), values, packing)
 
@@ -97,7 +97,7 @@ def rotary(heads: int, half: int, q: tuple[Quantization, ...]) -> bytes:
     x = model.input("x", (1, heads * 2 * half), *q[0].pair)
     rotation = model.input("matrices", (half, 2, 2), *q[1].pair)
     split = model.tensor((heads, 2, half), *q[0].pair)
-    turned = [model.tensor((half, heads, 2), *one.pair) for one in (q[0], q[2])]
+    turned = [model.tensor((half, heads, 2), *quantization.pair) for quantization in (q[0], q[2])]
     out = model.tensor((heads, 2, half), *q[2].pair)
     shape, there, back = (
         model.tensor((3,), data=np.array(values, np.int32), dtype="INT32")
@@ -123,7 +123,7 @@ factors = st.builds(Quantization, st.just(1 / 128), zero_points)
 )
 @some
 def test_rotary_positions(
-    bench: Workbench, heads: int, half: int, q: tuple[Quantization, ...], seed: int, packing: Packing
+    bench: Workbench, heads: int, half: int, q: tuple[Quantization, ...], seed: int, packing: WeightLayout
 ) -> None:
     values = {"x": int8_values(seed, (1, 2 * heads * half)), "matrices": int8_values(seed + 1, (half, 2, 2))}
     bench.check(rotary(heads, half, q), values, packing)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from pipeline.compiler import Packing
+from pipeline.compiler import WeightLayout
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
@@ -61,11 +61,11 @@ def test_elementwise(
     operands = list(shapes[::-1] if swap else shapes)
     model = ModelBuilder()
     values = {
-        name: int8_values(seed + place, shape) for place, (name, shape) in enumerate(zip("ab", operands, strict=True))
+        name: int8_values(seed + index, shape) for index, (name, shape) in enumerate(zip("ab", operands, strict=True))
     }
     inputs = [
-        model.tensor(shape, *q.pair, data=values[name]) if place == constant else model.input(name, shape, *q.pair)
-        for place, (name, shape, q) in enumerate(zip("ab", operands, quantized, strict=False))
+        model.tensor(shape, *q.pair, data=values[name]) if index == constant else model.input(name, shape, *q.pair)
+        for index, (name, shape, q) in enumerate(zip("ab", operands, quantized, strict=False))
     ]
     out = model.tensor(np.broadcast_shapes(*operands), *quantized[2].pair)
     model.op(kind, inputs, [out], fusedActivationFunction=activation)
@@ -101,7 +101,7 @@ def fully_connected(
     return model.bytes({"y": out})
 
 
-packings = pytest.mark.parametrize("packing", list(Packing))
+packings = pytest.mark.parametrize("packing", list(WeightLayout))
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ packings = pytest.mark.parametrize("packing", list(Packing))
 @some
 def test_fully_connected(
     bench: Workbench,
-    packing: Packing,
+    packing: WeightLayout,
     rows: int,
     depth: int,
     per_channel: bool,
@@ -143,17 +143,17 @@ def test_fully_connected(
 
 _EXTREMES = {
     "minus 128": None,
-    "minus 128 over a negative weight": Packing.PAIRS,
+    "minus 128 over a negative weight": WeightLayout.INTERLEAVED_2,
     "sum": None,
-    "bias": Packing.ROWS,
-    "left shift": Packing.ROWS,
+    "bias": WeightLayout.ROW_MAJOR,
+    "left shift": WeightLayout.ROW_MAJOR,
 }
 """What the packing that the weights are to have cannot hold: None, PAIRS alone, or (as ROWS says) any but ROWS."""
 
 
 @packings
 @pytest.mark.parametrize("why", _EXTREMES)
-def test_extreme_rows(bench: Workbench, why: str, packing: Packing) -> None:
+def test_extreme_rows(bench: Workbench, why: str, packing: WeightLayout) -> None:
     """Large sums are split; what a packing or the packed kernels' requantization cannot hold takes the plain rows."""
     rows, depth = 6, 512 if why == "sum" else 40
     weights = int8_values(3, (rows, depth), -127)
@@ -170,18 +170,20 @@ def test_extreme_rows(bench: Workbench, why: str, packing: Packing) -> None:
     tflite = fully_connected(weights, [scale], bias, Quantization(0.5, -128), Quantization(1.0, 0), 0)
     _, _, folder = bench.build(tflite, packing)
     text = (folder / "model.c").read_text()
-    kernel = Packing.ROWS if _EXTREMES[why] in (packing, Packing.ROWS) else packing
-    parts = "_parts" if why == "sum" and kernel in (Packing.PAIRS, Packing.QUADS) else ""
+    kernel = WeightLayout.ROW_MAJOR if _EXTREMES[why] in (packing, WeightLayout.ROW_MAJOR) else packing
+    parts = "_parts" if why == "sum" and kernel in (WeightLayout.INTERLEAVED_2, WeightLayout.INTERLEAVED_4) else ""
     assert f"thimble_fully_connected_{kernel}{parts}_s8(&" in text
-    assert why != "sum" or kernel is Packing.ROWS or ".part = 512" not in text
+    assert why != "sum" or kernel is WeightLayout.ROW_MAJOR or ".part = 512" not in text
     for seed in range(3):
         bench.check(tflite, {"x": int8_values(seed, (1, depth))}, packing)
 
 
-@pytest.mark.parametrize("packing, limit", [(Packing.PAIRS, 256), (Packing.QUADS, 128)])
+@pytest.mark.parametrize("packing, limit", [(WeightLayout.INTERLEAVED_2, 256), (WeightLayout.INTERLEAVED_4, 128)])
 @pytest.mark.parametrize("depth", [259, 260, 1023])
 @pytest.mark.parametrize("input_value", [-128, 127])
-def test_sums_around_the_limit(bench: Workbench, packing: Packing, limit: int, depth: int, input_value: int) -> None:
+def test_sums_around_the_limit(
+    bench: Workbench, packing: WeightLayout, limit: int, depth: int, input_value: int
+) -> None:
     """At 259 weights of 127 and the largest offset a row's sum is just below 2^23; beyond it the depth is split."""
     weights = np.tile(np.array([[127], [-127], [127], [-127]], np.int8), depth)
     assert 255 * 127 * 259 < 1 << 23 <= 255 * 127 * 260
@@ -339,8 +341,8 @@ def test_gather_by_token(bench: Workbench, rows: int, columns: int, by: str, see
     model.op("GATHER", [table, index], [row], axis=0)
     out = model.tensor((1, columns), 0.1, 5)
     model.op("QUANTIZE", [row], [out])
-    place = np.array([seed % rows], np.int32)
-    bench.check(model.bytes({"row": row, "y": out}), {by: place})
+    row_index = np.array([seed % rows], np.int32)
+    bench.check(model.bytes({"row": row, "y": out}), {by: row_index})
 
 
 @pytest.mark.slow
@@ -358,17 +360,17 @@ def test_split(
     bench: Workbench, parts: int, axis: str, inner: int, each: int, outer: list[int], q: Quantization, seed: int
 ) -> None:
     if axis == "first":
-        shape, part, place = (parts * each, inner), (each, inner), 0
+        shape, part, axis_index = (parts * each, inner), (each, inner), 0
     else:
-        shape, part, place = (*outer, parts * each), (*outer, each), -1 if axis == "negative" else len(outer)
+        shape, part, axis_index = (*outer, parts * each), (*outer, each), -1 if axis == "negative" else len(outer)
     model = ModelBuilder()
     source = model.input("x", shape, *q.pair)
-    where = model.tensor((1,), data=[place], dtype="INT32")
-    made = [model.tensor(part, *q.pair) for _ in range(parts)]
-    model.op("SPLIT", [where, source], made, numSplits=parts)
+    where = model.tensor((1,), data=[axis_index], dtype="INT32")
+    outputs_in_order = [model.tensor(part, *q.pair) for _ in range(parts)]
+    model.op("SPLIT", [where, source], outputs_in_order, numSplits=parts)
     out = model.tensor(part, 0.3, 1)
-    model.op("QUANTIZE", [made[-1]], [out])
-    outputs = {f"y{i}": index for i, index in enumerate([*made, out])}
+    model.op("QUANTIZE", [outputs_in_order[-1]], [out])
+    outputs = {f"y{i}": index for i, index in enumerate([*outputs_in_order, out])}
     bench.check(model.bytes(outputs), {"x": int8_values(seed, shape)})
 
 
@@ -376,7 +378,7 @@ def test_split(
 @given(
     axis=st.sampled_from([0, 1, -1, 2]),
     widths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
-    others=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    other_dims=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     computed=st.booleans(),
     twice=st.booleans(),
     q=quantizations,
@@ -387,22 +389,22 @@ def test_concatenation(
     bench: Workbench,
     axis: int,
     widths: list[int],
-    others: tuple[int, int],
+    other_dims: tuple[int, int],
     computed: bool,
     twice: bool,
     q: Quantization,
     seed: int,
 ) -> None:
     def shape(width: int) -> tuple[int, ...]:
-        dims = list(others)
+        dims = list(other_dims)
         dims.insert(axis % 3, width)
         return tuple(dims)
 
     model = ModelBuilder()
     values, parts = {}, []
-    for place, width in enumerate(widths):
-        values[f"x{place}"] = int8_values(seed + place, shape(width))
-        part = model.input(f"x{place}", shape(width), *q.pair)
+    for index, width in enumerate(widths):
+        values[f"x{index}"] = int8_values(seed + index, shape(width))
+        part = model.input(f"x{index}", shape(width), *q.pair)
         if computed:  # an op that can write into the concatenation's output itself
             relu = model.tensor(shape(width), *q.pair)
             model.op("RELU", [part], [relu])
@@ -433,8 +435,8 @@ def test_reshape_and_transpose_of_unit_axes(
     model = ModelBuilder()
     source = model.input("x", (prod(shape),), *q.pair)
     wide = model.tensor(spread, *q.pair)
-    wanted = model.tensor((4,), data=spread, dtype="INT32")
-    model.op("RESHAPE", [source, wanted], [wide], newShape=spread)
+    target_shape = model.tensor((4,), data=spread, dtype="INT32")
+    model.op("RESHAPE", [source, target_shape], [wide], newShape=spread)
     out = model.tensor([spread[axis] for axis in order], *q.pair)
     permutation = model.tensor((4,), data=order, dtype="INT32")
     model.op("TRANSPOSE", [wide, permutation], [out])

@@ -53,13 +53,13 @@ def test_elementwise(
     operands = list(shapes[::-1] if swap else shapes)
     model = ModelBuilder()
     values = {
-        name: int16_values(seed + place, shape) for place, (name, shape) in enumerate(zip("ab", operands, strict=True))
+        name: int16_values(seed + index, shape) for index, (name, shape) in enumerate(zip("ab", operands, strict=True))
     }
     inputs = [
         model.tensor(shape, scale, data=values[name], dtype="INT16")
-        if place == constant
+        if index == constant
         else model.input(name, shape, scale, dtype="INT16")
-        for place, (name, shape, scale) in enumerate(zip("ab", operands, quantized, strict=False))
+        for index, (name, shape, scale) in enumerate(zip("ab", operands, quantized, strict=False))
     ]
     a, b, out_scale = quantized
     if kind == "MUL":
@@ -74,7 +74,7 @@ def test_elementwise(
 def test_tens_of_thousands_of_values(bench: Workbench, kind: str, seed: int) -> None:
     """A multiplier that is wrong in its last bits changes one result in thousands."""
     random = np.random.default_rng(seed)
-    a, b, y = (float(np.float32(one)) for one in 2.0 ** random.uniform(-13, -11, 3))
+    a, b, y = (float(np.float32(value)) for value in 2.0 ** random.uniform(-13, -11, 3))
     model = ModelBuilder()
     size = 40_000
     inputs = [model.input(name, (size,), scale, dtype="INT16") for name, scale in (("a", a), ("b", b))]
@@ -137,7 +137,9 @@ def test_fully_connected(
     seed: int,
 ) -> None:
     random = np.random.default_rng(seed)
-    weight_scales = [float(one) for one in np.float32(2.0**power * random.uniform(0.1, 1, rows if per_channel else 1))]
+    weight_scales = [
+        float(value) for value in np.float32(2.0**power * random.uniform(0.1, 1, rows if per_channel else 1))
+    ]
     bias = None if bias_type is None else random.integers(-(10**8), 10**8, rows).astype(bias_type)
     weights = int8_values(seed + 1, (rows, depth), lowest)
     tflite = fully_connected(weights, weight_scales, bias, x, y, activation)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.compiler import Packing, compile_model
+from pipeline.compiler import WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.verification.host_engine import RUNTIME, HostEngine, compile_library, kernel_sources
 from pipeline.verification.oracle import Oracle
@@ -19,7 +19,7 @@ from tests.support.changed_weights import with_weights
 pytestmark = pytest.mark.slow
 
 
-def engine_of(tflite: bytes, folder: Path, packing: Packing, block: int) -> HostEngine:
+def engine_of(tflite: bytes, folder: Path, packing: WeightLayout, block: int) -> HostEngine:
     model = folder / f"model_{packing}_{block}"
     model.mkdir()
     compiled = compile_model(tflite, model, packing, block)
@@ -29,18 +29,18 @@ def engine_of(tflite: bytes, folder: Path, packing: Packing, block: int) -> Host
 @pytest.mark.parametrize("packing, block", [("pairs", 1), ("pairs", 4), ("pairs", 5), ("rows", 3)])
 def test_blocks_give_the_oracles_bytes(decode_step: bytes, packing: str, block: int, tmp_path: Path) -> None:
     oracle = Oracle(decode_step)
-    engine = engine_of(decode_step, tmp_path, Packing(packing), block)
+    engine = engine_of(decode_step, tmp_path, WeightLayout(packing), block)
     random = np.random.default_rng(block)
     for cut in range(1, oracle.context):
         tokens = [int(token) for token in random.integers(0, oracle.vocab, oracle.context)]
         oracle.reset()
         engine.reset()
-        wanted = [oracle.step(token) for token in tokens]
+        expected = [oracle.step(token) for token in tokens]
         # A prompt, then one step, then a second piece of prompt up to the end of the context.
-        assert (engine.prefill(tokens[:cut]) == wanted[cut - 1]).all()
-        assert (engine.step(tokens[cut]) == wanted[cut]).all()
+        assert (engine.prefill(tokens[:cut]) == expected[cut - 1]).all()
+        assert (engine.step(tokens[cut]) == expected[cut]).all()
         if tokens[cut + 1 :]:
-            assert (engine.prefill(tokens[cut + 1 :]) == wanted[-1]).all()
+            assert (engine.prefill(tokens[cut + 1 :]) == expected[-1]).all()
 
 
 @pytest.mark.parametrize("why", ["outputs beyond halfwords", "4 bits"])
@@ -52,24 +52,24 @@ def test_products_that_take_one_token_give_the_oracles_bytes(
     else:
         monkeypatch.setattr(sys.modules["pipeline.compiler.lower"], "outputs_fit", lambda *_: False)
     oracle = Oracle(decode_step)
-    engine = engine_of(decode_step, tmp_path, Packing.PAIRS, 4)
+    engine = engine_of(decode_step, tmp_path, WeightLayout.INTERLEAVED_2, 4)
     tokens = list(range(1, oracle.context + 1))
-    wanted = [oracle.step(token) for token in tokens]
-    assert (engine.prefill(tokens) == wanted[-1]).all()
+    expected = [oracle.step(token) for token in tokens]
+    assert (engine.prefill(tokens) == expected[-1]).all()
     text = (tmp_path / "model_pairs_4" / "model.c").read_text()
     assert not re.search(r"fully_connected_\w+\(.*tokens\);", text)
 
 
 def test_a_prompt_that_cannot_be_taken_whole_is_not_taken_in_part(decode_step: bytes, tmp_path: Path) -> None:
     oracle = Oracle(decode_step)
-    engine = engine_of(decode_step, tmp_path, Packing.PAIRS, 4)
+    engine = engine_of(decode_step, tmp_path, WeightLayout.INTERLEAVED_2, 4)
     engine.prefill([1, 2, 3])
     with pytest.raises(ThimbleError, match="vocabulary"):
         engine.prefill([4, 5, 6, 7, oracle.vocab])
     with pytest.raises(ThimbleError, match="full"):
         engine.prefill([1] * (oracle.context - 2))
-    wanted = [oracle.step(token) for token in (1, 2, 3, 4)][-1]
-    assert (engine.step(4) == wanted).all()
+    expected = [oracle.step(token) for token in (1, 2, 3, 4)][-1]
+    assert (engine.step(4) == expected).all()
 
 
 _MAIN = """\
@@ -101,7 +101,7 @@ def test_sanitizers_find_nothing(decode_step: bytes, tmp_path: Path) -> None:
     main, model = tmp_path / "main.c", tmp_path / "model"
     main.write_text(_MAIN)
     model.mkdir()
-    compile_model(decode_step, model, Packing.PAIRS, 4)
+    compile_model(decode_step, model, WeightLayout.INTERLEAVED_2, 4)
     sources = [main, *model.glob("*.c"), RUNTIME / "thimble.c", *kernel_sources(model)]
     flags = ("-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], tmp_path / "main", flags)

@@ -74,9 +74,9 @@ def test_sanitizers_find_nothing(seed: int, sanitized_kernels: Path, tmp_path: P
     done = subprocess.run([tmp_path / "main", token], input=arena.tobytes(), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[:2000]
     result, read = np.frombuffer(done.stdout, np.int8), read_tflite(tflite)
-    for name, wanted in run_on_micro(tflite, graph.values).items():
+    for name, expected in run_on_micro(tflite, graph.values).items():
         start = compiled.arena_places[name]
-        assert (result[start : start + read.tensors[read.outputs[name]].size] == wanted).all()
+        assert (result[start : start + read.tensors[read.outputs[name]].size] == expected).all()
 
 
 def test_the_graphs_are_worth_their_time() -> None:
@@ -87,6 +87,6 @@ def test_the_graphs_are_worth_their_time() -> None:
         graph = RandomGraph(seed, 10)
         kinds |= graph.kinds
         values = run_on_micro(graph.bytes(), graph.values).values()
-        varied += [len(np.unique(one)) > 1 for one in values if one.size > 4]
+        varied += [len(np.unique(array)) > 1 for array in values if array.size > 4]
     assert kinds == set(SUPPORTED) - {"EXPAND_DIMS", "SQUEEZE"}
     assert np.mean(varied) > 0.6

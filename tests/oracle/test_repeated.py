@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.compiler import compile_model
 from pipeline.compiler.program import CachePart, Call, Program
-from pipeline.compiler.repeated import Repeated, find_repeated
-from pipeline.compiler.schedule import can_share, place_buffers
+from pipeline.compiler.repeated import LayerLoop, find_layer_loop
+from pipeline.compiler.schedule import buffers_can_alias, place_buffers
 from tests.support.decode_steps import build_decode_step
 
 
@@ -43,20 +43,20 @@ def program_of(layers: int) -> Program:
     return program
 
 
-def found_in(*layers: list[Call]) -> Repeated | None:
-    return find_repeated(program_of(len(layers)), [call for calls in layers for call in calls])
+def layer_loop_of(*layers: list[Call]) -> LayerLoop | None:
+    return find_layer_loop(program_of(len(layers)), [call for calls in layers for call in calls])
 
 
 def test_what_differs_becomes_a_field() -> None:
-    found = found_in(layer(0, "x0", 3), layer(1, "x1", -5))
-    assert found is not None and (found.first, found.count, found.cache_bytes) == (0, 2, 64)
-    assert [call.text for call in found.calls] == [
+    loop = layer_loop_of(layer(0, "x0", 3), layer(1, "x1", -5))
+    assert loop is not None and (loop.first, loop.count, loop.cache_bytes) == (0, 2, 64)
+    assert [call.text for call in loop.calls] == [
         "widen(@arena + at_x0, p->q_number, @arena + at_wide_0, 16, @tokens);",
         "multiply(&p->q, @arena + at_wide_0, @arena + at_q, @tokens);",
         "keep(@arena + at_q, cache + at_k_cache, @tokens);",
         "sum(&p->q_sum, @arena + at_q, @arena + at_x0, @arena + at_x0, @tokens);",
     ]
-    values = {field.name: field.values for field in found.fields}
+    values = {field.name: field.values for field in loop.fields}
     assert values["q_number"] == ("3", "-5")
     assert values["q"] == ("{\n    .zero = 3,\n}", "{\n    .zero = -5,\n}")
 
@@ -64,22 +64,22 @@ def test_what_differs_becomes_a_field() -> None:
 def test_two_that_are_alive_at_once_do_not_share_a_place() -> None:
     calls = [*layer(0, "x0", 3), *layer(1, "x1", 4), *layer(2, "x2", 5)]
     program = program_of(3)
-    found = find_repeated(program, calls)
-    assert found is not None
-    assert not can_share(program, calls, found.same)  # each sum reads what its result would take the place of
+    loop = find_layer_loop(program, calls)
+    assert loop is not None
+    assert not buffers_can_alias(program, calls, loop.same)  # each sum reads what its result would take the place of
     apart = [
         dataclasses.replace(call, reads=call.reads[:1] if call.text.startswith("sum") else call.reads) for call in calls
     ]
-    assert can_share(program, apart, found.same)
-    offsets = place_buffers(program, apart, found.same).offsets
+    assert buffers_can_alias(program, apart, loop.same)
+    offsets = place_buffers(program, apart, loop.same).offsets
     assert len({offsets[f"x{number}"] for number in range(4)}) == 1
     assert offsets["x0"] not in (offsets["wide_0"], offsets["layer0_q"])
 
 
 def test_exchanged_operands_are_places_of_their_own() -> None:
-    found = found_in(layer(0, "x0", 3), layer(1, "x1", 4, swapped=True))
-    assert found is not None
-    values = {field.name: field.values for field in found.fields}
+    loop = layer_loop_of(layer(0, "x0", 3), layer(1, "x1", 4, swapped=True))
+    assert loop is not None
+    values = {field.name: field.values for field in loop.fields}
     assert (values["q_place"], values["q_place_2"]) == (("at_q", "at_x0"), ("at_x0", "at_q"))
 
 
@@ -95,7 +95,7 @@ def test_unlike_layers_are_no_loop(change: str) -> None:
         second.append(second[-1])
     else:
         program.cache[1] = CachePart("layer1_k_cache", 128, 0, False)
-    assert find_repeated(program, [*first, *second]) is None
+    assert find_layer_loop(program, [*first, *second]) is None
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_unlike_layers_are_no_loop(change: str) -> None:
 def test_a_models_layers_are_one_loop(kind: str, tmp_path: Path) -> None:
     compiled = compile_model(build_decode_step(kind), tmp_path)
     text = (tmp_path / "model.c").read_text()
-    count = sum(one.name.endswith("_attention") for one in compiled.layers)
+    count = sum(layer.name.endswith("_attention") for layer in compiled.layers)
     assert count > 1 and f"for (uint32_t layer = 0; layer < {count};" in text
     assert text.count("thimble_attention_pairs_s8(") == 1
-    assert len({one.function for one in compiled.layers if one.name.endswith("_attention")}) == 1
+    assert len({layer.function for layer in compiled.layers if layer.name.endswith("_attention")}) == 1

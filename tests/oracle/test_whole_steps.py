@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.compiler import Aim, CompiledModel, Packing, compile_model
+from pipeline.compiler import CompiledModel, Objective, WeightLayout, compile_model
 from pipeline.compiler.patterns import find_attentions
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
@@ -20,13 +20,13 @@ from tests.support.decode_steps import with_irregular_mask
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=list(Packing))
-def packing(request: pytest.FixtureRequest) -> Packing:
-    return Packing(request.param)
+@pytest.fixture(params=list(WeightLayout))
+def packing(request: pytest.FixtureRequest) -> WeightLayout:
+    return WeightLayout(request.param)
 
 
 def engine_of(
-    tflite: bytes, folder: Path, packing: Packing = Packing.PAIRS, aim: Aim = Aim.BALANCED
+    tflite: bytes, folder: Path, packing: WeightLayout = WeightLayout.INTERLEAVED_2, aim: Objective = Objective.BALANCED
 ) -> tuple[CompiledModel, HostEngine]:
     model = folder / "model"
     model.mkdir()
@@ -34,25 +34,27 @@ def engine_of(
     return compiled, HostEngine(model, folder / "build", compiled.vocab, compiled.context)
 
 
-def assert_equal_steps(tflite: bytes, folder: Path, packing: Packing, aim: Aim = Aim.BALANCED) -> CompiledModel:
+def assert_equal_steps(
+    tflite: bytes, folder: Path, packing: WeightLayout, aim: Objective = Objective.BALANCED
+) -> CompiledModel:
     """Two sequences over the whole context, the caches emptied between them."""
     oracle = Oracle(tflite)
     compiled, engine = engine_of(tflite, folder, packing, aim)
     assert (compiled.vocab, compiled.context) == (oracle.vocab, oracle.context)
     random = np.random.default_rng(9)
-    seen = set()
+    distinct = set()
     for _ in range(2):
         oracle.reset()
         engine.reset()
         for position, token in enumerate(random.integers(0, oracle.vocab, oracle.context)):
-            wanted, found = oracle.step(int(token)), engine.step(int(token))
-            assert (wanted == found).all(), f"position {position}: {(wanted != found).sum()} logits differ"
-            seen.add(wanted.tobytes())
-    assert len(seen) > oracle.context, "the logits hardly vary: the test sees too little"
+            expected, actual = oracle.step(int(token)), engine.step(int(token))
+            assert (expected == actual).all(), f"position {position}: {(expected != actual).sum()} logits differ"
+            distinct.add(expected.tobytes())
+    assert len(distinct) > oracle.context, "the logits hardly vary: the test sees too little"
     return compiled
 
 
-def test_fused_attention_equals_the_oracle(decode_step: bytes, packing: Packing, tmp_path: Path) -> None:
+def test_fused_attention_equals_the_oracle(decode_step: bytes, packing: WeightLayout, tmp_path: Path) -> None:
     attentions = find_attentions(read_tflite(decode_step))
     assert [attention.layer for attention in attentions] == [0, 1]
     compiled = assert_equal_steps(decode_step, tmp_path, packing)
@@ -61,7 +63,7 @@ def test_fused_attention_equals_the_oracle(decode_step: bytes, packing: Packing,
     assert sum(part.macs for part in compiled.layers) == compiled.macs
 
 
-def test_generic_attention_equals_the_oracle(decode_step: bytes, packing: Packing, tmp_path: Path) -> None:
+def test_generic_attention_equals_the_oracle(decode_step: bytes, packing: WeightLayout, tmp_path: Path) -> None:
     tflite = with_irregular_mask(decode_step, 12)
     assert find_attentions(read_tflite(tflite)) == []
     compiled = assert_equal_steps(tflite, tmp_path, packing)
@@ -126,7 +128,7 @@ int main(void)
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_sanitizers_find_nothing(decode_step: bytes, fused: bool, packing: Packing, tmp_path: Path) -> None:
+def test_sanitizers_find_nothing(decode_step: bytes, fused: bool, packing: WeightLayout, tmp_path: Path) -> None:
     tflite = decode_step if fused else with_irregular_mask(decode_step, 12)
     _, engine = engine_of(tflite, tmp_path, packing)
     assert_clean(engine, tmp_path)
@@ -141,11 +143,11 @@ def assert_clean(engine: HostEngine, folder: Path) -> None:
     compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], folder / "main", flags)
     done = subprocess.run([folder / "main"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[:2000]
-    state, wanted = 1, b""
+    state, expected = 1, b""
     for _ in range(engine.context):
         state = (state * 1664525 + 1013904223) % 2**32
-        wanted += engine.step((state >> 16) % engine.vocab).tobytes()
-    assert done.stdout == wanted
+        expected += engine.step((state >> 16) % engine.vocab).tobytes()
+    assert done.stdout == expected
 
 
 def test_a_graph_that_is_no_decode_step_is_no_oracle() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.compiler import Packing, compile_model
+from pipeline.compiler import WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import ModelConfig
 from pipeline.verification.host_engine import HostEngine
@@ -38,7 +38,7 @@ KINDS = {
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
-def made(request: pytest.FixtureRequest) -> tuple[ModelConfig, object, bytes]:
+def model_of_kind(request: pytest.FixtureRequest) -> tuple[ModelConfig, object, bytes]:
     """A model's configuration, the trained kind of model, and its .tflite."""
     from pipeline.network.tf_setup import load_tensorflow
 
@@ -59,54 +59,54 @@ def made(request: pytest.FixtureRequest) -> tuple[ModelConfig, object, bytes]:
     return config, model, quantize(model, config, calibration, activations)
 
 
-@pytest.mark.parametrize("packing", list(Packing))
+@pytest.mark.parametrize("packing", list(WeightLayout))
 def test_three_windows_equal_the_oracle(
-    made: tuple[ModelConfig, object, bytes], packing: Packing, tmp_path: Path
+    model_of_kind: tuple[ModelConfig, object, bytes], packing: WeightLayout, tmp_path: Path
 ) -> None:
-    config, _, tflite = made
+    config, _, tflite = model_of_kind
     oracle = Oracle(tflite)
-    assert oracle.ring == config.ring
+    assert oracle.kv_window == config.kv_window
     model = tmp_path / "model"
     model.mkdir()
     compiled = compile_model(tflite, model, packing)
-    assert compiled.context == oracle.context == (config.window if config.endless else config.context)
+    assert compiled.context == oracle.context == (config.window if config.unbounded else config.context)
     engine = HostEngine(model, tmp_path / "build", compiled.vocab, compiled.context)
     random = np.random.default_rng(3)
     tokens = [
         int(token)
-        for token in random.integers(0, oracle.vocab, 3 * config.window + 5 if config.endless else config.context)
+        for token in random.integers(0, oracle.vocab, 3 * config.window + 5 if config.unbounded else config.context)
     ]
-    wanted = [oracle.step(token) for token in tokens]
-    assert len({one.tobytes() for one in wanted}) > 2 * config.window
-    for place, token in enumerate(tokens):
-        assert (engine.step(token) == wanted[place]).all(), place
+    expected = [oracle.step(token) for token in tokens]
+    assert len({logits.tobytes() for logits in expected}) > 2 * config.window
+    for index, token in enumerate(tokens):
+        assert (engine.step(token) == expected[index]).all(), index
     for cut in (2, config.window - 2, config.window - 1, config.window, config.window + 3):
         engine.reset()  # in blocks, which end where the ring begins to go round
-        assert (engine.prefill(tokens[:cut]) == wanted[cut - 1]).all()
-        assert (engine.prefill(tokens[cut:]) == wanted[-1]).all()
+        assert (engine.prefill(tokens[:cut]) == expected[cut - 1]).all()
+        assert (engine.prefill(tokens[cut:]) == expected[-1]).all()
 
 
-def test_the_step_sees_what_training_saw(made: tuple[ModelConfig, object, bytes]) -> None:
+def test_the_step_sees_what_training_saw(model_of_kind: tuple[ModelConfig, object, bytes]) -> None:
     """In float, over four windows: the decode step with its ring, and the model with all positions at once."""
     import tensorflow as tf
 
     from pipeline.network.decode_step import DecodeStep
 
-    config, model, _ = made
+    config, model, _ = model_of_kind
     tokens = np.random.default_rng(4).integers(0, config.vocab_size, config.context).astype(np.int32)
-    wanted = model(tokens[None]).numpy()[0]  # type: ignore[operator]
+    expected = model(tokens[None]).numpy()[0]  # type: ignore[operator]
     step = DecodeStep(model, config)  # type: ignore[arg-type]
     cache = step.empty_cache()
     for position, token in enumerate(tokens):
         inputs = step.inputs_at(position, int(token), cache)
         outputs = step.function(**{name: tf.constant(value) for name, value in inputs.items()})
-        np.testing.assert_allclose(outputs["logits"].numpy()[0], wanted[position], atol=5e-3)
+        np.testing.assert_allclose(outputs["logits"].numpy()[0], expected[position], atol=5e-3)
         step.keep(position, outputs, cache)
 
 
-def test_a_window_costs_less(made: tuple[ModelConfig, object, bytes], tmp_path: Path) -> None:
+def test_a_window_costs_less(model_of_kind: tuple[ModelConfig, object, bytes], tmp_path: Path) -> None:
     """The KV cache has the window's rows, not the context's."""
-    config, _, tflite = made
+    config, _, tflite = model_of_kind
     compiled = compile_model(tflite, tmp_path)
     rows = (config.window + 3) // 4 * 4
     wide = 2 if Oracle(tflite).step(1).dtype == np.int16 else 1

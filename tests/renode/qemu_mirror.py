@@ -46,8 +46,8 @@ class _Machine:
 
     def start(self) -> None:
         """Boots; still stopped. Nothing before this needs QEMU, so that the image can be changed."""
-        place = str(self.folder / "qmp")
-        command = [*Qemu().command(self.elf, self.board), "-S", "-qmp", f"unix:{place},server=on,wait=off"]
+        socket_path = str(self.folder / "qmp")
+        command = [*Qemu().command(self.elf, self.board), "-S", "-qmp", f"unix:{socket_path},server=on,wait=off"]
         # An idle board waits in this machine's time. Otherwise its SysTick would wrap without end, and count, between a
         # line and the pause that follows it, which on a busy machine can be long.
         command = [part.replace("sleep=off", "sleep=on") for part in command]
@@ -56,7 +56,7 @@ class _Machine:
         self.socket = socket.socket(socket.AF_UNIX)
         while True:
             try:
-                self.socket.connect(place)
+                self.socket.connect(socket_path)
                 break
             except OSError:
                 if time.monotonic() > deadline:
@@ -96,9 +96,9 @@ class _Machine:
         with self.elf.open("rb") as file:
             table = ELFFile(file).get_section_by_name(".symtab")
             assert isinstance(table, SymbolTableSection)
-            found = table.get_symbol_by_name(name)
-        assert found, f"no symbol {name}"
-        return int(found[0]["st_value"])
+            symbols = table.get_symbol_by_name(name)
+        assert symbols, f"no symbol {name}"
+        return int(symbols[0]["st_value"])
 
     def place_in_image(self, address: int) -> int:
         """The file's offset of what is loaded at the address."""
@@ -111,14 +111,14 @@ class _Machine:
 
     def read(self, address: int, size: int) -> int:
         data = self.elf.read_bytes()
-        place = self.place_in_image(address)
-        return int.from_bytes(data[place : place + size], "little")
+        offset = self.place_in_image(address)
+        return int.from_bytes(data[offset : offset + size], "little")
 
     def write(self, address: int, size: int, value: int) -> None:
         assert self.link is None, "the mirror writes to memory only before the start"
         data = bytearray(self.elf.read_bytes())
-        place = self.place_in_image(address)
-        data[place : place + size] = value.to_bytes(size, "little")
+        offset = self.place_in_image(address)
+        data[offset : offset + size] = value.to_bytes(size, "little")
         self.elf.write_bytes(data)
 
 
@@ -144,8 +144,8 @@ class qemu_mirror:
 
     def execute_command(self, command: str, machine: str | None = None) -> str:
         del machine
-        if found := re.fullmatch(r"\$(\w+)=@(.+)", command):
-            self._variables[found[1]] = found[2]
+        if assignment := re.fullmatch(r"\$(\w+)=@(.+)", command):
+            self._variables[assignment[1]] = assignment[2]
             return ""
         board = self._the_machine()
         match command.split():
@@ -283,7 +283,7 @@ def _matcher(content: str, as_regex: bool) -> Any:
     def match(line: str) -> list[str] | None:
         if not as_regex:
             return [] if content in line else None
-        found = re.search(content, line)
-        return list(found.groups()) if found else None
+        regex_match = re.search(content, line)
+        return list(regex_match.groups()) if regex_match else None
 
     return match

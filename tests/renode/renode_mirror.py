@@ -28,10 +28,10 @@ def main(arguments: list[str]) -> int:
     variables: dict[str, str] = {}
     image = name = port = ""
     for order in orders:
-        if found := re.fullmatch(r"\$(\w+)=@(\S+)", order):
-            variables[found[1]] = found[2]
-        elif found := re.fullmatch(r"include @(\S+)", order):
-            script = Path(found[1])
+        if regex_match := re.fullmatch(r"\$(\w+)=@(\S+)", order):
+            variables[regex_match[1]] = regex_match[2]
+        elif regex_match := re.fullmatch(r"include @(\S+)", order):
+            script = Path(regex_match[1])
             for words in commands_of(script.read_text(encoding="utf-8"), {**variables, "ORIGIN": str(script.parent)}):
                 match words:
                     case ["mach", "create", quoted]:
@@ -40,8 +40,8 @@ def main(arguments: list[str]) -> int:
                         image = path
                     case ["machine", "LoadPlatformDescription", path] if not path.startswith("@"):
                         assert Path(path).is_file(), path
-        elif found := re.fullmatch(r'emulation CreateServerSocketTerminal (\d+) "serial" false', order):
-            port = found[1]
+        elif regex_match := re.fullmatch(r'emulation CreateServerSocketTerminal (\d+) "serial" false', order):
+            port = regex_match[1]
         else:
             assert order == "start" or re.fullmatch(r"connector Connect sysbus\.\w+ serial", order), order
     command = Qemu().command(Path(image), load_board(name))

@@ -42,10 +42,10 @@ class Entry:
     @property
     def address(self) -> int:
         """Of the first registration."""
-        found = self.registrations[0].address
-        if found is None:
+        address = self.registrations[0].address
+        if address is None:
             raise SyntaxProblem(f"{self.name} has no address")
-        return found
+        return address
 
 
 _NAME = r"[A-Za-z_]\w*"
@@ -156,10 +156,10 @@ def commands_of(text: str, variables: Mapping[str, str]) -> list[list[str]]:
     lines = text.splitlines()
 
     def put_in(word: str) -> str:
-        def value(found: re.Match[str]) -> str:
-            if found[1] not in values:
-                raise SyntaxProblem(f"${found[1]} has no value")
-            return values[found[1]]
+        def value(match: re.Match[str]) -> str:
+            if match[1] not in values:
+                raise SyntaxProblem(f"${match[1]} has no value")
+            return values[match[1]]
 
         return re.sub(r"\$(\w+)", value, word)
 
@@ -167,15 +167,15 @@ def commands_of(text: str, variables: Mapping[str, str]) -> list[list[str]]:
         line = line.strip()
         if not line or line.startswith(("#", ":")):
             return
-        if found := re.fullmatch(r'\$(\w+)\?=(".*")', line):
-            values.setdefault(found[1], found[2])
-        elif found := re.fullmatch(r"runMacro \$(\w+)", line):
-            if found[1] not in macros:
-                raise SyntaxProblem(f"no macro {found[1]}")
-            for inner in macros[found[1]]:
+        if match := re.fullmatch(r'\$(\w+)\?=(".*")', line):
+            values.setdefault(match[1], match[2])
+        elif match := re.fullmatch(r"runMacro \$(\w+)", line):
+            if match[1] not in macros:
+                raise SyntaxProblem(f"no macro {match[1]}")
+            for inner in macros[match[1]]:
                 run(inner)
-        elif found := re.fullmatch(r"using (\w+)", line):
-            done.append(["using", found[1]])
+        elif match := re.fullmatch(r"using (\w+)", line):
+            done.append(["using", match[1]])
         elif re.fullmatch(r"[a-z]\w* [A-Za-z]\w*( \S+)*", line):
             done.append([put_in(word) for word in line.split(" ")])
         else:

@@ -86,8 +86,8 @@ def test_the_files_are_what_their_templates_give(board: Board) -> None:
 
 
 def test_no_other_platform_or_script_lies_there() -> None:
-    made = {name for board in BOARDS for name in render(board)}
-    assert {path.name for pattern in ("*.repl", "*.resc") for path in FOLDER.glob(pattern)} == made
+    rendered = {name for board in BOARDS for name in render(board)}
+    assert {path.name for pattern in ("*.repl", "*.resc") for path in FOLDER.glob(pattern)} == rendered
 
 
 @each_of_ours
@@ -113,8 +113,8 @@ def test_nothing_overlaps(board: Board) -> None:
         for registration in entry.registrations
         if registration.address is not None
     )
-    for (_, end, name), (start, _, other) in itertools.pairwise(ranges):
-        assert end <= start, (name, other)
+    for (_, end, name), (start, _, next_name) in itertools.pairwise(ranges):
+        assert end <= start, (name, next_name)
 
 
 @each_of_ours
@@ -209,8 +209,8 @@ def test_the_command_line_has_options_and_orders_that_renode_knows(board: Board,
     assert orders[:2] == [f"$elf=@{tmp_path}/firmware.elf", f"include @{tmp_path}/{board.name}.resc"]
     assert f"connector Connect sysbus.{entry_of(board).uart} serial" in orders
     for order in orders:
-        if found := re.match(r"(emulation|connector) (\w+)", order):
-            assert found[2] in NAMES["monitor"][found[1]]
+        if match := re.match(r"(emulation|connector) (\w+)", order):
+            assert match[2] in NAMES["monitor"][match[1]]
 
 
 def changed(**more: Any) -> Board:

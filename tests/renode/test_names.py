@@ -21,9 +21,9 @@ pytestmark = pytest.mark.skipif(
 
 @cache
 def code() -> str:
-    found = [path.read_text("utf-8-sig", "replace") for path in Path(SOURCES or "").glob("src/**/*.cs")]
-    assert len(found) > 1000, "src/Infrastructure is not there: git submodule update --init"
-    return "\n".join(found)
+    sources = [path.read_text("utf-8-sig", "replace") for path in Path(SOURCES or "").glob("src/**/*.cs")]
+    assert len(sources) > 1000, "src/Infrastructure is not there: git submodule update --init"
+    return "\n".join(sources)
 
 
 @pytest.mark.parametrize("name", NAMES["classes"])
@@ -55,9 +55,11 @@ def test_a_keyword_has_these_arguments(keyword: str) -> None:
         return
     name = keyword.replace(" ", "")
     signatures = re.findall(rf"RobotFrameworkKeyword[^\n]*\n(?:\s*//[^\n]*\n)*\s*public \w+ {name}\(([^)]*)\)", code())
-    wanted = [re.sub(r"[${}]|=.*", "", argument) for argument in NAMES["keywords"][keyword]]
-    given = [[part.partition("=")[0].split()[-1] for part in text.split(",") if part.strip()] for text in signatures]
-    assert wanted in given
+    expected = [re.sub(r"[${}]|=.*", "", argument) for argument in NAMES["keywords"][keyword]]
+    signatures_split = [
+        [part.partition("=")[0].split()[-1] for part in text.split(",") if part.strip()] for text in signatures
+    ]
+    assert expected in signatures_split
 
 
 def closure(platform: str) -> Iterator[tuple[str, str]]:
@@ -93,9 +95,9 @@ def test_a_platform_has_these_parts(platform: str) -> None:
     text = "\n".join(texts.values())
 
     def entry(name: str) -> str:
-        found = re.search(rf"^{name}: .*?(?=^\w)", text + "\nx", re.MULTILINE | re.DOTALL)
-        assert found, name
-        return found[0]
+        match = re.search(rf"^{name}: .*?(?=^\w)", text + "\nx", re.MULTILINE | re.DOTALL)
+        assert match, name
+        return match[0]
 
     assert f'cpuType: "{known["cpu"]}"' in entry("cpu")
     assert "nvic: nvic" in entry("cpu")
@@ -113,9 +115,9 @@ def test_a_platform_has_these_parts(platform: str) -> None:
         assert number == irq
     assert "Miscellaneous.DWT" not in text
     memories = []
-    for found in re.finditer(r"^\w+ ?: Memory\.MappedMemory @ (.+?)\n((?:    .*\n)*)", text, re.MULTILINE):
-        size = re.search(r"size: (0x[0-9A-Fa-f]+)", found[2])
+    for match in re.finditer(r"^\w+ ?: Memory\.MappedMemory @ (.+?)\n((?:    .*\n)*)", text, re.MULTILINE):
+        size = re.search(r"size: (0x[0-9A-Fa-f]+)", match[2])
         assert size
-        memories += [[int(start, 16), int(size[1], 16)] for start in re.findall(r"sysbus (0x[0-9A-Fa-f]+)", found[1])]
+        memories += [[int(start, 16), int(size[1], 16)] for start in re.findall(r"sysbus (0x[0-9A-Fa-f]+)", match[1])]
     for memory in known["memories"]:
         assert memory in memories, (memory, memories)

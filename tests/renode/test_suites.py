@@ -18,7 +18,7 @@ from elftools.elf.elffile import ELFFile
 
 from pipeline import tools
 from pipeline.commands import renode_suites
-from pipeline.commands.renode_suites import gather, variables
+from pipeline.commands.renode_suites import stage_suite_files, variables
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.emulators.renode.files import FOLDER as SUITES
@@ -28,7 +28,7 @@ from pipeline.firmware.project import build_project, write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
 from pipeline.verification.agreement import disagreements, with_counts
-from pipeline.verification.checks import expect, verify, write_expectations
+from pipeline.verification.checks import reference_run, verify, write_expectations
 from tests.support.standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
 
 HERE = Path(__file__).parent
@@ -53,23 +53,23 @@ def gathered(board: Board, folder: Path) -> Gathered:
     write_project(FOLDER, tokenizer, board, "stand-in", project)
     image = build_project(project, folder / "build")
     tested = build_project(project, folder / "build-test", test_commands=True)
-    expectations = [expect(Standin(), tokenizer, CONTEXT, text, CONTEXT) for text in PROMPTS]
+    expectations = [reference_run(Standin(), tokenizer, CONTEXT, text, CONTEXT) for text in PROMPTS]
     write_expectations(folder / "written.json", expectations)
     per_tick = float(board.emulators["qemu"]["instructions_per_tick"])
     with Device(Qemu().start(image.elf, board)) as device:
-        found = verify(device, expectations, macs_per_step=MACS, instructions_per_tick=per_tick)
-    assert found.ok, found.failures
+        verification = verify(device, expectations, macs_per_step=MACS, instructions_per_tick=per_tick)
+    assert verification.ok, verification.failures
     result = {
         "recipe": "stand-in",
         "board": board.name,
         "engine": "aot",
         "emulator": {"name": "qemu", "version": Qemu().version},
-        "prompts": list(found.prompts),
+        "prompts": list(verification.prompts),
     }
     inside = folder / "gathered"
     inside.mkdir()
     expected = with_counts(json.loads((folder / "written.json").read_text()), result)
-    gather(inside, board, image.elf, tested.elf, expected)
+    stage_suite_files(inside, board, image.elf, tested.elf, expected)
     return Gathered(inside, board, json.loads(json.dumps(result)))
 
 
@@ -80,10 +80,10 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> Gathered:
 
 
 def robot(folder: Path, board: Board, keywords: Path, *options: str, **more: str) -> subprocess.CompletedProcess[str]:
-    given = {**variables(folder, board), "RENODEKEYWORDS": str(keywords), **more}
+    variables_of_run = {**variables(folder, board), "RENODEKEYWORDS": str(keywords), **more}
     return subprocess.run(
         [sys.executable, "-m", "robot", "--output", "NONE", "--log", "NONE", "--report", "NONE", *options]
-        + [part for pair in given.items() for part in ("--variable", ":".join(pair))]
+        + [part for pair in variables_of_run.items() for part in ("--variable", ":".join(pair))]
         + [str(folder / name) for name in renode_suites.SUITES],
         capture_output=True,
         text=True,
@@ -99,8 +99,8 @@ def mirrored(folder: Path, board: Board, *options: str, **more: str) -> subproce
 
 @pytest.mark.parametrize("board", ON_BOTH, ids=[board.name for board in ON_BOTH])
 def test_the_suites_pass_on_qemu_through_the_mirror(board: Board, first: Gathered, tmp_path: Path) -> None:
-    place = first if board is first.board else gathered(board, tmp_path)
-    result = mirrored(place.folder, board)
+    suite = first if board is first.board else gathered(board, tmp_path)
+    result = mirrored(suite.folder, board)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr
     assert "6 tests, 6 passed, 0 failed" in result.stdout
 
@@ -197,8 +197,8 @@ def test_the_mirror_has_the_arguments_of_renodes_keywords() -> None:
 
     for keyword, arguments in NAMES["keywords"].items():
         method = getattr(qemu_mirror, keyword.lower().replace(" ", "_"))
-        given = [name for name in inspect.signature(method).parameters if name != "self"]
-        assert given == [argument.partition("}")[0].removeprefix("${") for argument in arguments], keyword
+        parameters = [name for name in inspect.signature(method).parameters if name != "self"]
+        assert parameters == [argument.partition("}")[0].removeprefix("${") for argument in arguments], keyword
 
 
 def test_results_agree_or_say_where_not(first: Gathered) -> None:
@@ -246,17 +246,17 @@ def test_renode_test_is_given_the_suites_and_their_variables(first: Gathered, tm
     assert Path(where) == results
     assert path.split(os.pathsep)[0] == str(Path(sys.executable).parent)
     assert arguments[:2] == [f"{first.folder}/prompts.robot", f"{first.folder}/faults.robot"]
-    given = dict(value.split(":", 1) for value in arguments[3::2])
+    passed = dict(value.split(":", 1) for value in arguments[3::2])
     assert set(arguments[2::2]) == {"--variable"}
     for name in ("ELF", "TEST_ELF", "EXPECTED"):
-        assert Path(given[name]).is_file()
-    assert given["BOARD"] == first.board.name
+        assert Path(passed[name]).is_file()
+    assert passed["BOARD"] == first.board.name
     # every variable that a suite uses and does not set is given, besides those of Robot and of renode-test
     for name in (*renode_suites.SUITES, "thimble.resource"):
         text = (SUITES / name).read_text()
         used = set(re.findall(r"\$\{?([A-Z_]{3,})\b", text))
         own = set(re.findall(r"^\$\{([A-Z_]+)\}", (SUITES / "thimble.resource").read_text() + text, re.MULTILINE))
-        assert used - own - {"CURDIR", "EMPTY", "RENODEKEYWORDS"} <= set(given), name
+        assert used - own - {"CURDIR", "EMPTY", "RENODEKEYWORDS"} <= set(passed), name
 
 
 def test_a_failed_or_missing_renode_test_is_an_error(first: Gathered, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_without_renode_the_command_says_how_to_get_it(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("RENODE", raising=False)
-    monkeypatch.setattr("pipeline.emulators.select.renode.launcher.PORTABLE", tmp_path / "portable")
+    monkeypatch.setattr("pipeline.emulators.renode.launcher.PORTABLE", tmp_path / "portable")
     assert find_renode() is None
     recipe = ROOT / "models" / "home-en-nano" / "recipe.yaml"
     assert renode_suites.main([str(recipe), "--build", str(tmp_path / "build")]) == 1

@@ -10,7 +10,7 @@ import numpy as np
 from tests.support.build_model import ModelBuilder
 from tests.support.strategies import Quantization, int8_values
 
-__all__ = ["VOCAB", "AttentionSpec", "attention_step", "usual_mask"]
+__all__ = ["VOCAB", "AttentionSpec", "attention_step", "default_mask"]
 
 
 VOCAB = 24
@@ -39,7 +39,7 @@ class AttentionSpec:
     seed: int = 0
 
 
-def usual_mask(spec: AttentionSpec) -> np.ndarray:
+def default_mask(spec: AttentionSpec) -> np.ndarray:
     """int8 [context, context + 1]: row p lets columns before p and the last one through."""
     filled = np.arange(spec.context + 1)[None, :] < np.arange(spec.context)[:, None]
     filled[:, spec.context] = True
@@ -66,7 +66,7 @@ def attention_step(
     }
     mask_rows = {}
     for layer in caches:
-        mask = (masks or {}).get(layer, usual_mask(spec))
+        mask = (masks or {}).get(layer, default_mask(spec))
         mask_rows[layer] = model.tensor((1, spec.context + 1), *spec.mask.pair)
         mask_table = model.tensor(mask.shape, *spec.mask.pair, data=mask)
         model.op("GATHER", [mask_table, position], [mask_rows[layer]], axis=0)
@@ -93,7 +93,9 @@ def attention_step(
         v = product(x, rows, v_quantization, (spec.kv_heads, 1, spec.head_dim), number + 2)
         outputs |= {f"k_new_{layer}": k, f"v_new_{layer}": v}
         longer = (spec.kv_heads, spec.context + 1, spec.head_dim)
-        keys, values = (model.tensor(longer, *one.pair) for one in (k_quantization, v_quantization))
+        keys, values = (
+            model.tensor(longer, *cache_quantization.pair) for cache_quantization in (k_quantization, v_quantization)
+        )
         model.op("CONCATENATION", [held[f"k_cache_{layer}"], k], [keys], axis=1)
         model.op("CONCATENATION", [held[f"v_cache_{layer}"], v], [values], axis=1)
         square = (spec.kv_heads, spec.group, spec.context + 1)

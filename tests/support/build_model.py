@@ -49,22 +49,22 @@ class ModelBuilder:
         axis: int = 0,
     ) -> int:
         """A tensor, constant where there is data; several scales are one for each index of `axis`."""
-        made = schema.TensorT()
-        made.name = f"tensor{len(self.tensors)}".encode()
-        made.shape = list(shape)
-        made.type = getattr(schema.TensorType, dtype)
+        tensor = schema.TensorT()
+        tensor.name = f"tensor{len(self.tensors)}".encode()
+        tensor.shape = list(shape)
+        tensor.type = getattr(schema.TensorType, dtype)
         if scale is not None:
-            scales = [float(scale)] if isinstance(scale, float) else [float(one) for one in scale]  # type: ignore[union-attr]
-            made.quantization = schema.QuantizationParametersT()
-            made.quantization.scale = scales
-            made.quantization.zeroPoint = [zero_point] * len(scales)
-            made.quantization.quantizedDimension = axis
+            scales = [float(scale)] if isinstance(scale, float) else [float(value) for value in scale]  # type: ignore[union-attr]
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = scales
+            tensor.quantization.zeroPoint = [zero_point] * len(scales)
+            tensor.quantization.quantizedDimension = axis
         if data is not None:
-            made.buffer = len(self.buffers)
+            tensor.buffer = len(self.buffers)
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(np.ascontiguousarray(data, _NUMPY[dtype]).tobytes(), np.uint8)
             self.buffers.append(buffer)
-        self.tensors.append(made)
+        self.tensors.append(tensor)
         return len(self.tensors) - 1
 
     def input(
@@ -79,18 +79,18 @@ class ModelBuilder:
         code = getattr(schema.BuiltinOperator, kind)
         if code not in self.codes:
             self.codes.append(code)
-        made = schema.OperatorT()
-        made.opcodeIndex = self.codes.index(code)
-        made.inputs, made.outputs = list(inputs), list(outputs)
+        operator = schema.OperatorT()
+        operator.opcodeIndex = self.codes.index(code)
+        operator.inputs, operator.outputs = list(inputs), list(outputs)
         if kind in _OPTIONS:
             name = _OPTIONS[kind]
-            made.builtinOptionsType = getattr(schema.BuiltinOptions, name)
-            made.builtinOptions = getattr(schema, f"{name}T")()
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, name)
+            operator.builtinOptions = getattr(schema, f"{name}T")()
             for key, value in options.items():
-                if not hasattr(made.builtinOptions, key):
+                if not hasattr(operator.builtinOptions, key):
                     raise KeyError(key)
-                setattr(made.builtinOptions, key, value)
-        self.ops.append(made)
+                setattr(operator.builtinOptions, key, value)
+        self.ops.append(operator)
 
     def bytes(self, outputs: dict[str, int]) -> bytes:
         """The .tflite, with one signature that names inputs and outputs."""

@@ -19,8 +19,8 @@ def with_weights(tflite: bytes, change: Callable[[Weights], Weights]) -> bytes:
     model: Any = schema.ModelT.InitFromPackedBuf(tflite, 0)
     graph = model.subgraphs[0]
     code = schema.BuiltinOperator.FULLY_CONNECTED
-    places = [place for place, one in enumerate(model.operatorCodes) if one.builtinCode == code]
-    for index in sorted({op.inputs[1] for op in graph.operators if op.opcodeIndex in places}):
+    code_indices = [code_index for code_index, entry in enumerate(model.operatorCodes) if entry.builtinCode == code]
+    for index in sorted({op.inputs[1] for op in graph.operators if op.opcodeIndex in code_indices}):
         tensor = graph.tensors[index]
         buffer = model.buffers[tensor.buffer]
         values = np.array(buffer.data, np.uint8).view(np.int8).reshape(tensor.shape)

@@ -30,7 +30,7 @@ def build_decode_step(kind: str) -> bytes:
     import tf_keras as keras
 
     from pipeline.network.decoder import build_decoder
-    from pipeline.network.key_centering import drift
+    from pipeline.network.key_centering import rope_offset
     from pipeline.quantize.ptq import quantize
 
     config = ModelConfig.from_mapping({**_SIZES, **KINDS[kind]})
@@ -44,7 +44,7 @@ def build_decode_step(kind: str) -> bytes:
             weight.assign(weight * 2)
     calibration = [list(map(int, random.integers(0, config.vocab_size, config.context))) for _ in range(3)]
     if "less their mean" in kind:
-        slow = drift(config.context, config.head_dim).slow
+        slow = rope_offset(config.context, config.head_dim).slow
         shape = (config.kv_heads, 2, slow.size)
         means = {f"layer{i}": random.uniform(-2, 2, shape) * slow for i in range(config.layers)}
         return quantize(model, config, calibration, ranges="fitted", key_means=means)

@@ -82,13 +82,13 @@ class Reference:
         logits: np.ndarray = classifier @ _rmsnorm(x, w["rms_final"])
         return logits
 
-    def greedy(self, prompt: Sequence[int], most: int) -> list[int]:
+    def greedy(self, prompt: Sequence[int], max_new_tokens: int) -> list[int]:
         """Tokens after the prompt up to BOS, as `generate` of run.c at temperature 0."""
         tokens: list[int] = []
         logits = np.zeros(0)
         for token in prompt:
             logits = self.step(token)
-        while len(tokens) < most and (best := int(logits.argmax())) != 1:
+        while len(tokens) < max_new_tokens and (best := int(logits.argmax())) != 1:
             tokens.append(best)
             logits = self.step(best)
         return tokens
@@ -100,13 +100,13 @@ def _rmsnorm(x: np.ndarray, gain: np.ndarray) -> np.ndarray:
 
 def _turned(row: np.ndarray, position: int, head_size: int) -> np.ndarray:
     """Each pair of neighbours turned by position · 10000^(−its place in the head / head size)."""
-    found = row.copy()
+    rotated = row.copy()
     for i in range(0, len(row), 2):
         angle = position * 10000.0 ** (-(i % head_size) / head_size)
         a, b = row[i], row[i + 1]
-        found[i] = a * np.cos(angle) - b * np.sin(angle)
-        found[i + 1] = a * np.sin(angle) + b * np.cos(angle)
-    return found
+        rotated[i] = a * np.cos(angle) - b * np.sin(angle)
+        rotated[i + 1] = a * np.sin(angle) + b * np.cos(angle)
+    return rotated
 
 
 def pieces_of(learned: Mapping[str, float]) -> list[tuple[bytes, float]]:
@@ -134,11 +134,11 @@ def reference_encode(pieces: Sequence[tuple[bytes, float]], text: str) -> list[i
         piece = character.encode()
         ids += [vocabulary[piece]] if piece in vocabulary else [byte + 3 for byte in piece]
     while True:
-        best_score, best, place = -1e10, -1, -1
+        best_score, best, best_index = -1e10, -1, -1
         for i in range(len(ids) - 1):
-            found = vocabulary.get(pieces[ids[i]][0] + pieces[ids[i + 1]][0], -1)
-            if found != -1 and pieces[found][1] > best_score:
-                best_score, best, place = pieces[found][1], found, i
-        if place == -1:
+            merged = vocabulary.get(pieces[ids[i]][0] + pieces[ids[i + 1]][0], -1)
+            if merged != -1 and pieces[merged][1] > best_score:
+                best_score, best, best_index = pieces[merged][1], merged, i
+        if best_index == -1:
             return ids
-        ids[place : place + 2] = [best]
+        ids[best_index : best_index + 2] = [best]

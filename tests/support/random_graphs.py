@@ -61,8 +61,8 @@ class RandomGraph:
     def bytes(self) -> bytes:
         """The .tflite."""
         read = {index for op in self.model.ops for index in op.inputs}
-        made = [index for op in self.model.ops for index in op.outputs]
-        outputs = [index for index in made if index not in read or self.random.random() < 0.2]
+        computed = [index for op in self.model.ops for index in op.outputs]
+        outputs = [index for index in computed if index not in read or self.random.random() < 0.2]
         return self.model.bytes({f"y{index}": index for index in outputs})
 
     # --- draws
@@ -95,10 +95,10 @@ class RandomGraph:
 
     def elementwise(self) -> None:
         a = self.pick()
-        others = [n for n in self.nodes if n.shape == a.shape or n.shape == (*a.shape[:-1], 1)]
+        candidates = [n for n in self.nodes if n.shape == a.shape or n.shape == (*a.shape[:-1], 1)]
         chance = self.random.random()
         if chance < 0.5:
-            b = others[int(self.random.integers(len(others)))]
+            b = candidates[int(self.random.integers(len(candidates)))]
         else:
             shape = [(), (1,), (a.shape[-1],), a.shape][int(self.random.integers(4))]
             q = Quantization(self.scale(0.02), self.zero())

@@ -42,8 +42,8 @@ def _characters(word: str, pieces: dict[bytes, int]) -> list[int]:
 
 def _merge(ids: list[int], ranks: dict[tuple[int, int], tuple[int, int]]) -> list[int]:
     while True:
-        found = [(*ranks[pair], place) for place, pair in enumerate(pairwise(ids)) if pair in ranks]
-        if not found:
+        candidates = [(*ranks[pair], index) for index, pair in enumerate(pairwise(ids)) if pair in ranks]
+        if not candidates:
             return ids
-        _, merged, place = min(found)
-        ids = [*ids[:place], merged, *ids[place + 2 :]]
+        _, merged, index = min(candidates)
+        ids = [*ids[:index], merged, *ids[index + 2 :]]

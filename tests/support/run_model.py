@@ -12,7 +12,7 @@ from hypothesis import assume
 from numpy.typing import NDArray
 from tflite_micro.python.tflite_micro import runtime
 
-from pipeline.compiler import Aim, CompiledModel, Packing, compile_model
+from pipeline.compiler import CompiledModel, Objective, WeightLayout, compile_model
 from pipeline.compiler.reader import read_tflite
 from pipeline.verification.host_engine import RUNTIME, compile_library
 
@@ -53,7 +53,7 @@ class Workbench:
         compile_library(sources, [RUNTIME, RUNTIME / "kernels"], self.kernels, flags)
 
     def build(
-        self, tflite: bytes, packing: Packing = Packing.PAIRS, aim: Aim = Aim.BALANCED
+        self, tflite: bytes, packing: WeightLayout = WeightLayout.INTERLEAVED_2, aim: Objective = Objective.BALANCED
     ) -> tuple[CompiledModel, ctypes.CDLL, Path]:
         """The model as a library; each in a folder of its own."""
         folder = self.folder / str(next(self.numbers))
@@ -68,8 +68,8 @@ class Workbench:
         self,
         tflite: bytes,
         inputs: Mapping[str, NDArray[np.generic]],
-        packing: Packing = Packing.PAIRS,
-        aim: Aim = Aim.BALANCED,
+        packing: WeightLayout = WeightLayout.INTERLEAVED_2,
+        aim: Objective = Objective.BALANCED,
     ) -> Arrays:
         """Outputs by name, of the generated C."""
         compiled, library, _ = self.build(tflite, packing, aim)
@@ -85,15 +85,15 @@ class Workbench:
         token = ctypes.c_int32(numbers[0])
         step(None, arena.ctypes.data, ctypes.byref(token), 1, numbers[1], 1)
         assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
-        found = {}
+        outputs = {}
         for name, index in graph.outputs.items():
             start = compiled.arena_places[name]
             dtype = np.dtype(graph.tensors[index].dtype.lower())
-            found[name] = arena[start : start + dtype.itemsize * graph.tensors[index].size].copy().view(dtype)
-        return found
+            outputs[name] = arena[start : start + dtype.itemsize * graph.tensors[index].size].copy().view(dtype)
+        return outputs
 
     def steps(
-        self, tflite: bytes, tokens: Sequence[int], packing: Packing = Packing.PAIRS
+        self, tflite: bytes, tokens: Sequence[int], packing: WeightLayout = WeightLayout.INTERLEAVED_2
     ) -> tuple[CompiledModel, list[NDArray[np.signedinteger]]]:
         """The logits of each token of a decode step, of the generated C, from empty caches on."""
         compiled, library, _ = self.build(tflite, packing)
@@ -104,34 +104,34 @@ class Workbench:
         for part in parts:
             cache[part.offset : part.offset + part.bytes] = part.zero_point
         arena = np.full(compiled.arena_bytes + 16, 0x55, np.int8)
-        found = []
+        rows = []
         for position, token in enumerate(tokens):
-            given = ctypes.c_int32(int(token))
-            logits = model.step(cache.ctypes.data, arena.ctypes.data, ctypes.byref(given), 1, position, 1)
+            token_cell = ctypes.c_int32(int(token))
+            logits = model.step(cache.ctypes.data, arena.ctypes.data, ctypes.byref(token_cell), 1, position, 1)
             row = (ctypes.c_int8 * (model.logit_bytes * compiled.vocab)).from_address(logits)
-            found.append(np.frombuffer(row, f"i{model.logit_bytes}").copy())
+            rows.append(np.frombuffer(row, f"i{model.logit_bytes}").copy())
         assert (arena[compiled.arena_bytes :] == 0x55).all(), "wrote beyond the arena"
-        return compiled, found
+        return compiled, rows
 
     def check(
         self,
         tflite: bytes,
         inputs: Mapping[str, NDArray[np.generic]],
-        packing: Packing = Packing.PAIRS,
-        aim: Aim = Aim.BALANCED,
+        packing: WeightLayout = WeightLayout.INTERLEAVED_2,
+        aim: Objective = Objective.BALANCED,
     ) -> None:
         """Equal bytes; a model that TensorFlow Lite Micro refuses is not drawn."""
         try:
-            wanted = run_on_micro(tflite, inputs)
+            expected = run_on_micro(tflite, inputs)
         except RuntimeError:
             assume(False)
             raise
-        found = self.run(tflite, inputs, packing, aim)
-        for name, values in wanted.items():
-            different = np.flatnonzero(values != found[name])
+        actual = self.run(tflite, inputs, packing, aim)
+        for name, values in expected.items():
+            different = np.flatnonzero(values != actual[name])
             assert not different.size, (
                 f"{name}: {different.size} of {values.size} bytes differ, first at {different[0]}: "
-                f"{found[name][different[0]]}, wanted {values[different[0]]}"
+                f"{actual[name][different[0]]}, wanted {values[different[0]]}"
             )
 
 

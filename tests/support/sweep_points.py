@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 
-from pipeline.sweep.pareto import Cost, Failed, Measured, Results, front_of
+from pipeline.sweep.pareto import Cost, Results, TrialFailure, TrialResult, front_of
 
 __all__ = ["made_point", "made_results"]
 
 
 def made_point(
     name: str, accuracy: float, flash: int, ram: int, ms: float, board: str = "mps2_an386", error: float = 0.005
-) -> Measured:
+) -> TrialResult:
     """A point with these figures; the slowest token takes 1.2 times the likely mean."""
     cost = Cost(
         flash=flash,
@@ -25,7 +25,7 @@ def made_point(
     )
     model, _, method = name.partition("-")
     splits = {"new_names": accuracy, "noisy": accuracy}
-    return Measured(
+    return TrialResult(
         name=name,
         choices={"model": model, "method": method},
         recipe={"name": f"made-{name}", "boards": [board]},
@@ -62,5 +62,5 @@ def made_results(board: str = "mps2_an386") -> Results:
                     board,
                 )
             )
-    results = Results("made", "made up", "name: made\n", points, [Failed("base-odd", "it broke", "mend it")], {})
+    results = Results("made", "made up", "name: made\n", points, [TrialFailure("base-odd", "it broke", "mend it")], {})
     return Results(**{**vars(results), "front": {board: front_of(points, board)}})

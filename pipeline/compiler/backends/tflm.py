@@ -12,9 +12,9 @@ from pathlib import Path
 from pipeline.compiler import CompiledModel
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
-from pipeline.compiler.window import ring_of
-from pipeline.numerics.kv_window import Ring, Strided
-from pipeline.numerics.rope import sine_table, turn_multiplier, turn_rates
+from pipeline.compiler.window import find_kv_window
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
+from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
 from pipeline.numerics.sampler import logit_step
 
 __all__ = ["resolver", "write_interpreted"]
@@ -56,23 +56,23 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
         ThimbleError: no decode step.
     """
     graph = read_tflite(tflite)
-    ring = ring_of(graph)
+    kv_window = find_kv_window(graph)
     caches = _caches(graph)
     logits = graph.tensors[graph.outputs["logits"]]
     rows = graph.tensors[graph.inputs["k_cache_0"]].shape[1]
-    context = ring.context if isinstance(ring, Strided) else rows
+    context = kv_window.context if isinstance(kv_window, StridedWindow) else rows
     cache_bytes = sum(cache.bytes for cache in caches)
     facts = {
         "VOCAB": logits.columns,
         "CONTEXT": context,
-        "ENDLESS": int(isinstance(ring, Ring)),
+        "ENDLESS": int(isinstance(kv_window, SlidingWindow)),
         "LAYERS": len(graph.ops),
         "LOGIT_BYTES": 2 if logits.dtype == "INT16" else 1,
         "CACHE_BYTES": cache_bytes,
         "ARENA_BYTES": arena_bytes,
     }
     (out / "model.h").write_text(_header(facts), encoding="ascii")
-    (out / "model.c").write_text(_model(graph, caches, ring), encoding="ascii")
+    (out / "model.c").write_text(_model(graph, caches, kv_window), encoding="ascii")
     (out / "model_data.c").write_text(_data(tflite), encoding="ascii")
     (out / "model_operators.h").write_text(_operators(graph), encoding="ascii")
     return CompiledModel(
@@ -92,13 +92,13 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
 
 
 def _caches(graph: Graph) -> list[_Cache]:
-    found: list[_Cache] = []
+    caches: list[_Cache] = []
     offset = 0
     for name, index in graph.inputs.items():
         if "_cache_" not in name:
             continue
         tensor, new = graph.tensors[index], graph.outputs[name.replace("_cache_", "_new_")]
-        found.append(
+        caches.append(
             _Cache(
                 name=name,
                 input=graph.input_order.index(index),
@@ -111,7 +111,7 @@ def _caches(graph: Graph) -> list[_Cache]:
             )
         )
         offset += (tensor.bytes + 3) // 4 * 4
-    return found
+    return caches
 
 
 def _header(facts: dict[str, int]) -> str:
@@ -127,30 +127,30 @@ def _header(facts: dict[str, int]) -> str:
     )
 
 
-def _model(graph: Graph, caches: list[_Cache], ring: Ring | Strided | None) -> str:
+def _model(graph: Graph, caches: list[_Cache], kv_window: SlidingWindow | StridedWindow | None) -> str:
     logits = graph.tensors[graph.outputs["logits"]]
     parts = ",\n    ".join(f"{{{c.offset}, {c.bytes}, {c.zero_point}}}" for c in caches)
     rows = ",\n    ".join(
         f"{{{c.input}, {c.output}, {c.offset}, {c.heads}, {c.bytes // c.heads}, {c.row_bytes}, {c.zero_point}}}"
         for c in caches
     )
-    places = [graph.input_order.index(graph.inputs[name]) if name in graph.inputs else -1 for name in _INPUTS]
+    input_indices = [graph.input_order.index(graph.inputs[name]) if name in graph.inputs else -1 for name in _INPUTS]
     names = ",\n    ".join(f'"{number}_{op.kind.lower()}"' for number, op in enumerate(graph.ops))
-    window = ring.rows if ring else 0
+    window = kv_window.rows if kv_window else 0
     return (
         '/* What the runtime must know of the model; generated from its .tflite. */\n#include "model.h"\n\n'
-        f"{_turn(graph) if isinstance(ring, Ring) else ''}"
-        f"{_slots(ring) if isinstance(ring, Strided) else ''}"
+        f"{_turn(graph) if isinstance(kv_window, SlidingWindow) else ''}"
+        f"{_slots(kv_window) if isinstance(kv_window, StridedWindow) else ''}"
         f"static const thimble_cache_part cache_parts[] = {{\n    {parts},\n}};\n\n"
         f"static const thimble_interpreter_cache caches[] = {{\n    {rows},\n}};\n\n"
         "const thimble_interpreter_plan thimble_the_plan = {\n    .arena_bytes = THIMBLE_MODEL_ARENA_BYTES,\n"
         f"    .caches = caches,\n    .cache_count = {len(caches)},\n"
-        f"    .token = {places[0]},\n    .position = {places[1]},\n"
+        f"    .token = {input_indices[0]},\n    .position = {input_indices[1]},\n"
         f"    .logits = {graph.output_order.index(graph.outputs['logits'])},\n"
-        f"    .rows = {window},\n    .sinks = {ring.sinks if isinstance(ring, Ring) else 0},\n"
-        f"    .slots = {'slots' if isinstance(ring, Strided) else '0'},\n"
-        f"    .rotation = {places[2]},\n"
-        f"    .turn = {'&turn' if isinstance(ring, Ring) else '0'},\n}};\n\n"
+        f"    .rows = {window},\n    .sinks = {kv_window.sinks if isinstance(kv_window, SlidingWindow) else 0},\n"
+        f"    .slots = {'slots' if isinstance(kv_window, StridedWindow) else '0'},\n"
+        f"    .rotation = {input_indices[2]},\n"
+        f"    .turn = {'&turn' if isinstance(kv_window, SlidingWindow) else '0'},\n}};\n\n"
         "const thimble_model thimble_the_model = {\n    .vocab = THIMBLE_MODEL_VOCAB,\n"
         "    .context = THIMBLE_MODEL_CONTEXT,\n    .cache_bytes = THIMBLE_MODEL_CACHE_BYTES,\n"
         "    .arena_bytes = THIMBLE_MODEL_ARENA_BYTES,\n"
@@ -163,22 +163,22 @@ def _model(graph: Graph, caches: list[_Cache], ring: Ring | Strided | None) -> s
     )
 
 
-def _slots(order: Strided) -> str:
+def _slots(window: StridedWindow) -> str:
     """The rows of the caches that tokens take."""
-    return f"static const uint16_t slots[] = {{\n    {', '.join(map(str, order.slots))},\n}};\n\n"
+    return f"static const uint16_t slots[] = {{\n    {', '.join(map(str, window.slots))},\n}};\n\n"
 
 
 def _turn(graph: Graph) -> str:
     """What the matrices that turn pairs are made of, which are an input of a step that sees a window."""
     tensor = graph.tensors[graph.inputs["rotation"]]
     pairs = tensor.shape[0]
-    rates = ", ".join(f"{rate}u" for rate in turn_rates(2 * pairs).tolist())
+    rates = ", ".join(f"{rate}u" for rate in rope_frequencies_q32(2 * pairs).tolist())
     sines = ", ".join(map(str, sine_table().tolist()))
     return (
         f"static const uint32_t rates[{pairs}] = {{{rates}}};\n\n"
         f"static const int16_t sines[129] = {{\n    {sines},\n}};\n\n"
         "static const thimble_turn_params turn = "
-        f"{{rates, sines, {pairs}, {turn_multiplier(tensor.scale)}, {tensor.zero_point}}};\n\n"
+        f"{{rates, sines, {pairs}, {rope_scale_q24(tensor.scale)}, {tensor.zero_point}}};\n\n"
     )
 
 

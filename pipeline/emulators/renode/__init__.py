@@ -1,0 +1,1 @@
+"""Renode: its launcher, its pinned release, the files of `renode/`."""

@@ -18,7 +18,7 @@ from pipeline.emulators.renode.files import FOLDER, entry_of
 from pipeline.errors import ThimbleError
 from pipeline.targets.boards import Board
 
-__all__ = ["Renode", "bring_together", "find_renode"]
+__all__ = ["Renode", "find_renode", "stage_renode_files"]
 
 PORTABLE = release.FOLDER
 BOOT_SECONDS = 60.0
@@ -31,13 +31,13 @@ def find_renode() -> Path | None:
     if named:
         path = Path(named)
         return path / "renode" if path.is_dir() else path
-    found = shutil.which("renode")
-    if found:
-        return Path(found)
+    program = shutil.which("renode")
+    if program:
+        return Path(program)
     return release.installed(PORTABLE)
 
 
-def bring_together(folder: Path, board: Board) -> None:
+def stage_renode_files(folder: Path, board: Board) -> None:
     """Copies the board's script and platform into the folder, whose path has no space: the monitor's paths end at one.
 
     Raises:
@@ -71,19 +71,19 @@ class Renode:
         Raises:
             ThimbleError: nowhere, or RENODE names what is not there.
         """
-        found = find_renode()
-        if found is None or not found.is_file():
+        program = find_renode()
+        if program is None or not program.is_file():
             raise ThimbleError(
-                f"no Renode at {found}" if found else "Renode is not installed",
+                f"no Renode at {program}" if program else "Renode is not installed",
                 "`nox -s renode` fetches it; or set RENODE to the program, put it on the PATH, or use --emulator qemu",
             )
-        return found
+        return program
 
     @cached_property
     def version(self) -> str:
         text = subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False).stdout
-        found = re.search(r"v(\d+(?:\.\d+)+)", text)
-        return found[1] if found else "?"
+        match = re.search(r"v(\d+(?:\.\d+)+)", text)
+        return match[1] if match else "?"
 
     def command(self, folder: Path, board: Board, port: int) -> list[str]:
         """The command line that runs `firmware.elf` with the board's script, both in the folder."""
@@ -105,7 +105,7 @@ class Renode:
         self.program  # noqa: B018 - says that it is missing before anything is copied
         folder = Path(tempfile.mkdtemp(prefix="thimble-"))
         shutil.copyfile(elf, folder / "firmware.elf")
-        bring_together(folder, board)
+        stage_renode_files(folder, board)
         port = _free_port()
         name = f"Renode {self.version}"
         process = spawn(name, self.command(folder, board, port))

@@ -157,9 +157,9 @@ def _download(release: Release, part: Path, console: Console) -> None:
             except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, _Dropped) as error:
                 reason = str(getattr(error, "reason", None) or error or type(error).__name__)
     have = part.stat().st_size if part.exists() else 0
-    kept = f"; {have / 1e6:.1f} of {release.size / 1e6:.1f} MB are kept" if have else ""
+    partial = f"; {have / 1e6:.1f} of {release.size / 1e6:.1f} MB are kept" if have else ""
     raise ThimbleError(
-        f"cannot download {release.url}: {reason}{kept}",
+        f"cannot download {release.url}: {reason}{partial}",
         "check the network and run it again, it goes on from there; or put the same file, downloaded elsewhere, at "
         f"{part}",
     )
@@ -221,10 +221,10 @@ def _unpack(archive: Path, folder: Path) -> None:
         top = list(beside.iterdir())
         if len(top) != 1 or not top[0].is_dir():
             raise ThimbleError(f"{archive.name} does not hold one folder", f"install Renode {VERSION} from {PAGE}")
-        place = folder / VERSION
-        if place.exists():  # of an installation that somebody damaged: it has no program
-            shutil.rmtree(place)
-        top[0].rename(place)
+        target = folder / VERSION
+        if target.exists():  # of an installation that somebody damaged: it has no program
+            shutil.rmtree(target)
+        top[0].rename(target)
     except _LEAVES_FOLDER as error:
         archive.unlink()
         raise ThimbleError(

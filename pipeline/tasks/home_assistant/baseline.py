@@ -40,9 +40,9 @@ def recognized(language: Language, home: Home, pair: Pair) -> bool:
         pair.sentence, language.intents, slot_lists=lists, intent_context={"area": _HERE}, language=language.code
     )
     for reading in readings:
-        said = {name: entity.value for name, entity in reading.entities.items() if entity.value != _HERE}
-        found = {name: slot_text(value).strip().lower() for name, value in said.items()}
-        if reading.intent.name == intent and found == slots:
+        slot_values = {name: entity.value for name, entity in reading.entities.items() if entity.value != _HERE}
+        recognized_slots = {name: slot_text(value).strip().lower() for name, value in slot_values.items()}
+        if reading.intent.name == intent and recognized_slots == slots:
             return True
     return False
 

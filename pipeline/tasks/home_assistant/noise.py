@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-__all__ = ["polite", "spoil"]
+__all__ = ["add_typos", "polite"]
 
 
 def polite(sentence: str, fillers: Sequence[str], rng: random.Random) -> str:
@@ -17,7 +17,7 @@ def polite(sentence: str, fillers: Sequence[str], rng: random.Random) -> str:
     return f"{filler} {sentence}" if rng.random() < 0.6 else f"{sentence} {filler}"
 
 
-def spoil(pieces: Sequence[tuple[str, bool]], droppable: frozenset[str], rng: random.Random) -> str:
+def add_typos(pieces: Sequence[tuple[str, bool]], droppable: frozenset[str], rng: random.Random) -> str:
     """One typo, swap or drop in the words that are no slot's value.
 
     Args:
@@ -37,19 +37,19 @@ def spoil(pieces: Sequence[tuple[str, bool]], droppable: frozenset[str], rng: ra
     free = [i for i, (word, fixed) in enumerate(marked) if not fixed]
     kind = rng.choice(("typo", "typo", "swap", "drop"))
     if kind == "swap":
-        places = [i for i in free if i + 1 in free]
-        if places:
-            i = rng.choice(places)
+        candidates = [i for i in free if i + 1 in free]
+        if candidates:
+            i = rng.choice(candidates)
             words[i], words[i + 1] = words[i + 1], words[i]
             return " ".join(words)
     if kind == "drop":
-        places = [i for i in free if words[i] in droppable]
-        if places and len(words) > 2:
-            del words[rng.choice(places)]
+        candidates = [i for i in free if words[i] in droppable]
+        if candidates and len(words) > 2:
+            del words[rng.choice(candidates)]
             return " ".join(words)
-    places = [i for i in free if len(words[i]) > 3]
-    if places:
-        i = rng.choice(places)
+    candidates = [i for i in free if len(words[i]) > 3]
+    if candidates:
+        i = rng.choice(candidates)
         words[i] = _typo(words[i], rng)
     return " ".join(words)
 

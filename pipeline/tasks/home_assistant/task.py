@@ -18,7 +18,7 @@ from hassil.intents import TextSlotList
 
 from pipeline.errors import ThimbleError
 from pipeline.tasks.home_assistant.home import Home, english_home, generic_home
-from pipeline.tasks.home_assistant.noise import polite, spoil
+from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.templates import Language, Sample, Template, load_language
 from pipeline.tasks.task import Dataset, Pair
 
@@ -126,7 +126,7 @@ class HomeAssistantTask:
 
         def fresh(split: str, templates: Sequence[Template], new_names: bool, held_action: bool) -> list[Pair]:
             rng = self._rng(split)
-            found: dict[str, Pair] = {}
+            pairs: dict[str, Pair] = {}
             for _ in range(200 * count if templates else 0):  # a small language can spare no template
                 sample, pair, _ = self._draw(rng, templates, new_names)
                 usable = len(pair.sentence) <= _LONGEST and len(pair.action) <= _LONGEST and pair.sentence not in known
@@ -137,11 +137,11 @@ class HomeAssistantTask:
                     usable = usable and not self._held_action(pair.action)
                 if new_names:
                     usable = usable and bool(sample.names)
-                if usable and pair.sentence not in found:
-                    found[pair.sentence] = pair
-                    if len(found) == count:
+                if usable and pair.sentence not in pairs:
+                    pairs[pair.sentence] = pair
+                    if len(pairs) == count:
                         break
-            return list(found.values())
+            return list(pairs.values())
 
         held = [template for template in self.language.templates if template.index in self.withheld]
         splits = {
@@ -170,39 +170,39 @@ class HomeAssistantTask:
     def _train(self) -> list[Pair]:
         """Training pairs, shuffled; of two actions for one sentence the earlier template's stays."""
         rng = self._rng("train")
-        wanted = self.config.train_sentences + self.config.split_sentences
-        found: dict[str, tuple[int, Pair]] = {}
+        target_count = self.config.train_sentences + self.config.split_sentences
+        by_sentence: dict[str, tuple[int, Pair]] = {}
         fillers = self.language.fillers
-        for _ in range(4 * wanted):
+        for _ in range(4 * target_count):
             sample, pair, template = self._draw(rng, self._seen, new_names=False)
             if len(pair.sentence) > _LONGEST or len(pair.action) > _LONGEST or self._held_action(pair.action):
                 continue
             sentence = pair.sentence
             if rng.random() < self.config.spoiled:
-                sentence = spoil(sample.pieces, self._droppable, rng)
+                sentence = add_typos(sample.pieces, self._droppable, rng)
             if fillers and rng.random() < self.config.polite:
                 sentence = polite(sentence, fillers, rng)
-            earlier = found.get(sentence)
+            earlier = by_sentence.get(sentence)
             if earlier is None or template.index < earlier[0]:
-                found[sentence] = (template.index, Pair(sentence, pair.action))
-            if len(found) == wanted:
+                by_sentence[sentence] = (template.index, Pair(sentence, pair.action))
+            if len(by_sentence) == target_count:
                 break
-        pairs = [pair for _, pair in found.values()]
+        pairs = [pair for _, pair in by_sentence.values()]
         rng.shuffle(pairs)
         return pairs
 
     def _noisy(self, count: int, known: set[str]) -> list[Pair]:
         rng = self._rng("noisy")
-        found: dict[str, Pair] = {}
+        by_sentence: dict[str, Pair] = {}
         for _ in range(100 * count):
             sample, pair, _ = self._draw(rng, self._seen, new_names=False)
-            sentence = spoil(sample.pieces, self._droppable, rng)
+            sentence = add_typos(sample.pieces, self._droppable, rng)
             fits = len(sentence) <= _LONGEST and len(pair.action) <= _LONGEST
             if fits and sentence != pair.sentence and sentence not in known and not self._held_action(pair.action):
-                found[sentence] = Pair(sentence, pair.action)
-                if len(found) == count:
+                by_sentence[sentence] = Pair(sentence, pair.action)
+                if len(by_sentence) == count:
                     break
-        return list(found.values())
+        return list(by_sentence.values())
 
     def _draw(
         self, rng: random.Random, templates: Sequence[Template], new_names: bool
@@ -234,19 +234,19 @@ class HomeAssistantTask:
     @cached_property
     def _droppable(self) -> frozenset[str]:
         """Optional words: short ones that the templates put in brackets, and that are no slot's value."""
-        found: set[str] = set()
+        droppable: set[str] = set()
         rules = {name: rule.text or "" for name, rule in self.language.intents.expansion_rules.items()}
         for template in self.language.templates:
             for part in template.text.split("[")[1:]:
                 inside = part.split("]")[0].strip().strip("()")
                 if inside.startswith("<") and inside.endswith(">"):
                     inside = rules.get(inside[1:-1], "").strip("()")
-                found.update(word for word in inside.lower().split("|") if word.isalpha() and len(word) <= 4)
+                droppable.update(word for word in inside.lower().split("|") if word.isalpha() and len(word) <= 4)
         lists = self.language.intents.slot_lists.values()
         values = {
             str(value.value_out).lower() for some in lists if isinstance(some, TextSlotList) for value in some.values
         }
-        return frozenset(found - values)
+        return frozenset(droppable - values)
 
     def _rng(self, purpose: str) -> random.Random:
         return random.Random(f"{self.config.seed}:{self.config.language}:{purpose}")

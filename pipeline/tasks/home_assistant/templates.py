@@ -87,10 +87,10 @@ class Language:
     def literal_texts(self) -> list[str]:
         """All literal text of the templates and rules, for made-up words that sound like the language."""
         rules = [rule.expression for rule in self.intents.expansion_rules.values()]
-        found: list[str] = []
+        texts: list[str] = []
         for expression in [template.sentence.expression for template in self.templates] + rules:
-            _collect(expression, found)
-        return found
+            _collect(expression, texts)
+        return texts
 
     def domains(self) -> list[str]:
         """Entity domains that names in the templates may have."""
@@ -227,28 +227,28 @@ def load_language(code: str) -> Language:
 
 
 def _domains(block: IntentData) -> tuple[str, ...]:
-    wanted = block.requires_context.get("domain") or block.slots.get("domain") or ("light", "switch")
-    if isinstance(wanted, dict):
-        wanted = wanted.get("value") or ("light", "switch")
-    return (wanted,) if isinstance(wanted, str) else tuple(map(str, wanted))
+    domains = block.requires_context.get("domain") or block.slots.get("domain") or ("light", "switch")
+    if isinstance(domains, dict):
+        domains = domains.get("value") or ("light", "switch")
+    return (domains,) if isinstance(domains, str) else tuple(map(str, domains))
 
 
 def _references(expression: Expression, rules: dict[str, Sentence]) -> list[ListReference]:
     if isinstance(expression, ListReference):
         return [expression]
     if isinstance(expression, Group):
-        return [found for item in expression.items for found in _references(item, rules)]
+        return [reference for item in expression.items for reference in _references(item, rules)]
     if isinstance(expression, RuleReference) and expression.rule_name in rules:
         return _references(rules[expression.rule_name].expression, rules)
     return []
 
 
-def _collect(expression: Expression, found: list[str]) -> None:
+def _collect(expression: Expression, texts: list[str]) -> None:
     if isinstance(expression, TextChunk):
-        found.append(expression.text)
+        texts.append(expression.text)
     elif isinstance(expression, Group):
         for item in expression.items:
-            _collect(item, found)
+            _collect(item, texts)
 
 
 @cache

@@ -18,7 +18,7 @@ from tokenizers.pre_tokenizers import Split
 from tokenizers.trainers import BpeTrainer
 
 from pipeline.errors import ThimbleError
-from pipeline.text.prompt import Frame, FramedTokenizer, fold
+from pipeline.text.prompt import PromptTemplate, PromptTokenizer, fold
 
 __all__ = ["BOS", "BYTE_BASE", "EOS", "PAD", "SEP", "Tokenizer", "fold"]
 
@@ -29,16 +29,18 @@ _BYTES = [f"<0x{value:02X}>" for value in range(256)]
 _PIECES = BYTE_BASE + 256
 
 
-class Tokenizer(FramedTokenizer):
+class Tokenizer(PromptTokenizer):
     """Token ids: 4 specials, 256 bytes, then the pieces. A prompt is lower-cased, between `<bos>` and `<sep>`."""
 
     def __init__(self, library: Library) -> None:
         self._library = library
 
     @property
-    def frame(self) -> Frame:
+    def template(self) -> PromptTemplate:
         """`<bos>` before the sentence, `<sep>` behind it; the answer ends with `<eos>`."""
-        return Frame(bos=BOS, suffix=(SEP,), stops=(EOS,), byte_base=BYTE_BASE, folds=True, words=True)
+        return PromptTemplate(
+            bos=BOS, suffix=(SEP,), stops=(EOS,), byte_base=BYTE_BASE, lowercase=True, split_on_space=True
+        )
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int, alphabet: int = 100) -> Tokenizer:
@@ -102,10 +104,10 @@ class Tokenizer(FramedTokenizer):
     @cached_property
     def pieces(self) -> list[bytes]:
         """The bytes of each id."""
-        found = [b""] * BYTE_BASE + [bytes([value]) for value in range(256)]
+        pieces = [b""] * BYTE_BASE + [bytes([value]) for value in range(256)]
         names = {index: name for name, index in self._library.get_vocab().items()}
-        found += [names[index].encode() for index in range(_PIECES, self.vocab_size)]
-        return found
+        pieces += [names[index].encode() for index in range(_PIECES, self.vocab_size)]
+        return pieces
 
     @cached_property
     def characters(self) -> dict[str, int]:

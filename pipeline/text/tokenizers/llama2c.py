@@ -20,18 +20,18 @@ from itertools import pairwise
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.text.prompt import Frame, FramedTokenizer
+from pipeline.text.prompt import PromptTemplate, PromptTokenizer
 
 __all__ = ["KIND", "Llama2cTokenizer"]
 
 KIND = "llama2.c"
 _BOS, _EOS, _BYTE_BASE = 1, 2, 3
 _BYTES = [f"<0x{value:02X}>".encode() for value in range(256)]
-_LEAST_SCORE = -1e10  # what `run.c` compares with first: pieces of lower scores are never made
-_AGAIN = "give the tokenizer .bin that belongs to the checkpoint"
+_MIN_SCORE = -1e10  # what `run.c` compares with first: pieces of lower scores are never made
+_REMEDY = "give the tokenizer .bin that belongs to the checkpoint"
 
 
-class Llama2cTokenizer(FramedTokenizer):
+class Llama2cTokenizer(PromptTokenizer):
     """Token ids as in the checkpoint.
 
     Generation ends with `</s>`, and with `<s>`, which stands between texts in the training of these models (`run.c`
@@ -57,23 +57,23 @@ class Llama2cTokenizer(FramedTokenizer):
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise ThimbleError(f"cannot read the tokenizer {path}: {error.strerror}", _AGAIN) from None
+            raise ThimbleError(f"cannot read the tokenizer {path}: {error.strerror}", _REMEDY) from None
         if len(data) < 4:
-            raise ThimbleError(f"the tokenizer {path} has {len(data)} bytes, not even its header", _AGAIN)
+            raise ThimbleError(f"the tokenizer {path} has {len(data)} bytes, not even its header", _REMEDY)
         (longest,) = struct.unpack_from("<i", data)
         texts: list[bytes] = []
         scores: list[float] = []
-        place = 4
-        while place < len(data):
-            texts.append(_read_piece(path, data, place, len(texts), longest))
-            scores.append(struct.unpack_from("<f", data, place)[0])
-            place += 8 + len(texts[-1])
+        offset = 4
+        while offset < len(data):
+            texts.append(_read_piece(path, data, offset, len(texts), longest))
+            scores.append(struct.unpack_from("<f", data, offset)[0])
+            offset += 8 + len(texts[-1])
             if not math.isfinite(scores[-1]):
-                raise ThimbleError(f"the tokenizer {path}: the score of token {len(texts) - 1} is no number", _AGAIN)
+                raise ThimbleError(f"the tokenizer {path}: the score of token {len(texts) - 1} is no number", _REMEDY)
         if len(texts) != vocab_size:
             raise ThimbleError(
                 f"the tokenizer {path} has {len(texts):,} tokens, the checkpoint {vocab_size:,}: they do not match",
-                _AGAIN,
+                _REMEDY,
             )
         _check(path, texts)
         return cls(texts, scores)
@@ -102,16 +102,16 @@ class Llama2cTokenizer(FramedTokenizer):
         path.write_text(json.dumps(data, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
     @cached_property
-    def frame(self) -> Frame:
+    def template(self) -> PromptTemplate:
         """`<s>` before the text, nothing behind it."""
-        return Frame(
+        return PromptTemplate(
             bos=_BOS,
             suffix=(),
             stops=(_BOS, _EOS),
             byte_base=_BYTE_BASE,
             prefix=(self._ids[b" "],),
-            words=not any(self._texts[right].startswith(b" ") for _, right in self.ranked_merges),
-            bare_start=True,
+            split_on_space=not any(self._texts[right].startswith(b" ") for _, right in self.ranked_merges),
+            strip_leading_space=True,
         )
 
     @cached_property
@@ -131,7 +131,7 @@ class Llama2cTokenizer(FramedTokenizer):
         ids: dict[bytes, list[int]] = defaultdict(list)
         for index, text in enumerate(self._texts):
             ids[text].append(index)
-        able = {text: index for text, index in self._ids.items() if self._scores[index] > _LEAST_SCORE}
+        able = {text: index for text, index in self._ids.items() if self._scores[index] > _MIN_SCORE}
         ranks = {score: rank for rank, score in enumerate(sorted({-self._scores[index] for index in able.values()}))}
         return {
             (left, right): (ranks[-self._scores[merged]], merged)
@@ -144,42 +144,42 @@ class Llama2cTokenizer(FramedTokenizer):
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text, a space before it unless it is empty."""
-        ids = [*self.frame.prefix] if text else []
+        ids = [*self.template.prefix] if text else []
         for character in text:
             known = self.characters.get(character)
             ids += [_BYTE_BASE + byte for byte in character.encode()] if known is None else [known]
         merges = self.ranked_merges
         while True:
-            found = [(merges[pair][0], place) for place, pair in enumerate(pairwise(ids)) if pair in merges]
-            if not found:
+            candidates = [(merges[pair][0], index) for index, pair in enumerate(pairwise(ids)) if pair in merges]
+            if not candidates:
                 return ids
-            _, place = min(found)
-            ids[place : place + 2] = [merges[ids[place], ids[place + 1]][1]]
+            _, index = min(candidates)
+            ids[index : index + 2] = [merges[ids[index], ids[index + 1]][1]]
 
 
-def _read_piece(path: Path, data: bytes, place: int, index: int, longest: int) -> bytes:
-    if place + 8 > len(data):
-        raise ThimbleError(f"the tokenizer {path} is cut off in token {index}", _AGAIN)
-    (length,) = struct.unpack_from("<i", data, place + 4)
+def _read_piece(path: Path, data: bytes, offset: int, index: int, longest: int) -> bytes:
+    if offset + 8 > len(data):
+        raise ThimbleError(f"the tokenizer {path} is cut off in token {index}", _REMEDY)
+    (length,) = struct.unpack_from("<i", data, offset + 4)
     if not 0 <= length <= longest:
         raise ThimbleError(
             f"the tokenizer {path}: token {index} has a length of {length}, and its header says at most {longest}",
-            _AGAIN,
+            _REMEDY,
         )
-    piece = data[place + 8 : place + 8 + length]
+    piece = data[offset + 8 : offset + 8 + length]
     if len(piece) < length:
-        raise ThimbleError(f"the tokenizer {path} is cut off in token {index}", _AGAIN)
+        raise ThimbleError(f"the tokenizer {path} is cut off in token {index}", _REMEDY)
     try:
         piece.decode()
     except UnicodeDecodeError:
-        raise ThimbleError(f"the tokenizer {path}: token {index} is no UTF-8: {piece!r}", _AGAIN) from None
+        raise ThimbleError(f"the tokenizer {path}: token {index} is no UTF-8: {piece!r}", _REMEDY) from None
     if b"\0" in piece:
-        raise ThimbleError(f"the tokenizer {path}: token {index} holds a zero byte: {piece!r}", _AGAIN)
+        raise ThimbleError(f"the tokenizer {path}: token {index} holds a zero byte: {piece!r}", _REMEDY)
     return piece
 
 
 def _check(path: Path, texts: Sequence[bytes]) -> None:
     if list(texts[_BYTE_BASE : _BYTE_BASE + 256]) != _BYTES:
-        raise ThimbleError(f"the tokenizer {path} has no tokens <0x00> to <0xFF> at ids 3 to 258", _AGAIN)
+        raise ThimbleError(f"the tokenizer {path} has no tokens <0x00> to <0xFF> at ids 3 to 258", _REMEDY)
     if b" " not in texts:
-        raise ThimbleError(f"the tokenizer {path} has no token for a space, with which every text begins", _AGAIN)
+        raise ThimbleError(f"the tokenizer {path} has no token for a space, with which every text begins", _REMEDY)

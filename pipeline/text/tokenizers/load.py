@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipeline.text.prompt import FramedTokenizer
+from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.llama2c import KIND, Llama2cTokenizer
 
 __all__ = ["load_tokenizer"]
 
 
-def load_tokenizer(path: Path) -> FramedTokenizer:
+def load_tokenizer(path: Path) -> PromptTokenizer:
     """Reads what any tokenizer's `save` wrote.
 
     Raises:

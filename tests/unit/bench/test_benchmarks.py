@@ -10,14 +10,14 @@ from rich.console import Console
 
 from pipeline.bench import charts, tables
 from pipeline.bench.cores import CORES
-from pipeline.bench.limits import least_instructions_per_mac
+from pipeline.bench.limits import min_instructions_per_mac
 from pipeline.bench.measure import kernel_rows
 from pipeline.bench.rows import Row, as_dict
 from pipeline.bench.run import main
 from pipeline.bench.shapes import layer_tflite
 from pipeline.bench.structures import STRUCTURES
 from pipeline.bench.tflm import ENGINE
-from pipeline.compiler import Aim, Packing, compile_model
+from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.recipes.schema import ModelConfig
 
 KERNEL = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=64, rows=64, macs=4096, instructions=4100)
@@ -60,8 +60,8 @@ def test_tables() -> None:
 
 
 def test_limits() -> None:
-    assert 0.5 < least_instructions_per_mac(Packing.PAIRS) < 0.6
-    assert least_instructions_per_mac(Packing.ROWS) == 0.125
+    assert 0.5 < min_instructions_per_mac(WeightLayout.INTERLEAVED_2) < 0.6
+    assert min_instructions_per_mac(WeightLayout.ROW_MAJOR) == 0.125
 
 
 def test_the_picture_is_drawn(tmp_path: Path) -> None:
@@ -107,12 +107,12 @@ def test_each_structure_is_held_in_its_form(name: str, tmp_path: Path) -> None:
             **{"ffn_dim": 128, "norm": "rmsnorm", "positions": "rotary", "context": 16},
         }
     )
-    compiled = compile_model(layer_tflite(config, STRUCTURES[name]), tmp_path, aim=Aim.SIZE)
+    compiled = compile_model(layer_tflite(config, STRUCTURES[name]), tmp_path, aim=Objective.SIZE)
     assert len(compiled.products) == 7
     words = {"dense": "pairs", "4 bits": "nibbles", "2:4": "2:4", "1:4": "1:4"}
-    wanted = words.get(name) or f"blocks{name.removeprefix('blocks of 4 × ')[0]}"
-    assert {product.form for product in compiled.products} == {wanted}
-    assert (wanted in compiled.forms) is (wanted != "pairs")
+    expected = words.get(name) or f"blocks{name.removeprefix('blocks of 4 × ')[0]}"
+    assert {product.form for product in compiled.products} == {expected}
+    assert (expected in compiled.forms) is (expected != "pairs")
 
 
 def test_structured_weights_beside_dense_ones() -> None:

@@ -45,11 +45,11 @@ def step() -> bytes:
 @pytest.fixture
 def tflm() -> Path:
     """A built TensorFlow Lite Micro."""
-    given = os.environ.get("TFLM_DIR")
-    if not given:
+    tflm_dir = os.environ.get("TFLM_DIR")
+    if not tflm_dir:
         pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md tells how to make one")
-    assert find_libraries(Path(given), M4F.mcpu), f"{given} holds no library for Cortex-M4F"
-    return Path(given)
+    assert find_libraries(Path(tflm_dir), M4F.mcpu), f"{tflm_dir} holds no library for Cortex-M4F"
+    return Path(tflm_dir)
 
 
 def test_a_row_says_why_it_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_libraries_of_a_core(tmp_path: Path) -> None:
     plain = library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_gcc")
     library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_cmsis_nn_gcc")
     fast = library(tmp_path, "cortex_m_generic_cortex-m4+fp_release_with_logs_cmsis_nn_gcc")
-    found = find_libraries(tmp_path, M4F.mcpu)
-    assert [one.path for one in found] == [fast, plain]
-    assert [one.name.split(", ")[1] for one in found] == ["CMSIS-NN", "reference"]
+    libraries = find_libraries(tmp_path, M4F.mcpu)
+    assert [tflm_library.path for tflm_library in libraries] == [fast, plain]
+    assert [tflm_library.name.split(", ")[1] for tflm_library in libraries] == ["CMSIS-NN", "reference"]
     assert find_libraries(tmp_path, "cortex-m3") == []
 
 
@@ -82,11 +82,11 @@ def test_operators_and_hash() -> None:
 
 
 @pytest.mark.usefixtures("cpp_for_arm")
-def test_a_folder_without_sources_is_told(step: bytes, tmp_path: Path) -> None:
+def test_a_folder_without_sources_is_reported(step: bytes, tmp_path: Path) -> None:
     library(tmp_path, "cortex_m_generic_cortex-m4+fp_default_gcc")
-    (found,) = find_libraries(tmp_path, M4F.mcpu)
+    (tflm_library,) = find_libraries(tmp_path, M4F.mcpu)
     with pytest.raises(ThimbleError, match=r"tensorflow/lite/micro/.*No such file") as raised:
-        build_step(M4F, step, found, tmp_path / "build")
+        build_step(M4F, step, tflm_library, tmp_path / "build")
     assert "docs/benchmarks.md" in str(raised.value)
 
 
@@ -94,21 +94,21 @@ def test_a_folder_without_sources_is_told(step: bytes, tmp_path: Path) -> None:
 def test_steps_equal_the_oracle(step: bytes, tflm: Path, tmp_path: Path) -> None:
     """On the emulated core each kernel set gives the logits that TensorFlow Lite Micro gives on the host."""
     oracle = Oracle(step)
-    for one in find_libraries(tflm, M4F.mcpu):
-        steps = run_steps(M4F, build_step(M4F, step, one, tmp_path / one.kernels))
-        assert [taken.fill for taken in steps] == [0, 6, 11]
-        for taken in steps:
+    for library in find_libraries(tflm, M4F.mcpu):
+        steps = run_steps(M4F, build_step(M4F, step, library, tmp_path / library.kernels))
+        assert [step_result.fill for step_result in steps] == [0, 6, 11]
+        for step_result in steps:
             oracle.reset()
-            oracle.position = taken.fill
-            assert taken.logits == hash_of_logits(oracle.step(TOKEN)), (one.name, taken.fill)
-        assert len({taken.logits for taken in steps}) == 3
-        counts = [taken.instructions for taken in steps]
+            oracle.position = step_result.fill
+            assert step_result.logits == hash_of_logits(oracle.step(TOKEN)), (library.name, step_result.fill)
+        assert len({step_result.logits for step_result in steps}) == 3
+        counts = [step_result.instructions for step_result in steps]
         assert counts == sorted(counts) and counts[0] > PRODUCTS, "SOFTMAX takes longer as the context fills"
-        assert len({taken.arena_bytes for taken in steps}) == 1 and steps[0].arena_bytes > CACHES
+        assert len({step_result.arena_bytes for step_result in steps}) == 1 and steps[0].arena_bytes > CACHES
 
 
 @pytest.mark.slow
-def test_a_refused_model_is_told(step: bytes, tflm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_model_is_reported(step: bytes, tflm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.bench.tflm.resolver", lambda graph: ["AddMul"])
     chosen = find_libraries(tflm, M4F.mcpu)[-1]
     image = build_step(M4F, step, chosen, tmp_path)

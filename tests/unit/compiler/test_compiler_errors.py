@@ -124,15 +124,15 @@ def test_truncated_anywhere(folder: Path) -> None:
 @some
 def test_any_bytes_changed(folder: Path, changes: list[tuple[int, int]]) -> None:
     damaged = bytearray(small_model())
-    for place, mask in changes:
-        damaged[place % len(damaged)] ^= mask
+    for index, mask in changes:
+        damaged[index % len(damaged)] ^= mask
     compiled_or_refused(bytes(damaged), folder)
 
 
 @pytest.mark.slow
 def test_each_byte_changed(folder: Path) -> None:
     whole = small_model()
-    for place in range(len(whole)):
+    for index in range(len(whole)):
         damaged = bytearray(whole)
-        damaged[place] ^= 0xFF
+        damaged[index] ^= 0xFF
         compiled_or_refused(bytes(damaged), folder)

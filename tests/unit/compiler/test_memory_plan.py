@@ -21,14 +21,17 @@ buffers = st.lists(
 @given(buffers)
 @some
 def test_buffers_that_live_together_do_not_overlap(drawn: list[tuple[int, tuple[tuple[int, int], ...]]]) -> None:
-    all_buffers = [Buffer(f"b{place}", *one) for place, one in enumerate(drawn)]
+    all_buffers = [Buffer(f"b{index}", *buffer) for index, buffer in enumerate(drawn)]
     plan = plan_memory(all_buffers)
-    for place, one in enumerate(all_buffers):
-        start = plan.offsets[one.name]
-        assert start >= 0 and start % 4 == 0 and start + one.size <= plan.bytes
-        for other in all_buffers[:place]:
-            together = any(one.alive(step) and other.alive(step) for step in range(30))
-            apart = start + one.size <= plan.offsets[other.name] or plan.offsets[other.name] + other.size <= start
+    for index, buffer in enumerate(all_buffers):
+        start = plan.offsets[buffer.name]
+        assert start >= 0 and start % 4 == 0 and start + buffer.size <= plan.bytes
+        for neighbour in all_buffers[:index]:
+            together = any(buffer.alive(step) and neighbour.alive(step) for step in range(30))
+            apart = (
+                start + buffer.size <= plan.offsets[neighbour.name]
+                or plan.offsets[neighbour.name] + neighbour.size <= start
+            )
             assert apart or not together
     live = [sum(b.size for b in all_buffers if b.alive(step)) for step in range(30)]
     assert plan.largest_live_set == max(live, default=0) <= plan.bytes
@@ -39,5 +42,5 @@ def test_buffers_that_live_together_do_not_overlap(drawn: list[tuple[int, tuple[
 def test_the_plan_does_not_depend_on_the_order_of_the_buffers(
     drawn: list[tuple[int, tuple[tuple[int, int], ...]]],
 ) -> None:
-    all_buffers = [Buffer(f"b{place}", *one) for place, one in enumerate(drawn)]
+    all_buffers = [Buffer(f"b{index}", *lifetime) for index, lifetime in enumerate(drawn)]
     assert plan_memory(all_buffers) == plan_memory(all_buffers[::-1])

@@ -21,11 +21,11 @@ from pipeline.compiler.packing import (
     scales_fit,
     weights_fit,
 )
-from pipeline.targets.cores import Packing
+from pipeline.targets.cores import WeightLayout
 from tests.support.strategies import int8_values, some
 
 _SHIFT = 7  # any that the kernel takes
-_OFFSET = {Packing.PAIRS: (3,), Packing.QUADS: (1, 2, 3)}
+_OFFSET = {WeightLayout.INTERLEAVED_2: (3,), WeightLayout.INTERLEAVED_4: (1, 2, 3)}
 
 
 def _shapes(d_model: int, kv: int, hidden: int, vocabulary: int, gated: bool) -> list[tuple[int, int]]:
@@ -42,7 +42,9 @@ _SHAPES = {
 }
 
 
-def unpacked_sums(weights: NDArray[np.int8], x: NDArray[np.int16], packing: Packing, whole: bool) -> NDArray[np.int64]:
+def unpacked_sums(
+    weights: NDArray[np.int8], x: NDArray[np.int16], packing: WeightLayout, whole: bool
+) -> NDArray[np.int64]:
     """The rows' sums as the kernels make them: three sums modulo 2^32 for four rows, taken apart.
 
     whole: the sum of x is known, as it is where the depth is not split; else what the packing added stays in the sums.
@@ -51,7 +53,7 @@ def unpacked_sums(weights: NDArray[np.int8], x: NDArray[np.int16], packing: Pack
     wide[: x.size] = x
     excess = 128 * wide.sum()
     known = excess if whole else 0
-    if packing is Packing.PAIRS:
+    if packing is WeightLayout.INTERLEAVED_2:
         halves = pack_pairs(weights).reshape(-1, wide.size // 2, 2, 2).astype(np.int64)
         ab, cd = halves[:, :, 0].reshape(-1, wide.size), halves[:, :, 1].reshape(-1, wide.size)
         bc = int16(ab.astype(np.int8).astype(np.int64) * 256 + (cd >> 8))
@@ -63,14 +65,14 @@ def unpacked_sums(weights: NDArray[np.int8], x: NDArray[np.int16], packing: Pack
         every = words @ wide - 0x10101 * known
         sums = [upper, (words >> 8 & 0xFFFF) @ wide - 0x101 * known, every - (upper << 16)]
         offsets = [0, excess, excess, excess]
-    ab, bc, cd = (wrapped(one) for one in sums)
+    ab, bc, cd = (wrapped(part) for part in sums)
     d = wrapped(cd - (bc - (ab << 8) << 8) << 8) >> 8
     c = wrapped(cd - d) >> 8
     b = wrapped(bc - c) >> 8
-    found = np.stack([wrapped(ab - b) >> 8, b, c, d], axis=-1)
+    sums_by_row = np.stack([wrapped(ab - b) >> 8, b, c, d], axis=-1)
     if not whole:
-        found -= np.array(offsets)
-    return found.reshape(-1)[: len(weights)]
+        sums_by_row -= np.array(offsets)
+    return sums_by_row.reshape(-1)[: len(weights)]
 
 
 def int16(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -84,7 +86,7 @@ def wrapped(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return (values + 2**31) % 2**32 - 2**31
 
 
-packings = pytest.mark.parametrize("packing", [Packing.PAIRS, Packing.QUADS])
+packings = pytest.mark.parametrize("packing", [WeightLayout.INTERLEAVED_2, WeightLayout.INTERLEAVED_4])
 
 
 @packings
@@ -95,7 +97,7 @@ packings = pytest.mark.parametrize("packing", [Packing.PAIRS, Packing.QUADS])
     seed=st.integers(0, 10_000),
 )
 @some
-def test_sums_come_apart(packing: Packing, rows: int, depth: int, zero_point: int, seed: int) -> None:
+def test_sums_come_apart(packing: WeightLayout, rows: int, depth: int, zero_point: int, seed: int) -> None:
     weights = int8_values(seed, (rows, depth), -128)
     if not weights_fit(weights, packing):
         weights = np.maximum(weights, -127)
@@ -103,14 +105,14 @@ def test_sums_come_apart(packing: Packing, rows: int, depth: int, zero_point: in
     assert pack(weights, packing).nbytes == (rows + 3) // 4 * 4 * ((depth + 3) // 4 * 4)
     step = columns_at_once(weights, packing)
     starts = range(0, depth, step)
-    found = sum(unpacked_sums(weights[:, i : i + step], x[i : i + step], packing, step >= depth) for i in starts)
-    assert (found == weights.astype(np.int64) @ x.astype(np.int64)).all()
+    total = sum(unpacked_sums(weights[:, i : i + step], x[i : i + step], packing, step >= depth) for i in starts)
+    assert (total == weights.astype(np.int64) @ x.astype(np.int64)).all()
 
 
 @packings
 @pytest.mark.parametrize("row", range(4))
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_limit_is_where_the_sums_stop_coming_apart(packing: Packing, row: int, sign: int) -> None:
+def test_the_limit_is_where_the_sums_stop_coming_apart(packing: WeightLayout, row: int, sign: int) -> None:
     """255 · 127 · 259 < 2^23 ≤ 255 · 127 · 260; beyond it the row's sum is wrong."""
     x = np.full(260, 255, np.int16)
     weights = np.zeros((4, 260), np.int8)
@@ -122,7 +124,7 @@ def test_the_limit_is_where_the_sums_stop_coming_apart(packing: Packing, row: in
 
 
 @packings
-def test_one_large_row_decides_for_all(packing: Packing) -> None:
+def test_one_large_row_decides_for_all(packing: WeightLayout) -> None:
     weights = np.ones((9, 1000), np.int8)
     assert columns_at_once(weights, packing) == 1000
     weights[4, 100:400] = 127
@@ -133,10 +135,10 @@ def test_one_large_row_decides_for_all(packing: Packing) -> None:
 def test_minus_128_over_a_negative_weight(row: int, held: bool) -> None:
     weights = np.full((8, 5), -1, np.int8)
     weights[4 + row, 2] = -128
-    assert weights_fit(weights, Packing.PAIRS) is held
-    assert weights_fit(weights, Packing.QUADS)
+    assert weights_fit(weights, WeightLayout.INTERLEAVED_2) is held
+    assert weights_fit(weights, WeightLayout.INTERLEAVED_4)
     weights[5 + row if row < 3 else 0, 2] = 0
-    assert weights_fit(weights, Packing.PAIRS)
+    assert weights_fit(weights, WeightLayout.INTERLEAVED_2)
 
 
 def test_constants_of_rows() -> None:
@@ -151,7 +153,7 @@ def test_constants_of_rows() -> None:
 
 @packings
 @pytest.mark.parametrize("shapes", _SHAPES)
-def test_little_flash_is_lost(packing: Packing, shapes: str) -> None:
+def test_little_flash_is_lost(packing: WeightLayout, shapes: str) -> None:
     """At most 2 % over the raw bytes, for the products of the models that ship and of stories260K."""
     packed = sum(pack(np.zeros(shape, np.int8), packing).nbytes for shape in _SHAPES[shapes])
     assert packed <= 1.02 * sum(rows * depth for rows, depth in _SHAPES[shapes])

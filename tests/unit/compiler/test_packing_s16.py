@@ -25,8 +25,8 @@ def test_sums_come_apart(rows: int, depth: int, seed: int) -> None:
     columns = wide.reshape(1, -1, 1, 4)
     mixed, low = (blocks * columns).sum((1, 3)), (low_weights * columns).sum((1, 3))
     assert fits_pairs(weights, None) and np.abs(low).max(initial=0) < 1 << 31
-    found = np.stack([(mixed - low) >> 8, low], axis=-1).reshape(-1)[:rows]
-    assert (found == weights.astype(np.int64) @ x.astype(np.int64)).all()
+    total = np.stack([(mixed - low) >> 8, low], axis=-1).reshape(-1)[:rows]
+    assert (total == weights.astype(np.int64) @ x.astype(np.int64)).all()
 
 
 @pytest.mark.parametrize("ones, bias, agreed", [(65535, 32767, True), (65535, 32768, False), (65536, 0, False)])
@@ -62,8 +62,8 @@ def test_shifts_without_a_high_word(shift: int) -> None:
 def test_the_shares_of_a_row_leave_room_for_their_sums() -> None:
     """Attention sums p · v in 32 bits: for any sum of exponentials the shares of 1024 columns stay below 2^16."""
     table = reciprocal_table()
-    places = np.arange(-32768, 32768)
-    reciprocals = np.array([interpolated(table, int(place)) for place in places])
-    largest = (places + 32768 + 65536 + 1) / 65536  # of the sums, scaled to 1…2, that are looked up at this place
+    inputs = np.arange(-32768, 32768)
+    reciprocals = np.array([interpolated(table, int(value)) for value in inputs])
+    largest = (inputs + 32768 + 65536 + 1) / 65536  # of the sums, scaled to 1…2, that are looked up at this place
     shares = (reciprocals * largest).max() + 0.5 * 1024
     assert shares * 32768 < 1 << 31

@@ -101,7 +101,7 @@ def test_a_socket_that_never_opens_is_an_error() -> None:
 def nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("RENODE", raising=False)
-    monkeypatch.setattr("pipeline.emulators.select.renode.launcher.PORTABLE", tmp_path / "portable")
+    monkeypatch.setattr("pipeline.emulators.renode.launcher.PORTABLE", tmp_path / "portable")
     return tmp_path
 
 

@@ -59,20 +59,22 @@ class Server:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                asked = self.headers.get("Range")
-                outer.ranges.append(asked)
+                range_header = self.headers.get("Range")
+                outer.ranges.append(range_header)
                 if outer.status is not None:
                     self.send_error(outer.status)
                     return
                 start = 0
-                if asked and outer.knows_ranges:
-                    start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])  # type: ignore[index]
+                if range_header and outer.knows_ranges:
+                    start = int(re.fullmatch(r"bytes=(\d+)-", range_header)[1])  # type: ignore[index]
                     if start >= len(outer.content):
                         self.send_error(416)
                         return
                     self.send_response(206)
-                    told = start + 1 if outer.lies_about_range else start
-                    self.send_header("Content-Range", f"bytes {told}-{len(outer.content) - 1}/{len(outer.content)}")
+                    range_start = start + 1 if outer.lies_about_range else start
+                    self.send_header(
+                        "Content-Range", f"bytes {range_start}-{len(outer.content) - 1}/{len(outer.content)}"
+                    )
                 else:
                     self.send_response(200)
                 self.send_header("Content-Length", str(len(outer.content) - start))

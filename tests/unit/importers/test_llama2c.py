@@ -120,10 +120,10 @@ def test_headers_that_cannot_be_are_named(field: int, value: int, message: str, 
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("kept", [0, 3, 27, 28, 1000, -1])
-def test_a_file_that_is_cut_off(kept: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [0, 3, 27, 28, 1000, -1])
+def test_a_file_that_is_cut_off(length: int, tmp_path: Path) -> None:
     path = checkpoint_file(tmp_path / "made.bin", header_of())
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ThimbleError, match=r"is cut off|a llama2.c header alone has 28"):
         read_checkpoint(path)
 

@@ -14,10 +14,10 @@ from pipeline.importers.llama2c import Header
 from pipeline.recipes.load import load_recipe
 from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.workflow.shipped import metadata_of
+from pipeline.workflow.shipped import read_weights_metadata
 from tests.support.made_llama2c import checkpoint_file, header_of, pieces_of, tokenizer_file
 
-PIECES = pieces_of({" ": -1.0, **{letter: -2.0 - place for place, letter in enumerate("abcdefghij")}})
+PIECES = pieces_of({" ": -1.0, **{letter: -2.0 - index for index, letter in enumerate("abcdefghij")}})
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_recipe_its_weights_and_its_tokenizer(
     assert recipe.name == "made" and recipe.boards == ("mps2_an386", "stm32f4_discovery")
     assert recipe.model == header_of().config(24) and recipe.prompts == ("",)
     assert recipe.qat is not None and (recipe.qat.steps, recipe.qat.learning_rate) == (1_200, 0.01)
-    facts = metadata_of(tmp_path / "made.npz")
+    facts = read_weights_metadata(tmp_path / "made.npz")
     assert facts["source"] == "made.bin" and facts["parameters"] == header_of().parameter_count
     tokenizer = load_tokenizer(tmp_path / "made.tokenizer.json")
     assert isinstance(tokenizer, Llama2cTokenizer) and tokenizer.encode("abba") == [259, 260, 261, 261, 260]
@@ -146,7 +146,7 @@ def test_damaged_files_are_named(
     ],
     ids=["too long", "none", "window", "sinks", "board", "steps", "RAM", "flash"],
 )
-def test_what_fits_no_board_is_told(
+def test_a_model_that_fits_no_board_is_reported(
     header: Header, options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = checkpoint_file(tmp_path / "made.bin", header), tokenizer_file(tmp_path / "words.bin", PIECES)

@@ -31,9 +31,9 @@ def test_weights_come_back_in_half_precision(kind: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(read.numpy(), saved.numpy().astype(np.float16).astype(np.float32))
     assert read_metadata(path) == {"stage": "train", "parameters": config.parameter_count}
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights.npz"]
-    again = tmp_path / "again.npz"
-    save_model(again, back, {})
-    with np.load(path) as first, np.load(again) as second:
+    resaved = tmp_path / "again.npz"
+    save_model(resaved, back, {})
+    with np.load(path) as first, np.load(resaved) as second:
         for name in set(first.files) - {"metadata"}:
             np.testing.assert_array_equal(first[name], second[name])
 
@@ -57,8 +57,8 @@ def test_a_cut_file(content: bytes, tmp_path: Path, keep: float) -> None:
 def test_a_changed_byte_is_found_or_does_no_harm(content: bytes, tmp_path: Path, seed: int) -> None:
     """The archive's checksums cover every number; a byte of its bookkeeping may not matter."""
     config, path = config_of(KIND), tmp_path / "weights.npz"
-    place = int(np.random.default_rng(seed).integers(len(content)))
-    path.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+    index = int(np.random.default_rng(seed).integers(len(content)))
+    path.write_bytes(content[:index] + bytes([content[index] ^ 0x55]) + content[index + 1 :])
     try:
         model = build_from(path, config)
     except ThimbleError as error:

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.network.decoder import NORM_EPSILON, build_decoder, rotations
+from pipeline.network.decoder import NORM_EPSILON, build_decoder, rope_matrices
 from pipeline.recipes.schema import TrainConfig
 from pipeline.training.evaluation import encode_pairs
 from pipeline.training.loop import batches, make_step
@@ -89,13 +89,13 @@ def test_norms_are_their_definitions() -> None:
 
 def test_rotary_scores_depend_on_distance() -> None:
     """Turned by their positions, two rows' product is a function of how far they are apart."""
-    matrices = rotations(32, 8)
+    matrices = rope_matrices(32, 8)
     rng = np.random.default_rng(3)
     q, k = rng.normal(size=8), rng.normal(size=8)
 
     def turned(x: np.ndarray, position: int) -> np.ndarray:
         return np.einsum("kp,pkj->jp", x.reshape(2, 4), matrices[position]).reshape(8)
 
-    near = [turned(q, place + 5) @ turned(k, place) for place in range(20)]
+    near = [turned(q, offset + 5) @ turned(k, offset) for offset in range(20)]
     np.testing.assert_allclose(near, near[0], rtol=1e-4)
     assert abs(turned(q, 9) @ turned(k, 0) - near[0]) > 1e-3

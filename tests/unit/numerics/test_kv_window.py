@@ -10,71 +10,71 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.errors import ThimbleError
-from pipeline.numerics.kv_window import Ring, order_of, strided
-from pipeline.numerics.rope import quantized, rotation, sine
+from pipeline.numerics.kv_window import SlidingWindow, strided_window, window_from_mask
+from pipeline.numerics.rope import quantized, rope_matrix_q15, sine
 from pipeline.recipes.schema import ModelConfig
 
-rings = st.integers(2, 40).flatmap(lambda rows: st.builds(Ring, st.just(rows), st.integers(0, rows - 2)))
+kv_windows = st.integers(2, 40).flatmap(lambda rows: st.builds(SlidingWindow, st.just(rows), st.integers(0, rows - 2)))
 
 
-@given(rings, st.integers(1, 150))
-def test_the_cache_holds_the_sinks_and_the_newest(ring: Ring, length: int) -> None:
+@given(kv_windows, st.integers(1, 150))
+def test_the_cache_holds_the_sinks_and_the_newest(kv_window: SlidingWindow, length: int) -> None:
     held: dict[int, int] = {}
-    visible = ring.visible()
-    sees = ring.sees(length)
+    visible = kv_window.visible()
+    sees = kv_window.sees(length)
     for position in range(length):
-        held.pop(ring.slot(position), None)
-        row = visible[ring.mask_row(position)]
+        held.pop(kv_window.slot(position), None)
+        row = visible[kv_window.mask_row(position)]
         assert row[-1]
-        assert {slot for slot in range(ring.rows) if row[slot]} == set(held)
+        assert {slot for slot in range(kv_window.rows) if row[slot]} == set(held)
         assert set(np.flatnonzero(sees[position])) == {*held.values(), position}
-        held[ring.slot(position)] = position
-    newest = set(range(length)[-(ring.rows - ring.sinks) :])
-    assert set(held.values()) == newest | set(range(min(ring.sinks, length)))
+        held[kv_window.slot(position)] = position
+    newest = set(range(length)[-(kv_window.rows - kv_window.sinks) :])
+    assert set(held.values()) == newest | set(range(min(kv_window.sinks, length)))
 
 
 @given(st.integers(4, 24), st.integers(0, 3), st.integers(2, 9), st.integers(1, 60))
 def test_a_strided_cache_holds_the_kept_and_the_newest(rows: int, sinks: int, stride: int, context: int) -> None:
-    kept = [position for position in range(context) if position < sinks or position % stride == 0]
-    assume(len(kept) <= rows - 2)
-    order = strided(rows, sinks, stride, context)
-    visible, sees = order.visible(), order.sees(context)
+    retained = [position for position in range(context) if position < sinks or position % stride == 0]
+    assume(len(retained) <= rows - 2)
+    window = strided_window(rows, sinks, stride, context)
+    visible, sees = window.visible(), window.sees(context)
     held: dict[int, int] = {}
     for position in range(context):
-        assert (order.slot(position) in held) == (position >= rows)
-        held.pop(order.slot(position), None)
+        assert (window.slot(position) in held) == (position >= rows)
+        held.pop(window.slot(position), None)
         assert {slot for slot in range(rows) if visible[position][slot]} == set(held)
         assert visible[position][-1]
-        seen = {*held.values(), position}
-        assert set(np.flatnonzero(sees[position])) == seen
-        others = [other for other in range(position + 1) if other not in kept]
-        assert seen >= {other for other in kept if other <= position}
-        assert sorted(seen - set(kept)) == others[len(others) - len(seen - set(kept)) :]
-        assert len(seen) == min(position + 1, rows)
-        held[order.slot(position)] = position
-    assert order_of(visible) == (order if context else None)
+        visible_now = {*held.values(), position}
+        assert set(np.flatnonzero(sees[position])) == visible_now
+        evicted = [candidate for candidate in range(position + 1) if candidate not in retained]
+        assert visible_now >= {candidate for candidate in retained if candidate <= position}
+        assert sorted(visible_now - set(retained)) == evicted[len(evicted) - len(visible_now - set(retained)) :]
+        assert len(visible_now) == min(position + 1, rows)
+        held[window.slot(position)] = position
+    assert window_from_mask(visible) == (window if context else None)
 
 
 def test_a_mask_that_tells_no_order_is_none() -> None:
-    visible = strided(8, 1, 4, 20).visible()
-    assert order_of(visible) is not None
+    visible = strided_window(8, 1, 4, 20).visible()
+    assert window_from_mask(visible) is not None
     for row, column in ((3, 1), (12, 8), (12, 2)):
         changed = visible.copy()
         changed[row, column] = ~changed[row, column]
-        assert order_of(changed) is None or not np.array_equal(order_of(changed).visible(), visible)
+        assert window_from_mask(changed) is None or not np.array_equal(window_from_mask(changed).visible(), visible)
 
 
 def test_a_sine_is_a_sine() -> None:
     phases = np.random.default_rng(1).integers(0, 1 << 32, 20_000).astype(np.uint32)
     edges = np.array([0, 1, (1 << 30) - 1, 1 << 30, (1 << 31) - 1, 1 << 31, 3 << 30, (1 << 32) - 1], np.uint32)
     phases = np.concatenate([phases, edges])
-    wanted = 32767 * np.sin(phases.astype(np.float64) * (2 * np.pi / 2**32))
-    assert np.abs(sine(phases) - wanted).max() < 1.6
+    expected = 32767 * np.sin(phases.astype(np.float64) * (2 * np.pi / 2**32))
+    assert np.abs(sine(phases) - expected).max() < 1.6
 
 
 @pytest.mark.parametrize("position", [0, 1, 5, 511, 100_000])
 def test_positions_turn_as_rotary_positions_do(position: int) -> None:
-    matrices = rotation(position, 16) / 32767
+    matrices = rope_matrix_q15(position, 16) / 32767
     assert matrices.shape == (8, 2, 2)
     for pair, matrix in enumerate(matrices):
         angle = position * 10_000.0 ** (-2 * pair / 16)

@@ -79,8 +79,8 @@ def test_tables_add_up_to_the_embedding(quantized: Quantized) -> None:
     """The high and the low bytes hold each number of the embedding to half a step of int16."""
     graph = quantized.graph
     step = DecodeStep(quantized.model, quantized.config)
-    wanted = step.weights["embed"]
-    total = np.zeros(wanted.shape)
+    expected = step.weights["embed"]
+    total = np.zeros(expected.shape)
     scales = []
     for op in graph.ops:
         if op.kind == "GATHER" and op.inputs[1] == graph.inputs["token"]:
@@ -89,12 +89,12 @@ def test_tables_add_up_to_the_embedding(quantized: Quantized) -> None:
             total += table.scale * (table.data.astype(np.float64) - table.zero_point)
             scales.append(table.scale)
     assert len(scales) == 2
-    assert np.abs(total - wanted).max() <= 0.51 * min(scales)
+    assert np.abs(total - expected).max() <= 0.51 * min(scales)
 
 
 def test_micro_runs_it_nearer_the_float_model(quantized: Quantized) -> None:
     """Less than half of the error of int8; what is left comes from the weights."""
-    wanted = quantized.model(quantized.tokens[:1].astype(np.int32)).numpy()[0]
+    expected = quantized.model(quantized.tokens[:1].astype(np.int32)).numpy()[0]
     errors = []
     for activations in ("int8", "int16"):
         tflite = quantized.tflite
@@ -102,10 +102,10 @@ def test_micro_runs_it_nearer_the_float_model(quantized: Quantized) -> None:
             tflite = quantize(quantized.model, quantized.config, quantized.tokens.tolist())
         oracle = Oracle(tflite)
         logits = oracle.graph.tensors[oracle.graph.outputs["logits"]]
-        found = np.stack([oracle.step(int(token)) for token in quantized.tokens[0]]).astype(np.float32)
-        errors.append(float(np.abs((found - logits.zero_point) * logits.scale - wanted).mean()))
+        actual = np.stack([oracle.step(int(token)) for token in quantized.tokens[0]]).astype(np.float32)
+        errors.append(float(np.abs((actual - logits.zero_point) * logits.scale - expected).mean()))
     assert errors[1] < 0.5 * errors[0]
-    assert errors[1] < 0.02 * wanted.std()
+    assert errors[1] < 0.02 * expected.std()
 
 
 def test_layernorm_is_refused() -> None:

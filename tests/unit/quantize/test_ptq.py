@@ -79,11 +79,11 @@ def test_micro_runs_it_near_the_float_model(quantized: Quantized) -> None:
     oracle = Oracle(quantized.tflite)
     logits = quantized.graph.tensors[quantized.graph.outputs["logits"]]
     tokens = quantized.tokens[0]
-    found = np.stack([oracle.step(int(token)) for token in tokens]).astype(np.float32)
-    found = (found - logits.zero_point) * logits.scale
-    wanted = quantized.model(tokens[None].astype(np.int32)).numpy()[0]
-    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.98
-    assert np.abs(found - wanted).mean() < 0.15 * wanted.std()
+    actual = np.stack([oracle.step(int(token)) for token in tokens]).astype(np.float32)
+    actual = (actual - logits.zero_point) * logits.scale
+    expected = quantized.model(tokens[None].astype(np.int32)).numpy()[0]
+    assert np.corrcoef(actual.ravel(), expected.ravel())[0, 1] > 0.98
+    assert np.abs(actual - expected).mean() < 0.15 * expected.std()
 
 
 def test_pruned_zeros_survive(quantized: Quantized, tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def test_fitted_ranges_make_a_better_step(window: dict[str, object]) -> None:
         oracle = Oracle(quantize(model, config, text[:8].tolist(), ranges=ranges))
         graph = oracle.graph
         logits = graph.tensors[graph.outputs["logits"]]
-        given = np.stack([_logits(oracle, row, logits.scale) for row in text[8:]])
-        divergence = np.exp(exact) * (exact - _log_softmax(given))
+        logits_of_step = np.stack([_logits(oracle, row, logits.scale) for row in text[8:]])
+        divergence = np.exp(exact) * (exact - _log_softmax(logits_of_step))
         errors[ranges] = divergence.sum(axis=-1).mean()
         (op,) = [op for op in graph.ops if op.kind == "SOFTMAX"][:1]
         steps[ranges] = graph.tensors[op.inputs[0]].scale

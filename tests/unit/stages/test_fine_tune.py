@@ -18,7 +18,7 @@ from pipeline.stages.registry import all_stages
 from pipeline.tasks.sentence_files import write_pairs
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.workflow.shipped import metadata_of, training_facts
+from pipeline.workflow.shipped import read_weights_metadata, training_facts
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import Workspace
 
@@ -61,11 +61,11 @@ def make(tmp_path: Path) -> Make:
         write_pairs(folder / "train.tsv", PAIRS)
         write_pairs(folder / "dev.tsv", PAIRS[:2])
         if trained:
-            place = Workspace(tmp_path, name).stage(trained)
-            place.mkdir()
+            stage_folder = Workspace(tmp_path, name).stage(trained)
+            stage_folder.mkdir()
             made_by = trained if recipe.sections[trained] is not None else "train"
             facts = training_facts(recipe, made_by, {"train": [{"step": 5, "loss": 1.0}]})
-            save_model(place / "weights.npz", build_decoder(recipe.model), facts)
+            save_model(stage_folder / "weights.npz", build_decoder(recipe.model), facts)
         return recipe
 
     return made
@@ -76,15 +76,15 @@ def run(stage: str, recipe: Recipe) -> tuple[str, Path]:
     folder = recipe.path.parent
     out = folder / f"{recipe.name}-{stage}-out"
     out.mkdir()
-    chosen: Stage = next(one for one in all_stages() if one.name == stage)
+    chosen: Stage = next(stage_of_name for stage_of_name in all_stages() if stage_of_name.name == stage)
     context = StageContext(recipe, Workspace(folder, recipe.name), out, Console(file=io.StringIO()))
     return chosen.run(context), out / "weights.npz"
 
 
 @pytest.mark.parametrize(("stage", "before"), [("distill", "train"), ("prune", "distill"), ("qat", "prune")])
 def test_what_is_not_asked_for_passes_on(make: Make, tmp_path: Path, stage: str, before: str) -> None:
-    said, weights = run(stage, make("plain", trained=before))
-    assert said == "not asked for"
+    note, weights = run(stage, make("plain", trained=before))
+    assert note == "not asked for"
     assert weights.read_bytes() == (tmp_path / "plain" / before / "weights.npz").read_bytes()
 
 
@@ -104,9 +104,9 @@ def test_a_stage_tells_what_it_made(
     if stage == "distill":
         sections = {"distill": {**sections["distill"], "teacher": str(tmp_path / "teacher.yaml")}}
     recipe = make("student", trained=before, **sections)
-    said, weights = run(stage, recipe)
-    assert said.startswith("exact match on dev ")
-    facts = metadata_of(weights)
+    note, weights = run(stage, recipe)
+    assert note.startswith("exact match on dev ")
+    facts = read_weights_metadata(weights)
     assert facts["stage"] == stage and set(facts["history"]) == {"train", stage}
     assert stage in facts["command"]
     with np.load(weights) as after, np.load(tmp_path / "student" / before / "weights.npz") as then:
@@ -119,8 +119,8 @@ def test_weights_that_have_been_through_a_stage_pass_it(make: Make, tmp_path: Pa
     (tmp_path / "shipped" / "distill").mkdir()
     source = tmp_path / "shipped" / "prune" / "weights.npz"
     (tmp_path / "shipped" / "distill" / "weights.npz").write_bytes(source.read_bytes())
-    said, weights = run("prune", recipe)
-    assert said == "the shipped weights have it" and weights.read_bytes() == source.read_bytes()
+    note, weights = run("prune", recipe)
+    assert note == "the shipped weights have it" and weights.read_bytes() == source.read_bytes()
     assert pruned.prune == recipe.prune
 
 

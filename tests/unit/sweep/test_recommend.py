@@ -44,9 +44,9 @@ def test_the_front_is_what_nothing_beats(results: Results) -> None:
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
-    made = made_results()
-    write_json(tmp_path / "pareto.json", made.as_dict())
-    assert read_results(tmp_path) == made
+    results = made_results()
+    write_json(tmp_path / "pareto.json", results.as_dict())
+    assert read_results(tmp_path) == results
     (tmp_path / "pareto.json").write_text('{"points": [{"name": 1}]}', encoding="utf-8")
     with pytest.raises(ThimbleError, match=r"pareto\.json is damaged"):
         read_results(tmp_path)
@@ -55,14 +55,14 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 
 def test_the_picture_and_the_page(tmp_path: Path) -> None:
-    made = made_results()
+    results = made_results()
     for name in ("one", "two"):
-        draw_front(made, BOARD, tmp_path / f"{name}.png")
+        draw_front(results, BOARD, tmp_path / f"{name}.png")
     assert (tmp_path / "one.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
-    page = made.markdown(BOARD)
+    page = results.markdown(BOARD)
     assert page.count("\n| ") == 2 + 24 - 1 + 1 and "base-odd" in page and "150 sentences" in page.replace("\n", " ")
-    assert page.count("| ● |") == len(made.front[BOARD])
+    assert page.count("| ● |") == len(results.front[BOARD])
 
 
 @pytest.mark.parametrize(
@@ -81,34 +81,38 @@ def test_the_most_accurate_that_fits(
     results: Results, flash: int | None, ram: int | None, ms: float | None, best: str, fits: int
 ) -> None:
     limits = [None if value is None else value << 10 for value in (flash, ram)]
-    found = recommend(results, load_board(BOARD), *limits, ms)
-    assert (found.best.point.name, found.fits, found.of) == (best, fits, 5)
-    said = "\n".join(found.lines(Path("r.yaml")))
-    assert best in said and "python -m pipeline run r.yaml --board mps2_an386" in said
-    assert ("comes closest" in said) == (fits == 0)
-    assert ("too much" in said) == (fits == 0)
+    recommendation = recommend(results, load_board(BOARD), *limits, ms)
+    assert (recommendation.best.point.name, recommendation.fits, recommendation.of) == (best, fits, 5)
+    printed = "\n".join(recommendation.lines(Path("r.yaml")))
+    assert best in printed and "python -m pipeline run r.yaml --board mps2_an386" in printed
+    assert ("comes closest" in printed) == (fits == 0)
+    assert ("too much" in printed) == (fits == 0)
 
 
 def test_why_and_what_else(results: Results) -> None:
-    found = recommend(results, load_board(BOARD), 256 << 10, None, None)
-    assert found.cheaper is not None and found.cheaper.point.name == "small-int4", "0.3 points are within the error"
-    assert (
-        found.better is not None and found.better.point.name == "base-dense" and set(found.better.excess) == {"flash"}
+    recommendation = recommend(results, load_board(BOARD), 256 << 10, None, None)
+    assert recommendation.cheaper is not None and recommendation.cheaper.point.name == "small-int4", (
+        "0.3 points are within the error"
     )
-    said = "\n".join(found.lines(Path("r.yaml")))
-    assert "4 of 5" in said and "430.0 KB of flash" in said
+    assert (
+        recommendation.better is not None
+        and recommendation.better.point.name == "base-dense"
+        and set(recommendation.better.excess) == {"flash"}
+    )
+    printed = "\n".join(recommendation.lines(Path("r.yaml")))
+    assert "4 of 5" in printed and "430.0 KB of flash" in printed
 
 
 def test_another_board_with_the_same_core(results: Results) -> None:
     board = load_board("stm32f4_discovery")
-    found = recommend(results, board, None, None, None)
-    there, here = found.best.cost, found.best.point.boards[BOARD]
-    assert found.measured_on == BOARD and there.flash == here.flash
+    recommendation = recommend(results, board, None, None, None)
+    there, here = recommendation.best.cost, recommendation.best.point.boards[BOARD]
+    assert recommendation.measured_on == BOARD and there.flash == here.flash
     # 25 MHz without wait states; there 168 MHz, 5 wait states, lines of 16 bytes behind a cache.
     assert there.ms == pytest.approx((here.ms * 25_000 + 5 * here.weight_bytes / 16) / 168_000)
     code = 5 * here.instructions_worst * 4 / 16
     assert there.ms_worst == pytest.approx((here.cycles_worst + 5 * here.weight_bytes / 4 + code) / 168_000)
-    assert "not measured on stm32f4_discovery" in "\n".join(found.lines(Path("r.yaml")))
+    assert "not measured on stm32f4_discovery" in "\n".join(recommendation.lines(Path("r.yaml")))
     with pytest.raises(ThimbleError, match=r"cortex-m0.*mps2_an386"):
         recommend(results, load_board("microbit"), None, None, None)
 
@@ -118,19 +122,19 @@ def test_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_json(tmp_path / "pareto.json", results.as_dict())
-    given = ["recommend", "--sweep", str(tmp_path), "--board", BOARD]
-    assert main([*given, "--flash", "256K", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
-    assert said["best"]["point"] == "small-dense" and said["limits"]["flash"] == 256 << 10
-    assert main([*given, "--flash", "256K", "--ram", "64K", "--ms", "16"]) == 0
+    arguments = ["recommend", "--sweep", str(tmp_path), "--board", BOARD]
+    assert main([*arguments, "--flash", "256K", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["best"]["point"] == "small-dense" and printed["limits"]["flash"] == 256 << 10
+    assert main([*arguments, "--flash", "256K", "--ram", "64K", "--ms", "16"]) == 0
     path = "build/recommended/small-dense.yaml"
     assert path in capsys.readouterr().out and (tmp_path / path).exists()
-    assert main([*given, "--flash", "20K"]) == 1
+    assert main([*arguments, "--flash", "20K"]) == 1
     assert "comes closest" in capsys.readouterr().out
     for wrong, words in (("256", "256K"), ("much", "--flash")):
-        assert main([*given, "--flash", wrong]) == 1
+        assert main([*arguments, "--flash", wrong]) == 1
         assert words in capsys.readouterr().err
-    assert main([*given, "--ms", "-1"]) == 1
+    assert main([*arguments, "--ms", "-1"]) == 1
     assert "--ms" in capsys.readouterr().err
 
 

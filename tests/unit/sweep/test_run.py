@@ -22,7 +22,7 @@ from pipeline.stages.registry import run_recipe
 from pipeline.sweep.pareto import Results, read_results
 from pipeline.sweep.plan import Sweep, load_sweep
 from pipeline.sweep.run import SweepOptions, run_sweep, ship_results
-from pipeline.sweep.trial import Job, Outcome, measure, stop_all
+from pipeline.sweep.trial import Job, Outcome, run_trial, stop_all
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace
 from tests.support.sweep_points import made_point
@@ -53,7 +53,7 @@ def sweep_of(folder: Path, **changes: object) -> Sweep:
 
 def swept(sweep: Sweep, folder: Path, **options: Any) -> tuple[Results, str]:
     text = io.StringIO()
-    run_point = options.pop("run_point", measure)
+    run_point = options.pop("run_point", run_trial)
     settings = SweepOptions(**{"build": folder / "build", "emulator": "qemu", **options})
     return run_sweep(sweep, settings, Console(file=text, width=200), run_point), text.getvalue()
 
@@ -100,7 +100,7 @@ def result(size: int) -> dict[str, Any]:
     }
 
 
-def test_points_run_at_once_and_those_that_fail_are_told(tmp_path: Path) -> None:
+def test_points_run_in_parallel_and_failures_are_reported(tmp_path: Path) -> None:
     runner = Runner(fail="one-pruned", raises="two-dense")
     results, printed = swept(sweep_of(tmp_path), tmp_path, jobs=2, run_point=runner)
     assert runner.most == 2 and sorted(runner.ran) == ["one-dense", "one-pruned", "two-dense", "two-pruned"]
@@ -118,9 +118,9 @@ def test_points_run_at_once_and_those_that_fail_are_told(tmp_path: Path) -> None
     folder = tmp_path / "build" / "sweep" / "s"
     assert read_results(folder) == results
     assert (folder / "pareto.png").exists() and "it does not fit" in (folder / "pareto.md").read_text(encoding="utf-8")
-    place = ship_results(folder, tmp_path / "sweep.yaml")
-    assert place == tmp_path / "sweep" and read_results(place) == results
-    assert {path.name for path in place.iterdir()} == {"pareto.json", "pareto.md", "pareto.png", "recipes"}
+    target = ship_results(folder, tmp_path / "sweep.yaml")
+    assert target == tmp_path / "sweep" and read_results(target) == results
+    assert {path.name for path in target.iterdir()} == {"pareto.json", "pareto.md", "pareto.png", "recipes"}
     chosen = {path.stem for path in (folder / "recipes").iterdir()}
     assert chosen == set(results.front[BOARD]) and chosen
     for path in (folder / "recipes").iterdir():
@@ -181,22 +181,22 @@ def job_of(folder: Path, **sections: object) -> Job:
 
 
 def test_a_point_that_cannot_run_says_why(tmp_path: Path) -> None:
-    outcome = measure(job_of(tmp_path, boards=["toaster"]))
+    outcome = run_trial(job_of(tmp_path, boards=["toaster"]))
     assert not outcome["ok"] and "toaster" in outcome["error"] and outcome["remedy"]
-    said = (tmp_path / "points" / "p" / "log.txt").read_text(encoding="utf-8")
-    assert "toaster" in said and "Fatal" not in said
+    log = (tmp_path / "points" / "p" / "log.txt").read_text(encoding="utf-8")
+    assert "toaster" in log and "Fatal" not in log
 
 
-def test_a_point_that_is_killed_is_told(tmp_path: Path) -> None:
+def test_a_killed_point_is_reported(tmp_path: Path) -> None:
     timer = threading.Timer(1.0, stop_all)
     timer.start()
-    outcome = measure(job_of(tmp_path))
+    outcome = run_trial(job_of(tmp_path))
     assert not outcome["ok"] and "SIGKILL" in outcome["error"] and "log.txt" in outcome["remedy"]
 
 
 def test_a_point_ends_with_the_sweep(tmp_path: Path) -> None:
     """However the sweep ends: its points must not go on unseen and hold their folders."""
-    code = f"from pipeline.sweep.point import Job, measure\nmeasure({job_of(tmp_path)!r})"
+    code = f"from pipeline.sweep.point import Job, run_trial\nrun_trial({job_of(tmp_path)!r})"
     sweep = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     log = tmp_path / "points" / "p" / "log.txt"
     deadline = time.monotonic() + 60
@@ -224,10 +224,10 @@ def test_two_points_share_their_data_and_training(real: tuple[Path, Sweep, Resul
     folder, _, results = real
     assert [point.name for point in results.points] == ["dense", "pruned"], results.failed
     points = folder / "build" / "sweep" / "s" / "points"
-    said = [(points / f"s-{name}" / "log.txt").read_text(encoding="utf-8") for name in ("dense", "pruned")]
+    logs = [(points / f"s-{name}" / "log.txt").read_text(encoding="utf-8") for name in ("dense", "pruned")]
     for stage in ("data", "train"):
         shared = [
-            any(line.startswith(f"✓ {stage}") and "(shared)" in line for line in text.split("\n")) for text in said
+            any(line.startswith(f"✓ {stage}") and "(shared)" in line for line in text.split("\n")) for text in logs
         ]
         assert sorted(shared) == [False, True], stage
     for point in results.points:
@@ -239,10 +239,10 @@ def test_two_points_share_their_data_and_training(real: tuple[Path, Sweep, Resul
 @pytest.mark.slow
 def test_a_chosen_recipe_is_ready_to_run(real: tuple[Path, Sweep, Results]) -> None:
     folder, _, results = real
-    place = folder / "build" / "sweep" / "s"
-    path = place / "recipes" / f"{results.front[BOARD][0]}.yaml"
+    folder_of_sweep = folder / "build" / "sweep" / "s"
+    path = folder_of_sweep / "recipes" / f"{results.front[BOARD][0]}.yaml"
     text = io.StringIO()
-    options = RunOptions(place / "points", "emulate", emulator="qemu")
+    options = RunOptions(folder_of_sweep / "points", "emulate", emulator="qemu")
     run_recipe(load_recipe(path), options, Console(file=text, width=200))
     assert "nothing changed" in text.getvalue()
 
@@ -259,13 +259,13 @@ def test_a_ray_cluster_of_two_workers_gives_the_same(real: tuple[Path, Sweep, Re
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.add_node(num_cpus=1)
-        again, _ = swept(sweep, folder, ray=cluster.address)
+        repeated, _ = swept(sweep, folder, ray=cluster.address)
     finally:
         cluster.shutdown()
     assert all(log.stat().st_mtime_ns > earlier for log, earlier in zip(logs, before, strict=True))
     assert all("nothing changed" in log.read_text(encoding="utf-8") for log in logs)
-    for one, other in zip(again.points, results.points, strict=True):
-        assert {**vars(one), "seconds": 0} == {**vars(other), "seconds": 0}
+    for left, right in zip(repeated.points, results.points, strict=True):
+        assert {**vars(left), "seconds": 0} == {**vars(right), "seconds": 0}
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])

@@ -27,15 +27,20 @@ def sweep_of(folder: Path, **changes: object) -> Sweep:
 def figures(point: Point) -> dict[str, float] | None:
     """More weights are more accurate, and cost more; one in three models fails."""
     size = {"nano": 1, "small": 2, "base": 4}[str(point.choices["model"])]
-    kept = 1 - float(point.choices["sparsity"])
-    if point.choices["model"] == "small" and kept > 0.7:
+    density = 1 - float(point.choices["sparsity"])
+    if point.choices["model"] == "small" and density > 0.7:
         return None
-    return {"accuracy": 1 - 0.1 / size - 0.1 * (1 - kept), "flash": size * kept, "ram": size, "ms": size * kept}
+    return {
+        "accuracy": 1 - 0.1 / size - 0.1 * (1 - density),
+        "flash": size * density,
+        "ram": size,
+        "ms": size * density,
+    }
 
 
-def run(searcher: Searcher, most: int = 1000) -> list[Point]:
+def run(searcher: Searcher, max_points: int = 1000) -> list[Point]:
     points = []
-    while len(points) < most and (point := searcher.next()) is not None:
+    while len(points) < max_points and (point := searcher.next()) is not None:
         points.append(point)
         searcher.tell(point, figures(point))
     return points
@@ -54,7 +59,7 @@ def test_it_measures_as_many_different_points_as_it_may(tmp_path: Path, sampler:
 
 def test_it_goes_on_with_what_was_begun(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path)
-    first = run(proposer_of(sweep, []), most=5)  # type: ignore[arg-type]
+    first = run(proposer_of(sweep, []), max_points=5)  # type: ignore[arg-type]
     odd: dict[str, Choice] = {"model": "gone", "sparsity": 0.5, "window": 8}
     begun = [*(point.choices for point in first), odd]
     points = run(proposer_of(sweep, begun))  # type: ignore[arg-type]
@@ -65,8 +70,8 @@ def test_it_goes_on_with_what_was_begun(tmp_path: Path) -> None:
 def test_it_ends_when_all_was_seen(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, axes={"model": AXES["model"]})
     searcher = proposer_of(sweep, [])
-    seen = []
+    names = []
     while (point := searcher.next()) is not None:
-        seen.append(point.name)
+        names.append(point.name)
         searcher.tell(point, {"accuracy": 0.5, "flash": 1, "ram": 1, "ms": 1})
-    assert sorted(seen) == ["base", "nano", "small"] and searcher.total == 3
+    assert sorted(names) == ["base", "nano", "small"] and searcher.total == 3

@@ -39,8 +39,8 @@ def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
     defined = dict(re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE))
 
     def value(prefix: str) -> int:
-        (found,) = (text for name, text in defined.items() if name.startswith(prefix))
-        return int(eval(re.sub(r"(\d)u", r"\1", found)))
+        (expression,) = (text for name, text in defined.items() if name.startswith(prefix))
+        return int(eval(re.sub(r"(\d)u", r"\1", expression)))
 
     pll = value("PLL_")
     divider, factor, post, usb = pll & 63, pll >> 6 & 511, 2 * (pll >> 16 & 3) + 2, pll >> 24 & 15
@@ -60,10 +60,10 @@ def test_the_pll_of_an_stm32h7_makes_the_boards_clock() -> None:
     """The numbers in clock.c against board.yaml and the limits of RM0433, 8.5.5 and 8.7, and DS12110, 6.3.10."""
     board = load_board("nucleo_h743zi")
     text = (board.folder / "clock.c").read_text()
-    found = re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE)
+    definitions = re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE)
     numbers = {
         name: int(eval(re.sub(r"(\d)u", r"\1", value)))
-        for name, value in found
+        for name, value in definitions
         if re.fullmatch(r"[\d u|<()+-]+", value)
     }
     source, ranges, pll = (numbers[name] for name in ("PLL_SOURCE_8_TO_2", "PLL_RANGES", "PLL_2_TO_480"))
@@ -77,8 +77,8 @@ def test_the_pll_of_an_stm32h7_makes_the_boards_clock() -> None:
     buses = board.clock_hz / {8: 2}[numbers["D1CFGR_DIVIDERS"] & 15]
     assert buses <= 240e6
     dividers = {"D1CFGR_DIVIDERS": (4,), "D2CFGR_DIVIDERS": (4, 8), "D3CFGR_DIVIDERS": (4,)}
-    for name, places in dividers.items():
-        assert all(buses / {4: 2}[numbers[name] >> place & 7] <= 120e6 for place in places)
+    for name, shifts in dividers.items():
+        assert all(buses / {4: 2}[numbers[name] >> shift & 7] <= 120e6 for shift in shifts)
     waits = numbers["ACR_4_WAITS"] & 15
     assert (waits + 1) * board.clock_hz / buses == board.flash_timing.wait_states + 1
 

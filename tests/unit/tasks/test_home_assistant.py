@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ThimbleError
-from pipeline.tasks.home_assistant.noise import polite, spoil
+from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.task import HomeAssistantTask
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.task import Dataset, Pair
@@ -54,8 +54,8 @@ def test_the_splits_have_the_sizes_asked_for(english: Dataset) -> None:
 def test_no_sentence_stands_in_two_splits(english: Dataset) -> None:
     splits = {"train": english.train, "dev": english.dev, **english.splits}
     sentences = {name: {pair.sentence for pair in pairs} for name, pairs in splits.items()}
-    for one, other in combinations(sentences, 2):
-        assert not sentences[one] & sentences[other], (one, other)
+    for left, right in combinations(sentences, 2):
+        assert not sentences[left] & sentences[right], (left, right)
 
 
 def test_a_sentence_has_one_action(english: Dataset) -> None:
@@ -93,11 +93,11 @@ def test_the_other_splits_hold_only_names_that_training_may_have(
 
 def test_withheld_templates_are_taught_by_others_and_never_drawn(english_task: HomeAssistantTask) -> None:
     withheld = [t for t in english_task.language.templates if t.index in english_task.withheld]
-    seen = [t for t in english_task.language.templates if t.index not in english_task.withheld]
+    trained = [t for t in english_task.language.templates if t.index not in english_task.withheld]
     assert 0.06 < len(withheld) / len(english_task.language.templates) < 0.1
     for template in withheld:
-        assert sum(other.signature == template.signature for other in seen) >= 2
-    assert {t.intent for t in seen} == {t.intent for t in english_task.language.templates}
+        assert sum(candidate.signature == template.signature for candidate in trained) >= 2
+    assert {t.intent for t in trained} == {t.intent for t in english_task.language.templates}
 
 
 def test_all_intents_of_the_language_are_taught(english_task: HomeAssistantTask, english: Dataset) -> None:
@@ -123,15 +123,15 @@ def test_names_stand_in_the_sentence_as_in_the_action(english: Dataset) -> None:
 
 
 def test_building_again_gives_the_same(english: Dataset) -> None:
-    again = load_task(
+    rebuilt = load_task(
         {"name": "home_assistant", "language": "en", "train_sentences": 20_000, "split_sentences": 200}
     ).build()
-    assert _digest(again) == _digest(english)
+    assert _digest(rebuilt) == _digest(english)
 
 
 def test_the_data_does_not_hang_on_the_hash_seed_of_a_process() -> None:
     code = (
-        "from models.tasks import load_task; from tests.models.test_home_assistant import _digest;"
+        "from pipeline.tasks.registry import load_task; from tests.unit.tasks.test_home_assistant import _digest;"
         "print(_digest(load_task({'name': 'home_assistant', 'language': 'fr', 'train_sentences': 800,"
         " 'split_sentences': 40}).build()))"
     )
@@ -255,7 +255,7 @@ letters = st.text(alphabet="abcdefgh", min_size=1, max_size=8)
 )
 def test_noise_leaves_slots_values_alone(pieces: list[tuple[str, bool]], droppable: frozenset[str], seed: int) -> None:
     spaced = [piece for text, fixed in pieces for piece in ((text, fixed), (" ", False))]
-    spoiled = spoil(spaced, droppable, random.Random(seed)).split()
+    spoiled = add_typos(spaced, droppable, random.Random(seed)).split()
     fixed = [text for text, is_fixed in pieces if is_fixed]
     assert abs(len(spoiled) - len(pieces)) <= 1
     left = iter(spoiled)
@@ -265,7 +265,7 @@ def test_noise_leaves_slots_values_alone(pieces: list[tuple[str, bool]], droppab
 def test_noise_changes_most_sentences() -> None:
     pieces = [("turn off the ", False), ("kitchen", True), (" lights", False)]
     rng = random.Random(1)
-    spoiled = [spoil(pieces, frozenset({"the"}), rng) for _ in range(200)]
+    spoiled = [add_typos(pieces, frozenset({"the"}), rng) for _ in range(200)]
     assert sum(sentence != "turn off the kitchen lights" for sentence in spoiled) > 150
     assert all("kitchen" in sentence for sentence in spoiled)
     assert "turn off kitchen lights" in spoiled
@@ -273,5 +273,5 @@ def test_noise_changes_most_sentences() -> None:
 
 def test_a_filler_goes_before_or_after() -> None:
     rng = random.Random(1)
-    found = {polite("fans on", ["please"], rng) for _ in range(50)}
-    assert found == {"please fans on", "fans on please"}
+    variants = {polite("fans on", ["please"], rng) for _ in range(50)}
+    assert variants == {"please fans on", "fans on please"}

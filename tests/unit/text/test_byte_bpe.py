@@ -122,10 +122,10 @@ def test_training_is_deterministic(english: Dataset, tmp_path: Path) -> None:
 
 def test_saved_and_loaded_is_the_same(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path / "tokenizer.json")
-    again = Tokenizer.load(tmp_path / "tokenizer.json")
-    assert (again.pieces, again.merges) == (tokenizer.pieces, tokenizer.merges)
+    loaded = Tokenizer.load(tmp_path / "tokenizer.json")
+    assert (loaded.pieces, loaded.merges) == (tokenizer.pieces, tokenizer.merges)
     for text in ("turn on", "<eos> 🙂", " \0 "):
-        assert again.encode(text) == tokenizer.encode(text)
+        assert loaded.encode(text) == tokenizer.encode(text)
 
 
 def test_an_alphabet_of_thousands_does_not_eat_the_vocabulary() -> None:

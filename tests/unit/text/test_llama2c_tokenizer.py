@@ -55,7 +55,7 @@ def test_the_real_tokenizer(text: str) -> None:
         pytest.skip("no stories260K in ../shared")
     tokenizer = Llama2cTokenizer.read(path, 512)
     pieces = list(zip(tokenizer._texts, tokenizer._scores, strict=True))
-    assert tokenizer.frame.words
+    assert tokenizer.template.split_on_space
     assert tokenizer.encode(text) == reference_encode(pieces, text)
     assert tokenizer.decode(tokenizer.encode_prompt(text)) == text
 
@@ -63,7 +63,7 @@ def test_the_real_tokenizer(text: str) -> None:
 def test_what_is_known_of_run_c() -> None:
     """Steps that one can follow: the best score first, the leftmost of equals, and bytes for what has no piece."""
     tokenizer = _tokenizer(pieces_of({" ": -9, "a": -8, "b": -7, "ab": -2, "ba": -2, "aba": -1, " a": -5}))
-    known = {text: 259 + place for place, text in enumerate([" ", "a", "b", "ab", "ba", "aba", " a"])}
+    known = {text: 259 + index for index, text in enumerate([" ", "a", "b", "ab", "ba", "aba", " a"])}
     assert tokenizer.encode("aba") == [known[" "], known["aba"]]
     assert tokenizer.encode("bab") == [known[" "], known["ba"], known["b"]]
     assert tokenizer.encode("aé") == [known[" a"], 3 + 0xC3, 3 + 0xA9]
@@ -71,10 +71,10 @@ def test_what_is_known_of_run_c() -> None:
 
 
 def test_the_frame() -> None:
-    frame = _tokenizer(pieces_of({" ": 0.0, "a": 0.0, " a": 0.0})).frame
-    assert (frame.bos, frame.suffix, frame.prefix, frame.stops) == (1, (), (259,), (1, 2))
-    assert frame.words and frame.bare_start and not frame.folds
-    assert not _tokenizer(pieces_of({" ": 0.0, "a": 0.0, "a ": 0.0})).frame.words
+    template = _tokenizer(pieces_of({" ": 0.0, "a": 0.0, " a": 0.0})).template
+    assert (template.bos, template.suffix, template.prefix, template.stops) == (1, (), (259,), (1, 2))
+    assert template.split_on_space and template.strip_leading_space and not template.lowercase
+    assert not _tokenizer(pieces_of({" ": 0.0, "a": 0.0, "a ": 0.0})).template.split_on_space
 
 
 def test_specials_have_no_text() -> None:
@@ -89,7 +89,7 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     read.save(tmp_path / "tokenizer.json")
     loaded = load_tokenizer(tmp_path / "tokenizer.json")
     assert isinstance(loaded, Llama2cTokenizer)
-    assert (loaded.pieces, loaded.ranked_merges, loaded.frame) == (read.pieces, read.ranked_merges, read.frame)
+    assert (loaded.pieces, loaded.ranked_merges, loaded.template) == (read.pieces, read.ranked_merges, read.template)
 
 
 GOOD = pieces_of({" ": 0.0, "a": -1.0})
@@ -116,10 +116,10 @@ def test_files_that_cannot_be_are_named(pieces: Pieces, longest: int | None, mes
         Llama2cTokenizer.read(path, 261)
 
 
-@pytest.mark.parametrize("kept", [0, 3, 5, 11, 14, -1])
-def test_a_file_that_is_cut_off(kept: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("length", [0, 3, 5, 11, 14, -1])
+def test_a_file_that_is_cut_off(length: int, tmp_path: Path) -> None:
     path = tokenizer_file(tmp_path / "made.bin", GOOD)
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ThimbleError, match=r"is cut off in token|not even its header"):
         Llama2cTokenizer.read(path, 261)
 

@@ -6,15 +6,15 @@ import pytest
 
 from pipeline.errors import ThimbleError
 from pipeline.targets.boards import all_boards
-from pipeline.timing.costs import TABLES, Span, load_core
+from pipeline.timing.costs import TABLES, Estimate, load_core
 from pipeline.timing.disassembly import Flow, Kind
 from tests.support.listings import listing
 
 
-def cycles(core: str, *lines: str, taken: bool = False, target: str | None = None) -> tuple[float, float, float]:
+def cycles(core: str, *lines: str, branch_taken: bool = False, target: str | None = None) -> tuple[float, float, float]:
     to = listing(target, start=0x202)[0] if target else None
-    costs = load_core(core).costs(listing(*lines), taken, to)
-    total = Span(0, 0, 0)
+    costs = load_core(core).costs(listing(*lines), branch_taken, to)
+    total = Estimate(0, 0, 0)
     for cost in costs:
         total = total.plus(cost)
     return tuple(total)
@@ -76,7 +76,9 @@ SNIPPETS = {
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_snippets_cost_what_the_manual_says(name: str) -> None:
     core, lines, expected, *rest = SNIPPETS[name]
-    assert cycles(core, *lines, taken=bool(rest and rest[0]), target=rest[1] if len(rest) > 1 else None) == expected
+    assert (
+        cycles(core, *lines, branch_taken=bool(rest and rest[0]), target=rest[1] if len(rest) > 1 else None) == expected
+    )
 
 
 def test_every_board_has_a_table_and_low_is_never_above_high() -> None:

@@ -12,14 +12,14 @@ from pipeline.device.protocol import Step as Told
 from pipeline.errors import ThimbleError
 from pipeline.report.flame import flame_graph
 from pipeline.targets.memories import Flash
-from pipeline.timing.costs import Span, load_core
+from pipeline.timing.costs import Estimate, load_core
 from pipeline.timing.estimate import Rates, layers_of, merge_stacks, rates_of, times_of
 from pipeline.timing.folded import read_folded, write_folded
-from pipeline.timing.measure import Measured, steps_differ
+from pipeline.timing.measure import TracedPrompt, steps_differ
 from pipeline.timing.profile import Step
 
 
-def measured(*steps: Step, ticks: tuple[int, ...] = (100, 10, 20)) -> Measured:
+def measured(*steps: Step, ticks: tuple[int, ...] = (100, 10, 20)) -> TracedPrompt:
     answer = Answer(
         steps=tuple(Told(i, 1, 0, count, 2) for i, count in enumerate(ticks[1:])),
         tokens_in=(),
@@ -33,21 +33,21 @@ def measured(*steps: Step, ticks: tuple[int, ...] = (100, 10, 20)) -> Measured:
         "prefill": {("thimble_prefill",): (4000, 5000.0)},
         "decode": {("thimble_step", "run_one"): (900, 1300.0), ("thimble_step",): (300, 500.0)},
     }
-    return Measured("a prompt", steps, stacks, answer)
+    return TracedPrompt("a prompt", steps, stacks, answer)
 
 
 STEPS = (
-    Step("prefill", 4000, Span(4000, 5000, 8000), 0),
-    Step("decode", 400, Span(400, 600, 1000), 0),
-    Step("decode", 800, Span(900, 1200, 1200), 0),
+    Step("prefill", 4000, Estimate(4000, 5000, 8000), 0),
+    Step("decode", 400, Estimate(400, 600, 1000), 0),
+    Step("decode", 800, Estimate(900, 1200, 1200), 0),
 )
 
 
 def test_rates_are_means_and_the_worst_of_each_level() -> None:
     rates = rates_of([measured(*STEPS)], Flash(), weight_bytes=0, block=2)
-    assert rates.decode == Span(1300 / 1200, 1.5, 2200 / 1200)
-    assert rates.decode_worst == Span(1.125, 1.5, 2.5)
-    assert rates.prefill == rates.prefill_worst == Span(1, 1.25, 2)
+    assert rates.decode == Estimate(1300 / 1200, 1.5, 2200 / 1200)
+    assert rates.decode_worst == Estimate(1.125, 1.5, 2.5)
+    assert rates.prefill == rates.prefill_worst == Estimate(1, 1.25, 2)
 
 
 def test_weights_are_read_once_a_step_and_once_a_block_of_a_prompt() -> None:
@@ -61,7 +61,7 @@ def test_weights_are_read_once_a_step_and_once_a_block_of_a_prompt() -> None:
 
 def test_cycles_and_milliseconds_follow_from_counts_and_rates() -> None:
     counts = {"prefill_per_token": 100.0, "prompt_max": 1000.0, "decode_mean": 500.0, "decode_max": 800.0}
-    rates = Rates(Span(1, 2, 3), Span(1, 2, 4), Span(2, 3, 4), Span(2, 3, 5))
+    rates = Rates(Estimate(1, 2, 3), Estimate(1, 2, 4), Estimate(2, 3, 4), Estimate(2, 3, 5))
     cycles, times = times_of(counts, rates, 1_000_000)
     assert cycles["decode_max"] == {"low": 1600, "likely": 2400, "high": 4000}
     assert times["decode_max"] == {"low": 1.6, "likely": 2.4, "high": 4.0}
@@ -69,7 +69,7 @@ def test_cycles_and_milliseconds_follow_from_counts_and_rates() -> None:
     assert Rates.of_core(load_core("cortex-m4")).decode.low > 1
 
 
-def test_the_trace_must_hold_what_the_counter_told() -> None:
+def test_the_trace_must_match_the_counter() -> None:
     assert steps_differ(measured(*STEPS), 40) == []
     assert steps_differ(measured(*STEPS, ticks=(102, 12, 20)), 40) == []
     assert len(steps_differ(measured(*STEPS, ticks=(105, 10, 18)), 40)) == 2
@@ -77,18 +77,18 @@ def test_the_trace_must_hold_what_the_counter_told() -> None:
 
 
 def test_layers_are_the_functions_that_run_them() -> None:
-    one = {"name": "one", "function": "run_one", "weight_bytes": 160}
+    first_layer = {"name": "one", "function": "run_one", "weight_bytes": 160}
     gone = {"name": "gone", "function": "run_gone", "weight_bytes": 0}
     stacks = merge_stacks([measured(*STEPS), measured(*STEPS)])["decode"]
     flash = Flash(5, 16, 64, 8)
-    assert layers_of([one, gone], stacks, 4, flash, weight_bytes=320) == [
-        {**one, "instructions": 450.0, "cycles": 750},
+    assert layers_of([first_layer, gone], stacks, 4, flash, weight_bytes=320) == [
+        {**first_layer, "instructions": 450.0, "cycles": 750},
         {**gone, "instructions": 0.0, "cycles": 0},
     ]
-    other = {"name": "two", "function": "run_one", "weight_bytes": 0}  # one function, two layers
-    assert layers_of([one, other], stacks, 4, flash, weight_bytes=160) == [
-        {**one, "instructions": 225.0, "cycles": 375},
-        {**other, "instructions": 225.0, "cycles": 325},
+    second_layer = {"name": "two", "function": "run_one", "weight_bytes": 0}  # one function, two layers
+    assert layers_of([first_layer, second_layer], stacks, 4, flash, weight_bytes=160) == [
+        {**first_layer, "instructions": 225.0, "cycles": 375},
+        {**second_layer, "instructions": 225.0, "cycles": 325},
     ]
 
 

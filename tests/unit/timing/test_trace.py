@@ -16,7 +16,7 @@ from pipeline.timing.costs import load_core
 from pipeline.timing.disassembly import Code, read_code
 from pipeline.timing.line_cache import LineCache
 from pipeline.timing.profile import Profile
-from pipeline.timing.trace import Block, Tracer, filter_of
+from pipeline.timing.trace import Block, Tracer, dfilter_ranges
 from tests.support.listings import code_of, listing
 
 
@@ -71,16 +71,16 @@ def test_a_block_that_was_stopped_did_not_run() -> None:
     ]
 
 
-def test_an_exception_where_a_block_was_stopped_is_told() -> None:
+def test_an_exception_inside_a_block_is_followed() -> None:
     stopped = b"Stopped execution of TB chain before 0x7f000100 [00000100] f\n"
     assert told(LISTED + trace(0x100) + stopped + TAIL + trace(0x106)) == [(0x100, 0x106)]
 
 
 def test_a_block_that_was_rewound_ran_in_part() -> None:
     rewound = b"cpu_io_recompile: rewound execution of TB to 00000102\n"
-    one = b"----------------\nIN: f\n0x00000102:  3001  adds\n\n"
+    rest_of_block = b"----------------\nIN: f\n0x00000102:  3001  adds\n\n"
     rest = b"----------------\nIN: f\n0x00000104:  d1fc  bne\n\n"
-    log = LISTED + trace(0x100) + rewound + one + trace(0x102) + rest + trace(0x104) + trace(0x100)
+    log = LISTED + trace(0x100) + rewound + rest_of_block + trace(0x102) + rest + trace(0x104) + trace(0x100)
     assert told(log) == [(0x100, 0x102, 0x102), (0x102, 0x104, 0x104), (0x104, 0x106, 0x100)]
 
 
@@ -105,8 +105,8 @@ def test_the_filter_leaves_out_what_runs_at_start() -> None:
             "f": listing("nop", start=0x106),
         }
     )
-    assert filter_of(code) == "0x0..0x103,0x106..0xffffffff"
-    assert filter_of(code_of({"f": BODY})) == "0x0..0xffffffff"
+    assert dfilter_ranges(code) == "0x0..0x103,0x106..0xffffffff"
+    assert dfilter_ranges(code_of({"f": BODY})) == "0x0..0xffffffff"
 
 
 # ---- the shadow stack
@@ -133,10 +133,10 @@ IMAGE = code_of(
 def follow(blocks: Sequence[tuple[int, int]], end: int, flash: Flash | None = None, code: Code = IMAGE) -> Profile:
     """Runs blocks [start, end) one after another; `end` is where execution goes on after the last."""
     profile = Profile(code, load_core("cortex-m4"), flash or Flash())
-    made = {span: Block(i, *span, tuple(code.block(*span))) for i, span in enumerate(dict.fromkeys(blocks))}
+    blocks_by_span = {span: Block(i, *span, tuple(code.block(*span))) for i, span in enumerate(dict.fromkeys(blocks))}
     following = [start for start, _ in blocks[1:]] + [end]
     for span, address in zip(blocks, following, strict=True):
-        profile.ran(made[span], address)
+        profile.ran(blocks_by_span[span], address)
     return profile
 
 
@@ -177,8 +177,8 @@ def test_an_exception_between_steps_is_not_counted() -> None:
 def test_every_step_is_counted_alone_and_stacks_add_up_to_them() -> None:
     step = [CALL, ENTER, KERNEL_JUMPS, HELPER_RUNS, LEAVE, (0x104, 0x108)]
     profile = follow([*step, *step, *step], 0x100)
-    assert [found.instructions for found in profile.steps] == [9, 9, 9]
-    assert len({found.cycles for found in profile.steps}) == 1
+    assert [traced_step.instructions for traced_step in profile.steps] == [9, 9, 9]
+    assert len({traced_step.cycles for traced_step in profile.steps}) == 1
     stacks = profile.stacks("decode")
     assert sum(count for count, _ in stacks.values()) == 27
     assert sum(cycles for _, cycles in stacks.values()) == pytest.approx(sum(s.cycles.likely for s in profile.steps))

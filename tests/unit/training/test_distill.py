@@ -12,21 +12,23 @@ import tf_keras as keras
 from pipeline.network.decoder import build_decoder
 from pipeline.recipes.schema import DistillConfig, TrainConfig
 from pipeline.text.tokenizers.byte_bpe import BOS, PAD, SEP
-from pipeline.training.distill import distill, spoil
-from pipeline.training.loop import Lessons
+from pipeline.training.distill import corrupt_tokens, distill
+from pipeline.training.loop import TrainingData
 from tests.support.tiny_models import PAIRS, config_of, lively, tokenizer_of
 
 TOKENIZER = tokenizer_of(340)
 CONFIG = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
-LESSONS = Lessons(TOKENIZER, PAIRS, PAIRS[:2], CONFIG.context)
+TRAINING_DATA = TrainingData(TOKENIZER, PAIRS, PAIRS[:2], CONFIG.context)
 
 
 def divergence(student: keras.Model, teacher: keras.Model) -> float:
     """Mean KL of teacher and student over the answers' tokens, in nats."""
-    batch = next(LESSONS.batches(8, 1))
-    taught, said = (tf.nn.log_softmax(model(tf.constant(batch))).numpy() for model in (teacher, student))
+    batch = next(TRAINING_DATA.batches(8, 1))
+    teacher_log_probs, student_log_probs = (
+        tf.nn.log_softmax(model(tf.constant(batch))).numpy() for model in (teacher, student)
+    )
     answers = (np.cumsum(batch == SEP, axis=1) > 0) & (batch != PAD)
-    return float((np.exp(taught) * (taught - said)).sum(axis=-1)[answers].mean())
+    return float((np.exp(teacher_log_probs) * (teacher_log_probs - student_log_probs)).sum(axis=-1)[answers].mean())
 
 
 @pytest.mark.parametrize("spoiled", [0.0, 0.5])
@@ -42,7 +44,7 @@ def test_the_student_follows_its_teacher(tmp_path: Path, spoiled: float) -> None
         teacher,
         DistillConfig("teacher.yaml", steps=60, temperature=1.0, alpha=1.0, spoiled=spoiled),
         TrainConfig(batch_size=8, learning_rate=1e-2, warmup=5, ema=0.5),
-        LESSONS,
+        TRAINING_DATA,
         tmp_path,
         lambda *_: None,
     )
@@ -59,13 +61,13 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(tmp_path: Path) -> N
     student.set_weights(teacher.get_weights())
     config = DistillConfig("teacher.yaml", steps=1, alpha=1.0)
     settings = TrainConfig(batch_size=8, dropout=0.0)
-    history = distill(student, teacher, config, settings, LESSONS, tmp_path, lambda *_: None)
+    history = distill(student, teacher, config, settings, TRAINING_DATA, tmp_path, lambda *_: None)
     assert history[0]["loss"] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_spoiled_sentences_keep_their_answers() -> None:
-    batch = next(LESSONS.batches(12, 3))
-    altered, marks = spoil(batch, 0.5)
+    batch = next(TRAINING_DATA.batches(12, 3))
+    altered, marks = corrupt_tokens(batch, 0.5)
     assert altered.shape == batch.shape and altered.dtype == np.int32
     assert marks.tolist() == [1.0] * 6 + [0.0] * 6
     np.testing.assert_array_equal(altered[6:], batch[6:])
@@ -74,4 +76,4 @@ def test_spoiled_sentences_keep_their_answers() -> None:
         answers = [row[np.argmax(row == SEP) :] for row in (before, after)]
         assert [token for token in answers[0] if token != PAD] == [token for token in answers[1] if token != PAD]
     assert (altered[:6] != batch[:6]).any(axis=1).sum() >= 5
-    np.testing.assert_array_equal(spoil(batch, 0.5)[0], altered)
+    np.testing.assert_array_equal(corrupt_tokens(batch, 0.5)[0], altered)

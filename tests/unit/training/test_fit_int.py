@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipeline.network.decoder import Hooked
+from pipeline.network.decoder import TappedLayer
 from pipeline.quantize.ptq import quantize
 from pipeline.recipes.schema import QatConfig
-from pipeline.training.fit_int import Form, suit_to_integers, write
+from pipeline.training.fit_int import Reparameterization, fit_reparameterization, write
 from pipeline.training.qat import fold_gains
 from pipeline.verification.oracle import Oracle
 from tests.support.tiny_models import config_of, lively
@@ -24,17 +24,17 @@ def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
     embed.assign(embed * np.where(np.arange(config.d_model) == 3, 8.0, 1.0))  # one channel makes all steps coarse
     text = np.random.default_rng(5).integers(0, config.vocab_size, (12, config.context)).astype(np.int32)
     exact, before = model(text).numpy(), model.get_layer("layer0_q").kernel.numpy()
-    told: list[int] = []
-    fit = suit_to_integers(
-        model, config, QatConfig(50, rate), activations, text, 1, lambda done, steps, figures: told.append(done)
+    reported: list[int] = []
+    fit = fit_reparameterization(
+        model, config, QatConfig(50, rate), activations, text, 1, lambda done, steps, figures: reported.append(done)
     )
     history = fit.history
     rewritten = model(text).numpy()
     assert np.abs(rewritten - exact).mean() < 0.05 * np.abs(exact).mean(), "in float hardly another function"
     assert np.abs(model.get_layer("layer0_q").kernel.numpy() - before).max() > 0.1
-    assert [point["step"] for point in history] == [25, 50] and told[-1] == 50
+    assert [point["step"] for point in history] == [25, 50] and reported[-1] == 50
     assert history[1]["loss"] < 0.95 * history[0]["loss"]
-    assert all(layer.hook is None for layer in model.layers if isinstance(layer, Hooked))
+    assert all(layer.hook is None for layer in model.layers if isinstance(layer, TappedLayer))
     if activations == "int16":
         assert fit.ranges == {} and fit.key_means == {}
         return
@@ -43,16 +43,16 @@ def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
     assert all(mean.any() for mean in fit.key_means.values()) and len(fit.key_means) == config.layers
     calibration = text[:4].tolist()
     oracle = Oracle(quantize(model, config, calibration, "int8", "int8", "fitted", fit.ranges, fit.key_means))
-    made = [tensor for tensor in oracle.graph.tensors if tensor.data is None and tensor.dtype == "INT8"]
-    spans = {tensor.name: 255 * tensor.scale for tensor in made}
+    computed = [tensor for tensor in oracle.graph.tensors if tensor.data is None and tensor.dtype == "INT8"]
+    spans = {tensor.name: 255 * tensor.scale for tensor in computed}
     for name in ("layer0_q/out", "layer1_attention/q", "layer1_attention/k", "layer0_gating/out"):
-        (span,) = {round(spans[found], 4) for found in spans if found.startswith(name + "/")}
+        (span,) = {round(spans[tensor_name], 4) for tensor_name in spans if tensor_name.startswith(name + "/")}
         low, high = fit.ranges[name]
         assert span == pytest.approx(high - low, rel=1e-3), name
     for kind in ("k_cache_0", "k_new_0"):
-        place = {**oracle.graph.inputs, **oracle.graph.outputs}[kind]
+        index = {**oracle.graph.inputs, **oracle.graph.outputs}[kind]
         low, high = fit.ranges["layer0_attention/k"]
-        assert 255 * oracle.graph.tensors[place].scale == pytest.approx(high - low, rel=1e-3)
+        assert 255 * oracle.graph.tensors[index].scale == pytest.approx(high - low, rel=1e-3)
     low, high = fit.ranges["head/out"]
     assert 255 * oracle.graph.tensors[oracle.graph.outputs["logits"]].scale >= 0.999 * (high - low)
 
@@ -65,10 +65,10 @@ def test_every_form_is_the_same_function_in_float(heads: tuple[int, int]) -> Non
     fold_gains(model, config)
     text = np.random.default_rng(6).integers(0, config.vocab_size, (3, config.context)).astype(np.int32)
     exact, kernels = model(text).numpy(), [weight.numpy() for weight in model.trainable_variables]
-    form = Form(config, 1)
-    for variable in form.variables:
+    reparameterization = Reparameterization(config, 1)
+    for variable in reparameterization.variables:
         variable.assign(np.random.default_rng(7).normal(0, 0.2, variable.shape))
-    write(model, form)
+    write(model, reparameterization)
     np.testing.assert_allclose(model(text).numpy(), exact, atol=1e-3 * np.abs(exact).max())
     changed = [
         name for name, old in zip(model.trainable_variables, kernels, strict=True) if (name != old).numpy().any()
@@ -85,5 +85,5 @@ def test_a_stop_leaves_no_hook() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        suit_to_integers(model, config, QatConfig(50, 0.01), "int8", text, 1, stop)
-    assert all(layer.hook is None for layer in model.layers if isinstance(layer, Hooked))
+        fit_reparameterization(model, config, QatConfig(50, 0.01), "int8", text, 1, stop)
+    assert all(layer.hook is None for layer in model.layers if isinstance(layer, TappedLayer))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.training.labels import answered
+from pipeline.training.labels import decode_all
 
 TOKENIZER = Tokenizer.train(["turn on the light", "HassTurnOn domain=light"] * 5, 300)
 
@@ -19,16 +19,16 @@ class Teacher:
         self._answers = iter(answers)
         self.asked: list[list[int]] = []
 
-    def generate(self, prompt: Sequence[int], most: int, eos: int) -> list[int]:
+    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]:
         self.asked.append(list(prompt))
         answer = TOKENIZER.encode_pair("", next(self._answers))
-        return answer[len(TOKENIZER.encode_prompt("")) : -1][:most]
+        return answer[len(TOKENIZER.encode_prompt("")) : -1][:max_new_tokens]
 
 
 def test_answers_take_the_place_of_actions() -> None:
     teacher = Teacher(64, ["HassTurnOn domain=light", "HassTurnOn"])
     sentences = ["turn on the light", "the light on"]
-    assert answered(teacher, TOKENIZER, sentences) == [
+    assert decode_all(teacher, TOKENIZER, sentences) == [
         Pair("turn on the light", "HassTurnOn domain=light"),
         Pair("the light on", "HassTurnOn"),
     ]
@@ -38,9 +38,10 @@ def test_answers_take_the_place_of_actions() -> None:
 def test_sentences_without_an_end_of_their_answer_are_left_out() -> None:
     prompt = len(TOKENIZER.encode_prompt("turn on"))
     teacher = Teacher(prompt + 2, ["HassTurnOn domain=light domain=light", ""])
-    told: list[int] = []
+    reported: list[int] = []
     assert (
-        answered(teacher, TOKENIZER, ["turn on", "turn on", "turn on the light turn on the light"], told.append) == []
+        decode_all(teacher, TOKENIZER, ["turn on", "turn on", "turn on the light turn on the light"], reported.append)
+        == []
     )
-    assert told == [1, 2, 3]
+    assert reported == [1, 2, 3]
     assert len(teacher.asked) == 2  # the last sentence does not fit, and is not asked

@@ -15,12 +15,12 @@ from pipeline.network.checkpoint import save_model
 from pipeline.recipes.schema import TrainConfig
 from pipeline.text.tokenizers.byte_bpe import PAD
 from pipeline.training import loop
-from pipeline.training.loop import Lessons, Schedule, batches, train, training_sequences
+from pipeline.training.loop import Schedule, TrainingData, batches, train, training_sequences
 from tests.support.tiny_models import PAIRS, config_of, lively, tokenizer_of
 
 TOKENIZER = tokenizer_of(340)
 CONFIG = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=40)
-LESSONS = Lessons(TOKENIZER, PAIRS, PAIRS[:2], CONFIG.context)
+TRAINING_DATA = TrainingData(TOKENIZER, PAIRS, PAIRS[:2], CONFIG.context)
 BRIEF = TrainConfig(steps=8, batch_size=4, warmup=2, dropout=0.0)
 
 
@@ -32,33 +32,33 @@ def trained(
     out: Path, config: TrainConfig = BRIEF, progress: Callable[[int, int, dict[str, float]], None] = ignore
 ) -> tuple[list[np.ndarray], list[dict[str, float]]]:
     """The averaged weights and the history."""
-    model, history = train(CONFIG, config, LESSONS, out, progress)
+    model, history = train(CONFIG, config, TRAINING_DATA, out, progress)
     return [weight.numpy() for weight in model.trainable_variables], history
 
 
 def test_training_begins_in_other_weights(tmp_path: Path) -> None:
     first = tmp_path / "first.npz"
-    model, _ = train(CONFIG, BRIEF, LESSONS, tmp_path, ignore)
+    model, _ = train(CONFIG, BRIEF, TRAINING_DATA, tmp_path, ignore)
     save_model(first, model, {})
     untouched = TrainConfig.from_mapping({"steps": 0, "start": "first.npz"})
-    taken, history = train(CONFIG, untouched, LESSONS, tmp_path, ignore, first)
+    started, history = train(CONFIG, untouched, TRAINING_DATA, tmp_path, ignore, first)
     assert history == []
-    for weight, other in zip(taken.trainable_variables, model.trainable_variables, strict=True):
-        np.testing.assert_array_equal(weight.numpy(), other.numpy().astype(np.float16).astype(np.float32))
-    _, history = train(CONFIG, BRIEF, LESSONS, tmp_path, ignore, first)
+    for weight, reference in zip(started.trainable_variables, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), reference.numpy().astype(np.float16).astype(np.float32))
+    _, history = train(CONFIG, BRIEF, TRAINING_DATA, tmp_path, ignore, first)
     _, alone = trained(tmp_path)
     assert history[-1]["loss"] < alone[-1]["loss"]
 
     deeper = dataclasses.replace(CONFIG, layers=2)
-    grown, _ = train(deeper, untouched, LESSONS, tmp_path, ignore, first)
-    same = {weight.name: weight.numpy() for weight in taken.trainable_variables}
+    grown, _ = train(deeper, untouched, TRAINING_DATA, tmp_path, ignore, first)
+    same = {weight.name: weight.numpy() for weight in started.trainable_variables}
     fitting = [weight for weight in grown.trainable_variables if weight.name in same]
     assert 0 < len(fitting) < len(grown.trainable_variables)
     for weight in fitting:
         np.testing.assert_array_equal(weight.numpy(), same[weight.name])
     wider = dataclasses.replace(CONFIG, d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
     with pytest.raises(ThimbleError, match=r"train\.start.*no array"):
-        train(wider, untouched, LESSONS, tmp_path, ignore, first)
+        train(wider, untouched, TRAINING_DATA, tmp_path, ignore, first)
 
 
 def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -
     save_model(tmp_path / "four.npz", four, {}, exact=True)
     shared = dataclasses.replace(CONFIG, layers=4, shared_layers=2)
     untouched = TrainConfig(steps=0)
-    model, _ = train(shared, untouched, LESSONS, tmp_path, ignore, tmp_path / "four.npz")
+    model, _ = train(shared, untouched, TRAINING_DATA, tmp_path, ignore, tmp_path / "four.npz")
     assert shared.parameter_count == sum(weight.shape.num_elements() for weight in model.trainable_variables)
     for name, layers in (("layer0_up", (0, 1)), ("layer1_up", (2, 3))):
         mean = np.mean([four.get_layer(f"layer{i}_up").kernel.numpy() for i in layers], axis=0)
@@ -75,12 +75,12 @@ def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -
 
 def test_batches_are_padded_sequences() -> None:
     sequences = [[1, *range(5, 5 + length), 2, 9, 3] for length in (3, 4, 20, 31, 36, 36, 3, 8)]
-    seen = []
+    sequences_seen = []
     for batch in itertools.islice(batches(sequences, 2, seed=1, context=40), 4):
         assert batch.dtype == np.int32
         assert batch.shape[1] in (16, 32, 40)
-        seen += [tuple(int(token) for token in row if token != PAD) for row in batch]
-    assert sorted(seen) == sorted(tuple(sequence) for sequence in sequences)
+        sequences_seen += [tuple(int(token) for token in row if token != PAD) for row in batch]
+    assert sorted(sequences_seen) == sorted(tuple(sequence) for sequence in sequences)
 
 
 def test_no_batch_is_wider_than_the_context() -> None:
@@ -93,8 +93,8 @@ def test_no_batch_is_wider_than_the_context() -> None:
 def test_batches_go_on_from_any_number(start: int) -> None:
     sequences = [[1, number, 2, 3] for number in range(10, 30)]
     whole = itertools.islice(batches(sequences, 4, seed=3, context=16), start, start + 6)
-    for expected, found in zip(whole, batches(sequences, 4, seed=3, context=16, start=start), strict=False):
-        np.testing.assert_array_equal(found, expected)
+    for expected, batch in zip(whole, batches(sequences, 4, seed=3, context=16, start=start), strict=False):
+        np.testing.assert_array_equal(batch, expected)
 
 
 def test_a_batch_larger_than_the_data_repeats_it() -> None:
@@ -118,10 +118,10 @@ def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
     config = TrainConfig(steps=3, batch_size=4, warmup=1, dropout=0.2)
     first, _ = trained(tmp_path / "a", config)
     second, _ = trained(tmp_path / "b", config)
-    other, _ = trained(tmp_path / "c", TrainConfig(steps=3, batch_size=4, warmup=1, dropout=0.2, seed=2))
+    other_seed, _ = trained(tmp_path / "c", TrainConfig(steps=3, batch_size=4, warmup=1, dropout=0.2, seed=2))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert any((a != c).any() for a, c in zip(first, other, strict=True))
+    assert any((a != c).any() for a, c in zip(first, other_seed, strict=True))
 
 
 def interrupt(monkeypatch: pytest.MonkeyPatch, out: Path) -> Path:

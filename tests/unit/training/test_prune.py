@@ -11,7 +11,7 @@ import tf_keras as keras
 from pipeline.errors import ThimbleError
 from pipeline.network.decoder import build_decoder
 from pipeline.recipes.schema import ModelConfig, PruneConfig, TrainConfig
-from pipeline.training.loop import Lessons
+from pipeline.training.loop import TrainingData
 from pipeline.training.prune import prune
 from tests.support.tiny_models import PAIRS, config_of, tokenizer_of
 
@@ -24,16 +24,21 @@ GATED, RELU, LAYERNORM = (
 
 
 def pruned(
-    kind: str, config: PruneConfig, dropout: float = 0.0, shown: list[int] | None = None
+    kind: str, config: PruneConfig, dropout: float = 0.0, reported: list[int] | None = None
 ) -> tuple[keras.Model, ModelConfig, list[dict[str, float]]]:
     """A model of one layer, pruned."""
     keras.utils.set_random_seed(1)
     sizes = config_of(kind, vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
     model = build_decoder(sizes, dropout)
-    lessons = Lessons(TOKENIZER, PAIRS, PAIRS[:3], sizes.context)
-    seen = [] if shown is None else shown
+    training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], sizes.context)
+    steps_reported = [] if reported is None else reported
     history = prune(
-        model, sizes, config, TrainConfig(batch_size=4), lessons, lambda done, of, figures: seen.append(done)
+        model,
+        sizes,
+        config,
+        TrainConfig(batch_size=4),
+        training_data,
+        lambda done, of, figures: steps_reported.append(done),
     )
     return model, sizes, history
 
@@ -47,7 +52,7 @@ def rows_of(model: keras.Model, name: str) -> np.ndarray:
 @pytest.mark.parametrize("kind", [GATED, LAYERNORM])
 def test_kernels_reach_the_sparsity(kind: str, steps: int) -> None:
     shown: list[int] = []
-    model, _, history = pruned(kind, PruneConfig(sparsity=0.4, steps=steps), shown=shown)
+    model, _, history = pruned(kind, PruneConfig(sparsity=0.4, steps=steps), reported=shown)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
             share = float(np.mean(layer.kernel.numpy() == 0))
@@ -79,12 +84,12 @@ def test_blocks_are_whole(rows: int, columns: int) -> None:
         assert (blocks == 0).mean() == pytest.approx(0.5, abs=0.02), name
 
 
-@pytest.mark.parametrize(("pattern", "kept", "of"), [("2:4", 2, 4), ("1:4", 1, 4)])
-def test_n_of_m_neighbours_along_the_input_are_left(pattern: str, kept: int, of: int) -> None:
+@pytest.mark.parametrize(("pattern", "nonzeros", "of"), [("2:4", 2, 4), ("1:4", 1, 4)])
+def test_n_of_m_neighbours_along_the_input_are_left(pattern: str, nonzeros: int, of: int) -> None:
     model, _, _ = pruned(RELU, PruneConfig.from_mapping({"steps": 2, "pattern": pattern}))
     for name in ("q", "v", "o", "up", "down"):
         kernel = rows_of(model, f"layer0_{name}")
-        assert ((kernel != 0).reshape(len(kernel), -1, of).sum(axis=2) == kept).all(), name
+        assert ((kernel != 0).reshape(len(kernel), -1, of).sum(axis=2) == nonzeros).all(), name
 
 
 def test_heads_go_with_all_that_makes_them() -> None:
@@ -93,8 +98,8 @@ def test_heads_go_with_all_that_makes_them() -> None:
     read = (rows_of(model, "layer0_o") != 0).any(axis=0).reshape(sizes.kv_heads, -1)
     assert sorted(read.all(axis=1)) == sorted(read.any(axis=1)) == [False, True]
     for name, each in (("q", group), ("k", 1), ("v", 1)):
-        made = (rows_of(model, f"layer0_{name}") != 0).any(axis=1).reshape(sizes.kv_heads, each * sizes.head_dim)
-        np.testing.assert_array_equal(made, np.repeat(read.any(axis=1)[:, None], made.shape[1], axis=1))
+        live_rows = (rows_of(model, f"layer0_{name}") != 0).any(axis=1).reshape(sizes.kv_heads, each * sizes.head_dim)
+        np.testing.assert_array_equal(live_rows, np.repeat(read.any(axis=1)[:, None], live_rows.shape[1], axis=1))
     assert (rows_of(model, "layer0_down") != 0).all()
 
 
@@ -122,9 +127,9 @@ def test_a_pattern_that_does_not_fit_is_refused(config: PruneConfig, named: str)
 
 
 def test_pruning_is_reproducible() -> None:
-    found = []
+    weights_by_run = []
     for _ in range(2):
         model, _, _ = pruned(RELU, PruneConfig(steps=4), dropout=0.1)
-        found.append([weight.numpy() for weight in model.trainable_variables])
-    for a, b in zip(*found, strict=True):
+        weights_by_run.append([weight.numpy() for weight in model.trainable_variables])
+    for a, b in zip(*weights_by_run, strict=True):
         np.testing.assert_array_equal(a, b)

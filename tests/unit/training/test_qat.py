@@ -8,11 +8,11 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pipeline.compiler.reader import read_tflite
-from pipeline.network.decoder import Hooked
-from pipeline.quantize.int4 import snapped
+from pipeline.network.decoder import TappedLayer
+from pipeline.quantize.int4 import round_to_int4
 from pipeline.quantize.ptq import quantize
 from pipeline.recipes.schema import QatConfig, TrainConfig
-from pipeline.training.loop import Lessons
+from pipeline.training.loop import TrainingData
 from pipeline.training.qat import fold_gains, train_quantized
 from pipeline.verification.oracle import Oracle
 from tests.support.tiny_models import KINDS, PAIRS, config_of, lively, tokenizer_of
@@ -36,12 +36,12 @@ def test_snapped_rows_have_fifteen_levels() -> None:
     kernel = np.random.default_rng(2).normal(size=(40, 6)).astype(np.float32)
     kernel[::2, 1] = 0
     kernel[:, 5] = 0
-    found = snapped(kernel)
+    rounded = round_to_int4(kernel)
     steps = np.abs(kernel[:, :5]).max(axis=0) / 7
-    np.testing.assert_allclose(found[:, :5] / steps, np.round(found[:, :5] / steps), atol=1e-4)
-    assert np.abs(found - kernel)[:, :5].max(axis=0).max() <= (steps / 2 * 1.001).max()
-    assert (found[kernel == 0] == 0).all()
-    np.testing.assert_allclose(snapped(found.astype(np.float16).astype(np.float32)), found, rtol=2e-3)
+    np.testing.assert_allclose(rounded[:, :5] / steps, np.round(rounded[:, :5] / steps), atol=1e-4)
+    assert np.abs(rounded - kernel)[:, :5].max(axis=0).max() <= (steps / 2 * 1.001).max()
+    assert (rounded[kernel == 0] == 0).all()
+    np.testing.assert_allclose(round_to_int4(rounded.astype(np.float16).astype(np.float32)), rounded, rtol=2e-3)
 
 
 @pytest.mark.parametrize("weights", ["int8", "int4"])
@@ -54,13 +54,13 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str) ->
     kernel.assign(np.where(zeros, 0.0, kernel))
     names = [weight.name for weight in model.trainable_variables]
     before = model.get_layer("embed").table.numpy()
-    lessons = Lessons(TOKENIZER, PAIRS, PAIRS[:3], config.context)
+    training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], config.context)
     history = train_quantized(
-        model, config, QatConfig(steps=6), weights, TrainConfig(batch_size=4), lessons, lambda *_: None
+        model, config, QatConfig(steps=6), weights, TrainConfig(batch_size=4), training_data, lambda *_: None
     )
     assert np.isfinite(history[-1]["loss"])
     assert [weight.name for weight in model.trainable_variables] == names
-    assert not any(layer.hook for layer in model.layers if isinstance(layer, Hooked))
+    assert not any(layer.hook for layer in model.layers if isinstance(layer, TappedLayer))
     assert (kernel.numpy()[zeros] == 0).all()
     assert (kernel.numpy()[~zeros] != 0).mean() > 0.8
     assert (model.get_layer("embed").table.numpy() != before).any()
@@ -73,11 +73,11 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str) ->
 def test_the_aim_is_what_the_model_said_before() -> None:
     """Its own distribution is near, with the rounding of 8 bits; with that of 4 bits it comes nearer."""
     config = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
-    lessons = Lessons(TOKENIZER, PAIRS, PAIRS[:3], config.context)
+    training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], config.context)
 
     def divergence(weights: str, steps: int) -> float:
         tuning, settings = QatConfig(steps, 1e-3), TrainConfig(batch_size=8)
-        history = train_quantized(lively(config), config, tuning, weights, settings, lessons, lambda *_: None)
+        history = train_quantized(lively(config), config, tuning, weights, settings, training_data, lambda *_: None)
         return history[-1]["loss"]
 
     before = divergence("int4", 1)
@@ -93,7 +93,7 @@ def test_four_bit_weights_are_four_bit_integers_in_the_tflite(activations: str) 
     fold_gains(model, config)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense):
-            layer.kernel.assign(snapped(layer.kernel.numpy()).astype(np.float16).astype(np.float32))
+            layer.kernel.assign(round_to_int4(layer.kernel.numpy()).astype(np.float16).astype(np.float32))
     tflite = quantize(model, config, CALIBRATION, activations, "int4")
     graph = read_tflite(tflite)
     products = [op for op in graph.ops if op.kind == "FULLY_CONNECTED"]
@@ -103,10 +103,10 @@ def test_four_bit_weights_are_four_bit_integers_in_the_tflite(activations: str) 
         assert (np.abs(values).max(axis=1) == 7).all()
     oracle = Oracle(tflite)
     logits = graph.tensors[graph.outputs["logits"]]
-    found = np.stack([oracle.step(token) for token in CALIBRATION[0]]).astype(np.float32)
-    found = (found - logits.zero_point) * logits.scale
+    actual = np.stack([oracle.step(token) for token in CALIBRATION[0]]).astype(np.float32)
+    actual = (actual - logits.zero_point) * logits.scale
     embed = model.get_layer("embed").table.numpy()
-    head = snapped((embed * model.get_layer("norm_final").gamma.numpy()).T)
+    head = round_to_int4((embed * model.get_layer("norm_final").gamma.numpy()).T)
     last = keras.Model(model.inputs, model.get_layer("norm_final").output)(tf.constant([CALIBRATION[0]])).numpy()[0]
-    wanted = last / model.get_layer("norm_final").gamma.numpy() @ head
-    assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+    expected = last / model.get_layer("norm_final").gamma.numpy() @ head
+    assert np.corrcoef(actual.ravel(), expected.ravel())[0, 1] > 0.99

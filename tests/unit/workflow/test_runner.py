@@ -15,7 +15,7 @@ from pipeline.errors import ThimbleError
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.stages import emulate, firmware, registry
 from pipeline.stages.registry import run_recipe
-from pipeline.workflow.runner import RunOptions, SomeBoardsFailed
+from pipeline.workflow.runner import PartialFailure, RunOptions
 from pipeline.workflow.stage import Stage, StageContext
 
 DATA = {
@@ -84,9 +84,9 @@ def run(recipe: Recipe, folder: Path, **options: object) -> str:
 def test_a_second_run_does_nothing_and_says_so(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
     run(recipe, tmp_path)
     assert chain.ran == ["first", "second", "third"]
-    said = run(recipe, tmp_path)
+    printed = run(recipe, tmp_path)
     assert chain.ran == ["first", "second", "third"]
-    assert "nothing changed" in said and said.count("unchanged") == 3
+    assert "nothing changed" in printed and printed.count("unchanged") == 3
 
 
 def test_a_changed_section_runs_what_reads_it_and_what_follows(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
@@ -113,8 +113,8 @@ def test_changed_output_is_made_again(chain: Chain, recipe: Recipe, tmp_path: Pa
     run(recipe, tmp_path)
     chain.ran.clear()
     (tmp_path / "build" / "r" / "second" / "out").write_text("tampered")
-    said = run(recipe, tmp_path)
-    assert chain.ran == ["second"] and "made again" in said, "the same output again leaves what follows current"
+    printed = run(recipe, tmp_path)
+    assert chain.ran == ["second"] and "made again" in printed, "the same output again leaves what follows current"
 
 
 @pytest.mark.parametrize(
@@ -136,15 +136,18 @@ def test_a_stage_that_fails_leaves_what_was_there(
         run(changed, tmp_path)
     assert (tmp_path / "build" / "r" / "second" / "out").read_text() == before
 
-    found: list[bool] = []
-    chain.fail = lambda context: found.append((context.out / "checkpoint").exists())
+    checkpoints: list[bool] = []
+    chain.fail = lambda context: checkpoints.append((context.out / "checkpoint").exists())
     run(changed, tmp_path)
-    assert found == [True], "a resumable stage goes on from what the stopped run left"
+    assert checkpoints == [True], "a resumable stage goes on from what the stopped run left"
     assert "12" in (tmp_path / "build" / "r" / "third" / "mps2_an386-aot" / "out").read_text()
 
 
 def test_a_stage_may_ask_for_another_run(chain: Chain, recipe: Recipe, tmp_path: Path) -> None:
-    chain.stages = (dataclasses.replace(chain.stages[0], redo=lambda context: context.retrain), *chain.stages[1:])
+    chain.stages = (
+        dataclasses.replace(chain.stages[0], should_rerun=lambda context: context.retrain),
+        *chain.stages[1:],
+    )
     run(recipe, tmp_path)
     chain.ran.clear()
     run(recipe, tmp_path)
@@ -172,7 +175,7 @@ def test_of_several_boards_those_that_fail_are_told_and_the_others_go_on(chain: 
         boards=["microbit", "mps2_an385", "mps2_an386"],
         model={**DATA["model"], "context": 600},  # type: ignore[dict-item]
     )
-    with pytest.raises(SomeBoardsFailed, match=r"1 of 3 boards failed\n  microbit: .*19,200 bytes.*16,384") as caught:
+    with pytest.raises(PartialFailure, match=r"1 of 3 boards failed\n  microbit: .*19,200 bytes.*16,384") as caught:
         run(recipe, tmp_path)
     assert caught.value.finished == ("mps2_an385", "mps2_an386")
     assert caught.value.remedy.startswith("shorten `model.context`")
@@ -194,7 +197,7 @@ def test_each_failed_board_has_its_own_remedy(chain: Chain, tmp_path: Path) -> N
         return "done"
 
     chain.stages = (*chain.stages[:2], dataclasses.replace(chain.stages[2], run=emulate))
-    with pytest.raises(SomeBoardsFailed, match=r"3 of 4 boards failed\n  microbit: .*\n  mps2_an385: no") as caught:
+    with pytest.raises(PartialFailure, match=r"3 of 4 boards failed\n  microbit: .*\n  mps2_an385: no") as caught:
         run(recipe, tmp_path)
     lines = caught.value.remedy.split("\n")
     assert lines[1].startswith("  microbit: shorten")
@@ -243,9 +246,9 @@ def test_recipes_share_stages_that_are_the_same(chain: Chain, tmp_path: Path) ->
     shared = tmp_path / "shared"
     run(make_recipe(tmp_path), tmp_path, shared=shared)
     chain.ran.clear()
-    other = make_recipe(tmp_path, name="other", prompts=["hello"])
-    said = run(other, tmp_path, shared=shared)
-    assert chain.ran == ["third"] and said.count("(shared)") == 2
+    second_recipe = make_recipe(tmp_path, name="other", prompts=["hello"])
+    printed = run(second_recipe, tmp_path, shared=shared)
+    assert chain.ran == ["third"] and printed.count("(shared)") == 2
     assert (tmp_path / "build" / "other" / "second" / "out").read_text().count("\n") == 2
     chain.ran.clear()
     run(make_recipe(tmp_path, name="other", train={"steps": 11}, prompts=["hello"]), tmp_path, shared=shared)
@@ -258,9 +261,9 @@ def test_recipes_share_stages_that_are_the_same(chain: Chain, tmp_path: Path) ->
 def test_a_damaged_shared_stage_is_made_again(chain: Chain, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     run(make_recipe(tmp_path), tmp_path, shared=shared)
-    (place,) = shared.glob("*/second")
-    (place / "out").unlink()
-    (place / "out").write_text("tampered")
+    (folder,) = shared.glob("*/second")
+    (folder / "out").unlink()
+    (folder / "out").write_text("tampered")
     chain.ran.clear()
     run(make_recipe(tmp_path, name="other"), tmp_path, shared=shared)
     assert chain.ran == ["second", "third"]
@@ -277,7 +280,7 @@ def test_a_shared_stage_that_was_stopped_goes_on_in_whoever_comes_next(chain: Ch
     chain.fail = fail
     with pytest.raises(KeyboardInterrupt):
         run(make_recipe(tmp_path), tmp_path, shared=shared)
-    found: list[bool] = []
-    chain.fail = lambda context: found.append((context.out / "checkpoint").exists())
+    checkpoints: list[bool] = []
+    chain.fail = lambda context: checkpoints.append((context.out / "checkpoint").exists())
     run(make_recipe(tmp_path, name="other"), tmp_path, shared=shared)
-    assert found == [True]
+    assert checkpoints == [True]

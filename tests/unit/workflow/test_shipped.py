@@ -20,7 +20,7 @@ from pipeline.stages import train
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.task import Dataset
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.workflow.shipped import metadata_of, shipped_tokenizer, shipped_weights, weights_fingerprint
+from pipeline.workflow.shipped import read_weights_metadata, shipped_tokenizer, shipped_weights, weights_fingerprint
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 
@@ -33,9 +33,9 @@ recipes = pytest.mark.parametrize("recipe", [load_recipe(path) for path in RECIP
 
 
 def weights_of(recipe: Recipe) -> Path:
-    found = shipped_weights(recipe)
-    assert found is not None, f"{recipe.shipped} is not what {recipe.path.name} describes: train and ship it again"
-    return found
+    path = shipped_weights(recipe)
+    assert path is not None, f"{recipe.shipped} is not what {recipe.path.name} describes: train and ship it again"
+    return path
 
 
 @cache
@@ -46,7 +46,7 @@ def built(task: str) -> Dataset:
 
 @recipes
 def test_the_file_is_the_recipes(recipe: Recipe) -> None:
-    facts = metadata_of(weights_of(recipe))
+    facts = read_weights_metadata(weights_of(recipe))
     assert facts["fingerprint"] == weights_fingerprint(recipe)
     assert facts["stage"] == ("train" if recipe.prune is None else "prune")
     assert facts["recipe"] == json.loads(json.dumps(recipe.part("task", "tokenizer", "model", "train", "prune")))
@@ -98,9 +98,9 @@ def test_held_out_sentences_come_out_right(recipe: Recipe) -> None:
 
 def test_another_recipe_does_not_take_them() -> None:
     recipe = load_recipe(RECIPES[0])
-    other = {**recipe.sections, "train": {**recipe.sections["train"], "seed": 99}}
-    assert shipped_weights(dataclasses.replace(recipe, sections=other)) is None
-    assert shipped_tokenizer(dataclasses.replace(recipe, sections=other)) is None
+    sections = {**recipe.sections, "train": {**recipe.sections["train"], "seed": 99}}
+    assert shipped_weights(dataclasses.replace(recipe, sections=sections)) is None
+    assert shipped_tokenizer(dataclasses.replace(recipe, sections=sections)) is None
     assert shipped_weights(dataclasses.replace(recipe, shipped=None)) is None
 
 
@@ -120,19 +120,19 @@ def test_a_cut_file_is_named(tmp_path: Path, keep: float) -> None:
     path = tmp_path / "weights.npz"
     path.write_bytes(content[: int(keep * len(content))])
     with pytest.raises(ThimbleError, match=r"weights\.npz are damaged"):
-        metadata_of(path)
+        read_weights_metadata(path)
 
 
 def test_changed_bytes_are_an_error_or_do_no_harm(tmp_path: Path) -> None:
     source = weights_of(load_recipe(RECIPES[0]))
-    content, facts = source.read_bytes(), metadata_of(source)
+    content, facts = source.read_bytes(), read_weights_metadata(source)
     path = tmp_path / "weights.npz"
     with np.load(source) as data:
         end = len(data.zip.read("metadata.npy")) // 4  # the first member, compressed
-    for place in range(0, end, 7):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
+    for index in range(0, end, 7):
+        path.write_bytes(content[:index] + bytes([content[index] ^ 0x41]) + content[index + 1 :])
         try:
-            assert metadata_of(path) == facts
+            assert read_weights_metadata(path) == facts
         except ThimbleError as error:
             assert "damaged" in error.what
 
@@ -156,5 +156,5 @@ def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
 
 
 def started(recipe: Recipe, folder: Path) -> dict[str, str]:
-    assert train.STAGE.volatile is not None
-    return train.STAGE.volatile(StageContext(recipe, Workspace(folder, "r"), folder, Console(quiet=True)))
+    assert train.STAGE.environment_facts is not None
+    return train.STAGE.environment_facts(StageContext(recipe, Workspace(folder, "r"), folder, Console(quiet=True)))

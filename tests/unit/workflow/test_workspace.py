@@ -11,18 +11,18 @@ from pipeline.files import fingerprint, write_json
 from pipeline.workflow.workspace import Workspace, digest_sources
 
 
-def fill(workspace: Workspace, text: str, wanted: str = "f1") -> None:
-    partial = workspace.begin("quantize", "", wanted, resumable=False)
+def fill(workspace: Workspace, text: str, fingerprint: str = "f1") -> None:
+    partial = workspace.begin("quantize", "", fingerprint, resumable=False)
     (partial / "model.tflite").write_text(text)
-    workspace.finish("quantize", "", partial, wanted, 1.0, "note")
+    workspace.finish("quantize", "", partial, fingerprint, 1.0, "note")
 
 
 def test_a_finished_stage_is_current_until_its_fingerprint_changes(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "r")
-    assert workspace.state("quantize", "", "f1") == "new"
+    assert workspace.staleness("quantize", "", "f1") == "new"
     fill(workspace, "one")
-    assert workspace.state("quantize", "", "f1") == ""
-    assert workspace.state("quantize", "", "f2") == "changed"
+    assert workspace.staleness("quantize", "", "f1") == ""
+    assert workspace.staleness("quantize", "", "f2") == "changed"
 
 
 @pytest.mark.parametrize("damage", ["edit", "delete", "add"])
@@ -36,7 +36,7 @@ def test_changed_output_is_noticed(tmp_path: Path, damage: str) -> None:
         model.unlink()
     else:
         model.with_name("more").write_text("x")
-    assert workspace.state("quantize", "", "f1") == "damaged"
+    assert workspace.staleness("quantize", "", "f1") == "damaged"
 
 
 def test_an_interrupted_stage_leaves_the_old_result_whole(tmp_path: Path) -> None:
@@ -45,9 +45,9 @@ def test_an_interrupted_stage_leaves_the_old_result_whole(tmp_path: Path) -> Non
     partial = workspace.begin("quantize", "", "f2", resumable=False)
     (partial / "model.tflite").write_text("half")  # and the process dies here
     assert (workspace.stage("quantize") / "model.tflite").read_text() == "one"
-    assert workspace.state("quantize", "", "f1") == ""
-    again = workspace.begin("quantize", "", "f2", resumable=False)
-    assert not (again / "model.tflite").exists()
+    assert workspace.staleness("quantize", "", "f1") == ""
+    restarted = workspace.begin("quantize", "", "f2", resumable=False)
+    assert not (restarted / "model.tflite").exists()
 
 
 def test_a_resumable_stage_finds_what_it_left_only_for_the_same_inputs(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_damaged_stamp_means_new(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "r")
     fill(workspace, "one")
     (workspace.stage("quantize") / "stage.json").write_text('{"fingerprint": "f1"')
-    assert workspace.state("quantize", "", "f1") == "new"
+    assert workspace.staleness("quantize", "", "f1") == "new"
 
 
 def test_build_trees_do_not_count(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_build_trees_do_not_count(tmp_path: Path) -> None:
     fill(workspace, "one")
     (workspace.stage("quantize") / "_build").mkdir()
     (workspace.stage("quantize") / "_build" / "object.o").write_text("x")
-    assert workspace.state("quantize", "", "f1") == ""
+    assert workspace.staleness("quantize", "", "f1") == ""
 
 
 def test_fingerprints_see_values_not_order() -> None:
