@@ -47,7 +47,7 @@ def program(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> P
     ]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     includes = [f"-I{path}" for path in (TEMPLATES / "app", runtime, FOLDER, folder)]
-    command = [tools.require("gcc"), *flags, *sanitizers, *includes, "-o", out, *sources]
+    command: list[str | Path] = [tools.require("gcc"), *flags, *sanitizers, *includes, "-o", out, *sources]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out

@@ -75,6 +75,9 @@ class LyingLink:
     def send_line(self, line: str) -> None:
         self._link.send_line(line)
 
+    def send_bytes(self, data: bytes) -> None:
+        self._link.send_bytes(data)
+
     def read_line(self, timeout: float) -> str:
         return self._lie(self._link.read_line(timeout))
 
@@ -201,6 +204,7 @@ def patched(firmware: Firmware, tmp_path: Path) -> Iterator[Callable[[bool], Pat
         content = bytearray(firmware.elf.read_bytes())
         with firmware.elf.open("rb") as file:
             section = ELFFile(file).get_section_by_name(".weights")
+            assert section is not None
             start, size = section["sh_offset"], section["sh_size"]
         content[start + 4 * 5] ^= 1
         if mend_checksum:

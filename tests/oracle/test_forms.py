@@ -65,8 +65,9 @@ def check_form(
     none)."""
     rows, depth = weights.shape
     random = np.random.default_rng(seed)
-    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows))]
-    bias = random.integers(-max_bias, max_bias, rows) if max_bias else None
+    drawn = 2.0**power * random.uniform(0.1, 1, rows)
+    scales = [float(scale) for scale in drawn.astype(np.float32)]
+    bias = np.asarray(random.integers(-max_bias, max_bias, rows)) if max_bias else None
     tflite = fully_connected(weights, scales, bias, x, y, activation)
     with forced(form):
         bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})

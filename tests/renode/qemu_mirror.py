@@ -188,7 +188,7 @@ class qemu_mirror:
         binaryMode: bool = False,
     ) -> int:
         assert defaultWaitForEcho is False, "the board does not echo"
-        assert endLineOption is machine is defaultMatchNextLine is None and not binaryMode
+        assert endLineOption is None and machine is None and defaultMatchNextLine is None and not binaryMode
         assert re.fullmatch(r"sysbus\.\w+", uart)
         self._the_machine()
         self._timeout = float(timeout or self._timeout)

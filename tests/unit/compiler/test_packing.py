@@ -105,8 +105,8 @@ def test_sums_come_apart(packing: WeightLayout, rows: int, depth: int, zero_poin
     assert pack(weights, packing).nbytes == (rows + 3) // 4 * 4 * ((depth + 3) // 4 * 4)
     step = columns_at_once(weights, packing)
     starts = range(0, depth, step)
-    total = sum(unpacked_sums(weights[:, i : i + step], x[i : i + step], packing, step >= depth) for i in starts)
-    assert (total == weights.astype(np.int64) @ x.astype(np.int64)).all()
+    parts = [unpacked_sums(weights[:, i : i + step], x[i : i + step], packing, step >= depth) for i in starts]
+    np.testing.assert_array_equal(np.sum(parts, axis=0), weights.astype(np.int64) @ x.astype(np.int64))
 
 
 @packings

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.network.decode_step import MASK, DecodeStep, mask_table
+from pipeline.network.decode_step import DecodeStep, mask_table
+from pipeline.network.decoder import MASK
 from tests.support.tiny_models import KINDS, config_of, lively
 
 
