@@ -114,6 +114,7 @@ def pack_block_sparse(
     Args:
         weights: int8 [rows, depth]. columns: of a block, 4 or 8. bias: int32 [rows] or None.
         multipliers, right_shifts: [rows].
+
     Returns:
         int32, flat.
     """

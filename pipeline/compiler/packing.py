@@ -112,6 +112,7 @@ def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int16]:
 
     Args:
         weights: int8 [rows, depth], of which `weights_fit` holds.
+
     Returns:
         int16, flat; missing rows and columns are zero weights.
     """
@@ -126,6 +127,7 @@ def pack_quads(weights: NDArray[np.int8]) -> NDArray[np.int32]:
 
     Args:
         weights: int8 [rows, depth].
+
     Returns:
         int32, flat; missing rows and columns are zero weights.
     """
@@ -149,6 +151,7 @@ def row_constants(
 
     Args:
         bias, multipliers, right_shifts: [rows]; shifts 1…31.
+
     Returns:
         int32, flat; zeros for missing rows.
     """

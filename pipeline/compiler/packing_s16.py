@@ -61,6 +61,7 @@ def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int16]:
 
     Args:
         weights: int8 [rows, depth] without −128.
+
     Returns:
         int16, flat; missing rows and columns are zero.
     """

@@ -7,7 +7,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -197,7 +197,7 @@ def test_counts_that_are_all_too_small_do_not_add_up(
 
 
 @pytest.fixture
-def patched(firmware: Firmware, tmp_path: Path) -> Iterator[Callable[[bool], Path]]:
+def patched(firmware: Firmware, tmp_path: Path) -> Callable[[bool], Path]:
     """The image with one bit of one weight flipped; with its checksum mended too if asked."""
 
     def patch(mend_checksum: bool) -> Path:
@@ -222,7 +222,7 @@ def patched(firmware: Firmware, tmp_path: Path) -> Iterator[Callable[[bool], Pat
         path.write_bytes(content)
         return path
 
-    yield patch
+    return patch
 
 
 def _immediate(value: int) -> tuple[int, int]:

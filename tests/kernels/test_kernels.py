@@ -204,7 +204,7 @@ def _plain(core: Core, source: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("program, kernel", KERNELS)
+@pytest.mark.parametrize(("program", "kernel"), KERNELS)
 def test_fast_bodies_equal_the_plain_ones(folder: Path, core: str, program: str, kernel: str) -> None:
     lines = printed(core, program, folder)
     matches = [re.fullmatch(rf"KERNEL {kernel} cases (\d+) different (\d+)", line) for line in lines]

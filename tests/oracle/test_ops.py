@@ -179,7 +179,7 @@ def test_extreme_rows(bench: Workbench, why: str, packing: WeightLayout) -> None
         bench.check(tflite, {"x": int8_values(seed, (1, depth))}, packing)
 
 
-@pytest.mark.parametrize("packing, limit", [(WeightLayout.INTERLEAVED_2, 256), (WeightLayout.INTERLEAVED_4, 128)])
+@pytest.mark.parametrize(("packing", "limit"), [(WeightLayout.INTERLEAVED_2, 256), (WeightLayout.INTERLEAVED_4, 128)])
 @pytest.mark.parametrize("depth", [259, 260, 1023])
 @pytest.mark.parametrize("input_value", [-128, 127])
 def test_sums_around_the_limit(

@@ -294,6 +294,6 @@ def test_renode_itself_loads_the_platform(board: Board, tmp_path: Path) -> None:
         where = f"{tmp_path}/{where}"
     order = f"mach create; machine LoadPlatformDescription @{where}; quit"
     command = [str(Renode().program), "--plain", "--console", "--disable-gui", "-e", order]
-    result = subprocess.run(command, capture_output=True, timeout=120)
+    result = subprocess.run(command, capture_output=True, timeout=120, check=False)
     assert result.returncode == 0
     assert b"There was an error executing command" not in result.stdout + result.stderr  # the monitor's words

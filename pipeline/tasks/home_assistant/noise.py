@@ -22,6 +22,7 @@ def add_typos(pieces: Sequence[tuple[str, bool]], droppable: frozenset[str], rng
 
     Args:
         pieces: (text, fixed) of the sentence. droppable: words without which the meaning stays.
+
     Returns:
         The sentence, lower-case with single spaces; unchanged where nothing can be spoiled.
     """

@@ -17,8 +17,8 @@ def run(step: DecodeStep, tokens: np.ndarray, cache: dict[str, np.ndarray]) -> n
     for position, token in enumerate(tokens):
         inputs = {"token": np.array([token], np.int32), "position": np.array([position], np.int32), **cache}
         outputs = step.function(**{name: tf.constant(value) for name, value in inputs.items()})
-        for name in cache:
-            cache[name][:, position] = outputs[name.replace("_cache_", "_new_")].numpy()[:, 0]
+        for name, rows_of_cache in cache.items():
+            rows_of_cache[:, position] = outputs[name.replace("_cache_", "_new_")].numpy()[:, 0]
         rows.append(outputs["logits"].numpy()[0])
     return np.stack(rows)
 

@@ -91,7 +91,7 @@ def test_quantized_turns_round_and_stay_in_range() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes, what",
+    ("changes", "what"),
     [
         ({"window": 1}, "model.window"),
         ({"window": 33}, "model.window"),
