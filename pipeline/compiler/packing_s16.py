@@ -28,7 +28,8 @@ def fits_pairs(weights: NDArray[np.int8], biases: NDArray[np.int64] | None) -> b
     stays below 2^31. An a of −128 with a negative b does not fit a halfword.
 
     Args:
-        weights: int8 [rows, depth]. biases: int64 [rows] or None.
+        weights: int8 [rows, depth].
+        biases: int64 [rows] or None.
     """
     return bool((weights > -128).all()) and fits_rows(weights, biases)
 

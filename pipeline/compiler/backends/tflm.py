@@ -47,7 +47,8 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
     """Writes the files into the folder `out`.
 
     Args:
-        tflite: a decode step. macs: useful multiply-accumulates a step, as the compiler counts them.
+        tflite: a decode step.
+        macs: useful multiply-accumulates a step, as the compiler counts them.
         arena_bytes: of the interpreter's arena, a multiple of 16.
 
     Returns:

@@ -119,7 +119,9 @@ def generic_home(texts: Sequence[str], domains: Sequence[str], seed: int) -> Hom
     Each domain, rooms and floors get last words of their own, because a name must tell what it is.
 
     Args:
-        texts: literal text of the templates. domains: entity domains in use. seed: of the made-up last words.
+        texts: literal text of the templates.
+        domains: entity domains in use.
+        seed: of the made-up last words.
     """
     rng = random.Random(seed)
     letters = [word for text in texts for word in text.lower().split() if len(word) > 1 and word.isalpha()]
