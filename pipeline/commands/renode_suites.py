@@ -23,8 +23,10 @@ from pipeline import tools
 from pipeline.emulators.renode.files import FOLDER, entry_of
 from pipeline.emulators.renode.launcher import Renode, stage_renode_files
 from pipeline.errors import ThimbleError
+from pipeline.files import read_json
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.verification.agreement import disagreements, with_counts
+from pipeline.verification.result import RunResult
 
 __all__ = ["SUITES", "main", "renode_test", "run_suites", "stage_suite_files", "variables"]
 
@@ -109,12 +111,14 @@ def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: 
 
     recipe = load_recipe(options.recipe).with_boards([board.name])
     target_key = f"{board.name}-{recipe.engine}"
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, RunResult] = {}
     with_qemu = "qemu" in board.emulators and tools.find("qemu-system-arm") is not None
     for emulator in ("qemu", "renode") if with_qemu else ("renode",):
         workspace = run_recipe(recipe, RunOptions(options.build, "emulate", emulator=emulator), console)
-        results[emulator] = _read(workspace.stage("emulate", target_key) / "result.json")
-    expected = _read(workspace.stage("emulate", target_key) / "expected.json")
+        results[emulator] = RunResult.load(workspace.stage("emulate", target_key) / "result.json")
+    expected = read_json(
+        workspace.stage("emulate", target_key) / "expected.json", "run `python -m pipeline emulate RECIPE --force`"
+    )
     if with_qemu:
         different = disagreements(results["qemu"], results["renode"])
         if different:
@@ -132,10 +136,6 @@ def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: 
     console.print(
         f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / target_key / 'log.html'}"
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

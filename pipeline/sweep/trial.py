@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +102,7 @@ def stop_all() -> None:
 def _run(job: Job) -> Outcome:
     from pipeline.recipes.load import load_recipe
     from pipeline.stages.registry import run_recipe
+    from pipeline.verification.result import RunResult
     from pipeline.workflow.runner import RunOptions
 
     recipe = load_recipe(Path(job.recipe))
@@ -110,8 +110,8 @@ def _run(job: Job) -> Outcome:
         recipe = recipe.with_boards(job.boards)
     options = RunOptions(Path(job.build), "emulate", emulator=job.emulator, shared=Path(job.shared))
     workspace = run_recipe(recipe, options, Console(width=200, soft_wrap=True))
-    results: Mapping[str, Any] = {
-        board: json.loads((workspace.folder / f"{board}-{recipe.engine}" / "result.json").read_text(encoding="utf-8"))
+    results = {
+        board: RunResult.load(workspace.folder / f"{board}-{recipe.engine}" / "result.json").as_data()
         for board in recipe.boards
     }
     return {"point": job.point, "ok": True, "parameters": recipe.model.parameter_count, "results": results}

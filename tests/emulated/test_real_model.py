@@ -85,8 +85,8 @@ def check(built: Built, elf: Path, board: Board) -> Verification:
 def test_tokens_logits_and_counts_are_right_to_the_end_of_the_context(built: Built, board: Board) -> None:
     result = check(built, built.firmware.elf, board)
     assert result.ok, result.failures
-    assert any(prompt["end"] == "context" for prompt in result.prompts)
-    assert result.instructions["steps"] == sum(len(expectation.steps) for expectation in built.expectations)
+    assert any(prompt.end == "context" for prompt in result.prompts)
+    assert result.instructions.steps == sum(len(expectation.steps) for expectation in built.expectations)
     assert len({step.crc for expectation in built.expectations for step in expectation.steps}) > 100
 
 

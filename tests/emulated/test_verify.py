@@ -103,11 +103,11 @@ def test_the_board_passes(expectations: tuple[Expectation, ...], firmware: Firmw
         *("weights_intact", "build_match", "tokens_match", "logits_crc_match", "prefill_match"),
         *("counts_plausible", "counts_repeat"),
     }
-    assert [prompt["tokens_out"] for prompt in result.prompts] == [list(e.tokens_out) for e in expectations]
-    assert [prompt["text"] for prompt in result.prompts] == list(PROMPTS)
+    assert [prompt.tokens_out for prompt in result.prompts] == [e.tokens_out for e in expectations]
+    assert [prompt.text for prompt in result.prompts] == list(PROMPTS)
     steps = sum(len(expectation.steps) for expectation in expectations)
-    assert result.instructions["steps"] == steps
-    assert 0 < result.instructions["decode_mean"] <= result.instructions["decode_max"]
+    assert result.instructions.steps == steps
+    assert 0 < result.instructions.decode_mean <= result.instructions.decode_max
     assert 0 < result.stack_peak < 4096
 
 
@@ -243,7 +243,7 @@ def test_a_corrupted_weight_is_noticed_by_the_board_itself(
     assert not result.checks["weights_intact"]
     assert not result.checks["tokens_match"]
     assert any("answered weights" in line for line in result.failures)
-    assert result.instructions["steps"] == 0
+    assert result.instructions.steps == 0
 
 
 def test_a_corrupted_weight_with_its_checksum_mended_still_fails(
