@@ -21,7 +21,7 @@ import tf_keras as keras
 from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import ModelConfig
 
-__all__ = ["build_from", "read_metadata", "save_model", "start_from"]
+__all__ = ["build_from", "save_model", "start_from"]
 
 _REMEDY = "make it again: run the `train` stage with --force --retrain"
 
@@ -35,15 +35,6 @@ def save_model(path: Path, model: keras.Model, metadata: Mapping[str, Any], exac
     with beside.open("wb") as file:
         np.savez_compressed(file, metadata=np.array(json.dumps(metadata, sort_keys=True)), **arrays)
     os.replace(beside, path)
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What the file says of itself.
-
-    Raises:
-        ThimbleError: no such file, or not a whole one.
-    """
-    return dict(json.loads(str(_load(path)["metadata"])))
 
 
 def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.Model:

@@ -56,11 +56,6 @@ class TrialResult:
     boards: Mapping[str, Cost]
     seconds: float
 
-    @property
-    def run_name(self) -> str:
-        """The recipe's name."""
-        return str(self.recipe["name"])
-
 
 @dataclass(frozen=True)
 class TrialFailure:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from pipeline.device.chat import TickScale, answer_line, ask_many, chat_loop, read_lines
+from pipeline.device.chat import TickScale, ask_many, chat_loop, read_lines, statistics
 from pipeline.device.link import SerialLink
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
@@ -309,7 +309,7 @@ def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
 def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, board: Board) -> None:
     answer = device.prompt("turn on", 6)
     times = [
-        float(re.findall(r"about ([\d.]+) ms", answer_line(answer, TickScale.emulated(board, "qemu", rate)))[0])
+        float(re.findall(r"about ([\d.]+) ms", statistics(answer, TickScale.emulated(board, "qemu", rate)))[0])
         for rate in (10.0, 20.0)
     ]
     assert times[1] == pytest.approx(2 * times[0], abs=0.2) and times[0] > 0
