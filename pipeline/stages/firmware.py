@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import asdict
@@ -15,7 +14,7 @@ from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
 from pipeline.firmware.tflm_library import require_library
 from pipeline.recipes.load import ENGINES
@@ -70,7 +69,8 @@ def _interpreted(context: StageContext, board: Board, kernels: str, project: Pat
     tflite = (context.input("quantize") / "model.tflite").read_bytes()
     require_support(read_tflite(tflite), kernels)
     require_library(board.core, kernels)
-    macs = int(json.loads((context.input("convert") / board.packing / "compiled.json").read_text())["macs"])
+    compiled_json = context.input("convert") / board.packing / "compiled.json"
+    macs = int(read_json(compiled_json, "run the stage `convert` with --force")["macs"])
     model = context.out / "model"
     model.mkdir()
     with context.console.status("asking TensorFlow Lite Micro on the host for the arena"):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -59,7 +58,7 @@ def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dic
     path = context.input("qat") / "integers.json"
     if not path.exists():
         return {}, {}
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = read_json(path, "run the stage `qat` with --force")
     ranges = {name: (low, high) for name, (low, high) in data["ranges"].items()}
     return ranges, {layer: np.array(mean, np.float32) for layer, mean in data["key_means"].items()}
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from rich.console import Console
 
+from pipeline import tools
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.resources import ROOT
@@ -140,7 +141,5 @@ def _main(text: str) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    tools.configure_tensorflow()
     sys.exit(_main(sys.argv[1]))

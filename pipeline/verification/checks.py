@@ -3,7 +3,6 @@ step, and counts that can be true."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.device.protocol import Answer, Device, DeviceError, Step
 from pipeline.errors import ThimbleError
+from pipeline.files import write_json
 from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task
 from pipeline.text.prompt import PromptTokenizer
@@ -300,7 +300,7 @@ def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
         }
         for expectation in expectations
     ]
-    path.write_text(json.dumps({"prompts": prompts}, indent=1) + "\n", encoding="utf-8")
+    write_json(path, {"prompts": prompts})
 
 
 def _ask(device: Device, expectation: Expectation, findings: _Findings, in_blocks: bool = False) -> Answer | None:
