@@ -13,12 +13,13 @@ from pipeline.device.serial_port import connect
 from pipeline.errors import ThimbleError
 from pipeline.files import read_json
 from pipeline.recipes.load import Recipe
+from pipeline.stages.artifacts import EVALUATION_TEXT
 from pipeline.targets.boards import Board, load_board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.checks import reference_runs, verify
-from pipeline.verification.likelihood import read_text
 from pipeline.verification.result import (
+    RESULT,
     CycleCounts,
     EmulatedCounts,
     EmulatorVersion,
@@ -26,7 +27,8 @@ from pipeline.verification.result import (
     RunResult,
     StepEstimates,
 )
-from pipeline.workflow.workspace import Workspace
+from pipeline.workflow.artifacts import COMPILED, SIZES, TFLITE, TOKENIZER
+from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["verify_on_port"]
 
@@ -56,18 +58,18 @@ def verify_on_port(
             failed; the result is written in the last case, and an earlier one stays in the others.
     """
     board = load_board(recipe.boards[0])
-    target_key = f"{board.name}-{recipe.engine}"
-    sizes = _read(workspace.stage("firmware", target_key) / "sizes.json", recipe, board)
-    compiled = _read(workspace.stage("firmware", target_key) / "compiled.json", recipe, board)
-    tokenizer = load_tokenizer(workspace.stage("data") / "tokenizer.json")
+    key = target_key(board.name, recipe.engine)
+    sizes = _read(workspace.path(SIZES.of("firmware"), key), recipe, board)
+    compiled = _read(workspace.path(COMPILED.of("firmware"), key), recipe, board)
+    tokenizer = load_tokenizer(workspace.path(TOKENIZER.of("data")))
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
         link = connect(port, baud)
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        texts = None if recipe.text is None else read_text(workspace.stage("data") / "text.npz").tokens
-        expectations = reference_runs(recipe, workspace.stage("quantize") / "model.tflite", tokenizer, texts)
+        texts = None if recipe.text is None else EVALUATION_TEXT.load(workspace.stage("data")).tokens
+        expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), tokenizer, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0
             verification = verify(
@@ -100,11 +102,9 @@ def verify_on_port(
         milliseconds=StepEstimates(**_steps(milliseconds)),
         emulated=_emulated(workspace, board, recipe),
     )
-    folder = workspace.folder / f"{target_key}-serial"
-    folder.mkdir(parents=True, exist_ok=True)
-    result.save(folder / "result.json")
+    written = RESULT.save(workspace.folder / f"{key}-serial", result)
     if not result.ok:
-        raise ThimbleError(f"{board.name} on {port}: {result.failure()}", f"see {folder / 'result.json'}")
+        raise ThimbleError(f"{board.name} on {port}: {result.failure()}", f"see {written}")
     return result
 
 
@@ -127,7 +127,7 @@ def _emulated(workspace: Workspace, board: Board, recipe: Recipe) -> EmulatedCou
     """What the last run under an emulator counted and modelled, to compare with; None where there was none, or none
     that this version reads."""
     try:
-        result = RunResult.load(workspace.folder / f"{board.name}-{recipe.engine}" / "result.json")
+        result = RESULT.load(workspace.folder / target_key(board.name, recipe.engine))
     except ThimbleError:
         return None
     return EmulatedCounts(emulator=result.emulator, instructions=result.instructions, cycles=result.cycles)

@@ -14,8 +14,8 @@ from pipeline.device.chat import ask_many
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.files import read_json
 from pipeline.firmware.project import build_project
+from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import load_task
@@ -25,15 +25,25 @@ from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
-from pipeline.verification.likelihood import read_text
-from pipeline.verification.result import CycleCounts, EmulatorVersion, StepEstimates
+from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
+from pipeline.workflow.artifacts import (
+    COMPILED,
+    EXPECTATIONS,
+    FIRMWARE,
+    MODEL_SOURCES,
+    PACKED_COMPILED,
+    PACKED_SOURCES,
+    QUALITY,
+    SIZES,
+    TFLITE,
+    TOKENIZER,
+)
 from pipeline.workflow.shipped import TRAINING_STAGES
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "model_time"]
 
 _PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "tflite-micro", "numpy", "tokenizers", "hassil")
-_REMEDY = "run the stage that makes it with --force"
 
 
 def run(context: StageContext) -> str:
@@ -45,19 +55,17 @@ def run(context: StageContext) -> str:
     """
     board, recipe = context.require_board(), context.recipe
     emulator = pick(board, context.emulator)
-    firmware = context.input("firmware")
-    sizes = read_json(firmware / "sizes.json", _REMEDY)
-    compiled = read_json(firmware / "compiled.json", _REMEDY)
-    tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
+    sizes, compiled = context.load(SIZES.of("firmware")), context.load(COMPILED.of("firmware"))
+    tokenizer = load_tokenizer(context.path(TOKENIZER.of("data")))
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
     with context.console.status("asking the oracle for the expected tokens"):
-        texts = None if recipe.text is None else read_text(context.input("data") / "text.npz").tokens
-        expectations = reference_runs(recipe, context.input("quantize") / "model.tflite", tokenizer, texts)
-    write_expectations(context.out / "expected.json", expectations)
+        texts = None if recipe.text is None else context.load(EVALUATION_TEXT.of("data")).tokens
+        expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), tokenizer, texts)
+    write_expectations(context.target(EXPECTATIONS), expectations)
     with (
         context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),
-        Device(emulator.start(firmware / "firmware.elf", board)) as device,
+        Device(emulator.start(context.path(FIRMWARE.of("firmware")), board)) as device,
     ):
         verification = verify(
             device,
@@ -93,12 +101,10 @@ def run(context: StageContext) -> str:
         versions=_versions(emulator),
         seconds=_seconds(context),
     )
-    result.save(context.out / "result.json")
-    folder = context.workspace.folder / context.target_key
-    folder.mkdir(exist_ok=True)
-    result.save(folder / "result.json")
+    context.save(RESULT, result)
+    copy = RESULT.save(context.workspace.folder / context.target_key, result)
     if not result.ok:
-        raise ThimbleError(f"{board.name}: {result.failure()}", f"see {folder / 'result.json'}")
+        raise ThimbleError(f"{board.name}: {result.failure()}", f"see {copy}")
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
         f"{instructions.decode_mean:,.0f} instructions a token, "
@@ -117,19 +123,22 @@ def model_time(context: StageContext, compiled: Mapping[str, Any], verification:
     # A step costs the more the more rows its cache has. Ticks vary by one from run to run, and would not choose alike.
     furthest = max(answered, key=lambda prompt: len(prompt.ticks))
     prompts = list(dict.fromkeys((longest.text, furthest.text)))
-    elf = context.input("firmware") / "firmware.elf" if tracing is board else _build_to_trace(context, tracing)
+    elf = context.path(FIRMWARE.of("firmware")) if tracing is board else _build_to_trace(context, tracing)
     with context.console.status("") as status:
 
         def progress(text: str, done: int) -> None:
             status.update(escape(f"tracing {text!r} on {tracing.name}: {done} steps"))
 
-        return trace_prompts(elf, tracing, board, prompts, compiled, context.out, progress)
+        model = trace_prompts(elf, tracing, board, prompts, compiled, progress)
+    for count, stacks in model.stacks.items():
+        context.save(FOLDED_STACKS, stacks, count=count)
+    return model
 
 
 def _build_to_trace(context: StageContext, tracing: Board) -> Path:
     """The image of the same sources for another board."""
     folder = context.out / "_trace"
-    generated = context.input("firmware") / "model"
+    generated = context.path(MODEL_SOURCES.of("firmware"))
     with context.console.status(f"building the same sources for {tracing.name}, to trace them"):
         write_sources(context, tracing, folder / "project", generated if generated.is_dir() else None)
         return build_project(folder / "project", folder / "build").elf
@@ -138,14 +147,15 @@ def _build_to_trace(context: StageContext, tracing: Board) -> Path:
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
     """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
-    recipe, data, board = context.recipe, context.input("data"), context.require_board()
-    float_quality = read_json(context.input("quantize") / "quality.json", _REMEDY)["float"]
-    quantized = read_json(context.input("convert") / "quality.json", _REMEDY)["quantized"]
+    recipe, sentences, board = context.recipe, SENTENCES.of("data"), context.require_board()
+    float_quality = context.load(QUALITY.of("quantize"))["float"]
+    quantized = context.load(QUALITY.of("convert"))["quantized"]
     if recipe.text is not None:
         return {"float": float_quality, "quantized": quantized}
-    elf = context.input("firmware") / "firmware.elf"
+    elf = context.path(FIRMWARE.of("firmware"))
     device_quality: dict[str, float] = {}
-    sets = {split: read_pairs(data / f"{split}.tsv", recipe.evaluate.device_sentences) for split in HELD_OUT}
+    limit = recipe.evaluate.device_sentences
+    sets = {split: read_pairs(context.path(sentences, split=split), limit) for split in HELD_OUT}
     total = sum(map(len, sets.values()))
     with (
         context.console.status(f"asking the board {total} held-out sentences") as status,
@@ -157,7 +167,7 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
                 answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
                 device_quality[split] = _share(answers, pairs)
     quality = {"float": float_quality, "quantized": quantized, "device": device_quality}
-    noisy = read_pairs(data / "noisy.tsv", recipe.evaluate.host_sentences)
+    noisy = read_pairs(context.path(sentences, split="noisy"), recipe.evaluate.host_sentences)
     with context.console.status("asking hassil the noisy sentences"):
         baseline = load_task(recipe.task).baseline(noisy)
     if baseline:
@@ -187,8 +197,12 @@ def _seconds(context: StageContext) -> dict[str, float]:
 
 
 def _environment_facts(context: StageContext) -> dict[str, str]:
-    emulator = pick(context.require_board(), context.emulator)
-    return {"emulator": emulator.name, "version": emulator.version}
+    """The emulator, and the board that the same sources are traced on."""
+    board = context.require_board()
+    emulator = pick(board, context.emulator)
+    traced = board_to_trace(board)
+    facts = {"emulator": emulator.name, "version": emulator.version}
+    return facts if traced is None or traced is board else {**facts, "traced on": f"{traced.name} {traced.digest}"}
 
 
 def _check_emulator(context: StageContext) -> None:
@@ -200,16 +214,51 @@ def _check_emulator(context: StageContext) -> None:
 STAGE = Stage(
     name="emulate",
     summary="runs the firmware on the emulated board",
-    needs=("data", "quantize", "convert", "firmware"),
-    sections=("prompts", "budgets", "evaluate", "task"),
-    sources=(
-        "pipeline/verification/*.py",
-        "pipeline/device/*.py",
-        "pipeline/stages/emulate.py",
-        "pipeline/emulators/**/*.py",
-        "pipeline/timing/*",
-    ),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data"),
+        EVALUATION_TEXT.of("data"),
+        TFLITE.of("quantize"),
+        QUALITY.of("quantize"),
+        PACKED_SOURCES.of("convert"),
+        PACKED_COMPILED.of("convert"),
+        QUALITY.of("convert"),
+        FIRMWARE.of("firmware"),
+        SIZES.of("firmware"),
+        COMPILED.of("firmware"),
+        MODEL_SOURCES.of("firmware"),
+    ),
+    writes=(RESULT, EXPECTATIONS, FOLDED_STACKS),
+    sections=("name", "prompts", "budgets", "evaluate", "task"),
+    work=(
+        __name__,
+        "pipeline.device.chat",
+        "pipeline.device.protocol",
+        "pipeline.emulators.select",
+        "pipeline.firmware.project",
+        "pipeline.stages.firmware",
+        "pipeline.tasks.registry",
+        "pipeline.tasks.sentence_files",
+        "pipeline.text.tokenizers.load",
+        "pipeline.timing.model",
+        "pipeline.timing.folded",
+        "pipeline.verification.assemble",
+        "pipeline.verification.checks",
+        "pipeline.verification.likelihood",
+    ),
+    data=("pipeline/timing/cores.yaml", "renode/*"),
+    tools=(
+        "arm-none-eabi-gcc",
+        "qemu-system-arm",
+        "tflite-micro",
+        "ai-edge-litert",
+        "numpy",
+        "tokenizers",
+        "hassil",
+        "home-assistant-intents",
+        "pyelftools",
+    ),
     per_board=True,
     environment_facts=_environment_facts,
     check_prerequisites=_check_emulator,

@@ -11,7 +11,6 @@ from typing import Any
 from pipeline.targets.boards import Board, all_boards
 from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
-from pipeline.timing.folded import write_folded
 from pipeline.timing.measure import measure, steps_differ
 
 __all__ = ["TimingModel", "board_to_trace", "trace_prompts", "untraced"]
@@ -22,7 +21,8 @@ class TimingModel:
     """Cycles an instruction, the cost of each layer, and what both rest on.
 
     `traced_on` is the board that the traced prompts ran on, None where none could be traced; `differences` has a line
-    for each step whose traced instructions are not those that the board's counter reported.
+    for each step whose traced instructions are not those that the board's counter reported. `stacks` holds, for
+    `instructions` and `cycles`, how many each call stack took; a stack begins with `prefill` or `decode`.
     """
 
     rates: Rates
@@ -30,6 +30,7 @@ class TimingModel:
     traced_on: str | None
     prompts: tuple[str, ...]
     differences: tuple[str, ...]
+    stacks: Mapping[str, Mapping[tuple[str, ...], float]]
 
     def cycles(self, board: Board, instructions: Mapping[str, float]) -> dict[str, Any]:
         """The content of a result's `cycles`, from its instruction counts."""
@@ -52,7 +53,7 @@ class TimingModel:
 
 def untraced(board: Board) -> TimingModel:
     """The model where nothing was traced: the core's own mean."""
-    return TimingModel(Rates.of_core(load_core(board.core)), [], None, (), ())
+    return TimingModel(Rates.of_core(load_core(board.core)), [], None, (), (), {})
 
 
 def board_to_trace(board: Board) -> Board | None:
@@ -76,10 +77,9 @@ def trace_prompts(
     board: Board,
     prompts: Sequence[str],
     compiled: Mapping[str, Any],
-    out: Path,
     progress: Callable[[str, int], None],
 ) -> TimingModel:
-    """Traces prompts in QEMU and models the cycles of `board`; writes `instructions.folded` and `cycles.folded`.
+    """Traces prompts in QEMU and models the cycles of `board`.
 
     Args:
         elf: an image for `tracing`.
@@ -87,7 +87,6 @@ def trace_prompts(
         board: whose core and flash are modelled.
         prompts: texts to trace.
         compiled: the content of the firmware's `compiled.json`.
-        out: the folder for the stacks.
         progress: called with a prompt and the number of its steps that are done.
 
     Raises:
@@ -99,11 +98,6 @@ def trace_prompts(
         progress(text, 0)
         traced.append(measure(elf, tracing, core, flash, text, int(compiled["context"]), partial(progress, text)))
     stacks = merge_stacks(traced)
-    for name, column in (("instructions", 0), ("cycles", 1)):
-        write_folded(
-            out / f"{name}.folded",
-            {(kind, *stack): values[column] for kind, counts in stacks.items() for stack, values in counts.items()},
-        )
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
     per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
     return TimingModel(
@@ -112,4 +106,10 @@ def trace_prompts(
         traced_on=tracing.name,
         prompts=tuple(measured.prompt for measured in traced),
         differences=tuple(line for measured in traced for line in steps_differ(measured, per_tick)),
+        stacks={
+            name: {
+                (kind, *stack): values[column] for kind, counts in stacks.items() for stack, values in counts.items()
+            }
+            for column, name in enumerate(("instructions", "cycles"))
+        },
     )

@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pipeline.errors import ThimbleError
 from pipeline.files import read_json, write_text
 from pipeline.resources import ROOT
+from pipeline.workflow.artifacts import Artifact
 
 __all__ = [
+    "RESULT",
     "SCHEMA",
     "SCHEMA_VERSION",
     "BudgetResult",
@@ -271,6 +273,12 @@ class RunResult(_Part):
         """The first failure, with the number of the others, for a line of text."""
         more = f" (and {len(self.failures) - 1} more)" if len(self.failures) > 1 else ""
         return f"{self.failures[0]}{more}"
+
+
+RESULT: Artifact[RunResult] = Artifact(
+    "result.json", RunResult.load, lambda path, result: result.save(path), SCHEMA_VERSION
+)
+"""Of `emulate`, and, in a folder of its own, of the command `serial`."""
 
 
 def schema_text() -> str:

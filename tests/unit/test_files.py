@@ -32,9 +32,14 @@ def test_the_suffix_stays_for_writers_that_add_their_own(tmp_path: Path) -> None
 def test_what_stops_in_the_middle_leaves_the_old_file(tmp_path: Path, error: type[BaseException]) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(error), atomic_write(path) as partial:
-        partial.write_text("half")
-        raise error
+
+    def stopped() -> None:
+        with atomic_write(path) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        stopped()
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"] and path.read_text() == "old"
 
 
