@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.targets.boards import Board, all_boards
 from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
-from pipeline.timing.measure import measure, steps_differ
+from pipeline.timing.measure import check_instructions_per_tick, measure, steps_differ
 
 __all__ = ["TimingModel", "board_to_trace", "trace_prompts", "untraced"]
 
@@ -90,13 +90,15 @@ def trace_prompts(
         progress: called with a prompt and the number of its steps that are done.
 
     Raises:
-        ThimbleError: the emulator ended, or its log is of a form that is not known.
+        ThimbleError: the emulator ended, its log is of a form that is not known, or the `instructions_per_tick` of
+            `tracing` is not what the trace counts.
     """
     core, flash, weight_bytes = load_core(board.core), board.flash_timing, int(compiled["weight_bytes"])
     traced = []
     for text in prompts:
         progress(text, 0)
         traced.append(measure(elf, tracing, core, flash, text, int(compiled["context"]), partial(progress, text)))
+    check_instructions_per_tick(tracing, traced)
     stacks = merge_stacks(traced)
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
     per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
