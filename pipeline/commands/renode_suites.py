@@ -103,7 +103,7 @@ def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
 
 
 def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: Console) -> None:
-    from pipeline.firmware.project import build_project
+    from pipeline.firmware.build import build_project
     from pipeline.recipes.load import load_recipe
     from pipeline.stages.registry import run_recipe
     from pipeline.workflow.artifacts import EXPECTATIONS, FIRMWARE, PROJECT

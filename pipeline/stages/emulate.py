@@ -14,7 +14,7 @@ from pipeline.device.chat import ask_many
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project
+from pipeline.firmware.build import build_project
 from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
@@ -236,7 +236,7 @@ STAGE = Stage(
         "pipeline.device.chat",
         "pipeline.device.protocol",
         "pipeline.emulators.select",
-        "pipeline.firmware.project",
+        "pipeline.firmware.build",
         "pipeline.stages.firmware",
         "pipeline.tasks.registry",
         "pipeline.tasks.sentence_files",

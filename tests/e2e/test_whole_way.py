@@ -14,7 +14,8 @@ from rich.console import Console
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import pick
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project, read_sizes
+from pipeline.firmware.build import build_project
+from pipeline.firmware.image import read_sizes
 from pipeline.recipes.load import Budgets, EvaluateConfig, load_recipe
 from pipeline.report.summary import print_summary
 from pipeline.resources import ROOT

@@ -12,7 +12,8 @@ import pytest
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project, write_project
+from pipeline.firmware.build import build_project
+from pipeline.firmware.project import write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import all_boards, load_board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

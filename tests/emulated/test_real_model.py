@@ -13,7 +13,8 @@ from elftools.elf.elffile import ELFFile
 from pipeline.compiler import CompiledModel, compile_model
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.firmware.project import Firmware, build_project, write_project
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

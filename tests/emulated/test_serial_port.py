@@ -26,7 +26,8 @@ from pipeline.commands.serial import verify_on_port
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import SerialPort, connect
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware, sizes_as_dict
+from pipeline.firmware.build import Firmware
+from pipeline.firmware.image import sizes_as_dict
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

@@ -19,7 +19,7 @@ from pipeline.device.link import SerialLink
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware
+from pipeline.firmware.build import Firmware
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import (

@@ -25,7 +25,8 @@ from pipeline.emulators.qemu import Qemu
 from pipeline.emulators.renode.files import FOLDER as SUITES
 from pipeline.emulators.renode.launcher import find_renode
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project, write_project
+from pipeline.firmware.build import build_project
+from pipeline.firmware.project import write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
 from pipeline.verification.agreement import disagreements, with_counts
