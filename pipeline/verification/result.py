@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
 from pipeline.errors import ThimbleError
 from pipeline.files import read_json, write_text
@@ -173,9 +173,9 @@ class RamBytes(_Part):
 
 
 class BudgetResult(_Part):
-    """The recipe's budgets (None: no limit), and a line for each that is exceeded."""
+    """The recipe's budgets as it gives them (None: no limit), and a line for each that is exceeded."""
 
-    limits: dict[str, float | None]
+    limits: dict[str, JsonValue]
     failures: tuple[str, ...]
 
 
