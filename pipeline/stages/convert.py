@@ -1,4 +1,4 @@
-"""convert: the .tflite compiled to C, proven on the host against TensorFlow Lite Micro, and measured."""
+"""convert: the .tflite compiled to C, proven on the host against TensorFlow Lite Micro."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
-from pipeline.tasks.accuracy import exact_match
-from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
+from pipeline.tasks.sentence_files import read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import HostEngine
-from pipeline.verification.likelihood import format_metrics, measure, read_text
+from pipeline.verification.likelihood import read_text
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -26,7 +25,8 @@ PROOF_SENTENCES, PROOF_TEXTS = 8, 1
 
 
 def run(context: StageContext) -> str:
-    """Writes `PACKING/model/` (the C) and `PACKING/compiled.json` (sizes, layers) for each; `quality.json`."""
+    """Writes `PACKING/model/` (the C) and `PACKING/compiled.json` (sizes, layers) for each; `proof.json`, the number of
+    steps compared."""
     recipe, console = context.recipe, context.console
     tflite = (context.input("quantize") / "model.tflite").read_bytes()
     oracle = Oracle(tflite)
@@ -42,14 +42,8 @@ def run(context: StageContext) -> str:
         engine = HostEngine(folder, context.out / f"_host_{packing}", compiled.vocab, compiled.context)
         with console.status(f"comparing every step's logits with TensorFlow Lite Micro: weights in {packing}"):
             steps += prove(engine, oracle, proof)
-    if recipe.text is None:
-        quality = _exact_match(context, engine)
-    else:
-        text = read_text(context.input("data") / "text.npz")
-        with console.status("quantized on the host: text of the float model"):
-            quality = measure(engine, text, oracle.graph.tensors[oracle.graph.outputs["logits"]].scale)
-    write_json(context.out / "quality.json", {"quantized": quality, "proof_steps": steps})
-    return f"{steps} steps equal TensorFlow Lite Micro's to the byte; quantized: {format_metrics(quality)}"
+    write_json(context.out / "proof.json", {"steps": steps})
+    return f"{steps} steps equal TensorFlow Lite Micro's to the byte"
 
 
 def _proof(context: StageContext, rows: int) -> dict[str, list[int]]:
@@ -62,18 +56,6 @@ def _proof(context: StageContext, rows: int) -> dict[str, list[int]]:
     tokenizer = Tokenizer.load(data / "tokenizer.json")
     pairs = read_pairs(data / "dev.tsv", PROOF_SENTENCES)
     return {repr(pair.sentence): tokenizer.encode_pair(pair.sentence, pair.action)[:rows] for pair in pairs}
-
-
-def _exact_match(context: StageContext, engine: HostEngine) -> dict[str, float]:
-    recipe, data = context.recipe, context.input("data")
-    tokenizer = Tokenizer.load(data / "tokenizer.json")
-    quality: dict[str, float] = {}
-    for split in HELD_OUT:
-        pairs = read_pairs(data / f"{split}.tsv", recipe.evaluate.host_sentences)
-        if pairs:
-            with context.console.status(f"quantized on the host: {split.replace('_', ' ')}"):
-                quality[split] = exact_match(engine, tokenizer, pairs)
-    return quality
 
 
 def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[int]]) -> int:
@@ -106,7 +88,7 @@ STAGE = Stage(
     name="convert",
     summary="compiles the .tflite to C",
     needs=("data", "quantize"),
-    sections=("task", "evaluate", "aim"),
+    sections=("task", "aim"),
     sources=(
         "pipeline/compiler/**/*.py",
         "pipeline/numerics/*.py",

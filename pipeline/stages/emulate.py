@@ -21,7 +21,6 @@ from pipeline.files import write_json
 from pipeline.firmware.project import build_project
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board, all_boards
-from pipeline.tasks.registry import load_task
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.load import load_tokenizer
@@ -167,10 +166,9 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
     """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
     recipe, data, board = context.recipe, context.input("data"), context.require_board()
-    float_quality = _read(context.input("quantize") / "quality.json")["float"]
-    quantized = _read(context.input("convert") / "quality.json")["quantized"]
+    quality: dict[str, dict[str, float]] = _read(context.input("evaluate") / "quality.json")
     if recipe.text is not None:
-        return {"float": float_quality, "quantized": quantized}
+        return quality
     elf = context.input("firmware") / "firmware.elf"
     device_quality: dict[str, float] = {}
     sets = {split: read_pairs(data / f"{split}.tsv", recipe.evaluate.device_sentences) for split in HELD_OUT}
@@ -184,13 +182,7 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
                 status.update(f"asking the board {total} held-out sentences: {split.replace('_', ' ')}")
                 answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
                 device_quality[split] = _share(answers, pairs)
-    quality = {"float": float_quality, "quantized": quantized, "device": device_quality}
-    noisy = read_pairs(data / "noisy.tsv", recipe.evaluate.host_sentences)
-    with context.console.status("asking hassil the noisy sentences"):
-        baseline = load_task(recipe.task).baseline(noisy)
-    if baseline:
-        quality["hassil"] = {"noisy": sum(baseline) / len(baseline)}
-    return quality
+    return {**quality, "device": device_quality}
 
 
 def _share(answers: list[str], pairs: list[Pair]) -> float:
@@ -283,7 +275,7 @@ def _versions(emulator: Emulator) -> dict[str, str]:
 
 def _seconds(context: StageContext) -> dict[str, float]:
     seconds = {}
-    for stage in ("data", *TRAINING_STAGES, "quantize", "convert", "firmware"):
+    for stage in ("data", *TRAINING_STAGES, "quantize", "convert", "evaluate", "firmware"):
         stamp = context.workspace.stamp(stage, context.target_key if stage == "firmware" else "")
         if stamp is not None:
             seconds[stage] = stamp.seconds
@@ -308,7 +300,7 @@ def _check_emulator(context: StageContext) -> None:
 STAGE = Stage(
     name="emulate",
     summary="runs the firmware on the emulated board",
-    needs=("data", "quantize", "convert", "firmware"),
+    needs=("data", "quantize", "convert", "evaluate", "firmware"),
     sections=("prompts", "budgets", "evaluate", "task"),
     sources=(
         "pipeline/verification/*.py",

@@ -1,27 +1,23 @@
-"""quantize: the decode step as a full-integer .tflite, and how good the float model is."""
+"""quantize: the decode step as a full-integer .tflite."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
-from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
+from pipeline.tasks.sentence_files import read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.likelihood import format_metrics, likelihood, read_text
+from pipeline.verification.likelihood import read_text
 from pipeline.workflow.stage import Stage, StageContext
-
-if TYPE_CHECKING:
-    import tf_keras as keras
 
 __all__ = ["STAGE"]
 
 
 def run(context: StageContext) -> str:
-    """Writes `model.tflite` and `quality.json`."""
+    """Writes `model.tflite`, and `tflite.json` with its size and the share of zeros among its weights."""
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.checkpoint import build_from
@@ -31,11 +27,7 @@ def run(context: StageContext) -> str:
     recipe = context.recipe
     limit_threads()
     model = build_from(context.input("qat") / "weights.npz", recipe.model)
-    if recipe.text is None:
-        calibration, quality = _sentences(context, model)
-    else:
-        text = read_text(context.input("data") / "text.npz")
-        calibration, quality = text.calibration.tolist(), likelihood(text.nll)
+    calibration = _calibration(context)
     with context.console.status("calibrating and converting"):
         chosen = recipe.quantize
         tflite = quantize(
@@ -50,8 +42,8 @@ def run(context: StageContext) -> str:
     path = context.out / "model.tflite"
     path.write_bytes(tflite)
     sparsity = tflite_sparsity(path)
-    write_json(context.out / "quality.json", {"float": quality, "sparsity": sparsity, "bytes": len(tflite)})
-    return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero; float: {format_metrics(quality)}"
+    write_json(context.out / "tflite.json", {"sparsity": sparsity, "bytes": len(tflite)})
+    return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero"
 
 
 def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dict[str, np.ndarray]]:
@@ -64,35 +56,26 @@ def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dic
     return ranges, {layer: np.array(mean, np.float32) for layer, mean in data["key_means"].items()}
 
 
-def _sentences(context: StageContext, model: keras.Model) -> tuple[list[list[int]], dict[str, float]]:
-    """Training sentences for the calibration, and exact match on each held-out split."""
-    from pipeline.training.evaluation import exact_match
-
+def _calibration(context: StageContext) -> list[list[int]]:
+    """Token sequences whose run sets the integers' ranges: training sentences, or text of the model's own."""
     recipe, data = context.recipe, context.input("data")
+    if recipe.text is not None:
+        calibration: list[list[int]] = read_text(data / "text.npz").calibration.tolist()
+        return calibration
     tokenizer = Tokenizer.load(data / "tokenizer.json")
-    calibration = [
-        tokenizer.encode_pair(pair.sentence, pair.action)
-        for pair in read_pairs(data / "train.tsv", recipe.quantize.calibration_sentences)
-    ]
-    quality: dict[str, float] = {}
-    for split in HELD_OUT:
-        pairs = read_pairs(data / f"{split}.tsv", recipe.evaluate.host_sentences)
-        if pairs:
-            with context.console.status(f"float: {split.replace('_', ' ')}"):
-                quality[split] = exact_match(model, tokenizer, pairs, recipe.model.context)
-    return calibration, quality
+    pairs = read_pairs(data / "train.tsv", recipe.quantize.calibration_sentences)
+    return [tokenizer.encode_pair(pair.sentence, pair.action) for pair in pairs]
 
 
 STAGE = Stage(
     name="quantize",
     summary="quantizes the decode step to integers",
     needs=("data", "qat"),
-    sections=("task", "model", "quantize", "evaluate"),
+    sections=("task", "model", "quantize"),
     sources=(
         "pipeline/network/decode_step.py",
         "pipeline/network/key_centering.py",
         "pipeline/quantize/*.py",
-        "pipeline/training/evaluation.py",
     ),
     run=run,
 )

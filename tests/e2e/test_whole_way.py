@@ -70,8 +70,8 @@ def test_counts_by_layer_add_up_to_a_step(whole_run: WholeRun) -> None:
 
 
 def test_pruning_shows_in_the_tflite(whole_run: WholeRun) -> None:
-    quality = json.loads((whole_run.workspace.stage("quantize") / "quality.json").read_text())
-    assert 0.49 < quality["sparsity"] < 0.6
+    facts = json.loads((whole_run.workspace.stage("quantize") / "tflite.json").read_text())
+    assert 0.49 < facts["sparsity"] < 0.6
 
 
 def test_the_report_opens_without_a_network(whole_run: WholeRun) -> None:
