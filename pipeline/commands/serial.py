@@ -111,7 +111,9 @@ def _result(
     # An emulator's count is of instructions: taken for cycles here, since nothing better is known of it.
     times = {key: round(1000 * count / info.tick_hz, 3) for key, count in counts.items()}
     ram = compiled["kv_cache_bytes"] + compiled["arena_bytes"] + sizes["static"] + sizes["stack"]
-    failures = over_budget(recipe.budgets, sizes["flash"], ram, times["decode_max"], times["prompt_max"])
+    failures = over_budget(
+        recipe.budgets.for_board(board.name), sizes["flash"], ram, times["decode_max"], times["prompt_max"]
+    )
     checks = {**verification.checks, "budgets_met": not failures}
     unit = "instructions" if instructions_per_tick else "cycles"
     return {

@@ -13,6 +13,7 @@ from pipeline.report import charts
 from pipeline.report.flame import flame_graph
 from pipeline.tasks.sentence_files import SPLIT_TEXTS
 from pipeline.timing.folded import read_folded
+from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
@@ -59,6 +60,7 @@ def run(context: StageContext) -> str:
     page = environment.get_template("page.html.j2").render(
         recipe=recipe,
         results=results,
+        proof_holds=proof_holds,
         pictures=[
             {kind: Markup(drawn[f"{kind}-{result['board']}"]) for kind in ("memory", "layers", "flame")}
             for result in results

@@ -7,7 +7,7 @@ does its work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,8 @@ class Stage:
     `run` returns one line that says what came out. `sections` are the recipe's parts that the work reads, `sources`
     the project's files (glob patterns) whose change makes the result stale, `environment_facts` further facts of this
     machine; `should_rerun` may ask for another run of a current stage. `check_prerequisites` refuses what this machine
-    cannot do before any stage runs; a board's stage is asked with the board.
+    cannot do before any stage runs; a board's stage is asked with the board. `unmet` says of a finished result which of
+    the recipe's demands it does not meet: later stages run all the same, and the run fails at its end.
     """
 
     name: str
@@ -73,3 +74,4 @@ class Stage:
     environment_facts: Callable[[StageContext], dict[str, str]] | None = None
     should_rerun: Callable[[StageContext], bool] | None = None
     check_prerequisites: Callable[[StageContext], None] | None = None
+    unmet: Callable[[StageContext], Sequence[str]] | None = None
