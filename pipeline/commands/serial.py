@@ -14,10 +14,10 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
+from pipeline.tasks.registry import load_task
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.budgets import over_budget
 from pipeline.verification.checks import Verification, reference_runs, verify
-from pipeline.verification.likelihood import read_text
 from pipeline.workflow.workspace import Workspace
 
 __all__ = ["verify_on_port"]
@@ -58,7 +58,8 @@ def verify_on_port(
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        texts = None if recipe.text is None else read_text(workspace.stage("data") / "text.npz").tokens
+        text = load_task(recipe.task).text(workspace.stage("data"))
+        texts = None if text is None else text.tokens
         expectations = reference_runs(recipe, workspace.stage("quantize") / "model.tflite", tokenizer, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0

@@ -11,17 +11,14 @@ from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
-from pipeline.tasks.sentence_files import read_pairs
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.tasks.registry import load_task
 from pipeline.verification.host_engine import HostEngine
-from pipeline.verification.likelihood import read_text
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["PACKINGS", "STAGE", "prove"]
 
 PACKINGS = tuple(WeightLayout)
-PROOF_SENTENCES, PROOF_TEXTS = 8, 1
 
 
 def run(context: StageContext) -> str:
@@ -30,7 +27,7 @@ def run(context: StageContext) -> str:
     recipe, console = context.recipe, context.console
     tflite = (context.input("quantize") / "model.tflite").read_bytes()
     oracle = Oracle(tflite)
-    proof = _proof(context, oracle.context)
+    proof = load_task(recipe.task).proof(context.input("data"), oracle.context)
     steps = 0
     for packing in PACKINGS:
         folder = context.out / packing / "model"
@@ -44,18 +41,6 @@ def run(context: StageContext) -> str:
             steps += prove(engine, oracle, proof)
     write_json(context.out / "proof.json", {"steps": steps})
     return f"{steps} steps equal TensorFlow Lite Micro's to the byte"
-
-
-def _proof(context: StageContext, rows: int) -> dict[str, list[int]]:
-    """Token sequences by what they are, to compare on: sentences with their actions, or text, which may be longer than
-    the KV cache has rows."""
-    if context.recipe.text is not None:
-        tokens = read_text(context.input("data") / "text.npz").tokens
-        return {f"text {number}": row.tolist() for number, row in enumerate(tokens[:PROOF_TEXTS], 1)}
-    data = context.input("data")
-    tokenizer = Tokenizer.load(data / "tokenizer.json")
-    pairs = read_pairs(data / "dev.tsv", PROOF_SENTENCES)
-    return {repr(pair.sentence): tokenizer.encode_pair(pair.sentence, pair.action)[:rows] for pair in pairs}
 
 
 def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[int]]) -> int:

@@ -21,8 +21,7 @@ from pipeline.files import write_json
 from pipeline.firmware.project import build_project
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board, all_boards
-from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
-from pipeline.tasks.task import Pair
+from pipeline.tasks.registry import load_task
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
@@ -30,7 +29,6 @@ from pipeline.timing.folded import write_folded
 from pipeline.timing.measure import measure, steps_differ
 from pipeline.verification.budgets import accuracy_failures, over_budget, proof_holds
 from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
-from pipeline.verification.likelihood import read_text
 from pipeline.workflow.shipped import TRAINING_STAGES
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -56,7 +54,8 @@ def run(context: StageContext) -> str:
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
     with context.console.status("asking the oracle for the expected tokens"):
-        texts = None if recipe.text is None else read_text(context.input("data") / "text.npz").tokens
+        text = load_task(recipe.task).text(context.input("data"))
+        texts = None if text is None else text.tokens
         expectations = reference_runs(recipe, context.input("quantize") / "model.tflite", tokenizer, texts)
     write_expectations(context.out / "expected.json", expectations)
     with (
@@ -168,26 +167,22 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
     recipe, data, board = context.recipe, context.input("data"), context.require_board()
     quality: dict[str, dict[str, float]] = _read(context.input("evaluate") / "quality.json")
-    if recipe.text is not None:
+    task = load_task(recipe.task)
+    splits = task.held_out(data, recipe.evaluate.device_sentences)
+    if not splits:
         return quality
     elf = context.input("firmware") / "firmware.elf"
     device_quality: dict[str, float] = {}
-    sets = {split: read_pairs(data / f"{split}.tsv", recipe.evaluate.device_sentences) for split in HELD_OUT}
-    total = sum(map(len, sets.values()))
+    total = sum(map(len, splits.values()))
     with (
         context.console.status(f"asking the board {total} held-out sentences") as status,
         Device(emulator.start(elf, board)) as device,
     ):
-        for split, pairs in sets.items():
-            if pairs:
-                status.update(f"asking the board {total} held-out sentences: {split.replace('_', ' ')}")
-                answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
-                device_quality[split] = _share(answers, pairs)
+        for split, pairs in splits.items():
+            status.update(f"asking the board {total} held-out sentences: {split.replace('_', ' ')}")
+            answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
+            device_quality[split] = sum(task.score(pairs, answers)) / len(pairs)
     return {**quality, "device": device_quality}
-
-
-def _share(answers: list[str], pairs: list[Pair]) -> float:
-    return sum(answer == pair.action for answer, pair in zip(answers, pairs, strict=True)) / len(pairs)
 
 
 def _result(
@@ -226,7 +221,7 @@ def _result(
     )
     checks = {**verification.checks, "budgets_met": not failures}
     inaccurate: list[str] = []
-    if recipe.text is None:
+    if "device" in quality:
         inaccurate = accuracy_failures(recipe.budgets, quality["float"], quality["quantized"])
         checks["accuracy"] = not inaccurate
     if timing.traced_on is not None:
@@ -250,9 +245,9 @@ def _result(
         "ram_bytes": ram_bytes,
         "quality": quality,
         "quick": recipe.quick,
-        "quality_sentences": {}
-        if recipe.text
-        else {"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences},
+        "quality_sentences": {"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences}
+        if "device" in quality
+        else {},
         "budgets": {**recipe.part("budgets")["budgets"], "failures": [*failures, *inaccurate]},
         "versions": _versions(emulator),
         "seconds": _seconds(context),

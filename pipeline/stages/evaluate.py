@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
@@ -13,11 +13,10 @@ from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.tasks import accuracy
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
-from pipeline.tasks.task import Pair
+from pipeline.tasks.task import EvaluationText, Pair, Task
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.host_engine import host_engine
-from pipeline.verification.likelihood import format_metrics, likelihood, measure, read_text
+from pipeline.verification.host_engine import HostEngine, host_engine
+from pipeline.verification.likelihood import format_metrics, likelihood, measure
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "evaluation_progress"]
@@ -27,19 +26,28 @@ Report = Callable[[int], None]
 
 
 def run(context: StageContext) -> str:
-    """Writes `quality.json`: of the `float` and the `quantized` model the exact match by split, and of the field's own
-    tool where there is one; for a model that writes text its likelihood."""
-    quality = _sentences(context) if context.recipe.text is None else _text(context)
+    """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
+    the field's own tool where there is one; for a model that writes text its likelihood."""
+    task, data = load_task(context.recipe.task), context.input("data")
+    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+    splits = task.held_out(data, context.recipe.evaluate.host_sentences)
+    text = task.text(data)
+    quality: Quality = {"float": {}, "quantized": {}}
+    with host_engine(tflite) as engine:
+        if splits:
+            _score(context, task, splits, engine, quality)
+        if text is not None:
+            _measure(context, text, tflite, engine, quality)
     write_json(context.out / "quality.json", quality)
-    return "; ".join(f"{engine}: {format_metrics(quality[engine])}" for engine in ("float", "quantized"))
+    return "; ".join(f"{name}: {format_metrics(quality[name])}" for name in ("float", "quantized"))
 
 
-def _sentences(context: StageContext) -> Quality:
-    """Exact match on the first sentences of each held-out split."""
-    recipe, data = context.recipe, context.input("data")
-    tokenizer = Tokenizer.load(data / "tokenizer.json")
-    limit = recipe.evaluate.host_sentences
-    splits = {split: pairs for split in HELD_OUT if (pairs := read_pairs(data / f"{split}.tsv", limit))}
+def _score(
+    context: StageContext, task: Task, splits: Mapping[str, Sequence[Pair]], engine: HostEngine, quality: Quality
+) -> None:
+    """The share of right answers by split."""
+    recipe = context.recipe
+    tokenizer = Tokenizer.load(context.input("data") / "tokenizer.json")
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.cached_decoder import CachedDecoder
@@ -49,41 +57,33 @@ def _sentences(context: StageContext) -> Quality:
 
     limit_threads()
     decoder = CachedDecoder(build_from(context.input("qat") / "weights.npz", recipe.model), recipe.model)
-    tflite = (context.input("quantize") / "model.tflite").read_bytes()
-    quality: Quality = {"float": {}, "quantized": {}}
-    total = 2 * sum(map(len, splits.values()))
-    with host_engine(tflite) as engine, evaluation_progress(context.console, total) as progress:
+    with evaluation_progress(context.console, 2 * sum(map(len, splits.values()))) as progress:
         for split, pairs in splits.items():
-            with progress(f"float: {_words(split)}", len(pairs)) as report:
-                quality["float"][split] = _share(evaluation.matches(decoder, tokenizer, pairs, report))
+            with progress(f"float: {split.replace('_', ' ')}", len(pairs)) as report:
+                answers = evaluation.answers(decoder, tokenizer, pairs, report)
+            quality["float"][split] = _share(task.score(pairs, answers))
         for split, pairs in splits.items():
-            with progress(f"quantized, on the host: {_words(split)}", len(pairs)) as report:
-                quality["quantized"][split] = _share(accuracy.matches(engine, tokenizer, pairs, report))
-    baseline = _baseline(context, splits)
-    return {**quality, "hassil": baseline} if baseline else quality
+            with progress(f"quantized, on the host: {split.replace('_', ' ')}", len(pairs)) as report:
+                answers = accuracy.answers(engine, tokenizer, pairs, report)
+            quality["quantized"][split] = _share(task.score(pairs, answers))
+    for split in task.baseline_splits:
+        with context.console.status(f"asking hassil: {split.replace('_', ' ')}"):
+            right = task.baseline(splits.get(split, ()))
+        if right:
+            quality.setdefault("hassil", {})[split] = _share(right)
 
 
-def _baseline(context: StageContext, splits: dict[str, list[Pair]]) -> dict[str, float]:
-    """The share of the noisy sentences that the field's own tool recognizes."""
-    noisy = splits.get("noisy", [])
-    with context.console.status("asking hassil the noisy sentences"):
-        right = load_task(context.recipe.task).baseline(noisy)
-    return {"noisy": _share(right)} if right else {}
-
-
-def _text(context: StageContext) -> Quality:
-    """The likelihood of text that the float model wrote; what the float model says of it the `data` stage kept."""
-    text = read_text(context.input("data") / "text.npz")
-    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+def _measure(context: StageContext, text: EvaluationText, tflite: bytes, engine: HostEngine, quality: Quality) -> None:
+    """The likelihood of the text; what the float model says of it is known since it was written."""
     graph = read_tflite(tflite)
     scale = graph.tensors[graph.outputs["logits"]].scale
-    texts = len(text.tokens)
+    count = len(text.tokens)
+    quality["float"].update(likelihood(text.nll))
     with (
-        host_engine(tflite) as engine,
-        evaluation_progress(context.console, texts) as progress,
-        progress("quantized, on the host: text of the float model", texts) as report,
+        evaluation_progress(context.console, count) as progress,
+        progress("quantized, on the host: text of the float model", count) as report,
     ):
-        return {"float": likelihood(text.nll), "quantized": measure(engine, text, scale, report)}
+        quality["quantized"].update(measure(engine, text, scale, report))
 
 
 @contextmanager
@@ -110,11 +110,7 @@ def evaluation_progress(console: Console, total: int) -> Iterator[Callable[[str,
         yield part
 
 
-def _words(split: str) -> str:
-    return split.replace("_", " ")
-
-
-def _share(right: list[bool]) -> float:
+def _share(right: Sequence[bool]) -> float:
     return sum(right) / len(right)
 
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import QatConfig
-from pipeline.recipes.text_task import TextTask
 from pipeline.stages.fine_tune import fine_tune_stage
-from pipeline.verification.likelihood import read_text
+from pipeline.tasks.registry import load_task
 from pipeline.workflow.shipped import read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -25,8 +24,8 @@ def run(context: StageContext) -> str:
     """Writes `weights.npz`: the weights as they are, or fine-tuned for what `quantize` makes of them; with an imported
     model's also `integers.json`, the ranges that were learned and the keys' means."""
     recipe = context.recipe
-    if recipe.text is not None and recipe.qat is not None:
-        return _fit(context, recipe.text, recipe.qat)
+    if recipe.weights is not None and recipe.qat is not None:
+        return _fit(context, recipe.qat)
 
     def work(model: keras.Model, training_data: TrainingData, progress: Progress) -> list[dict[str, float]]:
         from pipeline.training.qat import train_quantized
@@ -39,7 +38,7 @@ def run(context: StageContext) -> str:
     return fine_tune_stage(context, "qat", "training in integers", work)
 
 
-def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
+def _fit(context: StageContext, tuning: QatConfig) -> str:
     """An imported model is fitted to integers on text of its own."""
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
@@ -49,9 +48,13 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
 
     recipe, before = context.recipe, context.input("prune") / "weights.npz"
     model = build_from(before, recipe.model)
-    text = read_text(context.input("data") / "text.npz").fitting
+    task = load_task(recipe.task)
+    text = task.text(context.input("data"))
+    assert text is not None, "the task of an imported model has text"
     with training_progress(context.console, "fitting to integers") as report:
-        fit = fit_reparameterization(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
+        fit = fit_reparameterization(
+            model, recipe.model, tuning, recipe.quantize.activations, text.fitting, task.seed, report
+        )
     facts = {**read_weights_metadata(before), "stage": "qat", "history": {"qat": fit.history}}
     save_model(context.out / "weights.npz", model, facts, exact=True)
     means = {layer: mean.tolist() for layer, mean in fit.key_means.items()}

@@ -8,9 +8,7 @@ import numpy as np
 
 from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
-from pipeline.tasks.sentence_files import read_pairs
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.likelihood import read_text
+from pipeline.tasks.registry import load_task
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
@@ -27,7 +25,7 @@ def run(context: StageContext) -> str:
     recipe = context.recipe
     limit_threads()
     model = build_from(context.input("qat") / "weights.npz", recipe.model)
-    calibration = _calibration(context)
+    calibration = load_task(recipe.task).calibration(context.input("data"), recipe.quantize.calibration_sentences)
     with context.console.status("calibrating and converting"):
         chosen = recipe.quantize
         tflite = quantize(
@@ -54,17 +52,6 @@ def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dic
     data = json.loads(path.read_text(encoding="utf-8"))
     ranges = {name: (low, high) for name, (low, high) in data["ranges"].items()}
     return ranges, {layer: np.array(mean, np.float32) for layer, mean in data["key_means"].items()}
-
-
-def _calibration(context: StageContext) -> list[list[int]]:
-    """Token sequences whose run sets the integers' ranges: training sentences, or text of the model's own."""
-    recipe, data = context.recipe, context.input("data")
-    if recipe.text is not None:
-        calibration: list[list[int]] = read_text(data / "text.npz").calibration.tolist()
-        return calibration
-    tokenizer = Tokenizer.load(data / "tokenizer.json")
-    pairs = read_pairs(data / "train.tsv", recipe.quantize.calibration_sentences)
-    return [tokenizer.encode_pair(pair.sentence, pair.action) for pair in pairs]
 
 
 STAGE = Stage(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
-from pipeline.tasks.sentence_files import SPLIT_TEXTS
+from pipeline.tasks.registry import load_task
 from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
@@ -36,7 +36,8 @@ def run(context: StageContext) -> str:
     target_keys = [f"{board}-{recipe.engine}" for board in recipe.boards]
     results = [_read(workspace.stage("emulate", target_key) / "result.json") for target_key in target_keys]
     facts = read_weights_metadata(workspace.stage("qat") / "weights.npz")
-    sentences = {} if recipe.text else _read(workspace.stage("data") / "summary.json")["sentences"]
+    splits = load_task(recipe.task).splits
+    sentences = _read(workspace.stage("data") / "summary.json")["sentences"] if splits else {}
     first = results[0]
     baseline = first["quality"].pop("hassil", {})
     quality = {_ENGINE_NAMES[engine]: splits for engine, splits in first["quality"].items()}
@@ -47,8 +48,9 @@ def run(context: StageContext) -> str:
     }
     for result, target_key in zip(results, target_keys, strict=True):
         drawn[f"flame-{result['board']}"] = _flame(result, workspace.stage("emulate", target_key) / "cycles.folded")
-    if recipe.text is None:
+    if splits:
         drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
+    if recipe.weights is None:
         drawn["training"] = charts.training_curves(_joined(facts["history"]))
     for name, svg in drawn.items():
         if not svg:
@@ -71,9 +73,10 @@ def run(context: StageContext) -> str:
         quality=quality,
         splits=list(dict.fromkeys(key for splits in quality.values() for key in splits)),
         format_metric=format_metric,
-        split_texts=TEXT_FIGURES if recipe.text else SPLIT_TEXTS,
+        has_splits=bool(splits),
+        split_texts=splits or TEXT_FIGURES,
         split_sizes={split: sentences.get(split, "") for split in quality["float"]},
-        quality_notes=_text_notes(facts) if recipe.text else _notes(first, baseline, facts),
+        quality_notes=_notes(first, baseline, facts) if splits else _text_notes(facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
         versions=first["versions"],
         recipe_text=recipe.path.read_text(encoding="utf-8"),

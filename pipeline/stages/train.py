@@ -22,7 +22,7 @@ __all__ = ["STAGE"]
 def run(context: StageContext) -> str:
     """Writes `weights.npz`; its metadata holds the learning curve."""
     recipe = context.recipe
-    if recipe.text is not None:
+    if recipe.weights is not None:
         weights = imported_weights(recipe)
         shutil.copyfile(weights, context.out / "weights.npz")
         return f"imported: {read_weights_metadata(weights)['source']}, {recipe.model.parameter_count:,} parameters"

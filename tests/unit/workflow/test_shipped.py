@@ -41,7 +41,7 @@ def weights_of(recipe: Recipe) -> Path:
 @cache
 def built(task: str) -> Dataset:
     """The task's data; the recipes share it."""
-    return load_task(json.loads(task)).build()
+    return load_task(json.loads(task)).dataset()
 
 
 @recipes
