@@ -261,6 +261,11 @@ def _recipe(path: Path, data: object) -> Recipe:
         text=text,
         sections={},
     )
+    if text is not None and (recipe.budgets.max_loss is not None or recipe.budgets.min_exact_match is not None):
+        raise ThimbleError(
+            "`budgets.max_loss` or `.min_exact_match` with `task: {name: text}`: text has no right answers",
+            "take it out",
+        )
     if recipe.train.steps == 0 and recipe.distill is None and not recipe.train.start:
         raise ThimbleError(
             "`train.steps` is 0, and there is neither `train.start` nor `distill`", "use a whole number above 0"

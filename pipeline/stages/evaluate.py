@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pipeline.compiler.reader import read_tflite
+from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.tasks import accuracy
@@ -114,6 +115,19 @@ def _share(right: Sequence[bool]) -> float:
     return sum(right) / len(right)
 
 
+def _check_splits(context: StageContext) -> None:
+    """Refuses a budget for a split that the task does not have."""
+    least = context.recipe.budgets.min_exact_match
+    if isinstance(least, Mapping):
+        splits = load_task(context.recipe.task).splits
+        for split in least:
+            if split not in splits:
+                raise ThimbleError(
+                    f"`budgets.min_exact_match` names {split!r}, and the task has no such split",
+                    f"use {', '.join(splits)}",
+                )
+
+
 STAGE = Stage(
     name="evaluate",
     summary="measures the float and the quantized model",
@@ -129,4 +143,5 @@ STAGE = Stage(
         "firmware_templates/runtime/**/*.[ch]",
     ),
     run=run,
+    check_prerequisites=_check_splits,
 )
