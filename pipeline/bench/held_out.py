@@ -19,6 +19,7 @@ from pipeline.tasks.accuracy import Generator, matches
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import SEP, Tokenizer
+from pipeline.workflow.artifacts import WEIGHTS
 from pipeline.workflow.runner import RunOptions
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
     limit_threads()
     data = workspace.stage("data")
     training_data = read_training_data(data, recipe.model.context)
-    model = build_from(workspace.stage("prune") / "weights.npz", recipe.model)
+    model = build_from(workspace.path(WEIGHTS.of("prune")), recipe.model)
     return HomeModel(recipe, model, training_data, load_task(recipe.task).held_out(data))
 
 

@@ -10,10 +10,12 @@ import numpy as np
 from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
-from pipeline.tasks.registry import load_task
+from pipeline.recipes.load import Recipe
+from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.tasks.registry import load_task, task_module
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
+from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, PROOF, TFLITE, TOKENIZER
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["PACKINGS", "STAGE", "prove"]
@@ -25,21 +27,21 @@ def run(context: StageContext) -> str:
     """Writes `PACKING/model/` (the C) and `PACKING/compiled.json` (sizes, layers) for each; `proof.json`, the number of
     steps compared."""
     recipe, console = context.recipe, context.console
-    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+    tflite = context.load(TFLITE.of("quantize"))
     oracle = Oracle(tflite)
     proof = load_task(recipe.task).proof(context.input("data"), oracle.context)
     steps = 0
     for packing in PACKINGS:
-        folder = context.out / packing / "model"
-        folder.mkdir(parents=True)
+        folder = context.target(PACKED_SOURCES, packing=packing)
+        folder.mkdir()
         compiled = compile_model(tflite, folder, packing, aim=Objective(recipe.aim))
         if compiled.forms:
             console.print(f"{packing}: {compiled.forms}", highlight=False)
-        write_json(context.out / packing / "compiled.json", dataclasses.asdict(compiled))
+        context.save(PACKED_COMPILED, dataclasses.asdict(compiled), packing=packing)
         engine = HostEngine(folder, context.out / f"_host_{packing}", compiled.vocab, compiled.context)
         with console.status(f"comparing every step's logits with TensorFlow Lite Micro: weights in {packing}"):
             steps += prove(engine, oracle, proof)
-    write_json(context.out / "proof.json", {"steps": steps})
+    context.save(PROOF, {"steps": steps})
     return f"{steps} steps equal TensorFlow Lite Micro's to the byte"
 
 
@@ -69,17 +71,25 @@ def _check_compiler(context: StageContext) -> None:
     tools.require("gcc")
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        __name__,
+        "pipeline.compiler",
+        task_module(recipe.task),
+        "pipeline.verification.host_engine",
+        "pipeline.verification.oracle",
+    )
+
+
 STAGE = Stage(
     name="convert",
     summary="compiles the .tflite to C",
-    needs=("data", "quantize"),
-    sections=("task", "aim"),
-    sources=(
-        "pipeline/compiler/**/*.py",
-        "pipeline/numerics/*.py",
-        "firmware_templates/runtime/**/*.[ch]",
-        "pipeline/verification/host_engine.py",
-    ),
     run=run,
+    reads=(TOKENIZER.of("data"), SENTENCES.of("data", split="dev"), EVALUATION_TEXT.of("data"), TFLITE.of("quantize")),
+    writes=(PACKED_SOURCES, PACKED_COMPILED, PROOF),
+    sections=("task", "aim"),
+    work=_work,
+    data=("firmware_templates/runtime/**/*.[ch]",),
+    tools=("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers"),
     check_prerequisites=_check_compiler,
 )

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
-from pipeline.tasks.imported import write_text
-from pipeline.tasks.registry import load_task
-from pipeline.tasks.sentence_files import write_pairs
+from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.tasks.registry import load_task, task_module
 from pipeline.tasks.task import Task, TextWriter, WrittenText
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.likelihood import format_metrics, likelihood
-from pipeline.workflow.shipped import shipped_tokenizer
+from pipeline.workflow.artifacts import SUMMARY, TOKENIZER, WEIGHTS
+from pipeline.workflow.shipped import are_of, has_trained_weights, read_weights_metadata, shipped_tokenizer
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
@@ -34,16 +33,16 @@ def run(context: StageContext) -> str:
         dataset = task.dataset()
     splits = {"train": dataset.train, "dev": dataset.dev, **dataset.splits}
     for name, pairs in splits.items():
-        write_pairs(context.out / f"{name}.tsv", pairs)
+        context.save(SENTENCES, pairs, split=name)
     shipped = None if context.retrain else shipped_tokenizer(recipe)
     if shipped is None:
         with context.console.status("training the tokenizer"):
             texts = [text for pair in dataset.train for text in (pair.sentence, pair.action)]
-            Tokenizer.train(texts, recipe.vocab_size).save(context.out / "tokenizer.json")
+            context.save(TOKENIZER, Tokenizer.train(texts, recipe.vocab_size))
     else:
-        shutil.copyfile(shipped, context.out / "tokenizer.json")
-    write_json(
-        context.out / "summary.json",
+        TOKENIZER.copy(context.out, shipped)
+    context.save(
+        SUMMARY,
         {
             "sentences": {name: len(pairs) for name, pairs in splits.items()},
             "examples": [[pair.sentence, pair.action] for pair in task.examples()],
@@ -64,8 +63,7 @@ def _imported(context: StageContext, task: Task) -> str:
 
     recipe = context.recipe
     limit_threads()
-    shutil.copyfile(imported_tokenizer(recipe), context.out / "tokenizer.json")
-    tokenizer = load_tokenizer(context.out / "tokenizer.json")
+    tokenizer = load_tokenizer(TOKENIZER.copy(context.out, imported_tokenizer(recipe)))
     if tokenizer.vocab_size != recipe.vocab_size:
         raise ThimbleError(
             f"the tokenizer of {recipe.path} has {tokenizer.vocab_size:,} tokens, the model {recipe.vocab_size:,}",
@@ -86,7 +84,7 @@ def _imported(context: StageContext, task: Task) -> str:
         dataset = task.dataset(TextWriter(recipe.model.context, recipe.qat is not None, write))
     text = dataset.text
     assert text is not None, "the task of an imported model has text"
-    write_text(context.out / "text.npz", text)
+    context.save(EVALUATION_TEXT, text)
     written = text.calibration.size + text.fitting.size + text.tokens.size
     return f"{written:,} tokens of text by the model itself; {format_metrics(likelihood(text.nll))}"
 
@@ -102,16 +100,46 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
     return {**digests, "model": model, "fitting": str(recipe.qat is not None)}
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that make the data; of a task its own, so that a further task changes no other one's sentences."""
+    if recipe.weights is not None:
+        return (
+            __name__,
+            "pipeline.network.checkpoint",
+            "pipeline.network.decode_step",
+            "pipeline.network.tf_setup",
+            "pipeline.recipes.paths",
+            task_module(recipe.task),
+            "pipeline.text.tokenizers.load",
+            "pipeline.training.loop",
+            "pipeline.training.sampled_text",
+            "pipeline.verification.likelihood",
+        )
+    return (
+        __name__,
+        task_module(recipe.task),
+        "pipeline.tasks.sentence_files",
+        "pipeline.text.tokenizers.byte_bpe",
+    )
+
+
+def _recognizes(context: StageContext) -> bool:
+    """Weights that fit the recipe were trained on these sentences."""
+    try:
+        return are_of(context.recipe, read_weights_metadata(context.workspace.path(WEIGHTS.of("train"))))
+    except ThimbleError:
+        return False
+
+
 STAGE = Stage(
     name="data",
     summary="samples sentences and trains the tokenizer",
-    needs=(),
-    sections=("task", "tokenizer"),
-    sources=(
-        "pipeline/tasks/**/*.py",
-        "pipeline/text/**/*.py",
-        "pipeline/training/sampled_text.py",
-    ),
     run=run,
+    writes=(SENTENCES, TOKENIZER, SUMMARY, EVALUATION_TEXT),
+    sections=("task", "tokenizer"),
+    work=_work,
+    tools=("home-assistant-intents", "hassil", "tokenizers", "numpy", "tensorflow", "tf-keras"),
     environment_facts=_environment_facts,
+    is_training=has_trained_weights,
+    recognizes=_recognizes,
 )

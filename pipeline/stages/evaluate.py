@@ -8,16 +8,19 @@ from contextlib import AbstractContextManager, contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from pipeline import tools
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
+from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.tasks import accuracy
-from pipeline.tasks.registry import load_task
+from pipeline.tasks.registry import load_task, task_module
 from pipeline.tasks.task import EvaluationText, Pair, Task
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import HostEngine, host_engine
 from pipeline.verification.likelihood import format_metrics, likelihood, measure
+from pipeline.workflow.artifacts import QUALITY, TFLITE, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "evaluation_progress"]
@@ -30,7 +33,7 @@ def run(context: StageContext) -> str:
     """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
     the field's own tool where there is one; for a model that writes text its likelihood."""
     task, data = load_task(context.recipe.task), context.input("data")
-    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+    tflite = context.load(TFLITE.of("quantize"))
     splits = task.held_out(data, context.recipe.evaluate.host_sentences)
     text = task.text(data)
     quality: Quality = {"float": {}, "quantized": {}}
@@ -39,7 +42,7 @@ def run(context: StageContext) -> str:
             _score(context, task, splits, engine, quality)
         if text is not None:
             _measure(context, text, tflite, engine, quality)
-    write_json(context.out / "quality.json", quality)
+    context.save(QUALITY, quality)
     return "; ".join(f"{name}: {format_metrics(quality[name])}" for name in ("float", "quantized"))
 
 
@@ -48,7 +51,7 @@ def _score(
 ) -> None:
     """The share of right answers by split."""
     recipe = context.recipe
-    tokenizer = Tokenizer.load(context.input("data") / "tokenizer.json")
+    tokenizer = Tokenizer.load(context.path(TOKENIZER.of("data")))
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.cached_decoder import CachedDecoder
@@ -57,7 +60,7 @@ def _score(
     from pipeline.training.loop import limit_threads
 
     limit_threads()
-    decoder = CachedDecoder(build_from(context.input("qat") / "weights.npz", recipe.model), recipe.model)
+    decoder = CachedDecoder(build_from(context.path(WEIGHTS.of("qat")), recipe.model), recipe.model)
     with evaluation_progress(context.console, 2 * sum(map(len, splits.values()))) as progress:
         for split, pairs in splits.items():
             with progress(f"float: {split.replace('_', ' ')}", len(pairs)) as report:
@@ -115,8 +118,9 @@ def _share(right: Sequence[bool]) -> float:
     return sum(right) / len(right)
 
 
-def _check_splits(context: StageContext) -> None:
+def _check_prerequisites(context: StageContext) -> None:
     """Refuses a budget for a split that the task does not have."""
+    tools.require("gcc")
     least = context.recipe.budgets.min_exact_match
     if isinstance(least, Mapping):
         splits = load_task(context.recipe.task).splits
@@ -128,20 +132,37 @@ def _check_splits(context: StageContext) -> None:
                 )
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        __name__,
+        "pipeline.compiler",
+        "pipeline.network.cached_decoder",
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.tasks.accuracy",
+        task_module(recipe.task),
+        "pipeline.training.evaluation",
+        "pipeline.training.loop",
+        "pipeline.verification.host_engine",
+        "pipeline.verification.likelihood",
+    )
+
+
 STAGE = Stage(
     name="evaluate",
     summary="measures the float and the quantized model",
-    needs=("data", "qat", "quantize"),
-    sections=("task", "model", "evaluate"),
-    sources=(
-        "pipeline/compiler/**/*.py",
-        "pipeline/network/cached_decoder.py",
-        "pipeline/tasks/accuracy.py",
-        "pipeline/training/evaluation.py",
-        "pipeline/verification/host_engine.py",
-        "pipeline/verification/likelihood.py",
-        "firmware_templates/runtime/**/*.[ch]",
-    ),
     run=run,
-    check_prerequisites=_check_splits,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data"),
+        EVALUATION_TEXT.of("data"),
+        WEIGHTS.of("qat"),
+        TFLITE.of("quantize"),
+    ),
+    writes=(QUALITY,),
+    sections=("task", "model", "evaluate"),
+    work=_work,
+    data=("firmware_templates/runtime/**/*.[ch]",),
+    tools=("gcc", "tensorflow", "tf-keras", "numpy", "tokenizers", "hassil", "home-assistant-intents"),
+    check_prerequisites=_check_prerequisites,
 )

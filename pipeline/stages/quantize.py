@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 
-from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
-from pipeline.tasks.registry import load_task
+from pipeline.recipes.load import Recipe
+from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.tasks.registry import load_task, task_module
+from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TFLITE, TFLITE_FACTS, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
@@ -24,7 +24,7 @@ def run(context: StageContext) -> str:
 
     recipe = context.recipe
     limit_threads()
-    model = build_from(context.input("qat") / "weights.npz", recipe.model)
+    model = build_from(context.path(WEIGHTS.of("qat")), recipe.model)
     calibration = load_task(recipe.task).calibration(context.input("data"), recipe.quantize.calibration_sentences)
     with context.console.status("calibrating and converting"):
         chosen = recipe.quantize
@@ -37,32 +37,45 @@ def run(context: StageContext) -> str:
             chosen.ranges,
             *_learned(context),
         )
-    path = context.out / "model.tflite"
-    path.write_bytes(tflite)
-    sparsity = tflite_sparsity(path)
-    write_json(context.out / "tflite.json", {"sparsity": sparsity, "bytes": len(tflite)})
+    sparsity = tflite_sparsity(context.save(TFLITE, tflite))
+    context.save(TFLITE_FACTS, {"sparsity": sparsity, "bytes": len(tflite)})
     return f"{len(tflite) / 1024:.0f} KB, {100 * sparsity:.0f} % of the weights zero"
 
 
 def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dict[str, np.ndarray]]:
     """Ranges and the keys' means that `qat` found."""
-    path = context.input("qat") / "integers.json"
-    if not path.exists():
+    learned = CALIBRATED_INTEGERS.of("qat")
+    if not context.path(learned).exists():
         return {}, {}
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = context.load(learned)
     ranges = {name: (low, high) for name, (low, high) in data["ranges"].items()}
     return ranges, {layer: np.array(mean, np.float32) for layer, mean in data["key_means"].items()}
+
+
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.quantize.ptq",
+        task_module(recipe.task),
+        "pipeline.training.loop",
+    )
 
 
 STAGE = Stage(
     name="quantize",
     summary="quantizes the decode step to integers",
-    needs=("data", "qat"),
-    sections=("task", "model", "quantize"),
-    sources=(
-        "pipeline/network/decode_step.py",
-        "pipeline/network/key_centering.py",
-        "pipeline/quantize/*.py",
-    ),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data", split="train"),
+        EVALUATION_TEXT.of("data"),
+        WEIGHTS.of("qat"),
+        CALIBRATED_INTEGERS.of("qat"),
+    ),
+    writes=(TFLITE, TFLITE_FACTS),
+    sections=("task", "model", "quantize"),
+    work=_work,
+    tools=("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "tokenizers"),
 )

@@ -8,7 +8,14 @@ from pipeline.errors import ThimbleError
 from pipeline.recipes.text_task import text_task
 from pipeline.tasks.task import Task
 
-__all__ = ["load_task"]
+__all__ = ["load_task", "task_module"]
+
+_MODULES = {"home_assistant": "pipeline.tasks.home_assistant.task", "text": "pipeline.tasks.imported"}
+
+
+def task_module(config: Mapping[str, object]) -> str:
+    """The module that makes the data of the task that a `task` section names; this one where it names none of ours."""
+    return _MODULES.get(str(config.get("name")), __name__)
 
 
 def load_task(config: Mapping[str, object]) -> Task:
