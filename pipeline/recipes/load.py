@@ -118,6 +118,10 @@ class Budgets:
     min_exact_match: float | Mapping[str, float] | None = None
     boards: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
+    def limits(self) -> dict[str, Any]:
+        """All limits but those of boards, as plain data."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "boards"}
+
     def for_board(self, board: str) -> Budgets:
         """The limits that hold on a board."""
         changes: dict[str, Any] = dict(self.boards.get(board, {}))

@@ -89,7 +89,7 @@ STAGE = Stage(
     writes=(PACKED_SOURCES, PACKED_COMPILED, PROOF),
     sections=("task", "aim"),
     work=_work,
-    data=("firmware_templates/runtime/**/*.[ch]",),
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
     tools=("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers"),
     check_prerequisites=_check_compiler,
 )

@@ -162,7 +162,7 @@ STAGE = Stage(
     writes=(QUALITY,),
     sections=("task", "model", "evaluate"),
     work=_work,
-    data=("firmware_templates/runtime/**/*.[ch]",),
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
     tools=("gcc", "tensorflow", "tf-keras", "numpy", "tokenizers", "hassil", "home-assistant-intents"),
     check_prerequisites=_check_prerequisites,
 )

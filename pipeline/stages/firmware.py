@@ -13,7 +13,9 @@ from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.image import sizes_as_dict
+from pipeline.firmware.project import write_project
 from pipeline.firmware.tflm_library import require_library
 from pipeline.recipes.load import ENGINES, Recipe
 from pipeline.targets.boards import Board
@@ -143,7 +145,13 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
     """The modules that make the image; those of the interpreter where the engine is one."""
-    always = (__name__, "pipeline.firmware.project", "pipeline.targets.boards", "pipeline.text.tokenizers.load")
+    always = (
+        __name__,
+        "pipeline.firmware.build",
+        "pipeline.firmware.project",
+        "pipeline.targets.boards",
+        "pipeline.text.tokenizers.load",
+    )
     if ENGINES[recipe.engine] is None:
         return always
     return (
