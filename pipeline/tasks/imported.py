@@ -41,7 +41,6 @@ class ImportedTextTask:
     """See `pipeline.tasks.task.Task`."""
 
     splits: Mapping[str, str] = {}
-    is_open_ended = True
     baseline_splits: tuple[str, ...] = ()
 
     def __init__(self, config: TextTask) -> None:

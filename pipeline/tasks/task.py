@@ -103,11 +103,6 @@ class Task(Protocol):
         ...
 
     @property
-    def is_open_ended(self) -> bool:
-        """Whether an answer is text that goes on from the prompt, which may be empty."""
-        ...
-
-    @property
     def baseline_splits(self) -> tuple[str, ...]:
         """The splits on which the field's own tool, `baseline`, is asked."""
         ...

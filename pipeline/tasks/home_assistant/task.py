@@ -72,7 +72,6 @@ class HomeAssistantTask:
         "new_templates": "whole sentence templates withheld from training",
         "noisy": "typos, words swapped or dropped",
     }
-    is_open_ended = False
     baseline_splits: tuple[str, ...] = ("noisy",)
 
     def __init__(self, config: HomeAssistantConfig) -> None:

@@ -52,7 +52,7 @@ def test_the_texts_are_shared_out(tmp_path: Path, is_fitted: bool) -> None:
 
 def test_it_has_no_pairs(tmp_path: Path) -> None:
     task = load_task(text_task())
-    assert task.is_open_ended and task.prompts() == ("",)
+    assert task.prompts() == ("",)
     assert not task.splits and task.held_out(tmp_path) == {} and task.score([], []) == []
     assert task.vocabulary() is None and task.grammar() is None
 
