@@ -116,6 +116,12 @@ def convert(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def evaluate(session: nox.Session) -> None:
+    """Measure how often the float and the quantized model are right (`-- RECIPE`)."""
+    pipeline(session, "evaluate")
+
+
+@nox.session(venv_backend="none")
 def firmware(session: nox.Session) -> None:
     """Generate and build the firmware project."""
     pipeline(session, "firmware")

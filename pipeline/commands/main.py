@@ -32,6 +32,7 @@ _STAGES = {
     "qat": "fine-tune with the integers' rounding, if the recipe asks for it",
     "quantize": "write the full-integer .tflite of the decode step",
     "convert": "compile the .tflite to C, proven against TensorFlow Lite Micro on the host",
+    "evaluate": "measure how often the float and the quantized model are right",
     "firmware": "generate and build the firmware project",
     "emulate": "run the firmware on the emulated board and verify tokens, logits and counts",
     "report": "write the pictures and the report",
@@ -80,11 +81,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--from", dest="restart", choices=list(_STAGES), metavar="STAGE", help="run again from this stage on"
     )
+    _quick_argument(run)
     run.set_defaults(work=_run, until="report")
 
     for stage, summary in _STAGES.items():
         command = commands.add_parser(stage, help=summary, description=summary + "; stages before it run if they must.")
         _recipe_arguments(command)
+        _quick_argument(command)
         command.set_defaults(work=_run, until=stage, restart=None)
 
     chat = commands.add_parser("chat", help="type sentences to the board, emulated or on a serial port")
@@ -198,6 +201,14 @@ def _recipe_arguments(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _quick_argument(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--quick",
+        action="store_true",
+        help="measure accuracy on at most 50 sentences of each split on the host and 10 on the board",
+    )
+
+
 def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe, with what the command line changes of it."""
     from pipeline.recipes.load import ENGINES, load_recipe
@@ -209,7 +220,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
         if options.engine not in ENGINES:
             raise ThimbleError(f"--engine {options.engine} is not known", f"use one of: {', '.join(ENGINES)}")
         recipe = recipe.with_engine(options.engine)
-    return recipe
+    return recipe.as_quick() if getattr(options, "quick", False) else recipe
 
 
 def _run(options: argparse.Namespace, console: Console) -> int:

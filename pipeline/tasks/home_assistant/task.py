@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from hassil.intents import TextSlotList
 
@@ -20,10 +21,13 @@ from pipeline.errors import ThimbleError
 from pipeline.tasks.home_assistant.home import Home, english_home, generic_home
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.templates import Language, Sample, Template, load_language
-from pipeline.tasks.task import Dataset, Pair
+from pipeline.tasks.sentence_files import read_pairs
+from pipeline.tasks.task import Dataset, Pair, TextWriter
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
 
 __all__ = ["HomeAssistantConfig", "HomeAssistantTask"]
 
+_PROOF_SENTENCES = 8
 _LONGEST = 96  # letters of a sentence or an action; longer ones do not fit a small context
 
 _EXAMPLES = {
@@ -60,11 +64,24 @@ class HomeAssistantConfig:
 
 
 class HomeAssistantTask:
-    """See models.tasks.Task."""
+    """See `pipeline.tasks.task.Task`."""
+
+    splits: Mapping[str, str] = {
+        "new_combinations": "templates and values seen in training, in combinations that were not",
+        "new_names": "names of areas and devices that training never saw",
+        "new_templates": "whole sentence templates withheld from training",
+        "noisy": "typos, words swapped or dropped",
+    }
+    baseline_splits: tuple[str, ...] = ("noisy",)
 
     def __init__(self, config: HomeAssistantConfig) -> None:
         self.config = config
         self.language: Language = load_language(config.language)
+
+    @property
+    def seed(self) -> int:
+        """Of the recipe."""
+        return self.config.seed
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> HomeAssistantTask:
@@ -107,7 +124,6 @@ class HomeAssistantTask:
                 held.add(template.index)
         return frozenset(held)
 
-    @property
     def examples(self) -> Sequence[Pair]:
         """A dozen pairs to show: chosen ones in English, else held-out sentences."""
         chosen = _EXAMPLES.get(self.config.language)
@@ -116,7 +132,7 @@ class HomeAssistantTask:
         rng = self._rng("examples")
         return [pair for _, pair, _ in (self._draw(rng, self._seen, new_names=False) for _ in range(12))]
 
-    def build(self) -> Dataset:
+    def dataset(self, writer: TextWriter | None = None) -> Dataset:
         """All splits; the same for the same configuration and package versions."""
         count = self.config.split_sentences
         train = self._train()
@@ -152,6 +168,39 @@ class HomeAssistantTask:
         splits["noisy"] = self._noisy(count, known)
         dev = train[:count]
         return Dataset(train=train[count:], dev=dev, splits=splits)
+
+    def calibration(self, data: Path, count: int) -> list[list[int]]:
+        """The first training pairs."""
+        tokenizer = Tokenizer.load(data / "tokenizer.json")
+        pairs = read_pairs(data / "train.tsv", count)
+        return [tokenizer.encode_pair(pair.sentence, pair.action) for pair in pairs]
+
+    def proof(self, data: Path, context: int) -> dict[str, list[int]]:
+        """The first dev pairs."""
+        tokenizer = Tokenizer.load(data / "tokenizer.json")
+        pairs = read_pairs(data / "dev.tsv", _PROOF_SENTENCES)
+        return {repr(pair.sentence): tokenizer.encode_pair(pair.sentence, pair.action)[:context] for pair in pairs}
+
+    def held_out(self, data: Path, limit: int | None = None) -> dict[str, list[Pair]]:
+        """The first pairs of each split that has any; a small language can spare no template."""
+        return {split: pairs for split in self.splits if (pairs := read_pairs(data / f"{split}.tsv", limit))}
+
+    def text(self, data: Path) -> None:
+        """Pairs are measured, and no text."""
+
+    def prompts(self) -> tuple[str, ...]:
+        """The examples' sentences."""
+        return tuple(pair.sentence for pair in self.examples())
+
+    def vocabulary(self) -> None:
+        """Any word may be in an answer."""
+
+    def grammar(self) -> None:
+        """Any text may be an answer."""
+
+    def score(self, pairs: Sequence[Pair], answers: Sequence[str | None]) -> list[bool]:
+        """Whether the whole action is right to the letter."""
+        return [answer == pair.action for answer, pair in zip(answers, pairs, strict=True)]
 
     def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
         """Which pairs hassil itself recognizes to the right intent, told every name that the sentence holds."""
