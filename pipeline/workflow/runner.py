@@ -244,6 +244,8 @@ def _ensure_current(
         if stale:
             _work(stage, context, store, "", fingerprint, True)
         stamp = workspace.link_from(store, stage.name)
+    if stamp.fingerprint != fingerprint.digest:
+        outdated.add(stage.name, stamp, fingerprint)
     how = f"({stamp.seconds:.1f} s)" if stale else "(shared)"
     console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]{how}[/]", highlight=False)
     return True
@@ -291,7 +293,7 @@ def _work(
     started = time.monotonic()
     trains = stage.is_training is not None and stage.is_training(context)
     partial = workspace.begin(stage.name, target_key, fingerprint.digest, stage.resumable and resume)
-    note = stage.run(dataclasses.replace(context, out=partial))
+    note = stage.run(dataclasses.replace(context, out=partial, modules=fingerprint.modules))
     seconds = time.monotonic() - started
     return workspace.finish(stage.name, target_key, partial, fingerprint, seconds, note, trains)
 
