@@ -14,7 +14,7 @@ from pipeline.recipes.paths import imported_weights
 from pipeline.resources import ROOT
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import load_training_data
-from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
+from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,
     newer_modules,
@@ -105,7 +105,7 @@ STAGE = Stage(
         SENTENCES.of("data", split="train"),
         SENTENCES.of("data", split="dev"),
     ),
-    writes=(WEIGHTS,),
+    writes=(WEIGHTS, LEARNING_CURVE, PICTURE, TRAINING_LOG),
     sections=("task", "tokenizer", "model", "train"),
     work=(
         __name__,

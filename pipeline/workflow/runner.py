@@ -308,7 +308,8 @@ def _fingerprint(stage: Stage, context: StageContext) -> Fingerprint:
         "stage": stage.name,
         "recipe": context.recipe.part(*stage.sections),
         "inputs": inputs,
-        "outputs": {artifact.name: artifact.schema_version for artifact in stage.writes},
+        # A further artifact is no reason to train anew, a new form of one is.
+        "outputs": {artifact.name: artifact.schema_version for artifact in stage.writes if artifact.schema_version > 1},
         "board": {"name": context.board.name, "digest": context.board.digest}
         if context.board and stage.per_board
         else None,

@@ -25,7 +25,7 @@ from pipeline.recipes.text_task import TextTask
 from pipeline.resources import ROOT
 from pipeline.stages.registry import all_stages
 from pipeline.workflow import shipped, sources
-from pipeline.workflow.artifacts import WEIGHTS
+from pipeline.workflow.artifacts import SIZES, WEIGHTS
 from pipeline.workflow.runner import RunOptions, run_stages
 from pipeline.workflow.shipped import read_weights_metadata, training_facts
 from pipeline.workflow.stage import Stage, StageContext
@@ -329,6 +329,20 @@ def test_declared_patterns_and_exceptions_are_there(graph: grimp.ImportGraph) ->
         for pattern in stage.data:
             assert any(path.is_file() for path in ROOT.glob(pattern)), pattern
     assert set(sources.NOT_FOLLOWED) <= graph.modules
+
+
+def test_a_new_form_of_an_artifact_makes_it_anew_and_a_further_one_does_not(pipeline: Pipeline) -> None:
+    train = pipeline.stages[1]
+    further = dataclasses.replace(SIZES, name="further.json")
+    pipeline.stages = _replaced(pipeline.stages, dataclasses.replace(train, writes=(*train.writes, further)))
+    assert pipeline.run() == []
+    changed = dataclasses.replace(WEIGHTS, schema_version=2)
+    pipeline.stages = _replaced(pipeline.stages, dataclasses.replace(train, writes=(changed,)))
+    assert pipeline.run() == ["train"]
+
+
+def _replaced(stages: tuple[Stage, ...], new: Stage) -> tuple[Stage, ...]:
+    return tuple(new if stage.name == new.name else stage for stage in stages)
 
 
 def test_inputs_are_outputs_of_earlier_stages() -> None:
