@@ -195,7 +195,9 @@ def _recipe_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--force", action="store_true", help="run the stage (for `run`: every stage) though nothing changed"
     )
-    command.add_argument("--retrain", action="store_true", help="train even where shipped weights match the recipe")
+    command.add_argument(
+        "--retrain", action="store_true", help="train anew what is shipped or older than its modules and tools"
+    )
     command.add_argument(
         "--build", type=Path, default=Path("build"), metavar="DIR", help="where artifacts go (default: build)"
     )

@@ -44,7 +44,8 @@ def fine_tune_stage(
     model = build_from(before, recipe.model, recipe.train.dropout)
     with training_progress(context.console, title) as report:
         history = work(model, load_training_data(context), report)
-    save_model(context.target(WEIGHTS), model, training_facts(recipe, stage, {**facts["history"], stage: history}))
+    made = training_facts(recipe, stage, {**facts["history"], stage: history}, context.modules)
+    save_model(context.target(WEIGHTS), model, made)
     return f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %"
 
 

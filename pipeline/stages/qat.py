@@ -10,7 +10,7 @@ from pipeline.recipes.schema import QatConfig
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.tasks.registry import load_task
-from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, WEIGHTS
+from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, read_weights_metadata, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -72,7 +72,7 @@ STAGE = Stage(
         EVALUATION_TEXT.of("data"),
         WEIGHTS.of("prune"),
     ),
-    writes=(WEIGHTS, CALIBRATED_INTEGERS),
+    writes=(WEIGHTS, LEARNING_CURVE, PICTURE, TRAINING_LOG, CALIBRATED_INTEGERS),
     sections=("qat", "quantize", "train", "model"),
     work=(
         __name__,

@@ -14,9 +14,10 @@ from pipeline.recipes.paths import imported_weights
 from pipeline.resources import ROOT
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import load_training_data
-from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
+from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,
+    newer_modules,
     newer_packages,
     read_weights_metadata,
     recognizes_weights,
@@ -37,8 +38,9 @@ def run(context: StageContext) -> str:
         return f"imported: {read_weights_metadata(weights)['source']}, {recipe.model.parameter_count:,} parameters"
     shipped = None if context.retrain else shipped_weights(recipe)
     if shipped is not None:
-        newer = newer_packages(WEIGHTS.load_file(WEIGHTS.copy(context.out, shipped)))
-        than = f", made before {', '.join(newer)}" if newer else ""
+        facts = WEIGHTS.load_file(WEIGHTS.copy(context.out, shipped))
+        newer = [*newer_modules(facts, context.modules), *newer_packages(facts)]
+        than = f", older than {', '.join(newer)}" if newer else ""
         return (
             f"took the shipped weights, {recipe.model.parameter_count:,} parameters{than} (--retrain trains them anew)"
         )
@@ -51,7 +53,7 @@ def run(context: StageContext) -> str:
 
     with training_progress(context.console, "training") as report:
         model, history = train(recipe.model, recipe.train, load_training_data(context), context.out, report, start)
-    save_model(context.target(WEIGHTS), model, training_facts(recipe, "train", {"train": history}))
+    save_model(context.target(WEIGHTS), model, training_facts(recipe, "train", {"train": history}, context.modules))
     outcome = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
     begun = f" from {recipe.train.start}" if start else ""
     return f"{recipe.model.parameter_count:,} parameters{begun}, {outcome}"
@@ -103,7 +105,7 @@ STAGE = Stage(
         SENTENCES.of("data", split="train"),
         SENTENCES.of("data", split="dev"),
     ),
-    writes=(WEIGHTS,),
+    writes=(WEIGHTS, LEARNING_CURVE, PICTURE, TRAINING_LOG),
     sections=("task", "tokenizer", "model", "train"),
     work=(
         __name__,

@@ -261,6 +261,8 @@ def _ensure_current(
         if stale:
             _work(stage, context, store, "", fingerprint, True)
         stamp = workspace.link_from(store, stage.name)
+    if stamp.fingerprint != fingerprint.digest:
+        outdated.add(stage.name, stamp, fingerprint)
     how = f"({stamp.seconds:.1f} s)" if stale else "(shared)"
     console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]{how}[/]", highlight=False)
     return True
@@ -308,7 +310,7 @@ def _work(
     started = time.monotonic()
     trains = stage.is_training is not None and stage.is_training(context)
     partial = workspace.begin(stage.name, target_key, fingerprint.digest, stage.resumable and resume)
-    note = stage.run(dataclasses.replace(context, out=partial))
+    note = stage.run(dataclasses.replace(context, out=partial, modules=fingerprint.modules))
     seconds = time.monotonic() - started
     return workspace.finish(stage.name, target_key, partial, fingerprint, seconds, note, trains)
 
@@ -323,7 +325,8 @@ def _fingerprint(stage: Stage, context: StageContext) -> Fingerprint:
         "stage": stage.name,
         "recipe": context.recipe.part(*stage.sections),
         "inputs": inputs,
-        "outputs": {artifact.name: artifact.schema_version for artifact in stage.writes},
+        # A further artifact is no reason to train anew, a new form of one is.
+        "outputs": {artifact.name: artifact.schema_version for artifact in stage.writes if artifact.schema_version > 1},
         "board": {"name": context.board.name, "digest": context.board.digest}
         if context.board and stage.per_board
         else None,

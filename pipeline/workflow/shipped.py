@@ -30,6 +30,7 @@ __all__ = [
     "are_of",
     "has_trained_weights",
     "is_trained_here",
+    "newer_modules",
     "newer_packages",
     "read_weights_metadata",
     "recognizes_weights",
@@ -93,6 +94,12 @@ def newer_packages(facts: Mapping[str, Any]) -> list[str]:
     known = recorded if isinstance(recorded, Mapping) else {}
     installed = _installed(tuple(known))
     return [f"{name} {known[name]} → {version}" for name, version in installed.items() if version != known[name]]
+
+
+def newer_modules(facts: Mapping[str, Any], modules: Mapping[str, str]) -> list[str]:
+    """Of the modules that made the weights those that have changed; none where the weights do not say."""
+    made_by = facts.get("modules") or {}
+    return [name for name, digest in modules.items() if made_by.get(name, digest) != digest]
 
 
 def is_trained_here(context: StageContext, stage: str) -> bool:
@@ -167,8 +174,17 @@ def teacher_of(recipe: Recipe) -> Recipe:
     return teacher
 
 
-def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[str, Any]:
-    """What a weights file that a stage wrote says of itself."""
+def training_facts(
+    recipe: Recipe, stage: str, history: dict[str, Any], modules: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """What a weights file that a stage wrote says of itself.
+
+    Args:
+        recipe: what describes the weights.
+        stage: the stage of TRAINING_STAGES.
+        history: the learning curves by stage.
+        modules: digests of the modules that made them.
+    """
     requested = [
         name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if recipe.sections[name] is not None
     ]
@@ -179,6 +195,7 @@ def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[
         "recipe": _parts(recipe, stage),
         "parameters": recipe.model.parameter_count,
         "packages": _installed((*_DATA_PACKAGES, "tensorflow", "tf-keras")),
+        "modules": dict(modules or {}),
         "command": made_by,
         "history": history,
     }

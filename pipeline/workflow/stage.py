@@ -7,8 +7,8 @@ does its work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ class StageContext:
 
     `out` is the folder to fill; it becomes the stage's folder when the work returns. `board` is None for stages that
     are the same for every board; `per_board` names the stages that are not. `reads` is what the stage at work declares
-    that it reads, None where nothing is checked.
+    that it reads, None where nothing is checked; `modules` are digests of those that do its work.
     """
 
     recipe: Recipe
@@ -42,6 +42,7 @@ class StageContext:
     retrain: bool = False
     per_board: frozenset[str] = frozenset()
     reads: tuple[StageOutput[Any], ...] | None = None
+    modules: Mapping[str, str] = field(default_factory=dict)
 
     def input(self, stage: str) -> Path:
         """The finished folder of an earlier stage."""

@@ -20,6 +20,7 @@ from pipeline.recipes.load import Budgets, EvaluateConfig, load_recipe
 from pipeline.report.summary import print_summary
 from pipeline.resources import ROOT
 from pipeline.stages.emulate import model_time
+from pipeline.stages.registry import all_stages
 from pipeline.targets.boards import load_board
 from pipeline.targets.memories import Flash
 from pipeline.timing.costs import load_core
@@ -266,3 +267,14 @@ def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
         worst = max(step.ticks for step in answer.steps) * 40
         assert worst <= 3 * macs, "at most three instructions a multiply-accumulate over a whole step"
         assert device.ask("turn on the marvok sconce", 40).text == "HassTurnOn name=marvok sconce"
+
+
+def test_stages_write_what_they_declare(whole_run: WholeRun) -> None:
+    """Readers' fingerprints hold the declared files only, so a file that is not declared would be missed."""
+    for stage in all_stages():
+        key = whole_run.target_key if stage.per_board else ""
+        stamp = whole_run.workspace.stamp(stage.name, key)
+        assert stamp is not None and stamp.files
+        outputs = [artifact.of(stage.name) for artifact in stage.writes]
+        undeclared = [name for name in stamp.files if not any(output.matches(name) for output in outputs)]
+        assert undeclared == [], f"{stage.name} writes what it does not declare"

@@ -25,7 +25,7 @@ from pipeline.recipes.text_task import TextTask
 from pipeline.resources import ROOT
 from pipeline.stages.registry import all_stages
 from pipeline.workflow import shipped, sources
-from pipeline.workflow.artifacts import WEIGHTS
+from pipeline.workflow.artifacts import SIZES, WEIGHTS
 from pipeline.workflow.runner import RunOptions, run_stages
 from pipeline.workflow.shipped import read_weights_metadata, training_facts
 from pipeline.workflow.stage import Stage, StageContext
@@ -90,11 +90,11 @@ class Pipeline:
         path.write_text(yaml.safe_dump(data), encoding="utf-8")
         return load_recipe(path)
 
-    def run(self, recipe: Recipe | None = None, retrain: bool = False) -> list[str]:
+    def run(self, recipe: Recipe | None = None, retrain: bool = False, shared: Path | None = None) -> list[str]:
         """The stages that ran."""
         self.ran.clear()
         text = io.StringIO()
-        options = RunOptions(self.folder / "build", retrain=retrain)
+        options = RunOptions(self.folder / "build", retrain=retrain, shared=shared)
         run_stages(self.stages, recipe or self.recipe(), options, Console(file=text, width=400))
         self.printed = text.getvalue()
         return list(self.ran)
@@ -218,6 +218,19 @@ def test_weights_are_kept_until_they_are_trained_anew(pipeline: Pipeline) -> Non
     assert pipeline.run() == [] and pipeline.outdated() == []
 
 
+def test_shared_weights_are_kept_too(pipeline: Pipeline, tmp_path: Path) -> None:
+    """A point of a sweep takes the weights that another one trained before a module changed."""
+    pipeline.run(pipeline.recipe(name="first"), shared=tmp_path / "shared")
+    pipeline.modules["pipeline.training.loop"] = ("__all__ = ", "ALL = ")
+    assert pipeline.run(pipeline.recipe(name="second"), shared=tmp_path / "shared") == [
+        "quantize",
+        "firmware",
+        "emulate",
+        "report",
+    ]
+    assert len(pipeline.outdated()) == 1 and "pipeline.training.loop; --retrain" in pipeline.outdated()[0]
+
+
 def test_a_changed_recipe_trains_anew_and_says_for_how_long(pipeline: Pipeline) -> None:
     stamp = pipeline.folder / "build" / "r" / "train" / "stage.json"
     stamp.write_text(json.dumps({**json.loads(stamp.read_text()), "seconds": 1500.0}))
@@ -252,6 +265,8 @@ def test_newer_packages_void_no_shipped_weights(pipeline: Pipeline, monkeypatch:
     monkeypatch.setattr(metadata, "version", versions.__getitem__)
     assert shipped.weights_fingerprint(recipe) != facts["fingerprint"]
     assert shipped.shipped_weights(recipe) == weights
+    assert shipped.newer_modules({"modules": {"a": "1", "b": "1"}}, {"a": "1", "b": "2", "c": "1"}) == ["b"]
+    assert shipped.newer_modules(facts, {"a": "1"}) == [], "not known"
     assert shipped.newer_packages(facts) == [f"hassil {facts['packages']['hassil']} → 99"]
     assert pipeline.run() == [], "nor of those that they taught"
 
@@ -314,6 +329,20 @@ def test_declared_patterns_and_exceptions_are_there(graph: grimp.ImportGraph) ->
         for pattern in stage.data:
             assert any(path.is_file() for path in ROOT.glob(pattern)), pattern
     assert set(sources.NOT_FOLLOWED) <= graph.modules
+
+
+def test_a_new_form_of_an_artifact_makes_it_anew_and_a_further_one_does_not(pipeline: Pipeline) -> None:
+    train = pipeline.stages[1]
+    further = dataclasses.replace(SIZES, name="further.json")
+    pipeline.stages = _replaced(pipeline.stages, dataclasses.replace(train, writes=(*train.writes, further)))
+    assert pipeline.run() == []
+    changed = dataclasses.replace(WEIGHTS, schema_version=2)
+    pipeline.stages = _replaced(pipeline.stages, dataclasses.replace(train, writes=(changed,)))
+    assert pipeline.run() == ["train"]
+
+
+def _replaced(stages: tuple[Stage, ...], new: Stage) -> tuple[Stage, ...]:
+    return tuple(new if stage.name == new.name else stage for stage in stages)
 
 
 def test_inputs_are_outputs_of_earlier_stages() -> None:
