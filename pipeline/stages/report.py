@@ -157,6 +157,7 @@ STAGE = Stage(
         "pipeline.tasks.sentence_files",
         "pipeline.timing.folded",
         "pipeline.verification.likelihood",
+        "pipeline.verification.result",
     ),
     data=("pipeline/report/*.j2",),
     tools=("matplotlib", "jinja2"),
