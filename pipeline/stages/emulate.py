@@ -248,6 +248,7 @@ STAGE = Stage(
         "tokenizers",
         "hassil",
         "home-assistant-intents",
+        "jinja2",
         "pyelftools",
     ),
     per_board=True,

@@ -175,6 +175,11 @@ def _check_build_tools(context: StageContext) -> None:
         require_library(context.require_board().core, kernels)
 
 
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    always = ("arm-none-eabi-gcc", "cmake", "ninja", "jinja2", "pyelftools", "numpy", "tokenizers")
+    return always if ENGINES[recipe.engine] is None else (*always, "tflite-micro", "ai-edge-litert")
+
+
 STAGE = Stage(
     name="firmware",
     summary="generates and builds the firmware project",
@@ -189,7 +194,7 @@ STAGE = Stage(
     sections=("name", "engine"),
     work=_work,
     data=tuple(f"firmware_templates/{folder}/**/*" for folder in ("app", "cmake", "runtime", "tflm")),
-    tools=("arm-none-eabi-gcc", "cmake", "ninja", "tflite-micro", "jinja2", "pyelftools", "numpy", "tokenizers"),
+    tools=_tools,
     per_board=True,
     environment_facts=_environment_facts,
     check_prerequisites=_check_build_tools,

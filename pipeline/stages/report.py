@@ -163,6 +163,7 @@ STAGE = Stage(
         "pipeline.timing.folded",
         "pipeline.verification.budgets",
         "pipeline.verification.likelihood",
+        "pipeline.verification.result",
     ),
     data=("pipeline/report/*.j2",),
     tools=("matplotlib", "jinja2"),
