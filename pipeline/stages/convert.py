@@ -12,7 +12,7 @@ from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.tasks.registry import load_task, task_module
+from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, PROOF, TFLITE, TOKENIZER
@@ -81,6 +81,10 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="convert",
     summary="compiles the .tflite to C",
@@ -90,6 +94,6 @@ STAGE = Stage(
     sections=("task", "aim"),
     work=_work,
     data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
-    tools=("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers"),
+    tools=_tools,
     check_prerequisites=_check_compiler,
 )

@@ -10,7 +10,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.tasks.registry import load_task, task_module
+from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.tasks.task import Task, TextWriter, WrittenText
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
@@ -125,8 +125,8 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:
     if recipe.text is not None:
-        return ("tensorflow", "tf-keras", "numpy", "tokenizers")
-    return ("home-assistant-intents", "hassil", "tokenizers")
+        return ("tensorflow", "tf-keras", *task_tools(recipe.task))
+    return task_tools(recipe.task)
 
 
 def _recognizes(context: StageContext) -> bool:

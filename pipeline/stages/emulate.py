@@ -15,10 +15,11 @@ from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import build_project
+from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
-from pipeline.tasks.registry import load_task
+from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
 from pipeline.verification.assemble import assemble_result
@@ -205,6 +206,37 @@ def _check_emulator(context: StageContext) -> None:
         pick(context.require_board(), context.emulator)
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        __name__,
+        "pipeline.device.chat",
+        "pipeline.device.protocol",
+        "pipeline.emulators.select",
+        "pipeline.firmware.build",
+        "pipeline.stages.firmware",
+        task_module(recipe.task),
+        "pipeline.text.tokenizers.load",
+        "pipeline.timing.model",
+        "pipeline.timing.folded",
+        "pipeline.verification.assemble",
+        "pipeline.verification.checks",
+    )
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        "arm-none-eabi-gcc",
+        "qemu-system-arm",
+        "tflite-micro",
+        "ai-edge-litert",
+        "numpy",
+        "tokenizers",
+        "jinja2",
+        "pyelftools",
+        *task_tools(recipe.task),
+    )
+
+
 STAGE = Stage(
     name="emulate",
     summary="runs the firmware on the emulated board",
@@ -224,33 +256,9 @@ STAGE = Stage(
     ),
     writes=(RESULT, EXPECTATIONS, FOLDED_STACKS),
     sections=("name", "prompts", "budgets", "evaluate", "task"),
-    work=(
-        __name__,
-        "pipeline.device.chat",
-        "pipeline.device.protocol",
-        "pipeline.emulators.select",
-        "pipeline.firmware.build",
-        "pipeline.stages.firmware",
-        "pipeline.tasks.registry",
-        "pipeline.text.tokenizers.load",
-        "pipeline.timing.model",
-        "pipeline.timing.folded",
-        "pipeline.verification.assemble",
-        "pipeline.verification.checks",
-    ),
+    work=_work,
     data=("pipeline/timing/cores.yaml", "renode/*"),
-    tools=(
-        "arm-none-eabi-gcc",
-        "qemu-system-arm",
-        "tflite-micro",
-        "ai-edge-litert",
-        "numpy",
-        "tokenizers",
-        "hassil",
-        "home-assistant-intents",
-        "jinja2",
-        "pyelftools",
-    ),
+    tools=_tools,
     per_board=True,
     environment_facts=_environment_facts,
     check_prerequisites=_check_emulator,

@@ -15,7 +15,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.tasks import accuracy
-from pipeline.tasks.registry import load_task, task_module
+from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.tasks.task import EvaluationText, Pair, Task
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import HostEngine, host_engine
@@ -148,6 +148,10 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("gcc", "tensorflow", "tf-keras", "ai-edge-litert", "numpy", "tokenizers", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="evaluate",
     summary="measures the float and the quantized model",
@@ -163,6 +167,6 @@ STAGE = Stage(
     sections=("task", "model", "evaluate"),
     work=_work,
     data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
-    tools=("gcc", "tensorflow", "tf-keras", "numpy", "tokenizers", "hassil", "home-assistant-intents"),
+    tools=_tools,
     check_prerequisites=_check_prerequisites,
 )

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.tasks.registry import load_task, task_module
+from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TFLITE, TFLITE_FACTS, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -63,6 +63,10 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "tokenizers", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="quantize",
     summary="quantizes the decode step to integers",
@@ -77,5 +81,5 @@ STAGE = Stage(
     writes=(TFLITE, TFLITE_FACTS),
     sections=("task", "model", "quantize"),
     work=_work,
-    tools=("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "tokenizers"),
+    tools=_tools,
 )

@@ -8,10 +8,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.recipes.load import Recipe
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
 from pipeline.stages.artifacts import FOLDED_STACKS
-from pipeline.tasks.registry import load_task
+from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
@@ -143,6 +144,23 @@ def _text_notes(facts: dict[str, Any]) -> list[str]:
     ]
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        __name__,
+        "pipeline.report.charts",
+        "pipeline.report.flame",
+        task_module(recipe.task),
+        "pipeline.timing.folded",
+        "pipeline.verification.budgets",
+        "pipeline.verification.likelihood",
+        "pipeline.verification.result",
+    )
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("matplotlib", "jinja2", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="report",
     summary="draws the pictures and writes the report",
@@ -155,16 +173,7 @@ STAGE = Stage(
     ),
     writes=(PAGE, PICTURE),
     sections=("name", "description"),
-    work=(
-        __name__,
-        "pipeline.report.charts",
-        "pipeline.report.flame",
-        "pipeline.tasks.registry",
-        "pipeline.timing.folded",
-        "pipeline.verification.budgets",
-        "pipeline.verification.likelihood",
-        "pipeline.verification.result",
-    ),
+    work=_work,
     data=("pipeline/report/*.j2",),
-    tools=("matplotlib", "jinja2"),
+    tools=_tools,
 )

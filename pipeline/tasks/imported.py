@@ -46,6 +46,15 @@ class ImportedTextTask:
     def __init__(self, config: TextTask) -> None:
         self.config = config
 
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, object]) -> ImportedTextTask:
+        """Reads a `task` section without its `name`.
+
+        Raises:
+            ThimbleError: an unknown key, a wrong type, or a number out of range.
+        """
+        return cls(TextTask.from_mapping(data))
+
     @property
     def seed(self) -> int:
         """Of the recipe."""
