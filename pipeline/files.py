@@ -26,7 +26,7 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 
 
 def digest_folder(folder: Path, ignored: Collection[str] = ()) -> str:
-    """SHA-256 over names and contents of all files below, without `ignored` names and build trees (`_*`, `build`)."""
+    """SHA-256 over names and contents of all files below, without `ignored` names, build trees and logs."""
     digest = hashlib.sha256()
     for path in walk_files(folder):
         name = path.relative_to(folder).as_posix()
@@ -38,9 +38,9 @@ def digest_folder(folder: Path, ignored: Collection[str] = ()) -> str:
 
 
 def walk_files(folder: Path) -> list[Path]:
-    """All files below, in order; build trees (`_*`, `build`) are left out."""
+    """All files below, in order; build trees (`_*`, `build`) and logs (`log`), which tell of times, are left out."""
     found: list[Path] = []
     for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("_") and name != "build")
+        folders[:] = sorted(name for name in folders if not name.startswith("_") and name not in ("build", "log"))
         found.extend(Path(base, name) for name in sorted(names))
     return found

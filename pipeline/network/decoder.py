@@ -7,7 +7,9 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ __all__ = [
     "MASK",
     "NORM_EPSILON",
     "Attention",
+    "Dropout",
     "Embed",
     "Gate",
     "Norm",
@@ -29,6 +32,7 @@ __all__ = [
     "TappedLayer",
     "Unembed",
     "build_decoder",
+    "dropout_seed",
     "rope_matrices",
 ]
 
@@ -62,6 +66,45 @@ class TappedLayer:
     def tap(self, what: str, x: tf.Tensor) -> tf.Tensor:
         """The tensor, or what the hook makes of it."""
         return x if self.hook is None else self.hook(f"{self.name}/{what}", x)
+
+
+_DROPOUT_SEED: ContextVar[tf.Tensor] = ContextVar("dropout_seed")
+_MAX_DROPOUTS = 1_024  # layers of dropout in a model: the seed's first number leaves room for their numbers
+
+
+@contextlib.contextmanager
+def dropout_seed(seed: tf.Tensor) -> Iterator[None]:
+    """The randomness of all `Dropout` layers that are called with `training=True` meanwhile.
+
+    Args:
+        seed: int64 [2]; a training step gives two numbers that no other step has.
+    """
+    token = _DROPOUT_SEED.set(seed)
+    try:
+        yield
+    finally:
+        _DROPOUT_SEED.reset(token)
+
+
+class Dropout(keras.layers.Layer):
+    """Dropout whose mask is a function of `dropout_seed` and the layer's number alone.
+
+    Keras' own layer keeps a generator, whose state a checkpoint would have to hold too.
+    """
+
+    def __init__(self, rate: float, number: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate, self.number = rate, number
+
+    def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training or not self.rate:
+            return x
+        seed = _DROPOUT_SEED.get() * tf.constant([_MAX_DROPOUTS, 1], tf.int64) + tf.constant([self.number, 0], tf.int64)
+        chance = tf.random.stateless_uniform(tf.shape(x), seed, alg="philox")
+        return tf.where(chance >= self.rate, x / (1 - self.rate), 0.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "number": self.number}
 
 
 class Embed(TappedLayer, keras.layers.Layer):
@@ -237,7 +280,7 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
     """
     tokens = keras.Input((None,), dtype="int32", name="tokens")
     embed = Embed(config.vocab_size, config.d_model, config.context, config.positions == "learned", name="embed")
-    x = keras.layers.Dropout(dropout)(embed(tokens))
+    x = Dropout(dropout, 0)(embed(tokens))
 
     def dense(width: int, name: str, bias: bool = False, activation: str | None = None) -> Projection:
         scale = (2 * config.layers) ** -0.5 if name.endswith(("_o", "_down")) else 1.0
@@ -274,10 +317,10 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
             config.stride,
             name=f"layer{i}_attention",
         )((q(h), k(h), v(h)))
-        x = Residual(name=f"layer{i}_add_attention")((x, keras.layers.Dropout(dropout)(o(mixed))))
+        x = Residual(name=f"layer{i}_add_attention")((x, Dropout(dropout, 2 * i + 1)(o(mixed))))
         h = norm_ffn(x)
         h = up(h) if gate is None else Gate(name=f"layer{i}_gating")((gate(h), up(h)))
-        x = Residual(name=f"layer{i}_add_ffn")((x, keras.layers.Dropout(dropout)(down(h))))
+        x = Residual(name=f"layer{i}_add_ffn")((x, Dropout(dropout, 2 * i + 2)(down(h))))
     x = Norm(config.norm, name="norm_final")(x)
     head = Unembed(embed, name="unembed") if config.tied_embeddings else dense(config.vocab_size, "head")
     return keras.Model(tokens, head(x), name="decoder")

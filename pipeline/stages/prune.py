@@ -23,7 +23,7 @@ def run(context: StageContext) -> str:
         from pipeline.training.prune import prune
 
         assert recipe.prune is not None
-        return prune(model, recipe.model, recipe.prune, recipe.train, training_data, progress)
+        return prune(model, recipe.model, recipe.prune, recipe.train, training_data, context.out, progress)
 
     return fine_tune_stage(context, "prune", "pruning", work)
 
@@ -35,4 +35,5 @@ STAGE = Stage(
     sections=("prune", "train", "model"),
     sources=("pipeline/training/prune.py",),
     run=run,
+    resumable=True,
 )

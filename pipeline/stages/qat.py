@@ -33,7 +33,14 @@ def run(context: StageContext) -> str:
 
         assert recipe.qat is not None
         return train_quantized(
-            model, recipe.model, recipe.qat, recipe.quantize.weights, recipe.train, training_data, progress
+            model,
+            recipe.model,
+            recipe.qat,
+            recipe.quantize.weights,
+            recipe.train,
+            training_data,
+            context.out,
+            progress,
         )
 
     return fine_tune_stage(context, "qat", "training in integers", work)
@@ -72,4 +79,5 @@ STAGE = Stage(
         "pipeline/network/key_centering.py",
     ),
     run=run,
+    resumable=True,
 )

@@ -12,7 +12,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
 from pipeline.resources import ROOT
-from pipeline.stages.fine_tune import load_training_data
+from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
 from pipeline.workflow.shipped import read_weights_metadata, shipped_weights, training_facts
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -37,9 +37,10 @@ def run(context: StageContext) -> str:
     from pipeline.training.loop import train
     from pipeline.training.progress import training_progress
 
-    with training_progress(context.console, "training") as report:
+    with training_progress(context.console, "training", tensorboard_folder(context)) as report:
         model, history = train(recipe.model, recipe.train, load_training_data(context), context.out, report, start)
     save_model(context.out / "weights.npz", model, training_facts(recipe, "train", {"train": history}))
+    finish_training(context.out)
     outcome = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
     begun = f" from {recipe.train.start}" if start else ""
     return f"{recipe.model.parameter_count:,} parameters{begun}, {outcome}"
@@ -82,6 +83,7 @@ STAGE = Stage(
     sections=("task", "tokenizer", "model", "train"),
     sources=(
         "pipeline/network/decoder.py",
+        "pipeline/training/batches.py",
         "pipeline/training/loop.py",
     ),
     run=run,

@@ -35,6 +35,7 @@ class StageContext:
     board: Board | None = None
     emulator: str | None = None
     retrain: bool = False
+    tensorboard: bool = False
     per_board: frozenset[str] = frozenset()
 
     def input(self, stage: str) -> Path:
