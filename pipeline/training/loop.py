@@ -25,7 +25,7 @@ import tf_keras as keras
 
 from pipeline.errors import ThimbleError
 from pipeline.network.checkpoint import start_from
-from pipeline.network.decoder import Attention, build_decoder, dropout_seed
+from pipeline.network.decoder import Attention, Dropout, build_decoder, dropout_bits
 from pipeline.recipes.schema import ModelConfig, TrainConfig
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import PAD, SEP, Tokenizer
@@ -214,6 +214,9 @@ class TrainingStep:
         prepare: Prepare = split_batch,
     ) -> None:
         self._model, self._seed, self._halves, self._prepare = model, config.seed, halves, prepare
+        dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
+        self._dropouts = len(dropouts) if dropouts[0].rate else 0
+        self._width = int(dropouts[0].output.shape[-1])
         weights = list(model.trainable_variables)
         sizes = [int(weight.shape.num_elements()) for weight in weights]
         self._first, self._second = (tf.Variable(tf.zeros(sum(sizes)), trainable=False) for _ in range(2))
@@ -226,9 +229,11 @@ class TrainingStep:
         batch_form = Batch(matrix, vector, vector, tf.TensorSpec([None], tf.float32))
         flat, scalar = tf.TensorSpec([sum(sizes)], tf.float32), tf.TensorSpec([], tf.float32)
 
-        @tf.function(jit_compile=True, autograph=False, input_signature=[batch_form, tf.TensorSpec([2], tf.int64)])
-        def gradient(batch: Batch, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            with dropout_seed(seed), tf.GradientTape() as tape:
+        @tf.function(
+            jit_compile=True, autograph=False, input_signature=[batch_form, tf.TensorSpec([None, None], tf.uint16)]
+        )
+        def gradient(batch: Batch, bits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with dropout_bits(bits), tf.GradientTape() as tape:
                 total = total_loss(batch)
             found = tape.gradient(total, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             return total, _flat(found)
@@ -266,11 +271,16 @@ class TrainingStep:
         """Starts to compute the gradients of a step, of which 0 is the first, and returns at once."""
 
         def work(part: Batch, index: int) -> tuple[tf.Tensor, tf.Tensor]:
-            seed = tf.constant([self._seed, number * self._halves + index], tf.int64)
-            total, vector = self._gradient(Batch(*map(tf.constant, part)), seed)
+            bits = self._bits(part, (self._seed, number, index))
+            total, vector = self._gradient(Batch(*map(tf.constant, part)), tf.constant(bits))
             return total, vector
 
         return [self._pool.submit(work, part, index) for index, part in enumerate(parts)]
+
+    def _bits(self, part: Batch, seed: tuple[int, int, int]) -> np.ndarray:
+        """For `dropout_bits`; none where the model has no dropout. The seed is that of one part of one step."""
+        shape = (self._dropouts, part.tokens.size * self._width if self._dropouts else 0)
+        return np.random.default_rng(seed).integers(0, 1 << 16, shape, np.uint16)
 
     def end(
         self,

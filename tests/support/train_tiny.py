@@ -1,4 +1,4 @@
-"""`python -m tests.support.train_tiny KIND DROPOUT FOLDER [STOP]`: trains a tiny model in one of the four ways, and prints
+"""`python -m tests.support.train_tiny KIND DROPOUT FOLDER [STOP]`: trains a tiny model in one of four ways, and prints
 a digest of its weights. With STOP it asks itself to stop after that many steps."""
 
 from __future__ import annotations

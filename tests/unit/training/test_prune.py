@@ -34,7 +34,7 @@ def pruned(
     model = build_decoder(sizes, dropout)
     training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], sizes.context)
     steps_reported = [] if reported is None else reported
-    report = lambda done, of, figures: seen.append(done)  # noqa: E731
+    report = lambda done, of, figures: steps_reported.append(done)  # noqa: E731
     with tempfile.TemporaryDirectory() as out:
         history = prune(model, sizes, config, TrainConfig(batch_size=4), training_data, Path(out), report)
     return model, sizes, history
