@@ -44,7 +44,7 @@ def main(kind: str, dropout: float, folder: Path, stop: int = 0) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         return loss
 
-    TrainingStep.end = counted  # type: ignore[method-assign]
+    TrainingStep.end = counted  # type: ignore[method-assign, assignment]
     common: Any = (training_data, folder, lambda *_: None)
     keras.utils.set_random_seed(1)
     model = build_decoder(sizes, dropout)

@@ -15,6 +15,7 @@ from pipeline.errors import ThimbleError
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.stages import emulate, firmware, registry
 from pipeline.stages.registry import run_recipe
+from pipeline.workflow.artifacts import Artifact
 from pipeline.workflow.runner import PartialFailure, RunOptions
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -28,24 +29,26 @@ DATA = {
 }
 
 
+OUT: Artifact[str] = Artifact("out", Path.read_text, Path.write_text)
+
+
 class Chain:
     """Three stages that write what they read; `ran` lists those that ran."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
         self.fail: Callable[[StageContext], None] | None = None
-        self.stages = (
-            Stage("first", "", (), ("task",), (), self._work("first")),
-            Stage("second", "", ("first",), ("train",), (), self._work("second"), resumable=True),
-            Stage("third", "", ("second",), ("prompts",), (), self._work("third"), per_board=True),
+        self.stages: tuple[Stage, ...] = (
+            Stage("first", "", self._work("first"), sections=("task",)),
+            Stage("second", "", self._work("second"), (OUT.of("first"),), sections=("train",), resumable=True),
+            Stage("third", "", self._work("third"), (OUT.of("second"),), sections=("prompts",), per_board=True),
         )
 
     def _work(self, name: str) -> Callable[[StageContext], str]:
         def run(context: StageContext) -> str:
             self.ran.append(name)
-            earlier = context.input({"second": "first", "third": "second"}[name]) / "out" if name != "first" else None
-            text = earlier.read_text() if earlier else ""
-            (context.out / "out").write_text(f"{text}{name} {context.recipe.part(*self._sections(name))}\n")
+            text = "" if name == "first" else context.load(OUT.of({"second": "first", "third": "second"}[name]))
+            context.save(OUT, f"{text}{name} {context.recipe.part(*self._sections(name))}\n")
             if name == "second" and self.fail is not None:
                 self.fail(context)
             return f"{name} done"
@@ -221,10 +224,10 @@ def test_what_is_missing_is_told_before_anything_runs(
     monkeypatch.setenv("RENODE", "/nowhere")
     first, second, third = chain.stages
     checks = {stage.name: stage.check_prerequisites for stage in (firmware.STAGE, emulate.STAGE)}
-    checked = (
+    checked = [
         dataclasses.replace(third, name=name, run=lambda context: "", check_prerequisites=check)
         for name, check in checks.items()
-    )
+    ]
     chain.stages = (first, second, *checked)
     options = RunOptions(build=tmp_path / "build", until="emulate", emulator=emulator)
     with pytest.raises(ThimbleError, match=complaint):
