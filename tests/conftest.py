@@ -12,6 +12,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tiny models: compiling is what takes time
 
 
 @pytest.fixture(scope="session")

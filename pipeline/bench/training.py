@@ -38,6 +38,7 @@ def main() -> None:
     console = Console()
     load_tensorflow()
     table = Table(*_COLUMNS)
+    console = Console(width=120) if not console.is_terminal else console
     for name in options.recipes:
         recipe = load_recipe(ROOT / "models" / name / "recipe.yaml")
         table.add_row(name, f"{options.steps:,}", *_measure(recipe, options.steps, options.build, console))

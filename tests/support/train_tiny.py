@@ -32,7 +32,7 @@ def main(kind: str, dropout: float, folder: Path, stop: int = 0) -> None:
     """Trains, and prints the digest."""
     limit_threads()
     tokenizer = tokenizer_of(340)
-    sizes = config_of("rmsnorm, gated, rotary, grouped", vocab_size=tokenizer.vocab_size, context=48)
+    sizes = config_of("rmsnorm, gated, rotary, grouped", vocab_size=tokenizer.vocab_size, layers=1, context=48)
     training_data = TrainingData(tokenizer, PAIRS, PAIRS[:3], sizes.context)
     settings = TrainConfig(steps=STEPS, batch_size=4, warmup=2, dropout=dropout)
     end = TrainingStep.end

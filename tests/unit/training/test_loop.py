@@ -141,7 +141,7 @@ def test_batches_go_on_from_any_number(start: int) -> None:
 
 def test_a_batch_larger_than_the_data_repeats_it() -> None:
     batch = next(batches([[1, 7, 2, 3], [1, 8, 2, 3]], 5, seed=1, context=16))
-    assert batch.shape == (5, 4)
+    assert batch.shape == (5, 5)
     assert set(batch[:, 1]) == {7, 8}
 
 
