@@ -82,7 +82,7 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
 
 
 def digest_files(folder: Path, ignored: Collection[str] = ()) -> dict[str, str]:
-    """SHA-256 of each file below, by its path in it; `ignored` names and build trees (`_*`, `build`) are left out."""
+    """SHA-256 of each file below, by its path in it; `ignored` names, build trees and logs are left out."""
     names = ((path.relative_to(folder).as_posix(), path) for path in walk_files(folder))
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names if name not in ignored}
 
@@ -96,9 +96,9 @@ def digest_folder(files: Mapping[str, str]) -> str:
 
 
 def walk_files(folder: Path) -> list[Path]:
-    """All files below, in order; build trees (`_*`, `build`) are left out."""
+    """All files below, in order; build trees (`_*`, `build`) and logs (`log`), which tell of times, are left out."""
     found: list[Path] = []
     for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("_") and name != "build")
+        folders[:] = sorted(name for name in folders if not name.startswith("_") and name not in ("build", "log"))
         found.extend(Path(base, name) for name in sorted(names))
     return found

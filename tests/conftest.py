@@ -3,6 +3,7 @@ what tests of the interpreter need."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -11,6 +12,7 @@ import pytest
 from pipeline import tools
 
 tools.configure_tensorflow()
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tiny models: compiling is what takes time
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,10 @@ def _train(home: HomeModel, weights: str, config: QatConfig) -> None:
     from pipeline.training.qat import train_quantized
 
     settings = dataclasses.replace(home.recipe.train, seed=1)
-    train_quantized(home.model, home.recipe.model, config, weights, settings, home.training_data, lambda *_: None)
+    with tempfile.TemporaryDirectory() as out:
+        train_quantized(
+            home.model, home.recipe.model, config, weights, settings, home.training_data, Path(out), lambda *_: None
+        )
 
 
 def _held_out(home: HomeModel) -> list[list[int]]:

@@ -199,6 +199,9 @@ def _recipe_arguments(command: argparse.ArgumentParser) -> None:
         "--retrain", action="store_true", help="train anew what is shipped or older than its modules and tools"
     )
     command.add_argument(
+        "--tensorboard", action="store_true", help="write event files for TensorBoard into STAGE/log while training"
+    )
+    command.add_argument(
         "--build", type=Path, default=Path("build"), metavar="DIR", help="where artifacts go (default: build)"
     )
 
@@ -235,7 +238,9 @@ def _run(options: argparse.Namespace, console: Console) -> int:
     restart = options.restart
     if options.force and restart is None:
         restart = "data" if options.command == "run" else options.until
-    run = RunOptions(options.build, options.until, restart, options.emulator, options.retrain)
+    run = RunOptions(
+        options.build, options.until, restart, options.emulator, options.retrain, tensorboard=options.tensorboard
+    )
     try:
         run_recipe(recipe, run, console)
     except PartialFailure as failure:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pipeline.training.loop import Progress, TrainingData
 
-__all__ = ["fine_tune_stage", "load_training_data", "read_training_data"]
+__all__ = ["fine_tune_stage", "finish_training", "load_training_data", "read_training_data", "tensorboard_folder"]
 
 History = list[dict[str, float]]
 
@@ -42,11 +42,27 @@ def fine_tune_stage(
     from pipeline.training.progress import training_progress
 
     model = build_from(before, recipe.model, recipe.train.dropout)
-    with training_progress(context.console, title) as report:
+    with training_progress(context.console, title, tensorboard_folder(context)) as report:
         history = work(model, load_training_data(context), report)
     made = training_facts(recipe, stage, {**facts["history"], stage: history}, context.modules)
     save_model(context.target(WEIGHTS), model, made)
+    finish_training(context.out)
     return f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %"
+
+
+def tensorboard_folder(context: StageContext) -> Path | None:
+    """Where TensorBoard's event files go, if they are asked for."""
+    return context.out / "log" / "tensorboard" if context.tensorboard else None
+
+
+def finish_training(folder: Path) -> None:
+    """Draws the curve beside `history.csv`, and removes the checkpoint, whose weights are in `weights.npz` now."""
+    from pipeline.report.charts import training_curves
+    from pipeline.training.checkpointing import HISTORY, discard_checkpoint, read_history
+
+    if (folder / HISTORY).exists():
+        (folder / HISTORY).with_suffix(".svg").write_text(training_curves(read_history(folder)), encoding="utf-8")
+    discard_checkpoint(folder)
 
 
 def load_training_data(context: StageContext) -> TrainingData:

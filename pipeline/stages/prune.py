@@ -27,7 +27,7 @@ def run(context: StageContext) -> str:
         from pipeline.training.prune import prune
 
         assert recipe.prune is not None
-        return prune(model, recipe.model, recipe.prune, recipe.train, training_data, progress)
+        return prune(model, recipe.model, recipe.prune, recipe.train, training_data, context.out, progress)
 
     return fine_tune_stage(context, "prune", "pruning", work)
 
@@ -55,4 +55,5 @@ STAGE = Stage(
     tools=("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy", "tokenizers"),
     is_training=partial(is_trained_here, stage="prune"),
     recognizes=partial(recognizes_weights, stage="prune"),
+    resumable=True,
 )

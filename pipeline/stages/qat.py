@@ -34,7 +34,14 @@ def run(context: StageContext) -> str:
 
         assert recipe.qat is not None
         return train_quantized(
-            model, recipe.model, recipe.qat, recipe.quantize.weights, recipe.train, training_data, progress
+            model,
+            recipe.model,
+            recipe.qat,
+            recipe.quantize.weights,
+            recipe.train,
+            training_data,
+            context.out,
+            progress,
         )
 
     return fine_tune_stage(context, "qat", "training in integers", work)
@@ -87,4 +94,5 @@ STAGE = Stage(
     tools=("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "tokenizers"),
     is_training=partial(is_trained_here, stage="qat"),
     recognizes=partial(recognizes_weights, stage="qat"),
+    resumable=True,
 )

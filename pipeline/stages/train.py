@@ -13,7 +13,7 @@ from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
 from pipeline.resources import ROOT
 from pipeline.stages.artifacts import SENTENCES
-from pipeline.stages.fine_tune import load_training_data
+from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
 from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,
@@ -51,9 +51,10 @@ def run(context: StageContext) -> str:
     from pipeline.training.loop import train
     from pipeline.training.progress import training_progress
 
-    with training_progress(context.console, "training") as report:
+    with training_progress(context.console, "training", tensorboard_folder(context)) as report:
         model, history = train(recipe.model, recipe.train, load_training_data(context), context.out, report, start)
     save_model(context.target(WEIGHTS), model, training_facts(recipe, "train", {"train": history}, context.modules))
+    finish_training(context.out)
     outcome = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
     begun = f" from {recipe.train.start}" if start else ""
     return f"{recipe.model.parameter_count:,} parameters{begun}, {outcome}"

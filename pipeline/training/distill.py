@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ import tf_keras as keras
 
 from pipeline.recipes.schema import DistillConfig, TrainConfig
 from pipeline.text.tokenizers.byte_bpe import BOS, PAD, SEP
-from pipeline.training.loop import Progress, TrainingData, answer_mask, fit, limit_threads
+from pipeline.training.batches import Batch, split_batch
+from pipeline.training.loop import Hooks, Loss, Progress, TrainingData, answer_logits, fit, limit_threads
 
 __all__ = ["corrupt_tokens", "distill"]
 
@@ -38,30 +39,31 @@ def distill(
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
     settings = dataclasses.replace(train_config, steps=config.steps)
-    loss = _loss(student, teacher, config)
-    return fit(student, settings, training_data, out, progress, loss)
+    hooks = Hooks(_loss(student, teacher, config), partial(_prepared, config.spoiled), settings=vars(config))
+    return fit(student, settings, training_data, out, progress, hooks)
 
 
-def _loss(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> Callable[[tf.Tensor], tf.Tensor]:
+def _prepared(share: float, tokens: np.ndarray, parts: int, granules: int) -> list[Batch]:
+    """A batch in parts, its first rows corrupted."""
+    if not share:
+        return split_batch(tokens, parts, granules)
+    corrupted, altered = corrupt_tokens(tokens, share)
+    return split_batch(corrupted, parts, granules, altered)
+
+
+def _loss(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> Loss:
     heat = config.temperature
+    said, taught_by = answer_logits(student, training=True), answer_logits(teacher, training=False)
 
-    def loss(tokens: tf.Tensor) -> tf.Tensor:
-        corrupted = tf.zeros(tf.shape(tokens)[:1])
-        if config.spoiled:
-            tokens, corrupted = tf.numpy_function(
-                lambda batch: corrupt_tokens(batch, config.spoiled), [tokens], (tf.int32, tf.float32), stateful=False
-            )
-            tokens.set_shape([None, None])
-            corrupted.set_shape([None])
-        logits = student(tokens[:, :-1], training=True)
-        taught = tf.stop_gradient(teacher(tokens[:, :-1], training=False))
-        mask = answer_mask(tokens)
+    def loss(batch: Batch) -> tf.Tensor:
+        logits = said(batch)
+        taught = tf.stop_gradient(taught_by(batch))
         probabilities = tf.nn.softmax(taught / heat)
         likeness = tf.nn.softmax_cross_entropy_with_logits(probabilities, logits / heat)
         likeness -= tf.nn.softmax_cross_entropy_with_logits(probabilities, taught / heat)  # its entropy: 0 at best
-        true = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
-        losses = config.alpha * heat**2 * likeness + (1 - config.alpha) * true * (1 - corrupted[:, None])
-        return tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
+        true = tf.nn.sparse_softmax_cross_entropy_with_logits(batch.targets, logits)
+        losses = config.alpha * heat**2 * likeness + (1 - config.alpha) * true * batch.trusted
+        return tf.reduce_sum(tf.where(batch.targets != PAD, losses, 0.0))
 
     return loss
 

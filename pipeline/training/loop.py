@@ -1,13 +1,19 @@
-"""Training: batches of pairs, the step, and a loop that can be interrupted and gone on with."""
+"""Training: the compiled step, and a loop that gives the same weights with and without a stop on the way.
+
+A step is compiled by XLA. That is faster, and it is what makes weights reproducible: TensorFlow's own graph optimizer
+(the arithmetic one of grappler) walks hash tables whose order differs from process to process, and so adds the
+gradients of residual branches in another order each time; dropout between them kept it from doing so. A batch is
+computed in two halves on two threads, on any machine, so that the sums do not depend on the number of cores.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import os
-import zipfile
+import time
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,24 +25,26 @@ import tf_keras as keras
 
 from pipeline.errors import ThimbleError
 from pipeline.network.checkpoint import start_from
-from pipeline.network.decoder import build_decoder
+from pipeline.network.decoder import Attention, Dropout, build_decoder, dropout_bits
 from pipeline.recipes.schema import ModelConfig, TrainConfig
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import PAD, SEP, Tokenizer
-from pipeline.training.evaluation import encode_pairs, teacher_forced_match
+from pipeline.training.batches import Batch, batches, split_batch
+from pipeline.training.checkpointing import CHECKPOINT, Checkpoint, interruptible, write_history
+from pipeline.training.evaluation import encode_pairs
 
 __all__ = [
+    "Hooks",
+    "Loss",
     "Progress",
     "Schedule",
     "TrainingData",
+    "TrainingStep",
+    "answer_logits",
     "answer_loss",
-    "answer_mask",
-    "batches",
     "fine_tune",
     "fit",
     "limit_threads",
-    "make_step",
-    "save_weights",
     "train",
     "training_sequences",
 ]
@@ -44,8 +52,19 @@ __all__ = [
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with (step done, steps in all, figures so far)."""
 
-_EVALUATE_EVERY = 500
-_CHECKPOINT_EVERY = 500
+Loss = Callable[[Batch], tf.Tensor]
+"""The sum of the losses of a batch's targets in nats, a scalar; padding counts nothing."""
+
+Prepare = Callable[[np.ndarray, int, int], list[Batch]]
+"""Makes the parts of a batch that the step computes, see `split_batch`: (tokens [B, T + 1], parts, granules)."""
+
+_EVALUATE_EVERY = 500  # steps
+_RECORD_EVERY = 20  # steps a row of the curve
+_CHECKPOINT_SECONDS = 60.0
+_HALVES = 2
+_MAX_BUCKETS = 6  # each width is compiled, which takes about as long as 60 steps and saves less and less
+_STEPS_PER_BUCKET = 300
+_DEV_ROWS = 64
 
 
 def limit_threads() -> None:
@@ -70,33 +89,6 @@ class Schedule:
             return self.peak * (step + 1) / self.warmup
         share = (step - self.warmup) / max(self.steps - self.warmup, 1)
         return self.peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
-
-
-def batches(
-    sequences: Sequence[Sequence[int]], batch_size: int, seed: int, context: int, start: int = 0
-) -> Iterator[np.ndarray]:
-    """Endless batches of sequences of like length, int32 [batch_size, T], padded; T is a multiple of 16 or the context.
-
-    The order is a function of the seed and the batch's number alone, so that a run can go on from `start`.
-    """
-    lengths = np.array([len(sequence) for sequence in sequences])
-    widths = np.minimum((lengths + 15) // 16 * 16, context)
-    per_epoch = max(len(sequences) // batch_size, 1)
-    number = start
-    while True:
-        epoch, first_batch = divmod(number, per_epoch)
-        rng = np.random.default_rng((seed, epoch))
-        order = rng.permutation(len(sequences))
-        order = order[np.argsort(widths[order], kind="stable")]
-        starts = rng.permutation(per_epoch) * batch_size
-        for begin in starts[first_batch:]:
-            chosen = order[begin : begin + batch_size]
-            chosen = np.resize(chosen, batch_size)
-            batch = np.full((batch_size, int(widths[chosen].max())), PAD, np.int32)
-            for row, index in enumerate(chosen):
-                batch[row, : lengths[index]] = sequences[int(index)]
-            yield batch
-            number += 1
 
 
 def training_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[list[int]]:
@@ -128,65 +120,216 @@ class TrainingData:
         """The training pairs as tokens, see `training_sequences`."""
         return training_sequences(self.tokenizer, self.pairs, self.context)
 
-    def batches(self, batch_size: int, seed: int, start: int = 0) -> Iterator[np.ndarray]:
-        """Endless batches of the training pairs, see the function `batches`."""
-        return batches(self.sequences, batch_size, seed, self.context, start)
-
-    def dev_accuracy(self, model: keras.Model) -> float:
-        """The share of the dev pairs that the model gets right."""
-        return teacher_forced_match(model, self.tokenizer, self.dev, self.context)
+    def batches(self, batch_size: int, seed: int, start: int = 0, max_buckets: int = 1) -> Iterator[np.ndarray]:
+        """Endless batches of the training pairs, see `pipeline.training.batches.batches`."""
+        return batches(self.sequences, batch_size, seed, self.context, start, max_buckets)
 
 
-def answer_mask(tokens: tf.Tensor) -> tf.Tensor:
-    """float32 [B, T − 1]: 1 where the next token is of the action, that is, after `<sep>`. tokens: int32 [B, T]."""
-    after = tf.cumsum(tf.cast(tokens[:, :-1] == SEP, tf.float32), axis=1)
-    return tf.minimum(after, 1.0) * tf.cast(tokens[:, 1:] != PAD, tf.float32)
+class _Dev:
+    """Loss and exact match of a model on the dev pairs, which are encoded and compiled once."""
+
+    def __init__(self, model: keras.Model, training_data: TrainingData) -> None:
+        sequences = encode_pairs(training_data.tokenizer, training_data.dev, training_data.context)
+        rows = -(-len(sequences) // _DEV_ROWS) * _DEV_ROWS
+        self._tokens = np.full((rows, training_data.context), PAD, np.int32)
+        for row, sequence in enumerate(sequences):
+            self._tokens[row, : len(sequence)] = sequence
+        self._sequences, self._pairs = len(sequences), len(training_data.dev)
+
+        @tf.function(jit_compile=True, autograph=False)
+        def forward(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            logits, following = model(tokens, training=False)[:, :-1], tokens[:, 1:]
+            after = tf.cumsum(tf.cast(tokens[:, :-1] == SEP, tf.int32), axis=1) > 0
+            counted = after & (following != PAD)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
+            best = tf.argmax(logits, axis=-1, output_type=tf.int32)
+            total = tf.reduce_sum(tf.where(counted, losses, 0.0))
+            return total, tf.reduce_sum(tf.cast(counted, tf.float32)), tf.reduce_all((best == following) | ~counted, 1)
+
+        self._forward = forward
+
+    def figures(self) -> dict[str, float]:
+        """`dev_loss` in nats a token of the actions, and `dev_exact_match`, the share of pairs whose action's tokens
+        are each the most likely one after the true tokens before it; a pair longer than the context is wrong."""
+        found = [
+            [value.numpy() for value in self._forward(tf.constant(self._tokens[begin : begin + _DEV_ROWS]))]
+            for begin in range(0, len(self._tokens), _DEV_ROWS)
+        ]
+        right = sum(int(rows.sum()) for _, _, rows in found) - (len(self._tokens) - self._sequences)  # less padding
+        losses, tokens = (float(sum(part[column] for part in found)) for column in range(2))
+        return {"dev_loss": losses / max(tokens, 1.0), "dev_exact_match": right / max(self._pairs, 1)}
 
 
-def answer_loss(logits: tf.Tensor, tokens: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy in nats a token of the action. logits: [B, T − 1, vocab], tokens: int32 [B, T]."""
-    mask = answer_mask(tokens)
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
-    return tf.reduce_sum(losses * mask) / tf.reduce_sum(mask)
+def answer_logits(model: keras.Model, training: bool) -> Callable[[Batch], tf.Tensor]:
+    """The model's logits at the positions of a batch that count, [N, vocab].
 
-
-def make_step(
-    model: keras.Model, config: TrainConfig, loss: Callable[[tf.Tensor], tf.Tensor] | None = None
-) -> tuple[Callable[[np.ndarray, float], float], list[tf.Variable]]:
-    """The compiled training step: (tokens [B, T], learning rate) → loss in nats a token, and its state variables.
-
-    AdamW (decay on matrices only), gradients clipped to norm 1. The loss of tokens is `answer_loss` where none is
-    given.
+    What follows the last attention works position by position, so it sees only these.
     """
-    weights = list(model.trainable_variables)
-    first = [tf.Variable(tf.zeros_like(weight), trainable=False) for weight in weights]
-    second = [tf.Variable(tf.zeros_like(weight), trainable=False) for weight in weights]
-    count = tf.Variable(0.0, trainable=False)
-    decays = [len(weight.shape) == 2 and "embed" not in weight.name for weight in weights]
-    loss_of = loss or (lambda tokens: answer_loss(model(tokens[:, :-1], training=True), tokens))
+    attention = next(layer for layer in reversed(model.layers) if isinstance(layer, Attention))
+    stream = model.get_layer(attention.name.replace("_attention", "_add_attention")).input[0]
+    trunk = keras.Model(model.inputs, [stream, attention.output])
+    tail = keras.Model([stream, attention.output], model.output)
 
-    @tf.function(reduce_retracing=True)
-    def step(tokens: tf.Tensor, rate: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            loss = loss_of(tokens)
-        # An embedding that is not the head as well has a sparse gradient.
-        dense = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, weights)]
-        gradients, _ = tf.clip_by_global_norm(dense, 1.0)
-        count.assign_add(1.0)
-        scale = rate * tf.sqrt(1 - 0.98**count) / (1 - 0.9**count)
-        for weight, gradient, m, v, decay in zip(weights, gradients, first, second, decays, strict=True):
-            m.assign(0.9 * m + 0.1 * gradient)
-            v.assign(0.98 * v + 0.02 * tf.square(gradient))
-            update = scale * m / (tf.sqrt(v) + 1e-8)
-            if decay:
-                update += rate * config.weight_decay * weight
-            weight.assign_sub(update)
-        return loss
+    def logits(batch: Batch) -> tf.Tensor:
+        chosen = [
+            tf.gather(tf.reshape(rows, (1, -1, rows.shape[-1])), batch.positions, axis=1)
+            for rows in trunk(batch.tokens, training=training)
+        ]
+        return tf.squeeze(tail(chosen, training=training), 0)
 
-    def run(tokens: np.ndarray, rate: float) -> float:
-        return float(step(tf.constant(tokens), tf.constant(rate, tf.float32)))
+    return logits
 
-    return run, [count, *first, *second]
+
+def answer_loss(model: keras.Model) -> Loss:
+    """Cross-entropy of the actions' tokens."""
+    logits = answer_logits(model, training=True)
+
+    def loss(batch: Batch) -> tf.Tensor:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch.targets, logits(batch))
+        return tf.reduce_sum(tf.where(batch.targets != PAD, losses, 0.0))
+
+    return loss
+
+
+class TrainingStep:
+    """AdamW over all trainable weights (decay on matrices only), gradients clipped to norm 1, weights averaged.
+
+    Weights are one vector here: updates are then three operations on it, and not dozens on each matrix.
+
+    Args:
+        model: Whose trainable weights change.
+        config: Its weight decay and seed.
+        loss: `answer_loss` where none is given.
+        halves: How many parts of a batch are computed side by side; their sum does not depend on the cores. With 1
+            the loss may change variables.
+        prepare: Makes the parts of a batch, `split_batch` where none is given.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        config: TrainConfig,
+        loss: Loss | None = None,
+        halves: int = _HALVES,
+        prepare: Prepare = split_batch,
+    ) -> None:
+        self._model, self._seed, self._halves, self._prepare = model, config.seed, halves, prepare
+        dropouts = [layer for layer in model.layers if isinstance(layer, Dropout)]
+        self._dropouts = len(dropouts) if dropouts[0].rate else 0
+        self._width = int(dropouts[0].output.shape[-1])
+        weights = list(model.trainable_variables)
+        sizes = [int(weight.shape.num_elements()) for weight in weights]
+        self._first, self._second = (tf.Variable(tf.zeros(sum(sizes)), trainable=False) for _ in range(2))
+        self.averaged = tf.Variable(_flat(weights), trainable=False)
+        decays = [len(weight.shape) == 2 and "embed" not in weight.name for weight in weights]
+        decayed = np.repeat(np.array(decays, np.float32), sizes) * np.float32(config.weight_decay)
+        decay = tf.Variable(decayed, trainable=False)  # no constant: XLA would fold it
+        total_loss = loss or answer_loss(model)
+        matrix, vector = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
+        batch_form = Batch(matrix, vector, vector, tf.TensorSpec([None], tf.float32))
+        flat, scalar = tf.TensorSpec([sum(sizes)], tf.float32), tf.TensorSpec([], tf.float32)
+
+        @tf.function(
+            jit_compile=True, autograph=False, input_signature=[batch_form, tf.TensorSpec([None, None], tf.uint16)]
+        )
+        def gradient(batch: Batch, bits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with dropout_bits(bits), tf.GradientTape() as tape:
+                total = total_loss(batch)
+            found = tape.gradient(total, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            return total, _flat(found)
+
+        @tf.function(
+            jit_compile=True, autograph=False, input_signature=[[flat] * halves, scalar, scalar, scalar, scalar]
+        )
+        def update(
+            gradients: list[tf.Tensor], targets: tf.Tensor, number: tf.Tensor, rate: tf.Tensor, ema: tf.Tensor
+        ) -> None:
+            mean = tf.add_n(gradients) / targets
+            mean *= tf.minimum(1.0, 1.0 / (tf.norm(mean) + 1e-12))
+            first = self._first.assign(0.9 * self._first + 0.1 * mean)
+            second = self._second.assign(0.98 * self._second + 0.02 * tf.square(mean))
+            scale = rate * tf.sqrt(1 - 0.98**number) / (1 - 0.9**number)
+            before = _flat(weights)
+            after = before - scale * first / (tf.sqrt(second) + 1e-8) - rate * decay * before
+            for weight, part in zip(weights, tf.split(after, sizes), strict=True):
+                weight.assign(tf.reshape(part, weight.shape))
+            self.averaged.assign(ema * self.averaged + (1 - ema) * after)
+
+        self._gradient, self._update, self._weights, self._sizes = gradient, update, weights, sizes
+        self._pool = ThreadPoolExecutor(halves)
+
+    @property
+    def state(self) -> list[tf.Variable]:
+        """All that a step changes."""
+        return [*self._weights, self._first, self._second, self.averaged]
+
+    def prepared(self, tokens: np.ndarray, granules: int = 1) -> list[Batch]:
+        """A batch as `begin` takes it, see `split_batch`."""
+        return self._prepare(tokens, self._halves, granules)
+
+    def begin(self, parts: Sequence[Batch], number: int) -> list[Future[tuple[tf.Tensor, tf.Tensor]]]:
+        """Starts to compute the gradients of a step, of which 0 is the first, and returns at once."""
+
+        def work(part: Batch, index: int) -> tuple[tf.Tensor, tf.Tensor]:
+            bits = self._bits(part, (self._seed, number, index))
+            total, vector = self._gradient(Batch(*map(tf.constant, part)), tf.constant(bits))
+            return total, vector
+
+        return [self._pool.submit(work, part, index) for index, part in enumerate(parts)]
+
+    def _bits(self, part: Batch, seed: tuple[int, int, int]) -> np.ndarray:
+        """For `dropout_bits`; none where the model has no dropout. The seed is that of one part of one step."""
+        shape = (self._dropouts, part.tokens.size * self._width if self._dropouts else 0)
+        return np.random.default_rng(seed).integers(0, 1 << 16, shape, np.uint16)
+
+    def end(
+        self,
+        parts: Sequence[Batch],
+        begun: Sequence[Future[tuple[tf.Tensor, tf.Tensor]]],
+        number: int,
+        rate: float,
+        ema: float = 0.0,
+    ) -> float:
+        """Waits for the gradients and changes the weights by them.
+
+        Returns:
+            The loss before, in nats a target.
+        """
+        found = [future.result() for future in begun]
+        gradients = [gradient for _, gradient in found]
+        gradients += [tf.zeros_like(gradients[0])] * (self._halves - len(gradients))
+        targets = float(sum(int((part.targets != PAD).sum()) for part in parts))
+        self._update(gradients, *(tf.constant(value, tf.float32) for value in (targets, number + 1, rate, ema)))
+        return sum(float(total) for total, _ in found) / targets
+
+    def run(self, tokens: np.ndarray, number: int, rate: float) -> float:
+        """One whole step; the loss before it, in nats a target. tokens: int32 [B, T + 1]."""
+        parts = self.prepared(tokens)
+        return self.end(parts, self.begin(parts, number), number, rate)
+
+    def with_averaged(self, work: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """Runs the work with the averaged weights in the model, and puts the model's own back."""
+        own = [weight.numpy() for weight in self._weights]
+        self.assign(self.averaged)
+        try:
+            return work()
+        finally:
+            for weight, value in zip(self._weights, own, strict=True):
+                weight.assign(value)
+
+    def assign(self, vector: tf.Variable) -> None:
+        """Puts a vector of all weights into the model."""
+        for weight, part in zip(self._weights, tf.split(vector, self._sizes), strict=True):
+            weight.assign(tf.reshape(part, weight.shape))
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown()
+
+
+def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+    # An embedding that is not the head as well has a sparse gradient.
+    return tf.concat([tf.reshape(tf.convert_to_tensor(tensor), [-1]) for tensor in tensors], 0)
 
 
 def train(
@@ -200,14 +343,41 @@ def train(
     """Trains from the configuration's seed or the weights in `start`, or goes on from the checkpoint in `out`.
 
     Returns:
-        The model with averaged weights, and the history: `step`, `loss`, `dev_exact_match` every 500 steps.
+        The model with averaged weights, and the history, see `fit`.
     """
     limit_threads()
     keras.utils.set_random_seed(config.seed)
     model = build_decoder(model_config, config.dropout)
+    hooks = Hooks()
     if start is not None:
         start_from(start, model, model_config)
-    return model, fit(model, config, training_data, out, progress)
+        hooks = Hooks(settings=zlib.crc32(start.read_bytes()))
+    return model, fit(model, config, training_data, out, progress, hooks)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a way of training adds to the loop.
+
+    Attributes:
+        loss: Instead of `answer_loss`.
+        prepare: Makes the parts of a batch, instead of `split_batch`.
+        before: Called before each step with its number from 0.
+        after: Called after each step with its number from 0.
+        state: Variables that these change, or that the loss changes; they are part of a checkpoint.
+        halves: Parts of a batch that are computed side by side; 1 where the loss changes variables.
+        average: Whether the weights become the averaged ones, which are then what is evaluated too.
+        settings: More of what the result depends on: a checkpoint of others is not taken.
+    """
+
+    loss: Loss | None = None
+    prepare: Prepare = split_batch
+    before: Callable[[int], None] = lambda number: None
+    after: Callable[[int], None] = lambda number: None
+    state: Sequence[tf.Variable] = ()
+    halves: int = _HALVES
+    average: bool = True
+    settings: object = None
 
 
 def fit(
@@ -216,118 +386,153 @@ def fit(
     training_data: TrainingData,
     out: Path,
     progress: Progress,
-    loss: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    hooks: Hooks | None = None,
 ) -> list[dict[str, float]]:
-    """Trains a model as `config` says, or goes on from the checkpoint in `out`; its weights become the averaged ones.
+    """Trains a model in place as `config` says, or goes on from the checkpoint in `out`.
+
+    The state is saved once a minute, at the end, and when Ctrl-C or SIGTERM asks to stop; the caller discards it when
+    the weights are kept. The curve goes to `log/history.csv` in `out`. With `early_stopping` the weights become those
+    of the evaluation with the least loss on dev.
 
     Returns:
-        The history: `step`, `loss`, `dev_exact_match` every 500 steps.
+        The history: `step`, `loss` since the entry before, `dev_loss`, `dev_exact_match` every 500 steps and at the
+        end.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came; the state is saved.
+        SystemExit: SIGTERM came; the state is saved.
     """
-    step, state = make_step(model, config, loss)
-    averaged = [tf.Variable(weight, trainable=False) for weight in model.trainable_variables]
-    everything = [*model.trainable_variables, *state, *averaged]
-    checkpoint = out / "checkpoint.npz"
-    history, begin = _resume(checkpoint, everything)
-    schedule = Schedule(config.learning_rate, config.warmup, config.steps)
+    hooks = hooks or Hooks()
+    step = TrainingStep(model, config, hooks.loss, hooks.halves, hooks.prepare)
+    try:
+        return _Loop(model, step, config, training_data, out, progress, hooks).run()
+    finally:
+        step.close()
 
-    @tf.function
-    def average(decay: tf.Tensor) -> None:
-        for mean, weight in zip(averaged, model.trainable_variables, strict=True):
-            mean.assign(decay * mean + (1 - decay) * weight)
 
-    losses: list[float] = []
-    source = training_data.batches(config.batch_size, config.seed, begin)
-    for number in range(begin, config.steps):
-        losses.append(step(next(source), schedule(number)))
-        average(tf.constant(min(config.ema, (1 + number) / (10 + number)), tf.float32))
-        done = number + 1
-        if done % _EVALUATE_EVERY == 0 or done == config.steps:
-            dev_accuracy = _with_weights(model, averaged, lambda: training_data.dev_accuracy(model))
-            history.append({"step": done, "loss": float(np.mean(losses)), "dev_exact_match": dev_accuracy})
-            losses = []
-        if done % _CHECKPOINT_EVERY == 0 and done < config.steps:
-            _save_state(checkpoint, everything, history, done)
-        if done % 20 == 0 or done == config.steps:
-            figures = {"loss": float(np.mean(losses))} if losses else {}
-            progress(done, config.steps, {**(history[-1] if history else {}), **figures})
-    for weight, mean in zip(model.trainable_variables, averaged, strict=True):
-        weight.assign(mean)
-    checkpoint.unlink(missing_ok=True)
-    return history
+class _Loop:
+    """One training from its first step, or its checkpoint, to its last."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        step: TrainingStep,
+        config: TrainConfig,
+        training_data: TrainingData,
+        out: Path,
+        progress: Progress,
+        hooks: Hooks,
+    ) -> None:
+        self._step, self._config, self._data, self._hooks = step, config, training_data, hooks
+        self._out, self._progress = out, progress
+        self._dev = _Dev(model, training_data)
+        best = [tf.Variable(step.averaged, trainable=False)] if config.early_stopping else []
+        self._best = best[0] if best else step.averaged
+        settings = {"train": vars(config), "sentences": len(training_data.pairs), "more": hooks.settings}
+        self._checkpoint = Checkpoint(out / CHECKPOINT, [*step.state, *best, *hooks.state], settings)
+        self._history: list[dict[str, float]] = []
+        self._rows: list[dict[str, float]] = []
+        self._losses: list[float] = []
+        self._done = 0
+        self._stalled = 0  # evaluations in a row that were not the best
+        self._seconds = 0.0
+        facts = self._checkpoint.load()
+        if facts is not None:
+            self._history, self._rows, self._losses = facts["history"], facts["rows"], facts["losses"]
+            self._done, self._stalled, self._seconds = facts["step"], facts["stalled"], facts["seconds"]
+        self._began = time.monotonic() - self._seconds
+
+    def run(self) -> list[dict[str, float]]:
+        config, hooks, step = self._config, self._hooks, self._step
+        schedule = Schedule(config.learning_rate, config.warmup, config.steps)
+        began_at = self._done
+        if self._done < config.steps and not self._finished():
+            buckets = min(1 + config.steps // _STEPS_PER_BUCKET, _MAX_BUCKETS)
+            source = self._data.batches(config.batch_size, config.seed, self._done, buckets)
+            parts = step.prepared(next(source), buckets)
+            saved = time.monotonic()
+            with interruptible() as stop_if_asked:
+                while self._done < config.steps and not self._finished():
+                    number = self._done
+                    hooks.before(number)
+                    begun = step.begin(parts, number)
+                    following = step.prepared(next(source), buckets)  # drawn while the threads compute
+                    ema = min(config.ema, (1 + number) / (10 + number)) if hooks.average else 0.0
+                    rate = schedule(number)
+                    self._losses.append(step.end(parts, begun, number, rate, ema))
+                    parts = following
+                    hooks.after(number)
+                    self._done += 1
+                    self._record(rate)
+                    if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
+                        self._save()
+                        saved = time.monotonic()
+                    stop_if_asked(self._save)
+        if self._done > began_at:
+            self._save()
+        if config.early_stopping and self._history:
+            step.assign(self._best)
+        elif hooks.average:
+            step.assign(step.averaged)
+        return self._history
+
+    def _finished(self) -> bool:
+        return bool(self._config.early_stopping) and self._stalled >= self._config.early_stopping
+
+    def _record(self, rate: float) -> None:
+        """Evaluates, adds to the curve and tells of it, where the step is one for that."""
+        last = self._done == self._config.steps
+        evaluated = self._done % _EVALUATE_EVERY == 0 or last
+        if not evaluated and self._done % _RECORD_EVERY:
+            return
+        row = {"step": self._done, "loss": float(np.mean(self._losses[-_RECORD_EVERY:])), "learning_rate": rate}
+        shown = {"loss": float(np.mean(self._losses)), "learning_rate": rate}
+        if evaluated:
+            dev = self._step.with_averaged(self._dev.figures) if self._hooks.average else self._dev.figures()
+            self._history.append({"step": self._done, "loss": shown["loss"], **dev})
+            self._losses = []
+            row |= dev
+            self._follow_best()
+        self._rows.append({**row, "seconds": round(time.monotonic() - self._began, 2)})
+        if evaluated:
+            write_history(self._out, self._rows)
+        self._progress(self._done, self._config.steps, {**(self._history[-1] if self._history else {}), **shown})
+
+    def _follow_best(self) -> None:
+        if not self._config.early_stopping:
+            return
+        losses = [entry["dev_loss"] for entry in self._history]
+        if losses[-1] <= min(losses):
+            self._best.assign(self._step.averaged)
+            self._stalled = 0
+        else:
+            self._stalled += 1
+
+    def _save(self) -> None:
+        self._seconds = time.monotonic() - self._began
+        facts: dict[str, Any] = {
+            "history": self._history,
+            "rows": self._rows,
+            "losses": self._losses,
+            "step": self._done,
+            "stalled": self._stalled,
+            "seconds": self._seconds,
+        }
+        self._checkpoint.save(facts)
+        write_history(self._out, self._rows)
 
 
 def fine_tune(
-    model: keras.Model,
-    config: TrainConfig,
-    training_data: TrainingData,
-    progress: Progress,
-    before: Callable[[int], None] = lambda number: None,
-    after: Callable[[int], None] = lambda number: None,
-    loss: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    model: keras.Model, config: TrainConfig, training_data: TrainingData, out: Path, progress: Progress, hooks: Hooks
 ) -> list[dict[str, float]]:
-    """Trains a model a little further, `before` and `after` called around each step with its number from 0. No weights
-    are averaged, and no checkpoint is kept. The loss of tokens is `answer_loss` where none is given.
+    """Trains a model a little further in place: a short warm-up, other batches than `train` had, nothing averaged, and
+    no early stopping, since what is done to the weights on the way takes all steps.
 
     Returns:
-        The history: `step`, `loss`, `dev_exact_match` at the end and every 500 steps.
+        The history, see `fit`.
     """
-    rate = Schedule(config.learning_rate, min(100, config.steps // 10 + 1), config.steps)
-    step, _ = make_step(model, config, loss)
+    settings = dataclasses.replace(
+        config, warmup=min(100, config.steps // 10 + 1), seed=config.seed + 1, early_stopping=0
+    )
     needed = dataclasses.replace(training_data, pairs=training_data.pairs[: config.steps * config.batch_size])
-    source = needed.batches(config.batch_size, config.seed + 1)
-    history: list[dict[str, float]] = []
-    losses: list[float] = []
-    for number in range(config.steps):
-        before(number)
-        losses.append(step(next(source), rate(number)))
-        after(number)
-        done = number + 1
-        if done % _EVALUATE_EVERY == 0 or done == config.steps:
-            history.append(
-                {"step": done, "loss": float(np.mean(losses)), "dev_exact_match": training_data.dev_accuracy(model)}
-            )
-            losses = []
-        if done % 20 == 0 or done == config.steps:
-            figures = {"loss": float(np.mean(losses))} if losses else {}
-            progress(done, config.steps, {**(history[-1] if history else {}), **figures})
-    return history
-
-
-def _with_weights(model: keras.Model, values: Sequence[tf.Variable], work: Callable[[], float]) -> float:
-    """Runs the work with other weights in the model, and puts the model's own back."""
-    own = [weight.numpy() for weight in model.trainable_variables]
-    for weight, value in zip(model.trainable_variables, values, strict=True):
-        weight.assign(value)
-    try:
-        return work()
-    finally:
-        for weight, value in zip(model.trainable_variables, own, strict=True):
-            weight.assign(value)
-
-
-def save_weights(path: Path, arrays: dict[str, Any]) -> None:
-    """Writes arrays beside the path and renames them into place."""
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        np.savez(file, **arrays)
-    os.replace(beside, path)
-
-
-def _save_state(path: Path, variables: Sequence[tf.Variable], history: list[dict[str, float]], step: int) -> None:
-    arrays = {f"v{index}": variable.numpy() for index, variable in enumerate(variables)}
-    save_weights(path, {**arrays, "history": np.array(json.dumps(history)), "step": np.array(step)})
-
-
-def _resume(path: Path, variables: Sequence[tf.Variable]) -> tuple[list[dict[str, float]], int]:
-    """Puts a checkpoint's state into the variables; a missing or unreadable one means to start anew."""
-    try:
-        with np.load(path) as data:
-            values = [data[f"v{index}"] for index in range(len(variables))]
-            history, step = json.loads(str(data["history"])), int(data["step"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return [], 0
-    if any(value.shape != tuple(variable.shape) for value, variable in zip(values, variables, strict=True)):
-        return [], 0
-    for value, variable in zip(values, variables, strict=True):
-        variable.assign(value)
-    return history, step
+    return fit(model, settings, needed, out, progress, dataclasses.replace(hooks, average=False))

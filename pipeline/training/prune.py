@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as keras
 
 from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import ModelConfig, PruneConfig, TrainConfig
-from pipeline.training.loop import Progress, TrainingData, fine_tune, limit_threads
+from pipeline.training.loop import Hooks, Progress, TrainingData, fine_tune, limit_threads
 
 __all__ = ["prune"]
 
@@ -28,15 +30,17 @@ def prune(
     config: PruneConfig,
     train_config: TrainConfig,
     training_data: TrainingData,
+    out: Path,
     progress: Progress,
 ) -> list[dict[str, float]]:
-    """Brings the Dense kernels of the model to the sparsity, in place; the head's and the embedding stay whole.
+    """Brings the Dense kernels of the model to the sparsity, in place, or goes on from the checkpoint in `out`; the
+    head's and the embedding stay whole.
 
     Of `heads` the kernels after attention lose all input of a group, of `channels` those after the feed-forward part's
     activation; the weights that made what is no longer read become 0 too.
 
     Returns:
-        The history: `step`, `loss`, `dev_exact_match` at the end and every 500 steps.
+        The history, see `pipeline.training.loop.fit`.
 
     Raises:
         ThimbleError: a kernel that blocks do not divide, or a sparsity that removes nothing or everything.
@@ -46,16 +50,15 @@ def prune(
     settings = dataclasses.replace(
         train_config, steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0
     )
-    if config.pattern in ("heads", "channels"):
-        return _remove(model, model_config, config, settings, training_data, progress)
-    return _prune_weights(model, config, settings, training_data, progress)
+    work = _structures if config.pattern in ("heads", "channels") else _single_weights
+    hooks = dataclasses.replace(work(model, model_config, config), settings=vars(config))
+    return fine_tune(model, settings, training_data, out, progress, hooks)
 
 
-def _prune_weights(
-    model: keras.Model, config: PruneConfig, settings: TrainConfig, training_data: TrainingData, progress: Progress
-) -> list[dict[str, float]]:
-    """Single weights, blocks and N:M, by tfmot."""
+def _single_weights(model: keras.Model, model_config: ModelConfig, config: PruneConfig) -> Hooks:
+    """Single weights, blocks and N:M: tfmot's masks, laid on the kernels before each step and at the end."""
     import tensorflow_model_optimization as tfmot
+    from tensorflow_model_optimization.python.core.sparsity.keras.pruning_impl import Pruning
 
     ramp = _ramp(config)
     every = max(ramp // _UPDATES, 1)
@@ -66,29 +69,32 @@ def _prune_weights(
         end_step=ramp // every * every,  # the last update brings the full sparsity
         frequency=every,
     )
-
-    def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)  # tfmot counts from 1; N:M's masks are made in step 1
+    masks, prunings = [], []
+    for layer in model.layers:
         if isinstance(layer, keras.layers.Dense) and layer.name != "head":
-            return tfmot.sparsity.keras.prune_low_magnitude(layer, schedule, **_how(layer, config))
-        return layer
+            mask = tf.Variable(tf.ones_like(layer.kernel), trainable=False)
+            threshold = tf.Variable(0.0, trainable=False)
+            how = _how(layer, config)
+            prunings.append(Pruning(lambda: step, [(layer.kernel, mask, threshold)], schedule, **how))
+            masks.append(mask)
 
-    pruned = keras.models.clone_model(model, clone_function=wrap)
-    counter = tfmot.sparsity.keras.UpdatePruningStep()
-    counter.set_model(pruned)
-    counter.on_train_begin()
+    @tf.function
+    def update() -> None:
+        for pruning in prunings:
+            pruning.conditional_mask_update()
+            pruning.weight_mask_op()
+
+    def before(number: int) -> None:
+        step.assign(number + 1)
+        update()
 
     def after(number: int) -> None:
         if number + 1 == config.steps:
-            counter.on_epoch_end(batch=-1)  # the masks are laid on the weights once more
+            for pruning in prunings:
+                pruning.weight_mask_op()
 
-    history = fine_tune(
-        pruned, settings, training_data, progress, lambda number: counter.on_train_batch_begin(batch=-1), after
-    )
-    stripped = tfmot.sparsity.keras.strip_pruning(pruned)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dense):
-            layer.set_weights(stripped.get_layer(layer.name).get_weights())
-    return history
+    return Hooks(before=before, after=after, state=masks)
 
 
 def _ramp(config: PruneConfig) -> int:
@@ -99,8 +105,9 @@ def _ramp(config: PruneConfig) -> int:
 def _how(layer: keras.layers.Dense, config: PruneConfig) -> dict[str, Any]:
     """tfmot's arguments for the layer."""
     wide, high = layer.kernel.shape
+    single = {"block_size": (1, 1), "block_pooling_type": "AVG"}
     if config.pattern == "unstructured":
-        return {}
+        return single
     if config.pattern == "block":
         rows, columns = config.block
         if high % rows or wide % columns:
@@ -108,14 +115,14 @@ def _how(layer: keras.layers.Dense, config: PruneConfig) -> dict[str, Any]:
                 f"`prune.block` [{rows}, {columns}] does not divide {layer.name}, {high} rows × {wide} columns",
                 "choose a block that divides `d_model`, `ffn_dim` and kv_heads · head width",
             )
-        return {"block_size": (columns, rows)}
+        return {**single, "block_size": (columns, rows)}
     nonzeros, of = map(int, config.pattern.split(":"))
     if wide % of:
         raise ThimbleError(
             f"`prune.pattern` {config.pattern} does not divide {layer.name}'s {wide} inputs",
             f"choose `d_model` and `ffn_dim` that {of} divides",
         )
-    return {"sparsity_m_by_n": (of - nonzeros, of)}
+    return {**single, "sparsity_m_by_n": (of - nonzeros, of)}
 
 
 class _Group:
@@ -127,34 +134,30 @@ class _Group:
 
     def __init__(self, read: keras.layers.Dense, producers: Sequence[keras.layers.Dense], count: int) -> None:
         self.read, self.producers, self.count = read, producers, count
-        self.kept = np.ones(count, np.bool_)
+        self.kept = tf.Variable(np.ones(count, np.bool_), trainable=False)
 
     def drop(self, removed: int) -> None:
         """Leaves all but the weakest `removed`: by the norm of what reads them times that of what makes their values
         (of Q, K and V the latter)."""
         strength = self._norms(self.read.kernel.numpy()) * self._norms(self.producers[-1].kernel.numpy().T)
-        self.kept[np.argsort(np.where(self.kept, strength, -1.0), kind="stable")[:removed]] = False
+        kept = self.kept.numpy()
+        kept[np.argsort(np.where(kept, strength, -1.0), kind="stable")[:removed]] = False
+        self.kept.assign(kept)
 
     def clear(self) -> None:
         """Makes everything of those that were dropped 0."""
-        rows = np.repeat(self.kept, self.read.kernel.shape[0] // self.count)
+        kept = self.kept.numpy()
+        rows = np.repeat(kept, self.read.kernel.shape[0] // self.count)
         self.read.kernel.assign(self.read.kernel * rows[:, None].astype(np.float32))
         for layer in self.producers:
-            columns = np.repeat(self.kept, layer.kernel.shape[1] // self.count)
+            columns = np.repeat(kept, layer.kernel.shape[1] // self.count)
             layer.set_weights([values * columns for values in layer.get_weights()])
 
     def _norms(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(np.linalg.norm(rows.reshape(self.count, -1), axis=1))
 
 
-def _remove(
-    model: keras.Model,
-    model_config: ModelConfig,
-    config: PruneConfig,
-    settings: TrainConfig,
-    training_data: TrainingData,
-    progress: Progress,
-) -> list[dict[str, float]]:
+def _structures(model: keras.Model, model_config: ModelConfig, config: PruneConfig) -> Hooks:
     """Heads and channels, a few at a time."""
     groups = _groups(model, model_config, config.pattern)
     count = groups[0].count
@@ -169,12 +172,12 @@ def _remove(
     def after(number: int) -> None:
         share = 1 - (1 - min((number + 1) / ramp, 1.0)) ** 3  # the polynomial of tfmot's schedule
         for group in groups:
-            if (removed := round(share * target)) > count - group.kept.sum():
+            if (removed := round(share * target)) > count - group.kept.numpy().sum():
                 group.drop(removed)
-            if not group.kept.all():
+            if not group.kept.numpy().all():
                 group.clear()
 
-    return fine_tune(model, settings, training_data, progress, after=after)
+    return Hooks(after=after, state=[group.kept for group in groups])
 
 
 def _groups(model: keras.Model, config: ModelConfig, pattern: str) -> list[_Group]:

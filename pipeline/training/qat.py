@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +21,9 @@ import tf_keras as keras
 from pipeline.network.decoder import Norm, TappedLayer, Unembed, build_decoder
 from pipeline.quantize.int4 import round_to_int4
 from pipeline.recipes.schema import ModelConfig, QatConfig, TrainConfig
-from pipeline.training.loop import Progress, TrainingData, answer_mask, fine_tune, limit_threads
+from pipeline.text.tokenizers.byte_bpe import PAD
+from pipeline.training.batches import Batch
+from pipeline.training.loop import Hooks, Progress, TrainingData, fine_tune, limit_threads
 
 __all__ = ["SHARES", "fold_gains", "train_quantized"]
 
@@ -36,9 +39,11 @@ def train_quantized(
     weights: str,
     train_config: TrainConfig,
     training_data: TrainingData,
+    out: Path,
     progress: Progress,
 ) -> list[dict[str, float]]:
-    """Fine-tunes the model, in place, for int8 activations and `int8` or `int4` weights; zeros of kernels stay.
+    """Fine-tunes the model, in place, for int8 activations and `int8` or `int4` weights, or goes on from the checkpoint
+    in `out`; zeros of kernels stay.
 
     The loss of a token of the action is the Kullback-Leibler divergence of the rounded model's distribution from that
     of the model as it came, in nats.
@@ -46,7 +51,7 @@ def train_quantized(
     Gains of norms whose output only products read become 1. With `int4` the kernels end on their 15 levels a row.
 
     Returns:
-        The history: `step`, `loss`, `dev_exact_match` (of the rounded model) at the end and every 500 steps.
+        The history, see `pipeline.training.loop.fit`; its figures are the rounded model's.
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
@@ -75,13 +80,19 @@ def train_quantized(
         for batch in itertools.islice(
             training_data.batches(train_config.batch_size, train_config.seed), _CALIBRATION_BATCHES
         ):
-            model(tf.constant(batch), training=False)
+            model(tf.constant(batch[:, :-1]), training=False)
         for layer in hooked:
             layer.hook = quantizers.round
             if isinstance(layer, Unembed):
                 layer.hook = partial(_round_head, quantizers, model.get_layer("norm_final").gamma)
-        loss = partial(_divergence, model, unrounded)
-        return fine_tune(model, settings, training_data, progress, after=lambda number: keep_zeros(), loss=loss)
+        hooks = Hooks(
+            partial(_divergence, model, unrounded),
+            after=lambda number: keep_zeros(),
+            state=quantizers.ranges,
+            halves=1,  # ranges follow the batches
+            settings=[vars(config), weights],
+        )
+        return fine_tune(model, settings, training_data, out, progress, hooks)
     finally:
         for layer in hooked:
             layer.hook = None
@@ -92,14 +103,16 @@ def train_quantized(
                 kernel.assign(round_to_int4(kernel.numpy()))
 
 
-def _divergence(model: keras.Model, unrounded: keras.Model, tokens: tf.Tensor) -> tf.Tensor:
-    """Of the model's distributions from the unrounded one's, nats a token of the action. tokens: int32 [B, T]."""
-    teacher_log_probs = tf.nn.log_softmax(tf.stop_gradient(unrounded(tokens[:, :-1], training=False)))
-    student_log_probs = tf.nn.log_softmax(model(tokens[:, :-1], training=True))
-    mask = answer_mask(tokens)
-    return tf.reduce_sum(
-        tf.reduce_sum(tf.exp(teacher_log_probs) * (teacher_log_probs - student_log_probs), axis=-1) * mask
-    ) / tf.reduce_sum(mask)
+def _divergence(model: keras.Model, unrounded: keras.Model, batch: Batch) -> tf.Tensor:
+    """Of the model's distributions from the unrounded one's, in nats, over the targets of a batch. All logits are
+    computed, since their range is what the integers' scale comes from."""
+    wanted, given = (
+        tf.nn.log_softmax(tf.gather(tf.reshape(logits, (-1, logits.shape[-1])), batch.positions))
+        for logits in (unrounded(batch.tokens, training=False), model(batch.tokens, training=True))
+    )
+    wanted = tf.stop_gradient(wanted)
+    losses = tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=-1)
+    return tf.reduce_sum(tf.where(batch.targets != PAD, losses, 0.0))
 
 
 def _round_head(quantizers: _Quantizers, gamma: tf.Variable, name: str, x: tf.Tensor) -> tf.Tensor:
@@ -119,6 +132,11 @@ class _Quantizers:
         self._table = quantizers.LastValueQuantizer(8, per_axis=False, symmetric=False, narrow_range=False)
         self._activation = quantizers.MovingAverageQuantizer(8, per_axis=False, symmetric=False, narrow_range=False)
         self._ranges: dict[str, dict[str, tf.Variable]] = {}
+
+    @property
+    def ranges(self) -> list[tf.Variable]:
+        """The ends of all ranges, in the order in which the network shows its tensors."""
+        return [end for ends in self._ranges.values() for end in ends.values()]
 
     def observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """Takes the tensor's range in, and leaves the tensor as it is. Not for graphs."""

@@ -32,9 +32,9 @@ class RunOptions:
     """What the command line may change about a run.
 
     `until` is the last stage to bring up to date, `restart` the first to run even if nothing changed (None: only what
-    must run), `retrain` trains anew what is shipped, or older than its modules and tools. In the folder `shared`,
-    recipes of which some stages are the same share them: one makes a stage, at the same time or later, and the others
-    take it.
+    must run), `retrain` trains anew what is shipped, or older than its modules and tools, `tensorboard` writes event
+    files while it trains. In the folder `shared`, recipes of which some stages are the same share them: one makes a
+    stage, at the same time or later, and the others take it.
     """
 
     build: Path = Path("build")
@@ -42,6 +42,7 @@ class RunOptions:
     restart: str | None = None
     emulator: str | None = None
     retrain: bool = False
+    tensorboard: bool = False
     shared: Path | None = None
 
 
@@ -74,6 +75,7 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
         console,
         emulator=options.emulator,
         retrain=options.retrain,
+        tensorboard=options.tensorboard,
         per_board=frozenset(stage.name for stage in stages if stage.per_board),
     )
     for board in list(boards.left):

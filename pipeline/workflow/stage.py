@@ -40,6 +40,7 @@ class StageContext:
     board: Board | None = None
     emulator: str | None = None
     retrain: bool = False
+    tensorboard: bool = False
     per_board: frozenset[str] = frozenset()
     reads: tuple[StageOutput[Any], ...] | None = None
     modules: Mapping[str, str] = field(default_factory=dict)

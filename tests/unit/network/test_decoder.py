@@ -9,8 +9,9 @@ import tf_keras as keras
 
 from pipeline.network.decoder import NORM_EPSILON, build_decoder, rope_matrices
 from pipeline.recipes.schema import TrainConfig
+from pipeline.training.batches import batches
 from pipeline.training.evaluation import encode_pairs
-from pipeline.training.loop import batches, make_step
+from pipeline.training.loop import TrainingStep
 from tests.support.tiny_models import KINDS, PAIRS, config_of, lively, tokenizer_of
 
 
@@ -53,8 +54,9 @@ def test_a_few_steps_learn_a_batch(kind: str) -> None:
     keras.utils.set_random_seed(1)
     model = build_decoder(config)
     batch = next(batches(encode_pairs(tokenizer, PAIRS, 48), 12, seed=1, context=48))
-    step, _ = make_step(model, TrainConfig(weight_decay=0.0))
-    losses = [step(batch, 0.01) for _ in range(25)]
+    step = TrainingStep(model, TrainConfig(weight_decay=0.0))
+    losses = [step.run(batch, number, 0.01) for number in range(25)]
+    step.close()
     assert losses[-1] < 0.7 * losses[0]
     assert np.isfinite(losses).all()
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import tf_keras as keras
 
 from pipeline.errors import ThimbleError
 from pipeline.network.checkpoint import save_model
+from pipeline.network.decoder import Dropout, dropout_bits
 from pipeline.recipes.schema import TrainConfig
-from pipeline.text.tokenizers.byte_bpe import PAD
+from pipeline.text.tokenizers.byte_bpe import PAD, SEP
 from pipeline.training import loop
-from pipeline.training.loop import Schedule, TrainingData, batches, train, training_sequences
-from tests.support.tiny_models import PAIRS, config_of, lively, tokenizer_of
+from pipeline.training.batches import batches, bucket_widths, split_batch
+from pipeline.training.checkpointing import CHECKPOINT, HISTORY, Checkpoint, read_history
+from pipeline.training.loop import Schedule, TrainingData, TrainingStep, train, training_sequences
+from tests.support.tiny_models import KINDS, PAIRS, config_of, lively, tokenizer_of
 
 TOKENIZER = tokenizer_of(340)
 CONFIG = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=40)
@@ -76,18 +85,50 @@ def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -
 
 def test_batches_are_padded_sequences() -> None:
     sequences = [[1, *range(5, 5 + length), 2, 9, 3] for length in (3, 4, 20, 31, 36, 36, 3, 8)]
-    sequences_seen = []
-    for batch in itertools.islice(batches(sequences, 2, seed=1, context=40), 4):
+    seen = []
+    for batch in itertools.islice(batches(sequences, 2, seed=1, context=40, max_buckets=3), 4):
         assert batch.dtype == np.int32
-        assert batch.shape[1] in (16, 32, 40)
-        sequences_seen += [tuple(int(token) for token in row if token != PAD) for row in batch]
-    assert sorted(sequences_seen) == sorted(tuple(sequence) for sequence in sequences)
+        assert batch.shape[1] in (13, 37, 40)
+        seen += [tuple(int(token) for token in row if token != PAD) for row in batch]
+    assert sorted(seen) == sorted(tuple(sequence) for sequence in sequences)
 
 
 def test_no_batch_is_wider_than_the_context() -> None:
-    """Positions end with the context, and 40 is no multiple of 16."""
-    widest = [1, *range(10, 46), 2, 9, 3]
-    assert next(batches([widest] * 3, 2, seed=1, context=40)).shape == (2, 40)
+    """Positions end with the context, and 42 is one more than a multiple of 4."""
+    widest = [1, *range(10, 48), 2, 9, 3]
+    assert next(batches([widest] * 3, 2, seed=1, context=42)).shape == (2, 42)
+
+
+@pytest.mark.parametrize("max_buckets", [1, 2, 4, 30])
+def test_every_sequence_fits_into_the_widest_bucket(max_buckets: int) -> None:
+    lengths = np.random.default_rng(3).integers(4, 91, 500)
+    widths = bucket_widths(lengths, 90, max_buckets)
+    assert len(widths) <= max_buckets and (np.diff(widths) > 0).all()
+    assert lengths.max() - 1 <= widths[-1] <= 89
+
+
+def test_buckets_are_where_the_sequences_are() -> None:
+    lengths = np.repeat([9, 13, 41, 81], [1, 500, 400, 2])
+    assert bucket_widths(lengths, 96, 3).tolist() == [12, 40, 80]
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_parts_hold_the_positions_that_count(parts: int) -> None:
+    """Each after `<sep>`, with the token that follows; rows that do not divide stay together."""
+    tokens = np.array([[1, 7, 2, 8, 3], [1, 7, 7, 2, 3], [1, 2, 8, 9, 3], [1, 2, 3, 0, 0]], np.int32)
+    split = split_batch(tokens, parts, 2, np.array([0, 1, 0, 0], np.float32))
+    assert len({part.positions.shape for part in split}) == 1 and len(split) == (2 if parts == 2 else 1)
+    rows = 4 // len(split)
+    found: list[tuple[int, int, int]] = []
+    for number, part in enumerate(split):
+        counted = part.targets != PAD
+        assert (part.trusted[~counted] == 0).all()
+        for position, target, trusted in zip(*(values[counted] for values in part[1:]), strict=True):
+            row, column = divmod(int(position), part.tokens.shape[1])
+            assert tokens[rows * number + row, column + 1] == target
+            assert trusted == (rows * number + row != 1)
+            found.append((rows * number + row, column, int(target)))
+    assert found == [(0, 2, 8), (0, 3, 3), (1, 3, 3), (2, 1, 8), (2, 2, 9), (2, 3, 3), (3, 1, 3)]
 
 
 @pytest.mark.parametrize("start", [1, 3, 5, 11])
@@ -100,7 +141,7 @@ def test_batches_go_on_from_any_number(start: int) -> None:
 
 def test_a_batch_larger_than_the_data_repeats_it() -> None:
     batch = next(batches([[1, 7, 2, 3], [1, 8, 2, 3]], 5, seed=1, context=16))
-    assert batch.shape == (5, 16)
+    assert batch.shape == (5, 5)
     assert set(batch[:, 1]) == {7, 8}
 
 
@@ -114,81 +155,159 @@ def test_schedule_rises_and_falls() -> None:
     assert rate(100) == pytest.approx(0.01)
 
 
-def test_the_same_seed_gives_the_same_weights(tmp_path: Path) -> None:
-    """With dropout, whose randomness comes from the seed too."""
-    config = TrainConfig(steps=3, batch_size=4, warmup=1, dropout=0.2)
-    first, _ = trained(tmp_path / "a", config)
-    second, _ = trained(tmp_path / "b", config)
-    other_seed, _ = trained(tmp_path / "c", TrainConfig(steps=3, batch_size=4, warmup=1, dropout=0.2, seed=2))
-    for a, b in zip(first, second, strict=True):
-        np.testing.assert_array_equal(a, b)
-    assert any((a != c).any() for a, c in zip(first, other_seed, strict=True))
+def answer_loss_of_all_logits(model: keras.Model, tokens: np.ndarray) -> float:
+    """By its definition: the mean cross-entropy of the tokens after `<sep>`."""
+    log_probabilities = tf.nn.log_softmax(model(tokens[:, :-1])).numpy()
+    counted = (np.cumsum(tokens[:, :-1] == SEP, axis=1) > 0) & (tokens[:, 1:] != PAD)
+    return float(-np.take_along_axis(log_probabilities, tokens[:, 1:, None], -1)[..., 0][counted].mean())
 
 
-def interrupt(monkeypatch: pytest.MonkeyPatch, out: Path) -> Path:
-    """A run that ends at step 6, with a checkpoint of step 4; the checkpoint."""
-    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY", 4)
-    out.mkdir()
-    make_step = loop.make_step
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_is_that_of_the_answers(kind: str) -> None:
+    """Computed in halves, from the logits of the positions that count alone."""
+    config = config_of(kind, vocab_size=TOKENIZER.vocab_size, context=40)
+    model = lively(config)
+    tokens = next(TRAINING_DATA.batches(6, 1))
+    wanted = answer_loss_of_all_logits(model, tokens)
+    step = TrainingStep(model, BRIEF)
+    assert step.run(tokens, 0, 0.0) == pytest.approx(wanted, rel=1e-5)
+    step.close()
 
-    def make(*arguments: object) -> object:
-        step, state = make_step(*arguments)  # type: ignore[arg-type]
-        calls = itertools.count(1)
 
-        def run(tokens: np.ndarray, rate: float) -> float:
-            if next(calls) > 6:
-                raise KeyboardInterrupt
-            return step(tokens, rate)
+def test_dropout_takes_its_own_bits() -> None:
+    """A share of the elements, by its row alone; the others are scaled so that the mean stays."""
+    x = tf.ones((200, 50))
+    layers = [Dropout(0.25, number) for number in range(2)]
+    bits = np.random.default_rng(1).integers(0, 1 << 16, (2, 10_100), np.uint16)
+    with dropout_bits(tf.constant(bits)):
+        found = [layer(x, training=True).numpy() for layer in layers]
+    for row, values in zip(bits, found, strict=True):
+        np.testing.assert_array_equal(values == 0, (row[:10_000] < 16_384).reshape(200, 50))
+        assert np.unique(values).tolist() == [0.0, np.float32(1 / 0.75)]
+    np.testing.assert_array_equal(layers[0](x), x)
 
-        return run, state
+
+def stopped(
+    out: Path, config: TrainConfig, step: int, monkeypatch: pytest.MonkeyPatch, sent: int = signal.SIGINT
+) -> BaseException:
+    """A training that is asked to stop after a step; what it raised."""
+    out.mkdir(exist_ok=True)
+    end = TrainingStep.end
+    calls = itertools.count(1)
+
+    def counted(*arguments: Any, **options: Any) -> float:
+        loss = end(*arguments, **options)
+        if next(calls) == step:
+            os.kill(os.getpid(), sent)
+        return loss
 
     with monkeypatch.context() as during:
-        during.setattr(loop, "make_step", make)
-        with pytest.raises(KeyboardInterrupt):
-            trained(out)
-    assert [path.name for path in out.iterdir()] == ["checkpoint.npz"]
-    return out / "checkpoint.npz"
+        during.setattr(TrainingStep, "end", counted)
+        with pytest.raises((KeyboardInterrupt, SystemExit)) as raised:
+            trained(out, config)
+    assert sorted(path.name for path in out.iterdir()) == [CHECKPOINT, "log"]
+    return raised.value
 
 
-def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the weights that it would have had, and it leaves no checkpoint behind."""
-    whole, _ = trained(tmp_path)
-    checkpoint = interrupt(monkeypatch, tmp_path / "cut")
-    steps: list[float] = []
-    make_step = loop.make_step
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropout: float) -> None:
+    """From the very step, to the weights and the history that it would have had, bit by bit."""
+    monkeypatch.setattr(loop, "_EVALUATE_EVERY", 3)
+    config = dataclasses.replace(BRIEF, dropout=dropout)
+    whole, history = trained(tmp_path, config)
+    cut = tmp_path / "cut"
+    assert isinstance(stopped(cut, config, 5, monkeypatch), KeyboardInterrupt)
+    done: list[int] = []
+    end = TrainingStep.end
 
-    def make(*arguments: object) -> object:
-        step, state = make_step(*arguments)  # type: ignore[arg-type]
+    def counted(step: TrainingStep, parts: Any, begun: Any, number: int, *rest: float) -> float:
+        done.append(number)
+        return end(step, parts, begun, number, *rest)
 
-        def counted(tokens: Any, rate: float) -> Any:
-            steps.append(rate)
-            return step(tokens, rate)
-
-        return counted, state
-
-    monkeypatch.setattr(loop, "make_step", make)
-    resumed, history = trained(checkpoint.parent)
-    assert len(steps) == 4
-    assert [entry["step"] for entry in history] == [8]
-    assert not checkpoint.exists()
+    monkeypatch.setattr(TrainingStep, "end", counted)
+    resumed, same = trained(cut, config)
+    assert done == [5, 6, 7]
+    assert same == history and [entry["step"] for entry in history] == [3, 6, 8]
     for a, b in zip(whole, resumed, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-6)
+        np.testing.assert_array_equal(a, b)
+
+
+def test_sigterm_keeps_the_step_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = stopped(tmp_path / "cut", BRIEF, 1, monkeypatch, signal.SIGTERM)
+    assert isinstance(raised, SystemExit) and raised.code == 143
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    with np.load(tmp_path / "cut" / CHECKPOINT) as data:
+        assert json.loads(str(data["facts"]))["step"] == 1
+
+
+def test_a_checkpoint_is_written_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    save = Checkpoint.save
+    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0)
+
+    def noted(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
+        seen.append(facts["step"])
+        save(checkpoint, facts)
+
+    monkeypatch.setattr(Checkpoint, "save", noted)
+    trained(tmp_path, dataclasses.replace(BRIEF, steps=3))
+    assert seen == [1, 2, 3, 3]
 
 
 @pytest.mark.parametrize("keep", [0, 3, 100, 0.5, 0.99])
-def test_a_damaged_checkpoint_means_to_start_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: float) -> None:
-    monkeypatch.setattr(loop, "_EVALUATE_EVERY", 10_000)
-    checkpoint = interrupt(monkeypatch, tmp_path / "cut")
-    content = checkpoint.read_bytes()
-    checkpoint.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
-    _, history = trained(checkpoint.parent)
-    assert [entry["step"] for entry in history] == [8]
+def test_a_damaged_checkpoint_means_to_start_anew(tmp_path: Path, keep: float) -> None:
+    variable = tf.Variable([1.0, 2.0])
+    path = tmp_path / CHECKPOINT
+    checkpoint = Checkpoint(path, [variable], {"seed": 1})
+    checkpoint.save({"step": 4})
+    variable.assign([5.0, 6.0])
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else int(keep)])
+    assert checkpoint.load() is None
+    assert variable.numpy().tolist() == [5.0, 6.0]
+    path.write_bytes(content)
+    assert Checkpoint(path, [variable], {"seed": 2}).load() is None
+    assert Checkpoint(path, [tf.Variable([0.0])], {"seed": 1}).load() is None
+    assert checkpoint.load() == {"step": 4}
+    assert variable.numpy().tolist() == [1.0, 2.0]
 
 
-def test_another_models_checkpoint_is_left_alone(tmp_path: Path) -> None:
-    np.savez(tmp_path / "checkpoint.npz", v0=np.zeros((2, 2)), history="[]", step=4)
-    weights, _ = trained(tmp_path)
-    assert all(np.isfinite(values).all() for values in weights)
+def test_the_curve_is_a_csv(tmp_path: Path) -> None:
+    config = dataclasses.replace(BRIEF, steps=21)
+    _, history = trained(tmp_path, config)
+    rows = read_history(tmp_path)
+    assert (
+        (tmp_path / HISTORY)
+        .read_text(encoding="utf-8")
+        .startswith("step,loss,learning_rate,dev_loss,dev_exact_match,seconds\n")
+    )
+    assert [row["step"] for row in rows] == [20, 21]
+    assert "dev_loss" not in rows[0]
+    assert rows[1]["dev_loss"] == history[-1]["dev_loss"] and rows[1]["learning_rate"] == Schedule(2e-3, 2, 21)(20)
+
+
+def test_training_stops_early_where_dev_gets_worse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two evaluations without a lower loss, with the weights of the lowest; a stop in between changes nothing."""
+    monkeypatch.setattr(loop, "_EVALUATE_EVERY", 1)
+    figures = [3.0, 2.0, 2.5, 2.2, 1.0]
+    monkeypatch.setattr(
+        loop, "_Dev", lambda *_: SimpleNamespace(figures=lambda: {"dev_loss": figures.pop(0), "dev_exact_match": 0.5})
+    )
+    config = dataclasses.replace(BRIEF, early_stopping=2)
+    stopped_early, history = trained(tmp_path / "a", config)
+    assert [entry["step"] for entry in history] == [1, 2, 3, 4]
+    figures[:] = [1.0, 1.0]
+    second, _ = trained(tmp_path / "b", dataclasses.replace(BRIEF, steps=2, ema=0.999))
+    schedule = Schedule(BRIEF.learning_rate, BRIEF.warmup, 8)
+    assert schedule(0) == Schedule(BRIEF.learning_rate, BRIEF.warmup, 2)(0)  # both warm up in the first two steps
+    for a, b in zip(stopped_early, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+    figures[:] = [3.0, 2.0, 2.5, 2.2, 1.0]
+    stopped(tmp_path / "c", config, 3, monkeypatch)
+    resumed, again = trained(tmp_path / "c", config)
+    assert again == history
+    for a, b in zip(stopped_early, resumed, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_sentences_that_do_not_fit_are_an_error() -> None:

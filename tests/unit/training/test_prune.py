@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,14 +34,9 @@ def pruned(
     model = build_decoder(sizes, dropout)
     training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], sizes.context)
     steps_reported = [] if reported is None else reported
-    history = prune(
-        model,
-        sizes,
-        config,
-        TrainConfig(batch_size=4),
-        training_data,
-        lambda done, of, figures: steps_reported.append(done),
-    )
+    report = lambda done, of, figures: steps_reported.append(done)  # noqa: E731
+    with tempfile.TemporaryDirectory() as out:
+        history = prune(model, sizes, config, TrainConfig(batch_size=4), training_data, Path(out), report)
     return model, sizes, history
 
 

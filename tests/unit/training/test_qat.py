@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -46,7 +48,7 @@ def test_snapped_rows_have_fifteen_levels() -> None:
 
 @pytest.mark.parametrize("weights", ["int8", "int4"])
 @pytest.mark.parametrize("kind", ["rmsnorm, gated, rotary, grouped", "layernorm, relu, rotary, untied"])
-def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str) -> None:
+def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str, tmp_path: Path) -> None:
     config = config_of(kind, vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
     model = lively(config)
     kernel = model.get_layer("layer0_up").kernel
@@ -56,7 +58,7 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str) ->
     before = model.get_layer("embed").table.numpy()
     training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], config.context)
     history = train_quantized(
-        model, config, QatConfig(steps=6), weights, TrainConfig(batch_size=4), training_data, lambda *_: None
+        model, config, QatConfig(steps=6), weights, TrainConfig(batch_size=4), training_data, tmp_path, lambda *_: None
     )
     assert np.isfinite(history[-1]["loss"])
     assert [weight.name for weight in model.trainable_variables] == names
@@ -70,14 +72,16 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str) ->
                 assert max(len(np.unique(column.round(5))) for column in layer.kernel.numpy().T) <= 15, layer.name
 
 
-def test_the_aim_is_what_the_model_said_before() -> None:
+def test_the_aim_is_what_the_model_said_before(tmp_path: Path) -> None:
     """Its own distribution is near, with the rounding of 8 bits; with that of 4 bits it comes nearer."""
     config = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
     training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], config.context)
 
     def divergence(weights: str, steps: int) -> float:
         tuning, settings = QatConfig(steps, 1e-3), TrainConfig(batch_size=8)
-        history = train_quantized(lively(config), config, tuning, weights, settings, training_data, lambda *_: None)
+        history = train_quantized(
+            lively(config), config, tuning, weights, settings, training_data, tmp_path, lambda *_: None
+        )
         return history[-1]["loss"]
 
     before = divergence("int4", 1)
