@@ -202,7 +202,8 @@ def _recipe_arguments(command: argparse.ArgumentParser) -> None:
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe, with what the command line changes of it."""
-    from pipeline.recipes.load import ENGINES, load_recipe
+    from pipeline.recipes.load import load_recipe
+    from pipeline.recipes.schema import ENGINES
 
     recipe = load_recipe(options.recipe)
     if options.board:
@@ -322,7 +323,7 @@ def _sweep(options: argparse.Namespace, console: Console) -> int:
 
 
 def _recommend(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.recipes.load import size_bytes
+    from pipeline.recipes.schema import size_bytes
     from pipeline.sweep.pareto import read_results
     from pipeline.sweep.recommend import recommend
     from pipeline.targets.boards import load_board
@@ -379,7 +380,7 @@ def _boards(options: argparse.Namespace, console: Console) -> int:
 
 def _compile(options: argparse.Namespace, console: Console) -> int:
     from pipeline.compiler import Objective, compile_model, packing_of_core
-    from pipeline.recipes.load import AIMS
+    from pipeline.recipes.schema import AIMS
 
     if options.aim not in AIMS:
         raise ThimbleError(f"--aim {options.aim} is not known", f"use one of: {', '.join(AIMS)}")

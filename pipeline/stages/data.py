@@ -12,7 +12,7 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
-from pipeline.recipes.text_task import TextTask
+from pipeline.recipes.schema import TextTask
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.sentence_files import HELD_OUT, write_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

@@ -31,7 +31,7 @@ def fine_tune_stage(
     recipe = context.recipe
     before = context.input(TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]) / "weights.npz"
     facts = read_weights_metadata(before)
-    requested = recipe.sections[stage] is not None
+    requested = getattr(recipe, stage) is not None
     if not requested or TRAINING_STAGES.index(facts["stage"]) >= TRAINING_STAGES.index(stage):
         shutil.copyfile(before, context.out / "weights.npz")
         return "the shipped weights have it" if requested else "not asked for"

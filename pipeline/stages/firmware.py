@@ -18,7 +18,7 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
 from pipeline.firmware.tflm_library import require_library
-from pipeline.recipes.load import ENGINES
+from pipeline.recipes.schema import ENGINES
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.tflm_arena import arena_on_host

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.errors import ThimbleError
+from pipeline.recipes.schema import HomeAssistantConfig, TaskConfig, task_config
 from pipeline.tasks.task import Task
 
 __all__ = ["load_task"]
 
 
-def load_task(config: Mapping[str, object]) -> Task:
+def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
     """The task that the recipe's `task` section describes.
 
+    Args:
+        config: the section, or its plain data.
+
     Raises:
-        ThimbleError: an unknown task, key or language, or a wrong type.
+        ConfigError: an unknown task or key, or values of the wrong type or range.
+        ThimbleError: an unknown language, or the task of imported models, which has no pairs.
     """
     from pipeline.tasks.home_assistant.task import HomeAssistantTask
 
-    name = config.get("name")
-    if name != "home_assistant":
-        raise ThimbleError(f"`task.name` {name!r} is not known", "use one of: home_assistant, text (imported models)")
-    return HomeAssistantTask.from_mapping({key: value for key, value in config.items() if key != "name"})
+    if isinstance(config, Mapping):
+        config = task_config(config)
+    if not isinstance(config, HomeAssistantConfig):
+        raise ThimbleError(f"the task {config.name!r} has no pairs of sentences and actions", "use another recipe")
+    return HomeAssistantTask(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +36,7 @@ def distill(
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
-    settings = dataclasses.replace(train_config, steps=config.steps)
+    settings = train_config.replace(steps=config.steps)
     loss = _loss(student, teacher, config)
     return fit(student, settings, training_data, out, progress, loss)
 

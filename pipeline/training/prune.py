@@ -6,7 +6,6 @@ Keras' kernels are [in, out]: a block of output rows × input columns, as the co
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,8 +42,8 @@ def prune(
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
-    settings = dataclasses.replace(
-        train_config, steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0
+    settings = train_config.replace(
+        steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0
     )
     if config.pattern in ("heads", "channels"):
         return _remove(model, model_config, config, settings, training_data, progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.recipes.load import Budgets
+from pipeline.recipes.schema import Budgets
 
 __all__ = ["over_budget"]
 

@@ -16,7 +16,6 @@ import numpy as np
 from pipeline.errors import ThimbleError
 from pipeline.files import fingerprint
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.resources import ROOT
 
 __all__ = [
     "TRAINING_STAGES",
@@ -49,13 +48,13 @@ def weights_fingerprint(recipe: Recipe, until: str = TRAINING_STAGES[-1]) -> str
 
 
 def teacher_of(recipe: Recipe) -> Recipe:
-    """The recipe of the teacher that a recipe with `distill` names, from the repository's root.
+    """The recipe of the teacher that a recipe with `distill` names.
 
     Raises:
         ThimbleError: no such recipe, or one that names teachers without end.
     """
-    assert recipe.distill is not None
-    teacher = load_recipe(ROOT / recipe.distill.teacher)
+    assert recipe.distill is not None and recipe.teacher_path is not None
+    teacher = load_recipe(recipe.teacher_path)
     if teacher.distill is not None:
         raise ThimbleError(
             f"the teacher {recipe.distill.teacher} has a teacher itself",
@@ -67,7 +66,7 @@ def teacher_of(recipe: Recipe) -> Recipe:
 def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[str, Any]:
     """What a weights file that a stage wrote says of itself."""
     requested = [
-        name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if recipe.sections[name] is not None
+        name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if getattr(recipe, name) is not None
     ]
     made_by = f"nox -s {' '.join(requested)} -- {recipe.path.as_posix()} --retrain"
     return {
@@ -89,9 +88,9 @@ def _parts(recipe: Recipe, until: str) -> dict[str, Any]:
     if "prune" not in done:
         parts["prune"] = None
     if "distill" in done and recipe.distill is not None:
-        parts["distill"] = recipe.sections["distill"]
+        parts.update(recipe.part("distill"))
     if "qat" in done and recipe.qat is not None:
-        parts.update(qat=recipe.sections["qat"], weights=recipe.quantize.weights)
+        parts.update(recipe.part("qat"), weights=recipe.quantize.weights)
     return parts
 
 
@@ -102,9 +101,9 @@ def shipped_weights(recipe: Recipe) -> Path | None:
     Raises:
         ThimbleError: the recipe names a file that is missing or damaged.
     """
-    if recipe.shipped is None:
+    path = recipe.shipped_path
+    if path is None:
         return None
-    path = ROOT / recipe.shipped
     return path if _is_of(recipe, read_weights_metadata(path)) else None
 
 
@@ -134,11 +133,11 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
     Raises:
         ThimbleError: the recipe names no such place, or the weights are not what it describes.
     """
-    if recipe.shipped is None:
-        raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: models/NAME/weights.npz` to it")
+    weights_path = recipe.shipped_path
+    if weights_path is None:
+        raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: weights.npz` to it")
     if read_weights_metadata(weights).get("fingerprint") != weights_fingerprint(recipe):
         raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
-    weights_path = ROOT / recipe.shipped
     for source, target in ((tokenizer, weights_path.with_name("tokenizer.json")), (weights, weights_path)):
         beside = target.with_name(f".{target.name}.tmp")
         shutil.copyfile(source, beside)

@@ -15,7 +15,8 @@ from pipeline.device.protocol import Device
 from pipeline.emulators.select import pick
 from pipeline.errors import ThimbleError
 from pipeline.firmware.project import build_project, read_sizes
-from pipeline.recipes.load import Budgets, EvaluateConfig, load_recipe
+from pipeline.recipes.load import load_recipe
+from pipeline.recipes.schema import Budgets, EvaluateConfig
 from pipeline.report.summary import print_summary
 from pipeline.resources import ROOT
 from pipeline.stages.emulate import model_time
@@ -215,7 +216,7 @@ def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Pa
 
 def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
     recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
-    recipe = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
+    recipe = recipe.replace(evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
     workspace, _ = run(recipe, tmp_path / "build", until="firmware")
     elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"
     assert read_sizes(elf).code <= 10 * 1024, "engine, runtime, protocol and startup in 10 KB"

@@ -48,9 +48,9 @@ def test_a_recipe_is_read_whole(tmp_path: Path) -> None:
 def test_a_section_that_came_later_is_in_the_fingerprints_only_where_it_is_used(tmp_path: Path) -> None:
     """So that the digests in shipped weights, which know nothing of it, still fit."""
     plain = load_recipe(write(tmp_path, changed()))
-    assert "weights" not in plain.sections["quantize"]
+    assert "weights" not in plain.part("quantize")["quantize"]
     used = load_recipe(write(tmp_path, changed(quantize={"weights": "int4"}, qat={"steps": 3})))
-    assert used.sections["quantize"]["weights"] == "int4" and used.sections["qat"]["steps"] == 3
+    assert used.part("quantize")["quantize"]["weights"] == "int4" and used.part("qat")["qat"]["steps"] == 3
     assert weights_fingerprint(plain) != weights_fingerprint(used)
     assert weights_fingerprint(plain, "prune") == weights_fingerprint(used, "prune")
 
@@ -72,7 +72,7 @@ TEXT: dict[str, Any] = {
 def test_a_recipe_of_an_imported_model(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, {**TEXT, "prompts": ["", "One day"]}))
     assert recipe.text is not None and (recipe.text.seed, recipe.text.calibration_texts(64)) == (3, 94)
-    assert recipe.weights == tmp_path / "tiny.npz" and recipe.prompts == ("", "One day")
+    assert recipe.weights_path == tmp_path / "tiny.npz" and recipe.prompts == ("", "One day")
     assert load_recipe(write(tmp_path, GOOD)).text is None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,7 +122,7 @@ def test_channels_go_with_all_that_makes_them(kind: str) -> None:
 )
 def test_a_pattern_that_does_not_fit_is_refused(config: PruneConfig, named: str) -> None:
     with pytest.raises(ThimbleError, match=named):
-        pruned(GATED, replace(config, steps=1))
+        pruned(GATED, config.replace(steps=1))
 
 
 def test_pruning_is_reproducible() -> None:
