@@ -1,24 +1,24 @@
 """What configuration files have in common: strict models, and all that is wrong in one `ConfigError`.
 
 Models are pydantic's. A class states types, ranges and choices; what depends on several keys is a validator that calls
-`complain`. `validate` turns pydantic's list of errors into problems that name the dotted key, what is allowed there, and
-a known spelling close to one that is not.
+`complain`. `validate` turns pydantic's list of errors into problems that name the dotted key, what is allowed there,
+and a known spelling close to one that is not.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from typing_extensions import get_type_hints, is_typeddict
 
 from pipeline.errors import ConfigError, Problem
 
@@ -265,7 +265,7 @@ def _range(field: FieldInfo | None) -> str:
 
 def _known_keys(owner: Any) -> list[str]:
     if is_typeddict(owner):
-        return list(typing.get_type_hints(owner))
+        return list(get_type_hints(owner))
     return [*getattr(owner, "shorthands", ()), *owner.model_fields] if _is_model(owner) else []
 
 
@@ -299,7 +299,7 @@ def _annotation(owner: Any, part: int | str, field: FieldInfo | None) -> Any:
     if field is not None:
         return field.annotation
     if is_typeddict(owner):
-        return typing.get_type_hints(owner).get(str(part))
+        return get_type_hints(owner).get(str(part))
     origin, arguments = get_origin(owner), get_args(owner)
     return arguments[0 if origin in (list, tuple) else -1] if arguments and origin is not Literal else None
 

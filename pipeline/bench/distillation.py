@@ -21,8 +21,7 @@ from rich.table import Table
 
 from pipeline.bench.held_out import HomeModel, load_home_model, matching
 from pipeline.files import fingerprint, write_json
-from pipeline.recipes.schema import QuantizeConfig
-from pipeline.recipes.schema import DistillConfig, ModelConfig, TrainConfig
+from pipeline.recipes.schema import DistillConfig, ModelConfig, QuantizeConfig, TrainConfig
 from pipeline.resources import ROOT
 from pipeline.stages.distill import label_with
 from pipeline.tasks.sentence_files import HELD_OUT
@@ -78,7 +77,9 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     for seed in options.seeds:
         for kind in options.kinds:
-            settings = TrainConfig(steps=options.steps, batch_size=options.batch, learning_rate=3e-3, dropout=0.0, seed=seed)
+            settings = TrainConfig(
+                steps=options.steps, batch_size=options.batch, learning_rate=3e-3, dropout=0.0, seed=seed
+            )
             chosen = lesson if kind == "distilled" else None
             results.append(_run(config, settings, chosen, home, training_data[kind], options.build))
             console.print(f"seed {seed} {kind}: {100 * results[-1][SPLIT]:.1f} % of new templates", highlight=False)

@@ -33,7 +33,7 @@ class TickScale:
     @classmethod
     def emulated(cls, board: Board, emulator: str, cycles_per_instruction: float) -> TickScale:
         """Of an emulated board: its instructions, at a rate."""
-        per_tick = float(board.emulators[emulator]["instructions_per_tick"])
+        per_tick = board.instructions_per_tick(emulator)
         return cls(per_tick, "instructions", board.milliseconds(1.0, cycles_per_instruction))
 
     @classmethod

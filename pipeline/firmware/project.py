@@ -129,7 +129,7 @@ def write_project(
         "KERNELS": KERNEL_OPTIMIZATION[board.packing],
         "ENGINE": "" if kernels is None else "include(cmake/tflm.cmake)\n",
         "LAYOUT": _OWN if kernels is None else _INTERPRETED,
-        "RUN": f"qemu-system-arm -M {qemu['machine']} -display none -monitor none {serial_options(qemu)} "
+        "RUN": f"qemu-system-arm -M {qemu.machine} -display none -monitor none {serial_options(qemu)} "
         "-icount shift=0,sleep=off -kernel build/firmware.elf"
         if qemu
         else board.program or "load build/firmware.elf with your probe's program",

@@ -27,7 +27,17 @@ from pydantic import (
 from pipeline.errors import ConfigError, Problem
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window
 from pipeline.recipes.paths import MODELS, RECIPE, SHIPPED, WEIGHTS, identity, resolve, shipped_models
-from pipeline.validation import Complaint, Name, Number, StrictModel, complain, complaint, did_you_mean, repeat, validate
+from pipeline.validation import (
+    Complaint,
+    Name,
+    Number,
+    StrictModel,
+    complain,
+    complaint,
+    did_you_mean,
+    repeat,
+    validate,
+)
 
 __all__ = [
     "AIMS",
@@ -129,8 +139,8 @@ class TokenizerConfig(StrictModel):
 
 
 class ModelConfig(StrictModel):
-    """A decoder-only transformer. In a recipe `variant: NAME` takes the keys of models/variants/NAME.yaml, which further
-    keys override."""
+    """A decoder-only transformer. In a recipe `variant: NAME` takes the keys of models/variants/NAME.yaml, and further
+    keys override them."""
 
     key: ClassVar[str] = "model"
     shorthands: ClassVar[tuple[str, ...]] = ("variant",)
@@ -554,8 +564,8 @@ def task_config(data: Mapping[str, object]) -> TaskConfig:
 class Recipe(StrictModel):
     """One YAML file that says what to train, compress, compile and verify.
 
-    Either the model is trained, or it was imported: then `task.name` is `text`, `weights` is its file, and its tokenizer
-    lies beside it.
+    Either the model is trained, or it was imported: then `task.name` is `text`, `weights` is its file, and its
+    tokenizer lies beside it.
     """
 
     name: Name

@@ -53,7 +53,7 @@ def run(context: StageContext) -> str:
     sizes = _read(firmware / "sizes.json")
     compiled = _read(firmware / "compiled.json")
     tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
-    per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
+    per_tick = board.instructions_per_tick(emulator.name)
 
     with context.console.status("asking the oracle for the expected tokens"):
         texts = None if recipe.text is None else read_text(context.input("data") / "text.npz").tokens
@@ -122,7 +122,7 @@ def model_time(context: StageContext, compiled: dict[str, Any], verification: Ve
         what = f"tracing {text!r} on {tracing.name}"
         with context.console.status(escape(what)) as status:
             progress = partial(_tell_steps, status, what)
-            traced.append(measure(elf, tracing, core, board.flash_timing, text, int(compiled["context"]), progress))
+            traced.append(measure(elf, tracing, core, board.timing.flash, text, int(compiled["context"]), progress))
     weight_bytes = int(compiled["weight_bytes"])
     stacks = merge_stacks(traced)
     for name, column in (("instructions", 0), ("cycles", 1)):
@@ -131,10 +131,10 @@ def model_time(context: StageContext, compiled: dict[str, Any], verification: Ve
             {(kind, *stack): values[column] for kind, counts in stacks.items() for stack, values in counts.items()},
         )
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
-    per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
+    per_tick = tracing.instructions_per_tick("qemu")
     return Timing(
-        rates=rates_of(traced, board.flash_timing, weight_bytes, int(compiled.get("block", 1))),
-        layers=layers_of(compiled["layers"], stacks["decode"], steps, board.flash_timing, weight_bytes),
+        rates=rates_of(traced, board.timing.flash, weight_bytes, int(compiled.get("block", 1))),
+        layers=layers_of(compiled["layers"], stacks["decode"], steps, board.timing.flash, weight_bytes),
         traced_on=tracing.name,
         prompts=tuple(measured.prompt for measured in traced),
         differences=tuple(line for measured in traced for line in steps_differ(measured, per_tick)),
@@ -266,9 +266,9 @@ def _model(board: Board, timing: Timing) -> dict[str, Any]:
     core = load_core(board.core)
     return {
         "per_instruction": timing.rates.decode.rounded(4),
-        "model": f"{core.name}, {board.flash_timing.wait_states} wait states",
+        "model": f"{core.name}, {board.timing.flash.wait_states} wait states",
         "assumptions": assumptions_of(board, core, timing.traced_on),
-        "sources": [core.source, board.timing_source],
+        "sources": [core.source, board.timing.source],
         "traced": {"board": timing.traced_on, "prompts": list(timing.prompts)} if timing.traced_on else None,
     }
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
-from pipeline.recipes.schema import QatConfig
-from pipeline.recipes.schema import TextTask
+from pipeline.recipes.schema import QatConfig, TextTask
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.verification.likelihood import read_text
 from pipeline.workflow.shipped import read_weights_metadata

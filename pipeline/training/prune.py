@@ -42,9 +42,7 @@ def prune(
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
-    settings = train_config.replace(
-        steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0
-    )
+    settings = train_config.replace(steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0)
     if config.pattern in ("heads", "channels"):
         return _remove(model, model_config, config, settings, training_data, progress)
     return _prune_weights(model, config, settings, training_data, progress)

@@ -17,7 +17,7 @@ _ROUNDING = 2
 
 def instructions_per_tick(result: Mapping[str, Any]) -> float:
     """What a tick of the board's counter stood for when this `result.json` came about."""
-    return float(load_board(str(result["board"])).emulators[result["emulator"]["name"]]["instructions_per_tick"])
+    return load_board(str(result["board"])).instructions_per_tick(result["emulator"]["name"])
 
 
 def disagreements(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:

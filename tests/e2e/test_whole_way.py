@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -179,11 +178,11 @@ def test_time_is_modelled_from_a_trace_that_adds_up(whole_run: WholeRun) -> None
 def test_a_board_that_qemu_lacks_is_traced_on_one_with_the_same_core(whole_run: WholeRun, tmp_path: Path) -> None:
     """The same sources, this board's flash: five wait states behind a small cache cost cycles, not instructions."""
     board = load_board("mps2_an386")
-    other_board = dataclasses.replace(
-        board,
+    flash = Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8, prefetch=True)
+    other_board = board.replace(
         name="made_up",
-        emulators={"renode": board.emulators["qemu"]},
-        flash_timing=Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8, prefetch=True),
+        emulators={"renode": board.emulators["renode"]},
+        timing=board.timing.replace(flash=flash),
     )
     context = StageContext(whole_run.recipe, whole_run.workspace, tmp_path, Console(quiet=True), other_board)
     compiled = json.loads((whole_run.workspace.stage("convert") / board.packing / "compiled.json").read_text())

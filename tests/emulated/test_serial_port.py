@@ -42,7 +42,7 @@ CONTEXT = 48
 def port(firmware: Firmware, board: Board) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The name of a terminal behind which the stand-in's board runs, and its emulator."""
     program = str(tools.require("qemu-system-arm"))
-    options = ["-M", str(board.emulators["qemu"]["machine"]), "-display", "none", "-monitor", "none", "-serial", "pty"]
+    options = ["-M", board.emulators["qemu"].machine, "-display", "none", "-monitor", "none", "-serial", "pty"]
     process = subprocess.Popen(
         [program, *options, "-icount", "shift=0,sleep=off", "-kernel", str(firmware.elf)],
         stdout=subprocess.PIPE,

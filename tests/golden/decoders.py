@@ -16,8 +16,7 @@ from pipeline.network.decoder import build_decoder
 from pipeline.network.key_centering import rope_offset
 from pipeline.quantize.ptq import quantize
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.recipes.schema import EvaluateConfig
-from pipeline.recipes.schema import ModelConfig
+from pipeline.recipes.schema import EvaluateConfig, ModelConfig
 from pipeline.resources import ROOT
 from pipeline.training.loop import limit_threads
 from pipeline.workflow.runner import RunOptions, run_stages

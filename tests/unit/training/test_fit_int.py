@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 
@@ -25,7 +24,13 @@ def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
     exact, before = model(text).numpy(), model.get_layer("layer0_q").kernel.numpy()
     reported: list[int] = []
     fit = fit_reparameterization(
-        model, config, QatConfig(steps=50, learning_rate=rate), activations, text, 1, lambda done, steps, figures: reported.append(done)
+        model,
+        config,
+        QatConfig(steps=50, learning_rate=rate),
+        activations,
+        text,
+        1,
+        lambda done, steps, figures: reported.append(done),
     )
     history = fit.history
     rewritten = model(text).numpy()
