@@ -54,7 +54,7 @@ class StrictModel(BaseModel):
     """Keys that fingerprints leave out at their defaults, so that those of files older than the key stay valid."""
     shorthands: ClassVar[tuple[str, ...]] = ()
     """Keys that stand for others, and are gone once the model is made."""
-    key: ClassVar[str] = ""
+    section: ClassVar[str] = ""
     """The dotted key of the section in its file, for messages."""
 
     @classmethod
@@ -64,7 +64,7 @@ class StrictModel(BaseModel):
         Raises:
             ConfigError: names every key that is unknown, of the wrong type, out of range, or in conflict with another.
         """
-        return validate(cls, data, prefix=cls.key)
+        return validate(cls, data, prefix=cls.section)
 
     def replace(self, **changes: Any) -> Self:
         """The same with other values, checked anew; keys that were not given stay so.
@@ -228,7 +228,9 @@ def _problem(model: type[BaseModel], details: ErrorDetails, prefix: str) -> Prob
         )
     if kind == "string_pattern_mismatch":
         return Problem(
-            key, f"{named} {_shown(value)} cannot name a folder", "use letters, digits, '-', '_' and '.', at most 64"
+            key,
+            f"{named} {_shown(value)} cannot name a folder",
+            f"use letters, digits, '-', '_' and '.', at most {_longest(str(context['pattern']))}",
         )
     wanted = _TYPES.get(kind.removesuffix("_type"))
     if wanted is not None:
@@ -238,6 +240,11 @@ def _problem(model: type[BaseModel], details: ErrorDetails, prefix: str) -> Prob
         return Problem(key, f"{named} is empty", "name at least one" if kind == "too_short" else "write some text")
     bounds = _range(field).removeprefix(", ")
     return Problem(key, f"{named} is {_shown(value)}", f"use a number {bounds}" if bounds else details["msg"])
+
+
+def _longest(pattern: str) -> int:
+    """Letters of the longest text that a pattern as `Name`'s allows: one, and the repetitions that follow."""
+    return 1 + int(re.findall(r"\{0,(\d+)\}", pattern)[0])
 
 
 def _shown(value: object) -> str:
@@ -282,7 +289,8 @@ def _locate(model: type[BaseModel], location: Sequence[int | str]) -> tuple[Any,
     names: list[str] = []
     for part in location:
         tagged = [choice for choice in choices if _tag_of(choice) == part]
-        if isinstance(part, str) and part.startswith("["):  # `[key]`, or the tag of a choice without a name of its own
+        if isinstance(part, str) and part.startswith("["):  # `[key]`, or a tag that is the name of the choice's type
+            choices = [choice for choice in choices if f"[{getattr(choice, '__name__', '')}]" == part]
             continue
         if len(choices) > 1 and tagged:
             choices = tagged

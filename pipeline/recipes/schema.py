@@ -132,7 +132,7 @@ RecipePath = Annotated[str, AfterValidator(_known_shipped)]
 class TokenizerConfig(StrictModel):
     """The tokenizer: byte-level BPE, learned from the training sentences."""
 
-    key: ClassVar[str] = "tokenizer"
+    section: ClassVar[str] = "tokenizer"
 
     vocab_size: int = Field(512, ge=261, le=32767)
     """Token ids in all: 4 specials, 256 bytes, the rest learned pieces."""
@@ -142,7 +142,7 @@ class ModelConfig(StrictModel):
     """A decoder-only transformer. In a recipe `variant: NAME` takes the keys of models/variants/NAME.yaml, and further
     keys override them."""
 
-    key: ClassVar[str] = "model"
+    section: ClassVar[str] = "model"
     shorthands: ClassVar[tuple[str, ...]] = ("variant",)
     added_later: ClassVar[frozenset[str]] = frozenset({"window", "sinks", "shared_layers", "stride"})
 
@@ -297,7 +297,7 @@ def variants() -> list[str]:
 class TrainConfig(StrictModel):
     """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
 
-    key: ClassVar[str] = "train"
+    section: ClassVar[str] = "train"
     added_later: ClassVar[frozenset[str]] = frozenset({"start"})
 
     steps: int = Field(10_000, ge=0)
@@ -329,7 +329,7 @@ class TrainConfig(StrictModel):
 class DistillConfig(StrictModel):
     """A larger model teaches, for `steps` with the settings of `train`."""
 
-    key: ClassVar[str] = "distill"
+    section: ClassVar[str] = "distill"
 
     teacher: RecipePath = Field(min_length=1)
     """The recipe of a larger trained model with the same task and tokens, seen from this recipe's folder, or
@@ -376,7 +376,7 @@ _Side = Annotated[int, Field(ge=1, le=64)]
 class PruneConfig(StrictModel):
     """Magnitude pruning of the Dense kernels, by a polynomial schedule, with fine-tuning."""
 
-    key: ClassVar[str] = "prune"
+    section: ClassVar[str] = "prune"
     added_later: ClassVar[frozenset[str]] = frozenset({"pattern", "block"})
 
     sparsity: Number = Field(0.5, gt=0, lt=1)
@@ -435,7 +435,7 @@ class PruneConfig(StrictModel):
 class QatConfig(StrictModel):
     """Quantization-aware training: fine-tuning with the integers' rounding and ranges in the forward pass."""
 
-    key: ClassVar[str] = "qat"
+    section: ClassVar[str] = "qat"
 
     steps: int = Field(2_000, ge=1)
     """Steps of fine-tuning."""
@@ -446,7 +446,7 @@ class QatConfig(StrictModel):
 class QuantizeConfig(StrictModel):
     """Which integers, and what sets their ranges."""
 
-    key: ClassVar[str] = "quantize"
+    section: ClassVar[str] = "quantize"
     added_later: ClassVar[frozenset[str]] = frozenset({"weights", "ranges"})
 
     calibration_sentences: Count = 200
@@ -462,7 +462,7 @@ class QuantizeConfig(StrictModel):
 class EvaluateConfig(StrictModel):
     """How many sentences of each held-out split are measured."""
 
-    key: ClassVar[str] = "evaluate"
+    section: ClassVar[str] = "evaluate"
 
     host_sentences: Count = 600
     """On the host, by the int8 model."""
@@ -473,7 +473,7 @@ class EvaluateConfig(StrictModel):
 class Budgets(StrictModel):
     """Limits that fail the run."""
 
-    key: ClassVar[str] = "budgets"
+    section: ClassVar[str] = "budgets"
 
     flash: Size | None = None
     """Bytes of flash, or a size such as 256K."""
@@ -488,7 +488,7 @@ class Budgets(StrictModel):
 class HomeAssistantConfig(StrictModel):
     """Home Assistant's own sentences: a spoken command in, the intent and its slots out."""
 
-    key: ClassVar[str] = "task"
+    section: ClassVar[str] = "task"
 
     name: Literal["home_assistant"] = "home_assistant"
     """The task."""
@@ -514,7 +514,7 @@ class TextTask(StrictModel):
     """Text that goes on: the task of imported language models. There are no pairs; the float model itself writes the
     data."""
 
-    key: ClassVar[str] = "task"
+    section: ClassVar[str] = "task"
 
     name: Literal["text"] = "text"
     """The task."""

@@ -12,7 +12,8 @@ from typing import Any
 from rich.table import Table
 
 from pipeline.errors import ThimbleError
-from pipeline.sweep.plan import Choice, Point
+from pipeline.recipes.sweep_schema import Choice
+from pipeline.sweep.plan import Point
 from pipeline.sweep.trial import Outcome
 
 __all__ = ["Cost", "Results", "TrialFailure", "TrialResult", "front_of", "measured", "read_results"]

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pipeline.errors import ThimbleError
-from pipeline.sweep.plan import Choice, Point, Range, Search, Sweep
+from pipeline.recipes.sweep_schema import Choice, Range, Search
+from pipeline.sweep.plan import Point, Sweep
 
 __all__ = ["DIRECTIONS", "Grid", "Proposer", "Searcher", "proposer_of"]
 
@@ -59,7 +60,7 @@ class Searcher:
         )
         self._failed = optuna.trial.TrialState.FAIL
         self._sweep = sweep
-        self._space = {axis.name: _distribution(axis.choices) for axis in sweep.axes}
+        self._space = {axis.name: _distribution(axis.choices) for axis in sweep.dimensions}
         self._begun = [choices for choices in begun if self._fits(choices)]
         self._singles = sweep.singles()
         self._open: dict[str, Any] = {}
@@ -114,13 +115,13 @@ class Searcher:
             self._space[name]._contains(self._space[name].to_internal_repr(value))
             if isinstance(axis.choices, Range)
             else value in axis.choices
-            for (name, value), axis in zip(choices.items(), self._sweep.axes, strict=True)
+            for (name, value), axis in zip(choices.items(), self._sweep.dimensions, strict=True)
         )
 
     def _rounded(self, params: Mapping[str, Any]) -> dict[str, Choice]:
         return {
             axis.name: axis.choices.number(params[axis.name]) if isinstance(axis.choices, Range) else params[axis.name]
-            for axis in self._sweep.axes
+            for axis in self._sweep.dimensions
         }
 
 

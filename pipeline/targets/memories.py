@@ -29,7 +29,7 @@ class MemoryRegion(StrictModel):
 class Flash(StrictModel):
     """The flash behind a board's core: `timing.flash` in board.yaml."""
 
-    key: ClassVar[str] = "timing.flash"
+    section: ClassVar[str] = "timing.flash"
 
     wait_states: int = Field(0, ge=0)
     """Cycles that an access takes beyond its own, at the board's clock."""

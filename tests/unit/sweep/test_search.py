@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.sweep.plan import Choice, Point, Sweep, load_sweep
+from pipeline.recipes.sweep_schema import Choice
+from pipeline.sweep.plan import Point, Sweep, load_sweep
 from pipeline.sweep.search import Searcher, proposer_of
 
 AXES = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -50,22 +49,22 @@ def test_training_begins_in_other_weights(tmp_path: Path) -> None:
     _, alone = trained(tmp_path)
     assert history[-1]["loss"] < alone[-1]["loss"]
 
-    deeper = dataclasses.replace(CONFIG, layers=2)
+    deeper = CONFIG.replace(layers=2)
     grown, _ = train(deeper, untouched, TRAINING_DATA, tmp_path, ignore, first)
     same = {weight.name: weight.numpy() for weight in started.trainable_variables}
     fitting = [weight for weight in grown.trainable_variables if weight.name in same]
     assert 0 < len(fitting) < len(grown.trainable_variables)
     for weight in fitting:
         np.testing.assert_array_equal(weight.numpy(), same[weight.name])
-    wider = dataclasses.replace(CONFIG, d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
+    wider = CONFIG.replace(d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
     with pytest.raises(ThimbleError, match=r"train\.start.*no array"):
         train(wider, untouched, TRAINING_DATA, tmp_path, ignore, first)
 
 
 def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -> None:
-    four = lively(dataclasses.replace(CONFIG, layers=4))
+    four = lively(CONFIG.replace(layers=4))
     save_model(tmp_path / "four.npz", four, {}, exact=True)
-    shared = dataclasses.replace(CONFIG, layers=4, shared_layers=2)
+    shared = CONFIG.replace(layers=4, shared_layers=2)
     untouched = TrainConfig(steps=0)
     model, _ = train(shared, untouched, TRAINING_DATA, tmp_path, ignore, tmp_path / "four.npz")
     assert shared.parameter_count == sum(weight.shape.num_elements() for weight in model.trainable_variables)
