@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.resources import ROOT
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 def _run(options: argparse.Namespace, console: Console) -> int:
     from pipeline.report.summary import print_summary
     from pipeline.stages.registry import run_recipe
-    from pipeline.workflow.runner import PartialFailure, RunOptions
+    from pipeline.workflow.runner import RunOptions
     from pipeline.workflow.workspace import Workspace
 
     recipe = _recipe(options)

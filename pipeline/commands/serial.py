@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipeline.device.protocol import Device, Info
 from pipeline.device.serial_port import connect
-from pipeline.errors import ThimbleError
+from pipeline.errors import ThimbleError, VerificationFailed
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
@@ -80,7 +80,9 @@ def verify_on_port(
     write_json(folder / "result.json", result)
     if not result["ok"]:
         more = f" (and {len(result['failures']) - 1} more)" if len(result["failures"]) > 1 else ""
-        raise ThimbleError(f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {folder / 'result.json'}")
+        raise VerificationFailed(
+            f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {folder / 'result.json'}"
+        )
     return result
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.device.protocol import Answer, Device, DeviceError
+from pipeline.device.protocol import Answer, Device
+from pipeline.errors import DeviceError
 from pipeline.targets.boards import Board
 
 __all__ = ["Decoder", "TextStream", "TickScale", "answer_line", "ask_many", "chat_loop", "read_lines", "statistics"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
-from pipeline.errors import ThimbleError
+from pipeline.errors import VerificationFailed
 from pipeline.files import write_json
 from pipeline.tasks.accuracy import exact_match
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
@@ -90,7 +90,7 @@ def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[i
             ours, theirs = engine.step(token), oracle.step(token)
             steps += 1
             if not np.array_equal(ours, theirs):
-                raise ThimbleError(
+                raise VerificationFailed(
                     f"step {oracle.position - 1} of {name}: {int((ours != theirs).sum())} logits differ "
                     "from TensorFlow Lite Micro's",
                     "this is a fault of the compiler: report it with the .tflite",

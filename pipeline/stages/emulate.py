@@ -16,7 +16,7 @@ from pipeline import tools
 from pipeline.device.chat import ask_many
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
-from pipeline.errors import ThimbleError
+from pipeline.errors import VerificationFailed
 from pipeline.files import write_json
 from pipeline.firmware.project import build_project
 from pipeline.stages.firmware import write_sources
@@ -83,7 +83,7 @@ def run(context: StageContext) -> str:
     if not result["ok"]:
         failures = result["failures"]
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {folder / 'result.json'}")
+        raise VerificationFailed(f"{board.name}: {failures[0]}{more}", f"see {folder / 'result.json'}")
     instructions = result["instructions"]
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "

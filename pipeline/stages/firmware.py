@@ -12,9 +12,9 @@ from pipeline import tools
 from pipeline.compiler.backends.tflm import write_interpreted
 from pipeline.compiler.backends.tflm_support import require_support
 from pipeline.compiler.reader import read_tflite
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, MissingTool, UnsupportedModel
 from pipeline.files import write_json
 from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
 from pipeline.firmware.tflm_library import require_library
@@ -106,16 +106,17 @@ def _smallest_arena(context: StageContext, board: Board, emulator: Emulator, on_
             if error.code != "start":
                 raise
             reason = error.text.removeprefix("ERR init ")
-    raise ThimbleError(
+    raise UnsupportedModel(
         f"TensorFlow Lite Micro refuses the model on {board.name}, with an arena of {2 * on_host:,} bytes: {reason}",
         "a library of the build type release_with_logs tells more; or choose the engine tflm-reference or aot",
     )
 
 
 def _emulator(context: StageContext, board: Board) -> Emulator | None:
+    """What runs the board's images; None where nothing is installed, since the image is built all the same."""
     try:
         return pick(board, context.emulator)
-    except ThimbleError:  # the image is built all the same
+    except MissingTool:
         return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool
 from pipeline.recipes.sweep_schema import Choice, Range, Search
 from pipeline.sweep.plan import Point, Sweep
 
@@ -47,7 +47,7 @@ class Searcher:
         try:
             import optuna
         except ImportError:
-            raise ThimbleError("`search` needs the package `optuna`", "pip install optuna") from None
+            raise MissingTool("`search` needs the package `optuna`", "pip install optuna") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         samplers: Mapping[str, Any] = {
             "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, constant_liar=True),

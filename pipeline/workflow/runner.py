@@ -11,14 +11,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.files import fingerprint
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import Stamp, Workspace, digest_sources
 
-__all__ = ["PartialFailure", "RunOptions", "run_stages"]
+__all__ = ["RunOptions", "run_stages"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,14 +90,6 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
             console.print(f"[green]nothing changed[/] since the last run; {workspace.folder} is up to date")
     boards.end()
     return workspace
-
-
-class PartialFailure(ThimbleError):
-    """Of a recipe's boards some failed; `finished` names the others."""
-
-    def __init__(self, what: str, remedy: str, finished: Sequence[str]) -> None:
-        super().__init__(what, remedy)
-        self.finished = tuple(finished)
 
 
 class _BoardRuns:

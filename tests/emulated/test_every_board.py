@@ -10,8 +10,9 @@ from elftools.elf.elffile import ELFFile
 
 from pipeline import tools
 from pipeline.compiler import compile_model
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
+from pipeline.errors import DeviceError
 from pipeline.firmware.project import Firmware, build_project, write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board, all_boards

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from pipeline import tools
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.process import ProcessLink, spawn
 from pipeline.emulators.qemu import Qemu
 from pipeline.emulators.renode.launcher import Renode, find_renode
 from pipeline.emulators.select import pick
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.targets.boards import Board, load_board
 
 BOARD = load_board("mps2_an386")
