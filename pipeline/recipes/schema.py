@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -60,6 +60,8 @@ __all__ = [
     "task_config",
     "variants",
 ]
+
+_Section = TypeVar("_Section", bound=StrictModel)
 
 VARIANTS = MODELS / "variants"
 
@@ -611,17 +613,17 @@ class Recipe(StrictModel):
     @model_validator(mode="wrap")
     @classmethod
     def _check_kind(cls, data: Any, handler: Any, info: ValidationInfo) -> Self:
-        """Checks which sections there are, whatever they hold; empty ones count as absent."""
+        """Checks what sections cannot be together too, also where others are wrong; empty ones count as absent."""
         complaints: list[Complaint] = []
         if isinstance(data, Mapping):
             data = {key: value for key, value in data.items() if value is not None or key in _REQUIRED}
-            complaints = list(_kind_complaints(data))
+            complaints = [*_kind_complaints(data), *_section_complaints(data)]
         try:
             recipe: Self = handler(data)
         except ValidationError as error:
             complain([*repeat(error), *complaints])
             raise
-        complain([*complaints, *recipe._section_complaints()])
+        complain(complaints)
         if isinstance(info.context, Path):
             recipe._path = info.context
         return recipe
@@ -637,17 +639,6 @@ class Recipe(StrictModel):
             what = f"is {model['vocab_size']!r}, and `tokenizer.vocab_size` {tokenizer.vocab_size}"
             complain([complaint("vocab_size", what, "leave it out of `model`", model["vocab_size"])])
         return {**model, "vocab_size": tokenizer.vocab_size}
-
-    def _section_complaints(self) -> Iterator[Complaint]:
-        """What sections, each right by itself, cannot be together."""
-        if self.quantize.activations == "int16" and self.model.norm == "layernorm":
-            what = "int16 with `model.norm: layernorm` does not run on TensorFlow Lite Micro"
-            yield complaint("quantize.activations", what, "use `norm: rmsnorm`, or int8 activations", "int16")
-        if self.train.steps == 0 and self.distill is None and not self.train.start:
-            what = "is 0, and there is neither `train.start` nor `distill`"
-            yield complaint("train.steps", what, "use a whole number above 0", 0)
-        if self.text is None and "" in self.prompts:
-            yield complaint("prompts", "holds '', a prompt of nothing", "write a sentence", "")
 
     @property
     def path(self) -> Path:
@@ -720,8 +711,7 @@ def _plain(value: Any) -> Any:
 
 def _kind_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
     """Keys that a recipe of a trained or of an imported model needs, or cannot have."""
-    task = data.get("task")
-    name = getattr(task, "name", None) or (task.get("name") if isinstance(task, Mapping) else None)
+    name = _task_name(data)
     if name is None:
         return
     if name != "text":
@@ -738,3 +728,31 @@ def _kind_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
         if key in data:
             what = "is given with `task: {name: text}`: imported models are not trained"
             yield complaint(key, what, "take it out", data[key])
+
+
+def _section_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
+    """What sections, each right by itself, cannot be together."""
+    model, train = _valid(ModelConfig, data.get("model")), _valid(TrainConfig, data.get("train", {}))
+    quantize = _valid(QuantizeConfig, data.get("quantize", {}))
+    if model and quantize and quantize.activations == "int16" and model.norm == "layernorm":
+        what = "int16 with `model.norm: layernorm` does not run on TensorFlow Lite Micro"
+        yield complaint("quantize.activations", what, "use `norm: rmsnorm`, or int8 activations", "int16")
+    if train and train.steps == 0 and "distill" not in data and not train.start:
+        what = "is 0, and there is neither `train.start` nor `distill`"
+        yield complaint("train.steps", what, "use a whole number above 0", 0)
+    prompts = data.get("prompts")
+    if isinstance(prompts, list | tuple) and "" in prompts and _task_name(data) != "text":
+        yield complaint("prompts", "holds '', a prompt of nothing", "write a sentence", "")
+
+
+def _valid(kind: type[_Section], data: Any) -> _Section | None:
+    """A section, if it is right by itself."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError:
+        return None
+
+
+def _task_name(data: Mapping[str, Any]) -> Any:
+    task = data.get("task")
+    return task.get("name") if isinstance(task, Mapping) else getattr(task, "name", None)

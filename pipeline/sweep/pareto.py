@@ -140,7 +140,7 @@ class Results:
             "| --- | --- | --- | --- | --- | --- | --- |",
         ]
         lines += ["| " + " | ".join(row) + " |" for row in self.rows(board)]
-        lines += ["", *(f"Failed: `{point.name}`: {point.error}" for point in self.failed)]
+        lines += ["", *(f"Failed: `{point.name}`: {' '.join(point.error.split())}" for point in self.failed)]
         return "\n".join(lines).rstrip() + "\n"
 
 
