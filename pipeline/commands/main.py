@@ -285,12 +285,13 @@ def _serial(options: argparse.Namespace, console: Console) -> int:
 
 def _ship(options: argparse.Namespace, console: Console) -> int:
     from pipeline.recipes.load import load_recipe
+    from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
     from pipeline.workflow.shipped import ship
     from pipeline.workflow.workspace import Workspace
 
     recipe = load_recipe(options.recipe)
     workspace = Workspace(options.build, recipe.name)
-    target = ship(recipe, workspace.stage("qat") / "weights.npz", workspace.stage("data") / "tokenizer.json")
+    target = ship(recipe, workspace.path(WEIGHTS.of("qat")), workspace.path(TOKENIZER.of("data")))
     console.print(f"shipped: {target}", highlight=False)
     return 0
 

@@ -8,7 +8,14 @@ from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import HomeAssistantConfig, TaskConfig, task_config
 from pipeline.tasks.task import Task
 
-__all__ = ["load_task"]
+__all__ = ["load_task", "task_module"]
+
+_MODULES = {"home_assistant": "pipeline.tasks.home_assistant.task"}
+
+
+def task_module(config: TaskConfig) -> str:
+    """The module that makes the data of the task that a `task` section names; this one where it names none of ours."""
+    return _MODULES.get(config.name, __name__)
 
 
 def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
