@@ -3,15 +3,14 @@ what tests of the interpreter need."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
 import pytest
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+from pipeline import tools
+
+tools.configure_tensorflow()
 
 
 @pytest.fixture(scope="session")

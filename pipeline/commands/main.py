@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from pipeline import tools
 from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.resources import ROOT
 
@@ -41,9 +41,7 @@ _SHIPPED_SWEEP = ROOT / "models" / "sweeps" / "home-en"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; the exit status is 0 when it did what was asked."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    tools.configure_tensorflow()
     options = _parser().parse_args(arguments)
     console = Console(soft_wrap=True)
     errors = Console(stderr=True, soft_wrap=True)

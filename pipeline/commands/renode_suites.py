@@ -25,6 +25,7 @@ from pipeline.emulators.renode.launcher import Renode, stage_renode_files
 from pipeline.errors import MissingTool, ThimbleError, VerificationFailed
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.verification.agreement import disagreements, with_counts
+from pipeline.verification.result import RESULT, RunResult
 
 __all__ = ["SUITES", "main", "renode_test", "run_suites", "stage_suite_files", "variables"]
 
@@ -102,16 +103,16 @@ def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
 
 
 def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: Console) -> None:
-    from pipeline.firmware.project import build_project
+    from pipeline.firmware.build import build_project
     from pipeline.recipes.load import load_recipe
     from pipeline.stages.registry import run_recipe
-    from pipeline.workflow.artifacts import EXPECTATIONS, FIRMWARE, PROJECT, RESULT
+    from pipeline.workflow.artifacts import EXPECTATIONS, FIRMWARE, PROJECT
     from pipeline.workflow.runner import RunOptions
     from pipeline.workflow.workspace import target_key
 
     recipe = load_recipe(options.recipe).with_boards([board.name])
     key = target_key(board.name, recipe.engine)
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, RunResult] = {}
     with_qemu = "qemu" in board.emulators and tools.find("qemu-system-arm") is not None
     for emulator in ("qemu", "renode") if with_qemu else ("renode",):
         workspace = run_recipe(recipe, RunOptions(options.build, "emulate", emulator=emulator), console)
@@ -144,9 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="every board that Renode emulates")
     parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR")
     options = parser.parse_args(arguments)
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    tools.configure_tensorflow()
     console = Console(soft_wrap=True)
     try:
         from pipeline.recipes.load import load_recipe

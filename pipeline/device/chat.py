@@ -12,7 +12,7 @@ from pipeline.device.protocol import Answer, Device
 from pipeline.errors import DeviceError
 from pipeline.targets.boards import Board
 
-__all__ = ["Decoder", "TextStream", "TickScale", "answer_line", "ask_many", "chat_loop", "read_lines", "statistics"]
+__all__ = ["Decoder", "TextStream", "TickScale", "ask_many", "chat_loop", "read_lines", "statistics"]
 
 
 class Decoder(Protocol):
@@ -125,11 +125,6 @@ def chat_loop(
             continue
         stream.end()
         write(f"  ({statistics(answer, tick_scale)})\n")
-
-
-def answer_line(answer: Answer, tick_scale: TickScale) -> str:
-    """`action  (statistics)`."""
-    return f"{answer.text}  ({statistics(answer, tick_scale)})"
 
 
 def statistics(answer: Answer, tick_scale: TickScale) -> str:
