@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool, ThimbleError
 
 __all__ = ["TOOLS", "Tool", "configure_tensorflow", "find", "install_missing", "main", "missing", "require", "version"]
 
@@ -109,7 +109,7 @@ def require(program: str) -> Path:
     """
     path = find(program)
     if path is None:
-        raise ThimbleError(f"{program} ({TOOLS[program].purpose}) is not installed", _commands([TOOLS[program]]))
+        raise MissingTool(f"{program} ({TOOLS[program].purpose}) is not installed", _commands([TOOLS[program]]))
     return path
 
 

@@ -21,8 +21,7 @@ from rich.table import Table
 
 from pipeline.bench.held_out import HomeModel, load_home_model, matching
 from pipeline.files import fingerprint, read_json, write_json
-from pipeline.recipes.load import QuantizeConfig
-from pipeline.recipes.schema import DistillConfig, ModelConfig, TrainConfig
+from pipeline.recipes.schema import DistillConfig, ModelConfig, QuantizeConfig, TrainConfig
 from pipeline.resources import ROOT
 from pipeline.stages.distill import label_with
 from pipeline.verification.host_engine import host_engine
@@ -46,9 +45,9 @@ def main() -> None:
     parser.add_argument("--relabelled", type=int, default=30_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--variant", default="nano")
-    parser.add_argument("--temperature", type=float, default=DistillConfig.temperature)
-    parser.add_argument("--alpha", type=float, default=DistillConfig.alpha)
-    parser.add_argument("--spoiled", type=float, default=DistillConfig.spoiled)
+    parser.add_argument("--temperature", type=float, default=DistillConfig.model_fields["temperature"].default)
+    parser.add_argument("--alpha", type=float, default=DistillConfig.model_fields["alpha"].default)
+    parser.add_argument("--spoiled", type=float, default=DistillConfig.model_fields["spoiled"].default)
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
     parser.add_argument("--build", type=Path, default=Path("build"))
     options = parser.parse_args()
@@ -56,7 +55,7 @@ def main() -> None:
     home = load_home_model(TEACHER, options.build, console)
     config = ModelConfig.from_mapping({"variant": options.variant, "vocab_size": home.recipe.vocab_size})
     lesson = DistillConfig(
-        teacher=TEACHER.as_posix(),
+        teacher=str(TEACHER.resolve()),
         steps=options.steps,
         temperature=options.temperature,
         alpha=options.alpha,
@@ -77,7 +76,9 @@ def main() -> None:
     results: list[dict[str, Any]] = []
     for seed in options.seeds:
         for kind in options.kinds:
-            settings = TrainConfig(options.steps, options.batch, learning_rate=3e-3, dropout=0.0, seed=seed)
+            settings = TrainConfig(
+                steps=options.steps, batch_size=options.batch, learning_rate=3e-3, dropout=0.0, seed=seed
+            )
             chosen = lesson if kind == "distilled" else None
             results.append(_run(config, settings, chosen, home, training_data[kind], options.build))
             console.print(f"seed {seed} {kind}: {100 * results[-1][SPLIT]:.1f} % of new templates", highlight=False)

@@ -9,7 +9,6 @@ actions, and the share of tokens at which another one is most likely than in flo
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ def main() -> None:
         with console.status(f"{weights}, after training"):
             measurements[weights] = _integers(home, weights)
         with console.status(f"{weights}, {options.steps:,} steps of qat"):
-            _train(home, weights, QatConfig(options.steps, options.rate))
+            _train(home, weights, QatConfig(steps=options.steps, learning_rate=options.rate))
             measurements[f"{weights} + qat"] = _integers(home, weights)
         for weight, value in zip(home.model.trainable_variables, before, strict=True):
             weight.assign(value)
@@ -127,7 +126,7 @@ def _row(measured: _Measured, exact: _Measured) -> dict[str, Any]:
 def _train(home: HomeModel, weights: str, config: QatConfig) -> None:
     from pipeline.training.qat import train_quantized
 
-    settings = dataclasses.replace(home.recipe.train, seed=1)
+    settings = home.recipe.train.replace(seed=1)
     with tempfile.TemporaryDirectory() as out:
         train_quantized(
             home.model, home.recipe.model, config, weights, settings, home.training_data, Path(out), lambda *_: None

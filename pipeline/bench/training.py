@@ -60,7 +60,7 @@ def _measure(recipe: Recipe, steps: int, build: Path, console: Console) -> list[
 
     mark(0, steps, {})
     with tempfile.TemporaryDirectory() as out:
-        config = dataclasses.replace(recipe.train, steps=steps)
+        config = recipe.train.replace(steps=steps)
         _, history = train(recipe.model, config, training_data, Path(out), mark)
     found: list[str] = []
     for first in (marks[0], marks[len(marks) // 2]):

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import tools
-from pipeline.errors import ThimbleError
+from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.resources import ROOT
 
 if TYPE_CHECKING:
@@ -216,7 +216,8 @@ def _quick_argument(command: argparse.ArgumentParser) -> None:
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     """The recipe, with what the command line changes of it."""
-    from pipeline.recipes.load import ENGINES, load_recipe
+    from pipeline.recipes.load import load_recipe
+    from pipeline.recipes.schema import ENGINES
 
     recipe = load_recipe(options.recipe)
     if options.board:
@@ -231,7 +232,7 @@ def _recipe(options: argparse.Namespace) -> Recipe:
 def _run(options: argparse.Namespace, console: Console) -> int:
     from pipeline.report.summary import print_summary
     from pipeline.stages.registry import run_recipe
-    from pipeline.workflow.runner import PartialFailure, RunOptions
+    from pipeline.workflow.runner import RunOptions
     from pipeline.workflow.workspace import Workspace
 
     recipe = _recipe(options)
@@ -339,7 +340,7 @@ def _sweep(options: argparse.Namespace, console: Console) -> int:
 
 
 def _recommend(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.recipes.load import size_bytes
+    from pipeline.recipes.schema import size_bytes
     from pipeline.sweep.pareto import read_results
     from pipeline.sweep.recommend import recommend
     from pipeline.targets.boards import load_board
@@ -396,7 +397,7 @@ def _boards(options: argparse.Namespace, console: Console) -> int:
 
 def _compile(options: argparse.Namespace, console: Console) -> int:
     from pipeline.compiler import Objective, compile_model, packing_of_core
-    from pipeline.recipes.load import AIMS
+    from pipeline.recipes.schema import AIMS
 
     if options.aim not in AIMS:
         raise ThimbleError(f"--aim {options.aim} is not known", f"use one of: {', '.join(AIMS)}")

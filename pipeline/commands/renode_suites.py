@@ -22,7 +22,7 @@ from rich.console import Console
 from pipeline import tools
 from pipeline.emulators.renode.files import FOLDER, entry_of
 from pipeline.emulators.renode.launcher import Renode, stage_renode_files
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool, ThimbleError, VerificationFailed
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.verification.agreement import disagreements, with_counts
 from pipeline.verification.result import RESULT, RunResult
@@ -42,7 +42,7 @@ def renode_test(program: Path) -> Path:
     beside = program.resolve().parent / "renode-test"
     script = beside if beside.is_file() else shutil.which("renode-test")
     if script is None:
-        raise ThimbleError(
+        raise MissingTool(
             f"no `renode-test` beside {program}", "use the portable release: `nox -s renode`, with RENODE not set"
         )
     return Path(script)
@@ -97,7 +97,7 @@ def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
     except OSError as error:
         raise ThimbleError(f"cannot start {runner}: {error}", "fetch Renode again: `nox -s renode`") from None
     if result.returncode:
-        raise ThimbleError(
+        raise VerificationFailed(
             f"{board.name}: renode-test failed (exit status {result.returncode})", f"see {results / 'log.html'}"
         )
 
@@ -122,7 +122,9 @@ def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: 
         different = disagreements(results["qemu"], results["renode"])
         if different:
             more = f" (and {len(different) - 1} more)" if len(different) > 1 else ""
-            raise ThimbleError(f"{board.name}: {different[0]}{more}", "the emulators must agree; see docs/renode.md")
+            raise VerificationFailed(
+                f"{board.name}: {different[0]}{more}", "the emulators must agree; see docs/renode.md"
+            )
         console.print(f"[green]✓[/] {board.name}: Renode's result equals QEMU's, counts within 0.1 %")
         expected = with_counts(expected, results["qemu"])
     firmware = workspace.stage("firmware", key)

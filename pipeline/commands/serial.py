@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipeline.device.protocol import Device, Info
 from pipeline.device.serial_port import connect
-from pipeline.errors import ThimbleError
+from pipeline.errors import ThimbleError, VerificationFailed
 from pipeline.files import read_json
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
@@ -105,7 +105,7 @@ def verify_on_port(
     )
     written = RESULT.save(workspace.folder / f"{key}-serial", result)
     if not result.ok:
-        raise ThimbleError(f"{board.name} on {port}: {result.failure()}", f"see {written}")
+        raise VerificationFailed(f"{board.name} on {port}: {result.failure()}", f"see {written}")
     return result
 
 

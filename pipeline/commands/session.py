@@ -11,10 +11,10 @@ from pathlib import Path
 from rich.console import Console
 
 from pipeline.device.chat import TextStream, TickScale, chat_loop, read_lines, statistics
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import load_board

@@ -49,7 +49,7 @@ from pipeline.compiler.program import (
     Program,
     View,
 )
-from pipeline.errors import ThimbleError
+from pipeline.errors import ThimbleError, UnsupportedModel
 from pipeline.numerics import fixed_point as fp
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
@@ -98,18 +98,18 @@ def lower(graph: Graph, packing: WeightLayout, block: int, aim: Objective) -> Pr
 def _check(graph: Graph, op: Op) -> None:
     """That the op is known and its tensors are int8 or int16 with scales, or biases and indices."""
     if op.kind not in SUPPORTED:
-        raise ThimbleError(
+        raise UnsupportedModel(
             f"operator {op.kind} (tensor {graph.tensors[op.outputs[0]].name!r}) is not supported",
             f"use one of: {', '.join(sorted(SUPPORTED))}",
         )
     for tensor in (graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0):
         if tensor.dtype not in ("INT8", "INT16", "INT32", "INT64"):
-            raise ThimbleError(
+            raise UnsupportedModel(
                 f"operator {op.kind} has a {tensor.dtype} tensor {tensor.name!r}",
                 "quantize the model to full integers: int8 or int16 activations, int8 weights, int32 or int64 biases",
             )
         if tensor.dtype in ("INT8", "INT16") and not _is_quantized(tensor):
-            raise ThimbleError(
+            raise UnsupportedModel(
                 f"tensor {tensor.name!r} has no usable scale and zero point", "quantize the model with calibration data"
             )
 
@@ -219,7 +219,7 @@ class _Lowering:
             self.program.block, self.program.split_logits_tail = 1 if self.int16.attentions else block, True
         self.program.outputs = {name: self._output(index) for name, index in self.graph.outputs.items()}
         if not self.program.calls:
-            raise ThimbleError("the .tflite computes nothing", "give a model with an operator that changes values")
+            raise UnsupportedModel("the .tflite computes nothing", "give a model with an operator that changes values")
         return self.program
 
     def _kv_window(self) -> SlidingWindow | StridedWindow | None:
@@ -243,7 +243,7 @@ class _Lowering:
             or not alike
             or caches != self._fused_caches()
         ):
-            raise ThimbleError(
+            raise UnsupportedModel(
                 "the .tflite has a sliding window in a form that is not supported",
                 "one window for all layers, the mask of `pipeline.numerics.kv_window`, without a stride rotary "
                 "positions with an input `rotation`, and head widths of a multiple of 4 up to 64",

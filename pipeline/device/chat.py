@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.device.protocol import Answer, Device, DeviceError
+from pipeline.device.protocol import Answer, Device
+from pipeline.errors import DeviceError
 from pipeline.targets.boards import Board
 
 __all__ = ["Decoder", "TextStream", "TickScale", "ask_many", "chat_loop", "read_lines", "statistics"]
@@ -33,7 +34,7 @@ class TickScale:
     @classmethod
     def emulated(cls, board: Board, emulator: str, cycles_per_instruction: float) -> TickScale:
         """Of an emulated board: its instructions, at a rate."""
-        per_tick = float(board.emulators[emulator]["instructions_per_tick"])
+        per_tick = board.instructions_per_tick(emulator)
         return cls(per_tick, "instructions", board.milliseconds(1.0, cycles_per_instruction))
 
     @classmethod

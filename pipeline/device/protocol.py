@@ -9,10 +9,10 @@ from types import TracebackType
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from pipeline.device.link import SerialLink
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError
 from pipeline.numerics.sampler import SamplerSettings
 
-__all__ = ["VERSION", "Answer", "Device", "DeviceError", "Info", "Prefill", "Step"]
+__all__ = ["VERSION", "Answer", "Device", "Info", "Prefill", "Step"]
 
 VERSION = 1
 STOP = b"\x03"
@@ -20,15 +20,6 @@ _NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes"
 _STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped) (\S*)")
-
-
-class DeviceError(ThimbleError):
-    """The device answered `ERR code text`, or told of a fault (`code` is then `fault`), or broke the protocol."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"the board answered {code}: {text}", "docs/protocol.md lists what the board accepts")
-        self.code = code
-        self.text = text
 
 
 @dataclass(frozen=True)

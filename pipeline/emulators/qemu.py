@@ -31,10 +31,9 @@ class Qemu:
         if "qemu" not in board.emulators:
             raise ThimbleError(f"QEMU does not emulate {board.name}", "use --emulator renode")
         settings = board.emulators["qemu"]
-        machine = str(settings["machine"])
         program = str(tools.require("qemu-system-arm"))
         screen = ["-display", "none", "-monitor", "none", *serial_options(settings).split()]
-        return [program, "-M", machine, *screen, "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
+        return [program, "-M", settings.machine, *screen, "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
 
     def start(self, elf: Path, board: Board) -> SerialLink:
         return self._start(elf, self.command(elf, board), None)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.device.link import SerialLink
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool, ThimbleError
 from pipeline.targets.boards import Board
 
 __all__ = ["Emulator", "pick"]
@@ -47,7 +47,7 @@ def pick(board: Board, name: str | None = None) -> Emulator:
     if name == "qemu" or "qemu" in board.emulators:
         tools.require("qemu-system-arm")
         return Qemu()
-    raise ThimbleError(
+    raise MissingTool(
         f"no emulator for {board.name} is installed",
         "`nox -s renode` fetches Renode; or put `renode` on the PATH, or set RENODE",
     )

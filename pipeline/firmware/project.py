@@ -76,7 +76,7 @@ def write_project(
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
         "layout": _OWN if kernels is None else _INTERPRETED,
-        "run": f"qemu-system-arm -M {qemu['machine']} -display none -monitor none {serial_options(qemu)} "
+        "run": f"qemu-system-arm -M {qemu.machine} -display none -monitor none {serial_options(qemu)} "
         "-icount shift=0,sleep=off -kernel build/firmware.elf"
         if qemu
         else board.program or "load build/firmware.elf with your probe's program",

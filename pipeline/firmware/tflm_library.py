@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool
 
 __all__ = ["ARCHES", "CPP_REMEDY", "KERNELS", "LIBRARY", "Library", "arch_of", "find_libraries", "require_library"]
 
@@ -91,7 +91,7 @@ def require_library(core: str, kernels: str) -> Library:
     make = f"make -f tensorflow/lite/micro/tools/make/Makefile TARGET=cortex_m_generic TARGET_ARCH={arch_of(core)} "
     make += (f"OPTIMIZED_KERNEL_DIR={kernels} " if kernels else "") + "BUILD_TYPE=release microlite"
     if not tflm_dir:
-        raise ThimbleError(
+        raise MissingTool(
             "the engine needs a built TensorFlow Lite Micro, and TFLM_DIR is not set",
             f"in its sources run `{make}`, then set TFLM_DIR to that folder (docs/tflm.md)",
         )
@@ -99,7 +99,7 @@ def require_library(core: str, kernels: str) -> Library:
     for library in find_libraries(tflm, core):
         if library.kernels == kernels:
             return library
-    raise ThimbleError(
+    raise MissingTool(
         f"TFLM_DIR={tflm_dir} holds no library for {arch_of(core)} with {KERNELS[kernels]} kernels",
         f"in that folder run `{make}` (docs/tflm.md)",
     )

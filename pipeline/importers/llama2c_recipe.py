@@ -101,7 +101,7 @@ def _config(header: Header, options: ImportOptions, boards: list[Board]) -> Mode
         max_context = min(DEFAULT_CONTEXT, header.seq_len)
         context = max(min(max_context, room // row // 8 * 8), 1)
     plain = header.config(context)
-    return ModelConfig.from_mapping({**plain.as_dict(), **kv_window})
+    return ModelConfig.from_mapping({**plain.fingerprint_data(), **kv_window})
 
 
 def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
@@ -127,7 +127,7 @@ def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
 def _recipe(name: str, checkpoint: Path, parameters: int, config: ModelConfig, options: ImportOptions) -> str:
     usual, learning_rate = DEFAULT_FIT[options.activations]
     steps = usual if options.fit is None else options.fit
-    model: dict[str, Any] = {key: value for key, value in config.as_dict().items() if key != "vocab_size"}
+    model: dict[str, Any] = {key: value for key, value in config.fingerprint_data().items() if key != "vocab_size"}
     sections: dict[str, Any] = {
         "name": name,
         "description": f"The llama2.c checkpoint {checkpoint.name}, {parameters:,} parameters.",

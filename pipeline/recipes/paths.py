@@ -1,25 +1,100 @@
-"""The files of an imported model, which its recipe names."""
+"""Paths in recipes: seen from the folder of the recipe, or `shipped:NAME` for a model that comes with the package."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ThimbleError
-from pipeline.recipes.load import Recipe
+from pipeline.recipes.legacy import resolve_from_root, shipped_name
+from pipeline.resources import ROOT
 
-__all__ = ["imported_tokenizer", "imported_weights"]
+if TYPE_CHECKING:
+    from pipeline.recipes.schema import Recipe
+
+__all__ = [
+    "RECIPE",
+    "SHIPPED",
+    "WEIGHTS",
+    "identity",
+    "imported_tokenizer",
+    "imported_weights",
+    "rebase",
+    "resolve",
+    "shipped_models",
+]
+
+MODELS = ROOT / "models"
+SHIPPED = "shipped:"
+WEIGHTS, RECIPE = "weights.npz", "recipe.yaml"
+"""What `shipped:NAME` stands for where a key names weights, and where it names a recipe."""
+
+_PATHS = {("shipped",): WEIGHTS, ("weights",): WEIGHTS, ("train", "start"): WEIGHTS, ("distill", "teacher"): RECIPE}
+"""The keys of a recipe that hold paths, and what each names."""
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in MODELS.glob(f"*/{RECIPE}"))
+
+
+def resolve(text: str, folder: Path, file: str) -> Path:
+    """The file that a path of a recipe names.
+
+    Args:
+        text: the path as the recipe has it.
+        folder: the recipe's folder.
+        file: what is wanted of a shipped model, `WEIGHTS` or `RECIPE`.
+    """
+    if text.startswith(SHIPPED):
+        return MODELS / text.removeprefix(SHIPPED) / file
+    path = folder / text
+    return path if path.exists() else resolve_from_root(text, file) or path
+
+
+def identity(text: str, file: str) -> str:
+    """The path as fingerprints have it: one spelling for a shipped model, wherever the package is installed."""
+    name = text.removeprefix(SHIPPED) if text.startswith(SHIPPED) else shipped_name(text)
+    return text if name is None else f"models/{name}/{file}"
+
+
+def rebase(recipe: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A recipe's plain data, or part of it, with paths that any other folder's recipe may have too.
+
+    Args:
+        recipe: the data as its YAML file has it.
+        folder: where its paths are seen from.
+    """
+    rebased = dict(recipe)
+    for keys, file in _PATHS.items():
+        section = rebased
+        for key in keys[:-1]:
+            section = section.get(key, {})
+        text = section.get(keys[-1]) if isinstance(section, Mapping) else None
+        if not isinstance(text, str) or not text:
+            continue
+        path = resolve(text, folder, file).resolve()
+        shipped = path.parent.parent == MODELS and path.name == file
+        new = {keys[-1]: f"{SHIPPED}{path.parent.name}" if shipped else str(path)}
+        if len(keys) == 1:
+            rebased |= new
+        else:
+            rebased[keys[0]] = {**section, **new}
+    return rebased
+
 
 _REMEDY = "import the checkpoint again, with `import-llama2c`"
 
 
 def imported_weights(recipe: Recipe) -> Path:
-    """The weights, as `pipeline.network.checkpoint` reads them.
+    """The weights of an imported model, as `pipeline.network.checkpoint` reads them.
 
     Raises:
         ThimbleError: there is no such file.
     """
-    assert recipe.weights is not None, "an imported model"
-    return _there(recipe, recipe.weights)
+    assert recipe.weights_path is not None, "an imported model"
+    return _existing(recipe, recipe.weights_path)
 
 
 def imported_tokenizer(recipe: Recipe) -> Path:
@@ -28,10 +103,10 @@ def imported_tokenizer(recipe: Recipe) -> Path:
     Raises:
         ThimbleError: there is no such file.
     """
-    return _there(recipe, imported_weights(recipe).with_suffix(".tokenizer.json"))
+    return _existing(recipe, imported_weights(recipe).with_suffix(".tokenizer.json"))
 
 
-def _there(recipe: Recipe, path: Path) -> Path:
+def _existing(recipe: Recipe, path: Path) -> Path:
     if not path.is_file():
         raise ThimbleError(f"{recipe.path} names {path.name}, and there is no {path}", _REMEDY)
     return path

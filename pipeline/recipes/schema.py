@@ -1,106 +1,241 @@
-"""What a recipe says of the model and its training, checked."""
+"""What a recipe may say: one model a section, checked when it is made.
+
+The docstring below a key is its description in docs/schemas/recipe.schema.json.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 import yaml
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import ConfigError, Problem
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window
-from pipeline.resources import ROOT
+from pipeline.recipes.paths import MODELS, RECIPE, SHIPPED, WEIGHTS, identity, resolve, shipped_models
+from pipeline.targets.boards import all_boards
+from pipeline.validation import (
+    Complaint,
+    Name,
+    Number,
+    StrictModel,
+    complain,
+    complaint,
+    did_you_mean,
+    repeat,
+    validate,
+)
 
-__all__ = ["DistillConfig", "ModelConfig", "PruneConfig", "QatConfig", "TrainConfig", "variants"]
+__all__ = [
+    "AIMS",
+    "ENGINES",
+    "PATTERNS",
+    "Budgets",
+    "DistillConfig",
+    "EvaluateConfig",
+    "HomeAssistantConfig",
+    "ModelConfig",
+    "PruneConfig",
+    "QatConfig",
+    "QuantizeConfig",
+    "Recipe",
+    "TaskConfig",
+    "TextTask",
+    "TokenizerConfig",
+    "TrainConfig",
+    "size_bytes",
+    "task_config",
+    "variants",
+]
 
-VARIANTS = ROOT / "models" / "variants"
-_CHOICES = {
-    "ffn": ("relu", "gated"),
-    "norm": ("rmsnorm", "layernorm"),
-    "positions": ("learned", "rotary"),
-}
-_Section = TypeVar("_Section")
+_Section = TypeVar("_Section", bound=StrictModel)
+
+VARIANTS = MODELS / "variants"
+
+Engine = Literal["aot", "tflm", "tflm-reference"]
+ENGINES: Mapping[str, str | None] = {"aot": None, "tflm": "cmsis_nn", "tflm-reference": ""}
+"""What runs the model on the device: our own compiler's C, or TensorFlow Lite Micro with kernels as its Makefile calls
+them (`pipeline.firmware.tflm_library.KERNELS`)."""
+Aim = Literal["balanced", "speed", "size"]
+AIMS: tuple[str, ...] = get_args(Aim)
+"""What counts where weights can be held in several forms (`pipeline.compiler.Objective`)."""
+
+Share = Annotated[Number, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(|K|KB|KiB|M|MB|MiB)")
+_UNITS = {"": 1, "K": 1024, "M": 1024 * 1024}
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """A decoder-only transformer.
+def size_bytes(key: str, value: object) -> int | None:
+    """Bytes, from a number or text such as `256K` (1024 bytes a K, as flash sizes are).
 
-    `kv_heads` below `heads` is grouped-query attention; `ffn_dim` is the inner width of the feed-forward part;
-    `context` the number of positions of prompt and answer together. A `window` above 0 is the number of tokens that
-    attention sees at most, the first `sinks` of them for good; the KV cache then holds that many, and generation has
-    no end. With a `stride` those at its multiples are kept too, and the context ends. So many `shared_layers` behind
-    one another have the same weights, each its own KV cache.
+    Raises:
+        ConfigError: no size; names the key.
     """
+    if value is None:
+        return None
+    match = None if isinstance(value, bool) else _SIZE.fullmatch(str(value))
+    if match is None or float(match[1]) <= 0:
+        raise ConfigError("", [Problem(key, f"`{key}` is {value!r:.40}, not a size", _SIZE_REMEDY)])
+    return int(float(match[1]) * _UNITS[match[2][:1]])
 
-    vocab_size: int = 512
-    d_model: int = 64
-    layers: int = 2
-    heads: int = 4
-    kv_heads: int = 4
-    ffn: str = "relu"
-    ffn_dim: int = 128
-    norm: str = "rmsnorm"
-    positions: str = "learned"
-    context: int = 96
-    window: int = 0
-    sinks: int = 0
+
+_SIZE_REMEDY = "write bytes, or such as 256K or 1M"
+
+
+def _size(value: object) -> int | None:
+    try:
+        return size_bytes("size", value)
+    except ConfigError:
+        complain([complaint("", f"is {value!r:.40}, not a size", _SIZE_REMEDY, value)])
+        raise
+
+
+def _known_shipped(text: str) -> str:
+    name = text.removeprefix(SHIPPED)
+    if text.startswith(SHIPPED) and name not in shipped_models():
+        known = shipped_models()
+        remedy = f"use one of: {', '.join(f'{SHIPPED}{model}' for model in known)}{did_you_mean(name, known)}"
+        complain([complaint("", f"{text!r} names no shipped model", remedy, text)])
+    return text
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0},
+                {"type": "string", "pattern": rf"^{_SIZE.pattern}$"},
+            ]
+        }
+    ),
+]
+"""Bytes, or text such as `256K`."""
+RecipePath = Annotated[str, AfterValidator(_known_shipped)]
+"""A path, seen from the recipe's folder, or `shipped:NAME`."""
+
+
+class TokenizerConfig(StrictModel):
+    """The tokenizer: byte-level BPE, learned from the training sentences."""
+
+    section: ClassVar[str] = "tokenizer"
+
+    vocab_size: int = Field(512, ge=261, le=32767)
+    """Token ids in all: 4 specials, 256 bytes, the rest learned pieces."""
+
+
+class ModelConfig(StrictModel):
+    """A decoder-only transformer. In a recipe `variant: NAME` takes the keys of models/variants/NAME.yaml, and further
+    keys override them."""
+
+    section: ClassVar[str] = "model"
+    shorthands: ClassVar[tuple[str, ...]] = ("variant",)
+    added_later: ClassVar[frozenset[str]] = frozenset({"window", "sinks", "shared_layers", "stride"})
+
+    vocab_size: int = Field(512, ge=1)
+    """Rows of the embedding; `tokenizer.vocab_size` in a recipe."""
+    d_model: int = Field(64, ge=1)
+    """Width of the residual stream."""
+    layers: int = Field(2, ge=1)
+    """Depth."""
+    heads: int = Field(4, ge=1)
+    """Query heads, which divide `d_model`."""
+    kv_heads: int = Field(4, ge=1)
+    """K/V heads, which divide `heads`; fewer than `heads` is grouped-query attention."""
+    ffn: Literal["relu", "gated"] = "relu"
+    """Feed-forward part: ReLU, or gated (SwiGLU)."""
+    ffn_dim: int = Field(128, ge=1)
+    """Inner width of the feed-forward part."""
+    norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
+    """Normalization."""
+    positions: Literal["learned", "rotary"] = "learned"
+    """How a token knows its position."""
+    context: int = Field(96, ge=1)
+    """Positions of prompt and answer together."""
+    window: int = Field(0, ge=0)
+    """Tokens that attention sees at most, and that the KV cache holds; text never ends then. 0: the whole context."""
+    sinks: int = Field(0, ge=0)
+    """The first tokens, which a window sees for good."""
     tied_embeddings: bool = True
-    shared_layers: int = 1
-    stride: int = 0
+    """Whether the logits use the embedding's table."""
+    shared_layers: int = Field(1, ge=1)
+    """Successive layers that share their weights, each with its own KV cache; divides `layers`."""
+    stride: int = Field(0, ge=0)
+    """With a window: tokens at its multiples are kept for good too, and the context ends. 0: none."""
 
+    @model_validator(mode="before")
     @classmethod
-    def from_mapping(cls, data: Mapping[str, object]) -> ModelConfig:
-        """Reads a `model` section: `variant: NAME` for a file of models/variants, other keys override it.
-
-        Raises:
-            ThimbleError: an unknown key or variant, a wrong type, or dimensions that do not fit together.
-        """
+    def _take_variant(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("variant") is None:
+            return data
         values = dict(data)
-        variant = values.pop("variant", None)
-        if variant is not None:
-            if variant not in variants():
-                raise ThimbleError(f"`model.variant` {variant!r} is not known", f"use one of: {', '.join(variants())}")
-            text = (VARIANTS / f"{variant}.yaml").read_text(encoding="utf-8")
-            values = {**yaml.safe_load(text), **values}
-        config = _section(cls, "model", values)
-        for key, choices in _CHOICES.items():
-            if getattr(config, key) not in choices:
-                raise ThimbleError(
-                    f"`model.{key}` {getattr(config, key)!r} is not known", f"use {' or '.join(choices)}"
-                )
-        for key in ("vocab_size", "d_model", "layers", "heads", "kv_heads", "ffn_dim", "context", "shared_layers"):
-            if getattr(config, key) < 1:
-                raise ThimbleError(f"`model.{key}` is {getattr(config, key)}", "use a whole number above 0")
-        if config.d_model % config.heads:
-            raise ThimbleError(
-                f"`model.heads` {config.heads} does not divide `model.d_model` {config.d_model}",
-                "choose heads that divide the width",
-            )
-        if config.heads % config.kv_heads:
-            raise ThimbleError(
-                f"`model.kv_heads` {config.kv_heads} does not divide `model.heads` {config.heads}",
-                "choose kv_heads that divide the heads",
-            )
-        if config.layers % config.shared_layers:
-            raise ThimbleError(
-                f"`model.shared_layers` {config.shared_layers} does not divide `model.layers` {config.layers}",
-                "choose a number that divides the layers, 1 for weights of their own",
-            )
-        if config.positions == "rotary" and config.head_dim % 2:
-            raise ThimbleError(
-                f"rotary positions need an even head width, and d_model/heads is {config.head_dim}",
-                "change d_model or heads, or use learned positions",
-            )
-        _check_window(config)
-        return config
+        variant = values.pop("variant")
+        if variant not in variants():
+            remedy = f"use one of: {', '.join(variants())}{did_you_mean(variant, variants())}"
+            complain([complaint("variant", f"{variant!r} is not known", remedy, variant)])
+        text = (VARIANTS / f"{variant}.yaml").read_text(encoding="utf-8")
+        return {**yaml.safe_load(text), **values}
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for fingerprints. Keys that came later are left out at their defaults, so that the weights of
-        models without them still fit."""
-        return _plain(self, later=("window", "sinks", "shared_layers", "stride"))
+    @model_validator(mode="after")
+    def _check_dimensions(self) -> Self:
+        complain([*self._head_complaints(), *self._window_complaints()])
+        return self
+
+    def _head_complaints(self) -> Iterator[Complaint]:
+        if self.d_model % self.heads:
+            what = f"{self.heads} does not divide `model.d_model` {self.d_model}"
+            yield complaint("heads", what, "choose heads that divide the width", self.heads)
+        elif self.positions == "rotary" and self.head_dim % 2:
+            what = f"rotary needs an even head width, and d_model/heads is {self.head_dim}"
+            yield complaint("positions", what, "change d_model or heads, or use learned positions", self.positions)
+        if self.heads % self.kv_heads:
+            what = f"{self.kv_heads} does not divide `model.heads` {self.heads}"
+            yield complaint("kv_heads", what, "choose kv_heads that divide the heads", self.kv_heads)
+        if self.layers % self.shared_layers:
+            what = f"{self.shared_layers} does not divide `model.layers` {self.layers}"
+            remedy = "choose a number that divides the layers, 1 for weights of their own"
+            yield complaint("shared_layers", what, remedy, self.shared_layers)
+
+    def _window_complaints(self) -> Iterator[Complaint]:
+        if self.window == 0 and self.sinks == 0 and self.stride == 0:
+            return
+        if not 2 <= self.window <= self.context:
+            remedy = f"use 2 up to `context` ({self.context}), or 0 for no window"
+            yield complaint("window", f"is {self.window}", remedy, self.window)
+            return
+        if self.sinks >= self.window - 1:
+            remedy = f"keep fewer than the window less one ({self.window - 1}) for good"
+            yield complaint("sinks", f"is {self.sinks}", remedy, self.sinks)
+        if not self.stride:
+            if self.positions != "rotary":
+                what = f"is {self.window}, with learned positions: they end with the context"
+                yield complaint("window", what, "use `positions: rotary`, a `stride`, or no window", self.window)
+            return
+        if self.stride < 2:
+            yield complaint("stride", f"is {self.stride}", "use 2 or more, or 0 for none", self.stride)
+            return
+        stored = sum(position < self.sinks or position % self.stride == 0 for position in range(self.context))
+        if stored > self.window - 2:
+            what = f"{self.stride} keeps {stored} of {self.context} tokens, `model.window` {self.window}"
+            remedy = "keep at least two fewer than the window: a larger stride, fewer sinks, or a larger window"
+            yield complaint("stride", what, remedy, self.stride)
 
     @property
     def head_dim(self) -> int:
@@ -157,88 +292,78 @@ class ModelConfig:
         return embeddings + self.weight_layers * (attention + feed_forward + 2 * norm) + norm
 
 
-@dataclass(frozen=True)
-class TrainConfig:
-    """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps.
-
-    `start` names a weights file, seen from the repository's root, in which training begins; with 0 `steps` its weights
-    are taken as they are. Empty: the seed's, which 0 `steps` leave for distillation. With `early_stopping` above 0
-    training ends after so many evaluations in a row, one every 500 steps, without a lower loss on dev, and takes the
-    weights of the lowest.
-    """
-
-    steps: int = 10_000
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-    warmup: int = 300
-    weight_decay: float = 0.05
-    dropout: float = 0.05
-    ema: float = 0.999
-    seed: int = 1
-    start: str = ""
-    early_stopping: int = 0
-
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, object]) -> TrainConfig:
-        """Reads a `train` section.
-
-        Raises:
-            ThimbleError: an unknown key, a wrong type, or a value out of range.
-        """
-        config = _section(cls, "train", data)
-        _positive("train", config, "batch_size", "learning_rate")
-        for key in ("steps", "warmup", "weight_decay", "seed", "early_stopping"):
-            if not getattr(config, key) >= 0:
-                raise ThimbleError(f"`train.{key}` is {getattr(config, key)}", "use 0 or a number above it")
-        for key in ("dropout", "ema"):
-            if not 0 <= getattr(config, key) < 1:
-                raise ThimbleError(f"`train.{key}` is {getattr(config, key)}", "use a share from 0 to below 1")
-        return config
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for fingerprints, keys that came later left out at their defaults."""
-        return _plain(self, later=("start", "early_stopping"))
+def variants() -> list[str]:
+    """Names of the shipped model variants."""
+    return sorted(path.stem for path in VARIANTS.glob("*.yaml"))
 
 
-@dataclass(frozen=True)
-class DistillConfig:
-    """A larger model teaches, for `steps` with the settings of `train`.
+class TrainConfig(StrictModel):
+    """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
 
-    `teacher` is the recipe of a trained model with the same tokens. Its distributions at `temperature` count `alpha`,
-    the true tokens the rest. Of each batch a share is `spoiled`: sentences altered at random, with the teacher's answer
-    alone. Where actions are short, the first `labelled` sentences keep theirs, and of the next `relabelled` the teacher
-    says them.
-    """
+    section: ClassVar[str] = "train"
+    added_later: ClassVar[frozenset[str]] = frozenset({"start", "early_stopping"})
 
-    teacher: str = ""
-    steps: int = 5_000
-    temperature: float = 2.0
-    alpha: float = 0.7
-    spoiled: float = 0.0
-    labelled: int = 0
-    relabelled: int = 0
+    steps: int = Field(10_000, ge=0)
+    """Batches. 0 takes the weights that `start` names as they are; without `start`, the seed's, for distillation."""
+    batch_size: int = Field(64, ge=1)
+    """Sentences a step."""
+    learning_rate: Number = Field(2e-3, gt=0)
+    """The schedule's peak; it falls to a hundredth."""
+    warmup: int = Field(300, ge=0)
+    """Steps until the peak."""
+    weight_decay: Number = Field(0.05, ge=0)
+    """AdamW's decoupled weight decay."""
+    dropout: Number = Field(0.05, ge=0, lt=1)
+    """Share of activations that are dropped."""
+    ema: Number = Field(0.999, ge=0, lt=1)
+    """Decay of the averaged weights, which are the result."""
+    seed: int = Field(1, ge=0)
+    """Decides the first weights, the order of the sentences and what is dropped."""
+    start: RecipePath = ""
+    """Weights in which training begins, seen from the recipe's folder, or `shipped:NAME`: of the same task and
+    tokenizer. Arrays that fit by name and shape are taken, the others begin as the seed makes them."""
+    early_stopping: int = Field(0, ge=0)
+    """Evaluations in a row, one every 500 steps, without a lower loss on dev, after which training ends with the
+    weights of the lowest; 0: never."""
 
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, object]) -> DistillConfig:
-        """Reads a `distill` section.
+    def fingerprint_data(self) -> dict[str, Any]:
+        """Plain data for fingerprints; a shipped `start` is known by the model's name."""
+        data = super().fingerprint_data()
+        return {**data, "start": identity(self.start, WEIGHTS)} if "start" in data else data
 
-        Raises:
-            ThimbleError: no teacher, an unknown key, a wrong type, or a value out of range.
-        """
-        config = _section(cls, "distill", data)
-        if not config.teacher:
-            raise ThimbleError("`distill` names no teacher", "add `teacher: RECIPE.yaml`, a larger model's recipe")
-        _positive("distill", config, "steps", "temperature")
-        for key in ("alpha", "spoiled"):
-            if not 0 <= getattr(config, key) <= 1:
-                raise ThimbleError(f"`distill.{key}` is {getattr(config, key)}", "use a share from 0 to 1")
-        if config.labelled < 0 or config.relabelled < 0 or config.relabelled > 0 == config.labelled:
-            raise ThimbleError(
-                f"`distill.labelled` is {config.labelled} and `distill.relabelled` {config.relabelled}",
-                "give the number of sentences that keep their actions, and of those that the teacher answers; "
-                "or neither",
-            )
-        return config
+
+class DistillConfig(StrictModel):
+    """A larger model teaches, for `steps` with the settings of `train`."""
+
+    section: ClassVar[str] = "distill"
+
+    teacher: RecipePath = Field(min_length=1)
+    """The recipe of a larger trained model with the same task and tokens, seen from this recipe's folder, or
+    `shipped:NAME`."""
+    steps: int = Field(5_000, ge=1)
+    """Batches."""
+    temperature: Number = Field(2.0, gt=0)
+    """How soft the teacher's distributions are."""
+    alpha: Share = 0.7
+    """What they count; the true tokens count the rest."""
+    spoiled: Share = 0.0
+    """Share of each batch whose sentences are altered at random and answered by the teacher alone."""
+    labelled: int = Field(0, ge=0)
+    """The first so many training sentences keep their actions; 0: all do."""
+    relabelled: int = Field(0, ge=0)
+    """Of so many sentences behind them the teacher gives the actions."""
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if self.relabelled > 0 == self.labelled:
+            remedy = "give the number of sentences that keep their actions too (`distill.labelled`), or neither"
+            what = f"is {self.relabelled}, and `distill.labelled` is 0"
+            complain([complaint("relabelled", what, remedy, self.relabelled)])
+        return self
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """Plain data for fingerprints; a shipped teacher is known by the model's name."""
+        return {**super().fingerprint_data(), "teacher": identity(self.teacher, RECIPE)}
 
 
 PATTERNS: Mapping[str, float | None] = {
@@ -251,145 +376,443 @@ PATTERNS: Mapping[str, float | None] = {
 }
 """What is pruned together, and the sparsity where the pattern fixes it."""
 
+_Side = Annotated[int, Field(ge=1, le=64)]
 
-@dataclass(frozen=True)
-class PruneConfig:
-    """Magnitude pruning of the Dense kernels to `sparsity`, by a polynomial schedule over the first `ramp` of the
-    fine-tuning's steps.
 
-    `block` is in output rows × input columns. N:M leaves N of each M neighbours along the input. `heads` takes whole
-    groups of heads (one K/V head and the query heads that share it) out of attention, `channels` inner channels out of
-    the feed-forward part.
-    """
+class PruneConfig(StrictModel):
+    """Magnitude pruning of the Dense kernels, by a polynomial schedule, with fine-tuning."""
 
-    sparsity: float = 0.5
-    steps: int = 2_000
-    ramp: float = 0.6
-    learning_rate: float = 5e-4
-    pattern: str = "unstructured"
-    block: tuple[int, int] = (4, 4)
+    section: ClassVar[str] = "prune"
+    added_later: ClassVar[frozenset[str]] = frozenset({"pattern", "block"})
 
+    sparsity: Number = Field(0.5, gt=0, lt=1)
+    """Share of each kernel that becomes zero; of `heads` and `channels` the share that is removed. N:M implies it."""
+    steps: int = Field(2_000, ge=1)
+    """Steps of fine-tuning."""
+    ramp: Number = Field(0.6, gt=0, le=1)
+    """Share of the steps in which the sparsity rises."""
+    learning_rate: Number = Field(5e-4, gt=0)
+    """The schedule's peak."""
+    pattern: Literal["unstructured", "block", "2:4", "1:4", "heads", "channels"] = "unstructured"
+    """What is pruned together. N:M leaves N of each M neighbours along the input. `heads` takes whole groups of heads
+    (one K/V head and the query heads that share it) out of attention, `channels` inner channels out of the feed-forward
+    part."""
+    block: tuple[_Side, _Side] = Field((4, 4), strict=False)
+    """Output rows and input columns of a block, from 1 to 64."""
+
+    @field_validator("pattern", mode="before")
     @classmethod
-    def from_mapping(cls, data: Mapping[str, object]) -> PruneConfig:
-        """Reads a `prune` section.
+    def _quoted(cls, pattern: object) -> object:
+        if isinstance(pattern, int):
+            remedy = f"use one of: {', '.join(PATTERNS)}, in quotes, since YAML reads 2:4 as a number"
+            complain([complaint("", f"{pattern!r} is not known", remedy, pattern)])
+        return pattern
 
-        Raises:
-            ThimbleError: an unknown key, a wrong type, or a value out of range.
-        """
-        values = dict(data)
-        pattern = values.get("pattern", cls.pattern)
-        if pattern not in PATTERNS:
-            quote = ", in quotes, since YAML reads 2:4 as a number" if isinstance(pattern, int) else ""
-            raise ThimbleError(f"`prune.pattern` {pattern!r} is not known", f"use one of: {', '.join(PATTERNS)}{quote}")
-        fixed = PATTERNS[str(pattern)]
-        if fixed is not None and values.setdefault("sparsity", fixed) != fixed:
-            raise ThimbleError(
-                f"`prune.sparsity` is {values['sparsity']!r}, and {pattern} means {fixed}", "leave the sparsity out"
-            )
-        if "block" in values:
-            if pattern != "block":
-                raise ThimbleError(f"`prune.block` with the pattern {pattern!r}", "use `pattern: block`, or no `block`")
-            values["block"] = _block(values["block"])
-        config = _section(cls, "prune", values)
-        _positive("prune", config, "steps", "learning_rate", "ramp")
-        if not 0 < config.sparsity < 1:
-            raise ThimbleError(f"`prune.sparsity` is {config.sparsity}", "use a share between 0 and 1")
-        if config.ramp > 1:
-            raise ThimbleError(f"`prune.ramp` is {config.ramp}", "use a share of the steps, at most 1")
-        return config
+    @field_validator("block", mode="before")
+    @classmethod
+    def _two_sides(cls, block: object) -> object:
+        sides = block if isinstance(block, list | tuple) else ()
+        if len(sides) != 2 or not all(type(side) is int and 1 <= side <= 64 for side in sides) or set(sides) == {1}:
+            remedy = "give output rows and input columns from 1 to 64, such as [4, 4]"
+            complain([complaint("", f"is {block!r:.40}", remedy, block)])
+        return block
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for fingerprints, keys that came later left out at their defaults."""
-        return _plain(self, later=("pattern", "block"))
+    @model_validator(mode="before")
+    @classmethod
+    def _implied_sparsity(cls, data: Any) -> Any:
+        pattern = data.get("pattern") if isinstance(data, Mapping) else None
+        implied = PATTERNS.get(pattern) if isinstance(pattern, str) else None
+        return data if implied is None or "sparsity" in data else {**data, "sparsity": implied}
+
+    @model_validator(mode="after")
+    def _check_pattern(self) -> Self:
+        complaints = []
+        implied = PATTERNS[self.pattern]
+        if implied is not None and self.sparsity != implied:
+            what = f"is {self.sparsity}, and {self.pattern} means {implied}"
+            complaints.append(complaint("sparsity", what, "leave the sparsity out", self.sparsity))
+        if "block" in self.model_fields_set and self.pattern != "block":
+            what = f"is given with the pattern {self.pattern!r}"
+            complaints.append(complaint("block", what, "use `pattern: block`, or no `block`", self.block))
+        complain(complaints)
+        return self
 
 
-@dataclass(frozen=True)
-class QatConfig:
+class QatConfig(StrictModel):
     """Quantization-aware training: fine-tuning with the integers' rounding and ranges in the forward pass."""
 
-    steps: int = 2_000
-    learning_rate: float = 3e-4
+    section: ClassVar[str] = "qat"
 
+    steps: int = Field(2_000, ge=1)
+    """Steps of fine-tuning."""
+    learning_rate: Number = Field(3e-4, gt=0)
+    """The schedule's peak."""
+
+
+class QuantizeConfig(StrictModel):
+    """Which integers, and what sets their ranges."""
+
+    section: ClassVar[str] = "quantize"
+    added_later: ClassVar[frozenset[str]] = frozenset({"weights", "ranges"})
+
+    calibration_sentences: Count = 200
+    """Training sentences whose float run sets the ranges of the integers."""
+    activations: Literal["int8", "int16"] = "int8"
+    """int16 is finer, larger and slower."""
+    weights: Literal["int8", "int4"] = "int8"
+    """int4: from −7 to 7, which the compiler may pack into 4 bits."""
+    ranges: Literal["minmax", "fitted"] = "minmax"
+    """Ranges of all values that were met, or fitted ones (`pipeline.quantize.ranges`)."""
+
+
+class EvaluateConfig(StrictModel):
+    """How many sentences of each held-out split are measured."""
+
+    section: ClassVar[str] = "evaluate"
+    added_later: ClassVar[frozenset[str]] = frozenset({"quick"})
+
+    host_sentences: Count = 600
+    """On the host, by the int8 model."""
+    device_sentences: Count = 100
+    """On the emulated board."""
+    quick: bool = False
+    """Whether a run is one of few sentences: `run --quick` says so."""
+
+    def as_quick(self) -> EvaluateConfig:
+        """At most 50 sentences of a split on the host, and 10 on the board."""
+        return self.replace(
+            host_sentences=min(self.host_sentences, 50), device_sentences=min(self.device_sentences, 10), quick=True
+        )
+
+
+class BoardBudgets(StrictModel):
+    """Limits of what a board has, and of time on it."""
+
+    flash: Size | None = None
+    """Bytes of flash, or a size such as 256K."""
+    ram: Size | None = None
+    """Bytes of RAM, or a size such as 64K."""
+    ms_per_token: float | None = Field(None, gt=0)
+    """Milliseconds of the slowest step, by the high estimate at the board's clock."""
+    ms_to_first_token: float | None = Field(None, gt=0)
+    """Milliseconds of the longest prompt up to its first token, by the high estimate at the board's clock."""
+
+
+Percent = Annotated[Number, Field(ge=0, le=100)]
+
+
+class Budgets(BoardBudgets):
+    """Limits that fail the run."""
+
+    section: ClassVar[str] = "budgets"
+
+    max_loss: Percent | None = None
+    """Points of exact match, mean of all splits, that the quantized model may be below the float one."""
+    min_exact_match: Percent | dict[str, Percent] | None = None
+    """Exact match in percent that the quantized model must have: on each split, or by split."""
+    boards: dict[str, BoardBudgets] = Field(default_factory=dict)
+    """By board, what holds there instead of the limits above."""
+
+    @field_validator("boards")
     @classmethod
-    def from_mapping(cls, data: Mapping[str, object]) -> QatConfig:
-        """Reads a `qat` section.
+    def _known_boards(cls, boards: dict[str, BoardBudgets]) -> dict[str, BoardBudgets]:
+        known = [board.name for board in all_boards()]
+        complain(
+            complaint(name, "is no board", f"use one of: {', '.join(known)}{did_you_mean(name, known)}", name)
+            for name in boards
+            if name not in known
+        )
+        return boards
+
+    def limits(self) -> dict[str, Any]:
+        """All limits but those of boards, as plain data."""
+        return self.model_dump(exclude={"boards"})
+
+    def for_board(self, board: str) -> Budgets:
+        """The limits that hold on a board."""
+        changes = self.boards[board].model_dump(exclude_none=True) if board in self.boards else {}
+        return self.replace(boards={}, **changes)
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """Plain data for fingerprints."""
+        return self.model_dump()
+
+
+class HomeAssistantConfig(StrictModel):
+    """Home Assistant's own sentences: a spoken command in, the intent and its slots out."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["home_assistant"] = "home_assistant"
+    """The task."""
+    language: str = "en"
+    """Any language code of `home-assistant-intents`."""
+    seed: int = 1
+    """Decides all sentences and what is held out."""
+    train_sentences: int = Field(300_000, ge=100)
+    """Pairs to train on."""
+    split_sentences: int = Field(600, ge=1)
+    """Pairs of each held-out split."""
+    polite: Share = 0.1
+    """Share of training sentences with a filler word."""
+    spoiled: Share = 0.1
+    """Share of training sentences with a typo, or words swapped or dropped."""
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """The keys that the recipe gives, as it gives them."""
+        return self.model_dump(exclude_unset=True)
+
+
+class TextTask(StrictModel):
+    """Text that goes on: the task of imported language models. There are no pairs; the float model itself writes the
+    data."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["text"] = "text"
+    """The task."""
+    seed: int = Field(1, ge=0)
+    """Decides what the model writes."""
+    calibration_tokens: int = Field(6_000, ge=1)
+    """Tokens whose run sets the integers' ranges."""
+    measured_tokens: int = Field(8_000, ge=1)
+    """Tokens of other texts, on which the quantized model is measured."""
+    fitting_tokens: int = Field(500_000, ge=1)
+    """Tokens to fit the weights on, where the recipe asks for `qat`."""
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """The keys that the recipe gives, as it gives them."""
+        return self.model_dump(exclude_unset=True)
+
+    def calibration_texts(self, context: int) -> int:
+        """How many texts of the context's length calibrate."""
+        return math.ceil(self.calibration_tokens / context)
+
+    def fitting_texts(self, context: int) -> int:
+        """How many texts of the context's length weights are fitted on."""
+        return math.ceil(self.fitting_tokens / context)
+
+    def measured_texts(self, context: int) -> int:
+        """How many texts of the context's length are measured; of the tokens of each the first is given."""
+        return math.ceil(self.measured_tokens / max(context - 1, 1))
+
+
+TaskConfig = Annotated[HomeAssistantConfig | TextTask, Field(discriminator="name")]
+"""Where the data comes from; `name` says which task it is."""
+
+
+class _TaskSection(StrictModel):
+    task: TaskConfig
+
+
+def task_config(data: Mapping[str, object]) -> TaskConfig:
+    """The task that a recipe's `task` section describes.
+
+    Raises:
+        ConfigError: an unknown task or key, or values of the wrong type or range.
+    """
+    return validate(_TaskSection, {"task": dict(data)}).task
+
+
+class Recipe(StrictModel):
+    """One YAML file that says what to train, compress, compile and verify.
+
+    Either the model is trained, or it was imported: then `task.name` is `text`, `weights` is its file, and its
+    tokenizer lies beside it.
+    """
+
+    name: Name
+    """Names the folder `build/NAME`: letters, digits, `-`, `_` and `.`."""
+    description: str = ""
+    """A line for the report."""
+    task: TaskConfig
+    """Where the data comes from."""
+    tokenizer: TokenizerConfig
+    """The tokenizer."""
+    model: ModelConfig
+    """The model: `variant: NAME` and keys that override it, or all keys."""
+    train: TrainConfig = TrainConfig()
+    """How the model is trained; imported models are not."""
+    distill: DistillConfig | None = None
+    """Distillation; absent: not done."""
+    prune: PruneConfig | None = None
+    """Pruning; absent: not done."""
+    qat: QatConfig | None = None
+    """Quantization-aware training; absent: not done."""
+    quantize: QuantizeConfig = QuantizeConfig()
+    """Quantization."""
+    boards: tuple[str, ...] = Field(strict=False, min_length=1)
+    """Names of boards; `python -m pipeline boards` lists them."""
+    engine: Engine = "aot"
+    """What runs the model: our compiler's C, or TensorFlow Lite Micro with CMSIS-NN's or its own kernels."""
+    aim: Aim = "balanced"
+    """What counts where weights can be held in several forms."""
+    prompts: tuple[str, ...] = Field((), strict=False)
+    """Sentences to verify on the board; absent: the task's examples."""
+    evaluate: EvaluateConfig = EvaluateConfig()
+    """How much is measured."""
+    budgets: Budgets = Budgets()
+    """Limits that fail the run."""
+    shipped: RecipePath | None = None
+    """Weights that lie beside the recipe, or `shipped:NAME`; taken instead of training when they are what this recipe
+    describes."""
+    weights: RecipePath | None = None
+    """The weights of an imported model."""
+
+    _path: Path = PrivateAttr(default=Path("recipe.yaml"))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_kind(cls, data: Any, handler: Any, info: ValidationInfo) -> Self:
+        """Checks what sections cannot be together too, also where others are wrong; empty ones count as absent."""
+        complaints: list[Complaint] = []
+        if isinstance(data, Mapping):
+            data = {key: value for key, value in data.items() if value is not None or key in _REQUIRED}
+            complaints = [*_kind_complaints(data), *_section_complaints(data)]
+        try:
+            recipe: Self = handler(data)
+        except ValidationError as error:
+            complain([*repeat(error), *complaints])
+            raise
+        complain(complaints)
+        if isinstance(info.context, Path):
+            recipe._path = info.context
+        return recipe
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _with_vocabulary(cls, model: Any, info: ValidationInfo) -> Any:
+        """Takes the vocabulary's size from the tokenizer."""
+        tokenizer = info.data.get("tokenizer")
+        if tokenizer is None or not isinstance(model, Mapping):
+            return model
+        if model.get("vocab_size", tokenizer.vocab_size) != tokenizer.vocab_size:
+            what = f"is {model['vocab_size']!r}, and `tokenizer.vocab_size` {tokenizer.vocab_size}"
+            complain([complaint("vocab_size", what, "leave it out of `model`", model["vocab_size"])])
+        return {**model, "vocab_size": tokenizer.vocab_size}
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
+    def vocab_size(self) -> int:
+        """Token ids in all."""
+        return self.tokenizer.vocab_size
+
+    @property
+    def text(self) -> TextTask | None:
+        """The task of an imported language model; None where the model is trained."""
+        return self.task if isinstance(self.task, TextTask) else None
+
+    @property
+    def quick(self) -> bool:
+        """Whether it is measured on few sentences."""
+        return self.evaluate.quick
+
+    @property
+    def shipped_path(self) -> Path | None:
+        """The file that `shipped` names."""
+        return None if self.shipped is None else resolve(self.shipped, self.path.parent, WEIGHTS)
+
+    @property
+    def weights_path(self) -> Path | None:
+        """The file that `weights` names."""
+        return None if self.weights is None else resolve(self.weights, self.path.parent, WEIGHTS)
+
+    @property
+    def start_path(self) -> Path | None:
+        """The file that `train.start` names."""
+        return resolve(self.train.start, self.path.parent, WEIGHTS) if self.train.start else None
+
+    @property
+    def teacher_path(self) -> Path | None:
+        """The recipe that `distill.teacher` names."""
+        return None if self.distill is None else resolve(self.distill.teacher, self.path.parent, RECIPE)
+
+    def with_boards(self, boards: Sequence[str]) -> Recipe:
+        """The same recipe for other boards than the file names.
 
         Raises:
-            ThimbleError: an unknown key, a wrong type, or a value out of range.
+            ValidationError: there is none (a ValueError).
         """
-        config = _section(cls, "qat", data)
-        _positive("qat", config, "steps", "learning_rate")
-        return config
+        return self.replace(boards=tuple(boards))
+
+    def with_engine(self, engine: str) -> Recipe:
+        """The same recipe for another engine than the file names.
+
+        Raises:
+            ValidationError: there is no such engine (a ValueError).
+        """
+        return self.replace(engine=engine)
+
+    def as_quick(self) -> Recipe:
+        """The same recipe, measured on few sentences; a part of the fingerprints, so no full run takes its results."""
+        return self.replace(evaluate=self.evaluate.as_quick())
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """The recipe as plain data for fingerprints, by section; without paths of files."""
+        return self.part(*(key for key in type(self).model_fields if key not in ("boards", "shipped", "weights")))
+
+    def part(self, *keys: str) -> dict[str, Any]:
+        """The canonical plain data of the named sections, for fingerprints; None for those that are absent."""
+        return {key: _plain(getattr(self, key)) for key in keys}
 
 
-def _block(value: object) -> tuple[int, int]:
-    sides = tuple(value) if isinstance(value, list | tuple) else ()
-    if len(sides) != 2 or not all(type(side) is int and 1 <= side <= 64 for side in sides) or sides == (1, 1):
-        raise ThimbleError(
-            f"`prune.block` is {value!r}", "give output rows and input columns from 1 to 64, such as [4, 4]"
-        )
-    return sides[0], sides[1]
+_REQUIRED = tuple(name for name, field in Recipe.model_fields.items() if field.is_required())
 
 
-def _check_window(config: ModelConfig) -> None:
-    if config.window == 0 and config.sinks == 0 and config.stride == 0:
+def _plain(value: Any) -> Any:
+    if isinstance(value, StrictModel):
+        return value.fingerprint_data()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _kind_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
+    """Keys that a recipe of a trained or of an imported model needs, or cannot have."""
+    name = _task_name(data)
+    if name is None:
         return
-    if not 2 <= config.window <= config.context:
-        raise ThimbleError(
-            f"`model.window` is {config.window}", f"use 2 up to `context` ({config.context}), or 0 for no window"
-        )
-    if not 0 <= config.sinks < config.window - 1:
-        raise ThimbleError(
-            f"`model.sinks` is {config.sinks}", f"keep fewer than the window less one ({config.window - 1}) for good"
-        )
-    if config.stride:
-        _check_stride(config)
-    elif config.positions != "rotary":
-        raise ThimbleError(
-            "`model.window` with learned positions: they end with the context",
-            "use `positions: rotary`, a `stride`, or no window",
-        )
+    if name != "text":
+        if "weights" in data:
+            what = f"is given with the task {name!r}: only imported models have their own"
+            yield complaint("weights", what, "use `task: {name: text}`, or take `weights` out", data["weights"])
+        if "train" not in data:
+            yield complaint("train", "is missing", "add it: how the model is trained")
+        return
+    if "weights" not in data:
+        what = "is missing with `task: {name: text}`"
+        yield complaint("weights", what, "write the recipe with `import-llama2c`")
+    for key in ("train", "distill", "prune", "shipped"):
+        if key in data:
+            what = "is given with `task: {name: text}`: imported models are not trained"
+            yield complaint(key, what, "take it out", data[key])
 
 
-def _check_stride(config: ModelConfig) -> None:
-    if config.stride < 2:
-        raise ThimbleError(f"`model.stride` is {config.stride}", "use 2 or more, or 0 for none")
-    stored = sum(position < config.sinks or position % config.stride == 0 for position in range(config.context))
-    if stored > config.window - 2:
-        raise ThimbleError(
-            f"`model.stride` {config.stride} keeps {stored} of {config.context} tokens, `model.window` {config.window}",
-            "keep at least two fewer than the window: a larger stride, fewer sinks, or a larger window",
-        )
+def _section_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
+    """What sections, each right by itself, cannot be together."""
+    model, train = _valid(ModelConfig, data.get("model")), _valid(TrainConfig, data.get("train", {}))
+    quantize = _valid(QuantizeConfig, data.get("quantize", {}))
+    if model and quantize and quantize.activations == "int16" and model.norm == "layernorm":
+        what = "int16 with `model.norm: layernorm` does not run on TensorFlow Lite Micro"
+        yield complaint("quantize.activations", what, "use `norm: rmsnorm`, or int8 activations", "int16")
+    if train and train.steps == 0 and "distill" not in data and not train.start:
+        what = "is 0, and there is neither `train.start` nor `distill`"
+        yield complaint("train.steps", what, "use a whole number above 0", 0)
+    prompts = data.get("prompts")
+    if isinstance(prompts, list | tuple) and "" in prompts and _task_name(data) != "text":
+        yield complaint("prompts", "holds '', a prompt of nothing", "write a sentence", "")
 
 
-def variants() -> list[str]:
-    """Names of the shipped model variants."""
-    return sorted(path.stem for path in VARIANTS.glob("*.yaml"))
+def _valid(kind: type[_Section], data: Any) -> _Section | None:
+    """A section, if it is right by itself."""
+    try:
+        return kind.model_validate(data)
+    except ValidationError:
+        return None
 
 
-def _section(kind: type[_Section], where: str, data: Mapping[str, object]) -> _Section:
-    fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key, value in data.items():
-        if key not in fields:
-            raise ThimbleError(f"unknown key `{key}` in {where}", f"known keys: {', '.join(fields)}")
-        expected_type = type(fields[key].default)
-        accepted = (int, float) if expected_type is float else expected_type
-        if not isinstance(value, accepted) or (isinstance(value, bool) and expected_type is not bool):
-            raise ThimbleError(
-                f"`{where}.{key}` is {value!r}, not {expected_type.__name__}", f"write it as {expected_type.__name__}"
-            )
-    return kind(**data)
-
-
-def _plain(config: Any, later: Sequence[str]) -> dict[str, Any]:
-    return {
-        field.name: getattr(config, field.name)
-        for field in dataclasses.fields(config)
-        if field.name not in later or getattr(config, field.name) != field.default
-    }
-
-
-def _positive(where: str, config: object, *keys: str) -> None:
-    for key in keys:
-        if not getattr(config, key) > 0:
-            raise ThimbleError(f"`{where}.{key}` is {getattr(config, key)}", "use a number above 0")
+def _task_name(data: Mapping[str, Any]) -> Any:
+    task = data.get("task")
+    return task.get("name") if isinstance(task, Mapping) else getattr(task, "name", None)

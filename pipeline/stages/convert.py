@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
-from pipeline.errors import ThimbleError
+from pipeline.errors import VerificationFailed
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.tasks.registry import load_task, task_module, task_tools
@@ -59,7 +59,7 @@ def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[i
             ours, theirs = engine.step(token), oracle.step(token)
             steps += 1
             if not np.array_equal(ours, theirs):
-                raise ThimbleError(
+                raise VerificationFailed(
                     f"step {oracle.position - 1} of {name}: {int((ours != theirs).sum())} logits differ "
                     "from TensorFlow Lite Micro's",
                     "this is a fault of the compiler: report it with the .tflite",

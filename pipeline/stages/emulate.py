@@ -13,7 +13,7 @@ from pipeline import tools
 from pipeline.device.chat import ask_many
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
-from pipeline.errors import ThimbleError
+from pipeline.errors import VerificationFailed
 from pipeline.firmware.build import build_project
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
@@ -58,7 +58,7 @@ def run(context: StageContext) -> str:
     emulator = pick(board, context.emulator)
     sizes, compiled = context.load(SIZES.of("firmware")), context.load(COMPILED.of("firmware"))
     tokenizer = load_tokenizer(context.path(TOKENIZER.of("data")))
-    per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
+    per_tick = board.instructions_per_tick(emulator.name)
 
     with context.console.status("asking the oracle for the expected tokens"):
         text = load_task(recipe.task).text(context.input("data"))
@@ -107,7 +107,7 @@ def run(context: StageContext) -> str:
     context.save(RESULT, result)
     copy = RESULT.save(context.workspace.folder / context.target_key, result)
     if not proof_holds(result.checks):
-        raise ThimbleError(f"{board.name}: {result.failure()}", f"see {copy}")
+        raise VerificationFailed(f"{board.name}: {result.failure()}", f"see {copy}")
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
         f"{instructions.decode_mean:,.0f} instructions a token, "

@@ -32,7 +32,7 @@ def fine_tune_stage(
     recipe = context.recipe
     before = context.path(WEIGHTS.of(TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]))
     facts = read_weights_metadata(before)
-    requested = recipe.sections[stage] is not None
+    requested = getattr(recipe, stage) is not None
     if not requested or TRAINING_STAGES.index(facts["stage"]) >= TRAINING_STAGES.index(stage):
         WEIGHTS.copy(context.out, before)
         return "the shipped weights have it" if requested else "not asked for"

@@ -10,14 +10,15 @@ from pipeline import tools
 from pipeline.compiler.backends.tflm import write_interpreted
 from pipeline.compiler.backends.tflm_support import require_support
 from pipeline.compiler.reader import read_tflite
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, MissingTool, UnsupportedModel
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.image import sizes_as_dict
 from pipeline.firmware.project import write_project
 from pipeline.firmware.tflm_library import require_library
-from pipeline.recipes.load import ENGINES, Recipe
+from pipeline.recipes.load import Recipe
+from pipeline.recipes.schema import ENGINES
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.tflm_arena import arena_on_host
@@ -114,16 +115,17 @@ def _smallest_arena(context: StageContext, board: Board, emulator: Emulator, on_
             if error.code != "start":
                 raise
             reason = error.text.removeprefix("ERR init ")
-    raise ThimbleError(
+    raise UnsupportedModel(
         f"TensorFlow Lite Micro refuses the model on {board.name}, with an arena of {2 * on_host:,} bytes: {reason}",
         "a library of the build type release_with_logs tells more; or choose the engine tflm-reference or aot",
     )
 
 
 def _emulator(context: StageContext, board: Board) -> Emulator | None:
+    """What runs the board's images; None where nothing is installed, since the image is built all the same."""
     try:
         return pick(board, context.emulator)
-    except ThimbleError:  # the image is built all the same
+    except MissingTool:
         return None
 
 

@@ -11,7 +11,6 @@ from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
-from pipeline.resources import ROOT
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
 from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
@@ -66,9 +65,9 @@ def _start(recipe: Recipe) -> Path | None:
     Raises:
         ThimbleError: no such file, a damaged one, or one of another task or tokenizer, whose tokens mean other things.
     """
-    if not recipe.train.start:
+    path = recipe.start_path
+    if path is None:
         return None
-    path = ROOT / recipe.train.start
     made_for = read_weights_metadata(path).get("recipe", {})
     for section in ("task", "tokenizer"):
         if made_for.get(section) != recipe.part(section)[section]:

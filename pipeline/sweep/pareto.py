@@ -12,7 +12,8 @@ from typing import Any
 from rich.table import Table
 
 from pipeline.errors import ThimbleError
-from pipeline.sweep.plan import Choice, Point
+from pipeline.recipes.sweep_schema import Choice
+from pipeline.sweep.plan import Point
 from pipeline.sweep.trial import Outcome
 from pipeline.verification.result import RunResult
 
@@ -135,7 +136,7 @@ class Results:
             "| --- | --- | --- | --- | --- | --- | --- |",
         ]
         lines += ["| " + " | ".join(row) + " |" for row in self.rows(board)]
-        lines += ["", *(f"Failed: `{point.name}`: {point.error}" for point in self.failed)]
+        lines += ["", *(f"Failed: `{point.name}`: {' '.join(point.error.split())}" for point in self.failed)]
         return "\n".join(lines).rstrip() + "\n"
 
 

@@ -176,7 +176,7 @@ def _picks(results: Results, board: Board, limits: Limits) -> tuple[str, list[Pi
 def _rescale_to_board(cost: Cost, measured_on: Board, board: Board) -> Cost:
     """The cost on another board with the same core: its clock, and the wait states of its flash. At most: every word of
     weights waits, and every instruction as if it were four bytes that no cache holds."""
-    flash = board.flash_timing
+    flash = board.timing.flash
     likely = cost.ms * measured_on.clock_hz / 1000 + flash.likely_data(cost.weight_bytes)
     code = flash.wait_states * cost.instructions_worst * 4 / flash.line_bytes
     worst = cost.cycles_worst + flash.worst_data(cost.weight_bytes) + code

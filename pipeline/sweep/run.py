@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import ConfigError, ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import load_recipe
+from pipeline.recipes.sweep_schema import Choice
 from pipeline.sweep.charts import draw_front
 from pipeline.sweep.pareto import Results, TrialFailure, TrialResult, front_of, measured
-from pipeline.sweep.plan import Choice, Point, Sweep, recipe_text
+from pipeline.sweep.plan import Point, Sweep, recipe_text
 from pipeline.sweep.search import Proposer, proposer_of
 from pipeline.sweep.trial import Job, Outcome, failure, run_trial
 from pipeline.sweep.workers import Measure, Workers, workers
@@ -213,9 +214,10 @@ class _Folder:
         try:
             for board in load_recipe(path).boards:
                 load_board(board)
+        except ConfigError as error:
+            raise ConfigError(f"point {point.name}", error.problems) from None
         except ThimbleError as error:
-            what = error.what.removeprefix(f"{path}: ")
-            raise ThimbleError(f"point {point.name}: {what}", error.remedy) from None
+            raise ThimbleError(f"point {point.name}: {error.what}", error.remedy) from None
 
     def begun(self) -> list[Mapping[str, Choice]]:
         """The choices of the points that this run and earlier ones began, in order."""

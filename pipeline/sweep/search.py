@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pipeline.errors import ThimbleError
-from pipeline.sweep.plan import Choice, Point, Range, Search, Sweep
+from pipeline.errors import MissingTool
+from pipeline.recipes.sweep_schema import Choice, Range, Search
+from pipeline.sweep.plan import Point, Sweep
 
 __all__ = ["DIRECTIONS", "Grid", "Proposer", "Searcher", "proposer_of"]
 
@@ -46,7 +47,7 @@ class Searcher:
         try:
             import optuna
         except ImportError:
-            raise ThimbleError("`search` needs the package `optuna`", "pip install optuna") from None
+            raise MissingTool("`search` needs the package `optuna`", "pip install optuna") from None
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         samplers: Mapping[str, Any] = {
             "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, constant_liar=True),
@@ -59,7 +60,7 @@ class Searcher:
         )
         self._failed = optuna.trial.TrialState.FAIL
         self._sweep = sweep
-        self._space = {axis.name: _distribution(axis.choices) for axis in sweep.axes}
+        self._space = {axis.name: _distribution(axis.choices) for axis in sweep.dimensions}
         self._begun = [choices for choices in begun if self._fits(choices)]
         self._singles = sweep.singles()
         self._open: dict[str, Any] = {}
@@ -112,13 +113,13 @@ class Searcher:
         """Whether earlier choices are still the file's."""
         return list(choices) == list(self._space) and all(
             _in_range(value, axis.choices) if isinstance(axis.choices, Range) else value in axis.choices
-            for value, axis in zip(choices.values(), self._sweep.axes, strict=True)
+            for value, axis in zip(choices.values(), self._sweep.dimensions, strict=True)
         )
 
     def _rounded(self, params: Mapping[str, Any]) -> dict[str, Choice]:
         return {
             axis.name: axis.choices.number(params[axis.name]) if isinstance(axis.choices, Range) else params[axis.name]
-            for axis in self._sweep.axes
+            for axis in self._sweep.dimensions
         }
 
 

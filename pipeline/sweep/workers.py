@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool, ThimbleError
 from pipeline.resources import ROOT
 from pipeline.sweep.trial import Job, Outcome, stop_all
 
@@ -82,7 +82,7 @@ def _cluster(measure: Measure, jobs: int | None, address: str) -> Iterator[Worke
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError:
-        raise ThimbleError("--ray needs the package `ray`", "pip install 'ray>=2.40' (the extra `ray`)") from None
+        raise MissingTool("--ray needs the package `ray`", "pip install 'ray>=2.40' (the extra `ray`)") from None
     _reachable(address)
     environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
     try:

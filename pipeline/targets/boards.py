@@ -8,73 +8,218 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
-from collections.abc import Mapping, Set
-from dataclasses import MISSING, dataclass, fields
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, Self
 
-import yaml
+from pydantic import ConfigDict, Field, PrivateAttr, model_validator
+from typing_extensions import TypedDict
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import ConfigError, Problem, ThimbleError
 from pipeline.resources import ROOT
 from pipeline.targets.cores import CORES, WeightLayout, packing_of_core
-from pipeline.targets.memories import Flash
+from pipeline.targets.memories import Flash, MemoryRegion
+from pipeline.validation import Complaint, StrictModel, complain, complaint, did_you_mean, read_yaml, validate
 
-__all__ = ["BOARDS", "Board", "MemoryRegion", "Uart", "all_boards", "load_board", "read_board", "serial_options"]
+__all__ = [
+    "BOARDS",
+    "Board",
+    "BoardMemory",
+    "BoardTiming",
+    "Emulators",
+    "QemuSettings",
+    "RenodeSettings",
+    "Uart",
+    "all_boards",
+    "load_board",
+    "read_board",
+    "serial_options",
+]
 
 BOARDS = ROOT / "firmware_templates" / "boards"
+_GUARDED = 1 << 20
+"""Bytes that the MPU guards below the stack, which lies at the start of RAM."""
+_IN_TREE = "platforms/"
+_NEEDED = {
+    "link.ld": "`cortex_m` to `shared`",
+    "startup.c": "`cortex_m` to `shared`",
+    "counter.c": "`counter` to `shared`",
+    "uart.c": "a UART's driver to `shared`, or a uart.c of the board's own",
+}
 
 
-@dataclass(frozen=True)
-class MemoryRegion:
-    """Where a memory lies; bytes."""
+class BoardMemory(StrictModel):
+    """The memories that the firmware uses."""
 
-    origin: int
-    size: int
+    flash: MemoryRegion
+    """Where code and weights lie."""
+    ram: MemoryRegion
+    """Where the stack, activations and the KV cache lie; it starts at a multiple of a megabyte."""
+    vectors: MemoryRegion | None = None
+    """Where the core looks for its first instructions, where that is not the start of flash."""
 
 
-@dataclass(frozen=True)
-class Uart:
-    """The UART that carries the protocol; `model` is its class in Renode, `where` tells where it leaves the board."""
+class Uart(StrictModel):
+    """The UART that carries the protocol."""
 
     model: str
-    address: int
-    rx_irq: int
-    tx_irq: int = 0
-    baud: int = 115200
+    """Its class in Renode."""
+    address: int = Field(ge=0)
+    """Address of its registers."""
+    rx_irq: int = Field(ge=0)
+    """The interrupt that says that a byte came."""
+    tx_irq: int = Field(0, ge=0)
+    """The interrupt that says that a byte went."""
+    baud: int = Field(115200, ge=1)
+    """Bits a second."""
     where: str = ""
+    """Where it leaves the board, for people."""
 
 
-@dataclass(frozen=True)
-class Board:
-    """What the pipeline knows of a board.
+class BoardTiming(StrictModel):
+    """What the cycle model knows of the board, see docs/timing.md."""
 
-    `flags` choose the core for the compiler, `shared` names folders beside it whose files the board needs too.
-    `vectors` is where the core looks for its first instructions, where that is not the start of flash. `program` is a
-    command that puts an image into a real board.
-    `emulators` maps an emulator's name to its settings; `instructions_per_tick` there says how many instructions one
-    tick of the board's counter stands for. `flash_timing` and the two texts are `timing:` of board.yaml, see
-    docs/timing.md.
-    """
+    flash: Flash
+    """What flash costs beyond the core."""
+    source: str
+    """The manual and table that the numbers come from."""
+    assumption: str = ""
+    """What is taken for granted, for the report."""
+
+
+_PerTick = Annotated[float, Field(gt=0)]
+
+
+class QemuSettings(StrictModel):
+    """How QEMU emulates the board."""
+
+    machine: str
+    """QEMU's name of the machine."""
+    instructions_per_tick: _PerTick
+    """Instructions that one tick of the board's counter stands for."""
+    serial: int = Field(0, ge=0)
+    """Which of the machine's UARTs carries the protocol."""
+
+
+class RenodeSettings(StrictModel):
+    """How Renode emulates the board."""
+
+    platform: str
+    """A file of `renode/`, or one that Renode brings (`platforms/…`)."""
+    uart: str
+    """The UART's name in the platform."""
+    mips: int = Field(ge=1)
+    """Instructions that a microsecond of the board's time takes."""
+    instructions_per_tick: _PerTick
+    """Instructions that one tick of the board's counter stands for."""
+    cpu: str = ""
+    """Renode's name of the core, for platforms in `renode/`."""
+    trustzone: bool = False
+    """Whether the core starts in its secure state, for platforms in `renode/`."""
+
+    @property
+    def in_tree(self) -> bool:
+        """Whether Renode brings the platform."""
+        return self.platform.startswith(_IN_TREE)
+
+    @model_validator(mode="after")
+    def _check_cpu(self) -> Self:
+        if bool(self.cpu) == self.in_tree:
+            what = "goes with platforms in renode/, and with them only"
+            complain([complaint("cpu", what, "name Renode's cpuType there, or use a platform that Renode brings")])
+        return self
+
+
+class Emulators(TypedDict):
+    """The emulators that know the board, with their settings."""
+
+    __pydantic_config__ = ConfigDict(strict=True, extra="forbid")  # type: ignore[misc]
+
+    qemu: NotRequired[QemuSettings]
+    renode: NotRequired[RenodeSettings]
+
+
+class Board(StrictModel):
+    """What the pipeline knows of a board: its `board.yaml`."""
 
     name: str
+    """The name of its folder."""
     title: str
+    """The board's name, for people."""
     core: str
-    flags: tuple[str, ...]
-    clock_hz: int
-    flash: MemoryRegion
-    ram: MemoryRegion
-    vectors: MemoryRegion | None
-    stack_bytes: int
+    """The core, such as `cortex-m4`."""
+    flags: tuple[str, ...] = Field(strict=False)
+    """The compiler's options that choose the core."""
+    clock_hz: int = Field(ge=1)
+    """The core's clock."""
+    memory: BoardMemory
+    """Where memories lie."""
+    stack_bytes: int = Field(ge=256, multiple_of=8)
+    """Bytes of the stack, below which the MPU guards."""
     uart: Uart
-    shared: tuple[str, ...]
-    flash_timing: Flash
-    timing_source: str
-    timing_assumption: str
-    emulators: Mapping[str, Mapping[str, Any]]
-    program: str
-    folder: Path
+    """The UART that carries the protocol."""
+    shared: tuple[str, ...] = Field(strict=False)
+    """Folders beside the board's, or beside the boards that come with the package, whose files it needs too."""
+    timing: BoardTiming
+    """What the cycle model knows of the board."""
+    emulators: Emulators
+    """What emulates the board."""
+    program: str = ""
+    """A command that puts an image into a real board."""
+
+    _folder: Path = PrivateAttr(default=BOARDS)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        complain(self._complaints())
+        return self
+
+    def _complaints(self) -> Iterator[Complaint]:
+        if self.core not in CORES:
+            known = ", ".join(CORES)
+            yield complaint(
+                "core", f"{self.core!r} is not known", f"use one of: {known}{did_you_mean(self.core, CORES)}"
+            )
+        if self.ram.origin % _GUARDED:
+            what = f"starts at {self.ram.origin:#x}, which is no multiple of {_GUARDED:#x}"
+            yield complaint("memory.ram", what, "the MPU guards the megabyte below the stack: move it up")
+        if self.stack_bytes >= self.ram.size:
+            what = f"{self.stack_bytes:,} does not fit below {self.ram.size:,}, all RAM"
+            yield complaint("stack_bytes", what, "use a smaller stack")
+        renode = self.emulators.get("renode")
+        if renode is not None:
+            per_tick = renode.mips * 1e6 / self.clock_hz
+            if abs(per_tick - renode.instructions_per_tick) > 1e-9 * renode.instructions_per_tick:
+                what = f"{renode.mips} MIPS at {self.clock_hz:,} Hz are {per_tick:g} instructions a tick"
+                what = f"is {renode.instructions_per_tick:g}, and {what}"
+                yield complaint("emulators.renode.instructions_per_tick", what, "mend it, or `mips`")
+
+    @property
+    def flash(self) -> MemoryRegion:
+        """Where code and weights lie."""
+        return self.memory.flash
+
+    @property
+    def ram(self) -> MemoryRegion:
+        """Where the stack, activations and the KV cache lie."""
+        return self.memory.ram
+
+    @property
+    def vectors(self) -> MemoryRegion | None:
+        """Where the core looks for its first instructions; None: at the start of flash."""
+        return self.memory.vectors
+
+    @property
+    def folder(self) -> Path:
+        """The board's own folder."""
+        return self._folder
+
+    def instructions_per_tick(self, emulator: str) -> float:
+        """Instructions that one tick of the board's counter stands for under an emulator that knows the board."""
+        settings = {"qemu": self.emulators.get("qemu"), "renode": self.emulators.get("renode")}[emulator]
+        assert settings is not None, f"{emulator} knows {self.name}"
+        return settings.instructions_per_tick
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -160,142 +305,36 @@ def read_board(path: Path) -> Board:
     """Reads one `board.yaml`.
 
     Raises:
-        ThimbleError: a field is missing, unknown, of the wrong kind, or what no board can have.
+        ConfigError: keys that are missing, unknown, of the wrong kind, or say what no board can have; names them all.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        board = _board(_mapping(data, "a board's description"), path.parent)
-    except (OSError, yaml.YAMLError, ValueError) as error:
-        raise ThimbleError(
-            f"{path} does not describe a board: {' '.join(str(error).split())}",
-            "compare it with firmware_templates/boards/mps2_an386/board.yaml; docs/add-a-board.md tells of each key",
-        ) from None
-    if board.name != path.parent.name:
-        raise ThimbleError(f"{path} names the board {board.name!r}", f"call it {path.parent.name!r}, like its folder")
+        data = read_yaml(path, "board", "compare it with firmware_templates/boards/mps2_an386/board.yaml")
+    except FileNotFoundError:
+        raise ThimbleError(f"no board at {path}", "docs/add-a-board.md says what a board's folder holds") from None
+    board = validate(Board, data, path)
+    board._folder = path.parent
+    if problems := list(_folder_problems(board)):
+        raise ConfigError(path, problems)
+    return board
+
+
+def _folder_problems(board: Board) -> Iterator[Problem]:
+    """What the board's folder lacks."""
+    if board.name != board.folder.name:
+        what = f"`name` names the board {board.name!r}"
+        yield Problem("name", what, f"call it {board.folder.name!r}, like its folder")
     missing = [name for name, folder in zip(board.shared, board.folders[1:], strict=True) if not folder.is_dir()]
-    if missing:
-        raise ThimbleError(f"{path}: `shared` names no folder {missing[0]!r}", f"the shared ones lie in {BOARDS}")
-    files = {file.name for folder in board.folders for file in folder.iterdir()}
-    for name, source in _NEEDED.items():
-        if name not in files:
-            raise ThimbleError(f"{path}: no {name} is in the board's folder or in those of `shared`", f"add {source}")
-    return board
+    for name in missing:
+        close = did_you_mean(name, [folder.name for folder in BOARDS.iterdir() if not (folder / "board.yaml").exists()])
+        yield Problem("shared", f"`shared` names no folder {name!r}", f"the shared ones lie in {BOARDS}{close}")
+    if not missing:
+        files = {file.name for folder in board.folders for file in folder.iterdir()}
+        for name, source in _NEEDED.items():
+            if name not in files:
+                what = f"no {name} is in the board's folder or in those of `shared`"
+                yield Problem("shared", what, f"add {source}")
 
 
-_KEYS = frozenset(
-    {"name", "title", "core", "flags", "clock_hz", "memory", "stack_bytes", "uart", "shared", "timing", "emulators"}
-)
-_NEEDED = {
-    "link.ld": "`cortex_m` to `shared`",
-    "startup.c": "`cortex_m` to `shared`",
-    "counter.c": "`counter` to `shared`",
-    "uart.c": "a UART's driver to `shared`, or a uart.c of the board's own",
-}
-_EMULATORS = {
-    "qemu": ({"machine", "instructions_per_tick"}, {"serial"}),
-    "renode": ({"platform", "uart", "mips", "instructions_per_tick"}, {"cpu", "trustzone"}),
-}
-"""The keys that an emulator's entry must have, and those that it may."""
-
-
-def _board(data: dict[str, Any], folder: Path) -> Board:
-    """What the description says; ValueError names a key that is wrong."""
-    _keys(data, _KEYS, {"program"})
-    memory, timing = _mapping(data["memory"], "`memory`"), _mapping(data["timing"], "`timing`")
-    _keys(memory, {"flash", "ram"}, {"vectors"}, "memory.")
-    _keys(timing, {"flash", "source"}, {"assumption"}, "timing.")
-    regions = {name: _region(value, f"memory.{name}") for name, value in memory.items()}
-    board = Board(
-        name=str(data["name"]),
-        title=str(data["title"]),
-        core=str(data["core"]),
-        flags=_words(data["flags"], "flags"),
-        clock_hz=_number(data["clock_hz"], "clock_hz", minimum=1),
-        flash=regions["flash"],
-        ram=regions["ram"],
-        vectors=regions.get("vectors"),
-        stack_bytes=_number(data["stack_bytes"], "stack_bytes", minimum=256),
-        uart=_record(Uart, data["uart"], "uart"),
-        shared=_words(data["shared"], "shared"),
-        flash_timing=_record(Flash, timing["flash"], "timing.flash"),
-        timing_source=str(timing["source"]),
-        timing_assumption=str(timing.get("assumption", "")),
-        emulators=_emulators(data["emulators"]),
-        program=str(data.get("program", "")),
-        folder=folder,
-    )
-    if board.core not in CORES:
-        raise ValueError(f"`core` {board.core} is none of {', '.join(CORES)}")
-    if board.ram.origin % _GUARDED:
-        raise ValueError(f"`memory.ram` starts at {board.ram.origin:#x}, which is no multiple of {_GUARDED:#x}")
-    if board.stack_bytes % 8 or board.stack_bytes >= board.ram.size:
-        raise ValueError(f"`stack_bytes` {board.stack_bytes:,} is no multiple of 8 below {board.ram.size:,}, all RAM")
-    return board
-
-
-_GUARDED = 1 << 20
-"""The MPU guards so many bytes below the stack, which lies at the start of RAM."""
-
-
-def _region(value: object, key: str) -> MemoryRegion:
-    region: MemoryRegion = _record(MemoryRegion, value, key)
-    if not region.size or region.origin + region.size > 1 << 32:
-        raise ValueError(f"`{key}` must hold a byte or more, and end below 4 GB")
-    return region
-
-
-def _emulators(value: object) -> dict[str, dict[str, Any]]:
-    emulators: dict[str, dict[str, Any]] = {}
-    for name, entry in _mapping(value, "`emulators`").items():
-        if name not in _EMULATORS:
-            raise ValueError(f"`emulators` knows {' and '.join(_EMULATORS)}, not {name}")
-        emulators[name] = _mapping(entry, f"`emulators.{name}`")
-        _keys(emulators[name], *_EMULATORS[name], f"emulators.{name}.")
-        per_tick = emulators[name]["instructions_per_tick"]
-        if not isinstance(per_tick, int | float) or per_tick <= 0:
-            raise ValueError(f"`emulators.{name}.instructions_per_tick` must be a number above 0, not {per_tick!r}")
-        for key in {"serial", "mips"} & set(emulators[name]):
-            _number(emulators[name][key], f"emulators.{name}.{key}")
-    return emulators
-
-
-def _record(kind: Any, value: object, key: str) -> Any:
-    """A dataclass of numbers and texts."""
-    entries = _mapping(value, f"`{key}`")
-    known = {field.name: field for field in fields(kind)}
-    _keys(entries, {n for n, field in known.items() if field.default is MISSING}, set(known), f"{key}.")
-    for name, number in entries.items():
-        if known[name].type == "int":
-            _number(number, f"{key}.{name}")
-    return kind(**entries)
-
-
-def _keys(data: Mapping[str, object], required: Set[str], optional: Set[str], prefix: str = "") -> None:
-    for name in sorted(required - data.keys()):
-        raise ValueError(f"`{prefix}{name}` is missing")
-    left = [f"{prefix}{name}" for name in data if name not in required | optional]
-    if left:
-        raise ValueError(f"unknown keys: {', '.join(left)}")
-
-
-def _mapping(value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"{what} must be a mapping of keys, not {value!r}")
-    return {str(key): entry for key, entry in value.items()}
-
-
-def _words(value: object, key: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ValueError(f"`{key}` must be a list of texts, not {value!r}")
-    return tuple(value)
-
-
-def _number(value: object, key: str, minimum: int = 0) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-        raise ValueError(f"`{key}` must be a whole number of {minimum} or more, not {value!r}")
-    return value
-
-
-def serial_options(qemu: Mapping[str, Any]) -> str:
+def serial_options(qemu: QemuSettings) -> str:
     """QEMU's options that put the UART of the protocol on its stdin and stdout; the UARTs before it go nowhere."""
-    return "-serial null " * int(qemu.get("serial", 0)) + "-serial stdio"
+    return "-serial null " * qemu.serial + "-serial stdio"

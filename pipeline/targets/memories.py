@@ -1,30 +1,46 @@
-"""A board's memories: what flash costs beyond the core."""
+"""A board's memories: where they lie, and what flash costs beyond the core."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import ClassVar, Self
 
-__all__ = ["Flash"]
+from pydantic import Field, model_validator
+
+from pipeline.validation import StrictModel, complain, complaint
+
+__all__ = ["Flash", "MemoryRegion"]
 
 
-@dataclass(frozen=True)
-class Flash:
-    """The flash behind a board's core: `timing.flash` in board.yaml.
+class MemoryRegion(StrictModel):
+    """Where a memory lies."""
 
-    `wait_states` is what an access takes beyond its cycle at the board's clock, `line_bytes` what one access brings.
-    `instruction_lines` and `data_lines` are what its caches, or the core's, hold. With `prefetch` the next line of code
-    is read while one runs.
-    """
+    origin: int = Field(ge=0)
+    """Address of the first byte."""
+    size: int = Field(ge=1)
+    """Bytes."""
 
-    wait_states: int = 0
-    line_bytes: int = 4
-    instruction_lines: int = 0
-    data_lines: int = 0
+    @model_validator(mode="after")
+    def _check_end(self) -> Self:
+        if self.origin + self.size > 1 << 32:
+            complain([complaint("", "does not end below 4 GB", "mend its origin or size")])
+        return self
+
+
+class Flash(StrictModel):
+    """The flash behind a board's core: `timing.flash` in board.yaml."""
+
+    section: ClassVar[str] = "timing.flash"
+
+    wait_states: int = Field(0, ge=0)
+    """Cycles that an access takes beyond its own, at the board's clock."""
+    line_bytes: int = Field(4, ge=4)
+    """Bytes that one access brings."""
+    instruction_lines: int = Field(0, ge=0)
+    """Lines that the cache of instructions holds, its own or the core's."""
+    data_lines: int = Field(0, ge=0)
+    """Lines that the cache of data holds, its own or the core's."""
     prefetch: bool = False
-
-    def __post_init__(self) -> None:
-        if min(self.wait_states, self.instruction_lines, self.data_lines) < 0 or self.line_bytes < 4:
-            raise ValueError("`timing.flash` has numbers of 0 or more, and lines of 4 bytes or more")
+    """Whether the next line of code is read while one runs."""
 
     def likely_data(self, weight_bytes: float) -> float:
         """Cycles that reading weights once, in order, waits: a line at a time with a cache, else a word at a time."""

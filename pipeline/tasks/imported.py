@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import ThimbleError
-from pipeline.recipes.text_task import TextTask
+from pipeline.recipes.schema import TextTask
 from pipeline.tasks.task import Dataset, EvaluationText, Pair, TextWriter
 
 __all__ = ["ImportedTextTask", "read_text", "write_text"]
@@ -45,15 +45,6 @@ class ImportedTextTask:
 
     def __init__(self, config: TextTask) -> None:
         self.config = config
-
-    @classmethod
-    def from_mapping(cls, data: Mapping[str, object]) -> ImportedTextTask:
-        """Reads a `task` section without its `name`.
-
-        Raises:
-            ThimbleError: an unknown key, a wrong type, or a number out of range.
-        """
-        return cls(TextTask.from_mapping(data))
 
     @property
     def seed(self) -> int:

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Mapping
 from typing import NamedTuple, cast
 
-from pipeline.errors import ThimbleError
+from pipeline.recipes.schema import TaskConfig, task_config
 from pipeline.tasks.task import Task
 
 __all__ = ["load_task", "task_module", "task_tools"]
@@ -30,27 +30,29 @@ _TASKS = {
 }
 
 
-def task_module(config: Mapping[str, object]) -> str:
+def task_module(config: TaskConfig) -> str:
     """The module that makes the data of the task that a `task` section names; this one where it names none of ours."""
-    entry = _TASKS.get(str(config.get("name")))
+    entry = _TASKS.get(config.name)
     return __name__ if entry is None else entry.module
 
 
-def task_tools(config: Mapping[str, object]) -> tuple[str, ...]:
+def task_tools(config: TaskConfig) -> tuple[str, ...]:
     """The distributions that decide what the task that a `task` section names does."""
-    entry = _TASKS.get(str(config.get("name")))
+    entry = _TASKS.get(config.name)
     return () if entry is None else entry.tools
 
 
-def load_task(config: Mapping[str, object]) -> Task:
+def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
     """The task that the recipe's `task` section describes.
 
+    Args:
+        config: the section, or its plain data.
+
     Raises:
-        ThimbleError: an unknown task, key or language, or a wrong type.
+        ConfigError: an unknown task or key, or values of the wrong type or range.
+        ThimbleError: an unknown language, or the task of imported models, which has no pairs.
     """
-    name = config.get("name")
-    entry = _TASKS.get(str(name))
-    if entry is None:
-        raise ThimbleError(f"`task.name` {name!r} is not known", "use one of: home_assistant, text (imported models)")
-    make = getattr(importlib.import_module(entry.module), entry.class_name).from_mapping
-    return cast(Task, make({key: value for key, value in config.items() if key != "name"}))
+    if isinstance(config, Mapping):
+        config = task_config(config)
+    entry = _TASKS[config.name]
+    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(config))

@@ -117,8 +117,8 @@ def layers_of(
 
 def assumptions_of(board: Board, core: Core, traced_on: str | None) -> list[str]:
     """What the figures rest on, a sentence each."""
-    flash = board.flash_timing
-    lines = [f"cycles of each instruction by {core.source}", board.timing_assumption]
+    flash = board.timing.flash
+    lines = [f"cycles of each instruction by {core.source}", board.timing.assumption]
     if flash.wait_states:
         cache = (
             f"a cache of {flash.instruction_lines} lines for instructions and {flash.data_lines} for data"

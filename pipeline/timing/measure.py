@@ -149,7 +149,7 @@ def check_instructions_per_tick(board: Board, traced: Sequence[TracedPrompt]) ->
         ThimbleError: they differ by more than 2 %; it says what the file should hold.
     """
     counted = counted_instructions_per_tick(traced)
-    value = float(board.emulators["qemu"]["instructions_per_tick"])
+    value = board.instructions_per_tick("qemu")
     if counted is None or counted.low / _TOLERANCE <= value <= counted.high * _TOLERANCE:
         return
     # QEMU executes 1000 instructions a microsecond, and a machine's clock is a round number of MHz.

@@ -40,9 +40,9 @@ class TimingModel:
         return {
             **cycles,
             "per_instruction": self.rates.decode.rounded(4),
-            "model": f"{core.name}, {board.flash_timing.wait_states} wait states",
+            "model": f"{core.name}, {board.timing.flash.wait_states} wait states",
             "assumptions": tuple(assumptions_of(board, core, self.traced_on)),
-            "sources": (core.source, board.timing_source),
+            "sources": (core.source, board.timing.source),
             "traced": traced,
         }
 
@@ -93,7 +93,7 @@ def trace_prompts(
         ThimbleError: the emulator ended, its log is of a form that is not known, or the `instructions_per_tick` of
             `tracing` is not what the trace counts.
     """
-    core, flash, weight_bytes = load_core(board.core), board.flash_timing, int(compiled["weight_bytes"])
+    core, flash, weight_bytes = load_core(board.core), board.timing.flash, int(compiled["weight_bytes"])
     traced = []
     for text in prompts:
         progress(text, 0)
@@ -101,7 +101,7 @@ def trace_prompts(
     check_instructions_per_tick(tracing, traced)
     stacks = merge_stacks(traced)
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
-    per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
+    per_tick = tracing.instructions_per_tick("qemu")
     return TimingModel(
         rates=rates_of(traced, flash, weight_bytes, int(compiled.get("block", 1))),
         layers=layers_of(compiled["layers"], stacks["decode"], steps, flash, weight_bytes),

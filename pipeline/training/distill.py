@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from functools import partial
 from pathlib import Path
@@ -38,8 +37,8 @@ def distill(
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
-    settings = dataclasses.replace(train_config, steps=config.steps)
-    hooks = Hooks(_loss(student, teacher, config), partial(_prepared, config.spoiled), settings=vars(config))
+    settings = train_config.replace(steps=config.steps)
+    hooks = Hooks(_loss(student, teacher, config), partial(_prepared, config.spoiled), settings=config.model_dump())
     return fit(student, settings, training_data, out, progress, hooks)
 
 

@@ -531,8 +531,6 @@ def fine_tune(
     Returns:
         The history, see `fit`.
     """
-    settings = dataclasses.replace(
-        config, warmup=min(100, config.steps // 10 + 1), seed=config.seed + 1, early_stopping=0
-    )
+    settings = config.replace(warmup=min(100, config.steps // 10 + 1), seed=config.seed + 1, early_stopping=0)
     needed = dataclasses.replace(training_data, pairs=training_data.pairs[: config.steps * config.batch_size])
     return fit(model, settings, needed, out, progress, dataclasses.replace(hooks, average=False))

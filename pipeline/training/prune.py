@@ -47,11 +47,9 @@ def prune(
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
-    settings = dataclasses.replace(
-        train_config, steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0
-    )
+    settings = train_config.replace(steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0)
     work = _structures if config.pattern in ("heads", "channels") else _single_weights
-    hooks = dataclasses.replace(work(model, model_config, config), settings=vars(config))
+    hooks = dataclasses.replace(work(model, model_config, config), settings=config.model_dump())
     return fine_tune(model, settings, training_data, out, progress, hooks)
 
 

@@ -9,7 +9,6 @@ it would go on learning. The result is the same model with better weights, which
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from functools import partial
 from pathlib import Path
@@ -63,8 +62,8 @@ def train_quantized(
     hooked = [layer for layer in model.layers if isinstance(layer, TappedLayer)]
     kernels = [layer.kernel for layer in model.layers if isinstance(layer, keras.layers.Dense)]
     masks = [tf.constant(kernel.numpy() != 0, tf.float32) for kernel in kernels]
-    settings = dataclasses.replace(
-        train_config, steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0, dropout=0.0
+    settings = train_config.replace(
+        steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0, dropout=0.0
     )
 
     @tf.function

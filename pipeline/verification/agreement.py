@@ -18,7 +18,7 @@ _ROUNDING = 2
 
 def instructions_per_tick(result: RunResult) -> float:
     """What a tick of the board's counter stood for when this `result.json` came about."""
-    return float(load_board(result.board).emulators[result.emulator.name]["instructions_per_tick"])
+    return load_board(result.board).instructions_per_tick(result.emulator.name)
 
 
 def disagreements(first: RunResult, second: RunResult) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.recipes.load import Budgets
+from pipeline.recipes.schema import Budgets
 
 __all__ = ["DEFAULT_MAX_LOSS", "accuracy_failures", "over_budget", "proof_holds"]
 

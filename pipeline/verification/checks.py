@@ -13,8 +13,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.device.protocol import Answer, Device, DeviceError, Step
-from pipeline.errors import ThimbleError
+from pipeline.device.protocol import Answer, Device, Step
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler import WeightLayout, compile_model
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool, ThimbleError
 from pipeline.resources import ROOT
 
 __all__ = ["HostEngine", "Status", "check_status", "compile_library", "host_engine", "kernel_sources"]
@@ -71,7 +71,7 @@ def compile_library(
     """
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if compiler is None:
-        raise ThimbleError(
+        raise MissingTool(
             "no C compiler on this machine",
             "install one: `apt install gcc libc6-dev` (Debian), `xcode-select --install` (macOS)",
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.reader import read_tflite
 from pipeline.compiler.window import find_kv_window
-from pipeline.errors import ThimbleError
+from pipeline.errors import ThimbleError, UnsupportedModel
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.rope import quantized, rope_matrix_q15
 
@@ -32,7 +32,7 @@ class Oracle:
         try:
             self._interpreter = runtime.Interpreter.from_bytes(tflite, arena_size=max(1 << 20, 4 * len(tflite)))
         except RuntimeError as error:
-            raise ThimbleError(
+            raise UnsupportedModel(
                 f"TensorFlow Lite Micro refuses the model: {error}",
                 "use ops that it has in int8 or int16; see its log above",
             ) from None
@@ -114,7 +114,7 @@ class Oracle:
             name for name in expected_outputs if name not in outputs
         ]
         if missing or not layers:
-            raise ThimbleError(
+            raise UnsupportedModel(
                 f"the .tflite is no decode step: its signature lacks {', '.join(missing or ['k_cache_0'])}",
                 "give a model that the `quantize` stage wrote",
             )

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import UnsupportedModel
 
 __all__ = ["ALIGNMENT", "arena_on_host"]
 
@@ -32,7 +32,7 @@ def arena_on_host(tflite: bytes) -> int:
             while not trials.fits(high):
                 high *= 2
                 if high > _MAX_ARENA_BYTES:
-                    raise ThimbleError(
+                    raise UnsupportedModel(
                         "TensorFlow Lite Micro refuses the model in any arena", "use ops that it has in int8 or int16"
                     )
             low = high // 2 if high > 1 << 16 else 0

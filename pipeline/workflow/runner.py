@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
 from pipeline.workflow.fingerprint import Fingerprint, differences
@@ -24,7 +24,7 @@ from pipeline.workflow.sources import data_digests, module_digests, tool_version
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import Stamp, State, Workspace, target_key
 
-__all__ = ["PartialFailure", "RunOptions", "run_stages"]
+__all__ = ["RunOptions", "run_stages"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,14 +107,6 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
             console.print(f"[green]nothing changed[/] since the last run; {workspace.folder} is up to date")
     boards.end()
     return workspace
-
-
-class PartialFailure(ThimbleError):
-    """Of a recipe's boards some failed; `finished` names those with a result, though it may miss a budget."""
-
-    def __init__(self, what: str, remedy: str, finished: Sequence[str]) -> None:
-        super().__init__(what, remedy)
-        self.finished = tuple(finished)
 
 
 class _BoardRuns:

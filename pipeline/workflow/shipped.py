@@ -20,7 +20,6 @@ import numpy as np
 from pipeline.errors import ThimbleError
 from pipeline.files import atomic_write, fingerprint
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.resources import ROOT
 from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import StageContext
 
@@ -108,7 +107,7 @@ def is_trained_here(context: StageContext, stage: str) -> bool:
     recipe = context.recipe
     if stage == "train":
         return recipe.weights is None and (context.retrain or _trains_from_scratch(context))
-    if recipe.sections[stage] is None:
+    if getattr(recipe, stage) is None:
         return False
     if recipe.weights is not None:
         return True
@@ -159,13 +158,13 @@ def _installed(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def teacher_of(recipe: Recipe) -> Recipe:
-    """The recipe of the teacher that a recipe with `distill` names, from the repository's root.
+    """The recipe of the teacher that a recipe with `distill` names.
 
     Raises:
         ThimbleError: no such recipe, or one that names teachers without end.
     """
-    assert recipe.distill is not None
-    teacher = load_recipe(ROOT / recipe.distill.teacher)
+    assert recipe.distill is not None and recipe.teacher_path is not None
+    teacher = load_recipe(recipe.teacher_path)
     if teacher.distill is not None:
         raise ThimbleError(
             f"the teacher {recipe.distill.teacher} has a teacher itself",
@@ -186,7 +185,7 @@ def training_facts(
         modules: digests of the modules that made them.
     """
     requested = [
-        name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if recipe.sections[name] is not None
+        name for name in TRAINING_STAGES[: TRAINING_STAGES.index(stage) + 1] if getattr(recipe, name) is not None
     ]
     made_by = f"nox -s {' '.join(requested)} -- {recipe.path.as_posix()} --retrain"
     return {
@@ -209,9 +208,9 @@ def _parts(recipe: Recipe, until: str) -> dict[str, Any]:
     if "prune" not in done:
         parts["prune"] = None
     if "distill" in done and recipe.distill is not None:
-        parts["distill"] = recipe.sections["distill"]
+        parts.update(recipe.part("distill"))
     if "qat" in done and recipe.qat is not None:
-        parts.update(qat=recipe.sections["qat"], weights=recipe.quantize.weights)
+        parts.update(recipe.part("qat"), weights=recipe.quantize.weights)
     return parts
 
 
@@ -222,9 +221,9 @@ def shipped_weights(recipe: Recipe) -> Path | None:
     Raises:
         ThimbleError: the recipe names a file that is missing or damaged.
     """
-    if recipe.shipped is None:
+    path = recipe.shipped_path
+    if path is None:
         return None
-    path = ROOT / recipe.shipped
     return path if are_of(recipe, read_weights_metadata(path)) else None
 
 
@@ -249,11 +248,11 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
     Raises:
         ThimbleError: the recipe names no such place, or the weights are not what it describes.
     """
-    if recipe.shipped is None:
-        raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: models/NAME/weights.npz` to it")
+    weights_path = recipe.shipped_path
+    if weights_path is None:
+        raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: weights.npz` to it")
     if not are_final(recipe, read_weights_metadata(weights)):
         raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
-    weights_path = ROOT / recipe.shipped
     for source, target in ((tokenizer, TOKENIZER.path(weights_path.parent)), (weights, weights_path)):
         with atomic_write(target) as partial:
             shutil.copyfile(source, partial)

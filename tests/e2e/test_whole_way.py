@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -13,10 +12,11 @@ from rich.console import Console
 
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import pick
-from pipeline.errors import ThimbleError
+from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.image import read_sizes
-from pipeline.recipes.load import Budgets, EvaluateConfig, load_recipe
+from pipeline.recipes.load import load_recipe
+from pipeline.recipes.schema import Budgets, EvaluateConfig
 from pipeline.report.summary import print_summary
 from pipeline.resources import ROOT
 from pipeline.stages.emulate import model_time
@@ -29,7 +29,6 @@ from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import over_budget
 from pipeline.verification.checks import Verification
 from pipeline.verification.result import RunResult
-from pipeline.workflow.runner import PartialFailure
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 from tests.e2e.conftest import WholeRun, run, tiny_recipe
@@ -216,11 +215,11 @@ def test_time_is_modelled_from_a_trace_that_adds_up(whole_run: WholeRun) -> None
 def test_a_board_that_qemu_lacks_is_traced_on_one_with_the_same_core(whole_run: WholeRun, tmp_path: Path) -> None:
     """The same sources, this board's flash: five wait states behind a small cache cost cycles, not instructions."""
     board = load_board("mps2_an386")
-    other_board = dataclasses.replace(
-        board,
+    flash = Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8, prefetch=True)
+    other_board = board.replace(
         name="made_up",
-        emulators={"renode": board.emulators["qemu"]},
-        flash_timing=Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8, prefetch=True),
+        emulators={"renode": board.emulators["renode"]},
+        timing=board.timing.replace(flash=flash),
     )
     context = StageContext(whole_run.recipe, whole_run.workspace, tmp_path, Console(quiet=True), other_board)
     compiled = json.loads((whole_run.workspace.stage("convert") / board.packing / "compiled.json").read_text())
@@ -255,7 +254,7 @@ def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Pa
 
 def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
     recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
-    recipe = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
+    recipe = recipe.replace(evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
     workspace, _ = run(recipe, tmp_path / "build", until="firmware")
     elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"
     assert read_sizes(elf).code <= 10 * 1024, "engine, runtime, protocol and startup in 10 KB"

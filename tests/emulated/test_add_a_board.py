@@ -51,7 +51,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Tr
         board = load_board("weather_station")
         write_project(FOLDER, tokenizer, board, "stand-in", folder / "project")
         elf = build_project(folder / "project", folder / "build").elf
-        return measure(elf, board, load_core(board.core), board.flash_timing, "turn on", 20)
+        return measure(elf, board, load_core(board.core), board.timing.flash, "turn on", 20)
 
 
 def test_the_page_makes_a_board(boards: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_the_page_makes_a_board(boards: Path, tokenizer: Tokenizer, tmp_path: Pa
     expected = reference_run(Standin(), tokenizer, 48, "turn on", 20)
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
         assert device.info().board == "weather_station"
-        per_tick = float(board.emulators["qemu"]["instructions_per_tick"])
+        per_tick = board.instructions_per_tick("qemu")
         result = verify(device, [expected], macs_per_step=1, instructions_per_tick=per_tick)
     assert result.ok, result.failures
 

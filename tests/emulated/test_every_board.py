@@ -10,8 +10,9 @@ from elftools.elf.elffile import ELFFile
 
 from pipeline import tools
 from pipeline.compiler import compile_model
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
+from pipeline.errors import DeviceError
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
@@ -66,7 +67,7 @@ def test_it_answers_and_tells_of_faults(every: tuple[Board, Firmware], tokenizer
             device,
             [reference_run(Standin(), tokenizer, CONTEXT, "turn on", CONTEXT)],
             macs_per_step=1,
-            instructions_per_tick=float(board.emulators["qemu"]["instructions_per_tick"]),
+            instructions_per_tick=board.instructions_per_tick("qemu"),
             build_id=firmware.build_id,
         )
         assert result.ok, result.failures
@@ -106,7 +107,7 @@ def test_a_model_that_fits_runs_on_the_smallest_board(tmp_path: Path, tokenizer:
     write_project(tmp_path / "model", tokenizer, board, "tiny", tmp_path / "project")
     firmware = build_project(tmp_path / "project", tmp_path / "build")
     assert firmware.sizes.ram < board.ram.size
-    per_tick = float(board.emulators["qemu"]["instructions_per_tick"])
+    per_tick = board.instructions_per_tick("qemu")
     prompts = [reference_run(Oracle(tflite), tokenizer, 32, text, 32) for text in ("set 5", "lights")]
     with Device(Qemu().start(firmware.elf, board), timeout=30) as device:
         result = verify(device, prompts, macs_per_step=compiled.macs, instructions_per_tick=per_tick)

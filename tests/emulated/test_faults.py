@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import tools
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.targets.boards import Board
 

@@ -17,9 +17,9 @@ from pipeline.commands.main import main
 from pipeline.compiler.backends.tflm import resolver, write_interpreted
 from pipeline.compiler.backends.tflm_support import require_support
 from pipeline.compiler.reader import read_tflite
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.firmware.tflm_library import KERNELS, find_libraries, require_library

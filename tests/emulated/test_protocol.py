@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.process import ProcessLink
 from pipeline.emulators.qemu import Qemu
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board

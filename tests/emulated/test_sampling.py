@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.device.chat import TextStream, TickScale, chat_loop
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.numerics.sampler import CANDIDATES, Sampler, SamplerSettings, logit_step
 from pipeline.targets.boards import Board

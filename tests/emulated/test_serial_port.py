@@ -28,7 +28,7 @@ from pipeline.device.serial_port import SerialPort, connect
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.firmware.image import sizes_as_dict
-from pipeline.recipes.load import Budgets
+from pipeline.recipes.schema import Budgets
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -45,7 +45,7 @@ CONTEXT = 48
 def port(firmware: Firmware, board: Board) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The name of a terminal behind which the stand-in's board runs, and its emulator."""
     program = str(tools.require("qemu-system-arm"))
-    options = ["-M", str(board.emulators["qemu"]["machine"]), "-display", "none", "-monitor", "none", "-serial", "pty"]
+    options = ["-M", board.emulators["qemu"].machine, "-display", "none", "-monitor", "none", "-serial", "pty"]
     process = subprocess.Popen(
         [program, *options, "-icount", "shift=0,sleep=off", "-kernel", str(firmware.elf)],
         stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from pipeline.timing.measure import TracedPrompt, measure, steps_differ
 
 @pytest.fixture(scope="module")
 def traced(firmware: Firmware, board: Board) -> TracedPrompt:
-    return measure(firmware.elf, board, load_core(board.core), board.flash_timing, "turn on", 12)
+    return measure(firmware.elf, board, load_core(board.core), board.timing.flash, "turn on", 12)
 
 
 def test_each_steps_instructions_are_the_counters(traced: TracedPrompt) -> None:
@@ -28,7 +28,7 @@ def test_each_steps_instructions_are_the_counters(traced: TracedPrompt) -> None:
 
 
 def test_the_same_prompt_gives_the_same_trace(traced: TracedPrompt, firmware: Firmware, board: Board) -> None:
-    repeated = measure(firmware.elf, board, load_core(board.core), board.flash_timing, "turn on", 12)
+    repeated = measure(firmware.elf, board, load_core(board.core), board.timing.flash, "turn on", 12)
     assert repeated.steps == traced.steps and repeated.stacks == traced.stacks
 
 
@@ -43,8 +43,15 @@ def test_stacks_add_up_to_the_steps(traced: TracedPrompt) -> None:
 
 def test_flash_that_waits_costs_more_and_a_cache_saves(firmware: Firmware, board: Board, traced: TracedPrompt) -> None:
     core = load_core(board.core)
-    bare = measure(firmware.elf, board, core, Flash(5, 16), "turn on", 12).steps[-1]
-    cached = measure(firmware.elf, board, core, Flash(5, 16, 64, 8, prefetch=True), "turn on", 12).steps[-1]
+    bare = measure(firmware.elf, board, core, Flash(wait_states=5, line_bytes=16), "turn on", 12).steps[-1]
+    cached = measure(
+        firmware.elf,
+        board,
+        core,
+        Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8, prefetch=True),
+        "turn on",
+        12,
+    ).steps[-1]
     none = traced.steps[-1]
     assert none.instructions == cached.instructions == bare.instructions
     assert none.cycles.likely <= cached.cycles.likely < bare.cycles.likely <= bare.cycles.high

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.compiler import compile_model
-from pipeline.device.protocol import Device, DeviceError
+from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
+from pipeline.errors import DeviceError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig

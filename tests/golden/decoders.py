@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,8 +15,8 @@ from pipeline.importers.llama2c_recipe import ImportOptions, import_llama2c
 from pipeline.network.decoder import build_decoder
 from pipeline.network.key_centering import rope_offset
 from pipeline.quantize.ptq import quantize
-from pipeline.recipes.load import EvaluateConfig, Recipe, load_recipe
-from pipeline.recipes.schema import ModelConfig
+from pipeline.recipes.load import Recipe, load_recipe
+from pipeline.recipes.schema import EvaluateConfig, ModelConfig
 from pipeline.resources import ROOT
 from pipeline.stages.registry import run_recipe
 from pipeline.training.loop import limit_threads
@@ -97,7 +96,7 @@ def imported_tflite(checkpoint: Path, tokenizer: Path, name: str, options: Impor
 
 def _quantized(recipe: Recipe) -> bytes:
     _start()
-    few = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=1, device_sentences=1))
+    few = recipe.replace(evaluate=EvaluateConfig(host_sentences=1, device_sentences=1))
     options = RunOptions(build=Path(_BUILD.name) / "build", until="quantize", shared=Path(_BUILD.name) / "shared")
     workspace = run_recipe(few, options, Console(quiet=True))
     return (workspace.stage("quantize") / "model.tflite").read_bytes()

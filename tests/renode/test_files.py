@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import re
 import subprocess
@@ -16,7 +15,8 @@ from pipeline.emulators.renode import files
 from pipeline.emulators.renode.files import FOLDER, entry_of, render
 from pipeline.emulators.renode.launcher import Renode, find_renode
 from pipeline.errors import ThimbleError
-from pipeline.targets.boards import Board, MemoryRegion, Uart, all_boards, load_board
+from pipeline.targets.boards import Board, BoardMemory, Uart, all_boards, load_board
+from pipeline.targets.memories import MemoryRegion
 from tests.renode.renode_syntax import Entry, SyntaxProblem, commands_of, entries_of
 
 NAMES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "renode_names.yaml").read_text())
@@ -27,34 +27,32 @@ each_board = pytest.mark.parametrize("board", BOARDS, ids=[board.name for board 
 def made_up(name: str, core: str, code: int, data: int, uart: Uart, clock: int, **more: Any) -> Board:
     """A board of Arm's, as `board.yaml` could describe it."""
     entry = {"platform": f"{name}.repl", "cpu": core, "uart": "uart0", "mips": 1000, **more}
-    return dataclasses.replace(
-        load_board("mps2_an386"),
+    flash, ram = (MemoryRegion(origin=origin, size=0x00200000) for origin in (code, data))
+    return load_board("mps2_an386").replace(
         name=name,
         core=core,
         clock_hz=clock,
-        flash=MemoryRegion(code, 0x00200000),
-        ram=MemoryRegion(data, 0x00200000),
+        memory=BoardMemory(flash=flash, ram=ram),
         uart=uart,
         emulators={"renode": {**entry, "instructions_per_tick": 1e9 / clock}},
     )
 
 
-CMSDK = "CMSDK_APB_UART"
+def cmsdk_uart(address: int, rx_irq: int) -> Uart:
+    return Uart(model="CMSDK_APB_UART", address=address, rx_irq=rx_irq, tx_irq=rx_irq + 1)
+
+
+USART2 = Uart(model="STM32_UART", address=0x40004400, rx_irq=38, tx_irq=38)
 MADE_UP = [
-    made_up("plain", "cortex-m3", 0x0, 0x20000000, Uart(CMSDK, 0x40004000, 0, 1), 25_000_000),
-    made_up(
-        "secure", "cortex-m33", 0x10000000, 0x38000000, Uart(CMSDK, 0x50200000, 32, 33), 20_000_000, trustzone=True
-    ),
-    made_up(
-        "helium", "cortex-m55", 0x11000000, 0x31000000, Uart(CMSDK, 0x59303000, 33, 34), 32_000_000, trustzone=True
-    ),
+    made_up("plain", "cortex-m3", 0x0, 0x20000000, cmsdk_uart(0x40004000, 0), 25_000_000),
+    made_up("secure", "cortex-m33", 0x10000000, 0x38000000, cmsdk_uart(0x50200000, 32), 20_000_000, trustzone=True),
+    made_up("helium", "cortex-m55", 0x11000000, 0x31000000, cmsdk_uart(0x59303000, 33), 32_000_000, trustzone=True),
 ]
 OURS = [*(board for board in BOARDS if not entry_of(board).in_tree), *MADE_UP]
 each_of_ours = pytest.mark.parametrize("board", OURS, ids=[board.name for board in OURS])
-IN_TREE = made_up("in_tree", "cortex-m4", 0x08000000, 0x20000000, Uart("STM32_UART", 0x40004400, 38, 38), 168_000_000)
-IN_TREE = dataclasses.replace(
-    IN_TREE,
-    ram=MemoryRegion(0x20000000, 0x00020000),
+IN_TREE = made_up("in_tree", "cortex-m4", 0x08000000, 0x20000000, USART2, 168_000_000)
+IN_TREE = IN_TREE.replace(
+    memory=IN_TREE.memory.replace(ram=MemoryRegion(origin=0x20000000, size=0x00020000)),
     emulators={
         "renode": {
             "platform": "platforms/boards/stm32f4_discovery.repl",
@@ -196,7 +194,7 @@ def test_a_tick_is_as_many_instructions_as_the_board_says(board: Board) -> None:
     assert mips * 1_000_000 / frequency == pytest.approx(entry.instructions_per_tick)
     qemu = board.emulators.get("qemu")
     if qemu is not None and not entry.in_tree:  # one nanosecond an instruction on both
-        assert qemu["instructions_per_tick"] == entry.instructions_per_tick
+        assert qemu.instructions_per_tick == entry.instructions_per_tick
 
 
 @each_of_all
@@ -215,22 +213,22 @@ def test_the_command_line_has_options_and_orders_that_renode_knows(board: Board,
 
 def changed(**more: Any) -> Board:
     board = load_board("mps2_an386")
-    entry = {**board.emulators["renode"], **more}
-    return dataclasses.replace(board, emulators={"renode": {k: v for k, v in entry.items() if v is not None}})
+    entry = {**board.emulators["renode"].model_dump(), **more}
+    return board.replace(emulators={"renode": {k: v for k, v in entry.items() if v is not None}})
 
 
 def test_an_entry_that_cannot_be_is_an_error() -> None:
     for more, says in (
         ({"uart": None}, "uart"),
         ({"colour": "red"}, "colour"),
-        ({"mips": 25}, "25 MIPS at 25,000,000 Hz are 1 instructions a tick, not 40"),
+        ({"mips": 25}, "is 40, and 25 MIPS at 25,000,000 Hz are 1 instructions a tick"),
         ({"cpu": None}, "cpu"),
         ({"platform": "platforms/cpus/stm32f4.repl"}, "cpu"),
     ):
-        with pytest.raises(ThimbleError, match=says):
-            entry_of(changed(**more))
+        with pytest.raises(ValueError, match=says):
+            changed(**more)
     with pytest.raises(ThimbleError, match="does not emulate"):
-        entry_of(dataclasses.replace(load_board("mps2_an386"), emulators={}))
+        entry_of(load_board("mps2_an386").replace(emulators={}))
 
 
 def test_files_that_are_not_current_are_told_and_written(

@@ -59,7 +59,7 @@ def gathered(board: Board, folder: Path) -> Gathered:
     tested = build_project(project, folder / "build-test", test_commands=True)
     expectations = [reference_run(Standin(), tokenizer, CONTEXT, text, CONTEXT) for text in PROMPTS]
     write_expectations(folder / "written.json", expectations)
-    per_tick = float(board.emulators["qemu"]["instructions_per_tick"])
+    per_tick = board.instructions_per_tick("qemu")
     with Device(Qemu().start(image.elf, board)) as device:
         verification = verify(device, expectations, macs_per_step=MACS, instructions_per_tick=per_tick)
     assert verification.ok, verification.failures

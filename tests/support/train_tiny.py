@@ -51,12 +51,14 @@ def main(kind: str, dropout: float, folder: Path, stop: int = 0) -> None:
     if kind == "train":
         model, _ = train(sizes, settings, *common)
     elif kind == "distill":
-        distill(model, lively(sizes), DistillConfig("teacher.yaml", steps=STEPS, spoiled=0.5), settings, *common)
+        distill(
+            model, lively(sizes), DistillConfig(teacher="teacher.yaml", steps=STEPS, spoiled=0.5), settings, *common
+        )
     elif kind == "qat":
         train_quantized(model, sizes, QatConfig(steps=STEPS), "int8", settings, *common)
     else:
         pattern = {"prune": "unstructured", "prune heads": "heads"}[kind]
-        prune(model, sizes, PruneConfig(steps=STEPS, pattern=pattern), settings, *common)
+        prune(model, sizes, PruneConfig.from_mapping({"steps": STEPS, "pattern": pattern}), settings, *common)
     print(hashlib.sha256(b"".join(weight.numpy().tobytes() for weight in model.trainable_variables)).hexdigest())
 
 

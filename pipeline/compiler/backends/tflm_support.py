@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.compiler.graph import Graph
-from pipeline.errors import ThimbleError
+from pipeline.errors import UnsupportedModel
 
 __all__ = ["require_support"]
 
@@ -24,7 +24,7 @@ def require_support(graph: Graph, kernels: str) -> None:
             continue
         x, weights = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
         if x.dtype == "INT16" and len(weights.scales) > 1:
-            raise ThimbleError(
+            raise UnsupportedModel(
                 "CMSIS-NN's fully-connected kernel, as TensorFlow Lite Micro calls it, refuses int16 activations with "
                 f"a scale a row of weights, which {weights.name} has",
                 "choose the engine tflm-reference, or activations: int8 in the recipe",

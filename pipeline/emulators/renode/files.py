@@ -8,69 +8,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import ThimbleError
 from pipeline.resources import ROOT
-from pipeline.targets.boards import Board, all_boards
+from pipeline.targets.boards import Board, RenodeSettings, all_boards
 
-__all__ = ["FOLDER", "RenodeEntry", "entry_of", "main", "render"]
+__all__ = ["FOLDER", "entry_of", "main", "render"]
 
 FOLDER = ROOT / "renode"
-_IN_TREE = "platforms/"
 
 
-@dataclass(frozen=True)
-class RenodeEntry:
-    """What a `board.yaml` says under `emulators: renode:`.
-
-    `platform` is a file of `renode/`, or one that Renode brings (`platforms/…`); `cpu` is Renode's name of the core,
-    for platforms of ours. `uart` is the UART's name in the platform, `mips` how many instructions a microsecond of the
-    board's time takes, and `instructions_per_tick` what that makes of a tick of the board's counter.
-    """
-
-    platform: str
-    uart: str
-    mips: int
-    instructions_per_tick: float
-    cpu: str = ""
-    trustzone: bool = False
-
-    @property
-    def in_tree(self) -> bool:
-        """Whether Renode brings the platform."""
-        return self.platform.startswith(_IN_TREE)
-
-
-def entry_of(board: Board) -> RenodeEntry:
-    """The board's entry, checked.
+def entry_of(board: Board) -> RenodeSettings:
+    """The board's entry under `emulators: renode:`.
 
     Raises:
-        ThimbleError: there is none, or a key is missing, unknown, or contradicts the board.
+        ThimbleError: there is none.
     """
-    data = board.emulators.get("renode")
-    if data is None:
+    entry = board.emulators.get("renode")
+    if entry is None:
         raise ThimbleError(f"Renode does not emulate {board.name}", "use --emulator qemu")
-    try:
-        entry = RenodeEntry(**data)
-    except TypeError as error:
-        raise ThimbleError(
-            f"{board.folder / 'board.yaml'}: `emulators: renode:` {error}",
-            "it has platform, uart, mips and instructions_per_tick; for a platform of renode/ cpu and trustzone too",
-        ) from None
-    if bool(entry.cpu) == entry.in_tree:
-        raise ThimbleError(
-            f"{board.folder / 'board.yaml'}: `renode: cpu` goes with platforms in renode/, and with them only",
-            "name Renode's cpuType there, or use a platform that Renode brings",
-        )
-    if abs(entry.mips * 1e6 / board.clock_hz - entry.instructions_per_tick) > 1e-9 * entry.instructions_per_tick:
-        raise ThimbleError(
-            f"{board.folder / 'board.yaml'}: {entry.mips} MIPS at {board.clock_hz:,} Hz are "
-            f"{entry.mips * 1e6 / board.clock_hz:g} instructions a tick, not {entry.instructions_per_tick:g}",
-            "mend `mips` or `instructions_per_tick`",
-        )
     return entry
 
 

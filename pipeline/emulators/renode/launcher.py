@@ -15,7 +15,7 @@ from pipeline.device.link import SerialLink
 from pipeline.emulators.process import ProcessLink, spawn
 from pipeline.emulators.renode import release
 from pipeline.emulators.renode.files import FOLDER, entry_of
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool, ThimbleError
 from pipeline.targets.boards import Board
 
 __all__ = ["Renode", "find_renode", "stage_renode_files"]
@@ -73,7 +73,7 @@ class Renode:
         """
         program = find_renode()
         if program is None or not program.is_file():
-            raise ThimbleError(
+            raise MissingTool(
                 f"no Renode at {program}" if program else "Renode is not installed",
                 "`nox -s renode` fetches it; or set RENODE to the program, put it on the PATH, or use --emulator qemu",
             )

@@ -6,18 +6,16 @@ decides on which side it stands, and a sentence that two templates give belongs 
 
 from __future__ import annotations
 
-import dataclasses
 import random
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from hassil.intents import TextSlotList
 
-from pipeline.errors import ThimbleError
+from pipeline.recipes.schema import HomeAssistantConfig
 from pipeline.tasks.home_assistant.home import Home, english_home, generic_home
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.templates import Language, Sample, Template, load_language
@@ -25,7 +23,7 @@ from pipeline.tasks.sentence_files import read_pairs
 from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 
-__all__ = ["HomeAssistantConfig", "HomeAssistantTask"]
+__all__ = ["HomeAssistantTask"]
 
 _PROOF_SENTENCES = 8
 _LONGEST = 96  # letters of a sentence or an action; longer ones do not fit a small context
@@ -46,21 +44,6 @@ _EXAMPLES = {
         ("what time is it", "HassGetCurrentTime"),
     ]
 }
-
-
-@dataclass(frozen=True)
-class HomeAssistantConfig:
-    """The recipe's `task` section.
-
-    `polite` and `spoiled` are the shares of training sentences with a filler word and with a typo.
-    """
-
-    language: str = "en"
-    seed: int = 1
-    train_sentences: int = 300_000
-    split_sentences: int = 600
-    polite: float = 0.1
-    spoiled: float = 0.1
 
 
 class HomeAssistantTask:
@@ -85,24 +68,12 @@ class HomeAssistantTask:
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> HomeAssistantTask:
-        """Checks the section.
+        """The task of a recipe's `task` section, with or without its `name`.
 
         Raises:
             ThimbleError: an unknown key or language, or a value of the wrong type or range.
         """
-        fields = {field.name: field for field in dataclasses.fields(HomeAssistantConfig)}
-        for key, value in data.items():
-            if key not in fields:
-                raise ThimbleError(f"unknown key `{key}` in task", f"known keys: name, {', '.join(fields)}")
-            kind = type(fields[key].default)
-            if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
-                raise ThimbleError(f"`task.{key}` is {value!r}, not {kind.__name__}", f"write it as {kind.__name__}")
-        config = HomeAssistantConfig(**dict(data))  # type: ignore[arg-type]
-        if config.train_sentences < 100 or config.split_sentences < 1:
-            raise ThimbleError("the task asks for too few sentences", "train_sentences ≥ 100, split_sentences ≥ 1")
-        if not (0 <= config.polite <= 1 and 0 <= config.spoiled <= 1):
-            raise ThimbleError("`task.polite` and `task.spoiled` are shares", "use 0 to 1")
-        return cls(config)
+        return cls(HomeAssistantConfig.from_mapping(data))
 
     @cached_property
     def home(self) -> Home:

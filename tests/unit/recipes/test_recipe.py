@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import ConfigError, ThimbleError
 from pipeline.recipes.load import load_recipe
+from pipeline.recipes.schema import ModelConfig
 from pipeline.tasks.registry import load_task
 from pipeline.workflow.shipped import weights_fingerprint
 
@@ -48,9 +50,9 @@ def test_a_recipe_is_read_whole(tmp_path: Path) -> None:
 def test_a_section_that_came_later_is_in_the_fingerprints_only_where_it_is_used(tmp_path: Path) -> None:
     """So that the digests in shipped weights, which know nothing of it, still fit."""
     plain = load_recipe(write(tmp_path, changed()))
-    assert "weights" not in plain.sections["quantize"]
+    assert "weights" not in plain.part("quantize")["quantize"]
     used = load_recipe(write(tmp_path, changed(quantize={"weights": "int4"}, qat={"steps": 3})))
-    assert used.sections["quantize"]["weights"] == "int4" and used.sections["qat"]["steps"] == 3
+    assert used.part("quantize")["quantize"]["weights"] == "int4" and used.part("qat")["qat"]["steps"] == 3
     assert weights_fingerprint(plain) != weights_fingerprint(used)
     assert weights_fingerprint(plain, "prune") == weights_fingerprint(used, "prune")
 
@@ -72,7 +74,7 @@ TEXT: dict[str, Any] = {
 def test_a_recipe_of_an_imported_model(tmp_path: Path) -> None:
     recipe = load_recipe(write(tmp_path, {**TEXT, "prompts": ["", "One day"]}))
     assert recipe.text is not None and (recipe.text.seed, recipe.text.calibration_texts(64)) == (3, 94)
-    assert recipe.weights == tmp_path / "tiny.npz" and recipe.prompts == ("", "One day")
+    assert recipe.weights_path == tmp_path / "tiny.npz" and recipe.prompts == ("", "One day")
     assert load_recipe(write(tmp_path, GOOD)).text is None
 
 
@@ -196,3 +198,71 @@ def test_junk_gives_a_complaint_or_a_recipe(
         assert load_recipe(path).name
     except ThimbleError as error:
         assert error.remedy
+
+
+def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
+    sections: dict[str, Any] = {
+        "train": {"steps": "many", "learning_rat": 0.1},
+        "model": {**GOOD["model"], "heads": 3, "kv_heads": 2, "shared_layers": 2},
+        "engine": "tfml",
+        "modle": {},
+        "weights": "tiny.npz",
+    }
+    path = write(tmp_path, changed(**sections))
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(path)
+    problems = {problem.key: problem for problem in caught.value.problems}
+    assert set(problems) == {
+        "train.steps",
+        "train.learning_rat",
+        "model.heads",
+        "model.kv_heads",
+        "model.shared_layers",
+        "engine",
+        "modle",
+        "weights",
+    }
+    assert problems["train.steps"].what == "`train.steps` is 'many' (str), not a whole number"
+    assert problems["train.learning_rat"].remedy.startswith(
+        "did you mean `learning_rate`? Known keys in `train`: steps,"
+    )
+    assert problems["engine"].remedy == "use one of: aot, tflm, tflm-reference; did you mean `tflm`?"
+    assert problems["modle"].remedy.startswith("did you mean `model`?")
+    assert caught.value.file == str(path) and caught.value.what.startswith(f"{path}: 8 errors\n  `")
+    assert all(problem.what in caught.value.what for problem in problems.values())
+
+
+def test_what_cannot_be_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"heads\n  3 does not divide `model.d_model` 64"):
+        ModelConfig(heads=3, kv_heads=3, d_model=64)
+    recipe = load_recipe(write(tmp_path, GOOD))
+    with pytest.raises(ValueError, match="engine"):
+        recipe.with_engine("gpu")
+    with pytest.raises(ValueError, match="boards"):
+        recipe.with_boards([])
+    with pytest.raises(ValueError, match="frozen"):
+        recipe.engine = "tflm"  # type: ignore[misc]
+
+
+def test_a_changed_recipe_says_so_everywhere(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, GOOD))
+    other = recipe.with_engine("tflm").with_boards(["mps2_an385", "mps2_an386"])
+    assert other.part("engine") == {"engine": "tflm"} and other.boards == ("mps2_an385", "mps2_an386")
+    assert other.path == recipe.path
+    assert other.with_engine("aot").with_boards(recipe.boards) == recipe
+    deeper = recipe.replace(model=recipe.model.replace(layers=2))
+    assert deeper.fingerprint_data() != recipe.fingerprint_data()
+
+
+def test_numbers_stay_as_they_are_written(tmp_path: Path) -> None:
+    """2 and 2.0 are the same temperature and have other fingerprints; old weights know either."""
+    sections: dict[str, Any] = {"distill": {"teacher": "t.yaml", "temperature": 2}, "train": {"dropout": 0}}
+    recipe = load_recipe(write(tmp_path, changed(**sections)))
+    assert json.dumps(recipe.part("distill")["distill"]["temperature"]) == "2"
+    assert json.dumps(recipe.part("train")["train"]["dropout"]) == "0"
+    assert recipe.part("task") == {"task": GOOD["task"]}, "a task is known by the keys that are written"
+
+
+def test_empty_sections_are_absent_ones(tmp_path: Path) -> None:
+    empty = dict.fromkeys(("prune", "qat", "budgets", "prompts", "engine", "quantize", "description"))
+    assert load_recipe(write(tmp_path, changed(**empty))) == load_recipe(write(tmp_path, GOOD))

@@ -63,7 +63,7 @@ def make(tmp_path: Path) -> Make:
         if trained:
             stage_folder = Workspace(tmp_path, name).stage(trained)
             stage_folder.mkdir()
-            made_by = trained if recipe.sections[trained] is not None else "train"
+            made_by = trained if getattr(recipe, trained) is not None else "train"
             facts = training_facts(recipe, made_by, {"train": [{"step": 5, "loss": 1.0}]})
             save_model(stage_folder / "weights.npz", build_decoder(recipe.model), facts)
         return recipe

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.sweep.plan import Choice, Point, Range, Sweep, load_sweep
+from pipeline.recipes.sweep_schema import Choice, Range
+from pipeline.sweep.plan import Point, Sweep, load_sweep
 from pipeline.sweep.search import Searcher, _in_range, proposer_of
 
 AXES = {
@@ -80,11 +81,11 @@ def test_it_ends_when_all_was_seen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("numbers", "inside", "outside"),
     [
-        (Range("a", 0.1, 0.9, 0.0, False), [0.1, 0.123456, 0.9], [0.09, 0.91, "0.5", True, None]),
-        (Range("a", 0.1, 0.9, 0.1, False), [0.1, 0.3, 0.9], [0.15, 1.0]),
-        (Range("a", 0.0, 1.0, 0.3, False), [0.0, 0.3, 0.9], [1.0]),
-        (Range("a", 8, 64, 8, True), [8, 16, 64], [12, 72, 8.5]),
-        (Range("a", 1, 5, 0, True), [1, 2, 5], [0, 2.5]),
+        (Range(key="a", low=0.1, high=0.9, step=0.0), [0.1, 0.123456, 0.9], [0.09, 0.91, "0.5", True, None]),
+        (Range(key="a", low=0.1, high=0.9, step=0.1), [0.1, 0.3, 0.9], [0.15, 1.0]),
+        (Range(key="a", low=0.0, high=1.0, step=0.3), [0.0, 0.3, 0.9], [1.0]),
+        (Range(key="a", low=8, high=64, step=8), [8, 16, 64], [12, 72, 8.5]),
+        (Range(key="a", low=1, high=5, step=0), [1, 2, 5], [0, 2.5]),
     ],
 )
 def test_an_earlier_choice_must_be_one_of_the_numbers(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import ConfigError, ThimbleError
 from pipeline.targets.boards import BOARDS, all_boards, load_board, read_board
 
 
@@ -25,8 +25,8 @@ def test_a_board_is_whole(board: Any) -> None:
     files = {path.name for folder in board.folders for path in folder.iterdir()}
     assert files >= {"link.ld", "startup.c", "faults.c", "board.c", "uart.c", "counter.c"}
     assert board.emulators
-    for settings in board.emulators.values():
-        assert settings["instructions_per_tick"] > 0
+    for name in board.emulators:
+        assert board.instructions_per_tick(name) > 0
     assert board.ram.origin % 2**20 == 0, "the MPU guards the megabyte below"
     assert set(board.summary()) >= {"name", "core", "clock_hz", "flash_bytes", "ram_bytes", "emulators"}
 
@@ -53,7 +53,7 @@ def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
     slow, fast = {"stm32f4_discovery": (42e6, 84e6), "stm32f746_discovery": (54e6, 108e6)}[name]
     assert board.clock_hz / 2 ** ((value("CFGR_APB1") >> 10 & 3) + 1) <= slow
     assert board.clock_hz / 2 ** ((value("CFGR_APB2") >> 13 & 3) + 1) <= fast
-    assert value("ACR_") & 15 == board.flash_timing.wait_states == -(-board.clock_hz // 30_000_000) - 1
+    assert value("ACR_") & 15 == board.timing.flash.wait_states == -(-board.clock_hz // 30_000_000) - 1
 
 
 def test_the_pll_of_an_stm32h7_makes_the_boards_clock() -> None:
@@ -80,7 +80,7 @@ def test_the_pll_of_an_stm32h7_makes_the_boards_clock() -> None:
     for name, shifts in dividers.items():
         assert all(buses / {4: 2}[numbers[name] >> shift & 7] <= 120e6 for shift in shifts)
     waits = numbers["ACR_4_WAITS"] & 15
-    assert (waits + 1) * board.clock_hz / buses == board.flash_timing.wait_states + 1
+    assert (waits + 1) * board.clock_hz / buses == board.timing.flash.wait_states + 1
 
 
 def test_milliseconds_at_the_boards_clock() -> None:
@@ -107,28 +107,38 @@ def _changed(data: dict[str, Any], section: str, **values: object) -> dict[str, 
     ("change", "complaint"),
     [
         (lambda data: _without(data, "uart"), "`uart` is missing"),
-        (lambda data: {**data, "colour": "blue"}, "unknown keys: colour"),
-        (lambda data: _changed(data, "memory", tape={}), "unknown keys: memory.tape"),
+        (lambda data: {**data, "colour": "blue"}, "unknown key `colour`"),
+        (lambda data: _changed(data, "memory", tape={}), "unknown key `memory.tape`"),
         (lambda data: _changed(data, "memory", ram={"origin": 0x20000100, "size": 65536}), "no multiple of 0x100000"),
-        (lambda data: _changed(data, "memory", flash={"origin": "start", "size": 65536}), "`memory.flash.origin` must"),
-        (lambda data: _changed(data, "memory", flash={"origin": 0, "size": 0}), "`memory.flash` must hold"),
-        (lambda data: {**data, "core": "cortex-m99"}, "`core` cortex-m99 is none of cortex-m0"),
-        (lambda data: {**data, "flags": "-mthumb"}, "`flags` must be a list"),
+        (
+            lambda data: _changed(data, "memory", flash={"origin": "start", "size": 65536}),
+            "`memory.flash.origin` is 'start' (str), not a whole number",
+        ),
+        (lambda data: _changed(data, "memory", flash={"origin": 0, "size": 0}), "`memory.flash.size` is 0"),
+        (
+            lambda data: _changed(data, "memory", ram={"origin": 0xFFF00000, "size": 1 << 21}),
+            "`memory.ram` does not end",
+        ),
+        (lambda data: {**data, "core": "cortex-m99"}, "`core` 'cortex-m99' is not known"),
+        (lambda data: {**data, "flags": "-mthumb"}, "`flags` is '-mthumb' (str), not a list"),
         (lambda data: {**data, "clock_hz": "fast"}, "'fast'"),
-        (lambda data: {**data, "clock_hz": 0}, "`clock_hz` must be a whole number of 1"),
+        (lambda data: {**data, "clock_hz": 0}, "`clock_hz` is 0"),
         (lambda data: {**data, "stack_bytes": 1 << 30}, "`stack_bytes` 1,073,741,824"),
         (lambda data: {**data, "uart": {"model": "x"}}, "`uart.address` is missing"),
-        (lambda data: _changed(data, "uart", rx_irq="two"), "`uart.rx_irq` must be a whole number"),
+        (lambda data: _changed(data, "uart", rx_irq="two"), "`uart.rx_irq` is 'two' (str), not a whole number"),
         (lambda data: {**data, "shared": []}, "no link.ld is in"),
         (lambda data: {**data, "shared": ["cortex_m", "counter"]}, "no uart.c is in"),
-        (lambda data: _changed(data, "emulators", spice={}), "not spice"),
-        (lambda data: _changed(data, "emulators", qemu=None), "`emulators.qemu` must be a mapping"),
+        (lambda data: _changed(data, "emulators", spice={}), "unknown key `emulators.spice`"),
+        (lambda data: _changed(data, "emulators", qemu=None), "`emulators.qemu` is empty, not a mapping"),
         (lambda data: _changed(data, "emulators", qemu={"machine": "x"}), "qemu.instructions_per_tick` is missing"),
-        (lambda data: _changed(data, "timing", flash={"waits": 5}), "unknown keys: timing.flash.waits"),
-        (lambda data: _changed(data, "timing", flash={"wait_states": -1}), "`timing.flash.wait_states` must be"),
+        (lambda data: _changed(data, "timing", flash={"waits": 5}), "unknown key `timing.flash.waits`"),
+        (lambda data: _changed(data, "timing", flash={"wait_states": -1}), "`timing.flash.wait_states` is -1"),
         (lambda data: {**data, "timing": {"flash": {}}}, "`timing.source` is missing"),
-        (lambda data: _changed(data, "timing", cycles_per_instruction=1), "unknown keys: timing.cycles"),
-        (lambda data: [], "does not describe a board"),
+        (
+            lambda data: _changed(data, "timing", cycles_per_instruction=1),
+            "unknown key `timing.cycles_per_instruction`",
+        ),
+        (lambda data: [], "not a mapping of keys"),
         (lambda data: {**data, "name": "other"}, "names the board 'other'"),
     ],
 )
@@ -141,3 +151,30 @@ def test_a_bad_description_is_an_error_that_names_the_file(tmp_path: Path, chang
         read_board(path)
     assert complaint in caught.value.what
     assert str(path) in caught.value.what
+
+
+def test_all_that_is_wrong_is_named_at_once(tmp_path: Path) -> None:
+    data = yaml.safe_load((BOARDS / "mps2_an386" / "board.yaml").read_text())
+    path = tmp_path / "mps2_an386" / "board.yaml"
+    path.parent.mkdir()
+    emulators = {"qemu": {"machine": "mps2-an386", "instructions_per_tik": 40}}
+    path.write_text(yaml.safe_dump({**_without(data, "clock_hz"), "stack_bytes": 100, "emulators": emulators}))
+    with pytest.raises(ConfigError) as caught:
+        read_board(path)
+    keys = {problem.key: problem for problem in caught.value.problems}
+    assert set(keys) == {
+        "clock_hz",
+        "stack_bytes",
+        "emulators.qemu.instructions_per_tick",
+        "emulators.qemu.instructions_per_tik",
+    }
+    assert "`instructions_per_tick`?" in keys["emulators.qemu.instructions_per_tik"].remedy
+    assert keys["clock_hz"].remedy == "add it: The core's clock"
+    assert keys["stack_bytes"].remedy == "use a number from 256 on"
+
+
+def test_a_board_that_cannot_be_is_not_made() -> None:
+    board = load_board("mps2_an386")
+    with pytest.raises(ValueError, match="cortex-m99"):
+        board.replace(core="cortex-m99")
+    assert board.replace(title="mine").folder == board.folder

@@ -80,7 +80,7 @@ def test_layers_are_the_functions_that_run_them() -> None:
     first_layer = {"name": "one", "function": "run_one", "weight_bytes": 160}
     gone = {"name": "gone", "function": "run_gone", "weight_bytes": 0}
     stacks = merge_stacks([measured(*STEPS), measured(*STEPS)])["decode"]
-    flash = Flash(5, 16, 64, 8)
+    flash = Flash(wait_states=5, line_bytes=16, instruction_lines=64, data_lines=8)
     assert layers_of([first_layer, gone], stacks, 4, flash, weight_bytes=320) == [
         {**first_layer, "instructions": 450.0, "cycles": 750},
         {**gone, "instructions": 0.0, "cycles": 0},

@@ -42,7 +42,7 @@ def test_the_student_follows_its_teacher(tmp_path: Path, spoiled: float) -> None
     history = distill(
         student,
         teacher,
-        DistillConfig("teacher.yaml", steps=60, temperature=1.0, alpha=1.0, spoiled=spoiled),
+        DistillConfig(teacher="teacher.yaml", steps=60, temperature=1.0, alpha=1.0, spoiled=spoiled),
         TrainConfig(batch_size=8, learning_rate=1e-2, warmup=5, ema=0.5),
         TRAINING_DATA,
         tmp_path,
@@ -59,7 +59,7 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn(tmp_path: Path) -> N
     teacher = lively(CONFIG)
     student = build_decoder(CONFIG)
     student.set_weights(teacher.get_weights())
-    config = DistillConfig("teacher.yaml", steps=1, alpha=1.0)
+    config = DistillConfig(teacher="teacher.yaml", steps=1, alpha=1.0)
     settings = TrainConfig(batch_size=8, dropout=0.0)
     history = distill(student, teacher, config, settings, TRAINING_DATA, tmp_path, lambda *_: None)
     assert history[0]["loss"] == pytest.approx(0.0, abs=1e-4)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 
@@ -26,7 +24,13 @@ def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
     exact, before = model(text).numpy(), model.get_layer("layer0_q").kernel.numpy()
     reported: list[int] = []
     fit = fit_reparameterization(
-        model, config, QatConfig(50, rate), activations, text, 1, lambda done, steps, figures: reported.append(done)
+        model,
+        config,
+        QatConfig(steps=50, learning_rate=rate),
+        activations,
+        text,
+        1,
+        lambda done, steps, figures: reported.append(done),
     )
     history = fit.history
     rewritten = model(text).numpy()
@@ -77,7 +81,7 @@ def test_every_form_is_the_same_function_in_float(heads: tuple[int, int]) -> Non
 
 
 def test_a_stop_leaves_no_hook() -> None:
-    config = dataclasses.replace(config_of("rmsnorm, gated, rotary, grouped"), tied_embeddings=False)
+    config = config_of("rmsnorm, gated, rotary, grouped").replace(tied_embeddings=False)
     model = lively(config)
     text = np.ones((4, config.context), np.int32)
 
@@ -85,5 +89,5 @@ def test_a_stop_leaves_no_hook() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fit_reparameterization(model, config, QatConfig(50, 0.01), "int8", text, 1, stop)
+        fit_reparameterization(model, config, QatConfig(steps=50, learning_rate=0.01), "int8", text, 1, stop)
     assert all(layer.hook is None for layer in model.layers if isinstance(layer, TappedLayer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import os
@@ -59,22 +58,22 @@ def test_training_begins_in_other_weights(tmp_path: Path) -> None:
     _, alone = trained(tmp_path)
     assert history[-1]["loss"] < alone[-1]["loss"]
 
-    deeper = dataclasses.replace(CONFIG, layers=2)
+    deeper = CONFIG.replace(layers=2)
     grown, _ = train(deeper, untouched, TRAINING_DATA, tmp_path, ignore, first)
     same = {weight.name: weight.numpy() for weight in started.trainable_variables}
     fitting = [weight for weight in grown.trainable_variables if weight.name in same]
     assert 0 < len(fitting) < len(grown.trainable_variables)
     for weight in fitting:
         np.testing.assert_array_equal(weight.numpy(), same[weight.name])
-    wider = dataclasses.replace(CONFIG, d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
+    wider = CONFIG.replace(d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
     with pytest.raises(ThimbleError, match=r"train\.start.*no array"):
         train(wider, untouched, TRAINING_DATA, tmp_path, ignore, first)
 
 
 def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -> None:
-    four = lively(dataclasses.replace(CONFIG, layers=4))
+    four = lively(CONFIG.replace(layers=4))
     save_model(tmp_path / "four.npz", four, {}, exact=True)
-    shared = dataclasses.replace(CONFIG, layers=4, shared_layers=2)
+    shared = CONFIG.replace(layers=4, shared_layers=2)
     untouched = TrainConfig(steps=0)
     model, _ = train(shared, untouched, TRAINING_DATA, tmp_path, ignore, tmp_path / "four.npz")
     assert shared.parameter_count == sum(weight.shape.num_elements() for weight in model.trainable_variables)
@@ -213,7 +212,7 @@ def stopped(
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropout: float) -> None:
     """From the very step, to the weights and the history that it would have had, bit by bit."""
     monkeypatch.setattr(loop, "_EVALUATE_EVERY", 3)
-    config = dataclasses.replace(BRIEF, dropout=dropout)
+    config = BRIEF.replace(dropout=dropout)
     whole, history = trained(tmp_path, config)
     cut = tmp_path / "cut"
     assert isinstance(stopped(cut, config, 5, monkeypatch), KeyboardInterrupt)
@@ -250,7 +249,7 @@ def test_a_checkpoint_is_written_by_time(tmp_path: Path, monkeypatch: pytest.Mon
         save(checkpoint, facts)
 
     monkeypatch.setattr(Checkpoint, "save", noted)
-    trained(tmp_path, dataclasses.replace(BRIEF, steps=3))
+    trained(tmp_path, BRIEF.replace(steps=3))
     assert seen == [1, 2, 3, 3]
 
 
@@ -273,7 +272,7 @@ def test_a_damaged_checkpoint_means_to_start_anew(tmp_path: Path, keep: float) -
 
 
 def test_the_curve_is_a_csv(tmp_path: Path) -> None:
-    config = dataclasses.replace(BRIEF, steps=21)
+    config = BRIEF.replace(steps=21)
     _, history = trained(tmp_path, config)
     rows = read_history(tmp_path)
     assert (
@@ -293,11 +292,11 @@ def test_training_stops_early_where_dev_gets_worse(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(
         loop, "_Dev", lambda *_: SimpleNamespace(figures=lambda: {"dev_loss": figures.pop(0), "dev_exact_match": 0.5})
     )
-    config = dataclasses.replace(BRIEF, early_stopping=2)
+    config = BRIEF.replace(early_stopping=2)
     stopped_early, history = trained(tmp_path / "a", config)
     assert [entry["step"] for entry in history] == [1, 2, 3, 4]
     figures[:] = [1.0, 1.0]
-    second, _ = trained(tmp_path / "b", dataclasses.replace(BRIEF, steps=2, ema=0.999))
+    second, _ = trained(tmp_path / "b", BRIEF.replace(steps=2, ema=0.999))
     schedule = Schedule(BRIEF.learning_rate, BRIEF.warmup, 8)
     assert schedule(0) == Schedule(BRIEF.learning_rate, BRIEF.warmup, 2)(0)  # both warm up in the first two steps
     for a, b in zip(stopped_early, second, strict=True):

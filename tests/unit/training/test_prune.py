@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +119,7 @@ def test_channels_go_with_all_that_makes_them(kind: str) -> None:
 )
 def test_a_pattern_that_does_not_fit_is_refused(config: PruneConfig, named: str) -> None:
     with pytest.raises(ThimbleError, match=named):
-        pruned(GATED, replace(config, steps=1))
+        pruned(GATED, config.replace(steps=1))
 
 
 def test_pruning_is_reproducible() -> None:

@@ -78,7 +78,7 @@ def test_the_aim_is_what_the_model_said_before(tmp_path: Path) -> None:
     training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], config.context)
 
     def divergence(weights: str, steps: int) -> float:
-        tuning, settings = QatConfig(steps, 1e-3), TrainConfig(batch_size=8)
+        tuning, settings = QatConfig(steps=steps, learning_rate=1e-3), TrainConfig(batch_size=8)
         history = train_quantized(
             lively(config), config, tuning, weights, settings, training_data, tmp_path, lambda *_: None
         )

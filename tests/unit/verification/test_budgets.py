@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from pipeline.errors import ThimbleError
-from pipeline.recipes.load import Budgets, load_recipe
+from pipeline.recipes.load import load_recipe
+from pipeline.recipes.schema import Budgets
 from pipeline.verification.budgets import DEFAULT_MAX_LOSS, accuracy_failures
 
 GOOD = {"new_names": 0.9, "noisy": 0.8}

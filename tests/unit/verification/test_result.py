@@ -59,7 +59,7 @@ def test_another_file_is_refused_with_its_name_and_a_remedy(tmp_path: Path, text
 def test_a_result_cannot_be_changed_or_contradict_itself() -> None:
     result = made_result()
     with pytest.raises(ValidationError, match="frozen"):
-        result.ok = False
+        result.ok = False  # type: ignore[misc]
     with pytest.raises(ValidationError, match="checks"):
         made_result(checks={"tokens_match": False})
     assert made_result(ok=False, checks={"a": False}, failures=("x", "y", "z")).failure() == "x (and 2 more)"

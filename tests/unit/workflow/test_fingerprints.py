@@ -21,7 +21,6 @@ import yaml
 from rich.console import Console
 
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.recipes.text_task import TextTask
 from pipeline.resources import ROOT
 from pipeline.stages.registry import all_stages
 from pipeline.workflow import shipped, sources
@@ -287,7 +286,12 @@ def graph() -> grimp.ImportGraph:
 def _recipes() -> list[Recipe]:
     """One of each kind: trained, imported, and for an interpreter."""
     trained = load_recipe(TEACHER)
-    imported = dataclasses.replace(trained, task={"name": "text"}, text=TextTask(), weights=TEACHER)
+    sections = {
+        "tokenizer": {"vocab_size": trained.vocab_size},
+        "model": {"variant": "small"},
+        "boards": ["mps2_an386"],
+    }
+    imported = Recipe.from_mapping({"name": "i", "task": {"name": "text"}, "weights": "i.npz", **sections})
     return [trained, imported, trained.with_engine("tflm")]
 
 

@@ -11,12 +11,12 @@ import pytest
 import yaml
 from rich.console import Console
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.stages import emulate, firmware, registry
 from pipeline.stages.registry import run_recipe
 from pipeline.workflow.artifacts import Artifact
-from pipeline.workflow.runner import PartialFailure, RunOptions
+from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.stage import Stage, StageContext
 
 DATA = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 from functools import cache
@@ -72,7 +71,7 @@ def test_the_weights_fit_a_clone() -> None:
 @pytest.mark.slow
 @recipes
 def test_the_tokenizer_is_the_one_that_training_makes(recipe: Recipe) -> None:
-    dataset = built(json.dumps(recipe.task))
+    dataset = built(json.dumps(recipe.part("task")["task"]))
     texts = (text for pair in dataset.train for text in (pair.sentence, pair.action))
     path = shipped_tokenizer(recipe)
     assert path is not None
@@ -93,27 +92,27 @@ def test_held_out_sentences_come_out_right(recipe: Recipe) -> None:
     assert path is not None
     model, tokenizer = build_from(weights_of(recipe), recipe.model), Tokenizer.load(path)
     decoder = CachedDecoder(model, recipe.model)
-    dataset = built(json.dumps(recipe.task))
+    dataset = built(json.dumps(recipe.part("task")["task"]))
     for split, target in BELOW_TARGETS.get(recipe.name, TARGETS).items():
         assert exact_match(decoder, tokenizer, dataset.splits[split][:SENTENCES]) >= target, split
 
 
 def test_another_recipe_does_not_take_them() -> None:
     recipe = load_recipe(RECIPES[0])
-    sections = {**recipe.sections, "train": {**recipe.sections["train"], "seed": 99}}
-    assert shipped_weights(dataclasses.replace(recipe, sections=sections)) is None
-    assert shipped_tokenizer(dataclasses.replace(recipe, sections=sections)) is None
-    assert shipped_weights(dataclasses.replace(recipe, shipped=None)) is None
+    other = recipe.replace(train=recipe.train.replace(seed=99))
+    assert shipped_weights(other) is None
+    assert shipped_tokenizer(other) is None
+    assert shipped_weights(recipe.replace(shipped=None)) is None
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
     recipe = load_recipe(RECIPES[0])
     moved = tmp_path / "weights.npz"
     with pytest.raises(ThimbleError, match=r"no weights at .*weights\.npz"):
-        shipped_weights(dataclasses.replace(recipe, shipped=moved))
+        shipped_weights(recipe.replace(shipped=str(moved)))
     shutil.copyfile(weights_of(recipe), moved)
     with pytest.raises(ThimbleError, match=r"no tokenizer at .*tokenizer\.json"):
-        shipped_tokenizer(dataclasses.replace(recipe, shipped=moved))
+        shipped_tokenizer(recipe.replace(shipped=str(moved)))
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.001, 0.5, 0.999])
@@ -143,8 +142,9 @@ def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
     """The train stage refuses others, and runs again when the file changes."""
     data = yaml.safe_load((ROOT / "models" / "home-en-nano" / "recipe.yaml").read_text(encoding="utf-8"))
     weights = tmp_path / "mine.npz"
-    shutil.copyfile(ROOT / data.pop("shipped"), weights)
-    data["train"] = {"start": str(weights), "steps": 0}
+    del data["shipped"]
+    shutil.copyfile(ROOT / "models" / "home-en-nano" / "weights.npz", weights)
+    data["train"] = {"start": "mine.npz", "steps": 0}
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
     recipe = load_recipe(tmp_path / "r.yaml")
     before = started(recipe, tmp_path)
