@@ -513,6 +513,19 @@ class Budgets(BoardBudgets):
     boards: dict[str, BoardBudgets] = Field(default_factory=dict)
     """By board, what holds there instead of the limits above."""
 
+    @field_validator("min_exact_match", mode="before")
+    @classmethod
+    def _percentages(cls, value: object) -> object:
+        """One number or one by split; said here, since of a union each member would complain."""
+        by_split = value if isinstance(value, Mapping) else {None: value}
+        complain(
+            complaint(() if split is None else (split,), f"is {share!r}", "use a number from 0 to 100", share)
+            for split, share in by_split.items()
+            if share is not None
+            and (isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 100)
+        )
+        return value
+
     @field_validator("boards")
     @classmethod
     def _known_boards(cls, boards: dict[str, BoardBudgets]) -> dict[str, BoardBudgets]:

@@ -221,16 +221,16 @@ def test_a_language_of_a_dozen_templates_withholds_none() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("langauge", "en", "unknown key `langauge`"),
-        ("seed", "1", "`task.seed` is '1', not int"),
-        ("seed", True, "`task.seed` is True, not int"),
-        ("seed", 1.5, "`task.seed` is 1.5, not int"),
-        ("language", 3, "`task.language` is 3, not str"),
-        ("polite", "much", "`task.polite` is 'much', not float"),
-        ("polite", 1.5, "are shares"),
-        ("spoiled", -0.1, "are shares"),
-        ("train_sentences", 0, "too few sentences"),
-        ("split_sentences", 0, "too few sentences"),
+        ("langauge", "en", r"unknown key `task\.langauge`"),
+        ("seed", "1", r"`task\.seed` is '1' \(str\), not a whole number"),
+        ("seed", True, r"`task\.seed` is True \(bool\), not a whole number"),
+        ("seed", 1.5, r"`task\.seed` is 1\.5 \(float\), not a whole number"),
+        ("language", 3, r"`task\.language` is 3 \(int\), not text"),
+        ("polite", "much", r"`task\.polite` is 'much' \(str\), not a number"),
+        ("polite", 1.5, r"`task\.polite` is 1\.5.*\n.*from 0 to 1"),
+        ("spoiled", -0.1, r"`task\.spoiled` is -0\.1.*\n.*from 0 to 1"),
+        ("train_sentences", 0, r"`task\.train_sentences` is 0\n.*from 100 on"),
+        ("split_sentences", 0, r"`task\.split_sentences` is 0\n.*from 1 on"),
     ],
 )
 def test_a_wrong_section_is_an_error(key: str, value: object, message: str) -> None:
@@ -238,7 +238,12 @@ def test_a_wrong_section_is_an_error(key: str, value: object, message: str) -> N
         load_task({"name": "home_assistant", key: value})
 
 
-@pytest.mark.parametrize("config", [{}, {"name": "chess"}, {"name": 3}, {"name": None}])
+def test_a_task_without_a_name_is_an_error() -> None:
+    with pytest.raises(ThimbleError, match=r"`task\.name` is missing"):
+        load_task({})
+
+
+@pytest.mark.parametrize("config", [{"name": "chess"}, {"name": 3}, {"name": None}])
 def test_an_unknown_task_is_an_error(config: dict[str, object]) -> None:
     with pytest.raises(ThimbleError, match=r"`task\.name` .* is not known") as caught:
         load_task(config)
