@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from pipeline.errors import ThimbleError
-from pipeline.resources import ROOT
+from pipeline.resources import cache_folder
 
 __all__ = ["RELEASES", "VERSION", "Release", "fetch", "installed", "main", "release_of_this_system"]
 
 VERSION = "1.17.0"
-FOLDER = ROOT / "build" / "renode"
+FOLDER = cache_folder() / "renode"
 PAGE = f"https://github.com/renode/renode/releases/tag/v{VERSION}"
 _SOURCE = f"https://github.com/renode/renode/releases/download/v{VERSION}"
 _ATTEMPTS = 3
