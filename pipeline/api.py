@@ -142,7 +142,8 @@ def compile_model(
             try:
                 tflite = Path(tflite).read_bytes()
             except OSError as error:
-                raise ThimbleError(f"cannot read {tflite}: {error.strerror}", "give the path of a .tflite") from None
+                what = f"cannot read {str(tflite)!r}: {error.strerror}"
+                raise ThimbleError(what, "give the path of a .tflite") from None
         if folder.exists() and any(folder.iterdir()):
             raise ThimbleError(f"{folder} is not empty", "name a new folder; nothing there was touched")
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The Python packages that only some commands need, and the extra of `thimble-mcu` that brings each.
 
-A module that needs one imports it plainly. Whoever starts the work turns the `ModuleNotFoundError` of a missing one into
-a `ThimbleError` with the command that installs it: the command line and `pipeline.api`.
+A module that needs one imports it plainly. Whoever starts the work, the command line or `pipeline.api`, turns the
+`ModuleNotFoundError` of a missing one into a `ThimbleError` with the command that installs it.
 """
 
 from __future__ import annotations

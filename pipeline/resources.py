@@ -14,8 +14,8 @@ IN_CLONE: Final = (_PACKAGE.parent / "firmware_templates").is_dir() and (_PACKAG
 """Whether this runs from a clone of the repository, be it installed with `pip install -e` or not."""
 
 ROOT: Final = _PACKAGE.parent if IN_CLONE else _PACKAGE / "_data"
-"""Holds `firmware_templates`, `models` and `renode`: a clone, or the data of an installed wheel. Nothing is written there
-but by commands for developers."""
+"""Holds `firmware_templates`, `models` and `renode`: a clone, or the data of an installed wheel. Only commands for
+developers write there."""
 
 
 def cache_folder() -> Path:

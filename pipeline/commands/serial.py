@@ -1,169 +1,38 @@
-"""`serial`: the verification of `emulate` on a real board, over its serial port."""
+"""`serial`: the whole verification on a real board."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any
+import argparse
 
 from rich.console import Console
 
-from pipeline.device.protocol import Device, Info
-from pipeline.device.serial_port import connect
-from pipeline.errors import ThimbleError
-from pipeline.files import write_json
-from pipeline.recipes.load import Recipe
-from pipeline.targets.boards import Board, load_board
-from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.verification.budgets import over_budget
-from pipeline.verification.checks import Verification, reference_runs, verify
-from pipeline.verification.likelihood import read_text
-from pipeline.workflow.workspace import Workspace
+from pipeline.commands.command import Command, recipe_arguments, selected_recipe
 
-__all__ = ["verify_on_port"]
-
-# A dual-issue core does two instructions a cycle, each two multiply-accumulates; Helium's 8 a cycle.
-MIN_CYCLES_PER_MAC = 1 / 16
-# Caches and flash are not in the same state each time: by how much a step's count may differ when it is asked again.
-REPEAT_TOLERANCE = 0.1
-LINE_CHARACTERS = 80  # of a STEP line, at most
+__all__ = ["COMMAND"]
 
 
-def verify_on_port(
-    recipe: Recipe,
-    workspace: Workspace,
-    port: str,
-    console: Console,
-    baud: int | None = None,
-    instructions_per_tick: float | None = None,
-) -> dict[str, Any]:
-    """Asks the board every prompt and compares, as `emulate` does; writes `<board>-<engine>-serial/result.json`.
-
-    Args:
-        recipe: built before; its first board is the one on the port. baud: instead of the board's.
-        instructions_per_tick: for an emulator behind a pseudo-terminal, whose ticks are no cycles.
-
-    Raises:
-        ThimbleError: nothing is built, the port or the board does not answer, it runs another image, or a check
-            failed; the result is written in the last case, and an earlier one stays in the others.
-    """
-    board = load_board(recipe.boards[0])
-    target_key = f"{board.name}-{recipe.engine}"
-    sizes = _read(workspace.stage("firmware", target_key) / "sizes.json", recipe, board)
-    compiled = _read(workspace.stage("firmware", target_key) / "compiled.json", recipe, board)
-    tokenizer = load_tokenizer(workspace.stage("data") / "tokenizer.json")
-    baud = baud or board.uart.baud
-    with console.status(f"waiting for {board.name} on {port}"):
-        link = connect(port, baud)
-    with Device(link, booted=True) as device:
-        info = device.info()
-        _check_image(info, board, sizes, port)
-        texts = None if recipe.text is None else read_text(workspace.stage("data") / "text.npz").tokens
-        expectations = reference_runs(recipe, workspace.stage("quantize") / "model.tflite", tokenizer, texts)
-        with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
-            per_tick = instructions_per_tick or 1.0
-            verification = verify(
-                device,
-                expectations,
-                macs_per_step=int(compiled["macs"]),
-                kv_cache_bytes=int(compiled["kv_cache_bytes"]),
-                instructions_per_tick=per_tick,
-                weights_crc=int(sizes["weights_crc"]),
-                build_id=str(sizes["build_id"]),
-                min_per_mac=MIN_CYCLES_PER_MAC,
-                repeat_tolerance=REPEAT_TOLERANCE,
-                line_ticks=info.tick_hz * 10 * LINE_CHARACTERS / baud,
-            )
-    result = _result(recipe, workspace, board, info, verification, sizes, compiled, (port, baud), instructions_per_tick)
-    folder = workspace.folder / f"{target_key}-serial"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "result.json", result)
-    if not result["ok"]:
-        more = f" (and {len(result['failures']) - 1} more)" if len(result["failures"]) > 1 else ""
-        raise ThimbleError(f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {folder / 'result.json'}")
-    return result
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("port", metavar="PORT", help="such as /dev/ttyACM0 or COM3")
+    recipe_arguments(parser)
+    parser.add_argument("--baud", type=int, help="instead of the board's speed")
+    parser.add_argument(
+        "--instructions-per-tick",
+        type=float,
+        metavar="N",
+        help="for an emulated board behind a pseudo-terminal: what its ticks stand for (board.yaml)",
+    )
 
 
-def _check_image(info: Info, board: Board, sizes: dict[str, Any], port: str) -> None:
-    if info.board != board.name:
-        raise ThimbleError(f"the board on {port} is a {info.board}, not a {board.name}", f"use --board {info.board}")
-    if info.build != sizes["build_id"]:
-        raise ThimbleError(
-            f"the board on {port} runs build {info.build} of {info.model!r}, this recipe's is {sizes['build_id']}",
-            "put the recipe's firmware.elf on it (docs/serial.md)",
-        )
+def _work(options: argparse.Namespace, console: Console) -> int:
+    from pipeline.commands.verify_on_port import verify_on_port
+    from pipeline.report.summary import print_serial_summary
+    from pipeline.workflow.workspace import Workspace
+
+    recipe = selected_recipe(options)
+    workspace = Workspace(options.build, recipe.name)
+    result = verify_on_port(recipe, workspace, options.port, console, options.baud, options.instructions_per_tick)
+    print_serial_summary(result, console)
+    return 0
 
 
-def _result(
-    recipe: Recipe,
-    workspace: Workspace,
-    board: Board,
-    info: Info,
-    verification: Verification,
-    sizes: dict[str, Any],
-    compiled: dict[str, Any],
-    line: tuple[str, int],
-    instructions_per_tick: float | None,
-) -> dict[str, Any]:
-    counts = {
-        key: verification.instructions[key] for key in ("prefill_per_token", "prompt_max", "decode_mean", "decode_max")
-    }
-    # An emulator's count is of instructions: taken for cycles here, since nothing better is known of it.
-    times = {key: round(1000 * count / info.tick_hz, 3) for key, count in counts.items()}
-    ram = compiled["kv_cache_bytes"] + compiled["arena_bytes"] + sizes["static"] + sizes["stack"]
-    failures = over_budget(recipe.budgets, sizes["flash"], ram, times["decode_max"], times["prompt_max"])
-    checks = {**verification.checks, "budgets_met": not failures}
-    unit = "instructions" if instructions_per_tick else "cycles"
-    return {
-        "recipe": recipe.name,
-        "board": board.name,
-        "engine": recipe.engine,
-        "emulator": {"name": "serial", "version": f"{line[0]} at {line[1]} baud"},
-        "ok": all(checks.values()),
-        "checks": checks,
-        "failures": [*verification.failures, *failures],
-        "prompts": list(verification.prompts),
-        unit: {
-            **counts,
-            **({"model": f"measured by the board's {info.counter}", "assumptions": []} if unit == "cycles" else {}),
-        },
-        "milliseconds": {key: {"low": ms, "likely": ms, "high": ms} for key, ms in times.items()},
-        "clock_hz": info.tick_hz,
-        "macs": compiled["macs"],
-        "flash_bytes": {
-            "code": sizes["code"],
-            "weights": sizes["weights"],
-            "tables": sizes["tables"] + sizes["data"],
-            "total": sizes["flash"],
-            "size": board.flash.size,
-        },
-        "ram_bytes": {
-            "kv_cache": compiled["kv_cache_bytes"],
-            "activations": compiled["arena_bytes"],
-            "stack_peak": verification.stack_peak,
-            "total": ram,
-            "size": board.ram.size,
-        },
-        "emulated": _emulated(workspace, board, recipe),
-        "budgets": {**recipe.part("budgets")["budgets"], "failures": failures},
-    }
-
-
-def _emulated(workspace: Workspace, board: Board, recipe: Recipe) -> dict[str, Any] | None:
-    """What the last run under an emulator counted and modelled, to compare with; None where there was none."""
-    try:
-        text = (workspace.folder / f"{board.name}-{recipe.engine}" / "result.json").read_text(encoding="utf-8")
-        result = json.loads(text)
-        return {key: result[key] for key in ("emulator", "instructions", "cycles")}
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _read(path: Path, recipe: Recipe, board: Board) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise ThimbleError(
-            f"no firmware of {recipe.name} is built for {board.name}",
-            f"run `python -m pipeline firmware {recipe.path} --board {board.name}`, and put its image on the board",
-        ) from None
+COMMAND = Command("serial", "verify a real board over its serial port", _arguments, _work)

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import ThimbleError
+from pipeline.program import command
 from pipeline.recipes.schema import DistillConfig, ModelConfig, PruneConfig, QatConfig, TrainConfig
 from pipeline.recipes.text_task import TextTask, text_task
 
@@ -196,7 +197,7 @@ def _recipe(path: Path, data: object) -> Recipe:
     model = ModelConfig.from_mapping({**data["model"], "vocab_size": vocab_size})
     boards = _strings("boards", data["boards"])
     if not boards:
-        raise ThimbleError("`boards` is empty", "name at least one; `python -m pipeline boards` lists them")
+        raise ThimbleError("`boards` is empty", f"name at least one; `{command('boards')}` lists them")
     engine = data.get("engine") or "aot"
     if engine not in ENGINES:
         raise ThimbleError(f"`engine` {engine!r} is not known", f"use one of: {', '.join(ENGINES)}")

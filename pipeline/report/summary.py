@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.verification.likelihood import format_metric
 from pipeline.workflow.workspace import Workspace
@@ -27,7 +28,7 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
         console.print(f"\nfirmware project  {workspace.stage('firmware', target_key) / 'project'}", highlight=False)
         console.print(f"result            {workspace.folder / target_key / 'result.json'}", highlight=False)
     console.print(f"report            {workspace.stage('report') / 'index.html'}", highlight=False)
-    console.print(f"talk to it        python -m pipeline chat {recipe.path}", highlight=False)
+    console.print(f"talk to it        {command(f'chat {recipe.path}')}", highlight=False)
 
 
 def print_serial_summary(result: dict[str, Any], console: Console) -> None:

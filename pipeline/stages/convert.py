@@ -11,6 +11,7 @@ from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
+from pipeline.stages import SUMMARIES
 from pipeline.tasks.accuracy import exact_match
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -104,7 +105,7 @@ def _check_compiler(context: StageContext) -> None:
 
 STAGE = Stage(
     name="convert",
-    summary="compiles the .tflite to C",
+    summary=SUMMARIES["convert"],
     needs=("data", "quantize"),
     sections=("task", "evaluate", "aim"),
     sources=(

@@ -13,6 +13,7 @@ from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
 from pipeline.recipes.text_task import TextTask
+from pipeline.stages import SUMMARIES
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.sentence_files import HELD_OUT, write_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -103,7 +104,7 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
 
 STAGE = Stage(
     name="data",
-    summary="samples sentences and trains the tokenizer",
+    summary=SUMMARIES["data"],
     needs=(),
     sections=("task", "tokenizer"),
     sources=(

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ThimbleError
+from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import DistillConfig
+from pipeline.stages import SUMMARIES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.training.labels import pseudo_label
 from pipeline.verification.host_engine import host_engine
@@ -99,7 +101,7 @@ def _files(context: StageContext, teacher: Recipe) -> tuple[Path, Path]:
     weights = workspace.stage("qat") / "weights.npz"
     if not weights.exists() or read_weights_metadata(weights)["fingerprint"] != weights_fingerprint(teacher):
         raise ThimbleError(
-            f"the teacher {teacher.path} has no trained weights", f"run `python -m pipeline qat {teacher.path}` first"
+            f"the teacher {teacher.path} has no trained weights", f"run `{command(f'qat {teacher.path}')}` first"
         )
     return weights, workspace.stage("data") / "tokenizer.json"
 
@@ -112,7 +114,7 @@ def _teacher(context: StageContext) -> dict[str, str]:
 
 STAGE = Stage(
     name="distill",
-    summary="lets a teacher train the model",
+    summary=SUMMARIES["distill"],
     needs=("data", "train"),
     sections=("distill", "train", "model"),
     sources=(

@@ -19,6 +19,7 @@ from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.firmware.project import build_project
+from pipeline.stages import SUMMARIES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board, all_boards
 from pipeline.tasks.registry import load_task
@@ -307,7 +308,7 @@ def _check_emulator(context: StageContext) -> None:
 
 STAGE = Stage(
     name="emulate",
-    summary="runs the firmware on the emulated board",
+    summary=SUMMARIES["emulate"],
     needs=("data", "quantize", "convert", "firmware"),
     sections=("prompts", "budgets", "evaluate", "task"),
     sources=(

@@ -19,6 +19,7 @@ from pipeline.files import write_json
 from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
 from pipeline.firmware.tflm_library import require_library
 from pipeline.recipes.load import ENGINES
+from pipeline.stages import SUMMARIES
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.tflm_arena import arena_on_host
@@ -139,7 +140,7 @@ def _check_build_tools(context: StageContext) -> None:
 
 STAGE = Stage(
     name="firmware",
-    summary="generates and builds the firmware project",
+    summary=SUMMARIES["firmware"],
     needs=("data", "quantize", "convert"),
     sections=("name", "engine"),
     sources=(

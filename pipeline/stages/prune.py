@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.stages import SUMMARIES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -30,7 +31,7 @@ def run(context: StageContext) -> str:
 
 STAGE = Stage(
     name="prune",
-    summary="prunes and fine-tunes",
+    summary=SUMMARIES["prune"],
     needs=("data", "distill"),
     sections=("prune", "train", "model"),
     sources=("pipeline/training/prune.py",),

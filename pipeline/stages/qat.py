@@ -8,6 +8,7 @@ from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import QatConfig
 from pipeline.recipes.text_task import TextTask
+from pipeline.stages import SUMMARIES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.verification.likelihood import read_text
 from pipeline.workflow.shipped import read_weights_metadata
@@ -62,7 +63,7 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
 
 STAGE = Stage(
     name="qat",
-    summary="fine-tunes for integers",
+    summary=SUMMARIES["qat"],
     needs=("data", "prune"),
     sections=("qat", "quantize", "train", "model"),
     sources=(

@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.stages import SUMMARIES
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.likelihood import format_metrics, likelihood, read_text
@@ -85,7 +86,7 @@ def _sentences(context: StageContext, model: keras.Model) -> tuple[list[list[int
 
 STAGE = Stage(
     name="quantize",
-    summary="quantizes the decode step to integers",
+    summary=SUMMARIES["quantize"],
     needs=("data", "qat"),
     sections=("task", "model", "quantize", "evaluate"),
     sources=(

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
+from pipeline.stages import SUMMARIES
 from pipeline.tasks.sentence_files import SPLIT_TEXTS
 from pipeline.timing.folded import read_folded
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
@@ -134,7 +135,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 STAGE = Stage(
     name="report",
-    summary="draws the pictures and writes the report",
+    summary=SUMMARIES["report"],
     needs=("data", "qat", "emulate"),
     sections=("name", "description"),
     sources=(

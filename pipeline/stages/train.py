@@ -12,6 +12,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
 from pipeline.resources import ROOT
+from pipeline.stages import SUMMARIES
 from pipeline.stages.fine_tune import load_training_data
 from pipeline.workflow.shipped import read_weights_metadata, shipped_weights, training_facts
 from pipeline.workflow.stage import Stage, StageContext
@@ -77,7 +78,7 @@ def _should_rerun(context: StageContext) -> bool:
 
 STAGE = Stage(
     name="train",
-    summary="trains the model",
+    summary=SUMMARIES["train"],
     needs=("data",),
     sections=("task", "tokenizer", "model", "train"),
     sources=(

@@ -174,7 +174,7 @@ def _ensure_current(stage: Stage, context: StageContext, force: bool, shared: Pa
         console.print(
             f"[yellow]![/] {label}: files in {workspace.stage(stage.name, target_key)} were changed; made again"
         )
-    console.print(f"[cyan]▸[/] [bold]{label}[/] {stage.summary}", highlight=False)
+    console.print(f"[cyan]▸[/] [bold]{label}[/]: {stage.summary}", highlight=False)
     if shared is None or reason in ("forced", "asked for"):
         stamp = _work(stage, context, workspace, target_key, fingerprint, not force)
         console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]({stamp.seconds:.1f} s)[/]", highlight=False)
