@@ -34,7 +34,7 @@ SWEEP = "models/sweeps/home-en.yaml"
 
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
-    "fast": ("compile", "prove", "tasks", "test"),
+    "fast": ("compile", "prove", "tasks", "sweep", "test"),
     "lint": ("test", "lint"),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""

@@ -12,6 +12,7 @@ from pipeline.device.protocol import Device, Info
 from pipeline.device.serial_port import connect
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
+from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
 from pipeline.text.tokenizers.load import load_tokenizer
@@ -165,5 +166,5 @@ def _read(path: Path, recipe: Recipe, board: Board) -> dict[str, Any]:
     except (OSError, ValueError):
         raise ThimbleError(
             f"no firmware of {recipe.name} is built for {board.name}",
-            f"run `python -m pipeline firmware {recipe.path} --board {board.name}`, and put its image on the board",
+            f"run `{command(f'firmware {recipe.path} --board {board.name}')}`, and put its image on the board",
         ) from None

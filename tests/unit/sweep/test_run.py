@@ -196,7 +196,7 @@ def test_a_killed_point_is_reported(tmp_path: Path) -> None:
 
 def test_a_point_ends_with_the_sweep(tmp_path: Path) -> None:
     """However the sweep ends: its points must not go on unseen and hold their folders."""
-    code = f"from pipeline.sweep.point import Job, run_trial\nrun_trial({job_of(tmp_path)!r})"
+    code = f"from pipeline.sweep.trial import Job, run_trial\nrun_trial({job_of(tmp_path)!r})"
     sweep = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     log = tmp_path / "points" / "p" / "log.txt"
     deadline = time.monotonic() + 60
