@@ -49,7 +49,8 @@ if TYPE_CHECKING:
         load_recipe,
         run,
     )
-    from pipeline.version import VERSION as __version__
+
+    __version__: str
 
 
 def _refuse_other_pipeline() -> None:

@@ -61,6 +61,7 @@ def build(
 
     Returns:
         The ELF file in `folder`.
+
     Raises:
         ThimbleError: no Arm compiler, or it complains.
     """

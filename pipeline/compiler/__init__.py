@@ -122,6 +122,7 @@ def compile_model(
         packing: the order of weights and caches, which suits a core; the C gives the same bytes on every machine.
         block: how many tokens of a prompt to take at once, at least 1; activations need as many times the memory.
         aim: what decides how a product's weights are held, where they allow more than the plain form.
+
     Raises:
         ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.
     """

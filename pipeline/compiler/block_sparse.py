@@ -35,7 +35,10 @@ def block_sparse_fits(
     limited, so that two fit a word; and no multiplier of a strip's first row is 0, since its sign ends a turn.
 
     Args:
-        weights: int8 [rows, depth]. bias: int32 [rows] or None. multipliers, right_shifts: [rows].
+        weights: int8 [rows, depth].
+        bias: int32 [rows] or None.
+        multipliers: [rows].
+        right_shifts: [rows].
     """
     reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
     if bias is not None:
@@ -59,7 +62,8 @@ def stored_blocks(weights: NDArray[np.int8], columns: int) -> list[list[int]]:
     far for its byte of the index, one between.
 
     Args:
-        weights: int8 [rows, depth]. columns: of a block, 4 or 8.
+        weights: int8 [rows, depth].
+        columns: of a block, 4 or 8.
     """
     return [_within_reach(np.flatnonzero(strip.any(axis=(0, 2))).tolist(), columns) for strip in _cut(weights, columns)]
 
@@ -112,8 +116,12 @@ def pack_block_sparse(
     """The stream of a matrix of which `block_sparse_fits` holds, biases and scales included.
 
     Args:
-        weights: int8 [rows, depth]. columns: of a block, 4 or 8. bias: int32 [rows] or None.
-        multipliers, right_shifts: [rows].
+        weights: int8 [rows, depth].
+        columns: of a block, 4 or 8.
+        bias: int32 [rows] or None.
+        multipliers: [rows].
+        right_shifts: [rows].
+
     Returns:
         int32, flat.
     """

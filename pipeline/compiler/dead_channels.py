@@ -133,8 +133,9 @@ class _Cone:
     """What makes a tensor of channels, back to the products that do, and only for it.
 
     Args:
-        rotaries: rotary positions by their output. width: channels, or channels of a group; groups: how many groups of
-            them the first axis, or a flat row, holds.
+        rotaries: rotary positions by their output.
+        width: channels, or channels of a group.
+        groups: how many groups of them the first axis, or a flat row, holds.
     """
 
     def __init__(self, graph: Graph, rotaries: Mapping[int, Rotary], width: int, groups: int) -> None:

@@ -28,7 +28,10 @@ def s4_fits(
     requantization wants (`scales_fit`); and outputs below 2^14 before they are limited, so that two fit a word.
 
     Args:
-        weights: int8 [rows, depth]. bias: int32 [rows] or None. multipliers, right_shifts: [rows].
+        weights: int8 [rows, depth].
+        bias: int32 [rows] or None.
+        multipliers: [rows].
+        right_shifts: [rows].
     """
     reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
     total = reach if bias is None else reach + np.abs(bias.astype(np.int64))

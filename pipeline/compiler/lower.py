@@ -81,8 +81,10 @@ def lower(graph: Graph, packing: WeightLayout, block: int, aim: Objective) -> Pr
     """Kernel calls for the graph.
 
     Args:
-        packing: the order of weights and caches. block: how many tokens of a prompt to take at once, if that can be.
+        packing: the order of weights and caches.
+        block: how many tokens of a prompt to take at once, if that can be.
         aim: what decides how a product's weights are held.
+
     Raises:
         ThimbleError: an op, a type or a shape that is not supported, named with its tensor.
     """

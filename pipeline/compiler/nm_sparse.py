@@ -44,6 +44,7 @@ def pack_nm_sparse(weights: NDArray[np.int8], nonzeros: int) -> NDArray[np.uint3
 
     Args:
         weights: int8 [rows, depth], of which `nonzeros_of_four` is at most `nonzeros`, 1 or 2.
+
     Returns:
         uint32, flat.
     """

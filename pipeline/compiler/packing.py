@@ -33,7 +33,9 @@ def scales_fit(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_
     """Whether the packed kernels' requantization computes these rows exactly: |Σ + bias| < 2^30, right shifts 1…31.
 
     Args:
-        weights: int8 [rows, depth]. bias: int32 [rows] or None. right_shifts: [rows].
+        weights: int8 [rows, depth].
+        bias: int32 [rows] or None.
+        right_shifts: [rows].
     """
     reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
     total = reach if bias is None else reach + np.abs(bias.astype(np.int64))
@@ -50,7 +52,10 @@ def outputs_fit(
     tokens with PAIRS limits two rows at once.
 
     Args:
-        weights: int8 [rows, depth]. bias: int32 [rows] or None. multipliers, right_shifts: [rows].
+        weights: int8 [rows, depth].
+        bias: int32 [rows] or None.
+        multipliers: [rows].
+        right_shifts: [rows].
     """
     reach = _LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
     if bias is not None:
@@ -78,7 +83,8 @@ def columns_at_once(weights: NDArray[np.int8], packing: WeightLayout) -> int:
     parts it must hold for w + 128 where the packing adds that, since only the whole Σ x is known.
 
     Args:
-        weights: int8 [rows, depth]. packing: PAIRS or QUADS.
+        weights: int8 [rows, depth].
+        packing: INTERLEAVED_2 or INTERLEAVED_4.
     """
     rows, depth = int(weights.shape[0]), int(weights.shape[1])
     whole = (depth + _COLUMNS - 1) // _COLUMNS * _COLUMNS
@@ -112,6 +118,7 @@ def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int16]:
 
     Args:
         weights: int8 [rows, depth], of which `weights_fit` holds.
+
     Returns:
         int16, flat; missing rows and columns are zero weights.
     """
@@ -126,6 +133,7 @@ def pack_quads(weights: NDArray[np.int8]) -> NDArray[np.int32]:
 
     Args:
         weights: int8 [rows, depth].
+
     Returns:
         int32, flat; missing rows and columns are zero weights.
     """
@@ -148,7 +156,10 @@ def row_constants(
     word of the right shifts less one, the first row's in its lowest byte.
 
     Args:
-        bias, multipliers, right_shifts: [rows]; shifts 1…31.
+        bias: [rows].
+        multipliers: [rows].
+        right_shifts: [rows], 1…31.
+
     Returns:
         int32, flat; zeros for missing rows.
     """

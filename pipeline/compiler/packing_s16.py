@@ -28,7 +28,8 @@ def fits_pairs(weights: NDArray[np.int8], biases: NDArray[np.int64] | None) -> b
     stays below 2^31. An a of −128 with a negative b does not fit a halfword.
 
     Args:
-        weights: int8 [rows, depth]. biases: int64 [rows] or None.
+        weights: int8 [rows, depth].
+        biases: int64 [rows] or None.
     """
     return bool((weights > -128).all()) and fits_rows(weights, biases)
 
@@ -61,6 +62,7 @@ def pack_pairs(weights: NDArray[np.int8]) -> NDArray[np.int16]:
 
     Args:
         weights: int8 [rows, depth] without −128.
+
     Returns:
         int16, flat; missing rows and columns are zero.
     """

@@ -76,7 +76,8 @@ def ask_many(
     """The board's answer to each sentence; empty where it refused one, as it does one that is too long for the context.
 
     Args:
-        max_new: most tokens of an answer. progress: called with the number of sentences done.
+        max_new: most tokens of an answer.
+        progress: called with the number of sentences done.
 
     Raises:
         ThimbleError: the device stopped answering, or told of a fault.

@@ -25,7 +25,8 @@ class ProcessLink:
     Args:
         name: the emulator, for messages.
         process: it. It is ended when the link is closed.
-        read: gives what came, waiting for at least a byte; b"" at the end. write: sends bytes.
+        read: gives what came, waiting for at least a byte; b"" at the end.
+        write: sends bytes.
         listen: reads the program's stderr to its end, in a thread; otherwise its last lines are kept for messages.
     """
 

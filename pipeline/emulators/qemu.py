@@ -43,7 +43,8 @@ class Qemu:
         """As `start`, with QEMU's log on its stderr.
 
         Args:
-            options: such as `-d`, `exec`. listen: reads the log to its end, in a thread of its own.
+            options: such as `-d`, `exec`.
+        listen: reads the log to its end, in a thread of its own.
         """
         return self._start(elf, [*self.command(elf, board), *options], listen)
 

@@ -62,7 +62,8 @@ class Sampler:
     """Draws tokens as the device does.
 
     Args:
-        step: `logit_step` of the logits' scale; zero_point: theirs.
+        step: `logit_step` of the logits' scale.
+        zero_point: of the logits.
     """
 
     def __init__(self, settings: SamplerSettings, step: int, zero_point: int) -> None:

@@ -128,7 +128,9 @@ def recommend(results: Results, board: Board, flash: int | None, ram: int | None
     """Picks the most accurate point that keeps the limits; of equals the one with the least flash.
 
     Args:
-        flash, ram: bytes, None: what the board has. ms: of the slowest token, by the high estimate; None: any.
+        flash: bytes; None: what the board has.
+        ram: bytes; None: what the board has.
+        ms: of the slowest token, by the high estimate; None: any.
 
     Raises:
         ThimbleError: no point was measured on a board with that core.

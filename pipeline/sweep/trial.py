@@ -29,10 +29,9 @@ from pipeline.resources import ROOT
 
 __all__ = ["Job", "Outcome", "failure", "run_trial", "stop_all"]
 
-_THREADS = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-}
+_THREADS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+)
 _OUTCOME = "outcome.json"
 
 _running: set[subprocess.Popen[bytes]] = set()

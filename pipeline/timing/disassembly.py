@@ -201,7 +201,7 @@ def _flow(name: str, operands: str, conditional: bool) -> tuple[Flow, int | None
         return Flow.CONDITIONAL, target
     if _is_branch(head):
         return (Flow.JUMP if head == "b" and not conditional else Flow.CONDITIONAL), target
-    first = operands.split(",")[0].strip()
+    first = operands.split(",", maxsplit=1)[0].strip()
     in_list = re.search(r"\{[^}]*\bpc\b[^}]*\}", operands) and head.startswith(("pop", "ldm"))
     to_pc = first == "pc" and head.startswith(("ldr", "mov", "add", "sub", "orr"))
     if head in ("bx", "bxns", "tbb", "tbh") or in_list or to_pc:

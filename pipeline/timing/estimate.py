@@ -42,7 +42,8 @@ def rates_of(traced: Sequence[TracedPrompt], flash: Flash, weight_bytes: int, bl
     """The cycles an instruction of traced prompts.
 
     Args:
-        weight_bytes: that a step reads; block: tokens that a prefill takes at once.
+        weight_bytes: that a step reads.
+        block: tokens that a prefill takes at once.
     """
     by_kind: dict[str, list[tuple[int, Estimate]]] = {"prefill": [], "decode": []}
     for measured in traced:

@@ -52,9 +52,11 @@ def measure(
     """Runs one prompt in QEMU with an execution trace.
 
     Args:
-        elf: an image for `board`, which QEMU has. core, flash: whose cycles are to be counted; they may be another
-            board's with the same core.
-        max_new: the most tokens of the answer. progress: called with the number of steps that are done.
+        elf: an image for `board`, which QEMU has.
+        core: whose cycles are to be counted.
+        flash: whose wait states are to be counted; it may be another board's with the same core.
+        max_new: the most tokens of the answer.
+        progress: called with the number of steps that are done.
 
     Raises:
         ThimbleError: the emulator ended, or its log is of a form that is not known.
@@ -101,7 +103,9 @@ def with_weights(
     """Cycles of each step with the wait states of reading the weights, which a step reads once, a prefill once a block.
 
     Args:
-        weight_bytes: of all layers. prompt_tokens: in the prefill. block: tokens that it takes at once.
+        weight_bytes: of all layers.
+        prompt_tokens: in the prefill.
+        block: tokens that it takes at once.
     """
     estimates = []
     for step in steps:

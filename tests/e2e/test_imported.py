@@ -12,6 +12,7 @@ import pytest
 from pipeline.commands.main import main
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import pick
+from pipeline.numerics.kv_window import SlidingWindow
 from pipeline.targets.boards import load_board
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.workspace import Workspace
@@ -66,7 +67,8 @@ def test_the_board_is_verified_and_the_quality_reported(build: Path) -> None:
 def test_three_windows_of_text_equal_the_hosts(build: Path) -> None:
     workspace = Workspace(build, "made")
     oracle = Oracle((workspace.stage("quantize") / "model.tflite").read_bytes())
-    assert oracle.kv_window is not None and (oracle.kv_window.rows, oracle.kv_window.sinks) == (WINDOW, SINKS)
+    window = oracle.kv_window
+    assert isinstance(window, SlidingWindow) and (window.rows, window.sinks) == (WINDOW, SINKS)
     board = load_board("mps2_an386")
     with Device(
         pick(board, "qemu").start(workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf", board)

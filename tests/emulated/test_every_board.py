@@ -46,6 +46,7 @@ def test_the_image_lies_in_the_boards_memory(every: tuple[Board, Firmware]) -> N
                 first, last = section["sh_addr"], section["sh_addr"] + section["sh_size"]
                 assert any(r.origin <= first and last <= r.origin + r.size for r in regions), section.name
         vectors = elf.get_section_by_name(".vectors")
+        assert vectors is not None
         assert vectors["sh_addr"] == (board.vectors or board.flash).origin
         words = np.frombuffer(vectors.data(), "<u4")
     assert len(words) == 16 + board.uart.rx_irq + 1

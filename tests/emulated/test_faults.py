@@ -33,7 +33,8 @@ def fault(device: Device, how: str) -> re.Match[str]:
 def function_at(elf: Path, address: int) -> str:
     """The function whose code holds the address."""
     tool = str(tools.require("arm-none-eabi-gcc")).replace("gcc", "addr2line")
-    return subprocess.run([tool, "-f", "-e", elf, hex(address)], capture_output=True, text=True).stdout.split("\n")[0]
+    done = subprocess.run([tool, "-f", "-e", elf, hex(address)], capture_output=True, text=True, check=True)
+    return done.stdout.partition("\n")[0]
 
 
 def test_an_access_to_nothing(test_device: Device, test_firmware: Firmware) -> None:

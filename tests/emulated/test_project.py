@@ -30,7 +30,7 @@ def test_a_copy_builds_with_cmake_alone_and_gives_the_same_image(
     copy = tmp_path / "a folder" / "copied"
     shutil.copytree(project, copy, ignore=shutil.ignore_patterns("build*/"))
     shutil.rmtree(copy / "build", ignore_errors=True)
-    cmake, ninja = tools.require("cmake"), tools.require("ninja")
+    cmake, ninja = str(tools.require("cmake")), tools.require("ninja")
     configure = [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", ".", "-B", "build"]
     for command in (configure, [cmake, "--build", "build"]):
         subprocess.run(command, cwd=copy, check=True, capture_output=True)

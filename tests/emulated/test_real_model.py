@@ -107,6 +107,7 @@ def test_any_corrupted_weight_fails(built: Built, board: Board, tmp_path: Path, 
     content = bytearray(built.firmware.elf.read_bytes())
     with built.firmware.elf.open("rb") as file:
         section = ELFFile(file).get_section_by_name(".weights")
+        assert section is not None
         content[section["sh_offset"] + int(fraction * section["sh_size"])] ^= 0x10
     elf = tmp_path / "corrupt.elf"
     elf.write_bytes(content)

@@ -176,8 +176,7 @@ def test_a_board_that_is_unplugged_is_an_error(port: Any) -> None:
         process.kill()
         process.wait()
         with pytest.raises(ThimbleError, match=r"was lost|gave no line"):
-            for _ in range(3):
-                device.info()
+            [device.info() for _ in range(3)]
 
 
 def test_a_silent_port_is_an_error(silent: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:

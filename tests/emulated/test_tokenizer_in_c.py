@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -219,6 +220,8 @@ def test_text_beyond_the_capacity_is_refused(tokenizers: tuple[Tokenizer, CToken
 
 def test_a_vocabulary_beyond_the_tables_is_refused(tmp_path: Path) -> None:
     frame = PromptTemplate(bos=1, suffix=(), stops=(1,), byte_base=3)
-    large = SimpleNamespace(vocab_size=40000, pieces=[b"x"] * 40000, ranked_merges={}, characters={}, template=frame)
+    large: Any = SimpleNamespace(
+        vocab_size=40000, pieces=[b"x"] * 40000, ranked_merges={}, characters={}, template=frame
+    )
     with pytest.raises(ThimbleError, match="40000 ids"):
         write_tokenizer(large, tmp_path)

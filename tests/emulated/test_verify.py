@@ -7,7 +7,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,9 @@ class LyingLink:
 
     def send_line(self, line: str) -> None:
         self._link.send_line(line)
+
+    def send_bytes(self, data: bytes) -> None:
+        self._link.send_bytes(data)
 
     def read_line(self, timeout: float) -> str:
         return self._lie(self._link.read_line(timeout))
@@ -194,13 +197,14 @@ def test_counts_that_are_all_too_small_do_not_add_up(
 
 
 @pytest.fixture
-def patched(firmware: Firmware, tmp_path: Path) -> Iterator[Callable[[bool], Path]]:
+def patched(firmware: Firmware, tmp_path: Path) -> Callable[[bool], Path]:
     """The image with one bit of one weight flipped; with its checksum mended too if asked."""
 
     def patch(mend_checksum: bool) -> Path:
         content = bytearray(firmware.elf.read_bytes())
         with firmware.elf.open("rb") as file:
             section = ELFFile(file).get_section_by_name(".weights")
+            assert section is not None
             start, size = section["sh_offset"], section["sh_size"]
         content[start + 4 * 5] ^= 1
         if mend_checksum:
@@ -218,7 +222,7 @@ def patched(firmware: Firmware, tmp_path: Path) -> Iterator[Callable[[bool], Pat
         path.write_bytes(content)
         return path
 
-    yield patch
+    return patch
 
 
 def _immediate(value: int) -> tuple[int, int]:

@@ -19,8 +19,9 @@ from pipeline.quantize.ptq import quantize
 from pipeline.recipes.load import EvaluateConfig, Recipe, load_recipe
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
+from pipeline.stages.registry import run_recipe
 from pipeline.training.loop import limit_threads
-from pipeline.workflow.runner import RunOptions, run_stages
+from pipeline.workflow.runner import RunOptions
 
 __all__ = ["decoder_tflite", "imported_tflite", "recipe_tflite"]
 
@@ -98,7 +99,7 @@ def _quantized(recipe: Recipe) -> bytes:
     _start()
     few = dataclasses.replace(recipe, evaluate=EvaluateConfig(host_sentences=1, device_sentences=1))
     options = RunOptions(build=Path(_BUILD.name) / "build", until="quantize", shared=Path(_BUILD.name) / "shared")
-    workspace = run_stages(few, options, Console(quiet=True))
+    workspace = run_recipe(few, options, Console(quiet=True))
     return (workspace.stage("quantize") / "model.tflite").read_bytes()
 
 

@@ -493,13 +493,13 @@ def decoder_cases() -> Iterator[Case]:
         yield from compiled_cases(f"{name}, dead channels", partial(_dead, name), converted=True)
         yield from compiled_cases(f"{name}, almost all dead", partial(_all_dead, name), converted=True)
         for columns in (4, 8):
-            change = partial(prune_blocks, columns=columns, kept=0.3, seed=7)
+            change = partial(prune_blocks, columns=columns, density=0.3, seed=7)
             source = partial(_changed, name, change)
             yield from compiled_cases(f"{name}, blocks of {columns}", source, aims=(Objective.SPEED,), converted=True)
         structures: dict[str, Callable[[np.ndarray], np.ndarray]] = {
             "4 bits": _four_bits,
-            "1:4": partial(prune_to_n_of_four, kept=1, seed=3),
-            "2:4": partial(prune_to_n_of_four, kept=2, seed=3),
+            "1:4": partial(prune_to_n_of_four, nonzeros=1, seed=3),
+            "2:4": partial(prune_to_n_of_four, nonzeros=2, seed=3),
         }
         for structure, thinned in structures.items():
             source = partial(_changed, name, thinned)

@@ -176,7 +176,7 @@ def printed(core_name: str, program: str, folder: Path) -> list[str]:
     script.write_text(_LINK.format(code=core.code, ram=core.ram))
     flags = [*core.flags, *_FLAGS, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-T{script}"]
     subprocess.run([require("arm-none-eabi-gcc"), *flags, *objects, "-o", image], check=True)
-    command = [
+    command: list[str | Path] = [
         *(require("qemu-system-arm"), "-M", core.machine, "-nographic", "-monitor", "none", "-serial", "none"),
         *("-icount", "shift=0,sleep=off", "-semihosting-config", "enable=on,target=native", "-kernel", image),
     ]
@@ -190,8 +190,8 @@ def _compiled(core: Core, source: Path, folder: Path, *flags: str, name: str = "
     object_file = folder / f"{name or source.stem}.o"
     if not object_file.exists():
         defines = (f"-DINSTRUCTIONS_PER_TICK={core.instructions_per_tick}", f"-DSTACK_TOP={core.ram + (1 << 18)}")
-        command = [require("arm-none-eabi-gcc"), *core.flags, *_FLAGS, *defines, f"-I{RUNTIME / 'kernels'}", *flags]
-        subprocess.run([*command, "-c", source, "-o", object_file], check=True)
+        options = [*core.flags, *_FLAGS, *defines, f"-I{RUNTIME / 'kernels'}", *flags]
+        subprocess.run([require("arm-none-eabi-gcc"), *options, "-c", source, "-o", object_file], check=True)
     return object_file
 
 
@@ -204,7 +204,7 @@ def _plain(core: Core, source: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("core", CORES)
-@pytest.mark.parametrize("program, kernel", KERNELS)
+@pytest.mark.parametrize(("program", "kernel"), KERNELS)
 def test_fast_bodies_equal_the_plain_ones(folder: Path, core: str, program: str, kernel: str) -> None:
     lines = printed(core, program, folder)
     matches = [re.fullmatch(rf"KERNEL {kernel} cases (\d+) different (\d+)", line) for line in lines]

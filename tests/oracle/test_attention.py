@@ -67,13 +67,13 @@ def test_any_scales(bench: Workbench, spec: AttentionSpec) -> None:
     assert_equal(bench, attention_step(spec), spec.seed, fused=1)
 
 
-@pytest.mark.parametrize("unmasked, masked", [(127, -128), (-128, 127), (0, 0), (-128, -128)])
+@pytest.mark.parametrize(("unmasked", "masked"), [(127, -128), (-128, 127), (0, 0), (-128, -128)])
 def test_masks_that_hide_all_some_or_nothing(bench: Workbench, unmasked: int, masked: int) -> None:
     """The masked columns count in the softmax as the .tflite has it, even where the mask favours them."""
     assert_equal(bench, attention_step(AttentionSpec(unmasked=unmasked, masked=masked)), 3, fused=1)
 
 
-@pytest.mark.parametrize("scale, fused", [(0.001, 0), (0.02, 1), (4.0, 1)])
+@pytest.mark.parametrize(("scale", "fused"), [(0.001, 0), (0.02, 1), (4.0, 1)])
 def test_scores_that_saturate_or_are_all_alike(bench: Workbench, scale: float, fused: int) -> None:
     """The first is so absurd that only the general ops hold it."""
     spec = AttentionSpec(scores=Quantization(scale, 0), masked_scores=Quantization(scale, 0))

@@ -154,7 +154,7 @@ def test_any_scales(bench: Workbench, spec: Spec) -> None:
     assert_equal(bench, spec, fused=1)
 
 
-@pytest.mark.parametrize("unmasked, masked", [(0, -127), (-127, 127), (0, 0), (127, 127)])
+@pytest.mark.parametrize(("unmasked", "masked"), [(0, -127), (-127, 127), (0, 0), (127, 127)])
 def test_masks_that_hide_all_some_or_nothing(bench: Workbench, unmasked: int, masked: int) -> None:
     """The masked columns count in the softmax as the .tflite has it, even where the mask favours them."""
     assert_equal(bench, Spec(unmasked=unmasked, masked=masked), fused=1)

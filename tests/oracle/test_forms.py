@@ -65,8 +65,9 @@ def check_form(
     none)."""
     rows, depth = weights.shape
     random = np.random.default_rng(seed)
-    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows))]
-    bias = random.integers(-max_bias, max_bias, rows) if max_bias else None
+    drawn = 2.0**power * random.uniform(0.1, 1, rows)
+    scales = [float(scale) for scale in drawn.astype(np.float32)]
+    bias = np.asarray(random.integers(-max_bias, max_bias, rows)) if max_bias else None
     tflite = fully_connected(weights, scales, bias, x, y, activation)
     with forced(form):
         bench.check(tflite, {"x": int8_values(seed + 2, (1, depth))})
@@ -223,7 +224,7 @@ def test_sanitizers_find_nothing_in_compressed_forms(decode_step: bytes, form: s
     assert_clean(engine, tmp_path)
 
 
-@pytest.mark.parametrize("nonzeros, size", [(1, 0.34), (2, 0.63)])
+@pytest.mark.parametrize(("nonzeros", "size"), [(1, 0.34), (2, 0.63)])
 def test_what_some_of_four_save(nonzeros: int, size: float) -> None:
     """Five bytes for eight columns, or for sixteen, but that a row's last word of places may be half empty."""
     products = {index: product(prune_to_n_of_four(dense(96, 96, index), nonzeros, 1)) for index in range(8)}
@@ -271,7 +272,7 @@ def test_the_stream_is_as_long_as_its_form_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "change, agreed",
+    ("change", "agreed"),
     [
         ({}, True),
         ({"shift": 0}, False),
@@ -294,7 +295,7 @@ def test_sums_have_a_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    "columns, density, fewer_bytes, fewer_instructions",
+    ("columns", "density", "fewer_bytes", "fewer_instructions"),
     [(4, 0.5, 0.45, 1.5), (8, 0.5, 0.45, 1.5), (4, 0.25, 0.7, 2.8), (8, 0.25, 0.7, 2.8)],
 )
 def test_what_blocks_save_on_base_shapes(
@@ -321,7 +322,7 @@ def test_four_bits_are_half_the_bytes_and_an_eighth_more_instructions() -> None:
         assert choice.form.instructions < 1.16 * choice.plain.instructions
 
 
-@pytest.mark.parametrize("value, agreed", [(7, True), (8, False), (-8, True), (-9, False)])
+@pytest.mark.parametrize(("value", "agreed"), [(7, True), (8, False), (-8, True), (-9, False)])
 def test_values_of_four_bits(value: int, agreed: bool) -> None:
     weights = np.zeros((4, 8), np.int8)
     weights[1, 3] = value
@@ -329,7 +330,9 @@ def test_values_of_four_bits(value: int, agreed: bool) -> None:
     assert s4_fits(weights, None, weighted.multipliers, weighted.right_shifts) is agreed
 
 
-@pytest.mark.parametrize("row, columns, agreed", [(3, 257, True), (3, 258, False), (2, 4096, True), (2, 4113, False)])
+@pytest.mark.parametrize(
+    ("row", "columns", "agreed"), [(3, 257, True), (3, 258, False), (2, 4096, True), (2, 4113, False)]
+)
 def test_sums_of_four_bits_have_limits(row: int, columns: int, agreed: bool) -> None:
     """255 · 8 · 257 < 2^19 ≤ 255 · 8 · 258, and 255 · 8 · 4112 < 2^23 ≤ 255 · 8 · 4113."""
     weights = np.zeros((4, columns), np.int8)
@@ -357,7 +360,7 @@ def test_a_kernel_must_save_more_than_its_code() -> None:
     assert fast.form.name == "blocks8"
 
 
-@pytest.mark.parametrize("density, sharers, form", [(0.5, 1, "blocks"), (0.5, 2, "pairs"), (0.25, 3, "blocks")])
+@pytest.mark.parametrize(("density", "sharers", "form"), [(0.5, 1, "blocks"), (0.5, 2, "pairs"), (0.25, 3, "blocks")])
 def test_layers_that_share_weights_share_plain_ones_alone(density: float, sharers: int, form: str) -> None:
     """A stream holds each layer's own scales: it pays where so many streams are smaller than one plain matrix."""
     weighted = product(prune_blocks(dense(192, 192), 8, density, 1))
@@ -372,7 +375,7 @@ def test_aims_differ_where_bytes_cost_instructions() -> None:
     assert names == {Objective.BALANCED: "rows", Objective.SPEED: "rows", Objective.SIZE: "blocks8"}
 
 
-@pytest.mark.parametrize("bias, shift", [(0, -3), (1000, -2), (-7, 0), (123_456, 40 - 9), (-(1 << 20), 5)])
+@pytest.mark.parametrize(("bias", "shift"), [(0, -3), (1000, -2), (-7, 0), (123_456, 40 - 9), (-(1 << 20), 5)])
 @pytest.mark.parametrize("zero_point", [-128, 0, 17])
 def test_a_row_without_weights_gets_a_scale_that_fits(bias: int, shift: int, zero_point: int) -> None:
     raw = product(np.zeros((1, 8), np.int8), np.array([bias], np.int32), shift)

@@ -134,7 +134,8 @@ def test_fully_connected(
     seed: int,
 ) -> None:
     random = np.random.default_rng(seed)
-    scales = [float(scale) for scale in np.float32(2.0**power * random.uniform(0.1, 1, rows if per_channel else 1))]
+    drawn = 2.0**power * random.uniform(0.1, 1, rows if per_channel else 1)
+    scales = [float(scale) for scale in drawn.astype(np.float32)]
     bias = random.integers(-30_000, 30_000, rows) if with_bias else None
     weights = int8_values(seed + 1, (rows, depth), lowest)
     tflite = fully_connected(weights, scales, bias, x, y, activation)
@@ -178,7 +179,7 @@ def test_extreme_rows(bench: Workbench, why: str, packing: WeightLayout) -> None
         bench.check(tflite, {"x": int8_values(seed, (1, depth))}, packing)
 
 
-@pytest.mark.parametrize("packing, limit", [(WeightLayout.INTERLEAVED_2, 256), (WeightLayout.INTERLEAVED_4, 128)])
+@pytest.mark.parametrize(("packing", "limit"), [(WeightLayout.INTERLEAVED_2, 256), (WeightLayout.INTERLEAVED_4, 128)])
 @pytest.mark.parametrize("depth", [259, 260, 1023])
 @pytest.mark.parametrize("input_value", [-128, 127])
 def test_sums_around_the_limit(
@@ -221,8 +222,8 @@ def test_batch_matmul(
     quantized: tuple[Quantization, Quantization, Quantization],
     seed: int,
 ) -> None:
-    right = (columns, depth) if transposed else (depth, columns)
-    right = ((1,) * len(batches) if one_right else batches) + right
+    matrix = (columns, depth) if transposed else (depth, columns)
+    right = ((1,) * len(batches) if one_right else batches) + matrix
     model = ModelBuilder()
     values = {"a": int8_values(seed, (*batches, rows, depth)), "b": int8_values(seed + 1, right)}
     a = model.input("a", (*batches, rows, depth), *quantized[0].pair)
@@ -359,10 +360,11 @@ def test_gather_by_token(bench: Workbench, rows: int, columns: int, by: str, see
 def test_split(
     bench: Workbench, parts: int, axis: str, inner: int, each: int, outer: list[int], q: Quantization, seed: int
 ) -> None:
+    shape: tuple[int, ...] = (*outer, parts * each)
+    part: tuple[int, ...] = (*outer, each)
+    axis_index = -1 if axis == "negative" else len(outer)
     if axis == "first":
         shape, part, axis_index = (parts * each, inner), (each, inner), 0
-    else:
-        shape, part, axis_index = (*outer, parts * each), (*outer, each), -1 if axis == "negative" else len(outer)
     model = ModelBuilder()
     source = model.input("x", shape, *q.pair)
     where = model.tensor((1,), data=[axis_index], dtype="INT32")

@@ -137,10 +137,9 @@ def test_fully_connected(
     seed: int,
 ) -> None:
     random = np.random.default_rng(seed)
-    weight_scales = [
-        float(value) for value in np.float32(2.0**power * random.uniform(0.1, 1, rows if per_channel else 1))
-    ]
-    bias = None if bias_type is None else random.integers(-(10**8), 10**8, rows).astype(bias_type)
+    drawn = 2.0**power * random.uniform(0.1, 1, rows if per_channel else 1)
+    weight_scales = [float(value) for value in drawn.astype(np.float32)]
+    bias: np.ndarray | None = None if bias_type is None else random.integers(-(10**8), 10**8, rows).astype(bias_type)
     weights = int8_values(seed + 1, (rows, depth), lowest)
     tflite = fully_connected(weights, weight_scales, bias, x, y, activation)
     bench.check(tflite, {"x": int16_values(seed + 2, (1, depth))})

@@ -26,7 +26,7 @@ def engine_of(tflite: bytes, folder: Path, packing: WeightLayout, block: int) ->
     return HostEngine(model, folder / f"build_{packing}_{block}", compiled.vocab, compiled.context)
 
 
-@pytest.mark.parametrize("packing, block", [("pairs", 1), ("pairs", 4), ("pairs", 5), ("rows", 3)])
+@pytest.mark.parametrize(("packing", "block"), [("pairs", 1), ("pairs", 4), ("pairs", 5), ("rows", 3)])
 def test_blocks_give_the_oracles_bytes(decode_step: bytes, packing: str, block: int, tmp_path: Path) -> None:
     oracle = Oracle(decode_step)
     engine = engine_of(decode_step, tmp_path, WeightLayout(packing), block)

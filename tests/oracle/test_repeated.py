@@ -20,7 +20,7 @@ def layer(number: int, x: str, zero: int, swapped: bool = False) -> list[Call]:
     operands = (x, y) if swapped else (y, x)
     parameters = f"static const thimble_params layer{number}_q = {{\n    .zero = {zero},\n}};\n"
     scale = f"static const thimble_sum_params sum_{number}7 = {{\n    .scale = {zero + 1},\n}};\n"
-    texts = (
+    texts: tuple[tuple[str, tuple[str, ...], tuple[str, ...], str], ...] = (
         (f"widen(@arena + at_{x}, {zero}, @arena + at_{wide}, 16, @tokens);", (x,), (wide,), ""),
         (f"multiply(&layer{number}_q, @arena + at_{wide}, @arena + at_{y}, @tokens);", (wide,), (y,), parameters),
         (f"keep(@arena + at_{y}, cache + at_layer{number}_k_cache, @tokens);", (y,), (), ""),
@@ -31,7 +31,10 @@ def layer(number: int, x: str, zero: int, swapped: bool = False) -> list[Call]:
             scale,
         ),
     )
-    return [Call(*text, block=True, group=f"layer{number}_q") for text in texts]
+    return [
+        Call(text, reads, writes, declaration, block=True, group=f"layer{number}_q")
+        for text, reads, writes, declaration in texts
+    ]
 
 
 def program_of(layers: int) -> Program:

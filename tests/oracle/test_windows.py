@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ _SIZES: dict[str, object] = {
     "positions": "rotary",
     "context": 40,
 }
-KINDS = {
+KINDS: dict[str, tuple[dict[str, Any], str]] = {
     "int8, no sinks": ({"window": 9}, "int8"),
     "int8, sinks": ({"window": 10, "sinks": 3}, "int8"),
     "int8, strided": ({"window": 14, "sinks": 2, "stride": 5}, "int8"),
@@ -38,7 +39,7 @@ KINDS = {
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
-def model_of_kind(request: pytest.FixtureRequest) -> tuple[ModelConfig, object, bytes]:
+def model_of_kind(request: pytest.FixtureRequest) -> tuple[ModelConfig, Any, bytes]:
     """A model's configuration, the trained kind of model, and its .tflite."""
     from pipeline.network.tf_setup import load_tensorflow
 
@@ -61,7 +62,7 @@ def model_of_kind(request: pytest.FixtureRequest) -> tuple[ModelConfig, object, 
 
 @pytest.mark.parametrize("packing", list(WeightLayout))
 def test_three_windows_equal_the_oracle(
-    model_of_kind: tuple[ModelConfig, object, bytes], packing: WeightLayout, tmp_path: Path
+    model_of_kind: tuple[ModelConfig, Any, bytes], packing: WeightLayout, tmp_path: Path
 ) -> None:
     config, _, tflite = model_of_kind
     oracle = Oracle(tflite)
@@ -86,7 +87,7 @@ def test_three_windows_equal_the_oracle(
         assert (engine.prefill(tokens[cut:]) == expected[-1]).all()
 
 
-def test_the_step_sees_what_training_saw(model_of_kind: tuple[ModelConfig, object, bytes]) -> None:
+def test_the_step_sees_what_training_saw(model_of_kind: tuple[ModelConfig, Any, bytes]) -> None:
     """In float, over four windows: the decode step with its ring, and the model with all positions at once."""
     import tensorflow as tf
 
@@ -94,8 +95,8 @@ def test_the_step_sees_what_training_saw(model_of_kind: tuple[ModelConfig, objec
 
     config, model, _ = model_of_kind
     tokens = np.random.default_rng(4).integers(0, config.vocab_size, config.context).astype(np.int32)
-    expected = model(tokens[None]).numpy()[0]  # type: ignore[operator]
-    step = DecodeStep(model, config)  # type: ignore[arg-type]
+    expected = model(tokens[None]).numpy()[0]
+    step = DecodeStep(model, config)
     cache = step.empty_cache()
     for position, token in enumerate(tokens):
         inputs = step.inputs_at(position, int(token), cache)
@@ -104,7 +105,7 @@ def test_the_step_sees_what_training_saw(model_of_kind: tuple[ModelConfig, objec
         step.keep(position, outputs, cache)
 
 
-def test_a_window_costs_less(model_of_kind: tuple[ModelConfig, object, bytes], tmp_path: Path) -> None:
+def test_a_window_costs_less(model_of_kind: tuple[ModelConfig, Any, bytes], tmp_path: Path) -> None:
     """The KV cache has the window's rows, not the context's."""
     config, _, tflite = model_of_kind
     compiled = compile_model(tflite, tmp_path)

@@ -8,6 +8,7 @@ script names, not the `.repl`; a write to memory before the start changes a copy
 QEMU's own counter (`query-replay` of its machine protocol), not from the board's.
 """
 
+# ruff: noqa: N803 - Robot hands named arguments on by the names that Renode gave them
 from __future__ import annotations
 
 import contextlib
@@ -122,7 +123,7 @@ class _Machine:
         self.elf.write_bytes(data)
 
 
-class qemu_mirror:
+class qemu_mirror:  # noqa: N801 - Robot finds a library by the name of its module
     """The library; Robot makes one for all tests."""
 
     ROBOT_LIBRARY_SCOPE = "GLOBAL"
@@ -188,7 +189,7 @@ class qemu_mirror:
         binaryMode: bool = False,
     ) -> int:
         assert defaultWaitForEcho is False, "the board does not echo"
-        assert endLineOption is machine is defaultMatchNextLine is None and not binaryMode
+        assert endLineOption is None and machine is None and defaultMatchNextLine is None and not binaryMode
         assert re.fullmatch(r"sysbus\.\w+", uart)
         self._the_machine()
         self._timeout = float(timeout or self._timeout)

@@ -120,7 +120,7 @@ def _registration(text: str) -> Registration:
     if plain := re.fullmatch(rf"({_NAME})(?: ({_NUMBER}))?", text):
         return Registration(plain[1], int(plain[2], 0) if plain[2] else None)
     if built := re.fullmatch(rf"({_NAME}) new ({_KIND}) {{(.*)}}", text):
-        parameters = {}
+        parameters: dict[str, Any] = {}
         for part in filter(None, (part.strip() for part in built[3].split(";"))):
             pair = re.fullmatch(rf"({_NAME}): (.+)", part)
             if pair is None:

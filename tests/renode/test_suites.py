@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from pipeline import tools
 from pipeline.commands import renode_suites
@@ -118,6 +119,7 @@ def test_the_image_lies_where_the_platform_has_memory(board: Board, tmp_path: Pa
     with image.open("rb") as file:
         elf = ELFFile(file)
         table = elf.get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
         symbols = {symbol.name: int(symbol["st_value"]) for symbol in table.iter_symbols()}
         for segment in elf.iter_segments("PT_LOAD"):
             if segment["p_filesz"]:

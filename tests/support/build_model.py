@@ -54,7 +54,7 @@ class ModelBuilder:
         tensor.shape = list(shape)
         tensor.type = getattr(schema.TensorType, dtype)
         if scale is not None:
-            scales = [float(scale)] if isinstance(scale, float) else [float(value) for value in scale]  # type: ignore[union-attr]
+            scales = [float(scale)] if isinstance(scale, float) else [float(value) for value in scale]
             tensor.quantization = schema.QuantizationParametersT()
             tensor.quantization.scale = scales
             tensor.quantization.zeroPoint = [zero_point] * len(scales)

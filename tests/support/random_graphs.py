@@ -199,8 +199,8 @@ class RandomGraph:
     def batch_matmul(self) -> None:
         a = self.pick()
         columns, transposed = int(self.random.integers(1, 7)), bool(self.random.random() < 0.5)
-        shape = (columns, a.shape[-1]) if transposed else (a.shape[-1], columns)
-        shape = (1,) * (len(a.shape) - 2) + shape
+        matrix = (columns, a.shape[-1]) if transposed else (a.shape[-1], columns)
+        shape = (1,) * (len(a.shape) - 2) + matrix
         q = Quantization(self.scale(0.02), self.zero())
         b = self.model.tensor(shape, *q.pair, data=int8_values(4 * int(self.random.integers(1000)), shape))
         around = a.quantization.scale * q.scale * 60 * a.shape[-1] ** 0.5

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hypothesis import assume
@@ -159,5 +160,7 @@ class _Model(ctypes.Structure):
     )
 
 
-def _step(library: ctypes.CDLL) -> ctypes._FuncPointer:  # type: ignore[name-defined]
-    return _Model.in_dll(library, "thimble_the_model").step
+def _step(library: ctypes.CDLL) -> Callable[..., Any]:
+    """The model's function `step`."""
+    step: Callable[..., Any] = _Model.in_dll(library, "thimble_the_model").step
+    return step

@@ -47,11 +47,14 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
     """Writes the files into the folder `out`.
 
     Args:
-        tflite: a decode step. macs: useful multiply-accumulates a step, as the compiler counts them.
+        tflite: a decode step.
+        macs: useful multiply-accumulates a step, as the compiler counts them.
         arena_bytes: of the interpreter's arena, a multiple of 16.
+
     Returns:
         What a compiled model is described by: `weight_bytes` are the whole .tflite's; the live set is taken to be the
         arena, whose plan is the interpreter's own.
+
     Raises:
         ThimbleError: no decode step.
     """

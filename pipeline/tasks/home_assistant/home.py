@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.tasks.home_assistant import words
@@ -43,7 +43,7 @@ class Home:
         """An area's name: a standard one, or a made one."""
         if not held_out and rng.random() < 0.6:
             return rng.choice(self.areas)
-        return self._draw(rng, held_out, lambda: self._joined(self._modifier(rng), rng.choice(self.rooms)))
+        return self._draw(held_out, lambda: self._joined(self._modifier(rng), rng.choice(self.rooms)))
 
     def floor(self, rng: random.Random) -> str:
         """A floor; homes have few, so all are seen in training."""
@@ -61,7 +61,7 @@ class Home:
                 first = self._joined(first, self._modifier(rng))
             return self._joined(first, rng.choice(nouns))
 
-        return self._draw(rng, held_out, draw)
+        return self._draw(held_out, draw)
 
     def phrase(self, rng: random.Random, list_name: str, held_out: bool) -> str:
         """Free text of a wildcard list."""
@@ -75,12 +75,11 @@ class Home:
                 parts[-1] = rng.choice(known).split()[-1]
             return self.joiner.join(parts)
 
-        return self._draw(rng, held_out, draw)
+        return self._draw(held_out, draw)
 
-    def _draw(self, rng: random.Random, held_out: bool, draw: object) -> str:
-        assert callable(draw)
+    def _draw(self, held_out: bool, draw: Callable[[], str]) -> str:
         while True:
-            name = str(draw())
+            name = draw()
             if self.held_out(name) == held_out and name not in self.areas:
                 return name
 
@@ -120,7 +119,9 @@ def generic_home(texts: Sequence[str], domains: Sequence[str], seed: int) -> Hom
     Each domain, rooms and floors get last words of their own, because a name must tell what it is.
 
     Args:
-        texts: literal text of the templates. domains: entity domains in use. seed: of the made-up last words.
+        texts: literal text of the templates.
+        domains: entity domains in use.
+        seed: of the made-up last words.
     """
     rng = random.Random(seed)
     letters = [word for text in texts for word in text.lower().split() if len(word) > 1 and word.isalpha()]

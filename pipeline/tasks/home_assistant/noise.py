@@ -21,7 +21,9 @@ def add_typos(pieces: Sequence[tuple[str, bool]], droppable: frozenset[str], rng
     """One typo, swap or drop in the words that are no slot's value.
 
     Args:
-        pieces: (text, fixed) of the sentence. droppable: words without which the meaning stays.
+        pieces: (text, fixed) of the sentence.
+        droppable: words without which the meaning stays.
+
     Returns:
         The sentence, lower-case with single spaces; unchanged where nothing can be spoiled.
     """

@@ -47,7 +47,8 @@ class Tokenizer(PromptTokenizer):
         """Learns merges from texts.
 
         Args:
-            texts: what to compress. vocab_size: ids in all, specials and bytes included.
+            texts: what to compress.
+        vocab_size: ids in all, specials and bytes included.
             alphabet: how many different characters may have a piece of their own (the most frequent ones).
         """
         trained = _library(BPE(byte_fallback=True, unk_token=None))

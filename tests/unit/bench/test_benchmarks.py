@@ -54,8 +54,17 @@ def test_tables() -> None:
     assert "1,480" in steps and "1.480" in steps and ENGINE not in steps
     assert "2.00 ×" in text_of(tables.prompt_table([*STEPS, *PROMPTS]))
     assert tables.layer_table(STEPS).row_count == 0
-    sizes = {"weight_bytes": 1020, "raw_weight_bytes": 1000, "activation_bytes": 540, "live_bytes": 500}
-    memory = text_of(tables.memory_table([*STEPS, Row("Cortex-M4F", "thimble", model="nano", fill=0, **sizes)]))
+    sized = Row(
+        "Cortex-M4F",
+        "thimble",
+        model="nano",
+        fill=0,
+        weight_bytes=1020,
+        raw_weight_bytes=1000,
+        activation_bytes=540,
+        live_bytes=500,
+    )
+    memory = text_of(tables.memory_table([*STEPS, sized]))
     assert "2.0 %" in memory and "8.0 %" in memory
 
 

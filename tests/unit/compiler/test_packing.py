@@ -105,8 +105,8 @@ def test_sums_come_apart(packing: WeightLayout, rows: int, depth: int, zero_poin
     assert pack(weights, packing).nbytes == (rows + 3) // 4 * 4 * ((depth + 3) // 4 * 4)
     step = columns_at_once(weights, packing)
     starts = range(0, depth, step)
-    total = sum(unpacked_sums(weights[:, i : i + step], x[i : i + step], packing, step >= depth) for i in starts)
-    assert (total == weights.astype(np.int64) @ x.astype(np.int64)).all()
+    parts = [unpacked_sums(weights[:, i : i + step], x[i : i + step], packing, step >= depth) for i in starts]
+    np.testing.assert_array_equal(np.sum(parts, axis=0), weights.astype(np.int64) @ x.astype(np.int64))
 
 
 @packings
@@ -131,7 +131,7 @@ def test_one_large_row_decides_for_all(packing: WeightLayout) -> None:
     assert columns_at_once(weights, packing) < 400
 
 
-@pytest.mark.parametrize("row, held", [(0, False), (1, False), (2, True), (3, True)])
+@pytest.mark.parametrize(("row", "held"), [(0, False), (1, False), (2, True), (3, True)])
 def test_minus_128_over_a_negative_weight(row: int, held: bool) -> None:
     weights = np.full((8, 5), -1, np.int8)
     weights[4 + row, 2] = -128
@@ -163,17 +163,17 @@ def fits(weights: NDArray[np.int8], bias: NDArray[np.int32] | None = None, shift
     return scales_fit(weights, bias, np.full(len(weights), shift, np.int64))
 
 
-@pytest.mark.parametrize("bias, agreed", [(0, True), (1 << 29, True), (1 << 30, False), (-(2**31), False)])
+@pytest.mark.parametrize(("bias", "agreed"), [(0, True), (1 << 29, True), (1 << 30, False), (-(2**31), False)])
 def test_a_bias_counts(bias: int, agreed: bool) -> None:
     assert fits(np.ones((4, 4), np.int8), np.full(4, bias, np.int32)) is agreed
 
 
-@pytest.mark.parametrize("shift, agreed", [(-1, False), (0, False), (1, True), (31, True), (32, False)])
+@pytest.mark.parametrize(("shift", "agreed"), [(-1, False), (0, False), (1, True), (31, True), (32, False)])
 def test_shifts_that_the_kernel_takes(shift: int, agreed: bool) -> None:
     assert fits(np.ones((4, 4), np.int8), shift=shift) is agreed
 
 
-@pytest.mark.parametrize("bias, held", [(0, True), (1500, True), (1600, False), (-1600, False)])
+@pytest.mark.parametrize(("bias", "held"), [(0, True), (1500, True), (1600, False), (-1600, False)])
 def test_two_outputs_fit_a_word(bias: int, held: bool) -> None:
     """(4 · 127 · 255 + 1500) / 8 is below 2^14 − 1, with 1600 it is not."""
     weights = np.zeros((5, 4), np.int8)

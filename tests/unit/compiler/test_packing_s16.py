@@ -29,7 +29,7 @@ def test_sums_come_apart(rows: int, depth: int, seed: int) -> None:
     assert (total == weights.astype(np.int64) @ x.astype(np.int64)).all()
 
 
-@pytest.mark.parametrize("ones, bias, agreed", [(65535, 32767, True), (65535, 32768, False), (65536, 0, False)])
+@pytest.mark.parametrize(("ones", "bias", "agreed"), [(65535, 32767, True), (65535, 32768, False), (65536, 0, False)])
 def test_the_limit_of_a_row(ones: int, bias: int, agreed: bool) -> None:
     """65535 · 32768 + 32767 = 2^31 − 1."""
     weights = np.ones((2, ones), np.int8)

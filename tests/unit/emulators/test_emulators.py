@@ -183,6 +183,9 @@ class Told:
     def send_line(self, line: str) -> None:
         self.sent.append(line)
 
+    def send_bytes(self, data: bytes) -> None:
+        self.sent.append(data.decode())
+
     def read_line(self, timeout: float) -> str:
         return self.lines.pop(0)
 

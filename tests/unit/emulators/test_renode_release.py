@@ -8,6 +8,7 @@ import http.server
 import io
 import random
 import re
+import shutil
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -225,7 +226,7 @@ def test_a_full_disk_is_an_error_that_keeps_what_came(
     class Little:
         free = 1000
 
-    monkeypatch.setattr(release.shutil, "disk_usage", lambda _: Little)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Little)
     with pytest.raises(ThimbleError, match="are free"):
         fetch(server.release, tmp_path)
     assert left_in(tmp_path) == [f"{server.release.name}.part"]

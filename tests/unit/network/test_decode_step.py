@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.network.decode_step import MASK, DecodeStep, mask_table
+from pipeline.network.decode_step import DecodeStep, mask_table
+from pipeline.network.decoder import MASK
 from tests.support.tiny_models import KINDS, config_of, lively
 
 
@@ -16,8 +17,8 @@ def run(step: DecodeStep, tokens: np.ndarray, cache: dict[str, np.ndarray]) -> n
     for position, token in enumerate(tokens):
         inputs = {"token": np.array([token], np.int32), "position": np.array([position], np.int32), **cache}
         outputs = step.function(**{name: tf.constant(value) for name, value in inputs.items()})
-        for name in cache:
-            cache[name][:, position] = outputs[name.replace("_cache_", "_new_")].numpy()[:, 0]
+        for name, rows_of_cache in cache.items():
+            rows_of_cache[:, position] = outputs[name.replace("_cache_", "_new_")].numpy()[:, 0]
         rows.append(outputs["logits"].numpy()[0])
     return np.stack(rows)
 

@@ -94,7 +94,7 @@ def test_rotary_scores_depend_on_distance() -> None:
     q, k = rng.normal(size=8), rng.normal(size=8)
 
     def turned(x: np.ndarray, position: int) -> np.ndarray:
-        return np.einsum("kp,pkj->jp", x.reshape(2, 4), matrices[position]).reshape(8)
+        return np.asarray(np.einsum("kp,pkj->jp", x.reshape(2, 4), matrices[position]).reshape(8))
 
     near = [turned(q, offset + 5) @ turned(k, offset) for offset in range(20)]
     np.testing.assert_allclose(near, near[0], rtol=1e-4)

@@ -63,7 +63,7 @@ def test_integers_of_keys_are_finer() -> None:
     common = (norm.beta.numpy() @ model.get_layer("layer0_k").kernel.numpy()).reshape(config.kv_heads, 2, slow.size)
     text = rng.integers(0, config.vocab_size, (6, config.context)).tolist()
     steps = []
-    for means in (None, {"layer0": np.float32(common * slow)}):
+    for means in (None, {"layer0": (common * slow).astype(np.float32)}):
         graph = Oracle(quantize(model, config, text, ranges="fitted", key_means=means)).graph
         steps.append(graph.tensors[graph.inputs["k_cache_0"]].scale)
     assert steps[1] < 0.8 * steps[0]

@@ -61,7 +61,8 @@ def test_a_mask_that_tells_no_order_is_none() -> None:
     for row, column in ((3, 1), (12, 8), (12, 2)):
         changed = visible.copy()
         changed[row, column] = ~changed[row, column]
-        assert window_from_mask(changed) is None or not np.array_equal(window_from_mask(changed).visible(), visible)
+        window = window_from_mask(changed)
+        assert window is None or not np.array_equal(window.visible(), visible)
 
 
 def test_a_sine_is_a_sine() -> None:
@@ -90,7 +91,7 @@ def test_quantized_turns_round_and_stay_in_range() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes, what",
+    ("changes", "what"),
     [
         ({"window": 1}, "model.window"),
         ({"window": 33}, "model.window"),

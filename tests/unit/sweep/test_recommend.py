@@ -80,8 +80,8 @@ def test_the_picture_and_the_page(tmp_path: Path) -> None:
 def test_the_most_accurate_that_fits(
     results: Results, flash: int | None, ram: int | None, ms: float | None, best: str, fits: int
 ) -> None:
-    limits = [None if value is None else value << 10 for value in (flash, ram)]
-    recommendation = recommend(results, load_board(BOARD), *limits, ms)
+    flash, ram = (None if value is None else value << 10 for value in (flash, ram))
+    recommendation = recommend(results, load_board(BOARD), flash, ram, ms)
     assert (recommendation.best.point.name, recommendation.fits, recommendation.of) == (best, fits, 5)
     printed = "\n".join(recommendation.lines(Path("r.yaml")))
     assert best in printed and "thimble run r.yaml --board mps2_an386" in printed

@@ -256,7 +256,7 @@ def test_a_ray_cluster_of_two_workers_gives_the_same(real: tuple[Path, Sweep, Re
     folder, sweep, results = real
     logs = sorted((folder / "build" / "sweep" / "s" / "points").glob("*/log.txt"))
     before = [log.stat().st_mtime_ns for log in logs]
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.add_node(num_cpus=1)
         repeated, _ = swept(sweep, folder, ray=cluster.address)

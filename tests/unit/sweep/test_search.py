@@ -39,7 +39,7 @@ def figures(point: Point) -> dict[str, float] | None:
 
 
 def run(searcher: Searcher, max_points: int = 1000) -> list[Point]:
-    points = []
+    points: list[Point] = []
     while len(points) < max_points and (point := searcher.next()) is not None:
         points.append(point)
         searcher.tell(point, figures(point))

@@ -29,7 +29,7 @@ def measured(*steps: Step, ticks: tuple[int, ...] = (100, 10, 20)) -> TracedProm
         text="",
         prefill=Prefill(5, 0, ticks[0], 1),
     )
-    stacks = {
+    stacks: dict[str, dict[tuple[str, ...], tuple[int, float]]] = {
         "prefill": {("thimble_prefill",): (4000, 5000.0)},
         "decode": {("thimble_step", "run_one"): (900, 1300.0), ("thimble_step",): (300, 500.0)},
     }
@@ -113,7 +113,7 @@ def test_the_flame_graph_is_one_svg_with_a_box_a_frame() -> None:
 
 
 def test_a_narrow_frame_shows_what_tells_it_from_its_neighbours() -> None:
-    stacks = {("run_layer0_ffn_up",): 60, ("run_layer1_ffn_up",): 60, ("thimble_fully_connected_s8",): 80, ("x",): 900}
-    document = ET.fromstring(flame_graph(stacks, "", "cycles"))
+    counts = {"run_layer0_ffn_up": 60, "run_layer1_ffn_up": 60, "thimble_fully_connected_s8": 80, "x": 900}
+    document = ET.fromstring(flame_graph({(name,): count for name, count in counts.items()}, "", "cycles"))
     texts = [text.text for text in document.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[1:] == ["x", "fully_conn…", "0 ffn_up", "1 ffn_up"]

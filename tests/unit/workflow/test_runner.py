@@ -34,7 +34,7 @@ class Chain:
     def __init__(self) -> None:
         self.ran: list[str] = []
         self.fail: Callable[[StageContext], None] | None = None
-        self.stages = (
+        self.stages: tuple[Stage, ...] = (
             Stage("first", "", (), ("task",), (), self._work("first")),
             Stage("second", "", ("first",), ("train",), (), self._work("second"), resumable=True),
             Stage("third", "", ("second",), ("prompts",), (), self._work("third"), per_board=True),
@@ -221,10 +221,10 @@ def test_what_is_missing_is_told_before_anything_runs(
     monkeypatch.setenv("RENODE", "/nowhere")
     first, second, third = chain.stages
     checks = {stage.name: stage.check_prerequisites for stage in (firmware.STAGE, emulate.STAGE)}
-    checked = (
+    checked = [
         dataclasses.replace(third, name=name, run=lambda context: "", check_prerequisites=check)
         for name, check in checks.items()
-    )
+    ]
     chain.stages = (first, second, *checked)
     options = RunOptions(build=tmp_path / "build", until="emulate", emulator=emulator)
     with pytest.raises(ThimbleError, match=complaint):
