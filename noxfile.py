@@ -133,7 +133,7 @@ def stage_session(name: str, summary: str) -> None:
         pipeline(session, name)
 
     run.__doc__ = summary[0].upper() + summary[1:] + "."
-    nox.session(run, name=name, venv_backend="none")
+    nox.session(name=name, venv_backend="none")(run)
 
 
 for stage, text in STAGES.items():

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["digest_folder", "fingerprint", "walk_files", "write_json"]
+__all__ = ["digest_files", "digest_folder", "fingerprint", "walk_files", "write_json"]
 
 
 def write_json(path: Path, data: object) -> None:
@@ -25,15 +25,17 @@ def fingerprint(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def digest_folder(folder: Path, ignored: Collection[str] = ()) -> str:
-    """SHA-256 over names and contents of all files below, without `ignored` names and build trees (`_*`, `build`)."""
+def digest_files(folder: Path, ignored: Collection[str] = ()) -> dict[str, str]:
+    """SHA-256 of each file below, by its path in it; `ignored` names and build trees (`_*`, `build`) are left out."""
+    names = ((path.relative_to(folder).as_posix(), path) for path in walk_files(folder))
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names if name not in ignored}
+
+
+def digest_folder(files: Mapping[str, str]) -> str:
+    """SHA-256 over the names and digests that `digest_files` gave."""
     digest = hashlib.sha256()
-    for path in walk_files(folder):
-        name = path.relative_to(folder).as_posix()
-        if name in ignored:
-            continue
-        digest.update(f"{name}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    for name, content in files.items():
+        digest.update(f"{name}\0".encode() + bytes.fromhex(content))
     return digest.hexdigest()
 
 

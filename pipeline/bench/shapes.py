@@ -15,6 +15,7 @@ from pipeline.recipes.load import load_recipe
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
 from pipeline.stages.registry import run_recipe
+from pipeline.workflow.artifacts import TFLITE, TOKENIZER
 from pipeline.workflow.runner import RunOptions
 
 __all__ = [
@@ -67,8 +68,8 @@ def load_models(names: tuple[str, ...], build: Path, console: Console) -> list[M
             continue
         recipe = load_recipe(RECIPES / name / "recipe.yaml")
         workspace = run_recipe(recipe, RunOptions(until="quantize", build=build), console)
-        tflite = (workspace.stage("quantize") / "model.tflite").read_bytes()
-        models.append(Model(name, tflite, recipe.model, workspace.stage("data") / "tokenizer.json"))
+        tflite = TFLITE.load(workspace.stage("quantize"))
+        models.append(Model(name, tflite, recipe.model, workspace.path(TOKENIZER.of("data"))))
     return models
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.recipes.load import Recipe
 
 __all__ = [
+    "WHOLE_RUN",
     "Command",
     "board_names",
     "build_argument",
@@ -30,6 +31,9 @@ __all__ = [
     "recipe_arguments",
     "selected_recipe",
 ]
+
+WHOLE_RUN = ("compile", "prove", "train")
+"""The extras that a recipe needs from its sentences to the proof on the board."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Command:
         add_arguments: declares its arguments.
         work: does it; returns the exit status.
         description: what its own `--help` says above the arguments; None takes `help`.
+        extras: of `thimble-mcu` that its work may need; where one is missing all of them are named at once.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Command:
     add_arguments: Callable[[argparse.ArgumentParser], None]
     work: Callable[[argparse.Namespace, Console], int]
     description: str | None = None
+    extras: tuple[str, ...] = ()
 
 
 def complete_with(action: argparse.Action, values: Callable[[], Iterable[str]]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline.commands.command import Command
+from pipeline.commands.command import WHOLE_RUN, Command
 from pipeline.extras import DISTRIBUTION, EXTRAS, install_command
 from pipeline.program import command
 from pipeline.resources import IN_CLONE, ROOT
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 __all__ = ["COMMAND", "Finding", "examine"]
-
-WHOLE_RUN = ("compile", "prove", "train")
-"""What a recipe needs from its sentences to the proof on the board."""
 
 
 @dataclass(frozen=True)

@@ -109,16 +109,18 @@ def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
 def _on_board(board: Board, recipe: Recipe, build: Path, runner: Path, console: Console) -> None:
     from pipeline.firmware.project import build_project
     from pipeline.stages.registry import run_recipe
+    from pipeline.workflow.artifacts import EXPECTATIONS, FIRMWARE, PROJECT, RESULT
     from pipeline.workflow.runner import RunOptions
+    from pipeline.workflow.workspace import target_key
 
     recipe = recipe.with_boards([board.name])
-    target_key = f"{board.name}-{recipe.engine}"
+    key = target_key(board.name, recipe.engine)
     results: dict[str, dict[str, Any]] = {}
     with_qemu = "qemu" in board.emulators and tools.find("qemu-system-arm") is not None
     for emulator in ("qemu", "renode") if with_qemu else ("renode",):
         workspace = run_recipe(recipe, RunOptions(build, "emulate", emulator=emulator), console)
-        results[emulator] = _read(workspace.stage("emulate", target_key) / "result.json")
-    expected = _read(workspace.stage("emulate", target_key) / "expected.json")
+        results[emulator] = RESULT.load(workspace.stage("emulate", key))
+    expected = EXPECTATIONS.load(workspace.stage("emulate", key))
     if with_qemu:
         different = disagreements(results["qemu"], results["renode"])
         if different:
@@ -126,20 +128,14 @@ def _on_board(board: Board, recipe: Recipe, build: Path, runner: Path, console: 
             raise ThimbleError(f"{board.name}: {different[0]}{more}", "the emulators must agree; see docs/renode.md")
         console.print(f"[green]✓[/] {board.name}: Renode's result equals QEMU's, counts within 0.1 %")
         expected = with_counts(expected, results["qemu"])
-    firmware = workspace.stage("firmware", target_key)
+    firmware = workspace.stage("firmware", key)
     with tempfile.TemporaryDirectory(prefix="thimble-") as name:
         folder = Path(name)
-        shutil.copytree(firmware / "project", folder / "project")
+        shutil.copytree(PROJECT.path(firmware), folder / "project")
         tested = build_project(folder / "project", folder / "build", test_commands=True)
-        stage_suite_files(folder, board, firmware / "firmware.elf", tested.elf, expected)
-        run_suites(runner, folder, board, workspace.folder / "renode" / target_key)
-    console.print(
-        f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / target_key / 'log.html'}"
-    )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+        stage_suite_files(folder, board, FIRMWARE.path(firmware), tested.elf, expected)
+        run_suites(runner, folder, board, workspace.folder / "renode" / key)
+    console.print(f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / key / 'log.html'}")
 
 
 def run_on_boards(path: Path, names: Sequence[str], every: bool, build: Path, console: Console) -> int:

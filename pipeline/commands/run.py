@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from pipeline.commands.command import Command, recipe_arguments, selected_recipe
+from pipeline.commands.command import WHOLE_RUN, Command, recipe_arguments, selected_recipe
 from pipeline.stages import SUMMARIES
 
 __all__ = ["COMMANDS"]
@@ -25,7 +25,7 @@ def _stage(name: str, summary: str) -> Command:
         recipe_arguments(parser)
         parser.set_defaults(until=name, restart=None)
 
-    return Command(name, summary, arguments, _work, f"{summary}; stages before it run if they must.")
+    return Command(name, summary, arguments, _work, f"{summary}; stages before it run if they must.", WHOLE_RUN)
 
 
 def _work(options: argparse.Namespace, console: Console) -> int:
@@ -51,6 +51,6 @@ def _work(options: argparse.Namespace, console: Console) -> int:
 
 
 COMMANDS = (
-    Command("run", "all stages of a recipe, up to the report", _run_arguments, _work),
+    Command("run", "all stages of a recipe, up to the report", _run_arguments, _work, extras=WHOLE_RUN),
     *(_stage(name, summary) for name, summary in SUMMARIES.items()),
 )

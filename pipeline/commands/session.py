@@ -21,7 +21,8 @@ from pipeline.targets.boards import load_board
 from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.costs import load_core
-from pipeline.workflow.workspace import Workspace
+from pipeline.workflow.artifacts import FIRMWARE, RESULT, TOKENIZER
+from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["SessionOptions", "chat_with_board", "generate_text"]
 
@@ -65,7 +66,7 @@ def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions,
 def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> Iterator[tuple[Device, TickScale, str]]:
     """The board, ready for requests; what its ticks mean; and what it is, for people."""
     board = load_board(recipe.boards[0])
-    target_key = f"{board.name}-{recipe.engine}"
+    key = target_key(board.name, recipe.engine)
     if options.port:
         link = connect(options.port, options.baud or board.uart.baud)
         with Device(link, booted=True) as device:
@@ -73,8 +74,8 @@ def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> It
             yield device, TickScale.real(device.info().tick_hz), f"{board.title} on {options.port}"
         return
     emulator = pick(board, options.emulator)
-    elf = workspace.stage("firmware", target_key) / "firmware.elf"
-    rate = _traced_rate(workspace.folder / target_key / "result.json", board.core)
+    elf = workspace.path(FIRMWARE.of("firmware"), key)
+    rate = _traced_rate(RESULT.path(workspace.folder / key), board.core)
     with Device(emulator.start(elf, board)) as device:
         _set(device, options.sampler)
         tick_scale = TickScale.emulated(board, emulator.name, rate)
@@ -91,7 +92,7 @@ def _set(device: Device, sampler: SamplerSettings) -> None:
 
 
 def _tokenizer(workspace: Workspace) -> PromptTokenizer:
-    return load_tokenizer(workspace.stage("data") / "tokenizer.json")
+    return load_tokenizer(workspace.path(TOKENIZER.of("data")))
 
 
 def _max_new_tokens(recipe: Recipe, options: SessionOptions) -> int:

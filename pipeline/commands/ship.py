@@ -13,12 +13,13 @@ __all__ = ["COMMAND"]
 
 def _work(options: argparse.Namespace, console: Console) -> int:
     from pipeline.recipes.load import load_recipe
+    from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
     from pipeline.workflow.shipped import ship
     from pipeline.workflow.workspace import Workspace
 
     recipe = load_recipe(options.recipe)
     workspace = Workspace(options.build, recipe.name)
-    target = ship(recipe, workspace.stage("qat") / "weights.npz", workspace.stage("data") / "tokenizer.json")
+    target = ship(recipe, workspace.path(WEIGHTS.of("qat")), workspace.path(TOKENIZER.of("data")))
     console.print(f"shipped: {target}", highlight=False)
     return 0
 

@@ -11,15 +11,15 @@ from rich.console import Console
 from pipeline.device.protocol import Device, Info
 from pipeline.device.serial_port import connect
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
 from pipeline.program import command
 from pipeline.recipes.load import Recipe
+from pipeline.stages.artifacts import EVALUATION_TEXT
 from pipeline.targets.boards import Board, load_board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.budgets import over_budget
 from pipeline.verification.checks import Verification, reference_runs, verify
-from pipeline.verification.likelihood import read_text
-from pipeline.workflow.workspace import Workspace
+from pipeline.workflow.artifacts import COMPILED, RESULT, SIZES, TFLITE, TOKENIZER
+from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["verify_on_port"]
 
@@ -49,18 +49,18 @@ def verify_on_port(
             failed; the result is written in the last case, and an earlier one stays in the others.
     """
     board = load_board(recipe.boards[0])
-    target_key = f"{board.name}-{recipe.engine}"
-    sizes = _read(workspace.stage("firmware", target_key) / "sizes.json", recipe, board)
-    compiled = _read(workspace.stage("firmware", target_key) / "compiled.json", recipe, board)
-    tokenizer = load_tokenizer(workspace.stage("data") / "tokenizer.json")
+    key = target_key(board.name, recipe.engine)
+    sizes = _read(workspace.path(SIZES.of("firmware"), key), recipe, board)
+    compiled = _read(workspace.path(COMPILED.of("firmware"), key), recipe, board)
+    tokenizer = load_tokenizer(workspace.path(TOKENIZER.of("data")))
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
         link = connect(port, baud)
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        texts = None if recipe.text is None else read_text(workspace.stage("data") / "text.npz").tokens
-        expectations = reference_runs(recipe, workspace.stage("quantize") / "model.tflite", tokenizer, texts)
+        texts = None if recipe.text is None else EVALUATION_TEXT.load(workspace.stage("data")).tokens
+        expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), tokenizer, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0
             verification = verify(
@@ -76,12 +76,11 @@ def verify_on_port(
                 line_ticks=info.tick_hz * 10 * LINE_CHARACTERS / baud,
             )
     result = _result(recipe, workspace, board, info, verification, sizes, compiled, (port, baud), instructions_per_tick)
-    folder = workspace.folder / f"{target_key}-serial"
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "result.json", result)
+    folder = workspace.folder / f"{key}-serial"
+    written = RESULT.save(folder, result)
     if not result["ok"]:
         more = f" (and {len(result['failures']) - 1} more)" if len(result["failures"]) > 1 else ""
-        raise ThimbleError(f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {folder / 'result.json'}")
+        raise ThimbleError(f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {written}")
     return result
 
 
@@ -153,8 +152,7 @@ def _result(
 def _emulated(workspace: Workspace, board: Board, recipe: Recipe) -> dict[str, Any] | None:
     """What the last run under an emulator counted and modelled, to compare with; None where there was none."""
     try:
-        text = (workspace.folder / f"{board.name}-{recipe.engine}" / "result.json").read_text(encoding="utf-8")
-        result = json.loads(text)
+        result = RESULT.load(workspace.folder / target_key(board.name, recipe.engine))
         return {key: result[key] for key in ("emulator", "instructions", "cycles")}
     except (OSError, ValueError, KeyError):
         return None

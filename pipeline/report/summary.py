@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rich.console import Console
@@ -12,7 +11,8 @@ from rich.table import Table
 from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.verification.likelihood import format_metric
-from pipeline.workflow.workspace import Workspace
+from pipeline.workflow.artifacts import PAGE, PROJECT, RESULT
+from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["print_serial_summary", "print_summary"]
 
@@ -20,14 +20,14 @@ __all__ = ["print_serial_summary", "print_summary"]
 def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> None:
     """A few sentences with the board's answers, the cost, the accuracy, and where everything lies."""
     for board in recipe.boards:
-        target_key = f"{board}-{recipe.engine}"
-        result = json.loads((workspace.folder / target_key / "result.json").read_text(encoding="utf-8"))
+        key = target_key(board, recipe.engine)
+        result = RESULT.load(workspace.folder / key)
         _print_answers(result, console)
         _print_cost(result, console)
         _print_quality(result, console)
-        console.print(f"\nfirmware project  {workspace.stage('firmware', target_key) / 'project'}", highlight=False)
-        console.print(f"result            {workspace.folder / target_key / 'result.json'}", highlight=False)
-    console.print(f"report            {workspace.stage('report') / 'index.html'}", highlight=False)
+        console.print(f"\nfirmware project  {workspace.path(PROJECT.of('firmware'), key)}", highlight=False)
+        console.print(f"result            {RESULT.path(workspace.folder / key)}", highlight=False)
+    console.print(f"report            {workspace.path(PAGE.of('report'))}", highlight=False)
     console.print(f"talk to it        {command(f'chat {recipe.path}')}", highlight=False)
 
 

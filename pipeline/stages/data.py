@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 
 import numpy as np
 
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
 from pipeline.recipes.text_task import TextTask
 from pipeline.stages import SUMMARIES
-from pipeline.tasks.registry import load_task
-from pipeline.tasks.sentence_files import HELD_OUT, write_pairs
+from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.tasks.registry import load_task, task_module
+from pipeline.tasks.sentence_files import HELD_OUT
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.verification.likelihood import EvaluationText, format_metrics, likelihood, write_text
-from pipeline.workflow.shipped import shipped_tokenizer
+from pipeline.verification.likelihood import EvaluationText, format_metrics, likelihood
+from pipeline.workflow.artifacts import SUMMARY, TOKENIZER, WEIGHTS
+from pipeline.workflow.shipped import are_of, has_trained_weights, read_weights_metadata, shipped_tokenizer
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
@@ -36,16 +37,16 @@ def run(context: StageContext) -> str:
         dataset = task.build()
     splits = {"train": dataset.train, "dev": dataset.dev, **{name: dataset.splits[name] for name in HELD_OUT}}
     for name, pairs in splits.items():
-        write_pairs(context.out / f"{name}.tsv", pairs)
+        context.save(SENTENCES, pairs, split=name)
     shipped = None if context.retrain else shipped_tokenizer(recipe)
     if shipped is None:
         with context.console.status("training the tokenizer"):
             texts = [text for pair in dataset.train for text in (pair.sentence, pair.action)]
-            Tokenizer.train(texts, recipe.vocab_size).save(context.out / "tokenizer.json")
+            context.save(TOKENIZER, Tokenizer.train(texts, recipe.vocab_size))
     else:
-        shutil.copyfile(shipped, context.out / "tokenizer.json")
-    write_json(
-        context.out / "summary.json",
+        TOKENIZER.copy(context.out, shipped)
+    context.save(
+        SUMMARY,
         {
             "sentences": {name: len(pairs) for name, pairs in splits.items()},
             "examples": [[pair.sentence, pair.action] for pair in task.examples],
@@ -66,8 +67,7 @@ def _own_text(context: StageContext, task: TextTask) -> str:
 
     recipe = context.recipe
     limit_threads()
-    shutil.copyfile(imported_tokenizer(recipe), context.out / "tokenizer.json")
-    tokenizer = load_tokenizer(context.out / "tokenizer.json")
+    tokenizer = load_tokenizer(TOKENIZER.copy(context.out, imported_tokenizer(recipe)))
     if tokenizer.vocab_size != recipe.vocab_size:
         raise ThimbleError(
             f"the tokenizer of {recipe.path} has {tokenizer.vocab_size:,} tokens, the model {recipe.vocab_size:,}",
@@ -87,7 +87,7 @@ def _own_text(context: StageContext, task: TextTask) -> str:
         )
     parts = np.split(text.tokens, [measured, measured + calibrating])
     evaluation_text = EvaluationText(parts[1], parts[2], parts[0], text.nll[:measured], text.top1[:measured])
-    write_text(context.out / "text.npz", evaluation_text)
+    context.save(EVALUATION_TEXT, evaluation_text)
     return f"{text.tokens.size:,} tokens of text by the model itself; {format_metrics(likelihood(evaluation_text.nll))}"
 
 
@@ -102,16 +102,45 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
     return {**digests, "model": model, "fitting": str(recipe.qat is not None)}
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that make the data; of a task its own, so that a further task changes no other one's sentences."""
+    if recipe.text is not None:
+        return (
+            __name__,
+            "pipeline.network.checkpoint",
+            "pipeline.network.decode_step",
+            "pipeline.network.tf_setup",
+            "pipeline.recipes.paths",
+            "pipeline.text.tokenizers.load",
+            "pipeline.training.loop",
+            "pipeline.training.sampled_text",
+            "pipeline.verification.likelihood",
+        )
+    return (
+        __name__,
+        task_module(recipe.task),
+        "pipeline.tasks.sentence_files",
+        "pipeline.text.tokenizers.byte_bpe",
+    )
+
+
+def _recognizes(context: StageContext) -> bool:
+    """Weights that fit the recipe were trained on these sentences."""
+    try:
+        return are_of(context.recipe, read_weights_metadata(context.workspace.path(WEIGHTS.of("train"))))
+    except ThimbleError:
+        return False
+
+
 STAGE = Stage(
     name="data",
     summary=SUMMARIES["data"],
-    needs=(),
-    sections=("task", "tokenizer"),
-    sources=(
-        "pipeline/tasks/**/*.py",
-        "pipeline/text/**/*.py",
-        "pipeline/training/sampled_text.py",
-    ),
     run=run,
+    writes=(SENTENCES, TOKENIZER, SUMMARY, EVALUATION_TEXT),
+    sections=("task", "tokenizer"),
+    work=_work,
+    tools=("home-assistant-intents", "hassil", "tokenizers", "numpy", "tensorflow", "tf-keras"),
     environment_facts=_environment_facts,
+    is_training=has_trained_weights,
+    recognizes=_recognizes,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,20 @@ from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import DistillConfig
 from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.training.labels import pseudo_label
 from pipeline.verification.host_engine import host_engine
-from pipeline.workflow.shipped import read_weights_metadata, shipped_weights, teacher_of, weights_fingerprint
+from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
+from pipeline.workflow.shipped import (
+    are_final,
+    is_trained_here,
+    read_weights_metadata,
+    recognizes_weights,
+    shipped_weights,
+    teacher_of,
+    weights_fingerprint,
+)
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import Workspace
 
@@ -41,7 +52,7 @@ def run(context: StageContext) -> str:
         assert recipe.distill is not None
         teacher = teacher_of(recipe)
         weights, tokenizer = _files(context, teacher)
-        if tokenizer.read_bytes() != (context.input("data") / "tokenizer.json").read_bytes():
+        if tokenizer.read_bytes() != context.path(TOKENIZER.of("data")).read_bytes():
             raise ThimbleError(
                 f"the teacher {recipe.distill.teacher} reads other tokens",
                 f"use its task and `tokenizer: {{vocab_size: {teacher.vocab_size}}}`",
@@ -96,32 +107,50 @@ def _files(context: StageContext, teacher: Recipe) -> tuple[Path, Path]:
     """The teacher's weights and tokenizer: the shipped ones, or those of its own run beside this one."""
     shipped = shipped_weights(teacher)
     if shipped is not None:
-        return shipped, shipped.with_name("tokenizer.json")
+        return shipped, TOKENIZER.path(shipped.parent)
     workspace = Workspace(context.workspace.folder.parent, teacher.name)
-    weights = workspace.stage("qat") / "weights.npz"
-    if not weights.exists() or read_weights_metadata(weights)["fingerprint"] != weights_fingerprint(teacher):
+    weights = workspace.path(WEIGHTS.of("qat"))
+    if not weights.exists() or not are_final(teacher, read_weights_metadata(weights)):
         raise ThimbleError(
             f"the teacher {teacher.path} has no trained weights", f"run `{command(f'qat {teacher.path}')}` first"
         )
-    return weights, workspace.stage("data") / "tokenizer.json"
+    return weights, workspace.path(TOKENIZER.of("data"))
 
 
-def _teacher(context: StageContext) -> dict[str, str]:
+def _environment_facts(context: StageContext) -> dict[str, str]:
+    """The teacher's recipe; which versions of packages its weights were made with does not count."""
     if context.recipe.distill is None:
         return {}
-    return {"teacher": weights_fingerprint(teacher_of(context.recipe))}
+    return {"teacher": weights_fingerprint(teacher_of(context.recipe), versions={})}
 
 
 STAGE = Stage(
     name="distill",
     summary=SUMMARIES["distill"],
-    needs=("data", "train"),
-    sections=("distill", "train", "model"),
-    sources=(
-        "pipeline/training/distill.py",
-        "pipeline/training/labels.py",
-    ),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data", split="train"),
+        SENTENCES.of("data", split="dev"),
+        WEIGHTS.of("train"),
+    ),
+    writes=(WEIGHTS,),
+    sections=("distill", "train", "model"),
+    work=(
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.quantize.ptq",
+        "pipeline.stages.fine_tune",
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.distill",
+        "pipeline.training.labels",
+        "pipeline.verification.host_engine",
+    ),
+    data=("firmware_templates/runtime/**/*.[ch]",),
+    tools=("tensorflow", "tf-keras", "ai-edge-litert", "gcc", "numpy", "tokenizers"),
     resumable=True,
-    environment_facts=_teacher,
+    environment_facts=_environment_facts,
+    is_training=partial(is_trained_here, stage="distill"),
+    recognizes=partial(recognizes_weights, stage="distill"),
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata as packages
@@ -17,9 +16,9 @@ from pipeline.device.chat import ask_many
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
 from pipeline.firmware.project import build_project
 from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board, all_boards
 from pipeline.tasks.registry import load_task
@@ -28,11 +27,22 @@ from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
-from pipeline.timing.folded import write_folded
 from pipeline.timing.measure import measure, steps_differ
 from pipeline.verification.budgets import over_budget
 from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
-from pipeline.verification.likelihood import read_text
+from pipeline.workflow.artifacts import (
+    COMPILED,
+    EXPECTATIONS,
+    FIRMWARE,
+    MODEL_SOURCES,
+    PACKED_COMPILED,
+    PACKED_SOURCES,
+    QUALITY,
+    RESULT,
+    SIZES,
+    TFLITE,
+    TOKENIZER,
+)
 from pipeline.workflow.shipped import TRAINING_STAGES
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -50,19 +60,17 @@ def run(context: StageContext) -> str:
     """
     board, recipe = context.require_board(), context.recipe
     emulator = pick(board, context.emulator)
-    firmware = context.input("firmware")
-    sizes = _read(firmware / "sizes.json")
-    compiled = _read(firmware / "compiled.json")
-    tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
+    sizes, compiled = context.load(SIZES.of("firmware")), context.load(COMPILED.of("firmware"))
+    tokenizer = load_tokenizer(context.path(TOKENIZER.of("data")))
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
     with context.console.status("asking the oracle for the expected tokens"):
-        texts = None if recipe.text is None else read_text(context.input("data") / "text.npz").tokens
-        expectations = reference_runs(recipe, context.input("quantize") / "model.tflite", tokenizer, texts)
-    write_expectations(context.out / "expected.json", expectations)
+        texts = None if recipe.text is None else context.load(EVALUATION_TEXT.of("data")).tokens
+        expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), tokenizer, texts)
+    write_expectations(context.target(EXPECTATIONS), expectations)
     with (
         context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),
-        Device(emulator.start(firmware / "firmware.elf", board)) as device,
+        Device(emulator.start(context.path(FIRMWARE.of("firmware")), board)) as device,
     ):
         verification = verify(
             device,
@@ -77,14 +85,13 @@ def run(context: StageContext) -> str:
     timing = model_time(context, compiled, verification)
     quality = _quality(context, emulator)
     result = _result(context, emulator, verification, sizes, compiled, timing, quality)
-    write_json(context.out / "result.json", result)
+    context.save(RESULT, result)
     folder = context.workspace.folder / context.target_key
-    folder.mkdir(exist_ok=True)
-    write_json(folder / "result.json", result)
+    copy = RESULT.save(folder, result)
     if not result["ok"]:
         failures = result["failures"]
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {folder / 'result.json'}")
+        raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {copy}")
     instructions = result["instructions"]
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
@@ -127,9 +134,10 @@ def model_time(context: StageContext, compiled: dict[str, Any], verification: Ve
     weight_bytes = int(compiled["weight_bytes"])
     stacks = merge_stacks(traced)
     for name, column in (("instructions", 0), ("cycles", 1)):
-        write_folded(
-            context.out / f"{name}.folded",
+        context.save(
+            FOLDED_STACKS,
             {(kind, *stack): values[column] for kind, counts in stacks.items() for stack, values in counts.items()},
+            count=name,
         )
     steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
     per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
@@ -153,28 +161,37 @@ def _where_to_trace(context: StageContext) -> tuple[Path, Board] | None:
     if tools.find("qemu-system-arm") is None:
         return None
     if "qemu" in board.emulators:
-        return context.input("firmware") / "firmware.elf", board
+        return context.path(FIRMWARE.of("firmware")), board
+    candidate = _alike(board)
+    if candidate is None:
+        return None
+    folder = context.out / "_trace"
+    generated = context.path(MODEL_SOURCES.of("firmware"))
+    with context.console.status(f"building the same sources for {candidate.name}, to trace them"):
+        write_sources(context, candidate, folder / "project", generated if generated.is_dir() else None)
+        return build_project(folder / "project", folder / "build").elf, candidate
+
+
+def _alike(board: Board) -> Board | None:
+    """A board with the same core and flags that QEMU has."""
     for candidate in all_boards():
         if "qemu" in candidate.emulators and (candidate.core, candidate.flags) == (board.core, board.flags):
-            folder = context.out / "_trace"
-            generated = context.input("firmware") / "model"
-            with context.console.status(f"building the same sources for {candidate.name}, to trace them"):
-                write_sources(context, candidate, folder / "project", generated if generated.is_dir() else None)
-                return build_project(folder / "project", folder / "build").elf, candidate
+            return candidate
     return None
 
 
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
     """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
-    recipe, data, board = context.recipe, context.input("data"), context.require_board()
-    float_quality = _read(context.input("quantize") / "quality.json")["float"]
-    quantized = _read(context.input("convert") / "quality.json")["quantized"]
+    recipe, sentences, board = context.recipe, SENTENCES.of("data"), context.require_board()
+    float_quality = context.load(QUALITY.of("quantize"))["float"]
+    quantized = context.load(QUALITY.of("convert"))["quantized"]
     if recipe.text is not None:
         return {"float": float_quality, "quantized": quantized}
-    elf = context.input("firmware") / "firmware.elf"
+    elf = context.path(FIRMWARE.of("firmware"))
     device_quality: dict[str, float] = {}
-    sets = {split: read_pairs(data / f"{split}.tsv", recipe.evaluate.device_sentences) for split in HELD_OUT}
+    limit = recipe.evaluate.device_sentences
+    sets = {split: read_pairs(context.path(sentences, split=split), limit) for split in HELD_OUT}
     total = sum(map(len, sets.values()))
     with (
         context.console.status(f"asking the board {total} held-out sentences") as status,
@@ -186,7 +203,7 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
                 answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
                 device_quality[split] = _share(answers, pairs)
     quality = {"float": float_quality, "quantized": quantized, "device": device_quality}
-    noisy = read_pairs(data / "noisy.tsv", recipe.evaluate.host_sentences)
+    noisy = read_pairs(context.path(sentences, split="noisy"), recipe.evaluate.host_sentences)
     with context.console.status("asking hassil the noisy sentences"):
         baseline = load_task(recipe.task).baseline(noisy)
     if baseline:
@@ -291,13 +308,13 @@ def _seconds(context: StageContext) -> dict[str, float]:
     return seconds
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
 def _environment_facts(context: StageContext) -> dict[str, str]:
-    emulator = pick(context.require_board(), context.emulator)
-    return {"emulator": emulator.name, "version": emulator.version}
+    """The emulator, and the board that the same sources are traced on."""
+    board = context.require_board()
+    emulator = pick(board, context.emulator)
+    traced = None if "qemu" in board.emulators else _alike(board)
+    facts = {"emulator": emulator.name, "version": emulator.version}
+    return facts if traced is None else {**facts, "traced on": f"{traced.name} {traced.digest}"}
 
 
 def _check_emulator(context: StageContext) -> None:
@@ -309,16 +326,53 @@ def _check_emulator(context: StageContext) -> None:
 STAGE = Stage(
     name="emulate",
     summary=SUMMARIES["emulate"],
-    needs=("data", "quantize", "convert", "firmware"),
-    sections=("prompts", "budgets", "evaluate", "task"),
-    sources=(
-        "pipeline/verification/*.py",
-        "pipeline/device/*.py",
-        "pipeline/stages/emulate.py",
-        "pipeline/emulators/**/*.py",
-        "pipeline/timing/*",
-    ),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data"),
+        EVALUATION_TEXT.of("data"),
+        TFLITE.of("quantize"),
+        QUALITY.of("quantize"),
+        PACKED_SOURCES.of("convert"),
+        PACKED_COMPILED.of("convert"),
+        QUALITY.of("convert"),
+        FIRMWARE.of("firmware"),
+        SIZES.of("firmware"),
+        COMPILED.of("firmware"),
+        MODEL_SOURCES.of("firmware"),
+    ),
+    writes=(RESULT, EXPECTATIONS, FOLDED_STACKS),
+    sections=("name", "prompts", "budgets", "evaluate", "task"),
+    work=(
+        __name__,
+        "pipeline.device.chat",
+        "pipeline.device.protocol",
+        "pipeline.emulators.select",
+        "pipeline.firmware.project",
+        "pipeline.stages.firmware",
+        "pipeline.tasks.registry",
+        "pipeline.tasks.sentence_files",
+        "pipeline.text.tokenizers.load",
+        "pipeline.timing.costs",
+        "pipeline.timing.estimate",
+        "pipeline.timing.folded",
+        "pipeline.timing.measure",
+        "pipeline.verification.budgets",
+        "pipeline.verification.checks",
+        "pipeline.verification.likelihood",
+    ),
+    data=("pipeline/timing/cores.yaml", "renode/*"),
+    tools=(
+        "arm-none-eabi-gcc",
+        "qemu-system-arm",
+        "tflite-micro",
+        "ai-edge-litert",
+        "numpy",
+        "tokenizers",
+        "hassil",
+        "home-assistant-intents",
+        "pyelftools",
+    ),
     per_board=True,
     environment_facts=_environment_facts,
     check_prerequisites=_check_emulator,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.stages.artifacts import SENTENCES
 from pipeline.tasks.sentence_files import read_pairs
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata, training_facts
 from pipeline.workflow.stage import StageContext
 
@@ -29,11 +30,11 @@ def fine_tune_stage(
     """Writes `weights.npz`: those of the stage before as they are, where the recipe does not ask for the stage or the
     weights have been through it, else what the work makes of them, in place."""
     recipe = context.recipe
-    before = context.input(TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]) / "weights.npz"
+    before = context.path(WEIGHTS.of(TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]))
     facts = read_weights_metadata(before)
     requested = recipe.sections[stage] is not None
     if not requested or TRAINING_STAGES.index(facts["stage"]) >= TRAINING_STAGES.index(stage):
-        shutil.copyfile(before, context.out / "weights.npz")
+        WEIGHTS.copy(context.out, before)
         return "the shipped weights have it" if requested else "not asked for"
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
@@ -43,7 +44,7 @@ def fine_tune_stage(
     model = build_from(before, recipe.model, recipe.train.dropout)
     with training_progress(context.console, title) as report:
         history = work(model, load_training_data(context), report)
-    save_model(context.out / "weights.npz", model, training_facts(recipe, stage, {**facts["history"], stage: history}))
+    save_model(context.target(WEIGHTS), model, training_facts(recipe, stage, {**facts["history"], stage: history}))
     return f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %"
 
 
@@ -61,8 +62,8 @@ def read_training_data(data: Path, context: int) -> TrainingData:
     from pipeline.training.loop import TrainingData
 
     return TrainingData(
-        Tokenizer.load(data / "tokenizer.json"),
-        read_pairs(data / "train.tsv"),
-        read_pairs(data / "dev.tsv"),
+        Tokenizer.load(TOKENIZER.path(data)),
+        read_pairs(SENTENCES.path(data, split="train")),
+        read_pairs(SENTENCES.path(data, split="dev")),
         context,
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,14 +13,24 @@ from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.files import write_json
 from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
 from pipeline.firmware.tflm_library import require_library
-from pipeline.recipes.load import ENGINES
+from pipeline.recipes.load import ENGINES, Recipe
 from pipeline.stages import SUMMARIES
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.tflm_arena import arena_on_host
+from pipeline.workflow.artifacts import (
+    COMPILED,
+    FIRMWARE,
+    MODEL_SOURCES,
+    PACKED_COMPILED,
+    PACKED_SOURCES,
+    PROJECT,
+    SIZES,
+    TFLITE,
+    TOKENIZER,
+)
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "write_sources"]
@@ -31,22 +39,20 @@ __all__ = ["STAGE", "write_sources"]
 def run(context: StageContext) -> str:
     """Writes `project/`, `firmware.elf`, `sizes.json`, and `compiled.json`, which describes the model in the image."""
     board = context.require_board()
-    project = context.out / "project"
+    project = context.target(PROJECT)
     kernels = ENGINES[context.recipe.engine]
     if kernels is None:
         write_sources(context, board, project)
         with context.console.status("building the firmware"):
             firmware = build_project(project, context.out / "_build")
-        shutil.copyfile(context.input("convert") / board.packing / "compiled.json", context.out / "compiled.json")
+        COMPILED.copy(context.out, context.path(PACKED_COMPILED.of("convert"), packing=board.packing))
         note = ""
     else:
         firmware, note = _interpreted(context, board, kernels, project)
-    shutil.copyfile(firmware.elf, context.out / "firmware.elf")
+    FIRMWARE.copy(context.out, firmware.elf)
     sizes = firmware.sizes
-    write_json(
-        context.out / "sizes.json",
-        {**sizes_as_dict(sizes), "weights_crc": firmware.weights_crc, "build_id": firmware.build_id},
-    )
+    facts = {"weights_crc": firmware.weights_crc, "build_id": firmware.build_id}
+    context.save(SIZES, {**sizes_as_dict(sizes), **facts})
     return (
         f"flash {sizes.flash / 1024:.1f} of {board.flash.size / 1024:,.0f} KB (code {sizes.code / 1024:.1f}), "
         f"RAM {sizes.ram / 1024:.1f} of {board.ram.size / 1024:,.0f} KB{note}"
@@ -60,19 +66,19 @@ def write_sources(context: StageContext, board: Board, project: Path, model: Pat
         model: the folder with the model's sources, where they are not those that `convert` wrote.
     """
     project.mkdir(parents=True)
-    tokenizer = load_tokenizer(context.input("data") / "tokenizer.json")
-    model = model or context.input("convert") / board.packing / "model"
+    tokenizer = load_tokenizer(context.path(TOKENIZER.of("data")))
+    model = model or context.path(PACKED_SOURCES.of("convert"), packing=board.packing)
     write_project(model, tokenizer, board, context.recipe.name, project, ENGINES[context.recipe.engine])
 
 
 def _interpreted(context: StageContext, board: Board, kernels: str, project: Path) -> tuple[Firmware, str]:
     """The firmware over TensorFlow Lite Micro. The arena is what the host's interpreter needs, whose records are
     larger; where the board can be emulated the device is asked for the smallest, and that is what the image gets."""
-    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+    tflite = context.load(TFLITE.of("quantize"))
     require_support(read_tflite(tflite), kernels)
     require_library(board.core, kernels)
-    macs = int(json.loads((context.input("convert") / board.packing / "compiled.json").read_text())["macs"])
-    model = context.out / "model"
+    macs = int(context.load(PACKED_COMPILED.of("convert"), packing=board.packing)["macs"])
+    model = context.target(MODEL_SOURCES)
     model.mkdir()
     with context.console.status("asking TensorFlow Lite Micro on the host for the arena"):
         on_host = arena_on_host(tflite)
@@ -87,13 +93,13 @@ def _interpreted(context: StageContext, board: Board, kernels: str, project: Pat
     write_sources(context, board, project, model)
     with context.console.status("building the firmware"):
         firmware = build_project(project, context.out / "_build")
-    write_json(context.out / "compiled.json", {**asdict(compiled), "arena_on_host": on_host})
+    context.save(COMPILED, {**asdict(compiled), "arena_on_host": on_host})
     return firmware, note
 
 
 def _smallest_arena(context: StageContext, board: Board, emulator: Emulator, on_host: int) -> int:
     """Asks a firmware whose arena is ample, in bytes: CMSIS-NN's scratch buffers are not in the host's figure."""
-    tflite = (context.input("quantize") / "model.tflite").read_bytes()
+    tflite = context.load(TFLITE.of("quantize"))
     for times in (1, 2):
         trial_folder = context.out / f"_asked{times}"
         (trial_folder / "model").mkdir(parents=True)
@@ -121,13 +127,37 @@ def _emulator(context: StageContext, board: Board) -> Emulator | None:
 
 
 def _environment_facts(context: StageContext) -> dict[str, str]:
-    """The library, for an engine that needs one."""
+    """The library, for an engine that needs one, and the emulator that is asked for the arena."""
     kernels = ENGINES[context.recipe.engine]
     if kernels is None:
         return {}
     library = require_library(context.require_board().core, kernels)
     status = os.stat(library.path)
-    return {"library": str(library.path), "bytes": str(status.st_size), "time": str(status.st_mtime_ns)}
+    emulator = _emulator(context, context.require_board())
+    return {
+        "library": str(library.path),
+        "bytes": str(status.st_size),
+        "time": str(status.st_mtime_ns),
+        "emulator": f"{emulator.name} {emulator.version}" if emulator else "",
+    }
+
+
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that make the image; those of the interpreter where the engine is one."""
+    always = (__name__, "pipeline.firmware.project", "pipeline.targets.boards", "pipeline.text.tokenizers.load")
+    if ENGINES[recipe.engine] is None:
+        return always
+    return (
+        *always,
+        "pipeline.compiler.backends.tflm",
+        "pipeline.compiler.backends.tflm_support",
+        "pipeline.compiler.reader",
+        "pipeline.device.protocol",
+        "pipeline.emulators.select",
+        "pipeline.firmware.tflm_library",
+        "pipeline.recipes.load",
+        "pipeline.verification.tflm_arena",
+    )
 
 
 def _check_build_tools(context: StageContext) -> None:
@@ -141,15 +171,18 @@ def _check_build_tools(context: StageContext) -> None:
 STAGE = Stage(
     name="firmware",
     summary=SUMMARIES["firmware"],
-    needs=("data", "quantize", "convert"),
-    sections=("name", "engine"),
-    sources=(
-        "firmware_templates/**/*",
-        "pipeline/firmware/*.py",
-        "pipeline/targets/*.py",
-        "pipeline/compiler/backends/*.py",
-    ),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        TFLITE.of("quantize"),
+        PACKED_SOURCES.of("convert"),
+        PACKED_COMPILED.of("convert"),
+    ),
+    writes=(PROJECT, MODEL_SOURCES, FIRMWARE, SIZES, COMPILED),
+    sections=("name", "engine"),
+    work=_work,
+    data=tuple(f"firmware_templates/{folder}/**/*" for folder in ("app", "cmake", "runtime", "tflm")),
+    tools=("arm-none-eabi-gcc", "cmake", "ninja", "tflite-micro", "jinja2", "pyelftools", "numpy", "tokenizers"),
     per_board=True,
     environment_facts=_environment_facts,
     check_prerequisites=_check_build_tools,

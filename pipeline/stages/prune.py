@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
+from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
+from pipeline.workflow.shipped import is_trained_here, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
@@ -32,8 +36,24 @@ def run(context: StageContext) -> str:
 STAGE = Stage(
     name="prune",
     summary=SUMMARIES["prune"],
-    needs=("data", "distill"),
-    sections=("prune", "train", "model"),
-    sources=("pipeline/training/prune.py",),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data", split="train"),
+        SENTENCES.of("data", split="dev"),
+        WEIGHTS.of("distill"),
+    ),
+    writes=(WEIGHTS,),
+    sections=("prune", "train", "model"),
+    work=(
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.stages.fine_tune",
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.prune",
+    ),
+    tools=("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy", "tokenizers"),
+    is_training=partial(is_trained_here, stage="prune"),
+    recognizes=partial(recognizes_weights, stage="prune"),
 )

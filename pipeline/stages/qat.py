@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pipeline.files import write_json
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import QatConfig
 from pipeline.recipes.text_task import TextTask
 from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
-from pipeline.verification.likelihood import read_text
-from pipeline.workflow.shipped import read_weights_metadata
+from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, WEIGHTS
+from pipeline.workflow.shipped import is_trained_here, read_weights_metadata, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
 
 if TYPE_CHECKING:
@@ -48,15 +49,15 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
     from pipeline.training.fit_int import fit_reparameterization
     from pipeline.training.progress import training_progress
 
-    recipe, before = context.recipe, context.input("prune") / "weights.npz"
+    recipe, before = context.recipe, context.path(WEIGHTS.of("prune"))
     model = build_from(before, recipe.model)
-    text = read_text(context.input("data") / "text.npz").fitting
+    text = context.load(EVALUATION_TEXT.of("data")).fitting
     with training_progress(context.console, "fitting to integers") as report:
         fit = fit_reparameterization(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
     facts = {**read_weights_metadata(before), "stage": "qat", "history": {"qat": fit.history}}
-    save_model(context.out / "weights.npz", model, facts, exact=True)
+    save_model(context.target(WEIGHTS), model, facts, exact=True)
     means = {layer: mean.tolist() for layer, mean in fit.key_means.items()}
-    write_json(context.out / "integers.json", {"ranges": fit.ranges, "key_means": means})
+    context.save(CALIBRATED_INTEGERS, {"ranges": fit.ranges, "key_means": means})
     share = 100 * fit.history[-1]["agreement"]
     return f"in integers {share:.1f} % of the tokens are float's, on the text that it was fitted on"
 
@@ -64,13 +65,27 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
 STAGE = Stage(
     name="qat",
     summary=SUMMARIES["qat"],
-    needs=("data", "prune"),
-    sections=("qat", "quantize", "train", "model"),
-    sources=(
-        "pipeline/training/qat.py",
-        "pipeline/training/fit_int.py",
-        "pipeline/quantize/ranges.py",
-        "pipeline/network/key_centering.py",
-    ),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data", split="train"),
+        SENTENCES.of("data", split="dev"),
+        EVALUATION_TEXT.of("data"),
+        WEIGHTS.of("prune"),
+    ),
+    writes=(WEIGHTS, CALIBRATED_INTEGERS),
+    sections=("qat", "quantize", "train", "model"),
+    work=(
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.stages.fine_tune",
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.fit_int",
+        "pipeline.training.qat",
+        "pipeline.verification.likelihood",
+    ),
+    tools=("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "tokenizers"),
+    is_training=partial(is_trained_here, stage="qat"),
+    recognizes=partial(recognizes_weights, stage="qat"),
 )

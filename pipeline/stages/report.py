@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,14 @@ from markupsafe import Markup
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
 from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import FOLDED_STACKS
 from pipeline.tasks.sentence_files import SPLIT_TEXTS
 from pipeline.timing.folded import read_folded
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
+from pipeline.workflow.artifacts import PAGE, PICTURE, RESULT, SUMMARY, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
+from pipeline.workflow.workspace import target_key
 
 __all__ = ["STAGE"]
 
@@ -33,10 +35,10 @@ _ENGINE_NAMES = {"float": "float", "quantized": "quantized, host", "device": "qu
 def run(context: StageContext) -> str:
     """Writes `index.html` and the pictures beside it as SVG."""
     recipe, workspace = context.recipe, context.workspace
-    target_keys = [f"{board}-{recipe.engine}" for board in recipe.boards]
-    results = [_read(workspace.stage("emulate", target_key) / "result.json") for target_key in target_keys]
-    facts = read_weights_metadata(workspace.stage("qat") / "weights.npz")
-    sentences = {} if recipe.text else _read(workspace.stage("data") / "summary.json")["sentences"]
+    folders = [workspace.stage("emulate", target_key(board, recipe.engine)) for board in recipe.boards]
+    results = [RESULT.load(folder) for folder in folders]
+    facts = read_weights_metadata(context.path(WEIGHTS.of("qat")))
+    sentences = {} if recipe.text else context.load(SUMMARY.of("data"))["sentences"]
     first = results[0]
     baseline = first["quality"].pop("hassil", {})
     quality = {_ENGINE_NAMES[engine]: splits for engine, splits in first["quality"].items()}
@@ -45,15 +47,15 @@ def run(context: StageContext) -> str:
         for result in results
         for kind, draw in (("memory", _memory), ("layers", _layers))
     }
-    for result, target_key in zip(results, target_keys, strict=True):
-        drawn[f"flame-{result['board']}"] = _flame(result, workspace.stage("emulate", target_key) / "cycles.folded")
+    for result, folder in zip(results, folders, strict=True):
+        drawn[f"flame-{result['board']}"] = _flame(result, FOLDED_STACKS.path(folder, count="cycles"))
     if recipe.text is None:
         drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
         drawn["training"] = charts.training_curves(_joined(facts["history"]))
     for name, svg in drawn.items():
         if not svg:
             continue
-        (context.out / f"{name}.svg").write_text(svg, encoding="utf-8")
+        context.save(PICTURE, svg, picture=name)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -77,7 +79,7 @@ def run(context: StageContext) -> str:
         versions=first["versions"],
         recipe_text=recipe.path.read_text(encoding="utf-8"),
     )
-    (context.out / "index.html").write_text(page, encoding="utf-8")
+    context.save(PAGE, page)
     return f"{sum(map(bool, drawn.values()))} pictures and index.html"
 
 
@@ -129,19 +131,26 @@ def _text_notes(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
-
-
 STAGE = Stage(
     name="report",
     summary=SUMMARIES["report"],
-    needs=("data", "qat", "emulate"),
-    sections=("name", "description"),
-    sources=(
-        "pipeline/report/*",
-        "pipeline/stages/report.py",
-        "pipeline/timing/folded.py",
-    ),
     run=run,
+    reads=(
+        SUMMARY.of("data"),
+        WEIGHTS.of("qat"),
+        RESULT.of("emulate"),
+        FOLDED_STACKS.of("emulate", count="cycles"),
+    ),
+    writes=(PAGE, PICTURE),
+    sections=("name", "description"),
+    work=(
+        __name__,
+        "pipeline.report.charts",
+        "pipeline.report.flame",
+        "pipeline.tasks.sentence_files",
+        "pipeline.timing.folded",
+        "pipeline.verification.likelihood",
+    ),
+    data=("pipeline/report/*.j2",),
+    tools=("matplotlib", "jinja2"),
 )

@@ -4,7 +4,7 @@ recipe's, or what was imported."""
 from __future__ import annotations
 
 import hashlib
-import shutil
+from functools import partial
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
@@ -13,8 +13,17 @@ from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
 from pipeline.resources import ROOT
 from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import load_training_data
-from pipeline.workflow.shipped import read_weights_metadata, shipped_weights, training_facts
+from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
+from pipeline.workflow.shipped import (
+    is_trained_here,
+    newer_packages,
+    read_weights_metadata,
+    recognizes_weights,
+    shipped_weights,
+    training_facts,
+)
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
@@ -25,12 +34,15 @@ def run(context: StageContext) -> str:
     recipe = context.recipe
     if recipe.text is not None:
         weights = imported_weights(recipe)
-        shutil.copyfile(weights, context.out / "weights.npz")
+        WEIGHTS.copy(context.out, weights)
         return f"imported: {read_weights_metadata(weights)['source']}, {recipe.model.parameter_count:,} parameters"
     shipped = None if context.retrain else shipped_weights(recipe)
     if shipped is not None:
-        shutil.copyfile(shipped, context.out / "weights.npz")
-        return f"took the shipped weights, {recipe.model.parameter_count:,} parameters (--retrain trains them anew)"
+        newer = newer_packages(WEIGHTS.load_file(WEIGHTS.copy(context.out, shipped)))
+        than = f", made before {', '.join(newer)}" if newer else ""
+        return (
+            f"took the shipped weights, {recipe.model.parameter_count:,} parameters{than} (--retrain trains them anew)"
+        )
     start = _start(recipe)
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
@@ -40,7 +52,7 @@ def run(context: StageContext) -> str:
 
     with training_progress(context.console, "training") as report:
         model, history = train(recipe.model, recipe.train, load_training_data(context), context.out, report, start)
-    save_model(context.out / "weights.npz", model, training_facts(recipe, "train", {"train": history}))
+    save_model(context.target(WEIGHTS), model, training_facts(recipe, "train", {"train": history}))
     outcome = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
     begun = f" from {recipe.train.start}" if start else ""
     return f"{recipe.model.parameter_count:,} parameters{begun}, {outcome}"
@@ -65,28 +77,48 @@ def _start(recipe: Recipe) -> Path | None:
     return path
 
 
-def _start_digest(context: StageContext) -> dict[str, str]:
-    start = _start(context.recipe)
-    return {"start": hashlib.sha256(start.read_bytes()).hexdigest()} if start else {}
+def _environment_facts(context: StageContext) -> dict[str, str]:
+    """The weights that the recipe names: to begin with, imported, or shipped where they are not trained here."""
+    recipe = context.recipe
+    if recipe.text is not None:
+        named: dict[str, Path | None] = {"imported": imported_weights(recipe)}
+    else:
+        named = {"start": _start(recipe)}
+        if not is_trained_here(context, "train"):
+            named["shipped"] = shipped_weights(recipe)
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if path}
 
 
 def _should_rerun(context: StageContext) -> bool:
     """`--retrain` replaces shipped weights, and goes on with weights that were trained here."""
     shipped = shipped_weights(context.recipe) if context.retrain else None
-    return shipped is not None and (context.input("train") / "weights.npz").read_bytes() == shipped.read_bytes()
+    return shipped is not None and context.workspace.path(WEIGHTS.of("train")).read_bytes() == shipped.read_bytes()
 
 
 STAGE = Stage(
     name="train",
     summary=SUMMARIES["train"],
-    needs=("data",),
-    sections=("task", "tokenizer", "model", "train"),
-    sources=(
-        "pipeline/network/decoder.py",
-        "pipeline/training/loop.py",
-    ),
     run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data", split="train"),
+        SENTENCES.of("data", split="dev"),
+    ),
+    writes=(WEIGHTS,),
+    sections=("task", "tokenizer", "model", "train"),
+    work=(
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.recipes.paths",
+        "pipeline.stages.fine_tune",
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.loop",
+    ),
+    tools=("tensorflow", "tf-keras", "numpy", "tokenizers"),
     resumable=True,
-    environment_facts=_start_digest,
+    environment_facts=_environment_facts,
+    is_training=partial(is_trained_here, stage="train"),
+    recognizes=partial(recognizes_weights, stage="train"),
     should_rerun=_should_rerun,
 )

@@ -102,7 +102,9 @@ def stop_all() -> None:
 def _run(job: Job) -> Outcome:
     from pipeline.recipes.load import load_recipe
     from pipeline.stages.registry import run_recipe
+    from pipeline.workflow.artifacts import RESULT
     from pipeline.workflow.runner import RunOptions
+    from pipeline.workflow.workspace import target_key
 
     recipe = load_recipe(Path(job.recipe))
     if job.boards:
@@ -110,8 +112,7 @@ def _run(job: Job) -> Outcome:
     options = RunOptions(Path(job.build), "emulate", emulator=job.emulator, shared=Path(job.shared))
     workspace = run_recipe(recipe, options, Console(width=200, soft_wrap=True))
     results: Mapping[str, Any] = {
-        board: json.loads((workspace.folder / f"{board}-{recipe.engine}" / "result.json").read_text(encoding="utf-8"))
-        for board in recipe.boards
+        board: RESULT.load(workspace.folder / target_key(board, recipe.engine)) for board in recipe.boards
     }
     return {"point": job.point, "ok": True, "parameters": recipe.model.parameter_count, "results": results}
 

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from pipeline.errors import ThimbleError
 from pipeline.tasks.task import Task
 
-__all__ = ["load_task"]
+__all__ = ["load_task", "task_module"]
+
+_MODULES = {"home_assistant": "pipeline.tasks.home_assistant.task"}
+
+
+def task_module(config: Mapping[str, object]) -> str:
+    """The module that makes the data of the task that a `task` section names; this one where it names none of ours."""
+    return _MODULES.get(str(config.get("name")), __name__)
 
 
 def load_task(config: Mapping[str, object]) -> Task:

@@ -1,4 +1,8 @@
-"""Weights that come with the repository, and whether they are those that a recipe describes."""
+"""Which weights a recipe describes, those that come with the repository, and whether a stage would train.
+
+A weights file says what it was made of: the recipe's parts and the versions of the packages that the data comes from.
+Whether it is what a recipe describes depends on the parts alone: newer packages void no weights.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import shutil
 import zipfile
 import zlib
+from collections.abc import Mapping
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
@@ -17,10 +22,18 @@ from pipeline.errors import ThimbleError
 from pipeline.files import fingerprint
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.resources import ROOT
+from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
+from pipeline.workflow.stage import StageContext
 
 __all__ = [
     "TRAINING_STAGES",
+    "are_final",
+    "are_of",
+    "has_trained_weights",
+    "is_trained_here",
+    "newer_packages",
     "read_weights_metadata",
+    "recognizes_weights",
     "ship",
     "shipped_tokenizer",
     "shipped_weights",
@@ -36,16 +49,107 @@ TRAINING_STAGES = ("train", "distill", "prune", "qat")
 """The stages that change weights, in order."""
 
 
-def weights_fingerprint(recipe: Recipe, until: str = TRAINING_STAGES[-1]) -> str:
+def weights_fingerprint(
+    recipe: Recipe, until: str = TRAINING_STAGES[-1], versions: Mapping[str, str] | None = None
+) -> str:
     """Digest of all that decides the weights up to a stage: the recipe's parts, the teacher, and the packages that the
-    data comes from."""
-    facts: dict[str, Any] = {
-        **_parts(recipe, until),
-        "packages": {name: packages.version(name) for name in _DATA_PACKAGES},
-    }
+    data comes from.
+
+    Args:
+        recipe: what describes the weights.
+        until: the last stage that changes them.
+        versions: of the packages, where not those that are installed count; empty for what the recipe alone says.
+    """
+    if versions is None:
+        versions = _installed(_DATA_PACKAGES)
+    facts: dict[str, Any] = {**_parts(recipe, until), "packages": dict(versions)}
     if "distill" in facts:
-        facts["teacher"] = weights_fingerprint(teacher_of(recipe))
+        facts["teacher"] = weights_fingerprint(teacher_of(recipe), versions=versions)
     return fingerprint(facts)
+
+
+def are_of(recipe: Recipe, facts: Mapping[str, Any]) -> bool:
+    """Whether weights are what the recipe describes up to the stage that wrote them, whatever versions of packages the
+    data came from.
+
+    Args:
+        recipe: what may describe them.
+        facts: what the weights file says of itself.
+    """
+    stage, recorded = facts.get("stage"), facts.get("packages")
+    if stage not in TRAINING_STAGES or not isinstance(recorded, Mapping):
+        return False
+    versions = {name: recorded[name] for name in _DATA_PACKAGES if name in recorded}
+    return bool(facts.get("fingerprint") == weights_fingerprint(recipe, str(stage), versions))
+
+
+def are_final(recipe: Recipe, facts: Mapping[str, Any]) -> bool:
+    """Whether weights are what the recipe describes after all stages that it asks for."""
+    return are_of(recipe, facts) and _parts(recipe, str(facts["stage"])) == _parts(recipe, TRAINING_STAGES[-1])
+
+
+def newer_packages(facts: Mapping[str, Any]) -> list[str]:
+    """The packages whose versions are others than those that the weights were made with, as `hassil 3.1 → 3.2`."""
+    recorded = facts.get("packages")
+    known = recorded if isinstance(recorded, Mapping) else {}
+    installed = _installed(tuple(known))
+    return [f"{name} {known[name]} → {version}" for name, version in installed.items() if version != known[name]]
+
+
+def is_trained_here(context: StageContext, stage: str) -> bool:
+    """Whether a run of a stage of TRAINING_STAGES trains, rather than passing weights on: shipped ones, imported ones,
+    or those of the stage before."""
+    recipe = context.recipe
+    if stage == "train":
+        return recipe.text is None and (context.retrain or _trains_from_scratch(context))
+    if recipe.sections[stage] is None:
+        return False
+    if recipe.text is not None:
+        return True
+    before = TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]
+    try:
+        facts = read_weights_metadata(context.workspace.path(WEIGHTS.of(before)))
+    except ThimbleError:
+        return True
+    return facts.get("stage") not in TRAINING_STAGES[TRAINING_STAGES.index(stage) :]
+
+
+def recognizes_weights(context: StageContext, stage: str) -> bool:
+    """Whether the weights in a training stage's folder are what the recipe describes after that stage."""
+    try:
+        facts = read_weights_metadata(context.workspace.path(WEIGHTS.of(stage)))
+    except ThimbleError:
+        return False
+    recipe = context.recipe
+    return are_of(recipe, facts) and _parts(recipe, str(facts["stage"])) == _parts(recipe, stage)
+
+
+def has_trained_weights(context: StageContext) -> bool:
+    """Whether there are weights in this workspace that were trained on its own sentences, which others would void."""
+    trained = (stage for stage in TRAINING_STAGES if is_trained_here(context, stage))
+    return any(context.workspace.path(WEIGHTS.of(stage)).exists() for stage in trained)
+
+
+def _trains_from_scratch(context: StageContext) -> bool:
+    """Whether the recipe has no shipped weights, or others were trained in their place, which are then kept."""
+    shipped = shipped_weights(context.recipe)
+    if shipped is None:
+        return True
+    own = context.workspace.path(WEIGHTS.of("train"))
+    stamp = context.workspace.stamp("train")
+    if stamp is None or not own.exists() or not are_of(context.recipe, read_weights_metadata(own)):
+        return False
+    return stamp.trained if stamp.requested else own.read_bytes() != shipped.read_bytes()
+
+
+def _installed(names: tuple[str, ...]) -> dict[str, str]:
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = packages.version(name)
+        except packages.PackageNotFoundError:
+            versions[name] = "missing"
+    return versions
 
 
 def teacher_of(recipe: Recipe) -> Recipe:
@@ -75,7 +179,7 @@ def training_facts(recipe: Recipe, stage: str, history: dict[str, Any]) -> dict[
         "fingerprint": weights_fingerprint(recipe, stage),
         "recipe": _parts(recipe, stage),
         "parameters": recipe.model.parameter_count,
-        "packages": {name: packages.version(name) for name in (*_DATA_PACKAGES, "tensorflow", "tf-keras")},
+        "packages": _installed((*_DATA_PACKAGES, "tensorflow", "tf-keras")),
         "command": made_by,
         "history": history,
     }
@@ -105,12 +209,7 @@ def shipped_weights(recipe: Recipe) -> Path | None:
     if recipe.shipped is None:
         return None
     path = ROOT / recipe.shipped
-    return path if _is_of(recipe, read_weights_metadata(path)) else None
-
-
-def _is_of(recipe: Recipe, facts: dict[str, Any]) -> bool:
-    stage = facts.get("stage")
-    return stage in TRAINING_STAGES and facts.get("fingerprint") == weights_fingerprint(recipe, str(stage))
+    return path if are_of(recipe, read_weights_metadata(path)) else None
 
 
 def shipped_tokenizer(recipe: Recipe) -> Path | None:
@@ -122,7 +221,7 @@ def shipped_tokenizer(recipe: Recipe) -> Path | None:
     weights = shipped_weights(recipe)
     if weights is None:
         return None
-    path = weights.with_name("tokenizer.json")
+    path = TOKENIZER.path(weights.parent)
     if not path.exists():
         raise ThimbleError(f"no tokenizer at {path}", "restore the file, or take `shipped` out of the recipe")
     return path
@@ -136,10 +235,10 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
     """
     if recipe.shipped is None:
         raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: models/NAME/weights.npz` to it")
-    if read_weights_metadata(weights).get("fingerprint") != weights_fingerprint(recipe):
+    if not are_final(recipe, read_weights_metadata(weights)):
         raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
     weights_path = ROOT / recipe.shipped
-    for source, target in ((tokenizer, weights_path.with_name("tokenizer.json")), (weights, weights_path)):
+    for source, target in ((tokenizer, TOKENIZER.path(weights_path.parent)), (weights, weights_path)):
         beside = target.with_name(f".{target.name}.tmp")
         shutil.copyfile(source, beside)
         os.replace(beside, target)

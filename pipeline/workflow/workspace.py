@@ -1,41 +1,88 @@
 """Where a recipe's artifacts lie, and which of them are still true.
 
 Every stage writes into a folder of its own that appears whole or not at all: it is filled beside its place and renamed.
-A stamp in it holds the fingerprint of everything that the stage read (its part of the recipe, the content of its
-inputs, the sources that made it) and a digest of what it wrote, so that a stage runs again exactly when it must.
+A stamp in it holds the fingerprint of everything that decides the result (the recipe's part, the content of the
+inputs, the modules and data files that made it, versions of tools) and a digest of what was written, so that a stage
+runs again exactly when it must.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import ThimbleError
-from pipeline.files import digest_folder, walk_files, write_json
-from pipeline.resources import ROOT
+from pipeline.files import digest_files, digest_folder, walk_files, write_json
+from pipeline.workflow.artifacts import StageOutput
+from pipeline.workflow.fingerprint import Fingerprint
 
-__all__ = ["Stamp", "Workspace", "digest_sources"]
+__all__ = ["Stamp", "State", "Workspace", "target_key"]
 
 STAMP = "stage.json"
 _OWN_FILES = (STAMP, ".fingerprint")
 
 
+class State(Enum):
+    """How a stage's result stands; all but CURRENT and OUTDATED make the stage run."""
+
+    CURRENT = "current"
+    OUTDATED = "made by older modules or tools, and kept"
+    NEW = "not made yet"
+    CHANGED = "made from something else"
+    DAMAGED = "changed since it was made"
+    FORCED = "forced"
+    REQUESTED = "asked for"
+
+    @property
+    def must_run(self) -> bool:
+        """Whether the stage has to run."""
+        return self not in (State.CURRENT, State.OUTDATED)
+
+
 @dataclass(frozen=True)
 class Stamp:
-    """What a finished stage says of itself."""
+    """What a finished stage says of itself.
+
+    Attributes:
+        fingerprint: digest of all that decides the result.
+        digest: digest of all files that it wrote.
+        seconds: how long the work took.
+        note: what came out, for people.
+        requested, modules, data, tools: the parts of the fingerprint, empty in stamps of version 0.1.
+        files: digest of each file, by its path in the stage's folder.
+        trained: whether the work was a training.
+    """
 
     fingerprint: str
     digest: str
     seconds: float
     note: str
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    modules: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
+    tools: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    trained: bool = False
+
+    def digest_of(self, output: StageOutput[Any]) -> str:
+        """Digest of an artifact among the files; empty where there is none."""
+        files = {name: content for name, content in self.files.items() if output.matches(name)}
+        return digest_folder(files) if files else ""
+
+
+def target_key(board: str, engine: str) -> str:
+    """The name of the folders that hold what differs by board."""
+    return f"{board}-{engine}"
 
 
 class Workspace:
@@ -80,14 +127,31 @@ class Workspace:
         except (OSError, ValueError, TypeError):
             return None
 
-    def staleness(self, stage: str, target_key: str, fingerprint: str) -> str:
-        """Why a stage must run: `new`, `changed` inputs, `damaged` output; empty when it need not."""
+    def path(self, output: StageOutput[Any], target_key: str = "", **fields: str) -> Path:
+        """Where an artifact of a stage lies."""
+        return output.path(self.stage(output.stage, target_key), **fields)
+
+    def state(self, stage: str, target_key: str, fingerprint: Fingerprint, keep: bool = False) -> State:
+        """Whether a stage's result is still what the fingerprint describes; with `keep` modules and tools that are
+        newer than the result do not count against it."""
         stamp = self.stamp(stage, target_key)
         if stamp is None:
-            return "new"
-        if stamp.fingerprint != fingerprint:
-            return "changed"
-        return "" if digest_folder(self.stage(stage, target_key), _OWN_FILES) == stamp.digest else "damaged"
+            return State.NEW
+        current = stamp.fingerprint == fingerprint.digest
+        if not current and not (keep and fingerprint.same_request(stamp.requested)):
+            return State.CHANGED
+        if digest_folder(digest_files(self.stage(stage, target_key), _OWN_FILES)) != stamp.digest:
+            return State.DAMAGED
+        return State.CURRENT if current else State.OUTDATED
+
+    def adopt(self, stage: str, target_key: str, fingerprint: Fingerprint) -> None:
+        """Lets a result that version 0.1 stamped count as what is asked for now; what made it is not known."""
+        stamp = self.stamp(stage, target_key)
+        assert stamp is not None, "the stage to adopt is finished"
+        folder = self.stage(stage, target_key)
+        files = digest_files(folder, _OWN_FILES)
+        adopted = dataclasses.replace(stamp, requested=fingerprint.requested, files=files)
+        write_json(folder / STAMP, vars(adopted))
 
     def begin(self, stage: str, target_key: str, fingerprint: str, resumable: bool) -> Path:
         """A folder to fill beside the finished one. A resumable stage finds there what an interrupted run of the
@@ -102,10 +166,35 @@ class Workspace:
         mark.write_text(fingerprint, encoding="utf-8")
         return partial
 
-    def finish(self, stage: str, target_key: str, partial: Path, fingerprint: str, seconds: float, note: str) -> Stamp:
+    def finish(
+        self,
+        stage: str,
+        target_key: str,
+        partial: Path,
+        fingerprint: Fingerprint,
+        seconds: float,
+        note: str,
+        trained: bool = False,
+    ) -> Stamp:
         """Puts the filled folder in its place; until the rename the old one stays whole."""
+        files = digest_files(partial, _OWN_FILES)
+        stamp = Stamp(
+            fingerprint=fingerprint.digest,
+            digest=digest_folder(files),
+            seconds=round(seconds, 2),
+            note=note,
+            requested=fingerprint.requested,
+            modules=fingerprint.modules,
+            data=fingerprint.data,
+            tools=fingerprint.tools,
+            files=files,
+            trained=trained,
+        )
+        self._put(stage, target_key, partial, stamp)
+        return stamp
+
+    def _put(self, stage: str, target_key: str, partial: Path, stamp: Stamp) -> None:
         (partial / ".fingerprint").unlink(missing_ok=True)
-        stamp = Stamp(fingerprint, digest_folder(partial, _OWN_FILES), round(seconds, 2), note)
         write_json(partial / STAMP, vars(stamp))
         folder = self.stage(stage, target_key)
         old = folder.parent / f".{folder.name}.old"
@@ -116,31 +205,20 @@ class Workspace:
         partial.rename(folder)
         if old.exists():
             shutil.rmtree(old)
-        return stamp
 
-    def link_from(self, store: Workspace, stage: str, fingerprint: str) -> Stamp:
+    def link_from(self, store: Workspace, stage: str) -> Stamp:
         """Makes another workspace's finished stage this one's too: its files by hard links, or copied where the file
         system has none. Build trees are left out."""
         stamp = store.stamp(stage)
         assert stamp is not None, "the stage to take is finished"
-        source, partial = store.stage(stage), self.begin(stage, "", fingerprint, resumable=False)
+        source, partial = store.stage(stage), self.begin(stage, "", stamp.fingerprint, resumable=False)
         for path in walk_files(source):
             target = partial / path.relative_to(source)
             target.parent.mkdir(parents=True, exist_ok=True)
             if path.name != STAMP:
                 _link(path, target)
-        return self.finish(stage, "", partial, fingerprint, stamp.seconds, stamp.note)
-
-
-def digest_sources(patterns: Iterable[str]) -> str:
-    """SHA-256 over the project's own source files that the glob patterns (from the repository's root) match."""
-    digest = hashlib.sha256()
-    for pattern in sorted(patterns):
-        for path in sorted(ROOT.glob(pattern)):
-            if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+        self._put(stage, "", partial, stamp)
+        return stamp
 
 
 def _link(source: Path, target: Path) -> None:

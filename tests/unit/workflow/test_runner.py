@@ -15,6 +15,7 @@ from pipeline.errors import ThimbleError
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.stages import emulate, firmware, registry
 from pipeline.stages.registry import run_recipe
+from pipeline.workflow.artifacts import Artifact
 from pipeline.workflow.runner import PartialFailure, RunOptions
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -28,6 +29,9 @@ DATA = {
 }
 
 
+OUT: Artifact[str] = Artifact("out", Path.read_text, Path.write_text)
+
+
 class Chain:
     """Three stages that write what they read; `ran` lists those that ran."""
 
@@ -35,17 +39,16 @@ class Chain:
         self.ran: list[str] = []
         self.fail: Callable[[StageContext], None] | None = None
         self.stages: tuple[Stage, ...] = (
-            Stage("first", "", (), ("task",), (), self._work("first")),
-            Stage("second", "", ("first",), ("train",), (), self._work("second"), resumable=True),
-            Stage("third", "", ("second",), ("prompts",), (), self._work("third"), per_board=True),
+            Stage("first", "", self._work("first"), sections=("task",)),
+            Stage("second", "", self._work("second"), (OUT.of("first"),), sections=("train",), resumable=True),
+            Stage("third", "", self._work("third"), (OUT.of("second"),), sections=("prompts",), per_board=True),
         )
 
     def _work(self, name: str) -> Callable[[StageContext], str]:
         def run(context: StageContext) -> str:
             self.ran.append(name)
-            earlier = context.input({"second": "first", "third": "second"}[name]) / "out" if name != "first" else None
-            text = earlier.read_text() if earlier else ""
-            (context.out / "out").write_text(f"{text}{name} {context.recipe.part(*self._sections(name))}\n")
+            text = "" if name == "first" else context.load(OUT.of({"second": "first", "third": "second"}[name]))
+            context.save(OUT, f"{text}{name} {context.recipe.part(*self._sections(name))}\n")
             if name == "second" and self.fail is not None:
                 self.fail(context)
             return f"{name} done"

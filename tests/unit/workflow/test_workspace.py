@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ThimbleError
 from pipeline.files import fingerprint, write_json
-from pipeline.workflow.workspace import Workspace, digest_sources
+from pipeline.workflow.fingerprint import Fingerprint
+from pipeline.workflow.workspace import State, Workspace
+
+F1, F2 = (Fingerprint({"recipe": name}, {"module": "1"}, {}, {}) for name in ("one", "two"))
 
 
-def fill(workspace: Workspace, text: str, fingerprint: str = "f1") -> None:
-    partial = workspace.begin("quantize", "", fingerprint, resumable=False)
+def fill(workspace: Workspace, text: str) -> None:
+    partial = workspace.begin("quantize", "", F1.digest, resumable=False)
     (partial / "model.tflite").write_text(text)
-    workspace.finish("quantize", "", partial, fingerprint, 1.0, "note")
+    workspace.finish("quantize", "", partial, F1, 1.0, "note")
 
 
 def test_a_finished_stage_is_current_until_its_fingerprint_changes(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "r")
-    assert workspace.staleness("quantize", "", "f1") == "new"
+    assert workspace.state("quantize", "", F1) is State.NEW
     fill(workspace, "one")
-    assert workspace.staleness("quantize", "", "f1") == ""
-    assert workspace.staleness("quantize", "", "f2") == "changed"
+    assert workspace.state("quantize", "", F1) is State.CURRENT
+    assert workspace.state("quantize", "", F2) is State.CHANGED
+
+
+def test_what_is_kept_may_be_older_than_its_modules(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "r")
+    fill(workspace, "one")
+    newer = dataclasses.replace(F1, modules={"module": "2"})
+    assert workspace.state("quantize", "", newer) is State.CHANGED
+    assert workspace.state("quantize", "", newer, keep=True) is State.OUTDATED
+    assert workspace.state("quantize", "", F2, keep=True) is State.CHANGED
+    (workspace.stage("quantize") / "model.tflite").write_text("two")
+    assert workspace.state("quantize", "", newer, keep=True) is State.DAMAGED
 
 
 @pytest.mark.parametrize("damage", ["edit", "delete", "add"])
@@ -36,7 +51,7 @@ def test_changed_output_is_noticed(tmp_path: Path, damage: str) -> None:
         model.unlink()
     else:
         model.with_name("more").write_text("x")
-    assert workspace.staleness("quantize", "", "f1") == "damaged"
+    assert workspace.state("quantize", "", F1) is State.DAMAGED
 
 
 def test_an_interrupted_stage_leaves_the_old_result_whole(tmp_path: Path) -> None:
@@ -45,7 +60,7 @@ def test_an_interrupted_stage_leaves_the_old_result_whole(tmp_path: Path) -> Non
     partial = workspace.begin("quantize", "", "f2", resumable=False)
     (partial / "model.tflite").write_text("half")  # and the process dies here
     assert (workspace.stage("quantize") / "model.tflite").read_text() == "one"
-    assert workspace.staleness("quantize", "", "f1") == ""
+    assert workspace.state("quantize", "", F1) is State.CURRENT
     restarted = workspace.begin("quantize", "", "f2", resumable=False)
     assert not (restarted / "model.tflite").exists()
 
@@ -67,7 +82,7 @@ def test_a_damaged_stamp_means_new(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "r")
     fill(workspace, "one")
     (workspace.stage("quantize") / "stage.json").write_text('{"fingerprint": "f1"')
-    assert workspace.staleness("quantize", "", "f1") == "new"
+    assert workspace.state("quantize", "", F1) is State.NEW
 
 
 def test_build_trees_do_not_count(tmp_path: Path) -> None:
@@ -75,16 +90,12 @@ def test_build_trees_do_not_count(tmp_path: Path) -> None:
     fill(workspace, "one")
     (workspace.stage("quantize") / "_build").mkdir()
     (workspace.stage("quantize") / "_build" / "object.o").write_text("x")
-    assert workspace.staleness("quantize", "", "f1") == ""
+    assert workspace.state("quantize", "", F1) is State.CURRENT
 
 
 def test_fingerprints_see_values_not_order() -> None:
     assert fingerprint({"a": 1, "b": [2]}) == fingerprint({"b": [2], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
-
-
-def test_source_digests_see_the_projects_files() -> None:
-    assert digest_sources(["pipeline/files.py"]) != digest_sources(["pipeline/resources.py"])
 
 
 def test_json_is_replaced_whole(tmp_path: Path) -> None:

@@ -1,0 +1,38 @@
+"""Artifacts whose types live above `pipeline.workflow`; the others are in `pipeline.workflow.artifacts`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pipeline.tasks.sentence_files import read_pairs, write_pairs
+from pipeline.tasks.task import Pair
+from pipeline.timing.folded import read_folded, write_folded
+from pipeline.verification.likelihood import EvaluationText, read_text, write_text
+from pipeline.workflow.artifacts import Artifact
+
+__all__ = ["EVALUATION_TEXT", "FOLDED_STACKS", "SENTENCES"]
+
+
+def _write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    write_pairs(path, pairs)
+
+
+def _write_folded(path: Path, stacks: Mapping[tuple[str, ...], float]) -> None:
+    write_folded(path, stacks)
+
+
+def _read_pairs(path: Path) -> Iterable[Pair]:
+    return read_pairs(path)
+
+
+def _read_folded(path: Path) -> Mapping[tuple[str, ...], float]:
+    return read_folded(path)
+
+
+SENTENCES: Artifact[Iterable[Pair]] = Artifact("{split}.tsv", _read_pairs, _write_pairs)
+"""Of `data`: the sentences of a split, each with its action."""
+EVALUATION_TEXT: Artifact[EvaluationText] = Artifact("text.npz", read_text, write_text)
+"""Of `data`, for an imported model: text that the float model wrote, and how likely it held it."""
+FOLDED_STACKS: Artifact[Mapping[tuple[str, ...], float]] = Artifact("{count}.folded", _read_folded, _write_folded)
+"""Of `emulate`: instructions or cycles by stack of functions, of the traced prompts."""
