@@ -93,7 +93,7 @@ def run(
     """
     from rich.console import Console
 
-    with needs_extras():
+    with needs_extras("compile", "prove", "train"):
         from pipeline.stages.registry import run_recipe
         from pipeline.verification.result import RunResult
         from pipeline.workflow.runner import RunOptions
@@ -131,7 +131,7 @@ def compile_model(
         ThimbleError: an unknown core or aim, a folder that holds something, a damaged .tflite, or an operator, type or
             shape that is not supported.
     """
-    with needs_extras():
+    with needs_extras("compile"):
         from pipeline.compiler import Objective, packing_of_core
         from pipeline.compiler import compile_model as compile_to
 

@@ -6,8 +6,9 @@ A module that needs one imports it plainly. Whoever starts the work, the command
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Final
 
 from pipeline.errors import ThimbleError
@@ -53,24 +54,48 @@ def install_command(*extras: str) -> str:
     return f"pip install '{DISTRIBUTION}{names}'"
 
 
-def missing_package(error: ModuleNotFoundError) -> ThimbleError | None:
-    """What to tell of a failed import: None where no extra brings the module, which is then a fault of Thimble."""
-    module = (error.name or "").partition(".")[0]
+def missing_package(error: ModuleNotFoundError, wanted: Iterable[str] = ()) -> ThimbleError | None:
+    """What to tell of a failed import.
+
+    Args:
+        error: of the import, or of the look for a distribution.
+        wanted: the extras that the work needs in the end; those that are not installed are named at once.
+
+    Returns:
+        The error for users; None where no extra brings the module, which is then a fault of Thimble.
+    """
+    module = (error.name or "").replace("-", "_").partition(".")[0]
     extra = MODULES.get(module)
     if extra is None:
         return None
-    # Sentences and TensorFlow are wanted together by all but developers of a task.
-    wanted = "train" if extra == "tasks" else extra
+    missing = {extra, *(name for name in wanted if not _is_installed(name))}
+    if "train" in missing or extra == "tasks":  # `train` brings the sentences too
+        missing = missing - {"tasks"} | {"train"}
+    extras = [name for name in EXTRAS if name in missing]
     clone = "; or `nox -s demo`, which makes .nox/thimble with everything" if IN_CLONE else ""
     return ThimbleError(
         f"this needs the Python package that brings `{module}`, which is not installed",
-        f"{install_command(wanted)}{clone}",
+        f"{install_command(*extras)}{clone}",
     )
 
 
+def _is_installed(extra: str) -> bool:
+    return all(_can_be_found(module) for module, brought_by in MODULES.items() if brought_by == extra)
+
+
+def _can_be_found(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # one that sys.modules holds without a specification
+        return True
+
+
 @contextmanager
-def needs_extras() -> Iterator[None]:
+def needs_extras(*wanted: str) -> Iterator[None]:
     """Turns the failed import of an extra's module into a ThimbleError.
+
+    Args:
+        wanted: the extras that the work needs in the end.
 
     Raises:
         ThimbleError: names the missing module and the command that installs it.
@@ -78,7 +103,7 @@ def needs_extras() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        missing = missing_package(error)
+        missing = missing_package(error, wanted)
         if missing is None:
             raise
         raise missing from error

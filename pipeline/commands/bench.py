@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.commands.command import Command, build_argument
+from pipeline.commands.command import WHOLE_RUN, Command, build_argument
 
 __all__ = ["COMMAND"]
 
@@ -81,4 +81,10 @@ def _distillation(options: argparse.Namespace, console: Console) -> None:
     compare_distillation(study, console)
 
 
-COMMAND = Command("bench", "count instructions on emulated cores, beside CMSIS-NN's and others", _arguments, _work)
+COMMAND = Command(
+    "bench",
+    "count instructions on emulated cores, beside CMSIS-NN's and others",
+    _arguments,
+    _work,
+    extras=(*WHOLE_RUN, "bench"),
+)

@@ -49,4 +49,6 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-COMMAND = Command("compile", "compile any int8 or int16x8 decode-step .tflite to C", _arguments, _work)
+COMMAND = Command(
+    "compile", "compile any int8 or int16x8 decode-step .tflite to C", _arguments, _work, extras=("compile",)
+)

@@ -134,7 +134,7 @@ def _hiding() -> Path | None:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "extras",
+        "wanted",
         nargs="*",
         metavar="EXTRA",
         default=list(WHOLE_RUN),
@@ -146,10 +146,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _work(options: argparse.Namespace, console: Console) -> int:
     from pipeline.errors import ThimbleError
 
-    for extra in options.extras:
+    for extra in options.wanted:
         if extra not in EXTRAS:
             raise ThimbleError(f"{extra!r} is no extra of {DISTRIBUTION}", f"use some of: {', '.join(EXTRAS)}")
-    findings = examine(tuple(options.extras))
+    findings = examine(tuple(options.wanted))
     missing = [finding for finding in findings if finding.needed and not finding.ok]
     if options.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))

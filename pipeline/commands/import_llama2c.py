@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.commands.command import Command, board_names, complete_with
+from pipeline.commands.command import WHOLE_RUN, Command, board_names, complete_with
 from pipeline.errors import ThimbleError
 
 __all__ = ["COMMAND"]
@@ -41,4 +41,6 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-COMMAND = Command("import-llama2c", "make a recipe of a llama2.c checkpoint and its tokenizer", _arguments, _work)
+COMMAND = Command(
+    "import-llama2c", "make a recipe of a llama2.c checkpoint and its tokenizer", _arguments, _work, extras=WHOLE_RUN
+)

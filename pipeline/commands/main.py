@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(error)
         return 1
     except ModuleNotFoundError as error:
-        missing = missing_package(error)
+        missing = missing_package(error, options.extras)
         if missing is None:
             raise
         print_error(missing)
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
             command.name, help=command.help, description=command.description or command.help
         )
         command.add_arguments(subparser)
-        subparser.set_defaults(work=command.work)
+        subparser.set_defaults(work=command.work, extras=command.extras)
     return parser
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.commands.command import Command, board_names, build_argument, complete_with
+from pipeline.commands.command import WHOLE_RUN, Command, board_names, build_argument, complete_with
 from pipeline.errors import ThimbleError
 from pipeline.resources import IN_CLONE
 
@@ -64,4 +64,6 @@ def _files(options: argparse.Namespace, console: Console) -> int:
     return 1 if options.check and stale else 0
 
 
-COMMAND = Command("renode", "fetch Renode, run its suites, or write its files", _arguments, _work)
+COMMAND = Command(
+    "renode", "fetch Renode, run its suites, or write its files", _arguments, _work, extras=(*WHOLE_RUN, "renode")
+)

@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from pipeline.commands.command import Command, recipe_arguments, selected_recipe
+from pipeline.commands.command import WHOLE_RUN, Command, recipe_arguments, selected_recipe
 
 __all__ = ["COMMAND"]
 
@@ -35,4 +35,4 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-COMMAND = Command("serial", "verify a real board over its serial port", _arguments, _work)
+COMMAND = Command("serial", "verify a real board over its serial port", _arguments, _work, extras=WHOLE_RUN)

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.commands.command import Command, board_names, build_argument, complete_with, emulator_argument
+from pipeline.commands.command import WHOLE_RUN, Command, board_names, build_argument, complete_with, emulator_argument
 from pipeline.errors import ThimbleError
 from pipeline.program import command
 
@@ -55,4 +55,10 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-COMMAND = Command("sweep", "train and measure many recipes, and show what accuracy costs", _arguments, _work)
+COMMAND = Command(
+    "sweep",
+    "train and measure many recipes, and show what accuracy costs",
+    _arguments,
+    _work,
+    extras=(*WHOLE_RUN, "sweep"),
+)

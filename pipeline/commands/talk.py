@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from pipeline.commands.command import Command, recipe_arguments, selected_recipe
+from pipeline.commands.command import WHOLE_RUN, Command, recipe_arguments, selected_recipe
 from pipeline.errors import ThimbleError
 
 if TYPE_CHECKING:
@@ -71,6 +71,14 @@ def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Wor
 
 
 COMMANDS = (
-    Command("chat", "type sentences to the board, emulated or on a serial port", _session_arguments, _chat),
-    Command("generate", "one prompt to the board; its text goes to stdout as it comes", _generate_arguments, _generate),
+    Command(
+        "chat", "type sentences to the board, emulated or on a serial port", _session_arguments, _chat, extras=WHOLE_RUN
+    ),
+    Command(
+        "generate",
+        "one prompt to the board; its text goes to stdout as it comes",
+        _generate_arguments,
+        _generate,
+        extras=WHOLE_RUN,
+    ),
 )
