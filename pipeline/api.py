@@ -95,9 +95,11 @@ def run(
 
     with needs_extras("compile", "prove", "train"):
         from pipeline.stages.registry import run_recipe
+        from pipeline.tools import configure_tensorflow
         from pipeline.verification.result import RunResult
         from pipeline.workflow.runner import RunOptions
 
+        configure_tensorflow()
         loaded = load_recipe(recipe) if isinstance(recipe, str | PathLike) else recipe
         if boards:
             loaded = loaded.with_boards(boards)

@@ -1,22 +1,78 @@
-"""Files: written whole or not at all, and digests of them."""
+"""Files: written whole or not at all, read with an error that names them, and digests of them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["digest_files", "digest_folder", "fingerprint", "walk_files", "write_json"]
+from pipeline.errors import ThimbleError
+
+__all__ = [
+    "atomic_write",
+    "digest_files",
+    "digest_folder",
+    "fingerprint",
+    "read_json",
+    "walk_files",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path`, with the same suffix, to write to; renames it into place when the block ends without
+    an exception, and deletes it otherwise. A reader sees the old file or the new one, never a part."""
+    partial = path.with_name(f".{path.stem}.tmp{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a file whole or not at all."""
+    with atomic_write(path) as partial:
+        partial.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text whole or not at all."""
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, data: object) -> None:
-    """Writes JSON beside the path and renames it into place."""
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    """Writes JSON whole or not at all."""
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        path: the file.
+        remedy: what to do where it is missing or damaged.
+
+    Raises:
+        ThimbleError: no such file, unreadable, or no JSON object.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ThimbleError(f"there is no {path}", remedy) from None
+    except (OSError, ValueError) as error:
+        raise ThimbleError(f"{path} is damaged: {error}", remedy) from None
+    if not isinstance(data, dict):
+        raise ThimbleError(f"{path} is damaged: it holds no JSON object", remedy)
+    return data
 
 
 def fingerprint(parts: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["TOOLS", "Tool", "find", "install_missing", "missing", "require", "version"]
+__all__ = ["TOOLS", "Tool", "configure_tensorflow", "find", "install_missing", "missing", "require", "version"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,14 @@ TOOLS = {
         ),
     )
 }
+
+
+def configure_tensorflow() -> None:
+    """Sets what TensorFlow reads from the environment when it is imported, where the user has not: Keras 2, no native
+    log, and no oneDNN, whose sums differ from machine to machine. Imports nothing."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 
 def find(program: str) -> Path | None:

@@ -3,21 +3,19 @@ what tests of the interpreter need."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 
 import pytest
 
+from pipeline import tools
 from tests.support.missing_tensorflow import (  # noqa: F401  # hooks
     pytest_make_collect_report,
     pytest_runtest_makereport,
     pytest_runtest_setup,
 )
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+tools.configure_tensorflow()
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,6 @@ _COLOURS = {
     "TensorFlow Lite Micro, reference": "#c3a5cf",
     "float C": "#9aa0a6",
 }
-_CUT = ("float C", "TensorFlow Lite Micro, reference")
-"""What may stand far above the others: its bars end at the picture's edge."""
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:

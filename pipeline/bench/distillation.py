@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.bench.held_out import HomeModel, load_home_model, matching
-from pipeline.files import fingerprint, write_json
+from pipeline.files import fingerprint, read_json, write_json
 from pipeline.recipes.load import QuantizeConfig
 from pipeline.recipes.schema import DistillConfig, ModelConfig, TrainConfig
 from pipeline.resources import ROOT
@@ -120,7 +120,7 @@ def _run(
     out = build / "distillation" / f"{kind}-{settings.seed}-{fingerprint(facts)[:8]}"
     done = out / "result.json"
     if done.exists():
-        return dict(json.loads(done.read_text(encoding="utf-8")))
+        return read_json(done, f"delete {out}, and run the benchmark again")
     out.mkdir(parents=True, exist_ok=True)
     watch = _Log(out / "log.txt")
     if lesson is None:

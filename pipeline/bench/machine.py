@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline.bench.cores import Core
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import section_sizes
+from pipeline.firmware.image import section_sizes
 from pipeline.resources import ROOT
 from pipeline.tools import require
 

@@ -14,7 +14,8 @@ from pipeline.bench.rows import Row
 from pipeline.bench.shapes import Model, layer_tflite, product_tflite
 from pipeline.bench.structures import STRUCTURES
 from pipeline.compiler import CompiledModel, Objective, compile_model
-from pipeline.firmware.project import build_project, write_project
+from pipeline.firmware.build import build_project
+from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import all_boards
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipeline.bench.rows import Row, as_dict
 from pipeline.bench.shapes import COMPRESSED, DEPTHS, MODELS, ROWS, load_models
 from pipeline.bench.tflm import tflm_rows
 from pipeline.errors import ThimbleError
+from pipeline.files import write_json
 from pipeline.tools import version
 
 __all__ = ["BenchOptions", "run_bench"]
@@ -105,9 +105,7 @@ def _write(rows: list[Row], folder: Path, console: Console) -> None:
         "compiler": version("arm-none-eabi-gcc"),
         "rows": [as_dict(row) for row in rows],
     }
-    partial = folder / "bench.json.partial"
-    partial.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / "bench.json")
+    write_json(folder / "bench.json", facts)
     charts.draw(rows, folder / "bench.png")
     for make in (
         tables.kernel_table,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from pipeline.bench.structures import Weights
+from pipeline.files import write_bytes
+from pipeline.quantize.tflite_file import schema, write_model
 from pipeline.recipes.load import load_recipe
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
@@ -78,9 +80,7 @@ def _stories(name: str, folder: Path) -> Model:
     path = folder / f"{name}.tflite"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(random_step(config))
-        partial.replace(path)
+        write_bytes(path, random_step(config))
     return Model(name, path.read_bytes(), config)
 
 
@@ -128,9 +128,7 @@ class _Products:
     def __init__(
         self, seed: int, activations: str, change: Callable[[Weights], Weights] = lambda weights: weights
     ) -> None:
-        from ai_edge_litert import schema_py_generated as schema
-
-        self.schema, self.activations, self.change = schema, activations, change
+        self.activations, self.change = activations, change
         self.random = np.random.default_rng(seed)
         self.graph = schema.SubGraphT()
         self.graph.tensors, self.graph.operators, self.graph.inputs, self.graph.outputs = [], [], [], []
@@ -150,32 +148,29 @@ class _Products:
         bias_scales = [0.05 * scale for scale in scales]
         operands.append(self._tensor([rows], "INT32", bias_scales, 0, bias) if biased else -1)
         self.outputs[out] = self._tensor([1, rows], self.activations, [0.2 / unit], 0 if wide else -5)
-        op = self.schema.OperatorT()
+        op = schema.OperatorT()
         op.opcodeIndex, op.inputs, op.outputs = 0, operands, [self.outputs[out]]
-        op.builtinOptionsType = self.schema.BuiltinOptions.FullyConnectedOptions
-        op.builtinOptions = self.schema.FullyConnectedOptionsT()
+        op.builtinOptionsType = schema.BuiltinOptions.FullyConnectedOptions
+        op.builtinOptions = schema.FullyConnectedOptionsT()
         self.graph.operators.append(op)
 
     def _tensor(
         self, shape: list[int], kind: str, scales: list[float], zero: int, values: NDArray[np.generic] | None = None
     ) -> int:
-        tensor, index = self.schema.TensorT(), len(self.graph.tensors)
-        tensor.name, tensor.shape, tensor.type = f"t{index}".encode(), shape, getattr(self.schema.TensorType, kind)
-        tensor.quantization = self.schema.QuantizationParametersT()
+        tensor, index = schema.TensorT(), len(self.graph.tensors)
+        tensor.name, tensor.shape, tensor.type = f"t{index}".encode(), shape, getattr(schema.TensorType, kind)
+        tensor.quantization = schema.QuantizationParametersT()
         tensor.quantization.scale, tensor.quantization.zeroPoint = scales, [zero] * len(scales)
         tensor.quantization.quantizedDimension = 0
         if values is not None:
             tensor.buffer = len(self.buffers)
-            buffer = self.schema.BufferT()
+            buffer = schema.BufferT()
             buffer.data = np.frombuffer(values.tobytes(), np.uint8)
             self.buffers.append(buffer)
         self.graph.tensors.append(tensor)
         return index
 
     def bytes(self) -> bytes:
-        import flatbuffers
-
-        schema = self.schema
         self.graph.inputs, self.graph.outputs = list(self.inputs.values()), list(self.outputs.values())
         code, model, signature = schema.OperatorCodeT(), schema.ModelT(), schema.SignatureDefT()
         code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.FULLY_CONNECTED
@@ -184,14 +179,12 @@ class _Products:
         signature.inputs, signature.outputs = self._named(self.inputs), self._named(self.outputs)
         model.version, model.subgraphs, model.operatorCodes = 3, [self.graph], [code]
         model.buffers, model.signatureDefs = self.buffers, [signature]
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return write_model(model)
 
     def _named(self, indices: dict[str, int]) -> list[object]:
         entries = []
         for name, index in indices.items():
-            entry = self.schema.TensorMapT()
+            entry = schema.TensorMapT()
             entry.name, entry.tensorIndex = name.encode(), index
             entries.append(entry)
         return entries

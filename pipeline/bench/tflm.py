@@ -8,9 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.bench.cores import Core
 from pipeline.bench.machine import DEVICE, code_bytes, link_script, run
 from pipeline.bench.rows import Row
@@ -21,7 +18,7 @@ from pipeline.errors import ThimbleError
 from pipeline.firmware.tflm_library import CPP_REMEDY, LIBRARY, Library, arch_of, find_libraries
 from pipeline.tools import require
 
-__all__ = ["ENGINE", "TOKEN", "build_step", "hash_of_logits", "run_steps", "tflm_rows"]
+__all__ = ["ENGINE", "TOKEN", "build_step", "run_steps", "tflm_rows"]
 
 ENGINE = "TensorFlow Lite Micro"
 TOKEN = 5
@@ -108,14 +105,6 @@ def run_steps(core: Core, image: Path) -> list[Step]:
     counted = run(core, image)
     logits = {row.first: row.second for row in counted if row.name == "logits"}
     return [Step(row.first, row.instructions, row.second, logits[row.first]) for row in counted if row.name == "step"]
-
-
-def hash_of_logits(logits: NDArray[np.signedinteger]) -> int:
-    """FNV-1a of the logits' bytes, the lower 31 bits: what the program prints."""
-    value = 2166136261
-    for byte in logits.tobytes():
-        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
-    return value & 0x7FFFFFFF
 
 
 def _model_data(tflite: bytes) -> str:

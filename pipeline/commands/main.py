@@ -30,6 +30,7 @@ from pipeline.commands.command import Command, print_error
 from pipeline.errors import ThimbleError
 from pipeline.extras import missing_package
 from pipeline.program import program
+from pipeline.tools import configure_tensorflow
 from pipeline.version import VERSION
 
 __all__ = ["COMMANDS", "main"]
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         argcomplete.autocomplete(parser)
     options = parser.parse_args(arguments)
+    configure_tensorflow()
     try:
         return int(options.work(options, Console(soft_wrap=True)))
     except ThimbleError as error:

@@ -27,6 +27,7 @@ from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.verification.agreement import disagreements, with_counts
+from pipeline.verification.result import RESULT, RunResult
 
 __all__ = ["SUITES", "renode_test", "run_on_boards", "run_suites", "stage_suite_files", "variables"]
 
@@ -97,9 +98,8 @@ def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
             check=False,
         )
     except OSError as error:
-        raise ThimbleError(
-            f"cannot start {runner}: {error}", f"fetch Renode again: `{command('renode fetch')}`"
-        ) from None
+        again = f"fetch Renode again: `{command('renode fetch')}`"
+        raise ThimbleError(f"cannot start {runner}: {error}", again) from None
     if result.returncode:
         raise ThimbleError(
             f"{board.name}: renode-test failed (exit status {result.returncode})", f"see {results / 'log.html'}"
@@ -107,15 +107,15 @@ def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
 
 
 def _on_board(board: Board, recipe: Recipe, build: Path, runner: Path, console: Console) -> None:
-    from pipeline.firmware.project import build_project
+    from pipeline.firmware.build import build_project
     from pipeline.stages.registry import run_recipe
-    from pipeline.workflow.artifacts import EXPECTATIONS, FIRMWARE, PROJECT, RESULT
+    from pipeline.workflow.artifacts import EXPECTATIONS, FIRMWARE, PROJECT
     from pipeline.workflow.runner import RunOptions
     from pipeline.workflow.workspace import target_key
 
     recipe = recipe.with_boards([board.name])
     key = target_key(board.name, recipe.engine)
-    results: dict[str, dict[str, Any]] = {}
+    results: dict[str, RunResult] = {}
     with_qemu = "qemu" in board.emulators and tools.find("qemu-system-arm") is not None
     for emulator in ("qemu", "renode") if with_qemu else ("renode",):
         workspace = run_recipe(recipe, RunOptions(build, "emulate", emulator=emulator), console)

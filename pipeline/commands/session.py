@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +14,15 @@ from pipeline.device.chat import TextStream, TickScale, chat_loop, read_lines, s
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
+from pipeline.errors import ThimbleError
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import load_board
 from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.costs import load_core
-from pipeline.workflow.artifacts import FIRMWARE, RESULT, TOKENIZER
+from pipeline.verification.result import RESULT
+from pipeline.workflow.artifacts import FIRMWARE, TOKENIZER
 from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["SessionOptions", "chat_with_board", "generate_text"]
@@ -104,9 +105,12 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _traced_rate(result: Path, core: str) -> float:
+def _traced_rate(path: Path, core: str) -> float:
     """Likely cycles an instruction of a decode step as the last run modelled them, else the mean of the core."""
     try:
-        return float(json.loads(result.read_text(encoding="utf-8"))["cycles"]["per_instruction"]["likely"])
-    except (OSError, ValueError, KeyError, TypeError):
+        cycles = RESULT.load_file(path).cycles
+    except ThimbleError:  # nothing was run yet, or by another version: chat needs no result
+        cycles = None
+    if cycles is None or cycles.per_instruction is None:
         return load_core(core).mean.likely
+    return cycles.per_instruction.likely

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,24 @@ from rich.console import Console
 from pipeline.device.protocol import Device, Info
 from pipeline.device.serial_port import connect
 from pipeline.errors import ThimbleError
+from pipeline.files import read_json
 from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT
 from pipeline.targets.boards import Board, load_board
 from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.verification.budgets import over_budget
-from pipeline.verification.checks import Verification, reference_runs, verify
-from pipeline.workflow.artifacts import COMPILED, RESULT, SIZES, TFLITE, TOKENIZER
+from pipeline.verification.assemble import assemble_result
+from pipeline.verification.checks import reference_runs, verify
+from pipeline.verification.result import (
+    RESULT,
+    CycleCounts,
+    EmulatedCounts,
+    EmulatorVersion,
+    Estimate,
+    RunResult,
+    StepEstimates,
+)
+from pipeline.workflow.artifacts import COMPILED, SIZES, TFLITE, TOKENIZER
 from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["verify_on_port"]
@@ -37,7 +47,7 @@ def verify_on_port(
     console: Console,
     baud: int | None = None,
     instructions_per_tick: float | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Asks the board every prompt and compares, as `emulate` does; writes `<board>-<engine>-serial/result.json`.
 
     Args:
@@ -75,12 +85,27 @@ def verify_on_port(
                 repeat_tolerance=REPEAT_TOLERANCE,
                 line_ticks=info.tick_hz * 10 * LINE_CHARACTERS / baud,
             )
-    result = _result(recipe, workspace, board, info, verification, sizes, compiled, (port, baud), instructions_per_tick)
-    folder = workspace.folder / f"{key}-serial"
-    written = RESULT.save(folder, result)
-    if not result["ok"]:
-        more = f" (and {len(result['failures']) - 1} more)" if len(result["failures"]) > 1 else ""
-        raise ThimbleError(f"{board.name} on {port}: {result['failures'][0]}{more}", f"see {written}")
+    counts = verification.instructions.model_dump(include=set(StepEstimates.model_fields))
+    # An emulator's count is of instructions: taken for cycles here, since nothing better is known of it.
+    milliseconds = {key: round(1000 * count / info.tick_hz, 3) for key, count in counts.items()}
+    result = assemble_result(
+        recipe,
+        board,
+        EmulatorVersion(name="serial", version=f"{port} at {baud} baud"),
+        verification,
+        sizes=sizes,
+        compiled=compiled,
+        clock_hz=info.tick_hz,
+        instructions=verification.instructions if instructions_per_tick else None,
+        cycles=None
+        if instructions_per_tick
+        else CycleCounts.model_validate({**_steps(counts), "model": f"measured by the board's {info.counter}"}),
+        milliseconds=StepEstimates(**_steps(milliseconds)),
+        emulated=_emulated(workspace, board, recipe),
+    )
+    written = RESULT.save(workspace.folder / f"{key}-serial", result)
+    if not result.ok:
+        raise ThimbleError(f"{board.name} on {port}: {result.failure()}", f"see {written}")
     return result
 
 
@@ -94,75 +119,26 @@ def _check_image(info: Info, board: Board, sizes: dict[str, Any], port: str) -> 
         )
 
 
-def _result(
-    recipe: Recipe,
-    workspace: Workspace,
-    board: Board,
-    info: Info,
-    verification: Verification,
-    sizes: dict[str, Any],
-    compiled: dict[str, Any],
-    line: tuple[str, int],
-    instructions_per_tick: float | None,
-) -> dict[str, Any]:
-    counts = {
-        key: verification.instructions[key] for key in ("prefill_per_token", "prompt_max", "decode_mean", "decode_max")
-    }
-    # An emulator's count is of instructions: taken for cycles here, since nothing better is known of it.
-    times = {key: round(1000 * count / info.tick_hz, 3) for key, count in counts.items()}
-    ram = compiled["kv_cache_bytes"] + compiled["arena_bytes"] + sizes["static"] + sizes["stack"]
-    failures = over_budget(recipe.budgets, sizes["flash"], ram, times["decode_max"], times["prompt_max"])
-    checks = {**verification.checks, "budgets_met": not failures}
-    unit = "instructions" if instructions_per_tick else "cycles"
-    return {
-        "recipe": recipe.name,
-        "board": board.name,
-        "engine": recipe.engine,
-        "emulator": {"name": "serial", "version": f"{line[0]} at {line[1]} baud"},
-        "ok": all(checks.values()),
-        "checks": checks,
-        "failures": [*verification.failures, *failures],
-        "prompts": list(verification.prompts),
-        unit: {
-            **counts,
-            **({"model": f"measured by the board's {info.counter}", "assumptions": []} if unit == "cycles" else {}),
-        },
-        "milliseconds": {key: {"low": ms, "likely": ms, "high": ms} for key, ms in times.items()},
-        "clock_hz": info.tick_hz,
-        "macs": compiled["macs"],
-        "flash_bytes": {
-            "code": sizes["code"],
-            "weights": sizes["weights"],
-            "tables": sizes["tables"] + sizes["data"],
-            "total": sizes["flash"],
-            "size": board.flash.size,
-        },
-        "ram_bytes": {
-            "kv_cache": compiled["kv_cache_bytes"],
-            "activations": compiled["arena_bytes"],
-            "stack_peak": verification.stack_peak,
-            "total": ram,
-            "size": board.ram.size,
-        },
-        "emulated": _emulated(workspace, board, recipe),
-        "budgets": {**recipe.part("budgets")["budgets"], "failures": failures},
-    }
+def _steps(values: Mapping[str, float]) -> dict[str, Estimate]:
+    """Measured figures in the form of modelled ones."""
+    return {key: Estimate.exactly(value) for key, value in values.items()}
 
 
-def _emulated(workspace: Workspace, board: Board, recipe: Recipe) -> dict[str, Any] | None:
-    """What the last run under an emulator counted and modelled, to compare with; None where there was none."""
+def _emulated(workspace: Workspace, board: Board, recipe: Recipe) -> EmulatedCounts | None:
+    """What the last run under an emulator counted and modelled, to compare with; None where there was none, or none
+    that this version reads."""
     try:
         result = RESULT.load(workspace.folder / target_key(board.name, recipe.engine))
-        return {key: result[key] for key in ("emulator", "instructions", "cycles")}
-    except (OSError, ValueError, KeyError):
+    except ThimbleError:
         return None
+    return EmulatedCounts(emulator=result.emulator, instructions=result.instructions, cycles=result.cycles)
 
 
 def _read(path: Path, recipe: Recipe, board: Board) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        raise ThimbleError(
-            f"no firmware of {recipe.name} is built for {board.name}",
+        return read_json(
+            path,
             f"run `{command(f'firmware {recipe.path} --board {board.name}')}`, and put its image on the board",
-        ) from None
+        )
+    except ThimbleError as error:
+        raise ThimbleError(f"no firmware of {recipe.name} is built for {board.name}", error.remedy) from None

@@ -1,14 +1,16 @@
 """From a full-integer .tflite to C.
 
-The flow: `reader` (bytes → graph), `dead_channels` (what pruned weights do not read goes), `patterns` (what can be
-fused), `lower` (graph → kernel calls), `layers` (calls → layer functions), `layer_loop` (layers that are alike → one
-loop), `memory_plan` (buffers → offsets), `emit` (all of it → C). `arithmetic` and `fixed_point` hold what each op
-computes, `packing` the weights' order, `forms` what sparse and small weights allow, with `blocks` and `nibbles`.
-Nothing here imports TensorFlow.
+The flow: `reader` (bytes → `graph`), `dead_channels` (what pruned weights do not read goes), `patterns` (what can be
+fused), `lower` and `lower_s16` (graph → the kernel calls of a `program`), `schedule` (the part that only logits need),
+`layers` (calls → layer functions), `repeated` (layers that are alike → one loop), `memory_plan` (buffers → offsets),
+`emit` (all of it → C). `arithmetic` and `arithmetic_s16` hold what each op computes, `packing` and `packing_s16` the
+weights' order, `forms` what sparse and small weights allow, with `block_sparse`, `nm_sparse` and `int4`. Nothing here
+imports TensorFlow.
 """
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
@@ -132,10 +134,13 @@ def compile_model(
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # A .tflite is not validated: shapes, options and indices that contradict each other show anywhere.
+        # The .tflite could be read, but is not validated: contradictions in it, and our own mistakes, show anywhere.
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
         raise ThimbleError(
-            f"the .tflite contradicts itself: {type(error).__name__} while compiling it ({error})",
-            "make it again: run the `quantize` stage with --force",
+            f"a fault of Thimble: {type(error).__name__} while compiling the .tflite ({error}), at {where}",
+            "report it with the .tflite; if another program wrote or changed the file, it may contradict itself: "
+            "make it again with the `quantize` stage and --force",
         ) from error
 
 

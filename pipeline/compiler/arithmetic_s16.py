@@ -21,11 +21,9 @@ __all__ = [
     "activation_range",
     "add",
     "exp_table",
-    "interpolated",
     "quantize",
     "reciprocal_table",
     "reduced",
-    "requantize",
     "sigmoid_scale",
     "sigmoid_table",
     "softmax_multiplier",
@@ -119,12 +117,6 @@ def reduced(multiplier: int) -> int:
     return (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
 
 
-def requantize(x: int, multiplier: int, shift: int) -> int:
-    """x · multiplier · 2^(shift − 15), rounded once, limited to int16; the multiplier has 16 bits."""
-    right = 15 - shift
-    return max(LOW, min(HIGH, (x * multiplier + (1 << (right - 1))) >> right))
-
-
 def softmax_multiplier(scale: float, beta: float) -> tuple[int, int]:
     """(multiplier, shift) from steps of a score to steps of 10 / 65535."""
     return fp.quantize_multiplier(scale * beta / (10.0 / 65535.0))
@@ -138,13 +130,6 @@ def exp_table() -> NDArray[np.int16]:
 def reciprocal_table() -> NDArray[np.int16]:
     """int16 [513]: 1 / (1 + x) in Q0.15 for x in 0…1."""
     return _table(1.0, LOW, lambda x: np.float32(1) / (np.float32(1) + x))
-
-
-def interpolated(table: NDArray[np.int16], x: int) -> int:
-    """The table's value at an int16 x."""
-    index = 256 + (x >> 7)
-    slope = int(table[index + 1]) - int(table[index])
-    return int(table[index]) + ((slope * (x & 127) + 64) >> 7)
 
 
 def sigmoid_table() -> NDArray[np.uint16]:

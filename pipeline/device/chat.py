@@ -11,7 +11,7 @@ from typing import Protocol
 from pipeline.device.protocol import Answer, Device, DeviceError
 from pipeline.targets.boards import Board
 
-__all__ = ["Decoder", "TextStream", "TickScale", "answer_line", "ask_many", "chat_loop", "read_lines", "statistics"]
+__all__ = ["Decoder", "TextStream", "TickScale", "ask_many", "chat_loop", "read_lines", "statistics"]
 
 
 class Decoder(Protocol):
@@ -124,11 +124,6 @@ def chat_loop(
             continue
         stream.end()
         write(f"  ({statistics(answer, tick_scale)})\n")
-
-
-def answer_line(answer: Answer, tick_scale: TickScale) -> str:
-    """`action  (statistics)`."""
-    return f"{answer.text}  ({statistics(answer, tick_scale)})"
 
 
 def statistics(answer: Answer, tick_scale: TickScale) -> str:

@@ -129,7 +129,7 @@ class Device:
 
     def info(self) -> Info:
         """Asks INFO; the device computes the weights' checksum anew."""
-        fields = self._fields(self._request("INFO")[-1])
+        fields = self._fields(self.request("INFO")[-1])
         try:
             return Info(
                 board=fields["board"],
@@ -167,7 +167,7 @@ class Device:
 
     def sample(self, settings: SamplerSettings) -> None:
         """Sets how the board draws tokens from now on, and starts its random numbers anew."""
-        self._request(f"SAMPLE {settings.words()}")
+        self.request(f"SAMPLE {settings.words()}")
 
     def ask_bytes(self, text: bytes, max_new: int) -> Answer:
         """As `ask`, of bytes that need not be UTF-8."""
@@ -179,28 +179,55 @@ class Device:
 
     def encode(self, text: bytes) -> list[int]:
         """The device's token ids of a text, lower-cased as ASK does."""
-        return [int(word) for word in self._request(f"ENC {quote_from_bytes(text, safe='')}")[-1].split()[1:]]
+        return [int(word) for word in self.request(f"ENC {quote_from_bytes(text, safe='')}")[-1].split()[1:]]
 
     def stack(self) -> tuple[int, int]:
         """Bytes of stack that were ever in use, and the stack's size."""
-        fields = self._fields(self._request("STACK")[-1])
+        fields = self._fields(self.request("STACK")[-1])
         return int(fields["peak"]), int(fields["size"])
 
     def profile(self) -> tuple[int, list[int]]:
         """Steps since the last call, and the ticks that each layer took in them (a profiling build)."""
-        *layers, last = self._request("PROFILE")
+        *layers, last = self.request("PROFILE")
         return int(last.split()[1]), [int(line.split()[2]) for line in layers]
 
-    def request(self, line: str) -> list[str]:
-        """Any request line; its answer lines, the last of them the OK line.
+    def request(self, line: str, on_token: Callable[[int], None] | None = None) -> list[str]:
+        """Sends any request line; its answer lines, the last of them the OK line.
+
+        Args:
+            line: the request.
+            on_token: called with each token of an answer as it comes.
 
         Raises:
-            DeviceError: the answer is ERR.
+            DeviceError: the answer is ERR, or tells of a fault.
         """
-        return self._request(line)
+        self._link.send_line(line)
+        lines: list[str] = []
+        interrupts = 0
+        while True:
+            try:
+                answer = self._link.read_line(self._timeout)
+            except KeyboardInterrupt:
+                interrupts = self._interrupted(interrupts, on_token is not None)
+                continue
+            if answer.startswith("ERR "):
+                _, code, *text = answer.split(" ", 2)
+                raise DeviceError(code, " ".join(text))
+            if answer.startswith("FAULT "):
+                raise DeviceError("fault", answer)
+            if answer == "":
+                continue  # the line end before a FAULT
+            lines.append(answer)
+            if answer == "OK" or answer.startswith("OK "):
+                return lines
+            if on_token is not None and answer.startswith(("PREFILL ", "STEP ")):
+                try:
+                    on_token(int(answer.rpartition(" ")[2]))
+                except KeyboardInterrupt:
+                    interrupts = self._interrupted(interrupts, True)
 
     def _answer(self, request: str, on_token: Callable[[int], None] | None = None) -> Answer:
-        *lines, last = self._request(request, on_token)
+        *lines, last = self.request(request, on_token)
         match = _OK_ANSWER.fullmatch(last)
         if match is None:
             raise DeviceError("protocol", f"an answer ended in {last!r}")
@@ -231,32 +258,6 @@ class Device:
             text=unquote_to_bytes(match[5]).decode("utf-8", "replace"),
             prefill=prefill,
         )
-
-    def _request(self, line: str, on_token: Callable[[int], None] | None = None) -> list[str]:
-        self._link.send_line(line)
-        lines: list[str] = []
-        interrupts = 0
-        while True:
-            try:
-                answer = self._link.read_line(self._timeout)
-            except KeyboardInterrupt:
-                interrupts = self._interrupted(interrupts, on_token is not None)
-                continue
-            if answer.startswith("ERR "):
-                _, code, *text = answer.split(" ", 2)
-                raise DeviceError(code, " ".join(text))
-            if answer.startswith("FAULT "):
-                raise DeviceError("fault", answer)
-            if answer == "":
-                continue  # the line end before a FAULT
-            lines.append(answer)
-            if answer == "OK" or answer.startswith("OK "):
-                return lines
-            if on_token is not None and answer.startswith(("PREFILL ", "STEP ")):
-                try:
-                    on_token(int(answer.rpartition(" ")[2]))
-                except KeyboardInterrupt:
-                    interrupts = self._interrupted(interrupts, True)
 
     def _interrupted(self, before: int, can_stop: bool) -> int:
         """Ctrl-C: the first one stops the board's generation, where one runs."""

@@ -28,6 +28,7 @@ class ProcessLink:
         read: gives what came, waiting for at least a byte; b"" at the end.
         write: sends bytes.
         listen: reads the program's stderr to its end, in a thread; otherwise its last lines are kept for messages.
+        hang_up: closes what is not the process's own, after the process ended.
     """
 
     def __init__(
@@ -37,10 +38,12 @@ class ProcessLink:
         read: Callable[[], bytes],
         write: Callable[[bytes], object],
         listen: Callable[[IO[bytes]], None] | None = None,
+        hang_up: Callable[[], None] | None = None,
     ) -> None:
         self._name = name
         self._process = process
         self._write = write
+        self._hang_up = hang_up
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._recent: deque[str] = deque(maxlen=6)
         self._complaints: deque[str] = deque(maxlen=4)
@@ -89,7 +92,7 @@ class ProcessLink:
                     ) from None
                 time.sleep(0.1)
         connection.settimeout(None)
-        return cls(name, process, lambda: connection.recv(65536), connection.sendall)
+        return cls(name, process, lambda: connection.recv(65536), connection.sendall, hang_up=connection.close)
 
     def send_line(self, line: str) -> None:
         try:
@@ -116,6 +119,8 @@ class ProcessLink:
 
     def close(self) -> None:
         _end(self._process, self._listener)
+        if self._hang_up is not None:
+            self._hang_up()
 
     def _pump(self, read: Callable[[], bytes]) -> None:
         left = b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from pipeline.errors import ThimbleError
+from pipeline.files import write_text
 from pipeline.importers.llama2c import Header, decoder_of, read_checkpoint, read_header
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.program import command
@@ -80,9 +80,7 @@ def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: Import
     weights = out.with_suffix(".npz")
     save_model(weights, decoder_of(loaded, config), facts, exact=True)
     words.save(weights.with_suffix(".tokenizer.json"))
-    beside = out.with_name(f".{out.name}.tmp")
-    beside.write_text(_recipe(name, checkpoint, header.parameter_count, config, options), encoding="utf-8")
-    os.replace(beside, out)
+    write_text(out, _recipe(name, checkpoint, header.parameter_count, config, options))
     load_recipe(out)
     sinks = f", the first {config.sinks} for good" if config.sinks else ""
     sees = f"a window of {config.window}{sinks}" if config.window else f"a context of {config.context}"

@@ -7,7 +7,6 @@ Imported weights keep single precision.
 from __future__ import annotations
 
 import json
-import os
 import re
 import zipfile
 import zlib
@@ -19,9 +18,10 @@ import numpy as np
 import tf_keras as keras
 
 from pipeline.errors import ThimbleError
+from pipeline.files import atomic_write
 from pipeline.recipes.schema import ModelConfig
 
-__all__ = ["build_from", "read_metadata", "save_model", "start_from"]
+__all__ = ["build_from", "save_model", "start_from"]
 
 _REMEDY = "make it again: run the `train` stage with --force --retrain"
 
@@ -30,20 +30,9 @@ def save_model(path: Path, model: keras.Model, metadata: Mapping[str, Any], exac
     """Writes the model's trainable weights as float16 (`exact`: float32), and the metadata as JSON; renamed into place
     when whole."""
     kind = np.float32 if exact else np.float16
-    beside = path.with_name(f".{path.name}.tmp")
     arrays = {weight.name: weight.numpy().astype(kind) for weight in model.trainable_variables}
-    with beside.open("wb") as file:
-        np.savez_compressed(file, metadata=np.array(json.dumps(metadata, sort_keys=True)), **arrays)
-    os.replace(beside, path)
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What the file says of itself.
-
-    Raises:
-        ThimbleError: no such file, or not a whole one.
-    """
-    return dict(json.loads(str(_load(path)["metadata"])))
+    with atomic_write(path) as partial:
+        np.savez_compressed(partial, metadata=np.array(json.dumps(metadata, sort_keys=True)), **arrays)
 
 
 def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.Model:

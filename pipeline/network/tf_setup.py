@@ -7,6 +7,8 @@ import logging
 import os
 from collections.abc import Iterator
 
+from pipeline.tools import configure_tensorflow
+
 __all__ = ["load_tensorflow", "no_native_log"]
 
 
@@ -29,9 +31,7 @@ def no_native_log() -> Iterator[None]:
 
 def load_tensorflow() -> None:
     """Imports TensorFlow and Keras 2, which takes seconds and writes about missing GPU drivers."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    configure_tensorflow()
     with no_native_log():
         import tensorflow
         import tf_keras

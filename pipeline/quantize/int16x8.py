@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+
+from pipeline.quantize.tflite_file import read_model, schema, write_model
 
 __all__ = ["legalize_for_tflm"]
 
@@ -31,7 +31,7 @@ def legalize_for_tflm(tflite: bytes, epsilon: float) -> bytes:
         tflite: of the converter, int16 activations and int8 weights, with one signature.
         epsilon: what the norms add to the mean square.
     """
-    rewriter = _Rewriter(schema.ModelT.InitFromPackedBuf(tflite, 0))
+    rewriter = _Rewriter(read_model(tflite))
     rewriter.tie_caches()
     rewriter.split_tables()
     rewriter.root_in_float(epsilon)
@@ -100,9 +100,7 @@ class _Rewriter:
     def bytes(self) -> bytes:
         """The model, without tensors' stale data: unused tensors are dropped."""
         self._drop_unused()
-        builder = flatbuffers.Builder(1 << 20)
-        builder.Finish(self.model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return write_model(self.model)
 
     # --- tables
 

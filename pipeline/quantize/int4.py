@@ -7,9 +7,9 @@ engine may keep 4 bits each.
 
 from __future__ import annotations
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+
+from pipeline.quantize.tflite_file import read_model, schema, write_model
 
 __all__ = ["INT4_MAX", "rescale_to_int4", "round_to_int4"]
 
@@ -30,7 +30,7 @@ def rescale_to_int4(tflite: bytes) -> bytes:
     Args:
         tflite: of the converter, made of `round_to_int4` kernels.
     """
-    model = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    model = read_model(tflite)
     graph = model.subgraphs[0]
     done: set[int] = set()
     for op in graph.operators:
@@ -43,9 +43,7 @@ def rescale_to_int4(tflite: bytes) -> bytes:
             wide = graph.tensors[bias].type == schema.TensorType.INT64
             _divide(model, graph.tensors[bias], np.dtype(np.int64 if wide else np.int32))
         done |= {weights, bias}
-    builder = flatbuffers.Builder(len(tflite))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
+    return write_model(model)
 
 
 def _divide(model: schema.ModelT, tensor: schema.TensorT, dtype: np.dtype) -> None:

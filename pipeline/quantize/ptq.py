@@ -18,6 +18,7 @@ from pipeline.network.tf_setup import no_native_log
 from pipeline.quantize.int4 import rescale_to_int4, round_to_int4
 from pipeline.quantize.int16x8 import legalize_for_tflm
 from pipeline.quantize.ranges import with_fitted_ranges
+from pipeline.quantize.tflite_file import read_model, schema
 from pipeline.recipes.schema import ModelConfig
 
 __all__ = ["quantize", "tflite_sparsity"]
@@ -95,9 +96,7 @@ def _to_integers(calibrated: bytes) -> bytes:
 
 def tflite_sparsity(path: Path) -> float:
     """Share of zeros in the weights of the .tflite's FULLY_CONNECTED ops, the head's left out (it is not pruned)."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    model = read_model(path.read_bytes())
     graph = model.subgraphs[0]
     logits = next(entry.tensorIndex for entry in model.signatureDefs[0].outputs if entry.name == b"logits")
     zeros = total = 0

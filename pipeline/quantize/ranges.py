@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from pipeline.quantize.tflite_file import read_model, schema, write_model
 
 __all__ = ["fitted_floor", "with_fitted_ranges"]
 
@@ -39,7 +39,7 @@ def with_fitted_ranges(
         learned: least and largest value by the names of `pipeline.network.decoder.TappedLayer`, which the tensors must
             bear then.
     """
-    model = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    model = read_model(tflite)
     graph = model.subgraphs[0]
     names = {entry.name.decode(): int(entry.tensorIndex) for entry in model.signatureDefs[0].inputs}
     computed = {int(index) for op in graph.operators for index in op.outputs}
@@ -83,9 +83,7 @@ def with_fitted_ranges(
         tensor = graph.tensors[index]
         tensor.quantization = tensor.quantization or schema.QuantizationParametersT()
         tensor.quantization.min, tensor.quantization.max = [low_end], [high_end]
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return write_model(model)
 
 
 def fitted_floor(rows: np.ndarray, high: float) -> float:

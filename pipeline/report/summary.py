@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -11,7 +9,8 @@ from rich.table import Table
 from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.verification.likelihood import format_metric
-from pipeline.workflow.artifacts import PAGE, PROJECT, RESULT
+from pipeline.verification.result import RESULT, Estimate, RunResult
+from pipeline.workflow.artifacts import PAGE, PROJECT
 from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["print_serial_summary", "print_summary"]
@@ -31,68 +30,76 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
     console.print(f"talk to it        {command(f'chat {recipe.path}')}", highlight=False)
 
 
-def print_serial_summary(result: dict[str, Any], console: Console) -> None:
+def print_serial_summary(result: RunResult, console: Console) -> None:
     """What a real board answered, and what it took by its own count."""
     _print_answers(result, console)
-    unit = "cycles" if "cycles" in result else "instructions"
-    counts, times = result[unit], result["milliseconds"]
-    how = "measured" if unit == "cycles" else "at one cycle an instruction,"
+    times = result.milliseconds
+    if result.cycles is not None:
+        unit, how = "cycles", "measured"
+        cycles = result.cycles
+        mean, worst, fed = cycles.decode_mean.likely, cycles.decode_max.likely, cycles.prefill_per_token.likely
+    else:
+        assert result.instructions is not None, "a board counts instructions or cycles"
+        unit, how = "instructions", "at one cycle an instruction,"
+        counts = result.instructions
+        mean, worst, fed = counts.decode_mean, counts.decode_max, counts.prefill_per_token
     console.print(
-        f"\n{len(result['prompts'])} prompts equal TensorFlow Lite Micro's at every step\n"
-        f"{counts['decode_mean']:,.0f} {unit} a token (worst {counts['decode_max']:,.0f}), "
-        f"{counts['prefill_per_token']:,.0f} a token of a prompt\n"
-        f"{times['decode_mean']['likely']:.2f} ms a token (worst {times['decode_max']['likely']:.2f}), "
-        f"first token within {times['prompt_max']['likely']:.1f} ms, {how} at {result['clock_hz'] / 1e6:g} MHz",
+        f"\n{len(result.prompts)} prompts equal TensorFlow Lite Micro's at every step\n"
+        f"{mean:,.0f} {unit} a token (worst {worst:,.0f}), "
+        f"{fed:,.0f} a token of a prompt\n"
+        f"{times.decode_mean.likely:.2f} ms a token (worst {times.decode_max.likely:.2f}), "
+        f"first token within {times.prompt_max.likely:.1f} ms, {how} at {result.clock_hz / 1e6:g} MHz",
         highlight=False,
     )
 
 
-def _print_answers(result: dict[str, Any], console: Console) -> None:
-    emulator = result["emulator"]
-    how = "on serial port" if emulator["name"] == "serial" else f"emulated by {emulator['name']}"
-    console.print(f"\n[bold]Typed into {result['board']}[/], {how} {emulator['version']}:")
+def _print_answers(result: RunResult, console: Console) -> None:
+    emulator = result.emulator
+    how = "on serial port" if emulator.name == "serial" else f"emulated by {emulator.name}"
+    console.print(f"\n[bold]Typed into {result.board}[/], {how} {emulator.version}:")
     table = Table("sentence", "the board's answer", box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for prompt in result["prompts"]:
-        table.add_row(escape(prompt["text"] or "(nothing)"), f"[green]{escape(prompt['text_out'])}[/]")
+    for prompt in result.prompts:
+        table.add_row(escape(prompt.text or "(nothing)"), f"[green]{escape(prompt.text_out)}[/]")
     console.print(table)
 
 
-def _print_cost(result: dict[str, Any], console: Console) -> None:
-    instructions, flash, ram = result["instructions"], result["flash_bytes"], result["ram_bytes"]
+def _print_cost(result: RunResult, console: Console) -> None:
+    instructions, cycles, flash, ram = result.instructions, result.cycles, result.flash_bytes, result.ram_bytes
+    assert instructions is not None and cycles is not None, "an emulator counts instructions, from which cycles follow"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row(
         "instructions",
-        f"{instructions['decode_mean']:,.0f} a token (worst {instructions['decode_max']:,.0f}), "
-        f"{instructions['per_mac']:.2f} a multiply-accumulate; "
-        f"{instructions['prefill_per_token']:,.0f} a token of a prompt",
+        f"{instructions.decode_mean:,.0f} a token (worst {instructions.decode_max:,.0f}), "
+        f"{instructions.per_mac:.2f} a multiply-accumulate; "
+        f"{instructions.prefill_per_token:,.0f} a token of a prompt",
     )
-    worst, first = result["milliseconds"]["decode_max"], result["milliseconds"]["prompt_max"]
+    times = result.milliseconds
     table.add_row(
         "time, modelled",
-        f"{_range(result['milliseconds']['decode_mean'])} ms a token (worst at most {worst['high']:.1f}), first token "
-        f"within {_range(first)} ms, at {result['clock_hz'] / 1e6:g} MHz; {result['cycles']['model']}",
+        f"{_range(times.decode_mean)} ms a token (worst at most {times.decode_max.high:.1f}), first token "
+        f"within {_range(times.prompt_max)} ms, at {result.clock_hz / 1e6:g} MHz; {cycles.model}",
     )
     table.add_row(
         "flash",
-        f"{flash['total'] / 1024:.1f} KB of {flash['size'] / 1024:,.0f} KB: weights {flash['weights'] / 1024:.1f}, "
-        f"tables {flash['tables'] / 1024:.1f}, code {flash['code'] / 1024:.1f}",
+        f"{flash.total / 1024:.1f} KB of {flash.size / 1024:,.0f} KB: weights {flash.weights / 1024:.1f}, "
+        f"tables {flash.tables / 1024:.1f}, code {flash.code / 1024:.1f}",
     )
     table.add_row(
         "RAM",
-        f"{ram['total'] / 1024:.1f} KB of {ram['size'] / 1024:,.0f} KB: KV cache {ram['kv_cache'] / 1024:.1f}, "
-        f"activations {ram['activations'] / 1024:.1f}, stack peak {ram['stack_peak'] / 1024:.1f}",
+        f"{ram.total / 1024:.1f} KB of {ram.size / 1024:,.0f} KB: KV cache {ram.kv_cache / 1024:.1f}, "
+        f"activations {ram.activations / 1024:.1f}, stack peak {ram.stack_peak / 1024:.1f}",
     )
     console.print()
     console.print(table)
 
 
-def _range(span: dict[str, float]) -> str:
+def _range(span: Estimate) -> str:
     """`likely (low to high)`."""
-    return f"{span['likely']:.1f} ({span['low']:.1f} to {span['high']:.1f})"
+    return f"{span.likely:.1f} ({span.low:.1f} to {span.high:.1f})"
 
 
-def _print_quality(result: dict[str, Any], console: Console) -> None:
-    quality = result["quality"]
+def _print_quality(result: RunResult, console: Console) -> None:
+    quality = result.quality
     names = {"float": "float", "quantized": "quantized, host", "device": "quantized, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
     what = "text of its own" if "nll" in quality["float"] else "exact match"

@@ -119,7 +119,7 @@ STAGE = Stage(
         "pipeline.verification.likelihood",
         "pipeline.verification.oracle",
     ),
-    data=("firmware_templates/runtime/**/*.[ch]",),
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
     tools=("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers"),
     check_prerequisites=_check_compiler,
 )

@@ -124,6 +124,12 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
     )
 
 
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.text is not None:
+        return ("tensorflow", "tf-keras", "numpy", "tokenizers")
+    return ("home-assistant-intents", "hassil", "tokenizers")
+
+
 def _recognizes(context: StageContext) -> bool:
     """Weights that fit the recipe were trained on these sentences."""
     try:
@@ -139,7 +145,7 @@ STAGE = Stage(
     writes=(SENTENCES, TOKENIZER, SUMMARY, EVALUATION_TEXT),
     sections=("task", "tokenizer"),
     work=_work,
-    tools=("home-assistant-intents", "hassil", "tokenizers", "numpy", "tensorflow", "tf-keras"),
+    tools=_tools,
     environment_facts=_environment_facts,
     is_training=has_trained_weights,
     recognizes=_recognizes,

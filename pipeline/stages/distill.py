@@ -147,7 +147,7 @@ STAGE = Stage(
         "pipeline.training.labels",
         "pipeline.verification.host_engine",
     ),
-    data=("firmware_templates/runtime/**/*.[ch]",),
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
     tools=("tensorflow", "tf-keras", "ai-edge-litert", "gcc", "numpy", "tokenizers"),
     resumable=True,
     environment_facts=_environment_facts,

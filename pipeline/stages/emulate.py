@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
 from importlib import metadata as packages
 from pathlib import Path
 from typing import Any
 
 from rich.markup import escape
-from rich.status import Status
 
 from pipeline import tools
 from pipeline.device.chat import ask_many
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project
+from pipeline.firmware.build import build_project
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
 from pipeline.stages.firmware import write_sources
-from pipeline.targets.boards import Board, all_boards
+from pipeline.targets.boards import Board
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.timing.costs import load_core
-from pipeline.timing.estimate import Rates, assumptions_of, layers_of, merge_stacks, rates_of, times_of
-from pipeline.timing.measure import measure, steps_differ
-from pipeline.verification.budgets import over_budget
+from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
+from pipeline.verification.assemble import assemble_result
 from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
+from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
 from pipeline.workflow.artifacts import (
     COMPILED,
     EXPECTATIONS,
@@ -38,7 +35,6 @@ from pipeline.workflow.artifacts import (
     PACKED_COMPILED,
     PACKED_SOURCES,
     QUALITY,
-    RESULT,
     SIZES,
     TFLITE,
     TOKENIZER,
@@ -46,7 +42,7 @@ from pipeline.workflow.artifacts import (
 from pipeline.workflow.shipped import TRAINING_STAGES
 from pipeline.workflow.stage import Stage, StageContext
 
-__all__ = ["STAGE", "Timing", "model_time"]
+__all__ = ["STAGE", "model_time"]
 
 _PACKAGES = ("tensorflow", "tf-keras", "tensorflow-model-optimization", "tflite-micro", "numpy", "tokenizers", "hassil")
 
@@ -83,101 +79,70 @@ def run(context: StageContext) -> str:
             min_per_mac=min_per_mac(board.core),
         )
     timing = model_time(context, compiled, verification)
-    quality = _quality(context, emulator)
-    result = _result(context, emulator, verification, sizes, compiled, timing, quality)
+    instructions = verification.instructions
+    counts = instructions.model_dump()
+    result = assemble_result(
+        recipe,
+        board,
+        EmulatorVersion(name=emulator.name, version=emulator.version),
+        verification,
+        sizes=sizes,
+        compiled=compiled,
+        clock_hz=board.clock_hz,
+        instructions=instructions,
+        cycles=CycleCounts.model_validate(timing.cycles(board, counts)),
+        milliseconds=StepEstimates.model_validate(timing.milliseconds(board, counts)),
+        more_checks={} if timing.traced_on is None else {"trace_matches_counter": not timing.differences},
+        more_failures=timing.differences,
+        layers=timing.layers,
+        quality=_quality(context, emulator),
+        quality_sentences={}
+        if recipe.text
+        else {"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences},
+        versions=_versions(emulator),
+        seconds=_seconds(context),
+    )
     context.save(RESULT, result)
-    folder = context.workspace.folder / context.target_key
-    copy = RESULT.save(folder, result)
-    if not result["ok"]:
-        failures = result["failures"]
-        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-        raise ThimbleError(f"{board.name}: {failures[0]}{more}", f"see {copy}")
-    instructions = result["instructions"]
+    copy = RESULT.save(context.workspace.folder / context.target_key, result)
+    if not result.ok:
+        raise ThimbleError(f"{board.name}: {result.failure()}", f"see {copy}")
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
-        f"{instructions['decode_mean']:,.0f} instructions a token, "
-        f"likely {result['milliseconds']['decode_mean']['likely']:.1f} ms"
+        f"{instructions.decode_mean:,.0f} instructions a token, "
+        f"likely {result.milliseconds.decode_mean.likely:.1f} ms"
     )
 
 
-@dataclass(frozen=True)
-class Timing:
-    """What the traced prompts say; `traced_on` is the board that they ran on, None where none could be traced."""
-
-    rates: Rates
-    layers: list[dict[str, Any]]
-    traced_on: str | None
-    prompts: tuple[str, ...]
-    differences: tuple[str, ...]
-
-
-def model_time(context: StageContext, compiled: dict[str, Any], verification: Verification) -> Timing:
+def model_time(context: StageContext, compiled: Mapping[str, Any], verification: Verification) -> TimingModel:
     """Traces the longest prompt and the one with the last, slowest position; writes their stacks as `*.folded`."""
     board = context.require_board()
-    core = load_core(board.core)
-    traced_build = _where_to_trace(context)
-    if traced_build is None:
-        return Timing(Rates.of_core(core), [], None, (), ())
-    elf, tracing = traced_build
-    answered = [prompt for prompt in verification.prompts if prompt["ticks"]]
-    if not answered:
-        return Timing(Rates.of_core(core), [], None, (), ())
-    longest = max(answered, key=lambda prompt: len(prompt["tokens_in"]))
+    answered = [prompt for prompt in verification.prompts if prompt.ticks]
+    tracing = board_to_trace(board) if tools.find("qemu-system-arm") else None
+    if not answered or tracing is None:
+        return untraced(board)
+    longest = max(answered, key=lambda prompt: len(prompt.tokens_in))
     # A step costs the more the more rows its cache has. Ticks vary by one from run to run, and would not choose alike.
-    furthest = max(answered, key=lambda prompt: len(prompt["ticks"]))
-    traced = []
-    for text in dict.fromkeys((longest["text"], furthest["text"])):
-        what = f"tracing {text!r} on {tracing.name}"
-        with context.console.status(escape(what)) as status:
-            progress = partial(_tell_steps, status, what)
-            traced.append(measure(elf, tracing, core, board.flash_timing, text, int(compiled["context"]), progress))
-    weight_bytes = int(compiled["weight_bytes"])
-    stacks = merge_stacks(traced)
-    for name, column in (("instructions", 0), ("cycles", 1)):
-        context.save(
-            FOLDED_STACKS,
-            {(kind, *stack): values[column] for kind, counts in stacks.items() for stack, values in counts.items()},
-            count=name,
-        )
-    steps = sum(step.kind == "decode" for measured in traced for step in measured.steps)
-    per_tick = float(tracing.emulators["qemu"]["instructions_per_tick"])
-    return Timing(
-        rates=rates_of(traced, board.flash_timing, weight_bytes, int(compiled.get("block", 1))),
-        layers=layers_of(compiled["layers"], stacks["decode"], steps, board.flash_timing, weight_bytes),
-        traced_on=tracing.name,
-        prompts=tuple(measured.prompt for measured in traced),
-        differences=tuple(line for measured in traced for line in steps_differ(measured, per_tick)),
-    )
+    furthest = max(answered, key=lambda prompt: len(prompt.ticks))
+    prompts = list(dict.fromkeys((longest.text, furthest.text)))
+    elf = context.path(FIRMWARE.of("firmware")) if tracing is board else _build_to_trace(context, tracing)
+    with context.console.status("") as status:
+
+        def progress(text: str, done: int) -> None:
+            status.update(escape(f"tracing {text!r} on {tracing.name}: {done} steps"))
+
+        model = trace_prompts(elf, tracing, board, prompts, compiled, progress)
+    for count, stacks in model.stacks.items():
+        context.save(FOLDED_STACKS, stacks, count=count)
+    return model
 
 
-def _tell_steps(status: Status, what: str, done: int) -> None:
-    status.update(escape(f"{what}: {done} steps"))
-
-
-def _where_to_trace(context: StageContext) -> tuple[Path, Board] | None:
-    """The image and the board to trace: this board's where QEMU has it, else one with the same core and flags, for
-    which the same sources are built; None where there is neither, or no QEMU."""
-    board = context.require_board()
-    if tools.find("qemu-system-arm") is None:
-        return None
-    if "qemu" in board.emulators:
-        return context.path(FIRMWARE.of("firmware")), board
-    candidate = _alike(board)
-    if candidate is None:
-        return None
+def _build_to_trace(context: StageContext, tracing: Board) -> Path:
+    """The image of the same sources for another board."""
     folder = context.out / "_trace"
     generated = context.path(MODEL_SOURCES.of("firmware"))
-    with context.console.status(f"building the same sources for {candidate.name}, to trace them"):
-        write_sources(context, candidate, folder / "project", generated if generated.is_dir() else None)
-        return build_project(folder / "project", folder / "build").elf, candidate
-
-
-def _alike(board: Board) -> Board | None:
-    """A board with the same core and flags that QEMU has."""
-    for candidate in all_boards():
-        if "qemu" in candidate.emulators and (candidate.core, candidate.flags) == (board.core, board.flags):
-            return candidate
-    return None
+    with context.console.status(f"building the same sources for {tracing.name}, to trace them"):
+        write_sources(context, tracing, folder / "project", generated if generated.is_dir() else None)
+        return build_project(folder / "project", folder / "build").elf
 
 
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
@@ -215,82 +180,6 @@ def _share(answers: list[str], pairs: list[Pair]) -> float:
     return sum(answer == pair.action for answer, pair in zip(answers, pairs, strict=True)) / len(pairs)
 
 
-def _result(
-    context: StageContext,
-    emulator: Emulator,
-    verification: Verification,
-    sizes: dict[str, int],
-    compiled: dict[str, Any],
-    timing: Timing,
-    quality: dict[str, dict[str, float]],
-) -> dict[str, Any]:
-    board, recipe = context.require_board(), context.recipe
-    instructions = verification.instructions
-    cycles, times = times_of(instructions, timing.rates, board.clock_hz)
-    flash = {"code": sizes["code"], "weights": sizes["weights"], "tables": sizes["tables"] + sizes["data"]}
-    ram = {
-        "kv_cache": compiled["kv_cache_bytes"],
-        "activations": compiled["arena_bytes"],
-        "application": sizes["static"],
-        "stack": sizes["stack"],
-    }
-    flash_bytes = {**flash, "total": sum(flash.values()), "size": board.flash.size}
-    ram_bytes = {
-        **ram,
-        "total": sum(ram.values()),
-        "stack_peak": verification.stack_peak,
-        "largest_live_set": compiled["largest_live_set"],
-        "size": board.ram.size,
-    }
-    failures = over_budget(
-        recipe.budgets,
-        flash_bytes["total"],
-        ram_bytes["total"],
-        times["decode_max"]["high"],
-        times["prompt_max"]["high"],
-    )
-    checks = {**verification.checks, "budgets_met": not failures}
-    if timing.traced_on is not None:
-        checks["trace_matches_counter"] = not timing.differences
-    return {
-        "recipe": recipe.name,
-        "board": board.name,
-        "engine": recipe.engine,
-        "emulator": {"name": emulator.name, "version": emulator.version},
-        "ok": all(checks.values()),
-        "checks": checks,
-        "failures": [*verification.failures, *timing.differences, *failures],
-        "prompts": list(verification.prompts),
-        "instructions": instructions,
-        "cycles": {**cycles, **_model(board, timing)},
-        "milliseconds": times,
-        "clock_hz": board.clock_hz,
-        "macs": compiled["macs"],
-        "layers": timing.layers,
-        "flash_bytes": flash_bytes,
-        "ram_bytes": ram_bytes,
-        "quality": quality,
-        "quality_sentences": {}
-        if recipe.text
-        else {"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences},
-        "budgets": {**recipe.part("budgets")["budgets"], "failures": failures},
-        "versions": _versions(emulator),
-        "seconds": _seconds(context),
-    }
-
-
-def _model(board: Board, timing: Timing) -> dict[str, Any]:
-    """How cycles were modelled."""
-    core = load_core(board.core)
-    return {
-        "per_instruction": timing.rates.decode.rounded(4),
-        "model": f"{core.name}, {board.flash_timing.wait_states} wait states",
-        "assumptions": assumptions_of(board, core, timing.traced_on),
-        "sources": [core.source, board.timing_source],
-        "traced": {"board": timing.traced_on, "prompts": list(timing.prompts)} if timing.traced_on else None,
-    }
-
-
 def _versions(emulator: Emulator) -> dict[str, str]:
     return {
         "arm-none-eabi-gcc": tools.version("arm-none-eabi-gcc"),
@@ -312,9 +201,9 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
     """The emulator, and the board that the same sources are traced on."""
     board = context.require_board()
     emulator = pick(board, context.emulator)
-    traced = None if "qemu" in board.emulators else _alike(board)
+    traced = board_to_trace(board)
     facts = {"emulator": emulator.name, "version": emulator.version}
-    return facts if traced is None else {**facts, "traced on": f"{traced.name} {traced.digest}"}
+    return facts if traced is None or traced is board else {**facts, "traced on": f"{traced.name} {traced.digest}"}
 
 
 def _check_emulator(context: StageContext) -> None:
@@ -348,16 +237,14 @@ STAGE = Stage(
         "pipeline.device.chat",
         "pipeline.device.protocol",
         "pipeline.emulators.select",
-        "pipeline.firmware.project",
+        "pipeline.firmware.build",
         "pipeline.stages.firmware",
         "pipeline.tasks.registry",
         "pipeline.tasks.sentence_files",
         "pipeline.text.tokenizers.load",
-        "pipeline.timing.costs",
-        "pipeline.timing.estimate",
+        "pipeline.timing.model",
         "pipeline.timing.folded",
-        "pipeline.timing.measure",
-        "pipeline.verification.budgets",
+        "pipeline.verification.assemble",
         "pipeline.verification.checks",
         "pipeline.verification.likelihood",
     ),
@@ -371,6 +258,7 @@ STAGE = Stage(
         "tokenizers",
         "hassil",
         "home-assistant-intents",
+        "jinja2",
         "pyelftools",
     ),
     per_board=True,

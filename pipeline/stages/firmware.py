@@ -13,7 +13,9 @@ from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware, build_project, sizes_as_dict, write_project
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.image import sizes_as_dict
+from pipeline.firmware.project import write_project
 from pipeline.firmware.tflm_library import require_library
 from pipeline.recipes.load import ENGINES, Recipe
 from pipeline.stages import SUMMARIES
@@ -144,7 +146,13 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
     """The modules that make the image; those of the interpreter where the engine is one."""
-    always = (__name__, "pipeline.firmware.project", "pipeline.targets.boards", "pipeline.text.tokenizers.load")
+    always = (
+        __name__,
+        "pipeline.firmware.build",
+        "pipeline.firmware.project",
+        "pipeline.targets.boards",
+        "pipeline.text.tokenizers.load",
+    )
     if ENGINES[recipe.engine] is None:
         return always
     return (
@@ -168,6 +176,11 @@ def _check_build_tools(context: StageContext) -> None:
         require_library(context.require_board().core, kernels)
 
 
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    always = ("arm-none-eabi-gcc", "cmake", "ninja", "jinja2", "pyelftools", "numpy", "tokenizers")
+    return always if ENGINES[recipe.engine] is None else (*always, "tflite-micro", "ai-edge-litert")
+
+
 STAGE = Stage(
     name="firmware",
     summary=SUMMARIES["firmware"],
@@ -182,7 +195,7 @@ STAGE = Stage(
     sections=("name", "engine"),
     work=_work,
     data=tuple(f"firmware_templates/{folder}/**/*" for folder in ("app", "cmake", "runtime", "tflm")),
-    tools=("arm-none-eabi-gcc", "cmake", "ninja", "tflite-micro", "jinja2", "pyelftools", "numpy", "tokenizers"),
+    tools=_tools,
     per_board=True,
     environment_facts=_environment_facts,
     check_prerequisites=_check_build_tools,

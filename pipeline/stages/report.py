@@ -15,7 +15,8 @@ from pipeline.stages.artifacts import FOLDED_STACKS
 from pipeline.tasks.sentence_files import SPLIT_TEXTS
 from pipeline.timing.folded import read_folded
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
-from pipeline.workflow.artifacts import PAGE, PICTURE, RESULT, SUMMARY, WEIGHTS
+from pipeline.verification.result import RESULT, RunResult
+from pipeline.workflow.artifacts import PAGE, PICTURE, SUMMARY, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import target_key
@@ -40,15 +41,15 @@ def run(context: StageContext) -> str:
     facts = read_weights_metadata(context.path(WEIGHTS.of("qat")))
     sentences = {} if recipe.text else context.load(SUMMARY.of("data"))["sentences"]
     first = results[0]
-    baseline = first["quality"].pop("hassil", {})
-    quality = {_ENGINE_NAMES[engine]: splits for engine, splits in first["quality"].items()}
+    baseline = first.quality.get("hassil", {})
+    quality = {name: first.quality[engine] for engine, name in _ENGINE_NAMES.items() if engine in first.quality}
     drawn = {
-        f"{kind}-{result['board']}": draw(result)
+        f"{kind}-{result.board}": draw(result)
         for result in results
         for kind, draw in (("memory", _memory), ("layers", _layers))
     }
     for result, folder in zip(results, folders, strict=True):
-        drawn[f"flame-{result['board']}"] = _flame(result, FOLDED_STACKS.path(folder, count="cycles"))
+        drawn[f"flame-{result.board}"] = _flame(result, FOLDED_STACKS.path(folder, count="cycles"))
     if recipe.text is None:
         drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
         drawn["training"] = charts.training_curves(_joined(facts["history"]))
@@ -63,7 +64,7 @@ def run(context: StageContext) -> str:
         recipe=recipe,
         results=results,
         pictures=[
-            {kind: Markup(drawn[f"{kind}-{result['board']}"]) for kind in ("memory", "layers", "flame")}
+            {kind: Markup(drawn[f"{kind}-{result.board}"]) for kind in ("memory", "layers", "flame")}
             for result in results
         ],
         time_rows=_TIME_ROWS,
@@ -76,30 +77,37 @@ def run(context: StageContext) -> str:
         split_sizes={split: sentences.get(split, "") for split in quality["float"]},
         quality_notes=_text_notes(facts) if recipe.text else _notes(first, baseline, facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
-        versions=first["versions"],
+        versions=first.versions,
         recipe_text=recipe.path.read_text(encoding="utf-8"),
     )
     context.save(PAGE, page)
     return f"{sum(map(bool, drawn.values()))} pictures and index.html"
 
 
-def _memory(result: dict[str, Any]) -> str:
-    flash = {key: result["flash_bytes"][key] for key in ("weights", "tables", "code")}
-    ram = {
-        key.replace("_", " "): result["ram_bytes"][key] for key in ("kv_cache", "activations", "application", "stack")
-    }
-    return charts.memory_map(flash, result["flash_bytes"]["size"], ram, result["ram_bytes"]["size"])
+def _memory(result: RunResult) -> str:
+    flash, ram = result.flash_bytes, result.ram_bytes
+    return charts.memory_map(
+        {"weights": flash.weights, "tables": flash.tables, "code": flash.code},
+        flash.size,
+        {
+            "kv cache": ram.kv_cache,
+            "activations": ram.activations,
+            "application": ram.application,
+            "stack": ram.stack,
+        },
+        ram.size,
+    )
 
 
-def _layers(result: dict[str, Any]) -> str:
-    return charts.instructions_by_layer(result["layers"]) if result["layers"] else ""
+def _layers(result: RunResult) -> str:
+    return charts.instructions_by_layer([layer.model_dump() for layer in result.layers]) if result.layers else ""
 
 
-def _flame(result: dict[str, Any], folded: Path) -> str:
+def _flame(result: RunResult, folded: Path) -> str:
     """The flame graph of the traced prompts; empty where nothing could be traced."""
     if not folded.exists():
         return ""
-    return flame_graph(read_folded(folded), f"Likely cycles on {result['board']}, by function", "cycles")
+    return flame_graph(read_folded(folded), f"Likely cycles on {result.board}, by function", "cycles")
 
 
 def _joined(history: dict[str, list[dict[str, float]]]) -> list[dict[str, float]]:
@@ -111,8 +119,8 @@ def _joined(history: dict[str, list[dict[str, float]]]) -> list[dict[str, float]
     return points
 
 
-def _notes(result: dict[str, Any], baseline: dict[str, float], facts: dict[str, Any]) -> list[str]:
-    counts = result["quality_sentences"]
+def _notes(result: RunResult, baseline: dict[str, float], facts: dict[str, Any]) -> list[str]:
+    counts = result.quality_sentences
     notes = [
         f"Measured on the first {counts['host']} sentences of each split on the host, {counts['device']} on the board. "
         "A sentence counts when the whole action is right to the letter.",
@@ -150,6 +158,7 @@ STAGE = Stage(
         "pipeline.tasks.sentence_files",
         "pipeline.timing.folded",
         "pipeline.verification.likelihood",
+        "pipeline.verification.result",
     ),
     data=("pipeline/report/*.j2",),
     tools=("matplotlib", "jinja2"),

@@ -14,6 +14,7 @@ from rich.table import Table
 from pipeline.errors import ThimbleError
 from pipeline.sweep.plan import Choice, Point
 from pipeline.sweep.trial import Outcome
+from pipeline.verification.result import RunResult
 
 __all__ = ["Cost", "Results", "TrialFailure", "TrialResult", "front_of", "measured", "read_results"]
 
@@ -54,11 +55,6 @@ class TrialResult:
     sentences: Mapping[str, int]
     boards: Mapping[str, Cost]
     seconds: float
-
-    @property
-    def run_name(self) -> str:
-        """The recipe's name."""
-        return str(self.recipe["name"])
 
 
 @dataclass(frozen=True)
@@ -145,9 +141,12 @@ class Results:
 
 def measured(point: Point, outcome: Outcome) -> TrialResult:
     """The figures of a point that ran through, from the result of each board."""
-    results: Mapping[str, Any] = outcome["results"]
+    results = {
+        board: RunResult.from_data(data, f"the result of {point.name} on {board}")
+        for board, data in outcome["results"].items()
+    }
     first = next(iter(results.values()))
-    quality, sentences = first["quality"], first["quality_sentences"]
+    quality, sentences = first.quality, first.quality_sentences
     splits = quality["quantized"]
     count = sentences["host"]
     variance = sum(share * (1 - share) / count for share in splits.values()) / len(splits) ** 2
@@ -167,16 +166,18 @@ def measured(point: Point, outcome: Outcome) -> TrialResult:
     )
 
 
-def _cost(result: Mapping[str, Any]) -> Cost:
+def _cost(result: RunResult) -> Cost:
+    instructions, cycles = result.instructions, result.cycles
+    assert instructions is not None and cycles is not None, "an emulator counts instructions, from which cycles follow"
     return Cost(
-        flash=result["flash_bytes"]["total"],
-        ram=result["ram_bytes"]["total"],
-        ms=result["milliseconds"]["decode_mean"]["likely"],
-        ms_worst=result["milliseconds"]["decode_max"]["high"],
-        instructions=result["instructions"]["decode_mean"],
-        instructions_worst=result["instructions"]["decode_max"],
-        weight_bytes=result["flash_bytes"]["weights"],
-        cycles_worst=result["cycles"]["decode_max"]["high"],
+        flash=result.flash_bytes.total,
+        ram=result.ram_bytes.total,
+        ms=result.milliseconds.decode_mean.likely,
+        ms_worst=result.milliseconds.decode_max.high,
+        instructions=instructions.decode_mean,
+        instructions_worst=instructions.decode_max,
+        weight_bytes=result.flash_bytes.weights,
+        cycles_worst=cycles.decode_max.high,
     )
 
 

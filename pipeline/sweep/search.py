@@ -111,10 +111,8 @@ class Searcher:
     def _fits(self, choices: Mapping[str, Choice]) -> bool:
         """Whether earlier choices are still the file's."""
         return list(choices) == list(self._space) and all(
-            self._space[name]._contains(self._space[name].to_internal_repr(value))
-            if isinstance(axis.choices, Range)
-            else value in axis.choices
-            for (name, value), axis in zip(choices.items(), self._sweep.axes, strict=True)
+            _in_range(value, axis.choices) if isinstance(axis.choices, Range) else value in axis.choices
+            for value, axis in zip(choices.values(), self._sweep.axes, strict=True)
         )
 
     def _rounded(self, params: Mapping[str, Any]) -> dict[str, Choice]:
@@ -130,6 +128,17 @@ Proposer = Grid | Searcher
 def proposer_of(sweep: Sweep, begun: Sequence[Mapping[str, Choice]]) -> Proposer:
     """What the file asks for; `begun` are the choices of an earlier run's points."""
     return Grid(sweep) if sweep.search is None else Searcher(sweep, sweep.search, begun)
+
+
+def _in_range(value: object, numbers: Range) -> bool:
+    """Whether an earlier run's choice is one of the numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not numbers.low <= value <= numbers.high:
+        return False
+    if numbers.whole and value != round(value):
+        return False
+    step = (int(numbers.step) or 1) if numbers.whole else numbers.step
+    steps = (value - numbers.low) / step if step else 0.0
+    return abs(steps - round(steps)) < 1e-5  # `Range.number` keeps six digits
 
 
 def _distribution(choices: Mapping[str, Any] | Range) -> Any:

@@ -16,13 +16,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from pipeline import tools
 from pipeline.errors import ThimbleError
 from pipeline.extras import needs_extras
 from pipeline.files import write_json
@@ -103,7 +103,7 @@ def stop_all() -> None:
 def _run(job: Job) -> Outcome:
     from pipeline.recipes.load import load_recipe
     from pipeline.stages.registry import run_recipe
-    from pipeline.workflow.artifacts import RESULT
+    from pipeline.verification.result import RESULT
     from pipeline.workflow.runner import RunOptions
     from pipeline.workflow.workspace import target_key
 
@@ -112,8 +112,8 @@ def _run(job: Job) -> Outcome:
         recipe = recipe.with_boards(job.boards)
     options = RunOptions(Path(job.build), "emulate", emulator=job.emulator, shared=Path(job.shared))
     workspace = run_recipe(recipe, options, Console(width=200, soft_wrap=True))
-    results: Mapping[str, Any] = {
-        board: RESULT.load(workspace.folder / target_key(board, recipe.engine)) for board in recipe.boards
+    results = {
+        board: RESULT.load(workspace.folder / target_key(board, recipe.engine)).as_data() for board in recipe.boards
     }
     return {"point": job.point, "ok": True, "parameters": recipe.model.parameter_count, "results": results}
 
@@ -143,7 +143,5 @@ def _main(text: str) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    tools.configure_tensorflow()
     sys.exit(_main(sys.argv[1]))

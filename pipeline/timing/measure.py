@@ -9,6 +9,7 @@ from typing import IO
 
 from pipeline.device.protocol import Answer, Device
 from pipeline.emulators.qemu import Qemu
+from pipeline.errors import ThimbleError
 from pipeline.targets.boards import Board
 from pipeline.targets.memories import Flash
 from pipeline.timing.costs import Core, Estimate
@@ -16,13 +17,24 @@ from pipeline.timing.disassembly import read_code
 from pipeline.timing.profile import Profile, Step
 from pipeline.timing.trace import OPTIONS, Tracer, dfilter_ranges
 
-__all__ = ["Stacks", "TracedPrompt", "measure", "steps_differ", "with_weights"]
+__all__ = [
+    "Stacks",
+    "TracedPrompt",
+    "check_instructions_per_tick",
+    "counted_instructions_per_tick",
+    "measure",
+    "steps_differ",
+    "with_weights",
+]
 
 Stacks = dict[tuple[str, ...], tuple[int, float]]
 
 # Between the two readings of the counter lie, besides the step, its call and half of each reading; and a tick may be
 # cut off at both ends.
 STEP_OVERHEAD = 120
+_INSTRUCTIONS_PER_MICROSECOND = 1000  # QEMU's, with -icount shift=0
+_TOLERANCE = 1.02  # by which factor a board.yaml may be off
+_SAME = 1e-3  # a round clock explains a count that is as near as this
 
 
 @dataclass(frozen=True)
@@ -84,9 +96,7 @@ def measure(
 
 def steps_differ(measured: TracedPrompt, instructions_per_tick: float) -> list[str]:
     """A line for each step whose traced instructions are not those that the board's counter told."""
-    answer = measured.answer
-    reported = [answer.prefill.ticks] if answer.prefill else []
-    reported += [step.ticks for step in answer.steps]
+    reported = _reported_ticks(measured)
     if len(reported) != len(measured.steps):
         return [f"the trace has {len(measured.steps)} steps, the board told of {len(reported)}"]
     max_overhead = instructions_per_tick + STEP_OVERHEAD
@@ -95,6 +105,69 @@ def steps_differ(measured: TracedPrompt, instructions_per_tick: float) -> list[s
         for index, (step, ticks) in enumerate(zip(measured.steps, reported, strict=True))
         if not -instructions_per_tick <= ticks * instructions_per_tick - step.instructions <= max_overhead
     ]
+
+
+def counted_instructions_per_tick(traced: Sequence[TracedPrompt]) -> Estimate | None:
+    """How many instructions a tick of the board's counter stands for, by the trace.
+
+    The counter also sees what lies between its two readings and the step (at most `STEP_OVERHEAD`), so `low` and `high`
+    are bounds; `likely` is the slope over steps of different lengths, in which that cancels out.
+
+    Args:
+        traced: prompts on one board.
+
+    Returns:
+        None where the board reported other steps than were traced, or no ticks.
+    """
+    steps = []
+    for measured in traced:
+        reported = _reported_ticks(measured)
+        if len(reported) != len(measured.steps):
+            return None
+        steps += [(step.instructions, ticks) for step, ticks in zip(measured.steps, reported, strict=True)]
+    instructions, ticks = (sum(values) for values in zip(*steps, strict=True)) if steps else (0, 0)
+    if not ticks:
+        return None
+    low = instructions / ticks
+    high = (instructions + len(steps) * (STEP_OVERHEAD + low)) / ticks
+    mean_instructions, mean_ticks = instructions / len(steps), ticks / len(steps)
+    spread = sum((step_ticks - mean_ticks) ** 2 for _, step_ticks in steps)
+    if spread < mean_ticks**2:  # steps alike: a rounded tick would count for too much
+        return Estimate(low, low, high)
+    covariance = sum((count - mean_instructions) * (step_ticks - mean_ticks) for count, step_ticks in steps)
+    return Estimate(low, min(max(covariance / spread, low), high), high)
+
+
+def check_instructions_per_tick(board: Board, traced: Sequence[TracedPrompt]) -> None:
+    """Compares the board's `instructions_per_tick` for QEMU with what was counted.
+
+    Args:
+        board: the one that was traced.
+        traced: its prompts.
+
+    Raises:
+        ThimbleError: they differ by more than 2 %; it says what the file should hold.
+    """
+    counted = counted_instructions_per_tick(traced)
+    value = float(board.emulators["qemu"]["instructions_per_tick"])
+    if counted is None or counted.low / _TOLERANCE <= value <= counted.high * _TOLERANCE:
+        return
+    # QEMU executes 1000 instructions a microsecond, and a machine's clock is a round number of MHz.
+    mhz = round(_INSTRUCTIONS_PER_MICROSECOND / counted.likely, 1)
+    exact = _INSTRUCTIONS_PER_MICROSECOND / mhz if mhz else counted.likely
+    best = exact if abs(exact - counted.likely) < _SAME * counted.likely else counted.likely
+    raise ThimbleError(
+        f"{board.name}: its board.yaml says {value:g} instructions a tick of the counter, QEMU's machine executes "
+        f"{counted.likely:.5g} (its counter runs at {_INSTRUCTIONS_PER_MICROSECOND / counted.likely:.1f} MHz, whatever "
+        "`clock_hz` says)",
+        f"write `instructions_per_tick: {best:.7g}` under `emulators`, `qemu`",
+    )
+
+
+def _reported_ticks(measured: TracedPrompt) -> list[int]:
+    answer = measured.answer
+    prefill = [answer.prefill.ticks] if answer.prefill else []
+    return prefill + [step.ticks for step in answer.steps]
 
 
 def with_weights(

@@ -3,12 +3,11 @@ step, and counts that can be true."""
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 import numpy as np
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 
 from pipeline.device.protocol import Answer, Device, DeviceError, Step
 from pipeline.errors import ThimbleError
+from pipeline.files import write_json
 from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task
 from pipeline.text.prompt import PromptTokenizer
 from pipeline.verification.oracle import Oracle
+from pipeline.verification.result import InstructionCounts, PromptResult
 
 __all__ = [
     "Expectation",
@@ -84,14 +85,13 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of it: `checks` by name, a line for each thing that is wrong, each prompt's tokens and texts, and
-    instructions (`prefill_per_token` and `prompt_max` with the prompt in blocks, `decode_mean`, `decode_max` of any
-    step, `per_mac`, `steps`; else 0)."""
+    """Result of a verification: `checks` by name, a line for each thing that is wrong, each prompt's tokens and texts,
+    and instruction counts; `stack_peak` in bytes."""
 
     checks: dict[str, bool]
     failures: tuple[str, ...]
-    prompts: tuple[dict[str, Any], ...]
-    instructions: dict[str, float]
+    prompts: tuple[PromptResult, ...]
+    instructions: InstructionCounts
     stack_peak: int
 
     @property
@@ -300,7 +300,7 @@ def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
         }
         for expectation in expectations
     ]
-    path.write_text(json.dumps({"prompts": prompts}, indent=1) + "\n", encoding="utf-8")
+    write_json(path, {"prompts": prompts})
 
 
 def _ask(device: Device, expectation: Expectation, findings: _Findings, in_blocks: bool = False) -> Answer | None:
@@ -410,23 +410,23 @@ def _check_ticks(
     )
 
 
-def _prompt(expectation: Expectation, answer: Answer | None) -> dict[str, Any]:
-    return {
-        "text": expectation.text,
-        "tokens_in": list(answer.tokens_in) if answer else [],
-        "tokens_out": list(answer.tokens_out) if answer else [],
-        "text_out": answer.text if answer else "",
-        "expected_tokens": list(expectation.tokens_out),
-        "expected_text": expectation.text_out,
-        "end": answer.end if answer else "",
-        "ticks": [step.ticks for step in answer.steps] if answer else [],
-        "logits_crc": [f"{step.crc:08x}" for step in answer.steps] if answer else [],
-    }
+def _prompt(expectation: Expectation, answer: Answer | None) -> PromptResult:
+    return PromptResult(
+        text=expectation.text,
+        tokens_in=tuple(answer.tokens_in) if answer else (),
+        tokens_out=tuple(answer.tokens_out) if answer else (),
+        text_out=answer.text if answer else "",
+        expected_tokens=expectation.tokens_out,
+        expected_text=expectation.text_out,
+        end=answer.end if answer else "",
+        ticks=tuple(step.ticks for step in answer.steps) if answer else (),
+        logits_crc=tuple(f"{step.crc:08x}" for step in answer.steps) if answer else (),
+    )
 
 
 def _instructions(
     answers: Sequence[Answer | None], repeats: Sequence[Answer | None], macs: int, per_tick: float
-) -> dict[str, float]:
+) -> InstructionCounts:
     complete = [answer for answer in answers if answer is not None]
     fed = [step.ticks * per_tick for answer in complete for step in answer.steps[: len(answer.tokens_in)]]
     decode = [step.ticks * per_tick for answer in complete for step in answer.steps[len(answer.tokens_in) :]] or fed
@@ -437,11 +437,11 @@ def _instructions(
         / max(sum(prefill_result.count for prefill_result in prefills), 1)
     )
     decode_mean = sum(decode) / max(len(decode), 1)
-    return {
-        "prefill_per_token": round(prefill, 1),
-        "prompt_max": max((prefill_result.ticks * per_tick for prefill_result in prefills), default=0.0),
-        "decode_mean": round(decode_mean, 1),
-        "decode_max": max(fed + decode, default=0.0),
-        "per_mac": round(decode_mean / max(macs, 1), 3),
-        "steps": len(fed) + (0 if decode is fed else len(decode)),
-    }
+    return InstructionCounts(
+        prefill_per_token=round(prefill, 1),
+        prompt_max=max((prefill_result.ticks * per_tick for prefill_result in prefills), default=0.0),
+        decode_mean=round(decode_mean, 1),
+        decode_max=max(fed + decode, default=0.0),
+        per_mac=round(decode_mean / max(macs, 1), 3),
+        steps=len(fed) + (0 if decode is fed else len(decode)),
+    )

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -18,57 +19,46 @@ from pipeline.compiler import WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.resources import ROOT
 
-__all__ = ["HostEngine", "compile_library", "host_engine", "kernel_sources"]
+__all__ = ["HostEngine", "Status", "check_status", "compile_library", "host_engine", "kernel_sources"]
 
 RUNTIME = ROOT / "firmware_templates" / "runtime"
+LOOP = ROOT / "firmware_templates" / "host" / "loop.c"
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared")
 
 _DEFINED = re.compile(r"^void (thimble_\w+)\(", re.MULTILINE)
 
-_LOOP = """\
-/* Greedy decoding in one call, for measuring thousands of sentences; generated. */
-#include "model.h"
 
-#include <string.h>
+class Status(IntEnum):
+    """`thimble_status` of thimble.h."""
 
-static _Alignas(16) unsigned char memory[THIMBLE_MODEL_MEMORY_BYTES];
-static thimble_context context;
+    OK = 0
+    BAD_MEMORY = 1
+    BAD_TOKEN = 2
+    CONTEXT_FULL = 3
+    FAILED = 4
 
-int32_t host_logit_bytes(void) { return THIMBLE_MODEL_LOGIT_BYTES; }
 
-void host_reset(void) { (void)thimble_init(&context, &thimble_the_model, memory, sizeof memory); }
+def check_status(status: int, vocab: int, context: int) -> None:
+    """Raises what a status means, unless it is OK.
 
-int32_t host_prefill(const int32_t *tokens, int32_t count, void *logits)
-{
-    const void *row = 0;
-    const thimble_status status = thimble_prefill(&context, tokens, (size_t)count, &row);
-    if (status == THIMBLE_OK) {
-        memcpy(logits, row, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES);
-    }
-    return (int32_t)status;
-}
+    Args:
+        status: a `thimble_status`.
+        vocab: the model's number of tokens.
+        context: its longest context, in tokens.
 
-/* Tokens after the prompt, without `eos`, at most `most`; negative: minus the status. */
-int32_t host_generate(const int32_t *prompt, int32_t count, int32_t most, int32_t eos, int32_t *out)
-{
-    const void *logits = 0;
-    host_reset();
-    thimble_status status = thimble_prefill(&context, prompt, (size_t)count, &logits);
-    int32_t made = 0;
-    while (status == THIMBLE_OK && made < most) {
-        const int32_t next = thimble_sample_greedy(&thimble_the_model, logits);
-        if (next == eos) {
-            break;
-        }
-        out[made++] = next;
-        if (made == most || (!THIMBLE_MODEL_ENDLESS && context.position == THIMBLE_MODEL_CONTEXT)) {
-            break;
-        }
-        status = thimble_step(&context, next, &logits);
-    }
-    return status == THIMBLE_OK ? made : -(int32_t)status;
-}
-"""
+    Raises:
+        ThimbleError: any other status, one that is not known included.
+    """
+    if status == Status.OK:
+        return
+    if status == Status.BAD_TOKEN:
+        raise ThimbleError("a token is outside of the vocabulary", f"use ids from 0 to {vocab - 1}")
+    if status == Status.CONTEXT_FULL:
+        raise ThimbleError(f"the context of {context} tokens is full", "give fewer tokens")
+    name = {known.value: known.name for known in Status}.get(status, "unknown")
+    raise ThimbleError(
+        f"the generated C stopped on the host with status {status} ({name})", "report this; it is a fault of Thimble"
+    )
 
 
 def compile_library(
@@ -120,10 +110,8 @@ class HostEngine:
 
     def __init__(self, model: Path, build: Path, vocab: int, context: int) -> None:
         build.mkdir(parents=True, exist_ok=True)
-        loop = build / "host_loop.c"
-        loop.write_text(_LOOP, encoding="utf-8")
         library = build / "libmodel.so"
-        sources = [loop, *sorted(model.glob("model*.c")), RUNTIME / "thimble.c", *kernel_sources(model)]
+        sources = [LOOP, *sorted(model.glob("model*.c")), RUNTIME / "thimble.c", *kernel_sources(model)]
         compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], library)
         self.vocab, self.context = vocab, context
         self._library = ctypes.CDLL(str(library))
@@ -132,7 +120,7 @@ class HostEngine:
 
     def reset(self) -> None:
         """Forgets all tokens."""
-        self._library.host_reset()
+        check_status(self._library.host_reset(), self.vocab, self.context)
 
     def step(self, token: int) -> NDArray[np.signedinteger]:
         """Takes a token; int8 or int16 logits [vocab].
@@ -153,7 +141,7 @@ class HostEngine:
         status = self._library.host_prefill(
             prompt.ctypes.data_as(ctypes.c_void_p), len(tokens), logits.ctypes.data_as(ctypes.c_void_p)
         )
-        self._check(status)
+        check_status(status, self.vocab, self.context)
         return logits
 
     def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]:
@@ -167,14 +155,8 @@ class HostEngine:
             eos,
             out.ctypes.data_as(ctypes.c_void_p),
         )
-        self._check(-min(count, 0))
+        check_status(-min(count, 0), self.vocab, self.context)
         return [int(token) for token in out[:count]]
-
-    def _check(self, status: int) -> None:
-        if status == 2:
-            raise ThimbleError("a token is outside of the vocabulary", f"use ids from 0 to {self.vocab - 1}")
-        if status == 3:
-            raise ThimbleError(f"the context of {self.context} tokens is full", "give fewer tokens")
 
 
 @contextmanager

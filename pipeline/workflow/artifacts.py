@@ -5,7 +5,6 @@ Artifacts whose types live in packages above this one are declared in `pipeline.
 
 from __future__ import annotations
 
-import json
 import shutil
 import string
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pipeline.files import write_json
+from pipeline.files import read_json, write_json, write_text
 
 if TYPE_CHECKING:
     from pipeline.text.prompt import PromptTokenizer
@@ -31,7 +30,6 @@ __all__ = [
     "PICTURE",
     "PROJECT",
     "QUALITY",
-    "RESULT",
     "SIZES",
     "SUMMARY",
     "TFLITE",
@@ -70,7 +68,7 @@ class Artifact(Generic[T]):
         """What a stage's folder holds.
 
         Raises:
-            ThimbleError: from the reader, as each says; some raise OSError and ValueError.
+            ThimbleError: from the reader, as each says; those of plain bytes and text raise OSError.
         """
         return self.load_file(self.path(folder, **fields))
 
@@ -124,11 +122,11 @@ class StageOutput(Generic[T]):
 
 def json_artifact(name: str, schema_version: int = 1) -> Artifact[dict[str, Any]]:
     """A JSON file that holds one object."""
-    return Artifact(name, _read_json, write_json, schema_version)
+    return Artifact(name, _load_json, write_json, schema_version)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+def _load_json(path: Path) -> dict[str, Any]:
+    return read_json(path, "run the stage that writes it with --force")
 
 
 def _binary(name: str) -> Artifact[bytes]:
@@ -144,7 +142,7 @@ def _read_text(path: Path) -> str:
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _folder(name: str) -> Artifact[Path]:
@@ -189,6 +187,5 @@ SIZES = json_artifact("sizes.json")
 COMPILED = json_artifact("compiled.json")
 EXPECTATIONS = json_artifact("expected.json")
 """Of `emulate`: the tokens and logits that the oracle expects of each prompt."""
-RESULT = json_artifact("result.json")
 PAGE = _text("index.html")
 PICTURE = _text("{picture}.svg")

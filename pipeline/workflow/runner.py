@@ -316,7 +316,7 @@ def _fingerprint(stage: Stage, context: StageContext) -> Fingerprint:
         requested,
         module_digests(stage.work_modules(context.recipe)),
         data_digests(stage.data),
-        tool_versions(stage.tools),
+        tool_versions(stage.tool_names(context.recipe)),
     )
 
 

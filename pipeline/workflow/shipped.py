@@ -7,7 +7,6 @@ Whether it is what a recipe describes depends on the parts alone: newer packages
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import zipfile
 import zlib
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import ThimbleError
-from pipeline.files import fingerprint
+from pipeline.files import atomic_write, fingerprint
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.resources import ROOT
 from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
@@ -239,9 +238,8 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
         raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
     weights_path = ROOT / recipe.shipped
     for source, target in ((tokenizer, TOKENIZER.path(weights_path.parent)), (weights, weights_path)):
-        beside = target.with_name(f".{target.name}.tmp")
-        shutil.copyfile(source, beside)
-        os.replace(beside, target)
+        with atomic_write(target) as partial:
+            shutil.copyfile(source, partial)
     return weights_path
 
 

@@ -94,7 +94,8 @@ class Stage:
         work: the modules that do the work, which decide its bytes with what they import; the stage's own module, which
             belongs to them, counts without its imports. A function where recipes differ in them.
         data: glob patterns, from the package's root, of the other files that it reads.
-        tools: the programs (of `pipeline.tools`) and Python distributions whose versions decide its bytes.
+        tools: the programs (of `pipeline.tools`) and Python distributions whose versions decide its bytes, or a
+            function.
         per_board: whether each board has a result of its own.
         resumable: whether a stopped run is continued.
         environment_facts: further facts of what the recipe only names, such as digests of files of the user's.
@@ -115,7 +116,7 @@ class Stage:
     sections: tuple[str, ...] = ()
     work: tuple[str, ...] | Callable[[Recipe], tuple[str, ...]] = ()
     data: tuple[str, ...] = ()
-    tools: tuple[str, ...] = ()
+    tools: tuple[str, ...] | Callable[[Recipe], tuple[str, ...]] = ()
     per_board: bool = False
     resumable: bool = False
     environment_facts: Callable[[StageContext], dict[str, str]] | None = None
@@ -132,3 +133,7 @@ class Stage:
     def work_modules(self, recipe: Recipe) -> tuple[str, ...]:
         """The modules that do the work for a recipe."""
         return self.work(recipe) if callable(self.work) else self.work
+
+    def tool_names(self, recipe: Recipe) -> tuple[str, ...]:
+        """The programs and distributions that do the work for a recipe."""
+        return self.tools(recipe) if callable(self.tools) else self.tools

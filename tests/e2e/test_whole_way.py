@@ -14,7 +14,8 @@ from rich.console import Console
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import pick
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project, read_sizes
+from pipeline.firmware.build import build_project
+from pipeline.firmware.image import read_sizes
 from pipeline.recipes.load import Budgets, EvaluateConfig, load_recipe
 from pipeline.report.summary import print_summary
 from pipeline.resources import ROOT
@@ -26,6 +27,7 @@ from pipeline.timing.estimate import assumptions_of
 from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import over_budget
 from pipeline.verification.checks import Verification
+from pipeline.verification.result import RunResult
 from pipeline.workflow.stage import StageContext
 from tests.e2e.conftest import WholeRun, run, tiny_recipe
 
@@ -187,7 +189,9 @@ def test_a_board_that_qemu_lacks_is_traced_on_one_with_the_same_core(whole_run: 
     context = StageContext(whole_run.recipe, whole_run.workspace, tmp_path, Console(quiet=True), other_board)
     compiled = json.loads((whole_run.workspace.stage("convert") / board.packing / "compiled.json").read_text())
     result = result_of(whole_run)
-    verification = Verification({}, (), tuple(result["prompts"]), result["instructions"], 0)
+    run_result = RunResult.from_data(result, "result.json")
+    assert run_result.instructions is not None
+    verification = Verification({}, (), run_result.prompts, run_result.instructions, 0)
     timing = model_time(context, compiled, verification)
     assert timing.traced_on == "mps2_an386" and timing.differences == ()
     assert [layer["instructions"] for layer in timing.layers] == [layer["instructions"] for layer in result["layers"]]

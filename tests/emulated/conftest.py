@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.firmware.project import Firmware, build_project, write_project
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.project import write_project
 from pipeline.targets.boards import Board, load_board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from tests.support.standin import FOLDER, standin_tokenizer

@@ -12,7 +12,8 @@ from pipeline import tools
 from pipeline.compiler import compile_model
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.qemu import Qemu
-from pipeline.firmware.project import Firmware, build_project, write_project
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board, all_boards
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

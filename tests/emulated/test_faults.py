@@ -12,7 +12,7 @@ from pipeline import tools
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware
+from pipeline.firmware.build import Firmware
 from pipeline.targets.boards import Board
 
 FAULT = re.compile(

@@ -20,7 +20,8 @@ from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project, write_project
+from pipeline.firmware.build import build_project
+from pipeline.firmware.project import write_project
 from pipeline.firmware.tflm_library import KERNELS, find_libraries, require_library
 from pipeline.network.tf_setup import no_native_log
 from pipeline.recipes.schema import ModelConfig
@@ -105,7 +106,7 @@ def test_what_is_generated(step: bytes, tmp_path: Path, tokenizer: Tokenizer, bo
     assert f"MicroMutableOpResolver<{len(methods)}>" in operators
     assert {path.name for path in (folder / "runtime" / "kernels").glob("*.c")} == {"thimble_turn.c"}
     assert "ARENA_BYTES 40000" in (folder / "model" / "model.h").read_text()
-    assert "@" not in (folder / "cmake" / "tflm.cmake").read_text()
+    assert "{{" not in (folder / "cmake" / "tflm.cmake").read_text()
     assert "interpreter/" in (folder / "README.md").read_text()
 
 

@@ -10,10 +10,13 @@ import zlib
 from pathlib import Path
 
 import pytest
+from jinja2.exceptions import UndefinedError
 
 from pipeline import tools
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware, build_project, read_sizes, sizes_as_dict, weights_of, write_project
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.image import read_sizes, sizes_as_dict, weights_of
+from pipeline.firmware.project import _render, write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -121,3 +124,10 @@ def test_a_missing_or_damaged_image_is_an_error(tmp_path: Path, content: bytes |
         path.write_bytes(content)
     with pytest.raises(ThimbleError, match="cannot read the image"):
         read_sizes(path)
+
+
+def test_a_template_that_asks_for_an_unknown_name_is_refused(tmp_path: Path) -> None:
+    template = tmp_path / "file.in"
+    template.write_text("{{ nobody_gives_this }}\n", encoding="utf-8")
+    with pytest.raises(UndefinedError, match="nobody_gives_this"):
+        _render(template, tmp_path / "file", {"title": "x"})

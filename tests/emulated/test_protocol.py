@@ -14,7 +14,7 @@ from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.process import ProcessLink
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware
+from pipeline.firmware.build import Firmware
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.prompt import fold

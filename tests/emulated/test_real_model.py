@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from elftools.elf.elffile import ELFFile
 from pipeline.compiler import CompiledModel, compile_model
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.firmware.project import Firmware, build_project, write_project
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -39,7 +39,6 @@ class Built:
 def built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, board: Board
 ) -> Built:
-    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     import tf_keras as keras
 
     from pipeline.network.decoder import build_decoder
@@ -85,8 +84,8 @@ def check(built: Built, elf: Path, board: Board) -> Verification:
 def test_tokens_logits_and_counts_are_right_to_the_end_of_the_context(built: Built, board: Board) -> None:
     result = check(built, built.firmware.elf, board)
     assert result.ok, result.failures
-    assert any(prompt["end"] == "context" for prompt in result.prompts)
-    assert result.instructions["steps"] == sum(len(expectation.steps) for expectation in built.expectations)
+    assert any(prompt.end == "context" for prompt in result.prompts)
+    assert result.instructions.steps == sum(len(expectation.steps) for expectation in built.expectations)
     assert len({step.crc for expectation in built.expectations for step in expectation.steps}) > 100
 
 

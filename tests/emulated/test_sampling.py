@@ -15,7 +15,7 @@ from pipeline.device.chat import TextStream, TickScale, chat_loop
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware, build_project
+from pipeline.firmware.build import Firmware, build_project
 from pipeline.numerics.sampler import CANDIDATES, Sampler, SamplerSettings, logit_step
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

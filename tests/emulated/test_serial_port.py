@@ -26,11 +26,13 @@ from pipeline.commands.verify_on_port import verify_on_port
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import SerialPort, connect
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware, sizes_as_dict
+from pipeline.firmware.build import Firmware
+from pipeline.firmware.image import sizes_as_dict
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import reference_run
+from pipeline.verification.result import EmulatorVersion, RunResult
 from pipeline.workflow.workspace import Workspace
 from tests.support.standin import Standin
 
@@ -85,7 +87,9 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     stage.mkdir(parents=True)
     facts = {**sizes_as_dict(firmware.sizes), "weights_crc": firmware.weights_crc, "build_id": firmware.build_id}
     (stage / "sizes.json").write_text(json.dumps(facts))
-    (stage / "compiled.json").write_text(json.dumps({"macs": 64, "kv_cache_bytes": 4, "arena_bytes": 300}))
+    (stage / "compiled.json").write_text(
+        json.dumps({"macs": 64, "kv_cache_bytes": 4, "arena_bytes": 300, "largest_live_set": 300})
+    )
     workspace.stage("data").mkdir(parents=True)
     tokenizer.save(workspace.stage("data") / "tokenizer.json")
     monkeypatch.setattr(
@@ -103,18 +107,18 @@ def later(descriptor: int, data: bytes) -> None:
     threading.Timer(0.2, os.write, (descriptor, data)).start()
 
 
-def run(built: Any, port: str, **options: Any) -> dict[str, Any]:
+def run(built: Any, port: str, **options: Any) -> RunResult:
     recipe, workspace = built
     return verify_on_port(recipe, workspace, port, Console(file=io.StringIO()), instructions_per_tick=40.0, **options)
 
 
 def test_the_whole_verification(port: Any, built: Any) -> None:
     result = run(built, port[0])
-    assert result["ok"] and result["checks"]["logits_crc_match"] and result["checks"]["prefill_match"]
-    assert result["emulator"] == {"name": "serial", "version": f"{port[0]} at 115200 baud"}
-    assert result["milliseconds"]["decode_mean"]["likely"] > 0
+    assert result.ok and result.checks["logits_crc_match"] and result.checks["prefill_match"]
+    assert result.emulator == EmulatorVersion(name="serial", version=f"{port[0]} at 115200 baud")
+    assert result.milliseconds.decode_mean.likely > 0
     written = built[1].folder / "mps2_an386-aot-serial" / "result.json"
-    assert json.loads(written.read_text())["ok"]
+    assert RunResult.load(written) == result
 
 
 def test_half_a_line_of_somebody_elses_does_not_matter(port: Any) -> None:

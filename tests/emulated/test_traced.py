@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.firmware.project import Firmware
+from pipeline.firmware.build import Firmware
 from pipeline.targets.boards import Board
 from pipeline.targets.memories import Flash
 from pipeline.timing.costs import load_core

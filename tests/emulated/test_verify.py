@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from pipeline.device.chat import TickScale, answer_line, ask_many, chat_loop, read_lines
+from pipeline.device.chat import TickScale, ask_many, chat_loop, read_lines, statistics
 from pipeline.device.link import SerialLink
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import Firmware
+from pipeline.firmware.build import Firmware
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import (
@@ -106,11 +106,11 @@ def test_the_board_passes(expectations: tuple[Expectation, ...], firmware: Firmw
         *("weights_intact", "build_match", "tokens_match", "logits_crc_match", "prefill_match"),
         *("counts_plausible", "counts_repeat"),
     }
-    assert [prompt["tokens_out"] for prompt in result.prompts] == [list(e.tokens_out) for e in expectations]
-    assert [prompt["text"] for prompt in result.prompts] == list(PROMPTS)
+    assert [prompt.tokens_out for prompt in result.prompts] == [e.tokens_out for e in expectations]
+    assert [prompt.text for prompt in result.prompts] == list(PROMPTS)
     steps = sum(len(expectation.steps) for expectation in expectations)
-    assert result.instructions["steps"] == steps
-    assert 0 < result.instructions["decode_mean"] <= result.instructions["decode_max"]
+    assert result.instructions.steps == steps
+    assert 0 < result.instructions.decode_mean <= result.instructions.decode_max
     assert 0 < result.stack_peak < 4096
 
 
@@ -247,7 +247,7 @@ def test_a_corrupted_weight_is_noticed_by_the_board_itself(
     assert not result.checks["weights_intact"]
     assert not result.checks["tokens_match"]
     assert any("answered weights" in line for line in result.failures)
-    assert result.instructions["steps"] == 0
+    assert result.instructions.steps == 0
 
 
 def test_a_corrupted_weight_with_its_checksum_mended_still_fails(
@@ -313,7 +313,7 @@ def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
 def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, board: Board) -> None:
     answer = device.prompt("turn on", 6)
     times = [
-        float(re.findall(r"about ([\d.]+) ms", answer_line(answer, TickScale.emulated(board, "qemu", rate)))[0])
+        float(re.findall(r"about ([\d.]+) ms", statistics(answer, TickScale.emulated(board, "qemu", rate)))[0])
         for rate in (10.0, 20.0)
     ]
     assert times[1] == pytest.approx(2 * times[0], abs=0.2) and times[0] > 0

@@ -11,7 +11,8 @@ import pytest
 from pipeline.compiler import compile_model
 from pipeline.device.protocol import Device, DeviceError
 from pipeline.emulators.qemu import Qemu
-from pipeline.firmware.project import build_project, write_project
+from pipeline.firmware.build import build_project
+from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer

@@ -30,15 +30,13 @@ from tests.oracle.test_attention_s16 import Spec as WideSpec
 from tests.oracle.test_attention_s16 import attention_step as wide_attention_step
 from tests.oracle.test_dead_channels import down_and_out, with_zero_columns
 from tests.oracle.test_fusions import norm, rotary
-from tests.oracle.test_ops import fully_connected
-from tests.oracle.test_ops_s16 import fully_connected as wide_fully_connected
-from tests.oracle.test_ops_s16 import norm as wide_norm
 from tests.support.attention_step import AttentionSpec, attention_step, default_mask
 from tests.support.build_model import ModelBuilder
 from tests.support.changed_weights import with_weights
 from tests.support.decode_steps import KINDS, with_irregular_mask
 from tests.support.made_llama2c import pieces_of, tokenizer_file
 from tests.support.random_graphs import RandomGraph
+from tests.support.single_op_models import fully_connected, norm_s16
 from tests.support.strategies import Quantization, int8_values, int16_values
 
 __all__ = ["CASES", "MODEL_FILE", "Case"]
@@ -282,7 +280,8 @@ def wide_op_cases() -> Iterator[Case]:
         random = np.random.default_rng(rows)
         scales = [float(value) for value in (2.0**-8 * random.uniform(0.1, 1, rows)).astype(np.float32)]
         bias = None if bias_type is None else random.integers(-(10**8), 10**8, rows).astype(bias_type)
-        data = wide_fully_connected(int8_values(4 * rows, (rows, depth), -127), scales, bias, 2.0**-12, 2.0**-10)
+        x, y = Quantization(2.0**-12, 0), Quantization(2.0**-10, 0)
+        data = fully_connected(int8_values(4 * rows, (rows, depth), -127), scales, bias, x, y, dtype="INT16")
         yield from compiled_cases(f"int16 product {rows} × {depth}", partial(_same, data))
     for why in ("minus 128", "sum", "bias", "large scale", "small scale"):
         yield from compiled_cases(f"int16 product with extremes: {why}", partial(_same, _wide_extreme(why)))
@@ -292,7 +291,7 @@ def wide_op_cases() -> Iterator[Case]:
     yield from compiled_cases("int16 batch products", partial(_batch_products, "INT16"), (WeightLayout.INTERLEAVED_2,))
     yield from compiled_cases("int16 unary operators", partial(_same, _wide_unary()), (WeightLayout.INTERLEAVED_2,))
     for width in (1, 24):
-        data = wide_norm(width, 2.0**-12, 2.0**-10, 2.0**-10, 2.0**-9, 2.0**-12, 1e-5)
+        data = norm_s16(width, 2.0**-12, 2.0**-10, 2.0**-10, 2.0**-9, 2.0**-12, 1e-5)
         yield from compiled_cases(f"int16 norm of {width}", partial(_same, data), (WeightLayout.INTERLEAVED_2,))
 
 
@@ -306,7 +305,7 @@ def _wide_extreme(why: str) -> bytes:
         weights[2] = 127
     if why == "bias":
         bias[1] = 1 << 40
-    return wide_fully_connected(weights, [2.0**-8], bias, 2.0**-8, y)
+    return fully_connected(weights, [2.0**-8], bias, Quantization(2.0**-8, 0), Quantization(y, 0), dtype="INT16")
 
 
 def _wide_unary() -> bytes:

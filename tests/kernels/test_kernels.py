@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.bench.machine import DEVICE
 from pipeline.compiler.block_sparse import PLACES
 from pipeline.compiler.forms import Product, candidate_encodings
 from pipeline.targets.cores import packing_of_core
@@ -190,7 +191,8 @@ def _compiled(core: Core, source: Path, folder: Path, *flags: str, name: str = "
     object_file = folder / f"{name or source.stem}.o"
     if not object_file.exists():
         defines = (f"-DINSTRUCTIONS_PER_TICK={core.instructions_per_tick}", f"-DSTACK_TOP={core.ram + (1 << 18)}")
-        options = [*core.flags, *_FLAGS, *defines, f"-I{RUNTIME / 'kernels'}", *flags]
+        includes = (f"-I{RUNTIME / 'kernels'}", f"-I{DEVICE}")
+        options = [*core.flags, *_FLAGS, *defines, *includes, *flags]
         subprocess.run([require("arm-none-eabi-gcc"), *options, "-c", source, "-o", object_file], check=True)
     return object_file
 

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import flatbuffers
 import numpy as np
 import pytest
-from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.compiler import CompiledModel, WeightLayout, compile_model
 from pipeline.compiler.dead_channels import without_dead_channels
 from pipeline.compiler.graph import Graph
 from pipeline.compiler.patterns import find_attentions
 from pipeline.compiler.reader import read_tflite
+from pipeline.quantize.tflite_file import read_model, schema, write_model
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 def with_zero_columns(tflite: bytes, columns: dict[int, Sequence[int]]) -> bytes:
     """The same .tflite with these columns of FULLY_CONNECTED weights zero, by the place of the op among those."""
-    model: Any = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    model: Any = read_model(tflite)
     graph = model.subgraphs[0]
     products = [
         op
@@ -36,9 +35,7 @@ def with_zero_columns(tflite: bytes, columns: dict[int, Sequence[int]]) -> bytes
         values = np.array(model.buffers[tensor.buffer].data, np.uint8).view(np.int8).reshape(tensor.shape).copy()
         values[:, list(zero)] = 0
         model.buffers[tensor.buffer].data = values.view(np.uint8).reshape(-1)
-    builder = flatbuffers.Builder(len(tflite))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return write_model(model)
 
 
 def products(graph: Graph) -> list[tuple[int, int]]:

@@ -19,11 +19,11 @@ from pipeline.compiler.forms import Product, candidate_encodings, choose, normal
 from pipeline.compiler.int4 import s4_fits
 from pipeline.compiler.nm_sparse import nonzeros_of_four, pack_nm_sparse
 from pipeline.numerics import fixed_point as fp
-from tests.oracle.test_ops import fully_connected
 from tests.oracle.test_whole_steps import assert_clean, assert_equal_steps, engine_of
 from tests.support.changed_weights import with_weights
 from tests.support.decode_steps import KINDS
 from tests.support.run_model import Workbench
+from tests.support.single_op_models import fully_connected
 from tests.support.strategies import Quantization, int8_values, quantizations, some
 
 SHIFT = 8

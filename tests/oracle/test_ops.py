@@ -13,28 +13,12 @@ from pipeline.compiler import WeightLayout
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
+from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected
 from tests.support.strategies import Quantization, int8_values, quantizations, some, zero_points
 
 seeds = st.integers(0, 10_000)
 activations = st.sampled_from([0, 0, 1, 2, 3])
 sizes = st.integers(1, 9)
-
-# Shapes of the operands and of the result: equal, a number, one row, one value a row; either side, one side constant.
-BROADCASTS = [
-    ((3, 7), (3, 7)),
-    ((2, 3, 5), (2, 3, 5)),
-    ((11,), (11,)),
-    ((2, 5), (1,)),
-    ((2, 5), (1, 1)),
-    ((2, 5), ()),
-    ((3, 4), (4,)),
-    ((3, 4), (1, 4)),
-    ((2, 3, 4), (4,)),
-    ((2, 3, 4), (1, 1, 4)),
-    ((3, 4), (3, 1)),
-    ((2, 3, 4), (2, 3, 1)),
-    ((1, 8), (1, 1)),
-]
 
 
 @pytest.mark.slow
@@ -58,18 +42,8 @@ def test_elementwise(
     activation: int,
     seed: int,
 ) -> None:
-    operands = list(shapes[::-1] if swap else shapes)
-    model = ModelBuilder()
-    values = {
-        name: int8_values(seed + index, shape) for index, (name, shape) in enumerate(zip("ab", operands, strict=True))
-    }
-    inputs = [
-        model.tensor(shape, *q.pair, data=values[name]) if index == constant else model.input(name, shape, *q.pair)
-        for index, (name, shape, q) in enumerate(zip("ab", operands, quantized, strict=False))
-    ]
-    out = model.tensor(np.broadcast_shapes(*operands), *quantized[2].pair)
-    model.op(kind, inputs, [out], fusedActivationFunction=activation)
-    bench.check(model.bytes({"y": out}), values)
+    operands = shapes[::-1] if swap else shapes
+    bench.check(*elementwise(kind, operands, quantized, seed, constant, activation))
 
 
 @pytest.mark.parametrize("kind", ["ADD", "MUL"])
@@ -80,25 +54,6 @@ def test_a_broadcast_that_no_kernel_has_is_refused(bench: Workbench, kind: str) 
     model.op(kind, [a, b], [out])
     with pytest.raises(ThimbleError, match=r"shapes \(2, 3, 4\) and \(2, 1, 4\)"):
         bench.build(model.bytes({"y": out}))
-
-
-def fully_connected(
-    weights: np.ndarray,
-    scales: list[float],
-    bias: np.ndarray | None,
-    x: Quantization,
-    y: Quantization,
-    activation: int,
-    batch_shape: tuple[int, ...] = (1,),
-) -> bytes:
-    rows, depth = weights.shape
-    model = ModelBuilder()
-    inputs = [model.input("x", (*batch_shape, depth), *x.pair), model.tensor((rows, depth), scales, 0, weights)]
-    if bias is not None:
-        inputs.append(model.tensor((rows,), [scale * x.scale for scale in scales], 0, bias, "INT32"))
-    out = model.tensor((*batch_shape, rows), *y.pair)
-    model.op("FULLY_CONNECTED", inputs, [out], fusedActivationFunction=activation, keepNumDims=True)
-    return model.bytes({"y": out})
 
 
 packings = pytest.mark.parametrize("packing", list(WeightLayout))
@@ -224,14 +179,7 @@ def test_batch_matmul(
 ) -> None:
     matrix = (columns, depth) if transposed else (depth, columns)
     right = ((1,) * len(batches) if one_right else batches) + matrix
-    model = ModelBuilder()
-    values = {"a": int8_values(seed, (*batches, rows, depth)), "b": int8_values(seed + 1, right)}
-    a = model.input("a", (*batches, rows, depth), *quantized[0].pair)
-    pair = quantized[1].pair
-    b = model.tensor(right, *pair, data=values["b"]) if constant else model.input("b", right, *pair)
-    out = model.tensor((*batches, rows, columns), *quantized[2].pair)
-    model.op("BATCH_MATMUL", [a, b], [out], adjX=False, adjY=transposed)
-    bench.check(model.bytes({"y": out}), values)
+    bench.check(*batch_matmul((*batches, rows, depth), right, quantized, seed, transposed, constant))
 
 
 @pytest.mark.parametrize("kind", ["BATCH_MATMUL", "FULLY_CONNECTED"])

@@ -10,23 +10,13 @@ from hypothesis import strategies as st
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
-from tests.support.strategies import int8_values, int16_values, some, zero_points
+from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected, norm_s16
+from tests.support.strategies import Quantization, int8_values, int16_values, some, zero_points
 
 seeds = st.integers(0, 10_000)
 activations = st.sampled_from([0, 0, 1, 2, 3])
 scales = st.floats(-15, -4).map(lambda power: float(np.float32(2.0**power))) | st.sampled_from([2.0**-15, 2.0**-12])
-BROADCASTS = [
-    ((3, 7), (3, 7)),
-    ((2, 3, 5), (2, 3, 5)),
-    ((11,), (11,)),
-    ((2, 5), (1,)),
-    ((2, 5), ()),
-    ((3, 4), (4,)),
-    ((2, 3, 4), (1, 1, 4)),
-    ((3, 4), (3, 1)),
-    ((2, 3, 4), (2, 3, 1)),
-    ((1, 8), (1, 1)),
-]
+symmetric = st.builds(Quantization, scales, st.just(0))
 
 
 @pytest.mark.slow
@@ -35,7 +25,7 @@ BROADCASTS = [
     shapes=st.sampled_from(BROADCASTS),
     swap=st.booleans(),
     constant=st.sampled_from([None, 0, 1]),
-    quantized=st.tuples(scales, scales, scales),
+    quantized=st.tuples(symmetric, symmetric, symmetric),
     activation=activations,
     seed=seeds,
 )
@@ -46,27 +36,15 @@ def test_elementwise(
     shapes: tuple[tuple[int, ...], tuple[int, ...]],
     swap: bool,
     constant: int | None,
-    quantized: tuple[float, float, float],
+    quantized: tuple[Quantization, Quantization, Quantization],
     activation: int,
     seed: int,
 ) -> None:
-    operands = list(shapes[::-1] if swap else shapes)
-    model = ModelBuilder()
-    values = {
-        name: int16_values(seed + index, shape) for index, (name, shape) in enumerate(zip("ab", operands, strict=True))
-    }
-    inputs = [
-        model.tensor(shape, scale, data=values[name], dtype="INT16")
-        if index == constant
-        else model.input(name, shape, scale, dtype="INT16")
-        for index, (name, shape, scale) in enumerate(zip("ab", operands, quantized, strict=False))
-    ]
-    a, b, out_scale = quantized
+    a, b, y = quantized
     if kind == "MUL":
-        out_scale = max(out_scale, float(np.float32(2.1 * a * b)))
-    out = model.tensor(np.broadcast_shapes(*operands), out_scale, dtype="INT16")
-    model.op(kind, inputs, [out], fusedActivationFunction=activation)
-    bench.check(model.bytes({"y": out}), values)
+        y = Quantization(max(y.scale, float(np.float32(2.1 * a.scale * b.scale))), 0)
+    operands = shapes[::-1] if swap else shapes
+    bench.check(*elementwise(kind, operands, (a, b, y), seed, constant, activation, "INT16"))
 
 
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
@@ -95,20 +73,6 @@ def test_minus_32768_twice(bench: Workbench, kind: str) -> None:
         bench.check(model.bytes({"y": out}), {"a": np.array([-32768, -32767, 32767, 0], np.int16)})
 
 
-def fully_connected(
-    weights: np.ndarray, weight_scales: list[float], bias: np.ndarray | None, x: float, y: float, activation: int = 0
-) -> bytes:
-    rows, depth = weights.shape
-    model = ModelBuilder()
-    inputs = [model.input("x", (1, depth), x, dtype="INT16"), model.tensor((rows, depth), weight_scales, 0, weights)]
-    if bias is not None:
-        dtype = {4: "INT32", 8: "INT64"}[bias.dtype.itemsize]
-        inputs.append(model.tensor((rows,), [scale * x for scale in weight_scales], 0, bias, dtype))
-    out = model.tensor((1, rows), y, dtype="INT16")
-    model.op("FULLY_CONNECTED", inputs, [out], fusedActivationFunction=activation, keepNumDims=True)
-    return model.bytes({"y": out})
-
-
 @pytest.mark.slow
 @given(
     rows=st.integers(1, 21),
@@ -118,8 +82,8 @@ def fully_connected(
     lowest=st.sampled_from([-127, -128]),
     activation=activations,
     power=st.floats(-12, -3),
-    x=scales,
-    y=scales,
+    x=symmetric,
+    y=symmetric,
     seed=seeds,
 )
 @some
@@ -132,8 +96,8 @@ def test_fully_connected(
     lowest: int,
     activation: int,
     power: float,
-    x: float,
-    y: float,
+    x: Quantization,
+    y: Quantization,
     seed: int,
 ) -> None:
     random = np.random.default_rng(seed)
@@ -141,7 +105,7 @@ def test_fully_connected(
     weight_scales = [float(value) for value in drawn.astype(np.float32)]
     bias: np.ndarray | None = None if bias_type is None else random.integers(-(10**8), 10**8, rows).astype(bias_type)
     weights = int8_values(seed + 1, (rows, depth), lowest)
-    tflite = fully_connected(weights, weight_scales, bias, x, y, activation)
+    tflite = fully_connected(weights, weight_scales, bias, x, y, activation, dtype="INT16")
     bench.check(tflite, {"x": int16_values(seed + 2, (1, depth))})
 
 
@@ -157,7 +121,7 @@ def test_rows_that_the_packing_cannot_hold_take_the_plain_kernel(bench: Workbenc
         weights[2] = 127
     if why == "bias":
         bias[1] = 1 << 40
-    tflite = fully_connected(weights, [2.0**-8], bias, 2.0**-8, y)
+    tflite = fully_connected(weights, [2.0**-8], bias, Quantization(2.0**-8, 0), Quantization(y, 0), dtype="INT16")
     _, _, folder = bench.build(tflite)
     assert "thimble_fully_connected_plain_s16(&" in (folder / "model.c").read_text()
     for seed in range(4):
@@ -172,7 +136,8 @@ def test_the_largest_sums_that_the_packing_holds(bench: Workbench, bias: int) ->
     weights[:, :516] = [[127], [-127], [127], [-127]]
     room = (1 << 31) - 127 * 516 * 32768
     biases = np.array([room - 1, 1 - room, bias % room, -(bias % room)], np.int64)
-    tflite = fully_connected(weights, [2.0**-10], biases, 2.0**-10, 2.0**-4)
+    x, y = Quantization(2.0**-10, 0), Quantization(2.0**-4, 0)
+    tflite = fully_connected(weights, [2.0**-10], biases, x, y, dtype="INT16")
     _, _, folder = bench.build(tflite)
     assert "thimble_fully_connected_s16(&" in (folder / "model.c").read_text()
     for value in (-32768, 32767):
@@ -186,7 +151,7 @@ def test_the_largest_sums_that_the_packing_holds(bench: Workbench, bias: int) ->
     rows=st.integers(1, 4),
     depth=st.integers(1, 20),
     columns=st.integers(1, 9),
-    quantized=st.tuples(scales, scales, scales),
+    quantized=st.tuples(symmetric, symmetric, symmetric),
     seed=seeds,
 )
 @some
@@ -197,20 +162,11 @@ def test_batch_matmul(
     rows: int,
     depth: int,
     columns: int,
-    quantized: tuple[float, float, float],
+    quantized: tuple[Quantization, Quantization, Quantization],
     seed: int,
 ) -> None:
     right = (*batches, columns, depth) if transposed else (*batches, depth, columns)
-    model = ModelBuilder()
-    a, b, y = quantized
-    inputs = [
-        model.input("a", (*batches, rows, depth), a, dtype="INT16"),
-        model.input("b", right, b, dtype="INT16"),
-    ]
-    out = model.tensor((*batches, rows, columns), y, dtype="INT16")
-    model.op("BATCH_MATMUL", inputs, [out], adjX=False, adjY=transposed)
-    values = {"a": int16_values(seed, (*batches, rows, depth)), "b": int16_values(seed + 1, right)}
-    bench.check(model.bytes({"y": out}), values)
+    bench.check(*batch_matmul((*batches, rows, depth), right, quantized, seed, transposed, dtype="INT16"))
 
 
 @pytest.mark.slow
@@ -308,25 +264,6 @@ def test_mean(bench: Workbench, shape: tuple[int, ...], source: float, target: f
     bench.check(model.bytes({"y": out}), {"x": int16_values(seed, shape)})
 
 
-def norm(width: int, x: float, square: float, mean: float, root: float, y: float, epsilon: float) -> bytes:
-    """x / √(mean of x² + epsilon), the root in float32."""
-    model = ModelBuilder()
-    source = model.input("x", (1, width), x, dtype="INT16")
-    squares = model.tensor((1, width), square, dtype="INT16")
-    model.op("MUL", [source, source], [squares])
-    means = model.tensor((1, 1), mean, dtype="INT16")
-    model.op("MEAN", [squares, model.tensor((1,), data=[1], dtype="INT32")], [means], keepDims=True)
-    real, added, rooted = (model.tensor((1, 1), dtype="FLOAT32") for _ in range(3))
-    model.op("DEQUANTIZE", [means], [real])
-    model.op("ADD", [real, model.tensor((), data=np.float32(epsilon), dtype="FLOAT32")], [added])
-    model.op("RSQRT", [added], [rooted])
-    quantized = model.tensor((1, 1), root, dtype="INT16")
-    model.op("QUANTIZE", [rooted], [quantized])
-    out = model.tensor((1, width), y, dtype="INT16")
-    model.op("MUL", [source, quantized], [out])
-    return model.bytes({"y": out, "root": quantized})
-
-
 @pytest.mark.slow
 @given(
     width=st.integers(1, 24),
@@ -339,12 +276,12 @@ def norm(width: int, x: float, square: float, mean: float, root: float, y: float
 @some
 def test_norm(bench: Workbench, width: int, mean: float, root: float, epsilon: float, power: int, seed: int) -> None:
     values = (int16_values(seed, (1, width)) >> power).astype(np.int16)
-    bench.check(norm(width, 2.0**-12, 2.0**-10, mean, root, 2.0**-12, epsilon), {"x": values})
+    bench.check(norm_s16(width, 2.0**-12, 2.0**-10, mean, root, 2.0**-12, epsilon), {"x": values})
 
 
 def test_a_root_that_no_integer_holds_is_refused(bench: Workbench) -> None:
     with pytest.raises(ThimbleError, match="DEQUANTIZE"):
-        bench.build(norm(4, 2.0**-12, 2.0**-10, 2.0**-6, 2.0**-15, 2.0**-12, 1e-10))
+        bench.build(norm_s16(4, 2.0**-12, 2.0**-10, 2.0**-6, 2.0**-15, 2.0**-12, 1e-10))
 
 
 @pytest.mark.parametrize("kind", ["GATHER", "MAXIMUM"])

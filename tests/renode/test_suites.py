@@ -26,11 +26,14 @@ from pipeline.emulators.qemu import Qemu
 from pipeline.emulators.renode.files import FOLDER as SUITES
 from pipeline.emulators.renode.launcher import find_renode
 from pipeline.errors import ThimbleError
-from pipeline.firmware.project import build_project, write_project
+from pipeline.firmware.build import build_project
+from pipeline.firmware.project import write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
 from pipeline.verification.agreement import disagreements, with_counts
 from pipeline.verification.checks import reference_run, verify, write_expectations
+from pipeline.verification.result import EmulatorVersion, RunResult
+from tests.support.run_results import made_result
 from tests.support.standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
 
 HERE = Path(__file__).parent
@@ -45,7 +48,7 @@ class Gathered:
 
     folder: Path
     board: Board
-    result: dict[str, Any]
+    result: RunResult
 
 
 def gathered(board: Board, folder: Path) -> Gathered:
@@ -61,18 +64,17 @@ def gathered(board: Board, folder: Path) -> Gathered:
     with Device(Qemu().start(image.elf, board)) as device:
         verification = verify(device, expectations, macs_per_step=MACS, instructions_per_tick=per_tick)
     assert verification.ok, verification.failures
-    result = {
-        "recipe": "stand-in",
-        "board": board.name,
-        "engine": "aot",
-        "emulator": {"name": "qemu", "version": Qemu().version},
-        "prompts": list(verification.prompts),
-    }
+    result = made_result(
+        recipe="stand-in",
+        board=board.name,
+        emulator=EmulatorVersion(name="qemu", version=Qemu().version),
+        prompts=verification.prompts,
+    )
     inside = folder / "gathered"
     inside.mkdir()
     expected = with_counts(json.loads((folder / "written.json").read_text()), result)
     stage_suite_files(inside, board, image.elf, tested.elf, expected)
-    return Gathered(inside, board, json.loads(json.dumps(result)))
+    return Gathered(inside, board, result)
 
 
 @pytest.fixture(scope="module")
@@ -206,10 +208,10 @@ def test_the_mirror_has_the_arguments_of_renodes_keywords() -> None:
 
 def test_results_agree_or_say_where_not(first: Gathered) -> None:
     def other(change: Callable[[dict[str, Any]], None]) -> list[str]:
-        copy = json.loads(json.dumps(first.result))
+        copy = first.result.as_data()
         copy["emulator"]["name"] = "renode"
         change(copy)
-        return disagreements(first.result, copy)
+        return disagreements(first.result, RunResult.from_data(copy, "copy"))
 
     def slower(copy: dict[str, Any]) -> None:
         ticks = copy["prompts"][0]["ticks"]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+
+from pipeline.quantize.tflite_file import schema, write_model
 
 __all__ = ["ModelBuilder"]
 
@@ -104,9 +104,7 @@ class ModelBuilder:
         model.version = 3
         model.subgraphs, model.buffers, model.signatureDefs = [graph], self.buffers, [signature]
         model.operatorCodes = [_code(code) for code in self.codes]
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return write_model(model)
 
 
 def _code(number: int) -> Any:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.bench.structures import Weights
+from pipeline.quantize.tflite_file import read_model, schema, write_model
 
 __all__ = ["with_weights"]
 
 
 def with_weights(tflite: bytes, change: Callable[[Weights], Weights]) -> bytes:
     """The same model with the weights of every FULLY_CONNECTED changed."""
-    model: Any = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    model: Any = read_model(tflite)
     graph = model.subgraphs[0]
     code = schema.BuiltinOperator.FULLY_CONNECTED
     code_indices = [code_index for code_index, entry in enumerate(model.operatorCodes) if entry.builtinCode == code]
@@ -25,6 +24,4 @@ def with_weights(tflite: bytes, change: Callable[[Weights], Weights]) -> bytes:
         buffer = model.buffers[tensor.buffer]
         values = np.array(buffer.data, np.uint8).view(np.int8).reshape(tensor.shape)
         buffer.data = change(values).view(np.uint8).reshape(-1)
-    builder = flatbuffers.Builder(len(tflite))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return write_model(model)

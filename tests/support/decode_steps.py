@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
+from pipeline.quantize.tflite_file import read_model, write_model
 from pipeline.recipes.schema import ModelConfig
 
 __all__ = ["KINDS", "build_decode_step", "with_irregular_mask"]
@@ -53,7 +52,7 @@ def build_decode_step(kind: str) -> bytes:
 
 def with_irregular_mask(tflite: bytes, context: int) -> bytes:
     """The same decode step with one entry of the mask's table changed: no mask that the fused attention knows."""
-    model: Any = schema.ModelT.InitFromPackedBuf(tflite, 0)
+    model: Any = read_model(tflite)
     tables = [
         tensor
         for tensor in model.subgraphs[0].tensors
@@ -66,6 +65,4 @@ def with_irregular_mask(tflite: bytes, context: int) -> bytes:
     values = np.array(buffer.data, np.uint8).view(np.int8).reshape(context, context + 1)
     values[2, 1] = (int(values[2, 1]) + int(values[0, 0])) // 2
     buffer.data = values.view(np.uint8).reshape(-1)
-    builder = flatbuffers.Builder(len(tflite))
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return write_model(model)

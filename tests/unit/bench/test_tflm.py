@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.bench.cores import CORES
 from pipeline.bench.shapes import Model, product_tflite, random_step
-from pipeline.bench.tflm import TOKEN, build_step, hash_of_logits, run_steps, tflm_rows
+from pipeline.bench.tflm import TOKEN, build_step, run_steps, tflm_rows
 from pipeline.compiler.backends.tflm import resolver
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
@@ -50,6 +51,14 @@ def tflm() -> Path:
         pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md tells how to make one")
     assert find_libraries(Path(tflm_dir), M4F.mcpu), f"{tflm_dir} holds no library for Cortex-M4F"
     return Path(tflm_dir)
+
+
+def hash_of_logits(logits: NDArray[np.signedinteger]) -> int:
+    """FNV-1a of the logits' bytes, the lower 31 bits: what tflm_step.cc prints."""
+    value = 2166136261
+    for byte in logits.tobytes():
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return value & 0x7FFFFFFF
 
 
 def test_a_row_says_why_it_is_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import compiler
 from pipeline.compiler import compile_model
 from pipeline.compiler.lower import SUPPORTED
 from pipeline.errors import ThimbleError
@@ -106,6 +107,18 @@ def test_a_model_that_computes_nothing_is_refused(folder: Path) -> None:
     x = model.input("x", (4,), 0.1)
     with pytest.raises(ThimbleError, match="computes nothing"):
         compile_model(model.bytes({"x": x}), folder)
+
+
+def test_a_mistake_of_the_compiler_is_not_called_the_users(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mistaken(*_: object) -> None:
+        raise KeyError("a missing buffer")
+
+    monkeypatch.setattr(compiler, "lower", mistaken)
+    with pytest.raises(
+        ThimbleError, match=r"a fault of Thimble: KeyError .*'a missing buffer'.* at \w+\.py:\d+"
+    ) as caught:
+        compile_model(small_model(), folder)
+    assert "report it" in caught.value.remedy and isinstance(caught.value.__cause__, KeyError)
 
 
 def test_the_small_model_itself_compiles(folder: Path) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiler.arithmetic_s16 import interpolated, reciprocal_table, reduced, requantize
+from pipeline.compiler.arithmetic_s16 import reciprocal_table, reduced
 from pipeline.compiler.packing_s16 import fits_pairs, high_word_multipliers, pack_pairs
+from tests.support.int16_reference import interpolated, requantize
 from tests.support.strategies import int8_values, int16_values, some
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.errors import ThimbleError
-from pipeline.network.checkpoint import build_from, read_metadata, save_model
+from pipeline.network.checkpoint import build_from, save_model
+from pipeline.workflow.shipped import read_weights_metadata
 from tests.support.tiny_models import KINDS, config_of, lively
 
 KIND = "layernorm, relu, rotary, untied"
@@ -29,7 +30,7 @@ def test_weights_come_back_in_half_precision(kind: str, tmp_path: Path) -> None:
     back = build_from(path, config)
     for saved, read in zip(model.trainable_variables, back.trainable_variables, strict=True):
         np.testing.assert_array_equal(read.numpy(), saved.numpy().astype(np.float16).astype(np.float32))
-    assert read_metadata(path) == {"stage": "train", "parameters": config.parameter_count}
+    assert read_weights_metadata(path) == {"stage": "train", "parameters": config.parameter_count}
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights.npz"]
     resaved = tmp_path / "again.npz"
     save_model(resaved, back, {})
@@ -50,7 +51,7 @@ def test_a_cut_file(content: bytes, tmp_path: Path, keep: float) -> None:
     with pytest.raises(ThimbleError, match="damaged"):
         build_from(path, config_of(KIND))
     with pytest.raises(ThimbleError, match="damaged"):
-        read_metadata(path)
+        read_weights_metadata(path)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -94,11 +95,11 @@ def test_an_archive_that_is_no_weights_file(tmp_path: Path, arrays: dict[str, ob
     path = tmp_path / "weights.npz"
     np.savez(path, **arrays)  # type: ignore[arg-type]
     with pytest.raises(ThimbleError, match="damaged"):
-        read_metadata(path)
+        read_weights_metadata(path)
 
 
 def test_a_plain_array_is_no_weights_file(tmp_path: Path) -> None:
     with (tmp_path / "weights.npz").open("wb") as file:
         np.save(file, np.zeros(4))
     with pytest.raises(ThimbleError, match="damaged"):
-        read_metadata(tmp_path / "weights.npz")
+        read_weights_metadata(tmp_path / "weights.npz")

@@ -157,7 +157,7 @@ def test_the_shipped_results(capsys: pytest.CaptureFixture[str]) -> None:
     }
     assert shipped.front == {board: front_of(shipped.points, board) for board in shipped.boards}
     recipes = {path.stem: load_recipe(path).name for path in (SHIPPED / "recipes").iterdir()}
-    assert recipes == {point.name: point.run_name for point in shipped.chosen()}
+    assert recipes == {point.name: point.recipe["name"] for point in shipped.chosen()}
     assert "sweeps/home-en/pareto.png" in (ROOT / "README.md").read_text(encoding="utf-8")
     for board in ("mps2_an386", "nrf52840dk", "stm32f4_discovery"):
         assert main(["recommend", "--board", board]) == 0

@@ -23,8 +23,10 @@ from pipeline.sweep.pareto import Results, read_results
 from pipeline.sweep.plan import Sweep, load_sweep
 from pipeline.sweep.run import SweepOptions, run_sweep, ship_results
 from pipeline.sweep.trial import Job, Outcome, run_trial, stop_all
+from pipeline.verification.result import Estimate
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace
+from tests.support.run_results import made_result
 from tests.support.sweep_points import made_point
 
 BOARD = "mps2_an386"
@@ -85,19 +87,26 @@ class Runner:
 
 
 def result(size: int) -> dict[str, Any]:
-    """As much of a result.json as a sweep reads."""
+    """A result.json with the figures of a point."""
     cost = made_point("x", 0.9, 1000 * size, 100 * size, 1.0 * size).boards[BOARD]
-    span = {"likely": cost.ms, "high": cost.ms_worst}
+    made = made_result()
+    assert made.instructions and made.cycles
+    span = Estimate(low=cost.ms, likely=cost.ms, high=cost.ms_worst)
+    worst_cycles = made.cycles.decode_max.model_copy(update={"high": cost.cycles_worst})
     quality = {"new_names": 1 - 1 / (size + 1), "noisy": 1 - 1 / (size + 2)}
-    return {
-        "flash_bytes": {"total": cost.flash, "weights": cost.weight_bytes},
-        "ram_bytes": {"total": cost.ram},
-        "milliseconds": {"decode_mean": span, "decode_max": span},
-        "instructions": {"decode_mean": cost.instructions, "decode_max": cost.instructions_worst},
-        "cycles": {"decode_max": {"high": cost.cycles_worst}},
-        "quality": {"float": quality, "quantized": quality, "device": quality},
-        "quality_sentences": {"host": 100, "device": 5},
-    }
+    return made.model_copy(
+        update={
+            "flash_bytes": made.flash_bytes.model_copy(update={"total": cost.flash, "weights": cost.weight_bytes}),
+            "ram_bytes": made.ram_bytes.model_copy(update={"total": cost.ram}),
+            "milliseconds": made.milliseconds.model_copy(update={"decode_mean": span, "decode_max": span}),
+            "instructions": made.instructions.model_copy(
+                update={"decode_mean": cost.instructions, "decode_max": cost.instructions_worst}
+            ),
+            "cycles": made.cycles.model_copy(update={"decode_max": worst_cycles}),
+            "quality": {"float": quality, "quantized": quality, "device": quality},
+            "quality_sentences": {"host": 100, "device": 5},
+        }
+    ).as_data()
 
 
 def test_points_run_in_parallel_and_failures_are_reported(tmp_path: Path) -> None:

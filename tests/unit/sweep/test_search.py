@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.sweep.plan import Choice, Point, Sweep, load_sweep
-from pipeline.sweep.search import Searcher, proposer_of
+from pipeline.sweep.plan import Choice, Point, Range, Sweep, load_sweep
+from pipeline.sweep.search import Searcher, _in_range, proposer_of
 
 AXES = {
     "model": {"nano": {}, "small": {}, "base": {}},
@@ -75,3 +75,20 @@ def test_it_ends_when_all_was_seen(tmp_path: Path) -> None:
         names.append(point.name)
         searcher.tell(point, {"accuracy": 0.5, "flash": 1, "ram": 1, "ms": 1})
     assert sorted(names) == ["base", "nano", "small"] and searcher.total == 3
+
+
+@pytest.mark.parametrize(
+    ("numbers", "inside", "outside"),
+    [
+        (Range("a", 0.1, 0.9, 0.0, False), [0.1, 0.123456, 0.9], [0.09, 0.91, "0.5", True, None]),
+        (Range("a", 0.1, 0.9, 0.1, False), [0.1, 0.3, 0.9], [0.15, 1.0]),
+        (Range("a", 0.0, 1.0, 0.3, False), [0.0, 0.3, 0.9], [1.0]),
+        (Range("a", 8, 64, 8, True), [8, 16, 64], [12, 72, 8.5]),
+        (Range("a", 1, 5, 0, True), [1, 2, 5], [0, 2.5]),
+    ],
+)
+def test_an_earlier_choice_must_be_one_of_the_numbers(
+    numbers: Range, inside: list[object], outside: list[object]
+) -> None:
+    assert all(_in_range(value, numbers) for value in inside)
+    assert not any(_in_range(value, numbers) for value in outside)

@@ -1,0 +1,82 @@
+/* What a program that measures prints through the debugger, and how it counts: for Cortex-M under QEMU. */
+#ifndef SEMIHOSTING_H
+#define SEMIHOSTING_H
+
+#include <stdint.h>
+
+#define SYST_CSR (*(volatile uint32_t *)0xe000e010)
+#define SYST_RVR (*(volatile uint32_t *)0xe000e014)
+#define SYST_CVR (*(volatile uint32_t *)0xe000e018)
+
+static inline int32_t semihosting(int32_t call, const void *argument)
+{
+    register int32_t r0 __asm__("r0") = call;
+    register const void *r1 __asm__("r1") = argument;
+    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    return r0;
+}
+
+static inline void print(const char *words)
+{
+    semihosting(0x04, words);
+}
+
+/* Ends the emulation, as a success or not. */
+static inline void leave(int32_t failed)
+{
+    semihosting(0x18, (const void *)(failed ? 0x20023 : 0x20026));
+}
+
+/* Lines are put together in a buffer; each of these returns where the next word goes. */
+static inline char *put_text(char *at, const char *words)
+{
+    while (*words) {
+        *at++ = *words++;
+    }
+    return at;
+}
+
+static inline char *put_number(char *at, uint32_t value)
+{
+    char digits[10];
+    int32_t count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    *at++ = ' ';
+    while (count) {
+        *at++ = digits[--count];
+    }
+    return at;
+}
+
+static inline void end_line(char *line, char *at)
+{
+    *at++ = '\n';
+    *at = 0;
+    print(line);
+}
+
+/* SysTick counts down from 2^24 − 1. */
+static inline void systick_start(void)
+{
+    SYST_CSR = 0;
+    SYST_RVR = 0xffffff;
+    SYST_CVR = 0;
+    SYST_CSR = 5;
+}
+
+static inline uint32_t systick_elapsed(void)
+{
+    return 0xffffff - SYST_CVR;
+}
+
+/* The FPU, and Helium's registers. */
+static inline void enable_coprocessors(void)
+{
+    *(volatile uint32_t *)0xe000ed88 |= 0xfu << 20;
+    __asm__ volatile("dsb\nisb");
+}
+
+#endif
