@@ -124,7 +124,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:
-    if recipe.text is not None:
+    if recipe.weights is not None:
         return ("tensorflow", "tf-keras", "numpy", "tokenizers")
     return ("home-assistant-intents", "hassil", "tokenizers")
 

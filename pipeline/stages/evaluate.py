@@ -20,7 +20,7 @@ from pipeline.tasks.task import EvaluationText, Pair, Task
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import HostEngine, host_engine
 from pipeline.verification.likelihood import format_metrics, likelihood, measure
-from pipeline.workflow.artifacts import QUALITY, TFLITE, TOKENIZER, WEIGHTS
+from pipeline.workflow.artifacts import QUALITY, SPLITS, TFLITE, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "evaluation_progress"]
@@ -31,7 +31,8 @@ Report = Callable[[int], None]
 
 def run(context: StageContext) -> str:
     """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
-    the field's own tool where there is one; for a model that writes text its likelihood."""
+    the field's own tool where there is one; for a model that writes text its likelihood. And
+    `splits.json`: what was measured."""
     task, data = load_task(context.recipe.task), context.input("data")
     tflite = context.load(TFLITE.of("quantize"))
     splits = task.held_out(data, context.recipe.evaluate.host_sentences)
@@ -43,6 +44,9 @@ def run(context: StageContext) -> str:
         if text is not None:
             _measure(context, text, tflite, engine, quality)
     context.save(QUALITY, quality)
+    context.save(
+        SPLITS, {split: {"holds": task.splits[split], "sentences": len(pairs)} for split, pairs in splits.items()}
+    )
     return "; ".join(f"{name}: {format_metrics(quality[name])}" for name in ("float", "quantized"))
 
 
@@ -159,10 +163,19 @@ STAGE = Stage(
         WEIGHTS.of("qat"),
         TFLITE.of("quantize"),
     ),
-    writes=(QUALITY,),
+    writes=(QUALITY, SPLITS),
     sections=("task", "model", "evaluate"),
     work=_work,
     data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
-    tools=("gcc", "tensorflow", "tf-keras", "numpy", "tokenizers", "hassil", "home-assistant-intents"),
+    tools=(
+        "gcc",
+        "tensorflow",
+        "tf-keras",
+        "ai-edge-litert",
+        "numpy",
+        "tokenizers",
+        "hassil",
+        "home-assistant-intents",
+    ),
     check_prerequisites=_check_prerequisites,
 )

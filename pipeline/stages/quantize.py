@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.network.tf_setup import load_tensorflow
-from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.tasks.registry import load_task, task_module
+from pipeline.tasks.registry import load_task
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TFLITE, TFLITE_FACTS, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -52,17 +51,6 @@ def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dic
     return ranges, {layer: np.array(mean, np.float32) for layer, mean in data["key_means"].items()}
 
 
-def _work(recipe: Recipe) -> tuple[str, ...]:
-    return (
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.quantize.ptq",
-        task_module(recipe.task),
-        "pipeline.training.loop",
-    )
-
-
 STAGE = Stage(
     name="quantize",
     summary="quantizes the decode step to integers",
@@ -76,6 +64,14 @@ STAGE = Stage(
     ),
     writes=(TFLITE, TFLITE_FACTS),
     sections=("task", "model", "quantize"),
-    work=_work,
+    work=(
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.quantize.ptq",
+        "pipeline.tasks.imported",
+        "pipeline.tasks.pairs",
+        "pipeline.training.loop",
+    ),
     tools=("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "tokenizers"),
 )

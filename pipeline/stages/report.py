@@ -11,12 +11,11 @@ from markupsafe import Markup
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
 from pipeline.stages.artifacts import FOLDED_STACKS
-from pipeline.tasks.registry import load_task
 from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
 from pipeline.verification.result import RESULT, RunResult
-from pipeline.workflow.artifacts import PAGE, PICTURE, SUMMARY, WEIGHTS
+from pipeline.workflow.artifacts import PAGE, PICTURE, SPLITS, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import target_key
@@ -39,8 +38,7 @@ def run(context: StageContext) -> str:
     folders = [workspace.stage("emulate", target_key(board, recipe.engine)) for board in recipe.boards]
     results = [RESULT.load(folder) for folder in folders]
     facts = read_weights_metadata(context.path(WEIGHTS.of("qat")))
-    splits = load_task(recipe.task).splits
-    sentences = context.load(SUMMARY.of("data"))["sentences"] if splits else {}
+    splits = context.load(SPLITS.of("evaluate"))
     first = results[0]
     baseline = first.quality.get("hassil", {})
     quality = {name: first.quality[engine] for engine, name in _ENGINE_NAMES.items() if engine in first.quality}
@@ -77,8 +75,8 @@ def run(context: StageContext) -> str:
         splits=list(dict.fromkeys(key for figures in quality.values() for key in figures)),
         format_metric=format_metric,
         has_splits=bool(splits),
-        split_texts=splits or TEXT_FIGURES,
-        split_sizes={split: sentences.get(split, "") for split in quality["float"]},
+        split_texts={split: measured["holds"] for split, measured in splits.items()} or TEXT_FIGURES,
+        split_sizes={split: measured["sentences"] for split, measured in splits.items()},
         quality_notes=_notes(first, baseline, facts) if splits else _text_notes(facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
         versions=first.versions,
@@ -148,7 +146,7 @@ STAGE = Stage(
     summary="draws the pictures and writes the report",
     run=run,
     reads=(
-        SUMMARY.of("data"),
+        SPLITS.of("evaluate"),
         WEIGHTS.of("qat"),
         RESULT.of("emulate"),
         FOLDED_STACKS.of("emulate", count="cycles"),
@@ -159,7 +157,6 @@ STAGE = Stage(
         __name__,
         "pipeline.report.charts",
         "pipeline.report.flame",
-        "pipeline.tasks.registry",
         "pipeline.timing.folded",
         "pipeline.verification.budgets",
         "pipeline.verification.likelihood",
