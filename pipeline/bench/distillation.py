@@ -25,7 +25,6 @@ from pipeline.recipes.load import QuantizeConfig
 from pipeline.recipes.schema import DistillConfig, ModelConfig, TrainConfig
 from pipeline.resources import ROOT
 from pipeline.stages.distill import label_with
-from pipeline.tasks.sentence_files import HELD_OUT
 from pipeline.verification.host_engine import host_engine
 
 if TYPE_CHECKING:
@@ -93,9 +92,12 @@ def compare_distillation(options: DistillationStudy, console: Console) -> None:
             chosen = lesson if kind == "distilled" else None
             results.append(_run(config, settings, chosen, home, training_data[kind], options.build))
             console.print(f"seed {seed} {kind}: {100 * results[-1][SPLIT]:.1f} % of new templates", highlight=False)
-    summary = {kind: _mean([result for result in results if result["kind"] == kind]) for kind in options.kinds}
+    summary = {
+        kind: _mean([result for result in results if result["kind"] == kind], list(home.splits))
+        for kind in options.kinds
+    }
     write_json(options.build / "distillation" / "results.json", {"runs": results, "mean": summary})
-    _print(console, results, summary)
+    _print(console, list(home.splits), results, summary)
 
 
 def _run(
@@ -150,19 +152,21 @@ class _Log:
                 file.write(f"{done} of {steps}: {json.dumps(figures)}\n")
 
 
-def _mean(results: Sequence[dict[str, Any]]) -> dict[str, float]:
-    return {key: float(np.mean([result[key] for result in results])) for key in HELD_OUT}
+def _mean(results: Sequence[dict[str, Any]], splits: Sequence[str]) -> dict[str, float]:
+    return {key: float(np.mean([result[key] for result in results])) for key in splits}
 
 
-def _print(console: Console, results: Sequence[dict[str, Any]], summary: dict[str, dict[str, float]]) -> None:
+def _print(
+    console: Console, splits: Sequence[str], results: Sequence[dict[str, Any]], summary: dict[str, dict[str, float]]
+) -> None:
     table = Table(title="exact match in %, int8")
     for title in (
         "training",
         "seed",
-        *(f"{split.replace('_', ' ')}, int8" for split in HELD_OUT),
+        *(f"{split.replace('_', ' ')}, int8" for split in splits),
     ):
         table.add_column(title)
     rows = [(result["kind"], str(result["seed"]), result) for result in results]
     for kind, seed, result in (*rows, *((kind, "mean", mean) for kind, mean in summary.items())):
-        table.add_row(kind, seed, *(f"{100 * result[key]:.1f}" for key in HELD_OUT))
+        table.add_row(kind, seed, *(f"{100 * result[key]:.1f}" for key in splits))
     console.print(table)

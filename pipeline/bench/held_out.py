@@ -13,11 +13,10 @@ from rich.console import Console
 
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import read_training_data
 from pipeline.stages.registry import run_recipe
 from pipeline.tasks.accuracy import Generator, matches
-from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
+from pipeline.tasks.registry import load_task
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import SEP, Tokenizer
 from pipeline.workflow.artifacts import WEIGHTS
@@ -60,8 +59,7 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
     data = workspace.stage("data")
     training_data = read_training_data(data, recipe.model.context)
     model = build_from(workspace.path(WEIGHTS.of("prune")), recipe.model)
-    splits = {name: read_pairs(SENTENCES.path(data, split=name)) for name in HELD_OUT}
-    return HomeModel(recipe, model, training_data, splits)
+    return HomeModel(recipe, model, training_data, load_task(recipe.task).held_out(data))
 
 
 def matching(engine: Generator, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:

@@ -88,10 +88,11 @@ def _measured(
 def _float(home: HomeModel) -> _Measured:
     import tensorflow as tf
 
+    from pipeline.network.cached_decoder import CachedDecoder
     from pipeline.training.evaluation import matches
 
-    tokenizer, context = home.training_data.tokenizer, home.training_data.context
-    right = {name: matches(home.model, tokenizer, pairs, context) for name, pairs in home.splits.items()}
+    decoder, tokenizer = CachedDecoder(home.model, home.recipe.model), home.training_data.tokenizer
+    right = {name: matches(decoder, tokenizer, pairs) for name, pairs in home.splits.items()}
     return _measured(home, right, lambda tokens: home.model(tf.constant([tokens])).numpy()[0])
 
 

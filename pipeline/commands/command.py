@@ -117,7 +117,7 @@ def selected_recipe(options: argparse.Namespace) -> Recipe:
         if options.engine not in ENGINES:
             raise ThimbleError(f"--engine {options.engine} is not known", f"use one of: {', '.join(ENGINES)}")
         recipe = recipe.with_engine(options.engine)
-    return recipe
+    return recipe.as_quick() if getattr(options, "quick", False) else recipe
 
 
 def print_error(error: ThimbleError) -> None:

@@ -12,8 +12,17 @@ from pipeline.stages import SUMMARIES
 __all__ = ["COMMANDS"]
 
 
-def _run_arguments(parser: argparse.ArgumentParser) -> None:
+def _stage_arguments(parser: argparse.ArgumentParser) -> None:
     recipe_arguments(parser)
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="measure accuracy on at most 50 sentences of each split on the host and 10 on the board",
+    )
+
+
+def _run_arguments(parser: argparse.ArgumentParser) -> None:
+    _stage_arguments(parser)
     parser.add_argument(
         "--from", dest="restart", choices=list(SUMMARIES), metavar="STAGE", help="run again from this stage on"
     )
@@ -22,7 +31,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _stage(name: str, summary: str) -> Command:
     def arguments(parser: argparse.ArgumentParser) -> None:
-        recipe_arguments(parser)
+        _stage_arguments(parser)
         parser.set_defaults(until=name, restart=None)
 
     return Command(name, summary, arguments, _work, f"{summary}; stages before it run if they must.", WHOLE_RUN)

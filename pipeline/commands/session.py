@@ -44,7 +44,7 @@ def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOption
     """Talks with the recipe's first board until end of file, or Ctrl-C at the prompt; the exit status."""
     with _opened(recipe, workspace, options) as (device, tick_scale, title):
         tokenizer = _tokenizer(workspace)
-        start = tokenizer.template.bos if recipe.text is not None else None
+        start = tokenizer.template.bos if tokenizer.template.is_open_ended else None
         hint = "" if start is None else "; an empty line begins a text"
         console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat{hint}", highlight=False)
         chat_loop(device, tick_scale, tokenizer, read_lines(), _write, _max_new_tokens(recipe, options), start)

@@ -14,8 +14,8 @@ from pipeline.errors import ThimbleError
 from pipeline.files import read_json
 from pipeline.program import command
 from pipeline.recipes.load import Recipe
-from pipeline.stages.artifacts import EVALUATION_TEXT
 from pipeline.targets.boards import Board, load_board
+from pipeline.tasks.registry import load_task
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.checks import reference_runs, verify
@@ -69,7 +69,8 @@ def verify_on_port(
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        texts = None if recipe.text is None else EVALUATION_TEXT.load(workspace.stage("data")).tokens
+        text = load_task(recipe.task).text(workspace.stage("data"))
+        texts = None if text is None else text.tokens
         expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), tokenizer, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0

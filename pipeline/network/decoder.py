@@ -30,6 +30,7 @@ __all__ = [
     "Unembed",
     "build_decoder",
     "rope_matrices",
+    "rotate_pairs",
 ]
 
 NORM_EPSILON = 1e-5
@@ -205,8 +206,8 @@ class Attention(TappedLayer, keras.layers.Layer):
         v = tf.reshape(v, (batch, length, kv_heads, head_dim))
         if self.sizes["rotary"]:
             turns = self.tap("rotation", tf.constant(rope_matrices(self.sizes["context"], head_dim)))[:length]
-            q = self.tap("q", _rotated(q, turns[:, None, None]))
-            k = self.tap("k", _rotated(k, turns[:, None]))
+            q = self.tap("q", rotate_pairs(q, turns[:, None, None]))
+            k = self.tap("k", rotate_pairs(k, turns[:, None]))
         visible = tf.constant(self._sees(), tf.float32)[:length, :length]
         # What is not seen scores 0, as rows of the KV cache that hold nothing: it has no part in the integers' ranges.
         scores = self.tap("scores", tf.einsum("btkgd,bskd->bkgts", q, k) * head_dim**-0.5 * visible)
@@ -224,7 +225,7 @@ class Attention(TappedLayer, keras.layers.Layer):
         return {**super().get_config(), **self.sizes}
 
 
-def _rotated(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
+def rotate_pairs(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
     """Rows of heads, each of its pairs times its matrix: float32 [..., head_dim] and [..., head_dim / 2, 2, 2]."""
     a, b = tf.split(x, 2, axis=-1)
     return tf.concat([a * turns[..., 0, j] + b * turns[..., 1, j] for j in range(2)], axis=-1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from pipeline.errors import ThimbleError
 from pipeline.program import command
 from pipeline.recipes.schema import DistillConfig, ModelConfig, PruneConfig, QatConfig, TrainConfig
 from pipeline.recipes.text_task import TextTask, text_task
+from pipeline.targets.boards import load_board
 
 __all__ = [
     "ACTIVATIONS",
@@ -92,15 +93,40 @@ class EvaluateConfig:
     device_sentences: int = 100
 
 
+QUICK = EvaluateConfig(host_sentences=50, device_sentences=10)
+"""What a quick run measures at most."""
+
+
 @dataclass(frozen=True)
 class Budgets:
-    """Limits that fail the run: bytes of flash and RAM, and, by the high estimate at the board's clock, milliseconds of
-    the slowest step and of the longest prompt up to its first token."""
+    """Limits that fail the run; None where there is no limit.
+
+    Attributes:
+        flash: bytes.
+        ram: bytes.
+        ms_per_token: milliseconds of the slowest step, by the high estimate at the board's clock.
+        ms_to_first_token: milliseconds of the longest prompt up to its first token, by the high estimate.
+        max_loss: points of exact match, mean of all splits, that the quantized model may be below the float one.
+        min_exact_match: exact match in percent that the quantized model must have: on each split, or by split.
+        boards: by board, what differs from the rest, which holds for every board.
+    """
 
     flash: int | None = None
     ram: int | None = None
     ms_per_token: float | None = None
     ms_to_first_token: float | None = None
+    max_loss: float | None = None
+    min_exact_match: float | Mapping[str, float] | None = None
+    boards: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+
+    def limits(self) -> dict[str, Any]:
+        """All limits but those of boards, as plain data."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if key != "boards"}
+
+    def for_board(self, board: str) -> Budgets:
+        """The limits that hold on a board."""
+        changes: dict[str, Any] = dict(self.boards.get(board, {}))
+        return dataclasses.replace(self, boards={}, **changes)
 
 
 @dataclass(frozen=True)
@@ -108,7 +134,7 @@ class Recipe:
     """A checked recipe; `sections` holds the plain data that fingerprints are made of.
 
     Either the model is trained, or it was imported: then `weights` is its file, its tokenizer lies beside it, and
-    `text` says what text it writes to be calibrated and measured.
+    `text` says what text it writes to be calibrated and measured. `quick`: measured on few sentences (`as_quick`).
     """
 
     path: Path
@@ -132,6 +158,7 @@ class Recipe:
     weights: Path | None
     text: TextTask | None
     sections: Mapping[str, Any]
+    quick: bool = False
 
     def with_boards(self, boards: Sequence[str]) -> Recipe:
         """The same recipe for other boards than the file names."""
@@ -140,6 +167,15 @@ class Recipe:
     def with_engine(self, engine: str) -> Recipe:
         """The same recipe for another engine than the file names."""
         return dataclasses.replace(self, engine=engine, sections={**self.sections, "engine": engine})
+
+    def as_quick(self) -> Recipe:
+        """The same recipe, measured on few sentences; a part of the fingerprints, so no full run takes its results."""
+        few = EvaluateConfig(
+            min(self.evaluate.host_sentences, QUICK.host_sentences),
+            min(self.evaluate.device_sentences, QUICK.device_sentences),
+        )
+        section = {**dataclasses.asdict(few), "quick": True}
+        return dataclasses.replace(self, evaluate=few, quick=True, sections={**self.sections, "evaluate": section})
 
     def part(self, *keys: str) -> dict[str, Any]:
         """The canonical plain data of the named sections, for fingerprints."""
@@ -230,6 +266,11 @@ def _recipe(path: Path, data: object) -> Recipe:
         text=text,
         sections={},
     )
+    if text is not None and (recipe.budgets.max_loss is not None or recipe.budgets.min_exact_match is not None):
+        raise ThimbleError(
+            "`budgets.max_loss` or `.min_exact_match` with `task: {name: text}`: text has no right answers",
+            "take it out",
+        )
     if recipe.train.steps == 0 and recipe.distill is None and not recipe.train.start:
         raise ThimbleError(
             "`train.steps` is 0, and there is neither `train.start` nor `distill`", "use a whole number above 0"
@@ -338,12 +379,38 @@ def _quantize(data: Mapping[str, object], model: ModelConfig) -> QuantizeConfig:
 
 def _budgets(data: Mapping[str, object]) -> Budgets:
     _check_keys("budgets", data, {field.name: field for field in dataclasses.fields(Budgets)})
+    by_split = data.get("min_exact_match")
+    by_board = data.get("boards") or {}
+    if not isinstance(by_board, dict):
+        raise ThimbleError(f"`budgets.boards` is {_type_name(by_board)}", "write `boards: {BOARD: {ms_per_token: 25}}`")
+    boards: dict[str, dict[str, float]] = {}
+    for board, limits in by_board.items():
+        if not isinstance(limits, dict):
+            raise ThimbleError(f"`budgets.boards.{board}` is {_type_name(limits)}", "write a mapping of limits")
+        _check_keys(f"budgets.boards.{board}", limits, _BOARD_LIMITS)
+        load_board(str(board))
+        load_board(str(board))
+        found = {key: read(f"budgets.boards.{board}.{key}", limits.get(key)) for key, read in _BOARD_LIMITS.items()}
+        boards[str(board)] = {key: value for key, value in found.items() if value is not None}
+    limits_of_all: dict[str, Any] = {key: read(f"budgets.{key}", data.get(key)) for key, read in _BOARD_LIMITS.items()}
     return Budgets(
-        flash=size_bytes("budgets.flash", data.get("flash")),
-        ram=size_bytes("budgets.ram", data.get("ram")),
-        ms_per_token=_milliseconds("budgets.ms_per_token", data.get("ms_per_token")),
-        ms_to_first_token=_milliseconds("budgets.ms_to_first_token", data.get("ms_to_first_token")),
+        **limits_of_all,
+        max_loss=_percent("budgets.max_loss", data.get("max_loss")),
+        min_exact_match={
+            str(split): _percent(f"budgets.min_exact_match.{split}", least) or 0.0 for split, least in by_split.items()
+        }
+        if isinstance(by_split, dict)
+        else _percent("budgets.min_exact_match", by_split),
+        boards=boards,
     )
+
+
+def _percent(key: str, value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise ThimbleError(f"`{key}` is {_type_name(value)}", "give a number from 0 to 100")
+    return float(value)
 
 
 def _milliseconds(key: str, value: object) -> float | None:
@@ -362,3 +429,12 @@ def size_bytes(key: str, value: object) -> int | None:
     if match is None or float(match[1]) <= 0:
         raise ThimbleError(f"`{key}` is {_type_name(value)}, not a size", "write bytes, or such as 256K or 1M")
     return int(float(match[1]) * _UNITS[match[2][:1]])
+
+
+_BOARD_LIMITS: Mapping[str, Callable[[str, object], float | None]] = {
+    "flash": size_bytes,
+    "ram": size_bytes,
+    "ms_per_token": _milliseconds,
+    "ms_to_first_token": _milliseconds,
+}
+"""The budgets that may differ from board to board."""

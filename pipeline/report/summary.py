@@ -24,6 +24,8 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
         _print_answers(result, console)
         _print_cost(result, console)
         _print_quality(result, console)
+        for line in result.failures:
+            console.print(f"[red]✗[/] {escape(line)}", highlight=False)
         console.print(f"\nfirmware project  {workspace.path(PROJECT.of('firmware'), key)}", highlight=False)
         console.print(f"result            {RESULT.path(workspace.folder / key)}", highlight=False)
     console.print(f"report            {workspace.path(PAGE.of('report'))}", highlight=False)
@@ -103,6 +105,8 @@ def _print_quality(result: RunResult, console: Console) -> None:
     names = {"float": "float", "quantized": "quantized, host", "device": "quantized, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
     what = "text of its own" if "nll" in quality["float"] else "exact match"
+    if result.quick:
+        what += ", quick: few sentences"
     table = Table(what, *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0))
     for split in dict.fromkeys(key for engine in engines for key in quality[engine]):
         cells = [format_metric(split, quality[engine][split]) if split in quality[engine] else "" for engine in engines]

@@ -15,6 +15,7 @@ SUMMARIES = {
     "qat": "fine-tune with the integers' rounding, if the recipe asks for it",
     "quantize": "write the full-integer .tflite of the decode step",
     "convert": "compile the .tflite to C, proven against TensorFlow Lite Micro on the host",
+    "evaluate": "measure how often the float and the quantized model are right",
     "firmware": "generate and build the firmware project",
     "emulate": "run the firmware on the emulated board and verify tokens, logits and counts",
     "report": "write the pictures and the report",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipeline.tasks.imported import read_text, write_text
 from pipeline.tasks.sentence_files import read_pairs, write_pairs
-from pipeline.tasks.task import Pair
+from pipeline.tasks.task import EvaluationText, Pair
 from pipeline.timing.folded import read_folded, write_folded
-from pipeline.verification.likelihood import EvaluationText, read_text, write_text
 from pipeline.workflow.artifacts import Artifact
 
 __all__ = ["EVALUATION_TEXT", "FOLDED_STACKS", "SENTENCES"]

@@ -5,20 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 
-import numpy as np
-
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
-from pipeline.recipes.text_task import TextTask
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.tasks.registry import load_task, task_module
-from pipeline.tasks.sentence_files import HELD_OUT
+from pipeline.tasks.task import Task, TextWriter, WrittenText
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.verification.likelihood import EvaluationText, format_metrics, likelihood
+from pipeline.verification.likelihood import format_metrics, likelihood
 from pipeline.workflow.artifacts import SUMMARY, TOKENIZER, WEIGHTS
 from pipeline.workflow.shipped import are_of, has_trained_weights, read_weights_metadata, shipped_tokenizer
 from pipeline.workflow.stage import Stage, StageContext
@@ -27,15 +24,15 @@ __all__ = ["STAGE"]
 
 
 def run(context: StageContext) -> str:
-    """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`; of an imported
-    model `text.npz` and `tokenizer.json`."""
+    """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`; for a task
+    without pairs `text.npz` and `tokenizer.json`."""
     recipe = context.recipe
-    if recipe.text is not None:
-        return _own_text(context, recipe.text)
     task = load_task(recipe.task)
+    if recipe.weights is not None:
+        return _imported(context, task)
     with context.console.status("sampling sentences from the templates"):
-        dataset = task.build()
-    splits = {"train": dataset.train, "dev": dataset.dev, **{name: dataset.splits[name] for name in HELD_OUT}}
+        dataset = task.dataset()
+    splits = {"train": dataset.train, "dev": dataset.dev, **dataset.splits}
     for name, pairs in splits.items():
         context.save(SENTENCES, pairs, split=name)
     shipped = None if context.retrain else shipped_tokenizer(recipe)
@@ -49,15 +46,15 @@ def run(context: StageContext) -> str:
         SUMMARY,
         {
             "sentences": {name: len(pairs) for name, pairs in splits.items()},
-            "examples": [[pair.sentence, pair.action] for pair in task.examples],
+            "examples": [[pair.sentence, pair.action] for pair in task.examples()],
         },
     )
-    held_out = ", ".join(f"{len(dataset.splits[name])} {name.replace('_', ' ')}" for name in HELD_OUT)
+    held_out = ", ".join(f"{len(pairs)} {name.replace('_', ' ')}" for name, pairs in dataset.splits.items())
     return f"{len(dataset.train):,} sentences to train on; held out: {held_out}"
 
 
-def _own_text(context: StageContext, task: TextTask) -> str:
-    """The float model writes text: some to calibrate with, other to measure with, and more to fit weights on."""
+def _imported(context: StageContext, task: Task) -> str:
+    """The tokenizer that was imported, and text that the float model writes."""
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.checkpoint import build_from
@@ -73,28 +70,30 @@ def _own_text(context: StageContext, task: TextTask) -> str:
             f"the tokenizer of {recipe.path} has {tokenizer.vocab_size:,} tokens, the model {recipe.vocab_size:,}",
             "import the checkpoint again, with the tokenizer that belongs to it",
         )
-    length = recipe.model.context
-    measured, calibrating = task.measured_texts(length), task.calibration_texts(length)
-    fitting = task.fitting_texts(length) if recipe.qat else 0
     step = DecodeStep(build_from(imported_weights(recipe), recipe.model), recipe.model)
     with context.console.status("the model writes text") as status:
-        text = sample_text(
-            step,
-            tokenizer.template.bos,
-            measured + calibrating + fitting,
-            task.seed,
-            lambda done: status.update(f"the model writes text: {done:,} tokens"),
-        )
-    parts = np.split(text.tokens, [measured, measured + calibrating])
-    evaluation_text = EvaluationText(parts[1], parts[2], parts[0], text.nll[:measured], text.top1[:measured])
-    context.save(EVALUATION_TEXT, evaluation_text)
-    return f"{text.tokens.size:,} tokens of text by the model itself; {format_metrics(likelihood(evaluation_text.nll))}"
+
+        def write(texts: int, seed: int) -> WrittenText:
+            return sample_text(
+                step,
+                tokenizer.template.bos,
+                texts,
+                seed,
+                lambda done: status.update(f"the model writes text: {done:,} tokens"),
+            )
+
+        dataset = task.dataset(TextWriter(recipe.model.context, recipe.qat is not None, write))
+    text = dataset.text
+    assert text is not None, "the task of an imported model has text"
+    context.save(EVALUATION_TEXT, text)
+    written = text.calibration.size + text.fitting.size + text.tokens.size
+    return f"{written:,} tokens of text by the model itself; {format_metrics(likelihood(text.nll))}"
 
 
 def _environment_facts(context: StageContext) -> dict[str, str]:
     """What text of the model's own depends on: what was imported, which the recipe only names, and the model."""
     recipe = context.recipe
-    if recipe.text is None:
+    if recipe.weights is None:
         return {}
     paths = (imported_tokenizer(recipe), imported_weights(recipe))
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
@@ -104,13 +103,14 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
     """The modules that make the data; of a task its own, so that a further task changes no other one's sentences."""
-    if recipe.text is not None:
+    if recipe.weights is not None:
         return (
             __name__,
             "pipeline.network.checkpoint",
             "pipeline.network.decode_step",
             "pipeline.network.tf_setup",
             "pipeline.recipes.paths",
+            task_module(recipe.task),
             "pipeline.text.tokenizers.load",
             "pipeline.training.loop",
             "pipeline.training.sampled_text",
@@ -125,7 +125,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:
-    if recipe.text is not None:
+    if recipe.weights is not None:
         return ("tensorflow", "tf-keras", "numpy", "tokenizers")
     return ("home-assistant-intents", "hassil", "tokenizers")
 

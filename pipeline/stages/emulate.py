@@ -20,11 +20,10 @@ from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.sentence_files import HELD_OUT, read_pairs
-from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
 from pipeline.verification.assemble import assemble_result
+from pipeline.verification.budgets import proof_holds
 from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
 from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
 from pipeline.workflow.artifacts import (
@@ -52,7 +51,8 @@ def run(context: StageContext) -> str:
     Renode's suite compares.
 
     Raises:
-        ThimbleError: a check failed; the result is written all the same, with `ok` false.
+        ThimbleError: the proof failed; the result is written all the same, with `ok` false. Where only budgets are not
+            kept the stage is done, and `_unmet` says so.
     """
     board, recipe = context.require_board(), context.recipe
     emulator = pick(board, context.emulator)
@@ -61,7 +61,8 @@ def run(context: StageContext) -> str:
     per_tick = float(board.emulators[emulator.name]["instructions_per_tick"])
 
     with context.console.status("asking the oracle for the expected tokens"):
-        texts = None if recipe.text is None else context.load(EVALUATION_TEXT.of("data")).tokens
+        text = load_task(recipe.task).text(context.input("data"))
+        texts = None if text is None else text.tokens
         expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), tokenizer, texts)
     write_expectations(context.target(EXPECTATIONS), expectations)
     with (
@@ -79,6 +80,7 @@ def run(context: StageContext) -> str:
             min_per_mac=min_per_mac(board.core),
         )
     timing = model_time(context, compiled, verification)
+    quality = _quality(context, emulator)
     instructions = verification.instructions
     counts = instructions.model_dump()
     result = assemble_result(
@@ -95,16 +97,16 @@ def run(context: StageContext) -> str:
         more_checks={} if timing.traced_on is None else {"trace_matches_counter": not timing.differences},
         more_failures=timing.differences,
         layers=timing.layers,
-        quality=_quality(context, emulator),
-        quality_sentences={}
-        if recipe.text
-        else {"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences},
+        quality=quality,
+        quality_sentences={"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences}
+        if "device" in quality
+        else {},
         versions=_versions(emulator),
         seconds=_seconds(context),
     )
     context.save(RESULT, result)
     copy = RESULT.save(context.workspace.folder / context.target_key, result)
-    if not result.ok:
+    if not proof_holds(result.checks):
         raise ThimbleError(f"{board.name}: {result.failure()}", f"see {copy}")
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
@@ -148,36 +150,23 @@ def _build_to_trace(context: StageContext, tracing: Board) -> Path:
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
     """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
-    recipe, sentences, board = context.recipe, SENTENCES.of("data"), context.require_board()
-    float_quality = context.load(QUALITY.of("quantize"))["float"]
-    quantized = context.load(QUALITY.of("convert"))["quantized"]
-    if recipe.text is not None:
-        return {"float": float_quality, "quantized": quantized}
+    recipe, board, task = context.recipe, context.require_board(), load_task(context.recipe.task)
+    quality: dict[str, dict[str, float]] = context.load(QUALITY.of("evaluate"))
+    splits = task.held_out(context.input("data"), recipe.evaluate.device_sentences)
+    if not splits:
+        return quality
     elf = context.path(FIRMWARE.of("firmware"))
     device_quality: dict[str, float] = {}
-    limit = recipe.evaluate.device_sentences
-    sets = {split: read_pairs(context.path(sentences, split=split), limit) for split in HELD_OUT}
-    total = sum(map(len, sets.values()))
+    total = sum(map(len, splits.values()))
     with (
         context.console.status(f"asking the board {total} held-out sentences") as status,
         Device(emulator.start(elf, board)) as device,
     ):
-        for split, pairs in sets.items():
-            if pairs:
-                status.update(f"asking the board {total} held-out sentences: {split.replace('_', ' ')}")
-                answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
-                device_quality[split] = _share(answers, pairs)
-    quality = {"float": float_quality, "quantized": quantized, "device": device_quality}
-    noisy = read_pairs(context.path(sentences, split="noisy"), recipe.evaluate.host_sentences)
-    with context.console.status("asking hassil the noisy sentences"):
-        baseline = load_task(recipe.task).baseline(noisy)
-    if baseline:
-        quality["hassil"] = {"noisy": sum(baseline) / len(baseline)}
-    return quality
-
-
-def _share(answers: list[str], pairs: list[Pair]) -> float:
-    return sum(answer == pair.action for answer, pair in zip(answers, pairs, strict=True)) / len(pairs)
+        for split, pairs in splits.items():
+            status.update(f"asking the board {total} held-out sentences: {split.replace('_', ' ')}")
+            answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
+            device_quality[split] = sum(task.score(pairs, answers)) / len(pairs)
+    return {**quality, "device": device_quality}
 
 
 def _versions(emulator: Emulator) -> dict[str, str]:
@@ -190,7 +179,7 @@ def _versions(emulator: Emulator) -> dict[str, str]:
 
 def _seconds(context: StageContext) -> dict[str, float]:
     seconds = {}
-    for stage in ("data", *TRAINING_STAGES, "quantize", "convert", "firmware"):
+    for stage in ("data", *TRAINING_STAGES, "quantize", "convert", "evaluate", "firmware"):
         stamp = context.workspace.stamp(stage, context.target_key if stage == "firmware" else "")
         if stamp is not None:
             seconds[stage] = stamp.seconds
@@ -204,6 +193,11 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
     traced = board_to_trace(board)
     facts = {"emulator": emulator.name, "version": emulator.version}
     return facts if traced is None or traced is board else {**facts, "traced on": f"{traced.name} {traced.digest}"}
+
+
+def _unmet(context: StageContext) -> list[str]:
+    """The budgets that the finished result does not keep."""
+    return list(RESULT.load(context.workspace.stage("emulate", context.target_key)).budgets.failures)
 
 
 def _check_emulator(context: StageContext) -> None:
@@ -221,10 +215,9 @@ STAGE = Stage(
         SENTENCES.of("data"),
         EVALUATION_TEXT.of("data"),
         TFLITE.of("quantize"),
-        QUALITY.of("quantize"),
         PACKED_SOURCES.of("convert"),
         PACKED_COMPILED.of("convert"),
-        QUALITY.of("convert"),
+        QUALITY.of("evaluate"),
         FIRMWARE.of("firmware"),
         SIZES.of("firmware"),
         COMPILED.of("firmware"),
@@ -240,13 +233,11 @@ STAGE = Stage(
         "pipeline.firmware.build",
         "pipeline.stages.firmware",
         "pipeline.tasks.registry",
-        "pipeline.tasks.sentence_files",
         "pipeline.text.tokenizers.load",
         "pipeline.timing.model",
         "pipeline.timing.folded",
         "pipeline.verification.assemble",
         "pipeline.verification.checks",
-        "pipeline.verification.likelihood",
     ),
     data=("pipeline/timing/cores.yaml", "renode/*"),
     tools=(
@@ -264,4 +255,5 @@ STAGE = Stage(
     per_board=True,
     environment_facts=_environment_facts,
     check_prerequisites=_check_emulator,
+    unmet=_unmet,
 )

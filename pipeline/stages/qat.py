@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import QatConfig
-from pipeline.recipes.text_task import TextTask
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
+from pipeline.tasks.registry import load_task
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, read_weights_metadata, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
@@ -27,8 +27,8 @@ def run(context: StageContext) -> str:
     """Writes `weights.npz`: the weights as they are, or fine-tuned for what `quantize` makes of them; with an imported
     model's also `integers.json`, the ranges that were learned and the keys' means."""
     recipe = context.recipe
-    if recipe.text is not None and recipe.qat is not None:
-        return _fit(context, recipe.text, recipe.qat)
+    if recipe.weights is not None and recipe.qat is not None:
+        return _fit(context, recipe.qat)
 
     def work(model: keras.Model, training_data: TrainingData, progress: Progress) -> list[dict[str, float]]:
         from pipeline.training.qat import train_quantized
@@ -41,7 +41,7 @@ def run(context: StageContext) -> str:
     return fine_tune_stage(context, "qat", "training in integers", work)
 
 
-def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
+def _fit(context: StageContext, tuning: QatConfig) -> str:
     """An imported model is fitted to integers on text of its own."""
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
@@ -51,9 +51,9 @@ def _fit(context: StageContext, task: TextTask, tuning: QatConfig) -> str:
 
     recipe, before = context.recipe, context.path(WEIGHTS.of("prune"))
     model = build_from(before, recipe.model)
-    text = context.load(EVALUATION_TEXT.of("data")).fitting
+    text, seed = context.load(EVALUATION_TEXT.of("data")).fitting, load_task(recipe.task).seed
     with training_progress(context.console, "fitting to integers") as report:
-        fit = fit_reparameterization(model, recipe.model, tuning, recipe.quantize.activations, text, task.seed, report)
+        fit = fit_reparameterization(model, recipe.model, tuning, recipe.quantize.activations, text, seed, report)
     facts = {**read_weights_metadata(before), "stage": "qat", "history": {"qat": fit.history}}
     save_model(context.target(WEIGHTS), model, facts, exact=True)
     means = {layer: mean.tolist() for layer, mean in fit.key_means.items()}
@@ -80,10 +80,10 @@ STAGE = Stage(
         "pipeline.network.checkpoint",
         "pipeline.network.tf_setup",
         "pipeline.stages.fine_tune",
+        "pipeline.tasks.imported",
         "pipeline.tasks.sentence_files",
         "pipeline.training.fit_int",
         "pipeline.training.qat",
-        "pipeline.verification.likelihood",
     ),
     tools=("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "tokenizers"),
     is_training=partial(is_trained_here, stage="qat"),

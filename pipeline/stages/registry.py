@@ -15,9 +15,9 @@ __all__ = ["all_stages", "run_recipe", "stage_names"]
 
 def all_stages() -> tuple[Stage, ...]:
     """Every stage in order."""
-    from pipeline.stages import convert, data, distill, emulate, firmware, prune, qat, quantize, report, train
+    from pipeline.stages import convert, data, distill, emulate, evaluate, firmware, prune, qat, quantize, report, train
 
-    modules = (data, train, distill, prune, qat, quantize, convert, firmware, emulate, report)
+    modules = (data, train, distill, prune, qat, quantize, convert, evaluate, firmware, emulate, report)
     return tuple(module.STAGE for module in modules)
 
 

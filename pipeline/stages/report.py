@@ -12,11 +12,11 @@ from pipeline.report import charts
 from pipeline.report.flame import flame_graph
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import FOLDED_STACKS
-from pipeline.tasks.sentence_files import SPLIT_TEXTS
 from pipeline.timing.folded import read_folded
+from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
 from pipeline.verification.result import RESULT, RunResult
-from pipeline.workflow.artifacts import PAGE, PICTURE, SUMMARY, WEIGHTS
+from pipeline.workflow.artifacts import PAGE, PICTURE, SPLITS, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import target_key
@@ -39,7 +39,7 @@ def run(context: StageContext) -> str:
     folders = [workspace.stage("emulate", target_key(board, recipe.engine)) for board in recipe.boards]
     results = [RESULT.load(folder) for folder in folders]
     facts = read_weights_metadata(context.path(WEIGHTS.of("qat")))
-    sentences = {} if recipe.text else context.load(SUMMARY.of("data"))["sentences"]
+    splits = context.load(SPLITS.of("evaluate"))
     first = results[0]
     baseline = first.quality.get("hassil", {})
     quality = {name: first.quality[engine] for engine, name in _ENGINE_NAMES.items() if engine in first.quality}
@@ -50,8 +50,9 @@ def run(context: StageContext) -> str:
     }
     for result, folder in zip(results, folders, strict=True):
         drawn[f"flame-{result.board}"] = _flame(result, FOLDED_STACKS.path(folder, count="cycles"))
-    if recipe.text is None:
+    if splits:
         drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
+    if recipe.weights is None:
         drawn["training"] = charts.training_curves(_joined(facts["history"]))
     for name, svg in drawn.items():
         if not svg:
@@ -63,6 +64,7 @@ def run(context: StageContext) -> str:
     page = environment.get_template("page.html.j2").render(
         recipe=recipe,
         results=results,
+        proof_holds=proof_holds,
         pictures=[
             {kind: Markup(drawn[f"{kind}-{result.board}"]) for kind in ("memory", "layers", "flame")}
             for result in results
@@ -71,11 +73,12 @@ def run(context: StageContext) -> str:
         accuracy_picture=Markup(drawn.get("accuracy", "")),
         training_picture=Markup(drawn.get("training", "")),
         quality=quality,
-        splits=list(dict.fromkeys(key for splits in quality.values() for key in splits)),
+        splits=list(dict.fromkeys(key for figures in quality.values() for key in figures)),
         format_metric=format_metric,
-        split_texts=TEXT_FIGURES if recipe.text else SPLIT_TEXTS,
-        split_sizes={split: sentences.get(split, "") for split in quality["float"]},
-        quality_notes=_text_notes(facts) if recipe.text else _notes(first, baseline, facts),
+        has_splits=bool(splits),
+        split_texts={split: measured["holds"] for split, measured in splits.items()} or TEXT_FIGURES,
+        split_sizes={split: measured["sentences"] for split, measured in splits.items()},
+        quality_notes=_notes(first, baseline, facts) if splits else _text_notes(facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
         versions=first.versions,
         recipe_text=recipe.path.read_text(encoding="utf-8"),
@@ -144,7 +147,7 @@ STAGE = Stage(
     summary=SUMMARIES["report"],
     run=run,
     reads=(
-        SUMMARY.of("data"),
+        SPLITS.of("evaluate"),
         WEIGHTS.of("qat"),
         RESULT.of("emulate"),
         FOLDED_STACKS.of("emulate", count="cycles"),
@@ -155,8 +158,8 @@ STAGE = Stage(
         __name__,
         "pipeline.report.charts",
         "pipeline.report.flame",
-        "pipeline.tasks.sentence_files",
         "pipeline.timing.folded",
+        "pipeline.verification.budgets",
         "pipeline.verification.likelihood",
         "pipeline.verification.result",
     ),

@@ -32,7 +32,7 @@ __all__ = ["STAGE"]
 def run(context: StageContext) -> str:
     """Writes `weights.npz`; its metadata holds the learning curve."""
     recipe = context.recipe
-    if recipe.text is not None:
+    if recipe.weights is not None:
         weights = imported_weights(recipe)
         WEIGHTS.copy(context.out, weights)
         return f"imported: {read_weights_metadata(weights)['source']}, {recipe.model.parameter_count:,} parameters"
@@ -80,7 +80,7 @@ def _start(recipe: Recipe) -> Path | None:
 def _environment_facts(context: StageContext) -> dict[str, str]:
     """The weights that the recipe names: to begin with, imported, or shipped where they are not trained here."""
     recipe = context.recipe
-    if recipe.text is not None:
+    if recipe.weights is not None:
         named: dict[str, Path | None] = {"imported": imported_weights(recipe)}
     else:
         named = {"start": _start(recipe)}

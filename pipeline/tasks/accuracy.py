@@ -8,7 +8,10 @@ from typing import Protocol
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import EOS, Tokenizer
 
-__all__ = ["Generator", "exact_match", "matches"]
+__all__ = ["ANSWER_MARGIN", "Generator", "answers", "exact_match", "matches", "max_answer_tokens"]
+
+ANSWER_MARGIN = 8
+"""Tokens that an answer may be longer than the longest true one before it is cut."""
 
 
 class Generator(Protocol):
@@ -18,6 +21,15 @@ class Generator(Protocol):
     def context(self) -> int: ...
 
     def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]: ...
+
+
+def max_answer_tokens(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> int:
+    """Tokens after which an answer is cut: those of the longest true action, and `ANSWER_MARGIN` more.
+
+    A longer answer is wrong: only text that is spelled in more tokens than the tokenizer uses could still be right,
+    and the margin is for such.
+    """
+    return max((len(tokenizer.encode(pair.action)) for pair in pairs), default=0) + ANSWER_MARGIN
 
 
 def exact_match(
@@ -30,12 +42,29 @@ def exact_match(
 def matches(
     engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> list[bool]:
-    """For each pair whether its action comes out to the letter; a prompt longer than the context is wrong."""
-    right = []
+    """For each pair whether its action comes out to the letter; see `answers`."""
+    texts = answers(engine, tokenizer, pairs, progress)
+    return [text == pair.action for text, pair in zip(texts, pairs, strict=True)]
+
+
+def answers(
+    engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
+) -> list[str | None]:
+    """The engine's greedy answer to each pair's sentence, cut at `max_answer_tokens`; None where the prompt is longer
+    than the context.
+
+    Args:
+        engine: what answers.
+        tokenizer: of the model.
+        pairs: what to ask; the actions say only how long an answer may get.
+        progress: called with the number of sentences answered.
+    """
+    limit = max_answer_tokens(tokenizer, pairs)
+    texts: list[str | None] = []
     for number, pair in enumerate(pairs, 1):
         prompt = tokenizer.encode_prompt(pair.sentence)
         room = engine.context - len(prompt) + 1
-        right.append(room > 0 and tokenizer.decode(engine.generate(prompt, room, EOS)) == pair.action)
+        texts.append(tokenizer.decode(engine.generate(prompt, min(room, limit), EOS)) if room > 0 else None)
         if progress is not None:
             progress(number)
-    return right
+    return texts

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pipeline.errors import ThimbleError
+from pipeline.recipes.text_task import text_task
 from pipeline.tasks.task import Task
 
 __all__ = ["load_task", "task_module"]
 
-_MODULES = {"home_assistant": "pipeline.tasks.home_assistant.task"}
+_MODULES = {"home_assistant": "pipeline.tasks.home_assistant.task", "text": "pipeline.tasks.imported"}
 
 
 def task_module(config: Mapping[str, object]) -> str:
@@ -24,7 +25,11 @@ def load_task(config: Mapping[str, object]) -> Task:
         ThimbleError: an unknown task, key or language, or a wrong type.
     """
     from pipeline.tasks.home_assistant.task import HomeAssistantTask
+    from pipeline.tasks.imported import ImportedTextTask
 
+    text = text_task(config)
+    if text is not None:
+        return ImportedTextTask(text)
     name = config.get("name")
     if name != "home_assistant":
         raise ThimbleError(f"`task.name` {name!r} is not known", "use one of: home_assistant, text (imported models)")

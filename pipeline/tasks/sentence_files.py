@@ -8,15 +8,7 @@ from pathlib import Path
 from pipeline.errors import ThimbleError
 from pipeline.tasks.task import Pair
 
-__all__ = ["HELD_OUT", "SPLIT_TEXTS", "read_pairs", "write_pairs"]
-
-SPLIT_TEXTS = {
-    "new_combinations": "templates and values seen in training, in combinations that were not",
-    "new_names": "names of areas and devices that training never saw",
-    "new_templates": "whole sentence templates withheld from training",
-    "noisy": "typos, words swapped or dropped",
-}
-HELD_OUT = tuple(SPLIT_TEXTS)
+__all__ = ["read_pairs", "write_pairs"]
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:

@@ -39,6 +39,11 @@ class PromptTemplate:
     split_on_space: bool = False
     strip_leading_space: bool = False
 
+    @property
+    def is_open_ended(self) -> bool:
+        """Whether an answer is text that goes on from the prompt, which may be empty."""
+        return not self.suffix
+
 
 class PromptTokenizer(ABC):
     """Text to token ids and back."""

@@ -1,19 +1,36 @@
-"""How often the whole action is right."""
+"""How often the float model gets the whole action right."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
+from pipeline.tasks.accuracy import max_answer_tokens
 from pipeline.tasks.task import Pair
 from pipeline.text.tokenizers.byte_bpe import EOS, PAD, SEP, Tokenizer
 
-__all__ = ["encode_pairs", "exact_match", "matches", "teacher_forced_match"]
+__all__ = ["BatchGenerator", "answers", "encode_pairs", "exact_match", "matches", "teacher_forced_match"]
 
 _BATCH = 64
+
+
+class BatchGenerator(Protocol):
+    """What decodes prompts in batches: `pipeline.network.cached_decoder.CachedDecoder`."""
+
+    @property
+    def context(self) -> int: ...
+
+    def greedy(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        eos: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[int]]: ...
 
 
 def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[list[int]]:
@@ -30,23 +47,48 @@ def teacher_forced_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequen
     return sum(_forced(model, encode_pairs(tokenizer, pairs, context), context)) / max(len(pairs), 1)
 
 
-def exact_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> float:
+def exact_match(decoder: BatchGenerator, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> float:
     """Share of pairs whose action greedy decoding gives to the letter."""
-    return sum(matches(model, tokenizer, pairs, context)) / max(len(pairs), 1)
+    return sum(matches(decoder, tokenizer, pairs)) / max(len(pairs), 1)
 
 
-def matches(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[bool]:
-    """For each pair whether greedy decoding gives its action to the letter; a pair longer than the context is wrong.
+def matches(
+    decoder: BatchGenerator,
+    tokenizer: Tokenizer,
+    pairs: Sequence[Pair],
+    progress: Callable[[int], None] | None = None,
+) -> list[bool]:
+    """For each pair whether greedy decoding gives its action to the letter; see `answers`."""
+    found = answers(decoder, tokenizer, pairs, progress)
+    return [answer == pair.action for answer, pair in zip(found, pairs, strict=True)]
 
-    Where the true tokens are the most likely ones, decoding gives them; only the other pairs are decoded.
+
+def answers(
+    decoder: BatchGenerator,
+    tokenizer: Tokenizer,
+    pairs: Sequence[Pair],
+    progress: Callable[[int], None] | None = None,
+) -> list[str | None]:
+    """Greedy decoding's answer to each pair's sentence, None where the pair is longer than the context.
+
+    An answer is cut at `pipeline.tasks.accuracy.max_answer_tokens`.
+
+    Args:
+        decoder: the model.
+        tokenizer: of the model.
+        pairs: what to ask; the actions say only how long an answer may get.
+        progress: called with the number of sentences answered.
     """
-    fitting = [pair for pair in pairs if len(tokenizer.encode_pair(pair.sentence, pair.action)) <= context]
-    right = dict(zip(fitting, _forced(model, encode_pairs(tokenizer, fitting, context), context), strict=True))
-    remaining = [pair for pair in fitting if not right[pair]]
-    prompts = [tokenizer.encode_prompt(pair.sentence) for pair in remaining]
-    for pair, tokens in zip(remaining, _decode(model, prompts, context), strict=True):
-        right[pair] = tokenizer.decode(tokens) == pair.action
-    return [right.get(pair, False) for pair in pairs]
+    fitting = {
+        index: tokenizer.encode_prompt(pair.sentence)
+        for index, pair in enumerate(pairs)
+        if len(tokenizer.encode_pair(pair.sentence, pair.action)) <= decoder.context
+    }
+    result: list[str | None] = [None] * len(pairs)
+    decoded = decoder.greedy(list(fitting.values()), max_answer_tokens(tokenizer, pairs), EOS, progress)
+    for index, tokens in zip(fitting, decoded, strict=True):
+        result[index] = tokenizer.decode(tokens)
+    return result
 
 
 def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int) -> list[bool]:
@@ -60,25 +102,6 @@ def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int
         counted = answer & (tokens[:, 1:] != PAD)
         matches += ((best == tokens[:, 1:]) | ~counted).all(axis=1)[: len(part)].tolist()
     return matches
-
-
-def _decode(model: keras.Model, prompts: Sequence[Sequence[int]], context: int) -> list[list[int]]:
-    """Greedy tokens after each prompt, `<eos>` left out."""
-    answers: list[list[int]] = []
-    for begin in range(0, len(prompts), _BATCH):
-        part = [list(prompt) for prompt in prompts[begin : begin + _BATCH]]
-        starts = [len(prompt) for prompt in part]
-        running = set(range(len(part)))
-        while running:
-            best = _forward(model)(tf.constant(_padded(part, context))).numpy()
-            for row in sorted(running):
-                token = int(best[row, len(part[row]) - 1])
-                if token != EOS:
-                    part[row].append(token)
-                if token == EOS or len(part[row]) == context:
-                    running.discard(row)
-        answers += [tokens[start:] for tokens, start in zip(part, starts, strict=True)]
-    return answers
 
 
 def _padded(sequences: Sequence[Sequence[int]], context: int) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board
-from pipeline.verification.budgets import over_budget
+from pipeline.verification.budgets import accuracy_failures, over_budget
 from pipeline.verification.checks import Verification
 from pipeline.verification.result import (
     BudgetResult,
@@ -69,10 +69,13 @@ def assemble_result(
         emulated: an emulator's figures, beside a real board's.
     """
     flash, ram = flash_bytes(sizes, board), ram_bytes(sizes, compiled, verification.stack_peak, board)
-    exceeded = over_budget(
-        recipe.budgets, flash.total, ram.total, milliseconds.decode_max.high, milliseconds.prompt_max.high
-    )
+    budgets, quality = recipe.budgets.for_board(board.name), dict(quality or {})
+    exceeded = over_budget(budgets, flash.total, ram.total, milliseconds.decode_max.high, milliseconds.prompt_max.high)
     checks = {**verification.checks, "budgets_met": not exceeded, **(more_checks or {})}
+    if "device" in quality:
+        inaccurate = accuracy_failures(budgets, quality["float"], quality["quantized"])
+        checks["accuracy"] = not inaccurate
+        exceeded += inaccurate
     return RunResult(
         recipe=recipe.name,
         board=board.name,
@@ -89,9 +92,10 @@ def assemble_result(
         macs=compiled["macs"],
         flash_bytes=flash,
         ram_bytes=ram,
-        budgets=BudgetResult(limits=recipe.part("budgets")["budgets"], failures=tuple(exceeded)),
+        budgets=BudgetResult(limits=budgets.limits(), failures=tuple(exceeded)),
         layers=tuple(LayerCost.model_validate(layer) for layer in layers),
-        quality=dict(quality or {}),
+        quality=quality,
+        quick=recipe.quick,
         quality_sentences=dict(quality_sentences or {}),
         versions=dict(versions or {}),
         seconds=dict(seconds or {}),

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pipeline.recipes.load import Budgets
 
-__all__ = ["over_budget"]
+__all__ = ["DEFAULT_MAX_LOSS", "accuracy_failures", "over_budget", "proof_holds"]
+
+_BUDGET_CHECKS = ("budgets_met", "accuracy")
+DEFAULT_MAX_LOSS = 10.0
+"""Points of exact match, mean of all splits, that a quantized model may lose where the recipe has no budget of
+accuracy. The worst of the shipped sweep's models loses 4.8."""
+
+
+def proof_holds(checks: Mapping[str, bool]) -> bool:
+    """Whether all checks but those of budgets passed: the board did what it should, at whatever cost."""
+    return all(passed for check, passed in checks.items() if check not in _BUDGET_CHECKS)
 
 
 def over_budget(budgets: Budgets, flash: int, ram: int, ms_per_token: float, ms_to_first_token: float) -> list[str]:
@@ -30,3 +42,47 @@ def over_budget(budgets: Budgets, flash: int, ram: int, ms_per_token: float, ms_
             f"the budget is {budgets.ms_to_first_token:g} ms"
         )
     return lines
+
+
+def accuracy_failures(
+    budgets: Budgets, float_match: Mapping[str, float], quantized_match: Mapping[str, float]
+) -> list[str]:
+    """A line for each budget of accuracy that is not kept, with the figures.
+
+    Where the recipe has none, the quantized model must be right at least once, and may lose `DEFAULT_MAX_LOSS`.
+
+    Args:
+        budgets: the recipe's.
+        float_match: exact match of the float model by split, 0 to 1.
+        quantized_match: that of the quantized model.
+    """
+    lines = []
+    max_loss, least = budgets.max_loss, budgets.min_exact_match
+    if max_loss is None and least is None:
+        max_loss = DEFAULT_MAX_LOSS
+        if quantized_match and not any(quantized_match.values()):
+            lines.append(
+                "accuracy: the quantized model is right on no sentence of any split "
+                "(`budgets: {min_exact_match: 0}` accepts that)"
+            )
+    loss = 100 * (_mean(float_match) - _mean(quantized_match))
+    if max_loss is not None and loss > max_loss:
+        allowed = "the budget is" if budgets.max_loss is not None else "without a budget that fails above"
+        lines.append(
+            f"accuracy: the quantized model loses {loss:.1f} points of exact match against float, "
+            f"{allowed} {max_loss:g}"
+        )
+    limits = least if isinstance(least, Mapping) else dict.fromkeys(quantized_match, least or 0.0)
+    for split, limit in limits.items():
+        if split not in quantized_match:
+            lines.append(f"accuracy: no split is called {split}; the budget names one of {', '.join(quantized_match)}")
+        elif 100 * quantized_match[split] < limit:
+            lines.append(
+                f"accuracy: {100 * quantized_match[split]:.1f} % of {split.replace('_', ' ')} are right, "
+                f"the budget is at least {limit:g} %"
+            )
+    return lines
+
+
+def _mean(shares: Mapping[str, float]) -> float:
+    return sum(shares.values()) / max(len(shares), 1)

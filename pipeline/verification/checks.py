@@ -177,12 +177,7 @@ def reference_runs(
     Raises:
         ThimbleError: a prompt does not fit the model's context.
     """
-    if recipe.prompts:
-        prompts = recipe.prompts
-    elif recipe.text is not None:
-        prompts = ("",)
-    else:
-        prompts = tuple(pair.sentence for pair in load_task(recipe.task).examples)
+    prompts = recipe.prompts or load_task(recipe.task).prompts()
     oracle = Oracle(tflite.read_bytes())
     unbounded = oracle.unbounded
     expectations = [

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
-import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ThimbleError
+from pipeline.tasks.task import EvaluationText
 
 __all__ = [
     "TEXT_FIGURES",
-    "EvaluationText",
     "StepEngine",
     "format_metric",
     "format_metrics",
     "likelihood",
     "measure",
-    "read_text",
-    "write_text",
 ]
 
 TEXT_FIGURES = {
@@ -36,44 +30,12 @@ TEXT_FIGURES = {
 }
 
 
-@dataclass(frozen=True)
-class EvaluationText:
-    """Texts of one length that the float model wrote: those to calibrate with and to fit weights on, int32 [texts,
-    length], and those to measure with, `tokens` int32 [texts, length], with what the float model says of each token
-    after the first: `nll` in nats, and `top1`, the most likely token there."""
-
-    calibration: NDArray[np.int32]
-    fitting: NDArray[np.int32]
-    tokens: NDArray[np.int32]
-    nll: NDArray[np.float32]
-    top1: NDArray[np.int32]
-
-
 class StepEngine(Protocol):
     """What is needed of an engine."""
 
     def reset(self) -> None: ...
 
     def step(self, token: int) -> NDArray[np.signedinteger]: ...
-
-
-def write_text(path: Path, text: EvaluationText) -> None:
-    """Writes the texts."""
-    with path.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **vars(text))
-
-
-def read_text(path: Path) -> EvaluationText:
-    """Reads what `write_text` wrote.
-
-    Raises:
-        ThimbleError: no such file, or a damaged one.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return EvaluationText(**{name: data[name] for name in EvaluationText.__dataclass_fields__})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ThimbleError(f"cannot read {path}: {error}", "run the `data` stage again with --force") from None
 
 
 def likelihood(nll: NDArray[np.floating]) -> dict[str, float]:

@@ -173,9 +173,9 @@ class RamBytes(_Part):
 
 
 class BudgetResult(_Part):
-    """The recipe's budgets (None: no limit), and a line for each that is exceeded."""
+    """The budgets that the recipe has for the board (None: no limit), and a line for each that is not kept."""
 
-    limits: dict[str, float | None]
+    limits: dict[str, float | dict[str, float] | None]
     failures: tuple[str, ...]
 
 
@@ -218,6 +218,8 @@ class RunResult(_Part):
     writes text."""
     quality_sentences: dict[str, int] = {}
     """How many sentences of each split were asked: `host`, `device`."""
+    quick: bool = False
+    """Whether accuracy was measured on few sentences, by `--quick`."""
     versions: dict[str, str] = {}
     seconds: dict[str, float] = {}
     """That each stage took."""

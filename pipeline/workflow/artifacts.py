@@ -29,10 +29,13 @@ __all__ = [
     "PAGE",
     "PICTURE",
     "PROJECT",
+    "PROOF",
     "QUALITY",
     "SIZES",
+    "SPLITS",
     "SUMMARY",
     "TFLITE",
+    "TFLITE_FACTS",
     "TOKENIZER",
     "WEIGHTS",
     "Artifact",
@@ -173,7 +176,14 @@ WEIGHTS: Artifact[dict[str, Any]] = Artifact("weights.npz", _read_weights_metada
 CALIBRATED_INTEGERS = json_artifact("integers.json")
 """Of `qat`: the activations' ranges and the keys' means that an imported model was fitted with."""
 TFLITE = _binary("model.tflite")
+TFLITE_FACTS = json_artifact("tflite.json")
+"""Of `quantize`: the size of the .tflite, and the share of zeros among its weights."""
+PROOF = json_artifact("proof.json")
+"""Of `convert`: the number of steps that were compared with TensorFlow Lite Micro."""
 QUALITY = json_artifact("quality.json")
+"""Of `evaluate`: figures by model (`float`, `quantized`, the field's own tool) and split."""
+SPLITS = json_artifact("splits.json")
+"""Of `evaluate`: what each split holds (`holds`), and how many of its sentences were measured (`sentences`)."""
 PACKED_SOURCES = _folder("{packing}/model")
 """Of `convert`: the C sources of the model, its weights packed for a kind of core."""
 PACKED_COMPILED = json_artifact("{packing}/compiled.json")

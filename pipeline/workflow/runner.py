@@ -56,7 +56,8 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
 
     Raises:
         ThimbleError: from a stage; what earlier stages and earlier runs finished stays.
-        PartialFailure: of several boards some did not make it; the others went all the way.
+        PartialFailure: of several boards some did not make it, or some results do not meet the recipe's demands; the
+            others went all the way.
     """
     workspace = Workspace(options.build, recipe.name)
     names = [stage.name for stage in stages]
@@ -96,15 +97,18 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
             for board in list(boards.left):
                 stage_context = dataclasses.replace(base, board=board)
                 ran += boards.attempt(board, partial(_ensure_current, stage, stage_context, forced, outdated))
+                if stage.unmet is not None and board in boards.left:
+                    folder = workspace.stage(stage.name, stage_context.target_key)
+                    boards.note_unmet(board, stage.unmet(stage_context), folder)
         outdated.print()
-        if not ran and not boards.failed:
+        if not ran and not boards.failed and not boards.unmet:
             console.print(f"[green]nothing changed[/] since the last run; {workspace.folder} is up to date")
     boards.end()
     return workspace
 
 
 class PartialFailure(ThimbleError):
-    """Of a recipe's boards some failed; `finished` names the others."""
+    """Of a recipe's boards some failed; `finished` names those with a result, though it may miss a budget."""
 
     def __init__(self, what: str, remedy: str, finished: Sequence[str]) -> None:
         super().__init__(what, remedy)
@@ -117,6 +121,7 @@ class _BoardRuns:
     def __init__(self, boards: list[Board], console: Console) -> None:
         self.left = boards
         self.failed: dict[str, ThimbleError] = {}
+        self.unmet: dict[str, ThimbleError] = {}
         self._console = console
 
     def attempt(self, board: Board, work: Callable[[], bool | None]) -> bool:
@@ -137,20 +142,32 @@ class _BoardRuns:
             )
             return False
 
+    def note_unmet(self, board: Board, lines: Sequence[str], folder: Path) -> None:
+        """Keeps what a board's result does not meet of the recipe's demands; the board goes on."""
+        if lines:
+            more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+            self.unmet[board.name] = ThimbleError(f"{lines[0]}{more}", f"see {folder / 'result.json'}")
+            for line in lines:
+                self._console.print(f"[red]✗[/] {board.name}: {escape(line)}", highlight=False)
+
     def end(self) -> None:
-        """Raises what failed on the way."""
-        if self.failed:
+        """Raises what failed on the way, and what is not met."""
+        if self.failed or self.unmet:
             raise self._all([board.name for board in self.left])
 
     def _all(self, finished: Sequence[str]) -> PartialFailure:
+        failed = {**self.failed, **self.unmet}
         count = len(self.failed) + len(finished)
-        reasons = "".join(f"\n  {name}: {error.what}" for name, error in self.failed.items())
+        if count == 1:
+            name, error = next(iter(failed.items()))
+            return PartialFailure(f"{name}: {error.what}", error.remedy, finished)
+        reasons = "".join(f"\n  {name}: {error.what}" for name, error in failed.items())
         for_boards: dict[str, list[str]] = {}
-        for name, error in self.failed.items():
+        for name, error in failed.items():
             for_boards.setdefault(error.remedy, []).append(name)
         remedies = "".join(f"\n  {', '.join(names)}: {remedy}" for remedy, names in for_boards.items())
         remedy = next(iter(for_boards)) if len(for_boards) == 1 else remedies
-        return PartialFailure(f"{len(self.failed)} of {count} boards failed{reasons}", remedy, finished)
+        return PartialFailure(f"{len(failed)} of {count} boards failed{reasons}", remedy, finished)
 
 
 def _check_fit(recipe: Recipe, board: Board) -> None:

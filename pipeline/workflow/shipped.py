@@ -100,10 +100,10 @@ def is_trained_here(context: StageContext, stage: str) -> bool:
     or those of the stage before."""
     recipe = context.recipe
     if stage == "train":
-        return recipe.text is None and (context.retrain or _trains_from_scratch(context))
+        return recipe.weights is None and (context.retrain or _trains_from_scratch(context))
     if recipe.sections[stage] is None:
         return False
-    if recipe.text is not None:
+    if recipe.weights is not None:
         return True
     before = TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]
     try:

@@ -7,7 +7,7 @@ does its work.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -106,6 +106,8 @@ class Stage:
         should_rerun: may ask for another run of a current stage.
         check_prerequisites: refuses what this machine cannot do before any stage runs; a board's stage is asked with
             the board.
+        unmet: the recipe's demands that a finished result does not meet, a line each; later stages run all the same,
+            and the run fails at its end.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Stage:
     recognizes: Callable[[StageContext], bool] | None = None
     should_rerun: Callable[[StageContext], bool] | None = None
     check_prerequisites: Callable[[StageContext], None] | None = None
+    unmet: Callable[[StageContext], Sequence[str]] | None = None
 
     @property
     def needs(self) -> tuple[str, ...]:

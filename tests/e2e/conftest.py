@@ -34,6 +34,7 @@ TINY = {
     "prune": {"sparsity": 0.5, "steps": 20},
     "quantize": {"calibration_sentences": 20},
     "evaluate": {"host_sentences": 20, "device_sentences": 3},
+    "budgets": {"min_exact_match": 0},
     "boards": ["mps2_an386"],
     "prompts": ["turn off the kitchen lights", "say <script>alert(1)</script>", "Küche, bitte: ☃"],
 }

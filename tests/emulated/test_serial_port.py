@@ -28,6 +28,7 @@ from pipeline.device.serial_port import SerialPort, connect
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.firmware.image import sizes_as_dict
+from pipeline.recipes.load import Budgets
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -79,9 +80,9 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
         boards=("mps2_an386",),
         engine="aot",
         prompts=("turn on", "x"),
-        text=None,
-        budgets=SimpleNamespace(flash=None, ram=None, ms_per_token=None, ms_to_first_token=None),
-        part=lambda *keys: {"budgets": {}},
+        task={"name": "home_assistant"},
+        budgets=Budgets(),
+        quick=False,
     )
     stage = workspace.stage("firmware", "mps2_an386-aot")
     stage.mkdir(parents=True)

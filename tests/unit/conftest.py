@@ -15,4 +15,4 @@ def english_task() -> HomeAssistantTask:
 
 @pytest.fixture(scope="session")
 def english(english_task: HomeAssistantTask) -> Dataset:
-    return english_task.build()
+    return english_task.dataset()

@@ -20,7 +20,8 @@ from pipeline.errors import ThimbleError
 from pipeline.tasks.home_assistant.home import Home, english_home, generic_home
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.templates import Language, Sample, Template, load_language
-from pipeline.tasks.task import Dataset, Pair
+from pipeline.tasks.pairs import PairTask
+from pipeline.tasks.task import Dataset, Pair, TextWriter
 
 __all__ = ["HomeAssistantConfig", "HomeAssistantTask"]
 
@@ -59,12 +60,25 @@ class HomeAssistantConfig:
     spoiled: float = 0.1
 
 
-class HomeAssistantTask:
-    """See models.tasks.Task."""
+class HomeAssistantTask(PairTask):
+    """See `pipeline.tasks.task.Task`."""
+
+    splits: Mapping[str, str] = {
+        "new_combinations": "templates and values seen in training, in combinations that were not",
+        "new_names": "names of areas and devices that training never saw",
+        "new_templates": "whole sentence templates withheld from training",
+        "noisy": "typos, words swapped or dropped",
+    }
+    baseline_splits: tuple[str, ...] = ("noisy",)
 
     def __init__(self, config: HomeAssistantConfig) -> None:
         self.config = config
         self.language: Language = load_language(config.language)
+
+    @property
+    def seed(self) -> int:
+        """Of the recipe."""
+        return self.config.seed
 
     @classmethod
     def from_mapping(cls, data: Mapping[str, object]) -> HomeAssistantTask:
@@ -107,7 +121,6 @@ class HomeAssistantTask:
                 held.add(template.index)
         return frozenset(held)
 
-    @property
     def examples(self) -> Sequence[Pair]:
         """A dozen pairs to show: chosen ones in English, else held-out sentences."""
         chosen = _EXAMPLES.get(self.config.language)
@@ -116,7 +129,7 @@ class HomeAssistantTask:
         rng = self._rng("examples")
         return [pair for _, pair, _ in (self._draw(rng, self._seen, new_names=False) for _ in range(12))]
 
-    def build(self) -> Dataset:
+    def dataset(self, writer: TextWriter | None = None) -> Dataset:
         """All splits; the same for the same configuration and package versions."""
         count = self.config.split_sentences
         train = self._train()
@@ -152,6 +165,10 @@ class HomeAssistantTask:
         splits["noisy"] = self._noisy(count, known)
         dev = train[:count]
         return Dataset(train=train[count:], dev=dev, splits=splits)
+
+    def prompts(self) -> tuple[str, ...]:
+        """The examples' sentences."""
+        return tuple(pair.sentence for pair in self.examples())
 
     def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
         """Which pairs hassil itself recognizes to the right intent, told every name that the sentence holds."""

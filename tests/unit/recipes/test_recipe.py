@@ -177,6 +177,16 @@ JUNK = st.recursive(
 )
 
 
+def test_a_quick_recipe_measures_few_sentences(tmp_path: Path) -> None:
+    recipe = load_recipe(write(tmp_path, changed(evaluate={"host_sentences": 600, "device_sentences": 4})))
+    quick = recipe.as_quick()
+    assert (quick.evaluate.host_sentences, quick.evaluate.device_sentences) == (50, 4)
+    assert quick.quick and not recipe.quick
+    assert quick.part("evaluate") != recipe.part("evaluate")
+    few = load_recipe(write(tmp_path, changed(evaluate={"host_sentences": 50, "device_sentences": 4})))
+    assert quick.part("evaluate") != few.part("evaluate"), "a full run of the same size is another one"
+
+
 @given(section=st.sampled_from([*GOOD, "prune", "budgets", "prompts", "evaluate", "shipped"]), value=JUNK)
 def test_junk_gives_a_complaint_or_a_recipe(
     tmp_path_factory: pytest.TempPathFactory, section: str, value: object

@@ -125,7 +125,7 @@ def test_names_stand_in_the_sentence_as_in_the_action(english: Dataset) -> None:
 def test_building_again_gives_the_same(english: Dataset) -> None:
     rebuilt = load_task(
         {"name": "home_assistant", "language": "en", "train_sentences": 20_000, "split_sentences": 200}
-    ).build()
+    ).dataset()
     assert _digest(rebuilt) == _digest(english)
 
 
@@ -133,7 +133,7 @@ def test_the_data_does_not_hang_on_the_hash_seed_of_a_process() -> None:
     code = (
         "from pipeline.tasks.registry import load_task; from tests.unit.tasks.test_home_assistant import _digest;"
         "print(_digest(load_task({'name': 'home_assistant', 'language': 'fr', 'train_sentences': 800,"
-        " 'split_sentences': 40}).build()))"
+        " 'split_sentences': 40}).dataset()))"
     )
     digests = set()
     for seed in ("1", "2"):
@@ -145,7 +145,7 @@ def test_the_data_does_not_hang_on_the_hash_seed_of_a_process() -> None:
 
 def test_another_seed_gives_other_data() -> None:
     config = {"name": "home_assistant", "train_sentences": 300, "split_sentences": 20}
-    assert _digest(load_task({**config, "seed": 1}).build()) != _digest(load_task({**config, "seed": 2}).build())
+    assert _digest(load_task({**config, "seed": 1}).dataset()) != _digest(load_task({**config, "seed": 2}).dataset())
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "ru", "zh-CN"])
@@ -154,7 +154,7 @@ def test_hassil_reads_the_sentences_as_the_task_does(language: str) -> None:
     task = HomeAssistantTask.from_mapping(
         {"language": language, "train_sentences": 400, "split_sentences": 10, "polite": 0.0, "spoiled": 0.0}
     )
-    pairs = [pair for pair in task.build().train if "volume_step=-" not in pair.action][:250]
+    pairs = [pair for pair in task.dataset().train if "volume_step=-" not in pair.action][:250]
     right = task.baseline(pairs)
     wrong = [pair for pair, agreed in zip(pairs, right, strict=True) if not agreed]
     assert len(wrong) <= 2, wrong
@@ -180,7 +180,7 @@ def test_noise_is_hard_for_hassil(english_task: HomeAssistantTask, english: Data
 
 
 def test_the_examples_mean_what_hassil_reads(english_task: HomeAssistantTask) -> None:
-    examples = list(english_task.examples)
+    examples = list(english_task.examples())
     assert len(examples) == 12
     assert Pair("turn off the kitchen lights", "HassTurnOff area=kitchen domain=light") in examples
     wrong = [pair for pair, right in zip(examples, english_task.baseline(examples), strict=True) if not right]
@@ -190,13 +190,13 @@ def test_the_examples_mean_what_hassil_reads(english_task: HomeAssistantTask) ->
 @pytest.mark.parametrize("language", ["de", "fr", "ru", "el", "ja", "zh-CN", "ar", "hi", "de-CH"])
 def test_any_language_builds(language: str) -> None:
     task = load_task({"name": "home_assistant", "language": language, "train_sentences": 600, "split_sentences": 30})
-    dataset = task.build()
+    dataset = task.dataset()
     assert len(dataset.train) >= 500
     assert all(dataset.splits[name] for name in HELD_OUT)
     sentences = [pair.sentence for _, pair in _all(dataset)]
     assert len(set(sentences)) == len(sentences)
-    assert len(list(task.examples)) == 12
-    assert list(task.examples) == list(task.examples)
+    assert len(list(task.examples())) == 12
+    assert list(task.examples()) == list(task.examples())
 
 
 def test_an_unknown_language_names_the_known_ones() -> None:
@@ -212,7 +212,7 @@ def test_a_language_that_is_no_code_is_unknown(language: str) -> None:
 
 
 def test_a_language_of_a_dozen_templates_withholds_none() -> None:
-    dataset = load_task({"name": "home_assistant", "language": "sw", "train_sentences": 300}).build()
+    dataset = load_task({"name": "home_assistant", "language": "sw", "train_sentences": 300}).dataset()
     assert len(dataset.train) == 300
     assert dataset.splits["new_templates"] == []
     assert dataset.splits["new_names"]

@@ -2,43 +2,37 @@
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-import tensorflow as tf
+from collections.abc import Callable, Sequence
 
+import pytest
+
+from pipeline.network.cached_decoder import CachedDecoder
+from pipeline.tasks.accuracy import ANSWER_MARGIN, max_answer_tokens
 from pipeline.tasks.task import Pair
-from pipeline.text.tokenizers.byte_bpe import BYTE_BASE, EOS, SEP
-from pipeline.training.evaluation import encode_pairs, exact_match, teacher_forced_match
-from tests.support.tiny_models import PAIRS, tokenizer_of
+from pipeline.text.tokenizers.byte_bpe import BYTE_BASE, EOS
+from pipeline.training.evaluation import answers, encode_pairs, exact_match, matches, teacher_forced_match
+from tests.support.tiny_models import PAIRS, config_of, lively, tokenizer_of
 
 TOKENIZER = tokenizer_of(400)
 CONTEXT = 96
 
 
-class ScriptedModel:
-    """A "model" that answers each prompt with given tokens, one after the other."""
+class ScriptedDecoder:
+    """Answers each prompt with given tokens, as many of them as it may."""
 
-    def __init__(self, answers: dict[str, list[int]]) -> None:
-        self.answers = {
-            tuple(TOKENIZER.encode_prompt(sentence)): [*tokens, EOS] for sentence, tokens in answers.items()
-        }
+    def __init__(self, answers: dict[str, list[int]], context: int = CONTEXT) -> None:
+        self.answers = {tuple(TOKENIZER.encode_prompt(sentence)): tokens for sentence, tokens in answers.items()}
+        self.context = context
 
-    def __call__(self, tokens: tf.Tensor, training: bool) -> tf.Tensor:
-        assert not training
-        return tf.ensure_shape(tf.numpy_function(self.logits, [tokens], tf.float32), (None, None, TOKENIZER.vocab_size))
-
-    def logits(self, tokens: np.ndarray) -> np.ndarray:
-        result = np.zeros((*tokens.shape, TOKENIZER.vocab_size), np.float32)
-        for row, ids in enumerate(tokens.tolist()):
-            if SEP not in ids:
-                continue
-            start = ids.index(SEP) + 1
-            answer = self.answers.get(tuple(ids[:start]), [EOS])
-            for position in range(start - 1, len(ids)):
-                done = position + 1 - start
-                if ids[start : position + 1] == answer[:done] and done < len(answer):
-                    result[row, position, answer[done]] = 1.0
-        return result
+    def greedy(
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        eos: int,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[int]]:
+        assert eos == EOS
+        return [self.answers.get(tuple(prompt), [])[:max_new_tokens] for prompt in prompts]
 
 
 def spelled(text: str) -> list[int]:
@@ -48,37 +42,52 @@ def spelled(text: str) -> list[int]:
 
 def test_right_and_wrong_answers() -> None:
     wrong = {PAIRS[2].sentence, PAIRS[5].sentence}
-    model = ScriptedModel(
+    decoder = ScriptedDecoder(
         {pair.sentence: TOKENIZER.encode(pair.action + "s" * (pair.sentence in wrong)) for pair in PAIRS}
     )
-    assert exact_match(model, TOKENIZER, PAIRS, CONTEXT) == pytest.approx(10 / 12)
-    assert teacher_forced_match(model, TOKENIZER, PAIRS, CONTEXT) == pytest.approx(10 / 12)
+    assert exact_match(decoder, TOKENIZER, PAIRS) == pytest.approx(10 / 12)
+    assert matches(decoder, TOKENIZER, PAIRS) == [pair.sentence not in wrong for pair in PAIRS]
+    assert answers(decoder, TOKENIZER, PAIRS)[2] == PAIRS[2].action + "s"
 
 
 def test_the_text_counts_and_not_its_tokens() -> None:
-    model = ScriptedModel({pair.sentence: spelled(pair.action) for pair in PAIRS[:3]})
-    assert exact_match(model, TOKENIZER, PAIRS[:3], CONTEXT) == 1.0
-    assert teacher_forced_match(model, TOKENIZER, PAIRS[:3], CONTEXT) == 0.0
+    shorter = [Pair(pair.sentence, pair.action[:9]) for pair in PAIRS[:3]]
+    decoder = ScriptedDecoder({pair.sentence: spelled(pair.action) for pair in shorter})
+    assert exact_match(decoder, TOKENIZER, shorter) == 1.0
 
 
 def test_an_answer_that_never_ends_is_wrong() -> None:
-    model = ScriptedModel({PAIRS[0].sentence: [*TOKENIZER.encode(PAIRS[0].action), *[50] * CONTEXT]})
-    assert exact_match(model, TOKENIZER, PAIRS[:1], CONTEXT) == 0.0
+    decoder = ScriptedDecoder({PAIRS[0].sentence: [*TOKENIZER.encode(PAIRS[0].action), *[50] * CONTEXT]})
+    assert exact_match(decoder, TOKENIZER, PAIRS[:1]) == 0.0
 
 
-def test_more_pairs_than_a_batch() -> None:
-    many = [Pair(f"{pair.sentence} {number}", pair.action) for number in range(12) for pair in PAIRS]
-    model = ScriptedModel({pair.sentence: TOKENIZER.encode(pair.action) for pair in many[:100]})
-    assert exact_match(model, TOKENIZER, many, CONTEXT) == pytest.approx(100 / len(many))
+def test_answers_are_cut_behind_the_longest_true_one() -> None:
+    decoder = ScriptedDecoder({PAIRS[0].sentence: [50] * CONTEXT})
+    longest = max(len(TOKENIZER.encode(pair.action)) for pair in PAIRS)
+    answer = answers(decoder, TOKENIZER, PAIRS)[0]
+    assert answer is not None and len(answer) == longest + ANSWER_MARGIN == max_answer_tokens(TOKENIZER, PAIRS)
 
 
 def test_a_pair_longer_than_the_context_is_wrong() -> None:
-    model = ScriptedModel({pair.sentence: TOKENIZER.encode(pair.action) for pair in PAIRS})
+    script = {pair.sentence: TOKENIZER.encode(pair.action) for pair in PAIRS}
     lengths = sorted(len(sequence) for sequence in encode_pairs(TOKENIZER, PAIRS, CONTEXT))
-    assert exact_match(model, TOKENIZER, PAIRS, lengths[-1]) == 1.0
+    assert exact_match(ScriptedDecoder(script, lengths[-1]), TOKENIZER, PAIRS) == 1.0
     fitting = sum(length < lengths[-1] for length in lengths)
-    assert exact_match(model, TOKENIZER, PAIRS, lengths[-1] - 1) == pytest.approx(fitting / len(PAIRS))
+    decoder = ScriptedDecoder(script, lengths[-1] - 1)
+    assert exact_match(decoder, TOKENIZER, PAIRS) == pytest.approx(fitting / len(PAIRS))
+    assert answers(decoder, TOKENIZER, PAIRS).count(None) == len(PAIRS) - fitting
 
 
 def test_nothing_to_measure() -> None:
-    assert exact_match(ScriptedModel({}), TOKENIZER, [], CONTEXT) == 0.0
+    assert exact_match(ScriptedDecoder({}), TOKENIZER, []) == 0.0
+
+
+def test_forced_match_is_right_where_every_true_token_is_most_likely() -> None:
+    """On a model that answers by itself: what it decodes is right, and a changed answer is not."""
+    config = config_of("rmsnorm, gated, rotary, grouped", vocab_size=TOKENIZER.vocab_size, context=40)
+    model = lively(config)
+    found = answers(CachedDecoder(model, config), TOKENIZER, PAIRS[:4])
+    pairs = [Pair(pair.sentence, answer or "") for pair, answer in zip(PAIRS[:4], found, strict=True)]
+    forced = teacher_forced_match(model, TOKENIZER, pairs, config.context)
+    assert forced <= exact_match(CachedDecoder(model, config), TOKENIZER, pairs)
+    assert teacher_forced_match(model, TOKENIZER, [Pair(pair.sentence, "no") for pair in pairs], 40) == 0.0

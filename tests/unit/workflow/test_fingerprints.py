@@ -82,7 +82,7 @@ class Pipeline:
             return f"{stage.name} done"
 
         facts = None if stage.name == "emulate" else stage.environment_facts  # asks for an emulator
-        return dataclasses.replace(stage, run=work, environment_facts=facts, check_prerequisites=None)
+        return dataclasses.replace(stage, run=work, environment_facts=facts, check_prerequisites=None, unmet=None)
 
     def recipe(self, **sections: object) -> Recipe:
         path = self.folder / "recipe.yaml"
@@ -123,21 +123,27 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
 @pytest.mark.parametrize(
     ("module", "before", "after", "again", "kept"),
     [
-        ("network.decoder", "MASK = -30.0", "MASK = -20.0", ["quantize"], TRAINING),
+        ("network.decoder", "MASK = -30.0", "MASK = -20.0", ["quantize", "evaluate"], TRAINING),
         ("quantize.int4", "INT4_MAX = 7", "INT4_MAX = 6", ["quantize"], ["distill", "qat"]),
-        ("numerics.rope", "_SEGMENTS = 128", "_SEGMENTS = 64", ["quantize", "convert", "emulate"], ["distill"]),
-        ("numerics.sampler", "CANDIDATES = 64", "CANDIDATES = 32", ["convert", "emulate"], ["distill"]),
-        ("numerics.sampler", "2.0**24 + 0.5", "2.0**24", ["convert", "emulate"], ["distill"]),
+        (
+            "numerics.rope",
+            "_SEGMENTS = 128",
+            "_SEGMENTS = 64",
+            ["quantize", "convert", "evaluate", "emulate"],
+            ["distill"],
+        ),
+        ("numerics.sampler", "CANDIDATES = 64", "CANDIDATES = 32", ["convert", "evaluate", "emulate"], ["distill"]),
+        ("numerics.sampler", "2.0**24 + 0.5", "2.0**24", ["convert", "evaluate", "emulate"], ["distill"]),
         ("verification.oracle", "arena_size=max(1 << 20", "arena_size=max(1 << 21", ["convert", "emulate"], []),
         (
-            "stages.convert",
-            "PROOF_SENTENCES, PROOF_TEXTS = 8, 1",
-            "PROOF_SENTENCES, PROOF_TEXTS = 0, 1",
-            ["convert"],
-            [],
+            "tasks.pairs",
+            "_PROOF_SENTENCES = 8",
+            "_PROOF_SENTENCES = 0",
+            ["quantize", "convert", "evaluate", "emulate"],
+            ["data"],
         ),
         ("training.prune", "__all__ = ", "ALL = ", [], ["prune"]),
-        ("tasks.home_assistant.noise", "__all__ = ", "ALL = ", ["emulate"], ["data"]),
+        ("tasks.home_assistant.noise", "__all__ = ", "ALL = ", ["evaluate", "emulate"], ["data"]),
         ("firmware.tables", "__all__ = ", "ALL = ", ["firmware", "emulate"], []),
         ("report.flame", "__all__ = ", "ALL = ", ["report"], []),
         ("tasks.registry", "__all__ = ", "ALL = ", ["emulate"], []),
@@ -173,7 +179,7 @@ def test_comments_docstrings_and_layout_run_nothing(pipeline: Pipeline, before: 
     ("path", "again"),
     [
         ("firmware_templates/app/main.c", ["firmware"]),
-        ("firmware_templates/runtime/sampler.c", ["convert", "firmware"]),
+        ("firmware_templates/runtime/sampler.c", ["convert", "evaluate", "firmware"]),
         ("pipeline/timing/cores.yaml", ["emulate"]),
         ("pipeline/report/page.html.j2", ["report"]),
     ],
@@ -188,9 +194,9 @@ def test_an_edited_data_file_runs_what_reads_it(pipeline: Pipeline, path: str, a
     ("tool", "again", "kept"),
     [
         ("arm-none-eabi-gcc", ["firmware", "emulate"], []),
-        ("tensorflow", ["quantize"], TRAINING),
-        ("gcc", ["convert"], ["distill"]),
-        ("home-assistant-intents", ["emulate"], ["data"]),
+        ("tensorflow", ["quantize", "evaluate"], TRAINING),
+        ("gcc", ["convert", "evaluate"], ["distill"]),
+        ("home-assistant-intents", ["evaluate", "emulate"], ["data"]),
         ("matplotlib", ["report"], []),
     ],
 )
@@ -240,7 +246,7 @@ def test_weights_of_version_0_1_are_kept(pipeline: Pipeline) -> None:
         old = {key: stamp[key] for key in ("digest", "seconds", "note")}
         path.write_text(json.dumps({**old, "fingerprint": "of another making"}))
     assert pipeline.run() == []
-    assert pipeline.run(pipeline.recipe(prune={"steps": 101})) == ["prune", "qat", "quantize", "report"]
+    assert pipeline.run(pipeline.recipe(prune={"steps": 101})) == ["prune", "qat", "quantize", "evaluate", "report"]
 
 
 def test_newer_packages_void_no_shipped_weights(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,7 +276,7 @@ def graph() -> grimp.ImportGraph:
 def _recipes() -> list[Recipe]:
     """One of each kind: trained, imported, and for an interpreter."""
     trained = load_recipe(TEACHER)
-    imported = dataclasses.replace(trained, text=TextTask())
+    imported = dataclasses.replace(trained, task={"name": "text"}, weights=Path("weights.npz"), text=TextTask())
     return [trained, imported, trained.with_engine("tflm")]
 
 

@@ -55,6 +55,16 @@ class Chain:
 
         return run
 
+    def note(self, name: str) -> Callable[[StageContext], str]:
+        """Work that writes nothing but its name."""
+
+        def run(context: StageContext) -> str:
+            self.ran.append(name)
+            (context.out / "out").write_text(name)
+            return f"{name} done"
+
+        return run
+
     def _sections(self, name: str) -> tuple[str, ...]:
         return next(stage.sections for stage in self.stages if stage.name == name)
 
@@ -224,10 +234,10 @@ def test_what_is_missing_is_told_before_anything_runs(
     monkeypatch.setenv("RENODE", "/nowhere")
     first, second, third = chain.stages
     checks = {stage.name: stage.check_prerequisites for stage in (firmware.STAGE, emulate.STAGE)}
-    checked = [
+    checked = (
         dataclasses.replace(third, name=name, run=lambda context: "", check_prerequisites=check)
         for name, check in checks.items()
-    ]
+    )
     chain.stages = (first, second, *checked)
     options = RunOptions(build=tmp_path / "build", until="emulate", emulator=emulator)
     with pytest.raises(ThimbleError, match=complaint):
@@ -287,3 +297,19 @@ def test_a_shared_stage_that_was_stopped_goes_on_in_whoever_comes_next(chain: Ch
     chain.fail = lambda context: checkpoints.append((context.out / "checkpoint").exists())
     run(make_recipe(tmp_path, name="other"), tmp_path, shared=shared)
     assert checkpoints == [True]
+
+
+def test_demands_that_are_not_met_fail_the_run_at_its_end_and_every_time(chain: Chain, tmp_path: Path) -> None:
+    first, second, third = chain.stages
+    report = Stage("report", "", chain.note("report"), (OUT.of("third"),))
+
+    def unmet(context: StageContext) -> list[str]:
+        return ["time: too slow", "flash: too much"] if context.require_board().name == "mps2_an385" else []
+
+    chain.stages = (first, second, dataclasses.replace(third, unmet=unmet), report)
+    both = make_recipe(tmp_path, boards=["mps2_an385", "mps2_an386"])
+    for ran in (["first", "second", "third", "third", "report"], []):
+        chain.ran.clear()
+        with pytest.raises(PartialFailure, match=r"time: too slow \(and 1 more\)") as error:
+            run(both, tmp_path, until="report")
+        assert error.value.finished == ("mps2_an385", "mps2_an386") and chain.ran == ran

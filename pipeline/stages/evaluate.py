@@ -1,0 +1,182 @@
+"""evaluate: how often the float and the quantized model are right, on sentences that training never saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from pipeline import tools
+from pipeline.compiler.reader import read_tflite
+from pipeline.errors import ThimbleError
+from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
+from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.tasks import accuracy
+from pipeline.tasks.registry import load_task, task_module
+from pipeline.tasks.task import EvaluationText, Pair, Task
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.verification.host_engine import HostEngine, host_engine
+from pipeline.verification.likelihood import format_metrics, likelihood, measure
+from pipeline.workflow.artifacts import QUALITY, SPLITS, TFLITE, TOKENIZER, WEIGHTS
+from pipeline.workflow.stage import Stage, StageContext
+
+__all__ = ["STAGE", "evaluation_progress"]
+
+Quality = dict[str, dict[str, float]]
+Report = Callable[[int], None]
+
+
+def run(context: StageContext) -> str:
+    """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
+    the field's own tool where there is one; for a model that writes text its likelihood. And
+    `splits.json`: what was measured."""
+    task, data = load_task(context.recipe.task), context.input("data")
+    tflite = context.load(TFLITE.of("quantize"))
+    splits = task.held_out(data, context.recipe.evaluate.host_sentences)
+    text = task.text(data)
+    quality: Quality = {"float": {}, "quantized": {}}
+    with host_engine(tflite) as engine:
+        if splits:
+            _score(context, task, splits, engine, quality)
+        if text is not None:
+            _measure(context, text, tflite, engine, quality)
+    context.save(QUALITY, quality)
+    context.save(
+        SPLITS, {split: {"holds": task.splits[split], "sentences": len(pairs)} for split, pairs in splits.items()}
+    )
+    return "; ".join(f"{name}: {format_metrics(quality[name])}" for name in ("float", "quantized"))
+
+
+def _score(
+    context: StageContext, task: Task, splits: Mapping[str, Sequence[Pair]], engine: HostEngine, quality: Quality
+) -> None:
+    """The share of right answers by split."""
+    recipe = context.recipe
+    tokenizer = Tokenizer.load(context.path(TOKENIZER.of("data")))
+    with context.console.status("loading TensorFlow"):
+        load_tensorflow()
+    from pipeline.network.cached_decoder import CachedDecoder
+    from pipeline.network.checkpoint import build_from
+    from pipeline.training import evaluation
+    from pipeline.training.loop import limit_threads
+
+    limit_threads()
+    decoder = CachedDecoder(build_from(context.path(WEIGHTS.of("qat")), recipe.model), recipe.model)
+    with evaluation_progress(context.console, 2 * sum(map(len, splits.values()))) as progress:
+        for split, pairs in splits.items():
+            with progress(f"float: {split.replace('_', ' ')}", len(pairs)) as report:
+                answers = evaluation.answers(decoder, tokenizer, pairs, report)
+            quality["float"][split] = _share(task.score(pairs, answers))
+        for split, pairs in splits.items():
+            with progress(f"quantized, on the host: {split.replace('_', ' ')}", len(pairs)) as report:
+                answers = accuracy.answers(engine, tokenizer, pairs, report)
+            quality["quantized"][split] = _share(task.score(pairs, answers))
+    for split in task.baseline_splits:
+        with context.console.status(f"asking hassil: {split.replace('_', ' ')}"):
+            right = task.baseline(splits.get(split, ()))
+        if right:
+            quality.setdefault("hassil", {})[split] = _share(right)
+
+
+def _measure(context: StageContext, text: EvaluationText, tflite: bytes, engine: HostEngine, quality: Quality) -> None:
+    """The likelihood of the text; what the float model says of it is known since it was written."""
+    graph = read_tflite(tflite)
+    scale = graph.tensors[graph.outputs["logits"]].scale
+    count = len(text.tokens)
+    quality["float"].update(likelihood(text.nll))
+    with (
+        evaluation_progress(context.console, count) as progress,
+        progress("quantized, on the host: text of the float model", count) as report,
+    ):
+        quality["quantized"].update(measure(engine, text, scale, report))
+
+
+@contextmanager
+def evaluation_progress(console: Console, total: int) -> Iterator[Callable[[str, int], AbstractContextManager[Report]]]:
+    """A bar with the share done and the time left; each part is announced with what it measures and its size.
+
+    Args:
+        console: where it is drawn; without a terminal nothing is.
+        total: sentences or texts of all parts.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    done = 0
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+
+        @contextmanager
+        def part(what: str, size: int) -> Iterator[Report]:
+            nonlocal done
+            bar.update(task, description=what)
+            yield lambda count: bar.update(task, completed=done + count)
+            done += size
+            bar.update(task, completed=done)
+
+        yield part
+
+
+def _share(right: Sequence[bool]) -> float:
+    return sum(right) / len(right)
+
+
+def _check_prerequisites(context: StageContext) -> None:
+    """Refuses a budget for a split that the task does not have."""
+    tools.require("gcc")
+    least = context.recipe.budgets.min_exact_match
+    if isinstance(least, Mapping):
+        splits = load_task(context.recipe.task).splits
+        for split in least:
+            if split not in splits:
+                raise ThimbleError(
+                    f"`budgets.min_exact_match` names {split!r}, and the task has no such split",
+                    f"use {', '.join(splits)}",
+                )
+
+
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        __name__,
+        "pipeline.compiler",
+        "pipeline.network.cached_decoder",
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.tasks.accuracy",
+        task_module(recipe.task),
+        "pipeline.training.evaluation",
+        "pipeline.training.loop",
+        "pipeline.verification.host_engine",
+        "pipeline.verification.likelihood",
+    )
+
+
+STAGE = Stage(
+    name="evaluate",
+    summary=SUMMARIES["evaluate"],
+    run=run,
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data"),
+        EVALUATION_TEXT.of("data"),
+        WEIGHTS.of("qat"),
+        TFLITE.of("quantize"),
+    ),
+    writes=(QUALITY, SPLITS),
+    sections=("task", "model", "evaluate"),
+    work=_work,
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
+    tools=(
+        "gcc",
+        "tensorflow",
+        "tf-keras",
+        "ai-edge-litert",
+        "numpy",
+        "tokenizers",
+        "hassil",
+        "home-assistant-intents",
+    ),
+    check_prerequisites=_check_prerequisites,
+)

@@ -1,0 +1,105 @@
+"""Text that goes on: the task of imported language models. There are no pairs; the float model writes the data."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import ThimbleError
+from pipeline.recipes.text_task import TextTask
+from pipeline.tasks.task import Dataset, EvaluationText, Pair, TextWriter
+
+__all__ = ["ImportedTextTask", "read_text", "write_text"]
+
+TEXT = "text.npz"
+_PROOF_TEXTS = 1
+
+
+def write_text(path: Path, text: EvaluationText) -> None:
+    """Writes the texts."""
+    with path.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **vars(text))
+
+
+def read_text(path: Path) -> EvaluationText:
+    """Reads what `write_text` wrote.
+
+    Raises:
+        ThimbleError: no such file, or a damaged one.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return EvaluationText(**{name: data[name] for name in EvaluationText.__dataclass_fields__})
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ThimbleError(f"cannot read {path}: {error}", "run the `data` stage again with --force") from None
+
+
+class ImportedTextTask:
+    """See `pipeline.tasks.task.Task`."""
+
+    splits: Mapping[str, str] = {}
+    baseline_splits: tuple[str, ...] = ()
+
+    def __init__(self, config: TextTask) -> None:
+        self.config = config
+
+    @property
+    def seed(self) -> int:
+        """Of the recipe."""
+        return self.config.seed
+
+    def dataset(self, writer: TextWriter | None = None) -> Dataset:
+        """Text of the model's own, at temperature 1: some to measure with, other to calibrate with, and more to fit
+        weights on."""
+        assert writer is not None, "the model writes the data"
+        length = writer.length
+        measured, calibrating = self.config.measured_texts(length), self.config.calibration_texts(length)
+        fitting = self.config.fitting_texts(length) if writer.is_fitted else 0
+        written = writer.write(measured + calibrating + fitting, self.config.seed)
+        parts = np.split(written.tokens, [measured, measured + calibrating])
+        text = EvaluationText(parts[1], parts[2], parts[0], written.nll[:measured], written.top1[:measured])
+        return Dataset([], [], {}, text)
+
+    def calibration(self, data: Path, count: int) -> list[list[int]]:
+        """The texts that were written to calibrate with, whatever the count of sentences."""
+        calibration: list[list[int]] = self.text(data).calibration.tolist()
+        return calibration
+
+    def proof(self, data: Path, context: int) -> dict[str, list[int]]:
+        """The first text, which may be longer than the KV cache has rows."""
+        tokens = self.text(data).tokens[:_PROOF_TEXTS]
+        return {f"text {number}": row for number, row in enumerate(tokens.tolist(), 1)}
+
+    def held_out(self, data: Path, limit: int | None = None) -> dict[str, list[Pair]]:
+        """None: text is measured by its likelihood."""
+        return {}
+
+    def text(self, data: Path) -> EvaluationText:
+        """What the model wrote."""
+        return read_text(data / TEXT)
+
+    def prompts(self) -> tuple[str, ...]:
+        """Nothing: the model begins."""
+        return ("",)
+
+    def examples(self) -> Sequence[Pair]:
+        """None."""
+        return ()
+
+    def vocabulary(self) -> None:
+        """Any text may come out."""
+
+    def grammar(self) -> None:
+        """Any text may come out."""
+
+    def score(self, pairs: Sequence[Pair], answers: Sequence[str | None]) -> list[bool]:
+        """Of no pairs no verdicts."""
+        assert not pairs
+        return []
+
+    def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
+        """No tool of the field is asked."""
+        return []
