@@ -72,6 +72,7 @@ def run(
     emulator: str | None = None,
     restart_from: str | None = None,
     retrain: bool = False,
+    quick: bool = False,
     quiet: bool = False,
 ) -> dict[str, RunResult]:
     """Brings all stages of a recipe up to date, from its data to the report: what `thimble run` does.
@@ -83,6 +84,7 @@ def run(
         emulator: `qemu` or `renode`; None takes the first that is present.
         restart_from: run again from this stage on though nothing changed.
         retrain: train even where shipped weights match the recipe.
+        quick: measures accuracy on fewer sentences, as `--quick` does.
         quiet: prints nothing.
 
     Returns:
@@ -103,6 +105,8 @@ def run(
         loaded = load_recipe(recipe) if isinstance(recipe, str | PathLike) else recipe
         if boards:
             loaded = loaded.with_boards(boards)
+        if quick:
+            loaded = loaded.as_quick()
         options = RunOptions(Path(build), "report", restart_from, emulator, retrain)
         workspace = run_recipe(loaded, options, Console(quiet=quiet))
         return {
