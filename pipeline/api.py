@@ -104,7 +104,7 @@ def run(
         if boards:
             loaded = loaded.with_boards(boards)
         options = RunOptions(Path(build), "report", restart_from, emulator, retrain)
-        workspace = run_recipe(loaded, options, Console(quiet=quiet))
+        workspace = run_recipe(loaded, options, Console(quiet=quiet, soft_wrap=True))
         return {
             board: RunResult.load(workspace.folder / f"{board}-{loaded.engine}" / "result.json")
             for board in loaded.boards
