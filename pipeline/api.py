@@ -108,7 +108,7 @@ def run(
         if quick:
             loaded = loaded.as_quick()
         options = RunOptions(Path(build), "report", restart_from, emulator, retrain)
-        workspace = run_recipe(loaded, options, Console(quiet=quiet))
+        workspace = run_recipe(loaded, options, Console(quiet=quiet, soft_wrap=True))
         return {
             board: RunResult.load(workspace.folder / f"{board}-{loaded.engine}" / "result.json")
             for board in loaded.boards

@@ -37,7 +37,7 @@ def test_a_recipe_its_weights_and_its_tokenizer(
     out = tmp_path / "made.yaml"
     assert run(files, out, "--board", "mps2_an386", "--board", "stm32f4_discovery") == 0
     printed = capsys.readouterr().out
-    assert "a context of 24 tokens" in printed and f"pipeline run {out}" in printed
+    assert "a context of 24 tokens" in printed and f"thimble run {out}" in printed
     recipe = load_recipe(out)
     assert recipe.name == "made" and recipe.boards == ("mps2_an386", "stm32f4_discovery")
     assert recipe.model == header_of().config(24) and recipe.prompts == ("",)
