@@ -1,17 +1,26 @@
 """The way in: `nox -s demo` runs the main job, `nox -s tests` the tests, `nox --list` shows the rest.
 
-All sessions share one environment in `.nox/thimble`, because it takes 3 GB, 2.4 of them TensorFlow; it is made on
-first use and again when the dependencies in pyproject.toml change. The Arm toolchain and QEMU come from the system's
-packages.
+Sessions take only what they need. An environment is made on first use, and again when its requirements in
+pyproject.toml change:
+
+    .nox/thimble   everything, 3 GB, of it 1.9 GB TensorFlow: all that runs a recipe, and `tests`
+    .nox/fast      what needs no TensorFlow: `fast`, `renode`
+    .nox/lint      ruff, mypy, import-linter: `lint`
+
+The Arm toolchain and QEMU come from the system's packages.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
+import runpy
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -20,38 +29,66 @@ nox.options.sessions = ["tests"]
 nox.options.error_on_missing_interpreters = True
 
 ROOT = Path(__file__).parent
-ENVIRONMENT = ROOT / ".nox" / "thimble"
-PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 DEMO = "models/home-en-small/recipe.yaml"
 SWEEP = "models/sweeps/home-en.yaml"
 
+EXTRAS = {
+    "thimble": ("all", "ray", "test", "lint"),
+    "fast": ("compile", "prove", "tasks", "sweep", "test"),
+    "lint": ("test", "lint"),
+}
+"""The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
+STAGES: dict[str, str] = runpy.run_path(str(ROOT / "pipeline" / "stages" / "__init__.py"))["SUMMARIES"]
 
-def environment(session: nox.Session, toolchain: bool = True) -> None:
-    """Makes the shared environment if it is not there or not current, and installs the toolchain if it is missing."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [
-        *project["dependencies"],
-        *(name for extra in project["optional-dependencies"].values() for name in extra),
-    ]
-    state = hashlib.sha256("\n".join([sys.version, *wanted]).encode()).hexdigest()
-    mark = ENVIRONMENT / "thimble-dependencies"
-    if not (mark.exists() and mark.read_text() == state and PYTHON.exists()):
-        session.log("setting up .nox/thimble: about 3 GB of Python packages, once; this takes a minute or more")
+
+def environment(session: nox.Session, name: str = "thimble") -> Path:
+    """The environment's Python, made if it is not there or not current."""
+    folder = ROOT / ".nox" / name
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    mark = folder / "thimble-requirements"
+    state = state_of(EXTRAS[name])
+    if not (mark.exists() and mark.read_text() == state and python.exists()):
+        size = " (3 GB of Python packages)" if name == "thimble" else ""
+        session.log(f"setting up .nox/{name}{size}, once; this takes a minute or more")
         quiet = [] if sys.stdout.isatty() else ["-qq"]  # in a terminal pip shows its progress
-        session.run(sys.executable, "-m", "virtualenv", "--clear", "-q", str(ENVIRONMENT), external=True)
-        session.run(str(PYTHON), "-m", "pip", "install", *quiet, *wanted, external=True)
+        session.run(sys.executable, "-m", "virtualenv", "--clear", "-q", str(folder), external=True)
+        project = f"{ROOT}[{','.join(EXTRAS[name])}]"
+        session.run(str(python), "-m", "pip", "install", *quiet, "-e", project, external=True)
         mark.write_text(state)
-    if toolchain:
-        session.run(str(PYTHON), "-m", "pipeline.tools", "--install", external=True, env={"PYTHONPATH": str(ROOT)})
+    return python
 
 
-def pipeline(session: nox.Session, command: str) -> None:
+def state_of(extras: tuple[str, ...]) -> str:
+    """A digest of all that an environment with these extras is made from."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project: dict[str, Any] = data["project"]
+    wanted = {"": project["dependencies"]}
+    ahead = list(extras)
+    while ahead:
+        extra = ahead.pop()
+        if extra not in wanted:
+            wanted[extra] = project["optional-dependencies"][extra]
+            for requirement in wanted[extra]:
+                if own := re.fullmatch(rf"{project['name']}\[(.*)\]", requirement):
+                    ahead += own[1].split(",")
+    facts = [sys.version, str(ROOT), data["build-system"], project["scripts"], wanted]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def with_toolchain(session: nox.Session) -> Path:
+    """The Python of the environment with everything, the Arm toolchain and QEMU being there."""
+    python = environment(session)
+    session.run(str(python), "-m", "pipeline", "tools", "--install", external=True)
+    return python
+
+
+def pipeline(session: nox.Session, *command: str) -> None:
     """`python -m pipeline COMMAND` with the session's arguments, or the demo's recipe where none are given."""
-    environment(session)
+    python = with_toolchain(session)
     arguments = list(session.posargs)
     if not any(argument.endswith((".yaml", ".yml")) for argument in arguments):
         arguments.insert(0, DEMO)
-    session.run(str(PYTHON), "-m", "pipeline", command, *arguments, external=True)
+    session.run(str(python), "-m", "pipeline", *command, *arguments, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -63,112 +100,70 @@ def demo(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """All tests, on all processors; arguments go to pytest (`-- -n 0`: one after the other)."""
-    environment(session)
+    python = with_toolchain(session)
     # A file's tests stay in one process: they share what takes long to build.
     parallel = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")
-    session.run(str(PYTHON), "-m", "pytest", *parallel, *session.posargs, external=True)
+    session.run(str(python), "-m", "pytest", *parallel, *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def fast(session: nox.Session) -> None:
+    """The tests that need no TensorFlow, no emulator and less than a minute; arguments go to pytest."""
+    python = environment(session, "fast")
+    chosen = () if any(not argument.startswith("-") for argument in session.posargs) else ("tests/unit", "tests/oracle")
+    parallel = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")
+    command = (str(python), "-m", "pytest", "-q", *parallel, "-m", "not slow", *chosen, *session.posargs)
+    session.run(*command, external=True)
 
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """ruff, mypy, and the rule which package may import which (import-linter)."""
-    environment(session, toolchain=False)
-    session.run(str(PYTHON), "-m", "ruff", "check", ".", external=True)
-    session.run(str(PYTHON), "-m", "ruff", "format", "--check", ".", external=True)
-    session.run(str(PYTHON), "-m", "mypy", external=True)
-    session.run(str(PYTHON.parent / "lint-imports"), external=True)
+    python = environment(session, "lint")
+    session.run(str(python), "-m", "ruff", "check", ".", external=True)
+    session.run(str(python), "-m", "ruff", "format", "--check", ".", external=True)
+    session.run(str(python), "-m", "mypy", external=True)
+    session.run(str(python.parent / "lint-imports"), external=True)
 
 
-@nox.session(venv_backend="none")
-def train(session: nox.Session) -> None:
-    """Train the recipe's model (`-- RECIPE --retrain` where shipped weights match)."""
-    pipeline(session, "train")
+def stage_session(name: str, summary: str) -> None:
+    """A session for a stage of the pipeline."""
+
+    def run(session: nox.Session) -> None:
+        pipeline(session, name)
+
+    run.__doc__ = summary[0].upper() + summary[1:] + "."
+    nox.session(name=name, venv_backend="none")(run)
 
 
-@nox.session(venv_backend="none")
-def distill(session: nox.Session) -> None:
-    """Let a larger model teach the trained one."""
-    pipeline(session, "distill")
-
-
-@nox.session(venv_backend="none")
-def prune(session: nox.Session) -> None:
-    """Prune and fine-tune."""
-    pipeline(session, "prune")
-
-
-@nox.session(venv_backend="none")
-def qat(session: nox.Session) -> None:
-    """Fine-tune with the integers' rounding in the forward pass."""
-    pipeline(session, "qat")
-
-
-@nox.session(venv_backend="none")
-def quantize(session: nox.Session) -> None:
-    """Write the full-integer .tflite of the decode step."""
-    pipeline(session, "quantize")
-
-
-@nox.session(venv_backend="none")
-def convert(session: nox.Session) -> None:
-    """Compile the .tflite to C and prove it against TensorFlow Lite Micro on the host."""
-    pipeline(session, "convert")
-
-
-@nox.session(venv_backend="none")
-def evaluate(session: nox.Session) -> None:
-    """Measure how often the float and the quantized model are right (`-- RECIPE`)."""
-    pipeline(session, "evaluate")
-
-
-@nox.session(venv_backend="none")
-def firmware(session: nox.Session) -> None:
-    """Generate and build the firmware project."""
-    pipeline(session, "firmware")
-
-
-@nox.session(venv_backend="none")
-def emulate(session: nox.Session) -> None:
-    """Run the firmware on the emulated board and verify it."""
-    pipeline(session, "emulate")
+for stage, text in STAGES.items():
+    stage_session(stage, text)
 
 
 @nox.session(venv_backend="none")
 def renode(session: nox.Session) -> None:
     """Fetch the pinned portable release of Renode into build/renode, its SHA-256 checked."""
-    environment(session, toolchain=False)
-    session.run(str(PYTHON), "-m", "pipeline.emulators.renode.release", external=True)
+    python = environment(session, "fast")
+    session.run(str(python), "-m", "pipeline", "renode", "fetch", external=True)
 
 
 @nox.session(venv_backend="none")
 def renode_tests(session: nox.Session) -> None:
     """The Robot suites on Renode, its result against QEMU's (`-- RECIPE --board B`)."""
-    environment(session)
-    arguments = list(session.posargs)
-    if not any(argument.endswith((".yaml", ".yml")) for argument in arguments):
-        arguments.insert(0, DEMO)
-    session.run(str(PYTHON), "-m", "pipeline.commands.renode_suites", *arguments, external=True)
-
-
-@nox.session(venv_backend="none")
-def report(session: nox.Session) -> None:
-    """Write the pictures and build/RECIPE/report/index.html."""
-    pipeline(session, "report")
+    pipeline(session, "renode", "suites")
 
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Instructions on five emulated cores, ours beside CMSIS-NN's and others (`-- --quick`, `-- --cores m4f,m55`)."""
-    environment(session)
-    session.run(str(PYTHON), "-m", "pipeline.bench.run", *session.posargs, external=True)
+    session.run(str(with_toolchain(session)), "-m", "pipeline", "bench", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")
 def sweep(session: nox.Session) -> None:
     """Train and measure many recipes: what accuracy costs (`-- SWEEP --jobs N`, `--ray ADDRESS`)."""
-    environment(session)
     arguments = session.posargs or [SWEEP]
-    session.run(str(PYTHON), "-m", "pipeline", "sweep", *arguments, external=True)
+    session.run(str(with_toolchain(session)), "-m", "pipeline", "sweep", *arguments, external=True)
 
 
 @nox.session(venv_backend="none")

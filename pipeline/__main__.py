@@ -1,4 +1,4 @@
-"""`python -m pipeline`."""
+"""`python -m pipeline`: the command `thimble`."""
 
 import sys
 

@@ -1,12 +1,11 @@
 """The programs that are not Python: the Arm compiler, CMake and Ninja, the emulator.
 
-`python -m pipeline.tools` lists them; with `--install` it installs what is missing through apt where root or
-passwordless sudo allows it.
+`thimble tools` lists them; with `--install` it installs what is missing through apt where root or passwordless sudo
+allows it.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
 import re
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from pipeline.errors import MissingTool, ThimbleError
 
-__all__ = ["TOOLS", "Tool", "configure_tensorflow", "find", "install_missing", "main", "missing", "require", "version"]
+__all__ = ["TOOLS", "Tool", "configure_tensorflow", "find", "install_missing", "missing", "require", "version"]
 
 
 @dataclass(frozen=True)
@@ -181,26 +180,3 @@ def _commands(tools: Sequence[Tool]) -> str:
         f"       macOS: {macos}\n"
         f"       Windows: {windows}"
     )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Lists the tools, or installs what is missing."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.tools", description=main.__doc__)
-    parser.add_argument("--install", action="store_true", help="install what is missing, through apt")
-    options = parser.parse_args(arguments)
-    try:
-        if options.install:
-            for name in install_missing():
-                print(f"installed {name} {version(name)}")
-            return 0
-        for tool in TOOLS.values():
-            path = find(tool.program)
-            print(f"{tool.program:20} {version(tool.program) if path else 'missing':10} {path or ''}")
-        return 1 if missing() else 0
-    except ThimbleError as error:
-        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,6 +10,11 @@ import subprocess
 import pytest
 
 from pipeline import tools
+from tests.support.missing_tensorflow import (  # noqa: F401  # hooks
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+)
 
 tools.configure_tensorflow()
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tiny models: compiling is what takes time

@@ -1,6 +1,6 @@
 """Does a teacher help? The smallest variant trained alone and distilled, with the same steps, data and seeds.
 
-`python -m pipeline.bench.distillation` trains `nano` with the teacher's tokens from three seeds, where 3,000 sentences
+`thimble bench distillation` trains `nano` with the teacher's tokens from three seeds, where 3,000 sentences
 have their actions: on these alone, and taught by `home-en-base`'s shipped weights, which answer 30,000 sentences more
 and give their distributions of each token. It prints exact match of the int8 model on the held-out splits. `--labelled
 0`: all sentences of the task have their actions. Every run is kept in `build/distillation`; an interrupted one goes on.
@@ -8,10 +8,10 @@ and give their distributions of each token. It prints exact match of the int8 mo
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,37 +29,48 @@ from pipeline.verification.host_engine import host_engine
 if TYPE_CHECKING:
     from pipeline.training.loop import TrainingData
 
-__all__ = ["main"]
+__all__ = ["DistillationStudy", "compare_distillation"]
 
 TEACHER = ROOT / "models" / "home-en-base" / "recipe.yaml"
 KINDS = ("alone", "distilled")
 SPLIT = "new_templates"
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class DistillationStudy:
+    """What to train: `steps` of `batch` sentences of the small `variant` from each seed, in each of `kinds`.
+
+    Of all sentences `labelled` have their actions (0: all), and the teacher answers `relabelled` more. `temperature`,
+    `alpha` and `spoiled` are those of `distill` in a recipe; None takes its default.
+    """
+
+    variant: str
+    steps: int
+    batch: int
+    labelled: int
+    relabelled: int
+    seeds: tuple[int, ...]
+    kinds: tuple[str, ...]
+    build: Path
+    temperature: float | None = None
+    alpha: float | None = None
+    spoiled: float | None = None
+
+
+def _or_default(value: float | None, default: float) -> float:
+    return default if value is None else value
+
+
+def compare_distillation(options: DistillationStudy, console: Console) -> None:
     """Trains what is not there yet and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=3_000)
-    parser.add_argument("--batch", type=int, default=48)
-    parser.add_argument("--labelled", type=int, default=3_000)
-    parser.add_argument("--relabelled", type=int, default=30_000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--variant", default="nano")
-    parser.add_argument("--temperature", type=float, default=DistillConfig.model_fields["temperature"].default)
-    parser.add_argument("--alpha", type=float, default=DistillConfig.model_fields["alpha"].default)
-    parser.add_argument("--spoiled", type=float, default=DistillConfig.model_fields["spoiled"].default)
-    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS)
-    parser.add_argument("--build", type=Path, default=Path("build"))
-    options = parser.parse_args()
-    console = Console()
     home = load_home_model(TEACHER, options.build, console)
     config = ModelConfig.from_mapping({"variant": options.variant, "vocab_size": home.recipe.vocab_size})
     lesson = DistillConfig(
         teacher=str(TEACHER.resolve()),
         steps=options.steps,
-        temperature=options.temperature,
-        alpha=options.alpha,
-        spoiled=options.spoiled,
+        temperature=_or_default(options.temperature, DistillConfig.temperature),
+        alpha=_or_default(options.alpha, DistillConfig.alpha),
+        spoiled=_or_default(options.spoiled, DistillConfig.spoiled),
         labelled=options.labelled,
         relabelled=options.relabelled if options.labelled else 0,
     )
@@ -160,7 +171,3 @@ def _print(
     for kind, seed, result in (*rows, *((kind, "mean", mean) for kind, mean in summary.items())):
         table.add_row(kind, seed, *(f"{100 * result[key]:.1f}" for key in splits))
     console.print(table)
-
-
-if __name__ == "__main__":
-    main()

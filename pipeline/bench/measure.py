@@ -174,7 +174,7 @@ def kernel_rows(core: Core, depth: int, rows: int, folder: Path) -> Iterator[Row
 def _cmsis_nn(core: Core, depth: int, rows: int, folder: Path, facts: dict[str, object]) -> Row:
     package = importlib.util.find_spec("bakenn")
     if package is None or not package.submodule_search_locations:
-        note = "left out: the package bakenn, which brings its sources, is not installed (nox -s bench installs it)"
+        note = "left out: the package bakenn, which brings its sources, is not installed: the extra `bench` brings it"
         return Row(**facts, engine="CMSIS-NN", note=note)  # type: ignore[arg-type]
     vendor = Path(package.submodule_search_locations[0]) / "backend" / "cmsis_nn" / "vendor"
     nn = vendor / "cmsis_nn"

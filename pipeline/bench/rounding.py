@@ -1,6 +1,6 @@
 """What integers cost, and what training in them brings back, on the home task's held-out sentences.
 
-`python -m pipeline.bench.rounding --variant nano` takes the shipped weights and prints, for float, int8 and int4
+`thimble bench rounding --variant nano` takes the shipped weights and prints, for float, int8 and int4
 weights (activations in int8), each as the converter rounds them and after `qat`: exact match, how many points were lost
 against float, with the standard error of this difference (the sentences are the same), nats a token of the true
 actions, and the share of tokens at which another one is most likely than in float.
@@ -8,9 +8,8 @@ actions, and the share of tokens at which another one is most likely than in flo
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,37 +27,43 @@ from pipeline.recipes.schema import QatConfig
 from pipeline.resources import ROOT
 from pipeline.verification.host_engine import host_engine
 
-__all__ = ["main"]
+__all__ = ["measure_rounding"]
 
 
-def main() -> None:
-    """Prints the table and writes it as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--variant", default="nano")
-    parser.add_argument("--weights", nargs="+", default=["int8", "int4"], choices=["int8", "int4"])
-    parser.add_argument("--steps", type=int, default=QatConfig.steps)
-    parser.add_argument("--rate", type=float, default=QatConfig.learning_rate)
-    parser.add_argument("--build", type=Path, default=Path("build"))
-    options = parser.parse_args()
-    console = Console()
-    home = load_home_model(ROOT / "models" / f"home-en-{options.variant}" / "recipe.yaml", options.build, console)
+def measure_rounding(
+    variant: str, kinds: Sequence[str], steps: int, learning_rate: float, build: Path, console: Console
+) -> None:
+    """Prints the table and writes it as JSON.
+
+    Args:
+        variant: of the shipped models for English commands, such as `nano`.
+        kinds: of weights: `int8`, `int4`.
+        steps: of training in integers.
+        learning_rate: of that training.
+        build: where artifacts go.
+        console: gets the table.
+
+    Raises:
+        ThimbleError: no such model.
+    """
+    home = load_home_model(ROOT / "models" / f"home-en-{variant}" / "recipe.yaml", build, console)
     before = [weight.numpy() for weight in home.model.trainable_variables]
     exact = _float(home)
     measurements = {"float": exact}
-    for weights in options.weights:
+    for weights in kinds:
         with console.status(f"{weights}, after training"):
             measurements[weights] = _integers(home, weights)
-        with console.status(f"{weights}, {options.steps:,} steps of qat"):
-            _train(home, weights, QatConfig(steps=options.steps, learning_rate=options.rate))
+        with console.status(f"{weights}, {steps:,} steps of qat"):
+            _train(home, weights, QatConfig(steps=steps, learning_rate=learning_rate))
             measurements[f"{weights} + qat"] = _integers(home, weights)
         for weight, value in zip(home.model.trainable_variables, before, strict=True):
             weight.assign(value)
     rows = {name: _row(measurement, exact) for name, measurement in measurements.items()}
-    facts = {"variant": options.variant, "steps": options.steps, "learning_rate": options.rate}
-    _print(console, options.variant, home, rows)
-    folder = options.build / "rounding"
+    facts = {"variant": variant, "steps": steps, "learning_rate": learning_rate}
+    _print(console, variant, home, rows)
+    folder = build / "rounding"
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / f"{options.variant}.json", {**facts, "rows": rows})
+    write_json(folder / f"{variant}.json", {**facts, "rows": rows})
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,3 @@ def _print(console: Console, variant: str, home: HomeModel, rows: dict[str, dict
         lost = f"{100 * row['lost']:.2f} ± {100 * row['lost_error']:.2f}"
         table.add_row(name, *cells, lost, f"{row['nats']:.4f}", f"{100 * row['other']:.2f} %")
     console.print(table)
-
-
-if __name__ == "__main__":
-    main()

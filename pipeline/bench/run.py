@@ -1,10 +1,9 @@
-"""`python -m benchmarks`: measures, prints tables, and writes bench.json and bench.png."""
+"""`thimble bench`: measures, prints tables, and writes bench.json and bench.png."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -20,46 +19,53 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.tools import version
 
+__all__ = ["BenchOptions", "run_bench"]
+
 Job = tuple[str, Callable[[], Iterator[Row]]]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; 0, or 1 with one line that says what was wrong."""
-    options = _parser().parse_args(arguments)
-    console = Console()
+@dataclass(frozen=True)
+class BenchOptions:
+    """What to measure: cores by their keys, models by name; `quick`: two depths, one model, no peers of whole models.
+    `build` is where models and results lie."""
+
+    cores: tuple[str, ...]
+    models: tuple[str, ...]
+    quick: bool
+    build: Path
+
+    @classmethod
+    def of(cls, cores: str | None, models: str | None, quick: bool, build: Path) -> BenchOptions:
+        """From the command line's lists with commas; None stands for all.
+
+        Raises:
+            ThimbleError: a core or model is not known.
+        """
+        return cls(_words("--cores", cores, tuple(CORES)), _words("--models", models, MODELS), quick, build)
+
+
+def run_bench(options: BenchOptions, console: Console) -> None:
+    """Measures, prints the tables, and writes `bench/bench.json` and `bench/bench.png`.
+
+    Raises:
+        ThimbleError: a tool or package is missing, or something does not run.
+    """
     if not console.is_terminal:
         console = Console(width=140)  # the tables whole
-    try:
-        rows = _measure(options, console)
-    except ThimbleError as error:
-        Console(stderr=True).print(f"[red]error:[/] {error}", highlight=False)
-        return 1
+    rows = _measure(options, console)
     _write(rows, options.build / "bench", console)
-    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--cores", type=_words(tuple(CORES)), default=tuple(CORES), help=f"of {','.join(CORES)}")
-    parser.add_argument("--models", type=_words(MODELS), default=MODELS, help=f"of {','.join(MODELS)}")
-    parser.add_argument("--quick", action="store_true", help="two depths, one model, no peers of whole models")
-    parser.add_argument("--build", type=Path, default=Path("build"), help="where models and results lie")
-    return parser
+def _words(option: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    words = allowed if text is None else tuple(text.split(","))
+    for word in words:
+        if word not in allowed:
+            raise ThimbleError(f"{option}: {word!r} is not known", f"use some of: {','.join(allowed)}")
+    return words
 
 
-def _words(allowed: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        words = tuple(text.split(","))
-        unknown = [word for word in words if word not in allowed]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(allowed)}")
-        return words
-
-    return parse
-
-
-def _measure(options: argparse.Namespace, console: Console) -> list[Row]:
-    folder: Path = options.build / "bench"
+def _measure(options: BenchOptions, console: Console) -> list[Row]:
+    folder = options.build / "bench"
     names = options.models[:1] if options.quick else options.models
     models = load_models(names, options.build, console)
     depths = (64, 128) if options.quick else DEPTHS
@@ -116,7 +122,3 @@ def _write(rows: list[Row], folder: Path, console: Console) -> None:
     for note in notes:
         console.print(note, highlight=False)
     console.print(f"\n{folder / 'bench.json'}\n{folder / 'bench.png'}", highlight=False)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The Robot suites of `renode/` on Renode: `python -m pipeline.commands.renode_suites RECIPE` (`nox -s renode_tests`).
+"""The Robot suites of `renode/` on Renode: `thimble renode suites RECIPE` (`nox -s renode_tests`).
 
 A recipe's stages come first, on QEMU where the board has it and it is installed, then on Renode; both results must
 agree. The suites then run the same image through `renode-test`, and the image with test commands for the faults.
@@ -6,7 +6,6 @@ agree. The suites then run the same image through `renode-test`, and the image w
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -20,14 +19,17 @@ from typing import Any
 from rich.console import Console
 
 from pipeline import tools
+from pipeline.commands.command import print_error
 from pipeline.emulators.renode.files import FOLDER, entry_of
 from pipeline.emulators.renode.launcher import Renode, stage_renode_files
 from pipeline.errors import MissingTool, ThimbleError, VerificationFailed
+from pipeline.program import command
+from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.verification.agreement import disagreements, with_counts
 from pipeline.verification.result import RESULT, RunResult
 
-__all__ = ["SUITES", "main", "renode_test", "run_suites", "stage_suite_files", "variables"]
+__all__ = ["SUITES", "renode_test", "run_on_boards", "run_suites", "stage_suite_files", "variables"]
 
 SUITES = ("prompts.robot", "faults.robot")
 _NO_USAGE_FAULT = ("cortex-m0",)
@@ -43,7 +45,8 @@ def renode_test(program: Path) -> Path:
     script = beside if beside.is_file() else shutil.which("renode-test")
     if script is None:
         raise MissingTool(
-            f"no `renode-test` beside {program}", "use the portable release: `nox -s renode`, with RENODE not set"
+            f"no `renode-test` beside {program}",
+            f"use the portable release: `{command('renode fetch')}`, with RENODE not set",
         )
     return Path(script)
 
@@ -95,27 +98,27 @@ def run_suites(runner: Path, folder: Path, board: Board, results: Path) -> None:
             check=False,
         )
     except OSError as error:
-        raise ThimbleError(f"cannot start {runner}: {error}", "fetch Renode again: `nox -s renode`") from None
+        again = f"fetch Renode again: `{command('renode fetch')}`"
+        raise ThimbleError(f"cannot start {runner}: {error}", again) from None
     if result.returncode:
         raise VerificationFailed(
             f"{board.name}: renode-test failed (exit status {result.returncode})", f"see {results / 'log.html'}"
         )
 
 
-def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: Console) -> None:
+def _on_board(board: Board, recipe: Recipe, build: Path, runner: Path, console: Console) -> None:
     from pipeline.firmware.build import build_project
-    from pipeline.recipes.load import load_recipe
     from pipeline.stages.registry import run_recipe
     from pipeline.workflow.artifacts import EXPECTATIONS, FIRMWARE, PROJECT
     from pipeline.workflow.runner import RunOptions
     from pipeline.workflow.workspace import target_key
 
-    recipe = load_recipe(options.recipe).with_boards([board.name])
+    recipe = recipe.with_boards([board.name])
     key = target_key(board.name, recipe.engine)
     results: dict[str, RunResult] = {}
     with_qemu = "qemu" in board.emulators and tools.find("qemu-system-arm") is not None
     for emulator in ("qemu", "renode") if with_qemu else ("renode",):
-        workspace = run_recipe(recipe, RunOptions(options.build, "emulate", emulator=emulator), console)
+        workspace = run_recipe(recipe, RunOptions(build, "emulate", emulator=emulator), console)
         results[emulator] = RESULT.load(workspace.stage("emulate", key))
     expected = EXPECTATIONS.load(workspace.stage("emulate", key))
     if with_qemu:
@@ -137,45 +140,39 @@ def _on_board(board: Board, options: argparse.Namespace, runner: Path, console: 
     console.print(f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / key / 'log.html'}")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the suites for each board of the recipe that Renode emulates; 0 if all passed."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.commands.renode_suites", description=__doc__)
-    parser.add_argument("recipe", type=Path, metavar="RECIPE")
-    parser.add_argument("--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat")
-    parser.add_argument("--all", action="store_true", help="every board that Renode emulates")
-    parser.add_argument("--build", type=Path, default=Path("build"), metavar="DIR")
-    options = parser.parse_args(arguments)
-    tools.configure_tensorflow()
-    console = Console(soft_wrap=True)
-    try:
-        from pipeline.recipes.load import load_recipe
+def run_on_boards(path: Path, names: Sequence[str], every: bool, build: Path, console: Console) -> int:
+    """Runs the suites for boards that Renode emulates; one that fails keeps no other from being tried.
 
-        names = options.board or load_recipe(options.recipe).boards
-        candidates = all_boards() if options.all else map(load_board, names)
-        boards = [board for board in candidates if options.board or "renode" in board.emulators]
-        for board in boards:
-            entry_of(board)
-        if not boards:
-            raise ThimbleError(f"Renode emulates no board of {options.recipe}", "name one with --board")
-        runner = renode_test(Renode().program)
-    except ThimbleError as error:
-        _tell(error)
-        return 1
+    Args:
+        path: the recipe's file.
+        names: of boards, instead of the recipe's.
+        every: all boards that Renode emulates, instead.
+        build: where artifacts go.
+        console: gets what passed.
+
+    Returns:
+        The exit status: 0 if all passed.
+
+    Raises:
+        ThimbleError: no board, no Renode, or no `renode-test`.
+    """
+    from pipeline.recipes.load import load_recipe
+
+    recipe = load_recipe(path)
+    candidates = all_boards() if every else map(load_board, names or recipe.boards)
+    boards = [board for board in candidates if names or "renode" in board.emulators]
+    for board in boards:
+        entry_of(board)
+    if not boards:
+        raise ThimbleError(f"Renode emulates no board of {path}", "name one with --board")
+    runner = renode_test(Renode().program)
     failed = 0
-    for board in boards:  # one that fails keeps no other from being tried
+    for board in boards:
         try:
-            _on_board(board, options, runner, console)
+            _on_board(board, recipe, build, runner, console)
         except ThimbleError as error:
             failed += 1
-            _tell(error)
+            print_error(error)
     if failed and len(boards) > 1:
-        sys.stderr.write(f"error: {failed} of {len(boards)} boards failed\n")
+        print_error(ThimbleError(f"{failed} of {len(boards)} boards failed", "see what is said of each"))
     return 1 if failed else 0
-
-
-def _tell(error: ThimbleError) -> None:
-    sys.stderr.write(f"error: {error.what}\n  fix: {error.remedy}\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pipeline.device.link import SerialLink
 from pipeline.errors import MissingTool, ThimbleError
+from pipeline.program import command
 from pipeline.targets.boards import Board
 
 __all__ = ["Emulator", "pick"]
@@ -49,5 +50,5 @@ def pick(board: Board, name: str | None = None) -> Emulator:
         return Qemu()
     raise MissingTool(
         f"no emulator for {board.name} is installed",
-        "`nox -s renode` fetches Renode; or put `renode` on the PATH, or set RENODE",
+        f"`{command('renode fetch')}` fetches Renode; or put `renode` on the PATH, or set RENODE",
     )

@@ -15,6 +15,7 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_text
 from pipeline.importers.llama2c import Header, decoder_of, read_checkpoint, read_header
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.program import command
 from pipeline.recipes.load import load_recipe
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board, load_board
@@ -84,7 +85,7 @@ def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: Import
     sinks = f", the first {config.sinks} for good" if config.sinks else ""
     sees = f"a window of {config.window}{sinks}" if config.window else f"a context of {config.context}"
     console.print(f"{header.parameter_count:,} parameters, {sees} tokens → {out}, {weights.name}", highlight=False)
-    console.print(f"next: python -m pipeline run {out}", highlight=False)
+    console.print(f"next: {command(f'run {out}')}", highlight=False)
 
 
 def _config(header: Header, options: ImportOptions, boards: list[Board]) -> ModelConfig:

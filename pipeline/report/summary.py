@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.verification.likelihood import format_metric
 from pipeline.verification.result import RESULT, Estimate, RunResult
@@ -28,7 +29,7 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
         console.print(f"\nfirmware project  {workspace.path(PROJECT.of('firmware'), key)}", highlight=False)
         console.print(f"result            {RESULT.path(workspace.folder / key)}", highlight=False)
     console.print(f"report            {workspace.path(PAGE.of('report'))}", highlight=False)
-    console.print(f"talk to it        python -m pipeline chat {recipe.path}", highlight=False)
+    console.print(f"talk to it        {command(f'chat {recipe.path}')}", highlight=False)
 
 
 def print_serial_summary(result: RunResult, console: Console) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import VerificationFailed
-from pipeline.recipes.load import Recipe
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.tasks.registry import load_task, task_module, task_tools
+from pipeline.tasks.registry import load_task
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, PROOF, TFLITE, TOKENIZER
@@ -71,29 +71,22 @@ def _check_compiler(context: StageContext) -> None:
     tools.require("gcc")
 
 
-def _work(recipe: Recipe) -> tuple[str, ...]:
-    return (
-        __name__,
-        "pipeline.compiler",
-        task_module(recipe.task),
-        "pipeline.verification.host_engine",
-        "pipeline.verification.oracle",
-    )
-
-
-def _tools(recipe: Recipe) -> tuple[str, ...]:
-    return ("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers", *task_tools(recipe.task))
-
-
 STAGE = Stage(
     name="convert",
-    summary="compiles the .tflite to C",
+    summary=SUMMARIES["convert"],
     run=run,
     reads=(TOKENIZER.of("data"), SENTENCES.of("data", split="dev"), EVALUATION_TEXT.of("data"), TFLITE.of("quantize")),
     writes=(PACKED_SOURCES, PACKED_COMPILED, PROOF),
     sections=("task", "aim"),
-    work=_work,
+    work=(
+        __name__,
+        "pipeline.compiler",
+        "pipeline.tasks.imported",
+        "pipeline.tasks.pairs",
+        "pipeline.verification.host_engine",
+        "pipeline.verification.oracle",
+    ),
     data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
-    tools=_tools,
+    tools=("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers"),
     check_prerequisites=_check_compiler,
 )

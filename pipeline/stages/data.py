@@ -9,6 +9,7 @@ from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.tasks.task import Task, TextWriter, WrittenText
@@ -139,7 +140,7 @@ def _recognizes(context: StageContext) -> bool:
 
 STAGE = Stage(
     name="data",
-    summary="samples sentences and trains the tokenizer",
+    summary=SUMMARIES["data"],
     run=run,
     writes=(SENTENCES, TOKENIZER, SUMMARY, EVALUATION_TEXT),
     sections=("task", "tokenizer"),

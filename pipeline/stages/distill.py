@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import ThimbleError
+from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import DistillConfig
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.training.labels import pseudo_label
@@ -110,7 +112,7 @@ def _files(context: StageContext, teacher: Recipe) -> tuple[Path, Path]:
     weights = workspace.path(WEIGHTS.of("qat"))
     if not weights.exists() or not are_final(teacher, read_weights_metadata(weights)):
         raise ThimbleError(
-            f"the teacher {teacher.path} has no trained weights", f"run `python -m pipeline qat {teacher.path}` first"
+            f"the teacher {teacher.path} has no trained weights", f"run `{command(f'qat {teacher.path}')}` first"
         )
     return weights, workspace.path(TOKENIZER.of("data"))
 
@@ -124,7 +126,7 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
 
 STAGE = Stage(
     name="distill",
-    summary="lets a teacher train the model",
+    summary=SUMMARIES["distill"],
     run=run,
     reads=(
         TOKENIZER.of("data"),

@@ -16,6 +16,7 @@ from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import VerificationFailed
 from pipeline.firmware.build import build_project
 from pipeline.recipes.load import Recipe
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
@@ -239,7 +240,7 @@ def _tools(recipe: Recipe) -> tuple[str, ...]:
 
 STAGE = Stage(
     name="emulate",
-    summary="runs the firmware on the emulated board",
+    summary=SUMMARIES["emulate"],
     run=run,
     reads=(
         TOKENIZER.of("data"),

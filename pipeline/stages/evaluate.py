@@ -13,6 +13,7 @@ from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.tasks import accuracy
 from pipeline.tasks.registry import load_task, task_module, task_tools
@@ -20,7 +21,7 @@ from pipeline.tasks.task import EvaluationText, Pair, Task
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import HostEngine, host_engine
 from pipeline.verification.likelihood import format_metrics, likelihood, measure
-from pipeline.workflow.artifacts import QUALITY, TFLITE, TOKENIZER, WEIGHTS
+from pipeline.workflow.artifacts import QUALITY, SPLITS, TFLITE, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "evaluation_progress"]
@@ -31,7 +32,8 @@ Report = Callable[[int], None]
 
 def run(context: StageContext) -> str:
     """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
-    the field's own tool where there is one; for a model that writes text its likelihood."""
+    the field's own tool where there is one; for a model that writes text its likelihood. And
+    `splits.json`: what was measured."""
     task, data = load_task(context.recipe.task), context.input("data")
     tflite = context.load(TFLITE.of("quantize"))
     splits = task.held_out(data, context.recipe.evaluate.host_sentences)
@@ -43,6 +45,9 @@ def run(context: StageContext) -> str:
         if text is not None:
             _measure(context, text, tflite, engine, quality)
     context.save(QUALITY, quality)
+    context.save(
+        SPLITS, {split: {"holds": task.splits[split], "sentences": len(pairs)} for split, pairs in splits.items()}
+    )
     return "; ".join(f"{name}: {format_metrics(quality[name])}" for name in ("float", "quantized"))
 
 
@@ -154,7 +159,7 @@ def _tools(recipe: Recipe) -> tuple[str, ...]:
 
 STAGE = Stage(
     name="evaluate",
-    summary="measures the float and the quantized model",
+    summary=SUMMARIES["evaluate"],
     run=run,
     reads=(
         TOKENIZER.of("data"),
@@ -163,7 +168,7 @@ STAGE = Stage(
         WEIGHTS.of("qat"),
         TFLITE.of("quantize"),
     ),
-    writes=(QUALITY,),
+    writes=(QUALITY, SPLITS),
     sections=("task", "model", "evaluate"),
     work=_work,
     data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),

@@ -19,6 +19,7 @@ from pipeline.firmware.project import write_project
 from pipeline.firmware.tflm_library import require_library
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import ENGINES
+from pipeline.stages import SUMMARIES
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.tflm_arena import arena_on_host
@@ -184,7 +185,7 @@ def _tools(recipe: Recipe) -> tuple[str, ...]:
 
 STAGE = Stage(
     name="firmware",
-    summary="generates and builds the firmware project",
+    summary=SUMMARIES["firmware"],
     run=run,
     reads=(
         TOKENIZER.of("data"),

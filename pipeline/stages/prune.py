@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
@@ -34,7 +35,7 @@ def run(context: StageContext) -> str:
 
 STAGE = Stage(
     name="prune",
-    summary="prunes and fine-tunes",
+    summary=SUMMARIES["prune"],
     run=run,
     reads=(
         TOKENIZER.of("data"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import QatConfig
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.tasks.registry import load_task
@@ -70,7 +71,7 @@ def _fit(context: StageContext, tuning: QatConfig) -> str:
 
 STAGE = Stage(
     name="qat",
-    summary="fine-tunes for integers",
+    summary=SUMMARIES["qat"],
     run=run,
     reads=(
         TOKENIZER.of("data"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from pipeline.recipes.load import Recipe
+from pipeline.stages import SUMMARIES
 from pipeline.workflow.runner import RunOptions, run_stages
 from pipeline.workflow.stage import Stage
 from pipeline.workflow.workspace import Workspace
@@ -22,7 +23,7 @@ def all_stages() -> tuple[Stage, ...]:
 
 def stage_names() -> list[str]:
     """Names of all stages in order."""
-    return [stage.name for stage in all_stages()]
+    return list(SUMMARIES)
 
 
 def run_recipe(recipe: Recipe, options: RunOptions, console: Console) -> Workspace:

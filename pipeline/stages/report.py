@@ -8,16 +8,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.recipes.load import Recipe
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import FOLDED_STACKS
-from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
 from pipeline.verification.result import RESULT, RunResult
-from pipeline.workflow.artifacts import PAGE, PICTURE, SUMMARY, WEIGHTS
+from pipeline.workflow.artifacts import PAGE, PICTURE, SPLITS, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import target_key
@@ -40,8 +39,7 @@ def run(context: StageContext) -> str:
     folders = [workspace.stage("emulate", target_key(board, recipe.engine)) for board in recipe.boards]
     results = [RESULT.load(folder) for folder in folders]
     facts = read_weights_metadata(context.path(WEIGHTS.of("qat")))
-    splits = load_task(recipe.task).splits
-    sentences = context.load(SUMMARY.of("data"))["sentences"] if splits else {}
+    splits = context.load(SPLITS.of("evaluate"))
     first = results[0]
     baseline = first.quality.get("hassil", {})
     quality = {name: first.quality[engine] for engine, name in _ENGINE_NAMES.items() if engine in first.quality}
@@ -78,8 +76,8 @@ def run(context: StageContext) -> str:
         splits=list(dict.fromkeys(key for figures in quality.values() for key in figures)),
         format_metric=format_metric,
         has_splits=bool(splits),
-        split_texts=splits or TEXT_FIGURES,
-        split_sizes={split: sentences.get(split, "") for split in quality["float"]},
+        split_texts={split: measured["holds"] for split, measured in splits.items()} or TEXT_FIGURES,
+        split_sizes={split: measured["sentences"] for split, measured in splits.items()},
         quality_notes=_notes(first, baseline, facts) if splits else _text_notes(facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
         versions=first.versions,
@@ -144,36 +142,27 @@ def _text_notes(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def _work(recipe: Recipe) -> tuple[str, ...]:
-    return (
-        __name__,
-        "pipeline.report.charts",
-        "pipeline.report.flame",
-        task_module(recipe.task),
-        "pipeline.timing.folded",
-        "pipeline.verification.budgets",
-        "pipeline.verification.likelihood",
-        "pipeline.verification.result",
-    )
-
-
-def _tools(recipe: Recipe) -> tuple[str, ...]:
-    return ("matplotlib", "jinja2", *task_tools(recipe.task))
-
-
 STAGE = Stage(
     name="report",
-    summary="draws the pictures and writes the report",
+    summary=SUMMARIES["report"],
     run=run,
     reads=(
-        SUMMARY.of("data"),
+        SPLITS.of("evaluate"),
         WEIGHTS.of("qat"),
         RESULT.of("emulate"),
         FOLDED_STACKS.of("emulate", count="cycles"),
     ),
     writes=(PAGE, PICTURE),
     sections=("name", "description"),
-    work=_work,
+    work=(
+        __name__,
+        "pipeline.report.charts",
+        "pipeline.report.flame",
+        "pipeline.timing.folded",
+        "pipeline.verification.budgets",
+        "pipeline.verification.likelihood",
+        "pipeline.verification.result",
+    ),
     data=("pipeline/report/*.j2",),
-    tools=_tools,
+    tools=("matplotlib", "jinja2"),
 )

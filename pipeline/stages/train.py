@@ -11,6 +11,7 @@ from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
+from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
 from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
@@ -98,7 +99,7 @@ def _should_rerun(context: StageContext) -> bool:
 
 STAGE = Stage(
     name="train",
-    summary="trains the model",
+    summary=SUMMARIES["train"],
     run=run,
     reads=(
         TOKENIZER.of("data"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ThimbleError
+from pipeline.program import command
 from pipeline.sweep.pareto import Cost, Results, TrialResult
 from pipeline.sweep.plan import Point, recipe_text
 from pipeline.targets.boards import Board, all_boards
@@ -119,7 +120,7 @@ class Recommendation:
             )
         if recipe.is_relative_to(Path.cwd()):
             recipe = recipe.relative_to(Path.cwd())
-        lines.append(f"run: python -m pipeline run {recipe.as_posix()} --board {self.board.name}")
+        lines.append(f"run: {command(f'run {recipe.as_posix()} --board {self.board.name}')}")
         return lines
 
 
@@ -160,7 +161,7 @@ def _picks(results: Results, board: Board, limits: Limits) -> tuple[str, list[Pi
         raise ThimbleError(
             f"{results.name} was not measured on a board with the core of {board.name} ({board.core}), but on "
             f"{', '.join(results.boards)}",
-            f"measure it there: nox -s sweep -- SWEEP.yaml --board {board.name}, then recommend --sweep DIR",
+            f"measure it there: {command(f'sweep SWEEP.yaml --board {board.name}')}, then recommend --sweep DIR",
         )
     name = there[0]
     picks = []

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from pipeline import tools
 from pipeline.errors import ThimbleError
+from pipeline.extras import needs_extras
 from pipeline.files import write_json
 from pipeline.resources import ROOT
 
@@ -129,7 +130,8 @@ def _main(text: str) -> int:
     job = Job(**{**fields, "boards": tuple(fields["boards"])})
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        outcome = _run(job)
+        with needs_extras("compile", "prove", "train"):
+            outcome = _run(job)
     except ThimbleError as error:
         print(f"error: {error.what}\n  fix: {error.remedy}", flush=True)
         outcome = failure(job.point, error.what, error.remedy)

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import TypedDict
 
 from pipeline.errors import ConfigError, Problem, ThimbleError
+from pipeline.program import command
 from pipeline.resources import ROOT
 from pipeline.targets.cores import CORES, WeightLayout, packing_of_core
 from pipeline.targets.memories import Flash, MemoryRegion
@@ -298,7 +299,7 @@ def load_board(name: str) -> Board:
         if board.name == name:
             return board
     known = ", ".join(board.name for board in all_boards())
-    raise ThimbleError(f"no board is called {name!r}", f"use one of: {known} (`python -m pipeline boards`)")
+    raise ThimbleError(f"no board is called {name!r}", f"use one of: {known} (`{command('boards')}`)")
 
 
 def read_board(path: Path) -> Board:

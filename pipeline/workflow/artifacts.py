@@ -33,6 +33,7 @@ __all__ = [
     "PROOF",
     "QUALITY",
     "SIZES",
+    "SPLITS",
     "SUMMARY",
     "TFLITE",
     "TFLITE_FACTS",
@@ -187,6 +188,8 @@ PROOF = json_artifact("proof.json")
 """Of `convert`: the number of steps that were compared with TensorFlow Lite Micro."""
 QUALITY = json_artifact("quality.json")
 """Of `evaluate`: figures by model (`float`, `quantized`, the field's own tool) and split."""
+SPLITS = json_artifact("splits.json")
+"""Of `evaluate`: what each split holds (`holds`), and how many of its sentences were measured (`sentences`)."""
 PACKED_SOURCES = _folder("{packing}/model")
 """Of `convert`: the C sources of the model, its weights packed for a kind of core."""
 PACKED_COMPILED = json_artifact("{packing}/compiled.json")

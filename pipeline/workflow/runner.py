@@ -244,7 +244,7 @@ def _ensure_current(
         console.print(f"[yellow]![/] {label}: files in {workspace.stage(stage.name, key)} were changed; made again")
     if state is State.CHANGED and trains and stamp is not None:
         console.print(f"[yellow]![/] {label}: {_retraining(stage.name, stamp, fingerprint)}", highlight=False)
-    console.print(f"[cyan]▸[/] [bold]{label}[/] {stage.summary}", highlight=False)
+    console.print(f"[cyan]▸[/] [bold]{label}[/]: {stage.summary}", highlight=False)
     if shared is None or state in (State.FORCED, State.REQUESTED):
         stamp = _work(stage, context, workspace, key, fingerprint, not force)
         console.print(f"[green]✓[/] [bold]{label}[/] {stamp.note} [dim]({stamp.seconds:.1f} s)[/]", highlight=False)

@@ -26,6 +26,7 @@ _PACKAGE_FOLDER = Path(__file__).resolve().parent.parent
 NOT_FOLLOWED = {
     "pipeline.errors": "what an error says is in no artifact",
     "pipeline.tools": "finds programs; their versions are in the fingerprint themselves",
+    "pipeline.program": "what remedies call the program is in no artifact",
     "pipeline.resources": "says where files are; their contents are in the fingerprint themselves",
     "pipeline.files": "how a file is put in place",
     "pipeline.training.progress": "draws the terminal's progress bar",

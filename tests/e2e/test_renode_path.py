@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import tools
-from pipeline.commands import renode_suites
+from pipeline.commands.main import main
 from pipeline.resources import ROOT
 from tests.e2e.conftest import WholeRun
 
@@ -49,7 +49,7 @@ def test_both_emulators_agree_and_the_suites_pass(
 ) -> None:
     build = tmp_path / "build"
     shutil.copytree(whole_run.workspace.folder.parent, build)
-    assert renode_suites.main([str(whole_run.recipe.path), "--build", str(build)]) == 0, capfd.readouterr()
+    assert main(["renode", "suites", str(whole_run.recipe.path), "--build", str(build)]) == 0, capfd.readouterr()
     printed = capfd.readouterr().out
     assert "counts within 0.1 %" in printed
     assert "6 tests, 6 passed, 0 failed" in printed

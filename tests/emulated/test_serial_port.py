@@ -21,8 +21,8 @@ import pytest
 from rich.console import Console
 
 from pipeline import tools
-from pipeline.commands import serial as serial_command
-from pipeline.commands.serial import verify_on_port
+from pipeline.commands import verify_on_port as serial_command
+from pipeline.commands.verify_on_port import verify_on_port
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import SerialPort, connect
 from pipeline.errors import ThimbleError
@@ -172,7 +172,7 @@ def test_nothing_built_is_an_error_with_the_command(port: Any, built: Any) -> No
     shutil.rmtree(built[1].stage("firmware", "mps2_an386-aot"))
     with pytest.raises(ThimbleError, match="no firmware of stand-in is built") as caught:
         run(built, port[0])
-    assert "python -m pipeline firmware standin.yaml --board mps2_an386" in caught.value.remedy
+    assert "thimble firmware standin.yaml --board mps2_an386" in caught.value.remedy
 
 
 def test_a_board_that_is_unplugged_is_an_error(port: Any) -> None:

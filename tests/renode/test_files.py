@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.commands.main import main
 from pipeline.emulators.renode import files
 from pipeline.emulators.renode.files import FOLDER, entry_of, render
 from pipeline.emulators.renode.launcher import Renode, find_renode
@@ -80,7 +81,7 @@ def commands(board: Board) -> list[list[str]]:
 @each_board
 def test_the_files_are_what_their_templates_give(board: Board) -> None:
     for name, text in render(board).items():
-        assert (FOLDER / name).read_text(encoding="utf-8") == text, "run python -m pipeline.emulators.renode.files"
+        assert (FOLDER / name).read_text(encoding="utf-8") == text, "run thimble renode files"
 
 
 def test_no_other_platform_or_script_lies_there() -> None:
@@ -237,11 +238,11 @@ def test_files_that_are_not_current_are_told_and_written(
     for template in FOLDER.glob("*.in"):
         (tmp_path / template.name).write_bytes(template.read_bytes())
     monkeypatch.setattr(files, "FOLDER", tmp_path)
-    assert files.main(["--check"]) == 1
+    assert main(["renode", "files", "--check"]) == 1
     assert "mps2_an386.repl" in capsys.readouterr().out
     assert not (tmp_path / "mps2_an386.repl").exists()
-    assert files.main([]) == 0
-    assert files.main(["--check"]) == 0
+    assert main(["renode", "files"]) == 0
+    assert main(["renode", "files", "--check"]) == 0
     assert (tmp_path / "mps2_an386.resc").read_bytes() == (FOLDER / "mps2_an386.resc").read_bytes()
 
 

@@ -19,6 +19,7 @@ from elftools.elf.sections import SymbolTableSection
 
 from pipeline import tools
 from pipeline.commands import renode_suites
+from pipeline.commands.main import main
 from pipeline.commands.renode_suites import stage_suite_files, variables
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
@@ -280,12 +281,12 @@ def test_without_renode_the_command_says_how_to_get_it(
     monkeypatch.setattr("pipeline.emulators.renode.launcher.PORTABLE", tmp_path / "portable")
     assert find_renode() is None
     recipe = ROOT / "models" / "home-en-nano" / "recipe.yaml"
-    assert renode_suites.main([str(recipe), "--build", str(tmp_path / "build")]) == 1
-    assert "nox -s renode" in capsys.readouterr().err
+    assert main(["renode", "suites", str(recipe), "--build", str(tmp_path / "build")]) == 1
+    assert "thimble renode fetch" in capsys.readouterr().err
     assert not (tmp_path / "build").exists()
     monkeypatch.setenv("RENODE", str(tmp_path / "renode"))
     (tmp_path / "renode").touch()
-    assert renode_suites.main([str(recipe)]) == 1
+    assert main(["renode", "suites", str(recipe)]) == 1
     assert "renode-test" in capsys.readouterr().err
 
 
@@ -302,7 +303,7 @@ def test_a_board_that_fails_keeps_no_other_from_its_turn(
     monkeypatch.setattr(renode_suites, "_on_board", on_board)
     monkeypatch.setenv("RENODE", str(fake(tmp_path)))
     recipe = str(ROOT / "models" / "home-en-nano" / "recipe.yaml")
-    assert renode_suites.main([recipe, "--all"]) == 1
+    assert main(["renode", "suites", recipe, "--all"]) == 1
     assert tried == [board.name for board in EMULATED] and len(tried) > 5
     assert f"mps2_an385: it failed\n  fix: mend it\nerror: 1 of {len(tried)} boards failed" in capsys.readouterr().err
-    assert renode_suites.main([recipe, "--board", "mps2_an386"]) == 0
+    assert main(["renode", "suites", recipe, "--board", "mps2_an386"]) == 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import tools
+from pipeline.commands.main import main
 from pipeline.errors import ThimbleError
 
 Script = Callable[[str, str], Path]
@@ -136,7 +137,7 @@ def test_apt_that_installs_nothing_is_an_error(script: Script, monkeypatch: pyte
 
 def test_the_command(bare: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     user(monkeypatch, 1000)
-    assert tools.main([]) == 1
+    assert main(["tools"]) == 1
     assert "missing" in capsys.readouterr().out
-    assert tools.main(["--install"]) == 1
+    assert main(["tools", "--install"]) == 1
     assert capsys.readouterr().err.startswith("error: ")

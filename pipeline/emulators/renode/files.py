@@ -1,13 +1,13 @@
 """The files in `renode/` that follow from a board's `board.yaml`: a script a board, and platforms of the MPS boards.
 
 They are in the repository, so that who opens `renode/` finds what can be given to Renode as it is; a test compares
-them with their templates. `python -m pipeline.emulators.renode.files` writes them anew.
+them with their templates. `thimble renode files` writes them anew.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -15,7 +15,7 @@ from pipeline.errors import ThimbleError
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, RenodeSettings, all_boards
 
-__all__ = ["FOLDER", "entry_of", "main", "render"]
+__all__ = ["FOLDER", "entry_of", "render", "stale_files", "write_files"]
 
 FOLDER = ROOT / "renode"
 
@@ -63,22 +63,20 @@ def render(board: Board) -> dict[str, str]:
     return files
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the files of all boards; with `--check` only says which differ."""
-    check = "--check" in (arguments or [])
-    different = []
-    for board in all_boards():
-        if "renode" not in board.emulators:
-            continue
-        for name, text in render(board).items():
-            path = FOLDER / name
-            if not path.exists() or path.read_text(encoding="utf-8") != text:
-                different.append(name)
-                if not check:
-                    path.write_text(text, encoding="utf-8")
-    print("\n".join(different) or "all files are current")
-    return 1 if check and different else 0
+def stale_files() -> dict[Path, str]:
+    """The files that differ from what the boards' data say, or are missing, with what they should hold."""
+    current = {
+        FOLDER / name: text
+        for board in all_boards()
+        if "renode" in board.emulators
+        for name, text in render(board).items()
+    }
+    return {
+        path: text for path, text in current.items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def write_files(files: Mapping[Path, str]) -> None:
+    """Writes what `stale_files` gave."""
+    for path, text in files.items():
+        path.write_text(text, encoding="utf-8")

@@ -16,6 +16,7 @@ from pipeline.emulators.process import ProcessLink, spawn
 from pipeline.emulators.renode import release
 from pipeline.emulators.renode.files import FOLDER, entry_of
 from pipeline.errors import MissingTool, ThimbleError
+from pipeline.program import command
 from pipeline.targets.boards import Board
 
 __all__ = ["Renode", "find_renode", "stage_renode_files"]
@@ -75,7 +76,8 @@ class Renode:
         if program is None or not program.is_file():
             raise MissingTool(
                 f"no Renode at {program}" if program else "Renode is not installed",
-                "`nox -s renode` fetches it; or set RENODE to the program, put it on the PATH, or use --emulator qemu",
+                f"`{command('renode fetch')}` fetches it; or set RENODE to the program, put it on the PATH, or use "
+                "--emulator qemu",
             )
         return program
 

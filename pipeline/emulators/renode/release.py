@@ -1,6 +1,7 @@
-"""The pinned portable release of Renode: downloaded, checked by its SHA-256, unpacked into `build/renode`.
+"""The pinned portable release of Renode: downloaded, checked by its SHA-256, unpacked into `build/renode` of
+a clone, or the user's cache.
 
-`python -m pipeline.emulators.renode.release` (`nox -s renode`) does it. A download that broke off goes on where it
+`thimble renode fetch` (`nox -s renode`) does it. A download that broke off goes on where it
 stopped; what is unpacked appears under its name only when it is whole.
 """
 
@@ -12,13 +13,12 @@ import os
 import platform
 import re
 import shutil
-import sys
 import tarfile
 import tempfile
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from pipeline.errors import ThimbleError
-from pipeline.resources import ROOT
+from pipeline.resources import cache_folder
 
-__all__ = ["RELEASES", "VERSION", "Release", "fetch", "installed", "main", "release_of_this_system"]
+__all__ = ["RELEASES", "VERSION", "Release", "fetch", "installed", "release_of_this_system"]
 
 VERSION = "1.17.0"
-FOLDER = ROOT / "build" / "renode"
+FOLDER = cache_folder() / "renode"
 PAGE = f"https://github.com/renode/renode/releases/tag/v{VERSION}"
 _SOURCE = f"https://github.com/renode/renode/releases/download/v{VERSION}"
 _ATTEMPTS = 3
@@ -238,24 +238,3 @@ def _unpack(archive: Path, folder: Path) -> None:
         ) from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Fetches the release for this system; 0 if it is there afterwards."""
-    del arguments
-    console = Console(soft_wrap=True)
-    try:
-        before = installed()
-        program = before or fetch(release_of_this_system(), console=console)
-    except ThimbleError as error:
-        sys.stderr.write(f"error: {error.what}\n  fix: {error.remedy}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("\nstopped; what has come is kept, and the same command goes on from there\n")
-        return 130
-    console.print(f"Renode {VERSION} is {'already ' if before else ''}at {program}", highlight=False)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

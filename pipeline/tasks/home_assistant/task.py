@@ -11,7 +11,6 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 
 from hassil.intents import TextSlotList
 
@@ -19,13 +18,11 @@ from pipeline.recipes.schema import HomeAssistantConfig
 from pipeline.tasks.home_assistant.home import Home, english_home, generic_home
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.templates import Language, Sample, Template, load_language
-from pipeline.tasks.sentence_files import read_pairs
+from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.task import Dataset, Pair, TextWriter
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
 
 __all__ = ["HomeAssistantTask"]
 
-_PROOF_SENTENCES = 8
 _LONGEST = 96  # letters of a sentence or an action; longer ones do not fit a small context
 
 _EXAMPLES = {
@@ -46,7 +43,7 @@ _EXAMPLES = {
 }
 
 
-class HomeAssistantTask:
+class HomeAssistantTask(PairTask):
     """See `pipeline.tasks.task.Task`."""
 
     splits: Mapping[str, str] = {
@@ -140,38 +137,9 @@ class HomeAssistantTask:
         dev = train[:count]
         return Dataset(train=train[count:], dev=dev, splits=splits)
 
-    def calibration(self, data: Path, count: int) -> list[list[int]]:
-        """The first training pairs."""
-        tokenizer = Tokenizer.load(data / "tokenizer.json")
-        pairs = read_pairs(data / "train.tsv", count)
-        return [tokenizer.encode_pair(pair.sentence, pair.action) for pair in pairs]
-
-    def proof(self, data: Path, context: int) -> dict[str, list[int]]:
-        """The first dev pairs."""
-        tokenizer = Tokenizer.load(data / "tokenizer.json")
-        pairs = read_pairs(data / "dev.tsv", _PROOF_SENTENCES)
-        return {repr(pair.sentence): tokenizer.encode_pair(pair.sentence, pair.action)[:context] for pair in pairs}
-
-    def held_out(self, data: Path, limit: int | None = None) -> dict[str, list[Pair]]:
-        """The first pairs of each split that has any; a small language can spare no template."""
-        return {split: pairs for split in self.splits if (pairs := read_pairs(data / f"{split}.tsv", limit))}
-
-    def text(self, data: Path) -> None:
-        """Pairs are measured, and no text."""
-
     def prompts(self) -> tuple[str, ...]:
         """The examples' sentences."""
         return tuple(pair.sentence for pair in self.examples())
-
-    def vocabulary(self) -> None:
-        """Any word may be in an answer."""
-
-    def grammar(self) -> None:
-        """Any text may be an answer."""
-
-    def score(self, pairs: Sequence[Pair], answers: Sequence[str | None]) -> list[bool]:
-        """Whether the whole action is right to the letter."""
-        return [answer == pair.action for answer, pair in zip(answers, pairs, strict=True)]
 
     def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
         """Which pairs hassil itself recognizes to the right intent, told every name that the sentence holds."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pipeline.commands.main import main
-from pipeline.stages import registry
+from pipeline.commands.main import COMMANDS, main
+from pipeline.resources import ROOT
+from pipeline.stages import SUMMARIES, registry
+from pipeline.version import VERSION
 
 
 def test_boards_as_table_and_as_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,6 +79,79 @@ def test_a_full_disk_and_ctrl_c_are_told_in_words(
 def test_brackets_in_a_message_are_printed_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(tmp_path / "[red]x[/].yaml")]) == 1
     assert "[red]x[/].yaml" in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"thimble {VERSION}\n"
+
+
+def test_every_command_has_a_help(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [command.name for command in COMMANDS]
+    assert len(names) == len(set(names))
+    for name in names:
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith(f"usage: thimble {name} ")
+
+
+def test_stages_are_said_once() -> None:
+    assert {stage.name: stage.summary for stage in registry.all_stages()} == SUMMARIES
+    assert registry.stage_names() == [stage.name for stage in registry.all_stages()] == list(SUMMARIES)
+
+
+@pytest.mark.parametrize("module", ["pipeline", "thimble"])
+def test_a_module_that_is_run_calls_itself_so(module: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", module, "run", "x.yaml", "--board", "toaster"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1 and run.stderr.startswith("error: ")
+    usage = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert usage.stdout.startswith(f"usage: python -m {module} ")
+    wrong = subprocess.run(
+        [sys.executable, "-m", module, "recommend", "--board", "toaster"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"`python -m {module} boards`" in wrong.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_the_shells_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "thimble" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [("thimble rec", ["recommend "]), ("thimble recommend --board mps2_an38", ["mps2_an385", "mps2_an386"])],
+)
+def test_commands_and_boards_are_completed(line: str, completed: list[str], tmp_path: Path) -> None:
+    """As bash asks: the words come through file descriptor 8."""
+    answer = tmp_path / "answer"
+    environment = {
+        **os.environ,
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+        "COMP_TYPE": "9",
+    }
+    code = "import sys; sys.argv[0] = 'thimble'; from pipeline.commands.main import main; main()"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert answer.read_text().split("\n") == completed
 
 
 def test_commands_that_need_no_tensorflow_do_not_import_it() -> None:

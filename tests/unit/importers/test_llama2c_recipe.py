@@ -30,13 +30,14 @@ def run(files: tuple[Path, Path], out: Path, *options: str) -> int:
     return main(["import-llama2c", *map(str, files), "--out", str(out), *options])
 
 
+@pytest.mark.tensorflow
 def test_a_recipe_its_weights_and_its_tokenizer(
     files: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "made.yaml"
     assert run(files, out, "--board", "mps2_an386", "--board", "stm32f4_discovery") == 0
     printed = capsys.readouterr().out
-    assert "a context of 24 tokens" in printed and f"pipeline run {out}" in printed
+    assert "a context of 24 tokens" in printed and f"thimble run {out}" in printed
     recipe = load_recipe(out)
     assert recipe.name == "made" and recipe.boards == ("mps2_an386", "stm32f4_discovery")
     assert recipe.model == header_of().config(24) and recipe.prompts == ("",)
@@ -56,6 +57,7 @@ def test_a_recipe_its_weights_and_its_tokenizer(
     assert run(files, out, "--force", "--fit", "0") == 0 and load_recipe(out).qat is None
 
 
+@pytest.mark.tensorflow
 def test_a_window(files: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / "made.yaml"
     assert run(files, out, "--window", "8", "--sinks", "2") == 0
@@ -163,6 +165,7 @@ def test_a_recipes_name(
     assert "--out" in capsys.readouterr().err
 
 
+@pytest.mark.tensorflow
 def test_the_context_is_what_the_smallest_board_holds(tmp_path: Path) -> None:
     header = header_of(dim=64, n_layers=5, n_heads=8, n_kv_heads=4, seq_len=512)
     files = checkpoint_file(tmp_path / "made.bin", header), tokenizer_file(tmp_path / "words.bin", PIECES)

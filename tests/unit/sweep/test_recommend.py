@@ -84,7 +84,7 @@ def test_the_most_accurate_that_fits(
     recommendation = recommend(results, load_board(BOARD), flash, ram, ms)
     assert (recommendation.best.point.name, recommendation.fits, recommendation.of) == (best, fits, 5)
     printed = "\n".join(recommendation.lines(Path("r.yaml")))
-    assert best in printed and "python -m pipeline run r.yaml --board mps2_an386" in printed
+    assert best in printed and "thimble run r.yaml --board mps2_an386" in printed
     assert ("comes closest" in printed) == (fits == 0)
     assert ("too much" in printed) == (fits == 0)
 
@@ -161,4 +161,4 @@ def test_the_shipped_results(capsys: pytest.CaptureFixture[str]) -> None:
     assert "sweeps/home-en/pareto.png" in (ROOT / "README.md").read_text(encoding="utf-8")
     for board in ("mps2_an386", "nrf52840dk", "stm32f4_discovery"):
         assert main(["recommend", "--board", board]) == 0
-        assert "python -m pipeline run models/sweeps/home-en/recipes/" in capsys.readouterr().out
+        assert "thimble run models/sweeps/home-en/recipes/" in capsys.readouterr().out
