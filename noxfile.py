@@ -117,6 +117,12 @@ def fast(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def golden(session: nox.Session) -> None:
+    """Every recorded digest of generated C, four minutes; `tests` checks those that TensorFlow need not convert."""
+    session.run(str(with_toolchain(session)), "-m", "tests.golden", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """ruff, mypy, and the rule which package may import which (import-linter)."""
     python = environment(session, "lint")

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class ThimbleError(Exception):
-    """Something that the user can mend; the command line prints both parts and exits with status 1.
+    """Base of errors that the user can fix; the command line prints both parts and exits with status 1.
 
     Args:
         what: what is wrong, naming the file, key or tool; may have several lines.
@@ -99,7 +99,7 @@ class VerificationFailed(ThimbleError):
 
 
 class PartialFailure(ThimbleError):
-    """Of a recipe's boards some failed; `finished` names the others."""
+    """Some of a recipe's boards failed; `finished` names the others."""
 
     def __init__(self, what: str, remedy: str, finished: Sequence[str]) -> None:
         super().__init__(what, remedy)

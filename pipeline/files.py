@@ -97,8 +97,8 @@ def digest_folder(files: Mapping[str, str]) -> str:
 
 def walk_files(folder: Path) -> list[Path]:
     """All files below, in order; build trees (`_*`, `build`) and logs (`log`), which tell of times, are left out."""
-    found: list[Path] = []
+    paths: list[Path] = []
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("_") and name not in ("build", "log"))
-        found.extend(Path(base, name) for name in sorted(names))
-    return found
+        paths.extend(Path(base, name) for name in sorted(names))
+    return paths

@@ -24,7 +24,7 @@ __all__ = ["TOOLS", "Tool", "configure_tensorflow", "find", "install_missing", "
 
 @dataclass(frozen=True)
 class Tool:
-    """A program, what it is for, and the packages that bring it."""
+    """A program, its purpose, and the packages that provide it."""
 
     program: str
     purpose: str
@@ -79,7 +79,7 @@ def configure_tensorflow() -> None:
 
 
 def find(program: str) -> Path | None:
-    """Where the program of TOOLS is: on the PATH, or brought by its Python package; None where it is not."""
+    """Path of a program of TOOLS: on the PATH, or from its Python package; None if missing."""
     tool = TOOLS[program]
     path = next(filter(None, map(shutil.which, (program, *tool.alternatives))), None)
     if path:
@@ -101,7 +101,7 @@ def find(program: str) -> Path | None:
 
 
 def require(program: str) -> Path:
-    """Where the program is.
+    """Path of the program.
 
     Raises:
         ThimbleError: it is missing; says how to install it on Debian, Fedora, macOS and Windows.
@@ -114,14 +114,14 @@ def require(program: str) -> Path:
 
 @cache
 def version(program: str) -> str:
-    """The version that the program gives for itself, such as `12.2.1`; `?` where it gives none."""
+    """The program's version, such as `12.2.1`; `?` if it prints none."""
     text = subprocess.run([require(program), "--version"], capture_output=True, text=True, check=False).stdout
     numbers = re.findall(r"\d+\.\d+(?:\.\d+)*", text.partition("\n")[0])
     return numbers[-1] if program.endswith("gcc") and numbers else numbers[0] if numbers else "?"
 
 
 def missing() -> list[Tool]:
-    """The tools that are not there. QEMU is not needed where Renode is named by RENODE or on the PATH."""
+    """Missing tools. QEMU is optional where Renode is set by RENODE or on the PATH."""
     renode = bool(os.environ.get("RENODE") or shutil.which("renode"))
     return [
         tool

@@ -27,4 +27,4 @@ def cpp_for_arm() -> None:
     command = [str(compiler), "-x", "c++", "-fsyntax-only", "-"]
     source = b"#include <cstring>\n"
     if compiler is None or subprocess.run(command, input=source, capture_output=True, check=False).returncode:
-        pytest.skip("no C++ for Arm here: docs/tflm.md tells what to install")
+        pytest.skip("no C++ for Arm here: docs/tflm.md says what to install")

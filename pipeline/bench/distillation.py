@@ -62,7 +62,7 @@ def _or_default(value: float | None, default: float) -> float:
 
 
 def compare_distillation(options: DistillationStudy, console: Console) -> None:
-    """Trains what is not there yet and prints the table."""
+    """Trains missing models and prints the table."""
     home = load_home_model(TEACHER, options.build, console)
     config = ModelConfig.from_mapping({"variant": options.variant, "vocab_size": home.recipe.vocab_size})
     lesson = DistillConfig(
@@ -109,7 +109,7 @@ def _run(
     training_data: TrainingData,
     build: Path,
 ) -> dict[str, Any]:
-    """One training, or what it left when it was done before."""
+    """Runs one training, or loads its earlier result."""
     import tf_keras as keras
 
     from pipeline.network.decoder import build_decoder

@@ -41,7 +41,7 @@ SECTIONS
 
 @dataclass(frozen=True)
 class Counted:
-    """One line of a program: what was counted, two numbers that tell of it, and the instructions."""
+    """One line of a program: what was counted, its two parameters, and the instructions."""
 
     name: str
     first: int
@@ -94,7 +94,7 @@ def link_script(core: Core, folder: Path) -> Path:
 
 
 def run(core: Core, image: Path) -> list[Counted]:
-    """What the program counted.
+    """Runs the program; returns its counts.
 
     Raises:
         ThimbleError: no QEMU, the program faulted, or it took too long.

@@ -13,8 +13,8 @@ Weights = NDArray[np.int8]
 
 
 def prune_blocks(weights: Weights, columns: int, density: float, seed: int) -> Weights:
-    """The weights, of whose blocks of four rows by so many columns a share is kept, in each strip of rows the same
-    number."""
+    """Prunes random blocks of 4 rows × `columns`: the share `density` of the blocks is kept, in each strip of rows the
+    same number."""
     random = np.random.default_rng(seed)
     rows, depth = weights.shape
     strips, blocks = -(-rows // 4), -(-depth // columns)
@@ -25,7 +25,7 @@ def prune_blocks(weights: Weights, columns: int, density: float, seed: int) -> W
 
 
 def prune_to_n_of_four(weights: Weights, nonzeros: int, seed: int) -> Weights:
-    """The weights, of which each row keeps so many in every four columns."""
+    """Keeps `nonzeros` random weights of every four columns of a row."""
     rows, depth = weights.shape
     order = np.random.default_rng(seed).random((rows, -(-depth // 4), 4)).argsort(axis=2)
     return np.asarray(weights * (order < nonzeros).reshape(rows, -1)[:, :depth], np.int8)

@@ -58,7 +58,7 @@ def step_table(rows: Sequence[Row]) -> Table:
 
 
 def memory_table(rows: Sequence[Row]) -> Table:
-    """What our engine takes of flash and RAM, and how much of it is no weight of the .tflite and no live activation."""
+    """Flash and RAM of the engine, and the part that is neither weights of the .tflite nor live activations."""
     table = Table(title="bytes in flash and RAM", title_justify="left")
     for name in ("model", "core"):
         table.add_column(name)

@@ -44,7 +44,7 @@ def tflm_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     """
     tflm_dir = os.environ.get("TFLM_DIR")
     if not tflm_dir:
-        note = "left out: TFLM_DIR names no built TensorFlow Lite Micro (docs/benchmarks.md tells how to make one)"
+        note = "left out: TFLM_DIR names no built TensorFlow Lite Micro (docs/benchmarks.md describes how to build one)"
         yield Row(core.name, ENGINE, model.name, fill=0, note=note)
         return
     libraries = find_libraries(Path(tflm_dir), core.mcpu)

@@ -108,7 +108,7 @@ def board_names() -> list[str]:
 
 
 def selected_recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe, with what the command line changes of it.
+    """Loads the recipe, with the command line's overrides.
 
     Raises:
         ThimbleError: there is no such recipe or engine.

@@ -52,7 +52,7 @@ def renode_test(program: Path) -> Path:
 
 
 def stage_suite_files(folder: Path, board: Board, elf: Path, test_elf: Path, expected: Mapping[str, Any]) -> None:
-    """Puts all that the suites of a board read into one folder, whose path has no space.
+    """Copies the files that a board's suites read into one folder, whose path has no space.
 
     Args:
         elf, test_elf: the image, and the one with test commands.

@@ -41,7 +41,7 @@ class SessionOptions:
 
 
 def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
-    """Talks with the recipe's first board until end of file, or Ctrl-C at the prompt; the exit status."""
+    """Chats with the recipe's first board until end of file, or Ctrl-C at the prompt; returns the exit status."""
     with _opened(recipe, workspace, options) as (device, tick_scale, title):
         tokenizer = _tokenizer(workspace)
         start = tokenizer.template.bos if tokenizer.template.is_open_ended else None
@@ -52,7 +52,7 @@ def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOption
 
 
 def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions, prompt: str) -> int:
-    """The board's text to one prompt on stdout, as it comes, and what it took on stderr; the exit status."""
+    """Streams the board's answer to one prompt to stdout, and its statistics to stderr; returns the exit status."""
     with _opened(recipe, workspace, options) as (device, tick_scale, _):
         tokenizer = _tokenizer(workspace)
         stream = TextStream(tokenizer, _write, None if prompt else tokenizer.template.bos)

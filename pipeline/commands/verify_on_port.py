@@ -48,10 +48,11 @@ def verify_on_port(
     baud: int | None = None,
     instructions_per_tick: float | None = None,
 ) -> RunResult:
-    """Asks the board every prompt and compares, as `emulate` does; writes `<board>-<engine>-serial/result.json`.
+    """Verifies the board on the port as the stage `emulate` does; writes `<board>-<engine>-serial/result.json`.
 
     Args:
-        recipe: built before; its first board is the one on the port. baud: instead of the board's.
+        recipe: built before; its first board is the one on the port.
+        baud: instead of the board's.
         instructions_per_tick: for an emulator behind a pseudo-terminal, whose ticks are no cycles.
 
     Raises:

@@ -3,7 +3,7 @@
 The flow: `reader` (bytes → `graph`), `dead_channels` (what pruned weights do not read goes), `patterns` (what can be
 fused), `lower` and `lower_s16` (graph → the kernel calls of a `program`), `schedule` (the part that only logits need),
 `layers` (calls → layer functions), `repeated` (layers that are alike → one loop), `memory_plan` (buffers → offsets),
-`emit` (all of it → C). `arithmetic` and `arithmetic_s16` hold what each op computes, `packing` and `packing_s16` the
+`emit` (program → C). `arithmetic` and `arithmetic_s16` hold what each op computes, `packing` and `packing_s16` the
 weights' order, `forms` what sparse and small weights allow, with `block_sparse`, `nm_sparse` and `int4`. Nothing here
 imports TensorFlow.
 """
@@ -72,12 +72,10 @@ class StoredProduct:
 
 @dataclass(frozen=True)
 class CompiledModel:
-    """What was written.
-
-    Bytes: `weight_bytes` of matrices and embeddings, `raw_weight_bytes` of these without packing and padding,
-    `table_bytes` of all other constants, `arena_bytes` of activations, of which `largest_live_set` are alive at once,
-    both for `block` tokens of a prompt. `arena_places` gives the offset in the arena of each input and output of a
-    graph that is no decode step.
+    """Facts about the generated C. Bytes: `weight_bytes` of matrices and embeddings, `raw_weight_bytes` of these
+    without packing and padding, `table_bytes` of all other constants, `arena_bytes` of activations, of which
+    `largest_live_set` are alive at once, both for `block` tokens of a prompt. `arena_places` gives the offset in the
+    arena of each input and output of a graph that is no decode step.
     """
 
     vocab: int
@@ -96,7 +94,7 @@ class CompiledModel:
 
     @property
     def forms(self) -> str:
-        """In what forms weights are held, in words; empty where all are plain."""
+        """Describes the compressed weights; empty where all are plain."""
         stored = [product for product in self.products if product.form not in list(WeightLayout)]
         if not stored:
             return ""
@@ -122,8 +120,9 @@ def compile_model(
 
     Args:
         packing: the order of weights and caches, which suits a core; the C gives the same bytes on every machine.
-        block: how many tokens of a prompt to take at once, at least 1; activations need as many times the memory.
-        aim: what decides how a product's weights are held, where they allow more than the plain form.
+        block: tokens of a prompt that are processed together, at least 1; the memory of activations grows by this
+            factor.
+        aim: what to optimize where a product's weights have several exact encodings.
 
     Raises:
         ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.

@@ -45,7 +45,7 @@ class AddConstants:
 
     @classmethod
     def prepare(cls, a: Tensor, b: Tensor, out: Tensor, activation: int, b_sign: int) -> AddConstants:
-        """Both inputs are brought to twice the larger scale, shifted left by 20."""
+        """Rescales both inputs to twice the larger scale, shifted left by 20."""
         twice = 2.0 * max(a.scale, b.scale)
         return cls(
             (-a.zero_point, *fp.quantize_multiplier(a.scale / twice)),
@@ -77,7 +77,7 @@ class MulConstants:
 
 
 def activation_range(out: Tensor, activation: int) -> tuple[int, int]:
-    """Smallest and largest output that the fused activation lets through."""
+    """Output range (min, max) after the fused activation."""
 
     def quantized(real: float) -> int:
         ratio = float(np.float32(real) / np.float32(out.scale))

@@ -45,7 +45,7 @@ class AddConstants:
 
     @classmethod
     def prepare(cls, a: Tensor, b: Tensor, out: Tensor, activation: int, b_sign: int) -> AddConstants:
-        """Both inputs are brought to twice the larger scale, shifted left by 15."""
+        """Rescales both inputs to twice the larger scale, shifted left by 15."""
         twice = 2.0 * max(a.scale, b.scale)
         return cls(
             fp.quantize_multiplier(a.scale / twice),
@@ -84,7 +84,7 @@ class AddConstants:
 
 
 def activation_range(out: Tensor, activation: int) -> tuple[int, int]:
-    """Smallest and largest output that the fused activation lets through."""
+    """Output range (min, max) after the fused activation."""
 
     def quantized(real: float) -> int:
         ratio = float(np.float32(real) / np.float32(out.scales[0]))
@@ -159,7 +159,7 @@ def _table(
     span: float, zero_point: int, function: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 ) -> NDArray[np.int16]:
     """513 values of a function over int16 inputs of scale span/65535, output scale 2/65535, in float32: an entry is
-    lowered by half of what the straight line to the next one has too much in the middle."""
+    lowered by half of the linear interpolation's excess at the midpoint."""
     f32 = np.float32
     in_scale, out_scale = f32(span) / f32(65535), f32(2) / f32(65535)
     low, high = in_scale * f32(LOW - zero_point), in_scale * f32(HIGH - zero_point)

@@ -13,10 +13,10 @@ from pipeline.targets.cores import WeightLayout
 __all__ = ["PLACES", "block_sparse_fits", "blocks_bytes", "pack_block_sparse", "stored_blocks"]
 
 PLACES = {4: 8, 8: 4}
-"""A block is four rows by so many columns, and a turn of the kernel's loop has so many of them."""
+"""Blocks in an iteration of the kernel's loop, by columns of a block; a block has four rows."""
 
 _ROWS = 4
-_IN_INDEX = 4  # blocks of which one word tells where they lie
+_IN_INDEX = 4  # blocks whose positions one word holds
 _NO_BLOCKS, _END, _BIASED = 8, 9, 10  # entries that are no place
 _MAX_SHIFT = 16
 _SUM_LIMIT = 1 << 22  # twice a sum comes apart below 2^23
@@ -58,8 +58,8 @@ def blocks_bytes(depth: int, columns: int) -> int:
 
 
 def stored_blocks(weights: NDArray[np.int8], columns: int) -> list[list[int]]:
-    """For each strip of four rows the blocks that are stored: those that are not zero, and where the next one is too
-    far for its byte of the index, one between.
+    """Indices of the stored blocks of each strip of four rows: all nonzero blocks, and zero blocks between where a gap
+    exceeds an index byte's range.
 
     Args:
         weights: int8 [rows, depth].
@@ -87,7 +87,7 @@ def _entry(blocks: Sequence[int], columns: int) -> int:
 
 
 def _gaps(blocks: Sequence[int], columns: int) -> list[tuple[int, int]]:
-    """For each block its place in a turn and the bytes of x between the block before and it."""
+    """For each block its position in a loop iteration and the bytes of x between the previous block and it."""
     entry, before = _entry(blocks, columns), [-1, *blocks]
     return [
         ((entry + number) % PLACES[columns], (block - before[number] - 1) * _step(columns))
@@ -96,7 +96,8 @@ def _gaps(blocks: Sequence[int], columns: int) -> list[tuple[int, int]]:
 
 
 def _within_reach(blocks: list[int], columns: int) -> list[int]:
-    """A byte of an index tells 255 bytes; the highest of a turn's first 127, since its sign ends the turn before."""
+    """A byte of an index reaches 255 bytes; the highest of an iteration's first word 127, since its sign ends the
+    iteration before."""
     while True:
         limits = [(127 if index == _IN_INDEX - 1 else 255, gap) for index, gap in _gaps(blocks, columns)]
         far = next((number for number, (limit, gap) in enumerate(limits) if gap > limit), None)
@@ -152,7 +153,7 @@ def pack_block_sparse(
 
 
 def _indices(blocks: Sequence[int], columns: int) -> list[int]:
-    """A word for each four places that have blocks: the gap before each, the first in the lowest byte."""
+    """One word for every four stored blocks: the gap before each, the first in the lowest byte."""
     words: list[int] = []
     for number, (index, gap) in enumerate(_gaps(blocks, columns)):
         if number == 0 or index % _IN_INDEX == 0:

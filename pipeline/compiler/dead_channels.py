@@ -22,7 +22,7 @@ _ELEMENTWISE = ("ADD", "SUB", "MUL")
 
 
 def without_dead_channels(graph: Graph) -> Graph:
-    """The same graph with fewer channels and heads where zero columns allow it; itself where they do not."""
+    """Removes channels and heads whose outputs meet only zero columns; returns the same graph if there are none."""
     edit = _Edit(graph)
     for attention in find_attentions(graph):
         edit.drop_heads(attention)
@@ -33,7 +33,7 @@ def without_dead_channels(graph: Graph) -> Graph:
 
 
 class _Edit:
-    """Tensors and operators as they will be, by the graph's own numbers."""
+    """Collects the changed tensors and operators, by the graph's indices."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -85,7 +85,7 @@ class _Edit:
         return live
 
     def _keep(self, cone: _Cone, product: Op, live_channels: NDArray[np.intp]) -> None:
-        """Every tensor of the cone keeps these of its channels, or groups of them."""
+        """Restricts every tensor of the cone to these channels, or groups of channels."""
         shapes = {index: cone.shape(self.tensors[index], len(live_channels)) for index in cone.tensors}
         if any(shape is None for shape in shapes.values()):
             return
@@ -130,7 +130,7 @@ class _Edit:
 
 
 class _Cone:
-    """What makes a tensor of channels, back to the products that do, and only for it.
+    """Backward slice of a tensor of channels: the operators up to the matrix products that compute it and nothing else.
 
     Args:
         rotaries: rotary positions by their output.
@@ -149,7 +149,7 @@ class _Cone:
         self.means: list[tuple[Op, int]] = []
 
     def trace(self, tensor: int) -> bool:
-        """Takes in a tensor and what makes it; False where that is not all understood."""
+        """Adds a tensor and its producers; False where an operator is not supported."""
         if tensor in self.tensors:
             return True
         op, output = self.graph.producer(tensor), self.graph.tensors[tensor]
@@ -189,7 +189,7 @@ class _Cone:
         return operand.size == 1
 
     def is_read_by(self, readers: Sequence[Op], outputs: Sequence[int] = ()) -> bool:
-        """Whether nothing else reads these tensors, and no output is one of them but those named."""
+        """Whether only the cone reads these tensors, and no graph output is among them besides those named."""
         known = {id(op) for op in (*self.ops, *readers)}
         read = all(id(op) in known for tensor in self.tensors for op in self.graph.consumers(tensor))
         return read and not (self.tensors & set(self.graph.outputs.values())) - set(outputs)

@@ -20,7 +20,7 @@ _INDENT = "    "
 
 
 class ModelFacts:
-    """What the header tells: vocabulary and context of a decode step, 0 for other graphs; of a logit its bytes, zero
+    """Facts of the header: vocabulary and context of a decode step, 0 for other graphs; of a logit its bytes, zero
     point and scale."""
 
     def __init__(
@@ -101,12 +101,12 @@ class _Layers:
 
     @property
     def all(self) -> list[_Function]:
-        """Every function once."""
+        """All functions, without duplicates."""
         return [*self.before, *self.within, *self.after]
 
 
 def _unique(names: list[str]) -> list[str]:
-    """The same names, the second of one name with a number."""
+    """Makes names unique by appending numbers."""
     counts: dict[str, int] = {}
     result = []
     for name in names:
@@ -219,7 +219,7 @@ def _memory(program: Program, layer_loop: LayerLoop | None, plan: Arena, cache_b
 
 
 def _layer_parameters(layer_loop: LayerLoop) -> str:
-    """What differs from layer to layer, as a structure, and its values."""
+    """C structure of the values that differ between layers, and its initializers."""
     fields = "\n".join(f"    {field.ctype} {field.name};".replace("* ", "*") for field in layer_loop.fields)
     rows = []
     for layer in range(layer_loop.count):
@@ -259,8 +259,8 @@ def _filled(program: Program, text: str, words: Mapping[str, str]) -> str:
 
 
 def _body(program: Program, layers: _Layers, function: _Function) -> str:
-    """The statements of a layer. A call that takes one token stands in a loop over the block's, of its own: what it
-    writes may lie where the call before it reads the next token's input."""
+    """The statements of a layer. A call that takes one token stands in a loop over the block's, of its own: its output
+    may overlap the next token's input of the call before it."""
     if function.alone:
         return "\n".join(_INDENT + _filled(program, call.text, _ALONE) for call in function.calls)
     lines = []
@@ -281,7 +281,7 @@ def _of_token(layers: _Layers, buffer: str) -> str:
 
 
 def _arguments(body: str) -> list[str]:
-    """The parameters that a layer function needs: what its text mentions."""
+    """C parameters of a layer function: those that its body mentions."""
     return [name for name in _PARAMETERS if re.search(rf"\b{name}\b", body)]
 
 
@@ -296,7 +296,8 @@ def _function(program: Program, layers: _Layers, function: _Function) -> str:
 
 
 def _statements(program: Program, layers: _Layers) -> list[str]:
-    """The layers in order. Where the tail begins the step ends if no logits are wanted, else goes on with one token."""
+    """C statements of all layers in order. At the logits' tail the step returns if no logits are needed, else continues
+    with one token."""
     leave = ["if (!wanted) {", f"    MARK({len(layers.names)});", "    return 0;", "}"]
 
     def run(function: _Function, number: str) -> list[str]:
@@ -357,7 +358,7 @@ def _step(program: Program, layers: _Layers) -> str:
 
 
 def _slot(window: SlidingWindow | StridedWindow) -> str:
-    """The row that the token at `time` takes."""
+    """C expression of the cache row that the token at `time` is written to."""
     if isinstance(window, StridedWindow):
         return f"{SLOTS}[time]"
     return f"time < {window.rows} ? time : {window.sinks} + (time - {window.rows}) % {window.rows - window.sinks}"

@@ -26,8 +26,8 @@ __all__ = ["Choice", "Objective", "Product", "WeightEncoding", "candidate_encodi
 
 
 class Objective(StrEnum):
-    """What decides between forms: the fewest bytes of those that take at most 2.25 times the instructions of plain
-    weights (`balanced`), the fewest instructions (`speed`), or the fewest bytes (`size`)."""
+    """Objective of the choice of an encoding: fewest bytes among those of at most 2.25 times the instructions of plain
+    weights (`balanced`), fewest instructions (`speed`), or fewest bytes (`size`)."""
 
     BALANCED = "balanced"
     SPEED = "speed"
@@ -53,8 +53,8 @@ class Product:
 @dataclass(frozen=True)
 class WeightEncoding:
     """`name`: pairs, quads or rows, where weights stay as they are in that `packing`; blocks4 and blocks8, with the
-    `columns` of a block; nibbles; 1:4 and 2:4, where `nonzeros` of four columns are. `weight_bytes` holds what finds
-    them too, not scales and biases."""
+    `columns` of a block; nibbles; 1:4 and 2:4, where `nonzeros` of four columns are. `weight_bytes` include indices,
+    but not scales and biases."""
 
     name: str
     weight_bytes: int
@@ -70,7 +70,7 @@ class WeightEncoding:
 
 
 class Choice(NamedTuple):
-    """A product, the form that its weights take, and the plain form."""
+    """A product, the encoding chosen for its weights, and the plain one."""
 
     product: Product
     form: WeightEncoding
@@ -109,7 +109,7 @@ _CODE_BYTES = {"blocks4": 1150, "blocks8": 1110, "nibbles": 800, "1:4": 980, "2:
 
 
 def normalize_dead_rows(product: Product, zero_point: int) -> Product:
-    """The same product, with scales that every kernel takes where a row has no weights.
+    """Replaces the scales of rows without weights by ones that every kernel supports.
 
     A pruned row's output is one value, whatever its scale, which the converter sets to anything. With the multiplier
     1/2 and a right shift of 1, four times that value less the zero point, as its bias, gives it.
@@ -127,7 +127,7 @@ def normalize_dead_rows(product: Product, zero_point: int) -> Product:
 
 
 def candidate_encodings(product: Product, packing: WeightLayout) -> list[WeightEncoding]:
-    """Every form that holds these weights exactly, the plain one first."""
+    """All encodings that represent these weights exactly, the plain one first."""
     rows, depth = product.weights.shape
     fit = scales_fit(product.weights, product.bias, product.right_shifts) and weights_fit(product.weights, packing)
     kind = packing if fit else WeightLayout.ROW_MAJOR
@@ -174,8 +174,7 @@ def _nm_sparse(product: Product, nonzeros: int, packing: WeightLayout) -> Weight
 def choose(products: Mapping[int, Product], packing: WeightLayout, aim: Objective) -> dict[int, Choice]:
     """The form of each product of a model.
 
-    But where speed alone counts, a kernel beside the plain one must save more bytes than its code has, against what
-    its products take without it.
+    Unless the objective is speed, a further kernel must save more bytes than its own code takes.
     """
     candidates = {key: candidate_encodings(product, packing) for key, product in products.items()}
     owners = Counter(product.weights.tobytes() for product in products.values())
@@ -208,7 +207,7 @@ def _bytes(form: WeightEncoding, sharers: int) -> float:
 
 
 def _best(candidates: Sequence[WeightEncoding], aim: Objective, sharers: int) -> WeightEncoding:
-    """The form to take; the first is the plain one, which stays unless another is better."""
+    """The best encoding; the first, the plain one, wins ties."""
     if aim is Objective.SPEED:
         return min(candidates, key=lambda form: (form.instructions, form.weight_bytes))
     max_instructions = candidates[0].instructions * _BALANCED

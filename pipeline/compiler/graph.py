@@ -41,7 +41,7 @@ class Tensor:
 
     @property
     def buffer_bytes(self) -> int:
-        """Bytes of a place for it: kernels read int16 in fours."""
+        """Bytes of a buffer for it; kernels read int16 in groups of four."""
         return 2 * ((self.size + 3) // 4 * 4) if self.dtype == "INT16" else self.size
 
     @property
@@ -88,7 +88,7 @@ class Graph:
     output_order: tuple[int, ...] = ()
 
     def consumers(self, tensor: int) -> list[Op]:
-        """Operators that read the tensor."""
+        """Operators with this tensor as an input."""
         return [op for op in self.ops if tensor in op.inputs]
 
     def producer(self, tensor: int) -> Op | None:

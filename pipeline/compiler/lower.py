@@ -78,11 +78,11 @@ _MAX_MUL_SHIFT = 13  # 255 * 255 * 2^13 stays below 2^30
 
 
 def lower(graph: Graph, packing: WeightLayout, block: int, aim: Objective) -> Program:
-    """Kernel calls for the graph.
+    """Lowers the graph to kernel calls.
 
     Args:
         packing: the order of weights and caches.
-        block: how many tokens of a prompt to take at once, if that can be.
+        block: tokens of a prompt to process together, if the graph allows it.
         aim: what decides how a product's weights are held.
 
     Raises:
@@ -96,7 +96,7 @@ def lower(graph: Graph, packing: WeightLayout, block: int, aim: Objective) -> Pr
 
 
 def _check(graph: Graph, op: Op) -> None:
-    """That the op is known and its tensors are int8 or int16 with scales, or biases and indices."""
+    """Checks that the operator is supported and its tensors are int8 or int16 with scales, or biases and indices."""
     if op.kind not in SUPPORTED:
         raise UnsupportedModel(
             f"operator {op.kind} (tensor {graph.tensors[op.outputs[0]].name!r}) is not supported",
@@ -166,8 +166,8 @@ class _Lowering:
         self.targets = self._concat_targets()
 
     def _fits_fused_attention(self, attention: Attention) -> bool:
-        """Whether it is of int8, and the fused kernel's scaled sums stay inside of 32 bits; absurd scales alone take
-        them out."""
+        """Whether it is of int8, and the fused kernel's scaled sums stay inside of 32 bits; only extreme scales violate
+        this."""
         if self._tensor(attention.q).dtype != "INT8":
             return False
         q, k, scores = (self._tensor(index) for index in (attention.q, attention.k_cache, attention.scores))
@@ -223,7 +223,7 @@ class _Lowering:
         return self.program
 
     def _kv_window(self) -> SlidingWindow | StridedWindow | None:
-        """How the caches go round, where the attentions' masks say that they do.
+        """The sliding window that the masks of all attentions describe, if any.
 
         Raises:
             ThimbleError: not all of them do, or `rotation` is no input of a model without an end.
@@ -251,7 +251,7 @@ class _Lowering:
         return window
 
     def _turn(self) -> None:
-        """The matrices that turn pairs at the token's position, where the .tflite has them as an input."""
+        """Computes the rope matrices of the token's position, where the .tflite has them as an input."""
         index = self.graph.inputs[_ROTATION]
         view, tensor = self.views[index], self._tensor(index)
         pairs = tensor.shape[0]
@@ -298,7 +298,7 @@ class _Lowering:
                     self.program.inputs[name] = view
 
     def _fused_caches(self) -> set[int]:
-        """The caches of fused attentions, which read no row that is not written."""
+        """Caches of fused attentions, whose unwritten rows are never read."""
         attentions = (*self.attentions.values(), *self.int16.attentions.values())
         return {tensor for attention in attentions for tensor in (attention.k_cache, attention.v_cache)}
 
@@ -312,7 +312,7 @@ class _Lowering:
         return self.graph.tensors[index]
 
     def _allocate(self, tensor: Tensor, name: str | None = None) -> View:
-        """A place for a tensor that an op writes: inside of a concatenation's output, or a buffer of its own."""
+        """Allocates the output of an operator: inside a concatenation's output, or in a buffer of its own."""
         target = self.targets.get(tensor.index)
         if target is not None:
             out, offset = target
@@ -354,7 +354,7 @@ class _Lowering:
         return axis % max(len(self._tensor(op.outputs[0]).shape), 1)
 
     def _view(self, index: int) -> View:
-        """Where a tensor lies; constants get a place in flash, functions of one value are computed on first use."""
+        """View of a tensor; constants are placed in flash, functions of one value are computed on first use."""
         if index in self.views:
             return self.views[index]
         tensor = self._tensor(index)
@@ -375,7 +375,7 @@ class _Lowering:
         return self.views[index]
 
     def _output(self, index: int) -> View:
-        """Where an output lies: in the arena, without gaps."""
+        """View of an output: in the arena, contiguous."""
         view = self._contiguous(index)
         return view if view.space == "arena" else self._copied(index, view)
 
@@ -393,7 +393,7 @@ class _Lowering:
         return copy
 
     def _constant(self, constant: Constant) -> str:
-        """Keeps the constant; equal tables are kept once."""
+        """Adds the constant; equal tables are stored once."""
         for known in self.program.constants.values():
             same = known.ctype == constant.ctype and known.weights == constant.weights
             if same and np.array_equal(known.values, constant.values):
@@ -711,7 +711,7 @@ class _Lowering:
         return _Prepared(source, False, "picked", fields)
 
     def _encoded_input(self, x: Tensor, kind: str, kernel: str, size: int, parameter: int) -> View:
-        """The input in the form that compressed weights want, made once for all products that do."""
+        """The input in the encoding that compressed kernels read, computed once for all products that share it."""
         name = f"{kind}_{x.index}"
         if name not in self.compressed:
             source = self._contiguous(x.index)

@@ -47,7 +47,7 @@ class Int16Ops:
         self.fused |= {op for rotary in self.rotaries.values() for op in rotary.ops}
 
     def lower(self, op_index: int, op: Op) -> bool:
-        """Lowers the operator; False where it is not one of these."""
+        """Lowers the operator; False if it is not an int16 operator."""
         if op_index in self.roots:
             self._root(self.roots[op_index])
         elif op_index in self.attentions:

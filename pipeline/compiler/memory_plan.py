@@ -41,8 +41,8 @@ class MemoryPlan:
 
 
 def plan_memory(buffers: Sequence[Buffer], fixed: Mapping[str, int] | None = None) -> MemoryPlan:
-    """The smallest of some plans, each of which places one buffer after the other at the lowest offset that is free for
-    its whole life: the largest first, then in changed orders, until the plan is as small as what is alive at once.
+    """The smallest of several greedy plans, each of which places buffers one by one at the lowest offset that is free
+    for their lifetime: the largest first, then in changed orders, until the plan is as small as what is alive at once.
 
     Args:
         fixed: offsets of buffers that are placed already.
@@ -70,7 +70,7 @@ def plan_memory(buffers: Sequence[Buffer], fixed: Mapping[str, int] | None = Non
 
 
 def _place(order: Sequence[Buffer], done: Sequence[tuple[Buffer, int]]) -> list[tuple[Buffer, int]]:
-    """Each buffer with its offset, those that were placed already included."""
+    """Each buffer with its offset, including the fixed ones."""
     placed = list(done)
     for buffer in order:
         occupied = sorted(
@@ -90,5 +90,5 @@ def _end(placed: Sequence[tuple[Buffer, int]]) -> int:
 
 
 def aligned(size: int) -> int:
-    """The size rounded up to the next place where a buffer may begin."""
+    """The size rounded up to a buffer's alignment."""
     return (size + _ALIGNMENT - 1) // _ALIGNMENT * _ALIGNMENT

@@ -37,10 +37,10 @@ def _fours(weights: NDArray[np.int8], multiple: int) -> NDArray[np.int8]:
 
 
 def pack_nm_sparse(weights: NDArray[np.int8], nonzeros: int) -> NDArray[np.uint32]:
-    """The weights that are kept, and where they stand.
+    """Packs the nonzero weights and their column indices.
 
-    Two weights are a pair, two pairs a word: the first of each in its bytes 0 and 1, the second in 2 and 3. Before
-    every four words of a row stands one with four bits for each pair, the first in its lowest.
+    Two weights are a pair, two pairs a word: the first of each in its bytes 0 and 1, the second in 2 and 3. Every four
+    words of a row are preceded by a word with four bits of column indices for each pair, lowest first.
 
     Args:
         weights: int8 [rows, depth], of which `nonzeros_of_four` is at most `nonzeros`, 1 or 2.

@@ -141,7 +141,7 @@ def group_products_by_input(graph: Graph) -> Graph:
 
 
 def find_attentions(graph: Graph) -> list[Attention]:
-    """All attentions of the form that the fused kernel computes, in order."""
+    """All attentions that the fused kernel can compute, in order."""
     attentions: list[Attention] = []
     for op in graph.ops:
         if op.kind == "SOFTMAX":
@@ -214,8 +214,8 @@ def _attention(graph: Graph, softmax: Op) -> Attention | None:
 
 
 def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
-    """(cache, new row) of a concatenation that appends to a cache the row that the step gives out for it, quantized
-    alike."""
+    """(cache, new row) of a concatenation that appends a new row, which is an output of the step, to a cache with the
+    same quantization."""
     if len(concat.inputs) != 2 or int(str(concat.options.get("axis"))) not in (1, -2):
         return None
     cache, new = concat.inputs

@@ -41,8 +41,8 @@ def is_int16(*tensors: Tensor) -> bool:
 
 
 def find_rows(graph: Graph) -> dict[int, Row]:
-    """Look-ups in int8 tables, and what QUANTIZE, ADD and reshapes make of them as int16: known for every token and
-    position, so each is one table of its own."""
+    """Look-ups in int8 tables, and QUANTIZE, ADD and reshapes of them as int16: their values are known for every token
+    and position, so each becomes one table."""
     names = {graph.inputs[name]: name for name in ("token", "position") if name in graph.inputs}
     rows: dict[int, Row] = {}
     for op in graph.ops:

@@ -38,7 +38,7 @@ SLOTS = "slots"
 
 @dataclass(frozen=True)
 class View:
-    """Where a tensor lies, as `rows` of `columns` elements, `stride` apart.
+    """Location of a tensor: `rows` of `columns` elements, `stride` apart.
 
     `space` is `arena`, `cache` or `constant`; `buffer` names the buffer, part or constant, `offset` is a C expression
     of elements, of type `element`, from its start.
@@ -93,12 +93,12 @@ class Constant:
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel call as C text, the arena buffers that it reads and writes, and what it costs a token.
+    """One kernel call as C text, the arena buffers that it reads and writes, and its costs for a token.
 
     `declaration` is the C of its constant parameters, `product` the name of a matrix product, whose weights are held in
-    `form` where `plain` was the alternative. `block`: the call takes a whole block of tokens; `interleaved`: whose
-    words alternate in what it writes; `recomputed_for_tail`: it does so anew for one token. `appends`: it writes new
-    rows to the KV cache. `group` names the layer function in which it stands, `kind` what that function does,
+    `form` where `plain` was the alternative. `block`: the call takes a whole block of tokens; `interleaved`: its output
+    interleaves the tokens' words; `recomputed_for_tail`: it is repeated for one token in the tail. `appends`: it writes
+    new rows to the KV cache. `group` names the layer function in which it stands, `kind` what that function does,
     `logits_only` says that only a block's last token needs it.
     """
 
@@ -122,8 +122,8 @@ class Call:
 
 @dataclass(frozen=True)
 class CachePart:
-    """One K or V cache of a layer; `read_empty`: rows that no token has written yet are read, and must hold the zero
-    point."""
+    """One K or V cache of a layer; `read_empty`: rows are read before any token has written them, and must hold the
+    zero point."""
 
     name: str
     bytes: int
@@ -133,10 +133,10 @@ class CachePart:
 
 @dataclass
 class Program:
-    """All of it. `block`: how many tokens the calls can take at once. `split_logits_tail`: whether the calls that no
-    cache needs may come last. Neither is so where the cache is read as the .tflite reads it, before the new row is
-    there. `kv_window`: how the cache goes round, where attention has a window. `buffers`: the arena's, bytes a token by
-    name; those in `scratch` serve one token after the other."""
+    """The lowered program. `block`: how many tokens the calls can take at once. `split_logits_tail`: whether the calls
+    that no cache needs may come last. Neither holds where the cache is read before the new row is written, as the
+    .tflite does. `kv_window`: the sliding window of the cache, if there is one. `buffers`: the arena's, bytes a token
+    by name; those in `scratch` serve one token after the other."""
 
     block: int = 1
     split_logits_tail: bool = False

@@ -23,7 +23,7 @@ _DECLARED = re.compile(r"static const (\w+) (\w+) = (\{.*\});\n", re.DOTALL)
 
 @dataclass(frozen=True)
 class Field:
-    """One thing that differs from layer to layer: its C type, and its value for each layer as C."""
+    """A parameter that differs between layers: its C type, and its value for each layer as C."""
 
     ctype: str
     name: str
@@ -35,7 +35,7 @@ class LayerLoop:
     """`count` layers from the call `first` on, as many calls each.
 
     `calls` are one layer's, with `p->field` for what differs, and `tail_calls` the texts of those that the last layer
-    has besides, where its tail begins. `same` gives for each buffer of theirs the one whose place it shares, `names`
+    has besides, where its tail begins. `same` maps each of their buffers to the one whose memory it shares, `names`
     what buffers and parts of the cache are called in the calls; `cache_bytes` lie between two layers' parts of the
     cache.
     """
@@ -51,7 +51,7 @@ class LayerLoop:
 
 
 def find_layer_loop(program: Program, calls: Sequence[Call]) -> LayerLoop | None:
-    """The layers, if there are several and all are alike."""
+    """Finds the loop over identical layers; None if there is none."""
     anew = [call for call in calls if call.recomputed_for_tail]
     calls = [call for call in calls if not call.recomputed_for_tail]
     numbers = [int(match[1]) if (match := _LAYER.match(call.group)) else -1 for call in calls]
@@ -102,7 +102,7 @@ class _UnlikeError(Exception):
 
 
 class _LoopMatcher:
-    """What differs between the layers' calls, collected call by call."""
+    """Collects the differences between the layers' calls."""
 
     def __init__(self, program: Program, count: int) -> None:
         self.program = program

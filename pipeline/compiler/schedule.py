@@ -36,10 +36,8 @@ class Arena:
 
 
 def split_logits_tail(calls: Sequence[Call], block: int) -> list[Call]:
-    """The same calls, those that the KV cache needs first, layer by layer; what is left is the tail.
-
-    So every layer makes its keys and values before its queries, as the last one must. What blocks of tokens share word
-    by word is made again for the tail's one token.
+    """Reorders calls: first those that the KV cache needs, layer by layer; the rest is the tail. Each layer computes
+    its keys and values before its queries. Interleaved buffers are recomputed for the tail's single token.
     """
     left = list(calls)
     body: list[Call] = []
@@ -65,7 +63,7 @@ def split_logits_tail(calls: Sequence[Call], block: int) -> list[Call]:
 
 
 def buffers_can_alias(program: Program, calls: Sequence[Call], same: Mapping[str, str]) -> bool:
-    """Whether no two buffers of one place are ever alive at once."""
+    """Whether buffers that share memory have disjoint lifetimes."""
     spans = _spans(program, calls, same).values()
     return all(earlier[1] < later[0] for of_place in spans for earlier, later in pairwise(of_place))
 
@@ -90,7 +88,7 @@ def place_buffers(program: Program, calls: Sequence[Call], same: Mapping[str, st
     """The offsets of all buffers.
 
     Args:
-        same: buffers that lie at the place of another one.
+        same: maps a buffer to the one whose memory it uses.
     """
     sizes: dict[str, int] = {}
     for name, size in program.buffers.items():

@@ -10,8 +10,8 @@ __all__ = ["find_kv_window"]
 
 
 def find_kv_window(graph: Graph) -> SlidingWindow | StridedWindow | None:
-    """How the caches go round: without an end where `rotation` is an input, else as the mask's rows tell; None
-    where there is a row for each of the mask's.
+    """The sliding window of the KV caches: unbounded where `rotation` is an input, else read from the mask's rows; None
+    where the cache has a row for each position.
 
     Raises:
         ThimbleError: there is no mask of a ring.

@@ -16,15 +16,15 @@ __all__ = ["Decoder", "TextStream", "TickScale", "ask_many", "chat_loop", "read_
 
 
 class Decoder(Protocol):
-    """What turns token ids into text: a tokenizer."""
+    """Interface to turn token ids into text, as a tokenizer does."""
 
     def decode(self, ids: Sequence[int], after: int | None = None) -> str: ...
 
 
 @dataclass(frozen=True)
 class TickScale:
-    """What a tick of the board's counter means: so many `unit` (instructions or cycles), and milliseconds of each;
-    `measured` where that is the board's own time."""
+    """Conversion of the board's ticks: instructions or cycles (`unit`) a tick, and milliseconds of each; `measured`
+    where the board measured its own time."""
 
     per_tick: float
     unit: str
@@ -44,7 +44,7 @@ class TickScale:
 
 
 class TextStream:
-    """Token ids as they come, out as text; a character whose bytes are not all there is held back.
+    """Streams token ids as text; an incomplete UTF-8 character is held back.
 
     Args:
         after: the id before the first, where that decides how the text begins.
@@ -58,13 +58,13 @@ class TextStream:
     def take(self, token: int) -> None:
         """Takes the next id."""
         self._tokens.append(token)
-        self._tell(self._decoder.decode(self._tokens, self._after), whole=False)
+        self._write_new(self._decoder.decode(self._tokens, self._after), whole=False)
 
     def end(self) -> None:
-        """Writes what was held back."""
-        self._tell(self._decoder.decode(self._tokens, self._after), whole=True)
+        """Writes the bytes held back."""
+        self._write_new(self._decoder.decode(self._tokens, self._after), whole=True)
 
-    def _tell(self, text: str, whole: bool) -> None:
+    def _write_new(self, text: str, whole: bool) -> None:
         known = text if whole else text.rstrip("\ufffd")
         if len(known) > self._num_written:
             self._write(known[self._num_written :])
@@ -81,7 +81,7 @@ def ask_many(
         progress: called with the number of sentences done.
 
     Raises:
-        ThimbleError: the device stopped answering, or told of a fault.
+        ThimbleError: the device stopped answering, or reported a fault.
     """
     answers = []
     for count, sentence in enumerate(sentences, 1):
@@ -105,8 +105,8 @@ def chat_loop(
     max_new: int,
     start: int | None = None,
 ) -> None:
-    """Sends each line to the board and writes what comes back, as it comes; a line that the board refuses does not end
-    it. Ctrl-C ends an answer.
+    """Sends each line to the board and streams its answer; a line that the board refuses does not end the loop. Ctrl-C
+    ends an answer.
 
     Args:
         start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.

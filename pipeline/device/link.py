@@ -8,7 +8,7 @@ __all__ = ["SerialLink"]
 
 
 class SerialLink(Protocol):
-    """The board's UART, and the emulation behind it."""
+    """Connection to a board's UART."""
 
     def send_line(self, line: str) -> None:
         """Sends a request; the line end is added."""

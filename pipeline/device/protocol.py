@@ -45,10 +45,11 @@ class Prefill:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a prompt gave: every step, the tokens in and out, ticks of the whole request, why it ended, the text.
+    """Answer to a prompt: every step, the tokens in and out, ticks of the whole request, the reason of its end, the
+    text.
 
-    Where the prompt was taken in blocks, `prefill` tells of it, the steps are those of the generated tokens alone, and
-    `tokens_in` is empty.
+    Where the prompt was taken in blocks, `prefill` holds its measurements, the steps are those of the generated tokens
+    alone, and `tokens_in` is empty.
     """
 
     steps: tuple[Step, ...]
@@ -61,18 +62,18 @@ class Answer:
 
     @property
     def count_in(self) -> int:
-        """How many tokens the prompt had."""
+        """Number of tokens of the prompt."""
         return self.prefill.count if self.prefill else len(self.tokens_in)
 
     @property
     def model_ticks(self) -> int:
-        """Ticks of the prompt and of the steps, printing left out."""
+        """Ticks of the prompt and of the steps, without printing."""
         return sum(step.ticks for step in self.steps) + (self.prefill.ticks if self.prefill else 0)
 
 
 @dataclass(frozen=True)
 class Info:
-    """What the device says of itself."""
+    """The device's answer to INFO."""
 
     protocol: int
     board: str
@@ -135,7 +136,7 @@ class Device:
             raise DeviceError("protocol", f"INFO lacks {error}") from None
 
     def ask(self, text: str, max_new: int) -> Answer:
-        """A sentence in, the model's answer out.
+        """Sends a sentence; returns the model's answer.
 
         Raises:
             DeviceError: the device refuses: too long, not UTF-8, out of range.
@@ -146,14 +147,14 @@ class Device:
         """As `ask`, the prompt taken in blocks of tokens: the fast way, with one line for the whole prompt.
 
         Args:
-            on_token: called with each new token as it comes. Ctrl-C then stops the board's generation, not this
-                program; pressed again it does what it always does.
+            on_token: called with each new token as it comes. Ctrl-C then stops the board's generation instead of this
+                program; a second one raises KeyboardInterrupt.
         """
         request = f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
         return self._answer(request, on_token)
 
     def stop(self) -> None:
-        """Ends the generation that runs; its answer comes as if that had been all of it."""
+        """Stops the running generation; its answer then holds the tokens generated so far."""
         self._link.send_bytes(STOP)
 
     def sample(self, settings: SamplerSettings) -> None:
@@ -165,7 +166,7 @@ class Device:
         return self._answer(f"ASK {max_new} {quote_from_bytes(text, safe='')}")
 
     def generate(self, tokens: Sequence[int], max_new: int) -> Answer:
-        """Token ids in, as they are; the model's answer out."""
+        """Sends token ids; returns the model's answer."""
         return self._answer(f"GEN {max_new} {' '.join(map(str, tokens))}")
 
     def encode(self, text: bytes) -> list[int]:

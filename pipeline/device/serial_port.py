@@ -60,7 +60,7 @@ class SerialPort:
         return text
 
     def drain(self, quiet: float) -> None:
-        """Forgets what comes until nothing has come for so many seconds."""
+        """Discards input until the line was silent for `quiet` seconds."""
         self._pending = b""
         end = time.monotonic() + quiet
         while time.monotonic() < end:
@@ -85,7 +85,7 @@ class SerialPort:
 
 def connect(port: str, baud: int = 115200) -> SerialPort:
     """Opens the port and waits until the board there is ready for a request, whatever it was doing: it may be booting,
-    at a request of somebody else's, or have half a line.
+    serving another program's request, or holding half a line.
 
     Raises:
         ThimbleError: the port cannot be opened, or nothing that answers as a Thimble board does is on it.
@@ -99,7 +99,7 @@ def connect(port: str, baud: int = 115200) -> SerialPort:
             if line.startswith("FAULT "):
                 raise ThimbleError(f"the board on {port} has stopped: {line}", "reset it; firmware.map names the place")
             if line.startswith(("STEP ", "PREFILL ")):
-                deadline = time.monotonic() + _PROBE_TIMEOUT  # it finishes a request of somebody else's
+                deadline = time.monotonic() + _PROBE_TIMEOUT  # it finishes another program's request
             if time.monotonic() > deadline:
                 raise ThimbleError(
                     f"what is on {port} is no Thimble board, or has another speed than {baud} baud: it says {line!r}",

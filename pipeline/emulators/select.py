@@ -20,7 +20,7 @@ class Emulator(Protocol):
 
     @property
     def version(self) -> str:
-        """What the program says of itself."""
+        """The program's version."""
 
     def start(self, elf: Path, board: Board) -> SerialLink:
         """Boots the image.
@@ -31,7 +31,7 @@ class Emulator(Protocol):
 
 
 def pick(board: Board, name: str | None = None) -> Emulator:
-    """The wanted emulator, or the first that is present: Renode, then QEMU.
+    """The named emulator, or the first that is installed: Renode, then QEMU.
 
     Raises:
         ThimbleError: the board is not known to it, or none is installed.

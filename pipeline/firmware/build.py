@@ -82,7 +82,7 @@ def _run(command: list[str | Path], what: str, project: Path) -> None:
 
 
 def _overflows(lines: Sequence[str], project: Path) -> str:
-    """What the linker says of memories that are too small, with the figures: needed, there, too much."""
+    """Describes the memories that the linker reports as too small: bytes needed, available and in excess."""
     memory = (project / "board" / "memory.ld").read_text(encoding="ascii")
     sizes = {name: int(size, 16) for name, size in re.findall(r"(\w+) \(\w+\) .* LENGTH = 0x(\w+)", memory)}
     excess = {

@@ -51,7 +51,8 @@ def write_project(
     """Writes the project's sources.
 
     Args:
-        model_dir: what `compile_model` or `write_interpreted` wrote. name: the model's name, which the device tells.
+        model_dir: what `compile_model` or `write_interpreted` wrote.
+        name: the model's name, which the device reports.
         out: a folder that does not exist or is empty.
         kernels: those of TensorFlow Lite Micro, a key of `pipeline.firmware.tflm_library.KERNELS`; None: our engine.
     """
@@ -86,7 +87,7 @@ def write_project(
         _render(TEMPLATES / "cmake" / template, out / target, values)
     header = (
         "/* What the device says of itself; generated. */\n#ifndef BUILD_H\n#define BUILD_H\n\n"
-        f'#define BUILD_MODEL_NAME "{quote(name)}"\n'  # as INFO tells it
+        f'#define BUILD_MODEL_NAME "{quote(name)}"\n'  # as INFO prints it
         f'#define BUILD_ID "{build_id(out)}"\n'
         "/* CRC-32 of the image's weights section, checked when the device starts. */\n"
         "#define BUILD_WEIGHTS_CRC32 0x00000000u\n\n#endif\n"
@@ -125,7 +126,7 @@ def build_id(project: Path) -> str:
 
 
 def _interpret(out: Path, board: Board, kernels: str) -> None:
-    """Puts TensorFlow Lite Micro in the place of our kernels."""
+    """Replaces the kernels by TensorFlow Lite Micro."""
     for path in (out / "runtime" / "kernels").iterdir():
         if path.name not in _OF_KERNELS:
             path.unlink()
@@ -163,9 +164,9 @@ def _memory(board: Board) -> str:
 
 
 def _real(board: Board) -> str:
-    """How to put the image into a real board, for the project's README."""
+    """Instructions for the project's README on flashing a real board."""
     if not board.program:
-        return "This board is an FPGA image for prototyping; load `build/firmware.elf` as its documents tell."
+        return "This board is an FPGA image for prototyping; load `build/firmware.elf` as its documentation describes."
     where = f"\nThe protocol is on {board.uart.where}, {board.uart.baud} baud, 8N1." if board.uart.where else ""
     return f"On a real board:\n\n    {board.program}\n{where}"
 

@@ -1,4 +1,4 @@
-"""Checkpoints of llama2.c: weights that somebody else trained, as the same Keras model that Thimble trains.
+"""Checkpoints of llama2.c: trained weights, loaded into the same Keras model that Thimble trains.
 
 The file is the one that llama2.c's `run.c` maps (github.com/karpathy/llama2.c, export version 0): seven int32 (dim,
 hidden_dim, n_layers, n_heads, n_kv_heads, vocab_size, seq_len), then float32 weights, one kind after the other, each
@@ -32,7 +32,7 @@ _REMEDY = "give a checkpoint that llama2.c's export wrote with --version 0, whol
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of the model, in llama2.c's names; `tied`: logits use the embedding's table."""
+    """The file's header, in llama2.c's names; `tied`: logits use the embedding's table."""
 
     dim: int
     hidden_dim: int

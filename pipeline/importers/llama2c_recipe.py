@@ -33,7 +33,7 @@ RESERVED_RAM, RESERVED_FLASH = 10 * 1024, 24 * 1024
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the recipe shall say besides the checkpoint's own sizes; `context` None: as much as fits, up to 256; `fit`:
+    """Options of the recipe besides the checkpoint's own sizes; `context` None: as much as fits, up to 256; `fit`:
     steps that fit the weights to integers, 0 for none, None: as many as the activations want."""
 
     boards: tuple[str, ...] = ("mps2_an386",)
@@ -89,7 +89,7 @@ def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: Import
 
 
 def _config(header: Header, options: ImportOptions, boards: list[Board]) -> ModelConfig:
-    """The model; the context is what was asked for, or the longest that all boards have RAM for."""
+    """Model configuration; the context is the requested one, or the longest for which all boards have RAM."""
     width = 2 if options.activations == "int16" else 1
     row = width * header.config(1).kv_cache_bytes
     kv_window = {"window": options.window, "sinks": options.sinks}
@@ -106,7 +106,7 @@ def _config(header: Header, options: ImportOptions, boards: list[Board]) -> Mode
 
 
 def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
-    """Refuses what cannot fit."""
+    """Checks that the model fits each board."""
     width = 2 if activations == "int16" else 1
     cache = width * config.kv_cache_bytes
     if cache + RESERVED_RAM > board.ram.size:

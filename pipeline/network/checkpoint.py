@@ -57,7 +57,8 @@ def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.M
 
 
 def start_from(path: Path, model: keras.Model, config: ModelConfig) -> int:
-    """Takes from a file those weights that the model has too, by name and shape; the others stay. Their number.
+    """Loads those weights of a file that match the model by name and shape, and returns their number; others keep their
+    values.
 
     Weights that several layers share become the mean of what the file has for each of these layers.
 

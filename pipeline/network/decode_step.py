@@ -25,8 +25,8 @@ __all__ = ["DecodeStep", "mask_table"]
 
 
 def mask_table(rows: int, kv_window: SlidingWindow | StridedWindow | None = None) -> np.ndarray:
-    """float32 [rows, rows + 1]: row p lets a token at p see the p filled cache rows and, last, itself. With a ring more
-    rows follow, for the positions after (`Ring.mask_row`)."""
+    """Attention mask, float32 [rows, rows + 1]: row p makes the p filled cache rows and, in the last column, the token
+    itself visible. With a ring more rows follow, for the positions after (`Ring.mask_row`)."""
     visible = kv_window.visible() if kv_window else SlidingWindow(rows).visible()[:rows]
     return np.where(visible, np.float32(0), np.float32(MASK))
 
@@ -40,7 +40,7 @@ class DecodeStep(tf.Module):
     (`pipeline.numerics.kv_window`); the cache row that the token takes is empty when the step begins.
 
     Args:
-        rounded: what becomes of each product's weights [in, out], gains folded in.
+        rounded: maps each product's weights [in, out], with gains folded in, to the values used.
         named: tensors bear the names of `pipeline.network.decoder.TappedLayer`, which the .tflite keeps; its
             operators come in another order then.
         key_means: float32 [kv_heads, 2, head_dim / 2] by layer, `layer0`, which the keys are less; rotary positions,
@@ -81,13 +81,13 @@ class DecodeStep(tf.Module):
         )
 
     def empty_cache(self) -> dict[str, np.ndarray]:
-        """The caches before the first token: zeros."""
+        """Caches before the first token, all zero."""
         shape = (self.config.kv_heads, self.config.cache_rows, self.config.head_dim)
         names = [f"{kind}_cache_{i}" for i in range(self.config.layers) for kind in ("k", "v")]
         return {name: np.zeros(shape, np.float32) for name in names}
 
     def inputs_at(self, position: int, token: int, cache: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """What the step gets at a position. In a ring, the row that the token takes is emptied in the caches first."""
+        """Inputs of the step at a position. With a window, the row that the token takes is zeroed first."""
         kv_window = self.config.kv_window
         inputs = {"token": np.array([token], np.int32), "position": np.array([position], np.int32)}
         if kv_window:
@@ -110,7 +110,7 @@ class DecodeStep(tf.Module):
         return outputs
 
     def keep(self, position: int, outputs: dict[str, Any], cache: dict[str, np.ndarray]) -> None:
-        """Puts the step's new rows into the caches."""
+        """Writes the step's new rows into the caches."""
         kv_window = self.config.kv_window
         for name, rows in cache.items():
             new = outputs[name.replace("cache", "new")]

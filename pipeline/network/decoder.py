@@ -56,16 +56,15 @@ def rope_matrices(context: int, head_dim: int) -> np.ndarray:
 
 
 class TappedLayer:
-    """A layer whose tensors may be looked at, and replaced, on their way: `hook` gets a name and the tensor.
-
-    The names are those of what the decode step has too: weights as they go into a product, and its activations.
+    """A layer with taps on its tensors: `hook`, if set, receives a name and a tensor, and returns its replacement.
+    Names match the decode step's tensors: weights as used in a product, and activations.
     """
 
     name: str
     hook: Callable[[str, tf.Tensor], tf.Tensor] | None = None
 
     def tap(self, what: str, x: tf.Tensor) -> tf.Tensor:
-        """The tensor, or what the hook makes of it."""
+        """Returns the tensor, or the hook's replacement."""
         return x if self.hook is None else self.hook(f"{self.name}/{what}", x)
 
 

@@ -22,8 +22,8 @@ _MIN_MOVEMENT = 1 / 8  # of what a pair is said to move: a larger factor would l
 
 
 class RopeOffset(NamedTuple):
-    """How slow pairs have turned: `matrices` float32 [context, head_dim / 2, 2, 2] are factor · (R − 1), within −1..1,
-    and zero for pairs that are not `slow`, bool [head_dim / 2]; `factor` float32 [head_dim / 2]."""
+    """Offset of slowly rotating pairs: `matrices` float32 [context, head_dim / 2, 2, 2] are factor · (R − 1), within
+    −1..1, and zero for pairs that are not `slow`, bool [head_dim / 2]; `factor` float32 [head_dim / 2]."""
 
     matrices: np.ndarray
     factor: np.ndarray

@@ -14,7 +14,7 @@ __all__ = ["load_tensorflow", "no_native_log"]
 
 @contextlib.contextmanager
 def no_native_log() -> Iterator[None]:
-    """Keeps what native code writes to standard error off the terminal, and TensorFlow's warnings."""
+    """Suppresses native code's standard error, and TensorFlow's warnings."""
     logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -15,13 +15,13 @@ __all__ = ["SlidingWindow", "StridedWindow", "strided_window", "window_from_mask
 
 @dataclass(frozen=True)
 class SlidingWindow:
-    """Rows of the cache, of which the first `sinks` are never given up."""
+    """Sliding window of `rows` cache rows, of which the first `sinks` are never evicted."""
 
     rows: int
     sinks: int = 0
 
     def slot(self, position: int) -> int:
-        """The row that the token at that position takes; what was there is forgotten before the token looks around."""
+        """Row that the token at that position is written to; its old content is not visible to the token."""
         if position < self.rows:
             return position
         return self.sinks + (position - self.rows) % (self.rows - self.sinks)
@@ -52,7 +52,7 @@ class StridedWindow:
     down.
 
     Where all rows are taken the row that a token takes is forgotten before it looks around. The mask has a row a
-    position, which hides that one, so that it tells the whole order.
+    position, which hides that one, so that the mask determines the whole order.
     """
 
     rows: int
@@ -60,11 +60,11 @@ class StridedWindow:
 
     @property
     def context(self) -> int:
-        """Positions, all told."""
+        """Number of positions."""
         return len(self.slots)
 
     def slot(self, position: int) -> int:
-        """The row that the token at that position takes."""
+        """Row that the token at that position is written to."""
         return self.slots[position]
 
     def mask_row(self, position: int) -> int:
@@ -105,7 +105,7 @@ def strided_window(rows: int, sinks: int, stride: int, context: int) -> StridedW
 
 
 def window_from_mask(visible: NDArray[np.bool_]) -> StridedWindow | None:
-    """The order that a mask's table [context, rows + 1] tells, None where it tells none."""
+    """The window that a mask's table [context, rows + 1] describes; None where it describes none."""
     rows = visible.shape[1] - 1
     hidden = [np.flatnonzero(~row) for row in visible[rows:]]
     if rows < 1 or any(len(columns) != 1 or columns[0] == rows for columns in hidden):

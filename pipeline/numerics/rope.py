@@ -19,13 +19,14 @@ _QUARTER = 1 << 30  # a turn is 2^32
 
 
 def rope_frequencies_q32(head_dim: int) -> NDArray[np.uint32]:
-    """uint32 [head_dim / 2]: how far a pair turns a position, in 2^-32 turns (Su et al. 2021, base 10,000)."""
+    """uint32 [head_dim / 2]: rotation of each pair per position, in units of 2^-32 turns (Su et al. 2021, base
+    10,000)."""
     frequencies = BASE ** (-np.arange(0, head_dim, 2) / head_dim)
     return np.floor(frequencies / (2 * np.pi) * 2.0**32 + 0.5).astype(np.uint32)
 
 
 def sine_table() -> NDArray[np.int16]:
-    """int16 [129]: a quarter of a sine at equal steps, in 1/32767."""
+    """int16 [129]: a quarter period of a sine at equal steps, in units of 1/32767."""
     return np.round(32767 * np.sin(np.pi / 2 * np.arange(_SEGMENTS + 1) / _SEGMENTS)).astype(np.int16)
 
 
@@ -51,7 +52,7 @@ def rope_matrix_q15(position: int, head_dim: int) -> NDArray[np.int64]:
 
 
 def rope_scale_q24(scale: float) -> int:
-    """What takes 1/32767 to integers of that scale, in 2^-24."""
+    """Multiplier from 1/32767 to integers of that scale, in units of 2^-24."""
     return int(2.0**24 / (32767 * scale) + 0.5)
 
 

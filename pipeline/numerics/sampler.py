@@ -30,7 +30,7 @@ class SamplerSettings:
 
     @classmethod
     def of(cls, temperature: float, top_k: int, top_p: float, penalty: float, seed: int) -> SamplerSettings:
-        """From numbers as people write them: 0.8, 40, 0.95, 1.1.
+        """From command-line values: 0.8, 40, 0.95, 1.1.
 
         Raises:
             ThimbleError: one is out of range.
@@ -54,7 +54,7 @@ class SamplerSettings:
 
 
 def logit_step(scale: float) -> int:
-    """What a step of the logits is, in 2^-24 of a factor of two."""
+    """log2 of the probability ratio per logit step, in units of 2^-24."""
     return int(scale / np.log(2) * 2.0**24 + 0.5)
 
 
@@ -75,15 +75,15 @@ class Sampler:
         self._random()
 
     def reset(self) -> None:
-        """Forgets the tokens of a text."""
+        """Clears the recent tokens."""
         self.recent = []
 
     def take(self, token: int) -> None:
-        """Tells of a token that the model took."""
+        """Records a token that was fed to the model."""
         self.recent = [*self.recent, token][-RECENT:]
 
     def draw(self, logits: NDArray[np.signedinteger]) -> int:
-        """The next token by int8 or int16 logits [vocab]."""
+        """Samples the next token from int8 or int16 logits [vocab]."""
         settings = self.settings
         if settings.temperature == 0 and settings.penalty == 1000:
             return int(np.argmax(logits))

@@ -25,7 +25,7 @@ _OP = schema.BuiltinOperator
 
 
 def legalize_for_tflm(tflite: bytes, epsilon: float) -> bytes:
-    """The same decode step in operators that TensorFlow Lite Micro has.
+    """Rewrites a decode step to operators that TensorFlow Lite Micro supports.
 
     Args:
         tflite: of the converter, int16 activations and int8 weights, with one signature.
@@ -62,7 +62,7 @@ class _Rewriter:
             self._replace_output(new, int(direct.inputs[1]))
 
     def split_tables(self) -> None:
-        """No GATHER of int16 is left."""
+        """Replaces GATHER of int16 tables by sums of int8 tables."""
         halves: dict[int, list[tuple[int, float, int]]] = {}
         for op in list(self.graph.operators):
             table = self.graph.tensors[op.inputs[0]] if self._kind(op) == _OP.GATHER else None

@@ -18,14 +18,14 @@ INT4_MAX = 7
 
 
 def round_to_int4(kernel: np.ndarray) -> np.ndarray:
-    """The kernel [in, out] with each output's weights on −7 to 7 times a step of its own, the largest on the last."""
+    """Rounds a kernel [in, out] to −7…7 times a scale per output, which maps its largest weight to 7."""
     step = np.abs(kernel).max(axis=0, keepdims=True) / INT4_MAX
     step = np.where(step > 0, step, 1.0)
     return np.asarray(np.round(kernel / step) * step, np.float32)
 
 
 def rescale_to_int4(tflite: bytes) -> bytes:
-    """The same graph with the weights of FULLY_CONNECTED as −7…7.
+    """Rescales the weights of FULLY_CONNECTED to −7…7.
 
     Args:
         tflite: of the converter, made of `round_to_int4` kernels.

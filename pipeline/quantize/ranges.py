@@ -87,8 +87,8 @@ def with_fitted_ranges(
 
 
 def fitted_floor(rows: np.ndarray, high: float) -> float:
-    """What the softmax's inputs [rows, columns] are cut off at below, so that in 255 steps up to `high` the softmax
-    comes out as in float as closely as it can."""
+    """Lower end of the quantization range of a softmax's inputs [rows, columns], up to `high`, that minimizes the
+    divergence from the float softmax."""
     minimum = float(rows.min())
     floors = [high - (high - minimum) * share for share in np.geomspace(0.05, 1.0, 40)]
     below = [float(floor) for floor in floors if floor < 0]  # the range of integers has a 0
@@ -110,7 +110,7 @@ def _log_softmax(rows: np.ndarray) -> np.ndarray:
 
 
 def _some(rows: list[np.ndarray]) -> np.ndarray:
-    """At most so many rows, evenly chosen."""
+    """At most `_ROWS_KEPT` rows, evenly spaced."""
     chosen = np.linspace(0, len(rows) - 1, min(len(rows), _ROWS_KEPT)).astype(int)
     return np.stack([rows[i] for i in chosen])
 

@@ -70,8 +70,8 @@ Engine = Literal["aot", "tflm", "tflm-reference"]
 ENGINES: Mapping[str, str | None] = {"aot": None, "tflm": "cmsis_nn", "tflm-reference": ""}
 """What runs the model on the device: our own compiler's C, or TensorFlow Lite Micro with kernels as its Makefile calls
 them (`pipeline.firmware.tflm_library.KERNELS`)."""
-Aim = Literal["balanced", "speed", "size"]
-AIMS: tuple[str, ...] = get_args(Aim)
+Objective = Literal["balanced", "speed", "size"]
+AIMS: tuple[str, ...] = get_args(Objective)
 """What counts where weights can be held in several forms (`pipeline.compiler.Objective`)."""
 
 Share = Annotated[Number, Field(ge=0, le=1)]
@@ -658,7 +658,7 @@ class Recipe(StrictModel):
     """Names of boards; `python -m pipeline boards` lists them."""
     engine: Engine = "aot"
     """What runs the model: our compiler's C, or TensorFlow Lite Micro with CMSIS-NN's or its own kernels."""
-    aim: Aim = "balanced"
+    aim: Objective = "balanced"
     """What counts where weights can be held in several forms."""
     prompts: tuple[str, ...] = Field((), strict=False)
     """Sentences to verify on the board; absent: the task's examples."""
@@ -745,7 +745,7 @@ class Recipe(StrictModel):
         return None if self.distill is None else resolve(self.distill.teacher, self.path.parent, RECIPE)
 
     def with_boards(self, boards: Sequence[str]) -> Recipe:
-        """The same recipe for other boards than the file names.
+        """A copy of the recipe for other boards.
 
         Raises:
             ValidationError: there is none (a ValueError).
@@ -753,7 +753,7 @@ class Recipe(StrictModel):
         return self.replace(boards=tuple(boards))
 
     def with_engine(self, engine: str) -> Recipe:
-        """The same recipe for another engine than the file names.
+        """A copy of the recipe for another engine.
 
         Raises:
             ValidationError: there is no such engine (a ValueError).

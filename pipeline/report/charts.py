@@ -37,10 +37,11 @@ KINDS = {
 
 
 def memory_map(flash: Mapping[str, int], flash_size: int, ram: Mapping[str, int], ram_size: int) -> str:
-    """Flash and RAM in use, part by part; the scale is what is used, the label says what of the board's that is.
+    """Flash and RAM in use, part by part; scaled to the bytes in use, the label gives the share of the board's memory.
 
     Args:
-        flash: bytes a part, in order. ram: likewise. flash_size, ram_size: bytes that the board has.
+        flash: bytes a part, in order.
+        ram: likewise. flash_size, ram_size: bytes that the board has.
     """
     figure = Figure(figsize=(8.5, 2.9))
     for row, (title, parts, size) in enumerate((("Flash", flash, flash_size), ("RAM", ram, ram_size))):
@@ -90,7 +91,8 @@ def accuracy_by_split(quality: Mapping[str, Mapping[str, float]], baseline: Mapp
     """Exact match in percent on each held-out split: float, int8 on the host, int8 on the device.
 
     Args:
-        quality: engine → split → share (0…1). baseline: split → share that hassil itself recognizes.
+        quality: engine → split → share (0…1).
+        baseline: split → share that hassil itself recognizes.
     """
     figure = Figure(figsize=(8.5, 3.1))
     axes = figure.add_subplot(1, 1, 1)

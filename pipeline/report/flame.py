@@ -28,7 +28,8 @@ def flame_graph(stacks: Mapping[tuple[str, ...], float], title: str, unit: str) 
     """Draws collapsed stacks, callers at the top.
 
     Args:
-        stacks: outermost frame first → count. unit: what is counted, for the texts that appear over a frame.
+        stacks: outermost frame first → count.
+        unit: what is counted, for the texts that appear over a frame.
     """
     root = _Frame()
     for stack, count in stacks.items():
@@ -61,7 +62,8 @@ def _draw(frame: _Frame, left: float, row: int, scale: float) -> Iterator[tuple[
 
 
 def _fitting(name: str, letters: int) -> str:
-    """What fits of a name: all, what tells it from its neighbours (`0 ffn_up` of `run_layer0_ffn_up`), or its start."""
+    """What fits of a name: all of it, the part that differs from its neighbours (`0 ffn_up` of `run_layer0_ffn_up`), or
+    its start."""
     if len(name) > letters:
         name = _COMMON.sub(r"\1 ", name)
         name = next((name.removeprefix(start) for start in _HUES if name.startswith(start)), name)

@@ -17,7 +17,7 @@ __all__ = ["print_serial_summary", "print_summary"]
 
 
 def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> None:
-    """A few sentences with the board's answers, the cost, the accuracy, and where everything lies."""
+    """Prints sample answers, costs, accuracy and output paths."""
     for board in recipe.boards:
         key = target_key(board, recipe.engine)
         result = RESULT.load(workspace.folder / key)
@@ -33,7 +33,7 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
 
 
 def print_serial_summary(result: RunResult, console: Console) -> None:
-    """What a real board answered, and what it took by its own count."""
+    """Prints a real board's answers and its own cycle counts."""
     _print_answers(result, console)
     times = result.milliseconds
     if result.cycles is not None:

@@ -46,7 +46,7 @@ def run(context: StageContext) -> str:
 
 
 def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[int]]) -> int:
-    """Feeds token sequences, by name, to both; the number of steps compared.
+    """Feeds token sequences, by name, to both engines; returns the number of steps compared.
 
     Raises:
         ThimbleError: a step's logits differ.

@@ -91,7 +91,7 @@ def _imported(context: StageContext, task: Task) -> str:
 
 
 def _environment_facts(context: StageContext) -> dict[str, str]:
-    """What text of the model's own depends on: what was imported, which the recipe only names, and the model."""
+    """Digests of the imported checkpoint and of the model configuration."""
     recipe = context.recipe
     if recipe.weights is None:
         return {}

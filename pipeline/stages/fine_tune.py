@@ -27,8 +27,8 @@ History = list[dict[str, float]]
 def fine_tune_stage(
     context: StageContext, stage: str, title: str, work: Callable[[keras.Model, TrainingData, Progress], History]
 ) -> str:
-    """Writes `weights.npz`: those of the stage before as they are, where the recipe does not ask for the stage or the
-    weights have been through it, else what the work makes of them, in place."""
+    """Writes `weights.npz`: a copy of the previous stage's, where the recipe has no such section or the weights are
+    already past this stage, else the weights that `work` fine-tuned."""
     recipe = context.recipe
     before = context.path(WEIGHTS.of(TRAINING_STAGES[TRAINING_STAGES.index(stage) - 1]))
     facts = read_weights_metadata(before)

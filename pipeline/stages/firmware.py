@@ -118,7 +118,7 @@ def _smallest_arena(context: StageContext, board: Board, emulator: Emulator, on_
             reason = error.text.removeprefix("ERR init ")
     raise UnsupportedModel(
         f"TensorFlow Lite Micro refuses the model on {board.name}, with an arena of {2 * on_host:,} bytes: {reason}",
-        "a library of the build type release_with_logs tells more; or choose the engine tflm-reference or aot",
+        "a library of the build type release_with_logs prints more; or choose the engine tflm-reference or aot",
     )
 
 

@@ -131,7 +131,7 @@ def _notes(result: RunResult, baseline: dict[str, float], facts: dict[str, Any])
     ]
     if baseline:
         share = 100 * baseline["noisy"]
-        notes.append(f"hassil itself, told all the names, recognizes {share:.1f} % of the noisy sentences.")
+        notes.append(f"hassil itself, given all the names, recognizes {share:.1f} % of the noisy sentences.")
     return notes
 
 

@@ -22,7 +22,7 @@ __all__ = ["Cost", "Results", "TrialFailure", "TrialResult", "front_of", "measur
 
 @dataclass(frozen=True)
 class Cost:
-    """What a point takes on a board: bytes; milliseconds of a token (likely mean; high estimate of the slowest, which
+    """Costs of a point on a board: bytes; milliseconds of a token (likely mean; high estimate of the slowest, which
     budgets limit); instructions (mean, slowest); bytes of weights; cycles of the slowest by the high estimate."""
 
     flash: int
@@ -37,10 +37,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """A point that was measured.
+    """A measured point.
 
-    `accuracy` is the mean over the held-out splits of the share of sentences whose whole action is right, quantized, on
-    the host, whose logits are the board's to the byte; `error` its standard error; `splits` the shares themselves,
+    `accuracy` is the mean over the held-out splits of the exact-match rate of the quantized model, computed on the
+    host, whose logits equal the board's byte for byte; `error` its standard error; `splits` the shares themselves,
     `device` those of the fewer sentences that the board was asked.
     """
 
@@ -60,7 +60,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class TrialFailure:
-    """A point that was not, and why."""
+    """A failed point, with its error and remedy."""
 
     name: str
     error: str
@@ -183,7 +183,7 @@ def _cost(result: RunResult) -> Cost:
 
 
 def front_of(points: Iterable[TrialResult], board: str) -> list[str]:
-    """Names of the points that no other one beats: at least as good in accuracy, flash, RAM and time, better in one."""
+    """Names of the Pareto-optimal points: at least as good in accuracy, flash, RAM and time, better in one."""
     objectives = {point.name: _objectives(point, board) for point in points if board in point.boards}
     return [
         name

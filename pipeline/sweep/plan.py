@@ -88,7 +88,7 @@ class Sweep(SweepFile):
         return self._made("-".join(labels), choices, overlays)
 
     def skips(self, choices: Mapping[str, Choice]) -> bool:
-        """Whether an entry of `skip` names these choices: each axis that it has, by one choice or a list of them."""
+        """Whether an entry of `skip` matches these choices."""
         return any(
             all(
                 choices.get(axis) in (values if isinstance(values, list) else [values]) for axis, values in rule.items()

@@ -18,14 +18,14 @@ __all__ = ["Limits", "Pick", "Recommendation", "recommend"]
 
 @dataclass(frozen=True)
 class Limits:
-    """What a board has or a user grants: bytes, and milliseconds of the slowest token by the high estimate."""
+    """Limits of a board or of the user: bytes, and milliseconds of the slowest token by the high estimate."""
 
     flash: int
     ram: int
     ms: float | None = None
 
     def excess(self, cost: Cost) -> dict[str, float]:
-        """By what share each limit is exceeded; only those that are."""
+        """Relative excess of each exceeded limit."""
         used = {"flash": (cost.flash, self.flash), "ram": (cost.ram, self.ram), "ms": (cost.ms_worst, self.ms)}
         return {name: value / limit - 1 for name, (value, limit) in used.items() if limit is not None and value > limit}
 
@@ -42,7 +42,7 @@ class Pick:
 @dataclass(frozen=True)
 class Recommendation:
     """`best` keeps all limits, unless `fits` is 0: then it comes closest. `cheaper` keeps them with less flash, and no
-    less accurately as far as the error of measurement tells; `better` is the most accurate of those that do not keep
+    less accurately within the error of measurement; `better` is the most accurate of those that do not keep
     them. `measured_on` is the board that the figures come from."""
 
     board: Board
@@ -78,7 +78,7 @@ class Recommendation:
         return path
 
     def lines(self, recipe: Path) -> list[str]:
-        """What to say: the point, why, what else, and which recipe to run."""
+        """Lines of the report: the point, the reason, alternatives, and the recipe to run."""
         best, limits = self.best, self.limits
         head = "" if self.fits else f"none of the {self.of} measured points fits; this one comes closest:\n"
         lines = [

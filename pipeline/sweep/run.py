@@ -51,7 +51,7 @@ class SweepOptions:
 def run_sweep(sweep: Sweep, options: SweepOptions, console: Console, run_point: Measure = run_trial) -> Results:
     """Measures the sweep's points, and writes `pareto.json`, `pareto.md`, `pareto.png` and `recipes/`.
 
-    What an earlier run finished is not done again. A point that fails is recorded; the others go on.
+    Points finished by an earlier run are reused. A point that fails is recorded; the others go on.
 
     Raises:
         ThimbleError: a recipe that cannot be (all of a grid's are checked first), another sweep at work in the same
@@ -77,7 +77,7 @@ def _run_all(proposer: Proposer, folder: _Folder, crew: Workers, console: Consol
     """Keeps as many points running as there are workers, until none is proposed any more."""
     collector = _ResultCollector(proposer, console)
     running: dict[Future[Outcome], Point] = {}
-    with _progress(console) as tell:
+    with _progress(console) as show_progress:
         more = True
         while more or running:
             while more and len(running) < crew.jobs:  # no earlier: a search proposes by what it knows
@@ -95,12 +95,12 @@ def _run_all(proposer: Proposer, folder: _Folder, crew: Workers, console: Consol
                 for future in finished:
                     done = running.pop(future)
                     collector.take(done, _outcome(future, done))
-            tell(collector.done, proposer.total, [folder.stage(point) for point in running.values()])
+            show_progress(collector.done, proposer.total, [folder.stage(point) for point in running.values()])
     return collector
 
 
 def _outcome(future: Future[Outcome], point: Point) -> Outcome:
-    """The point's outcome; where its worker was lost with it, that."""
+    """The point's outcome, or a failure if its worker was lost."""
     try:
         return future.result()
     except Exception as error:  # Ray's, when a machine is lost for good: the other points go on
@@ -119,7 +119,7 @@ def ship_results(folder: Path, sweep: Path) -> Path:
 
 
 class _ResultCollector:
-    """What came out so far, told as it comes to the user and to what proposes points."""
+    """Collects results as they arrive, and reports them to the user and to the proposer of points."""
 
     def __init__(self, proposer: Proposer, console: Console) -> None:
         self._proposer, self._console = proposer, console
@@ -151,7 +151,7 @@ class _ResultCollector:
         self._console.print(line, highlight=False)
 
     def results(self, sweep: Sweep, order: Sequence[str]) -> Results:
-        """All of it, in the order in which the points were begun.
+        """All results, in the order in which the points were started.
 
         Raises:
             ThimbleError: no point was measured.
@@ -185,7 +185,7 @@ class _Folder:
             self._begun = [dict(choices) for choices in json.loads((root / "order.json").read_text(encoding="utf-8"))]
 
     def job(self, point: Point) -> Job:
-        """What a worker must know of a point.
+        """Job description for a worker.
 
         Raises:
             ThimbleError: its recipe cannot be.
@@ -231,7 +231,7 @@ class _Folder:
             write_json(self.root / "order.json", self._begun)
 
     def stage(self, point: Point) -> str:
-        """What a running point says last, and whose it is."""
+        """Last line of a running point's log, with its name."""
         last = ""
         with contextlib.suppress(OSError):
             lines = self._log(point).read_text(encoding="utf-8", errors="replace").strip().split("\n")
@@ -273,7 +273,7 @@ def _progress(console: Console) -> Iterator[Any]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("points", total=None, now="")
 
-        def tell(done: int, total: int, now: list[str]) -> None:
+        def show(done: int, total: int, now: list[str]) -> None:
             bar.update(task, completed=done, total=total, now=escape("   ".join(now)))
 
-        yield tell
+        yield show

@@ -91,7 +91,7 @@ class Searcher:
         return None
 
     def tell(self, point: Point, figures: Mapping[str, float] | None) -> None:
-        """Says what was measured (the keys of DIRECTIONS), or None where the point failed."""
+        """Reports a point's objectives (the keys of DIRECTIONS), or None where it failed."""
         trial = self._open.pop(point.name, None)
         if trial is None:
             return

@@ -57,7 +57,7 @@ class Job:
 
 
 def run_trial(job: Job) -> Outcome:
-    """Runs the point in a new process, waits for it, and gives its outcome; never raises for what happens in there."""
+    """Runs the point in a new process and returns its outcome; failures inside are part of the outcome."""
     log = Path(job.log)
     for path in (log, Path(job.recipe)):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def run_trial(job: Job) -> Outcome:
 
 
 def failure(point: str, error: str, remedy: str) -> Outcome:
-    """The outcome of a point that came to nothing."""
+    """The outcome of a failed point."""
     return {"point": point, "ok": False, "error": error, "remedy": remedy, "seconds": 0.0}
 
 
@@ -135,7 +135,7 @@ def _main(text: str) -> int:
     except ThimbleError as error:
         print(f"error: {error.what}\n  fix: {error.remedy}", flush=True)
         outcome = failure(job.point, error.what, error.remedy)
-    except Exception as error:  # whatever a point dies of, the sweep goes on and tells it
+    except Exception as error:  # whatever a point fails with, the sweep reports it and goes on
         traceback.print_exc()
         outcome = failure(job.point, f"{type(error).__name__}: {error}", f"see {job.log}")
     write_json(Path(job.log).parent / _OUTCOME, outcome)

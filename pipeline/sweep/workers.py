@@ -27,7 +27,7 @@ class Workers(Protocol):
     jobs: int
 
     def submit(self, job: Job) -> Future[Outcome]:
-        """Begins a point, or puts it behind those that run."""
+        """Starts a point, or queues it."""
 
 
 @contextlib.contextmanager
@@ -59,7 +59,7 @@ class _Local:
         return self._futures[-1]
 
     def end(self) -> None:
-        """Takes back what has not begun, and ends what runs."""
+        """Cancels pending points and terminates running ones."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         while wait(self._futures, timeout=0.1).not_done:
             stop_all()
@@ -90,7 +90,7 @@ def _cluster(measure: Measure, jobs: int | None, address: str) -> Iterator[Worke
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise ThimbleError(
             f"no Ray cluster at {address}: {' '.join(str(error).split())[:200]}",
-            "start one with `ray start --head`, which tells its address",
+            "start one with `ray start --head`, which prints its address",
         ) from None
 
     class Cluster:
@@ -109,7 +109,7 @@ def _cluster(measure: Measure, jobs: int | None, address: str) -> Iterator[Worke
 
 
 def _reachable(address: str) -> None:
-    """Ray itself tries for many minutes to reach an address at which nobody answers.
+    """Checks the address first, since Ray retries an unreachable one for minutes.
 
     Raises:
         ThimbleError: nobody does; other addresses than HOST:PORT are Ray's to judge.
@@ -121,7 +121,7 @@ def _reachable(address: str) -> None:
         socket.create_connection((match[1], int(match[2])), timeout=10).close()
     except (OSError, OverflowError) as error:
         raise ThimbleError(
-            f"no Ray cluster at {address}: {error}", "start one with `ray start --head`, which tells its address"
+            f"no Ray cluster at {address}: {error}", "start one with `ray start --head`, which prints its address"
         ) from None
 
 

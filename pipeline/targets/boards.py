@@ -224,7 +224,7 @@ class Board(StrictModel):
 
     @property
     def folders(self) -> tuple[Path, ...]:
-        """Where the board's files are: its own folder, and the shared ones."""
+        """Folders with the board's files: its own, then the shared ones."""
         folders = [self.folder]
         for name in self.shared:
             beside = self.folder.parent / name
@@ -233,7 +233,7 @@ class Board(StrictModel):
 
     @property
     def digest(self) -> str:
-        """Changes with any of the board's files."""
+        """SHA-256 over the board's files."""
         digest = hashlib.sha256()
         for folder in self.folders:
             for path in sorted(folder.iterdir()):
@@ -243,7 +243,7 @@ class Board(StrictModel):
 
     @property
     def packing(self) -> WeightLayout:
-        """How weights lie in this board's flash."""
+        """Layout of the weights in this board's flash."""
         return packing_of_core(self.core)
 
     def summary(self) -> dict[str, Any]:

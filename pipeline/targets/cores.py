@@ -19,7 +19,7 @@ CORES = (
 
 
 class WeightLayout(StrEnum):
-    """How weights lie in flash, and K and V in the cache: what suits the core's multiply instructions.
+    """Layout of weights in flash, and of K and V in the cache, for the core's multiply instructions.
 
     INTERLEAVED_2: two rows in a halfword, for SMLAD (cores with the DSP extension: Cortex-M4, M7, M33).
     INTERLEAVED_4: four rows in a word, for MLA (Cortex-M3).

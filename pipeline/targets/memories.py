@@ -43,7 +43,7 @@ class Flash(StrictModel):
     """Whether the next line of code is read while one runs."""
 
     def likely_data(self, weight_bytes: float) -> float:
-        """Cycles that reading weights once, in order, waits: a line at a time with a cache, else a word at a time."""
+        """Wait-state cycles of reading weights once, in order: per line with a cache, else per word."""
         return self.wait_states * weight_bytes / (self.line_bytes if self.data_lines else 4)
 
     def worst_data(self, weight_bytes: float) -> float:

@@ -15,7 +15,7 @@ ANSWER_MARGIN = 8
 
 
 class Generator(Protocol):
-    """What is needed of an engine."""
+    """Interface of an engine under measurement."""
 
     @property
     def context(self) -> int: ...
@@ -35,7 +35,7 @@ def max_answer_tokens(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> int:
 def exact_match(
     engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> float:
-    """Share of pairs whose action comes out to the letter."""
+    """Share of pairs whose decoded action equals the expected text."""
     return sum(matches(engine, tokenizer, pairs, progress)) / max(len(pairs), 1)
 
 

@@ -25,7 +25,7 @@ def write_text(path: Path, text: EvaluationText) -> None:
 
 
 def read_text(path: Path) -> EvaluationText:
-    """Reads what `write_text` wrote.
+    """Reads a file of `write_text`.
 
     Raises:
         ThimbleError: no such file, or a damaged one.

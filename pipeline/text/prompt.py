@@ -1,4 +1,4 @@
-"""What every tokenizer has, whoever made it: pieces, merges, and the frame that it puts around a prompt.
+"""Interface of all tokenizers: pieces, merges, and the template of a prompt.
 
 The device gets the same as tables (`pipeline/firmware/tables.py`), so one encoder in C serves all kinds.
 """
@@ -22,7 +22,7 @@ def fold(text: str) -> str:
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """How a text becomes a prompt, and where an answer ends. All numbers are token ids.
+    """Layout of a prompt and the end of an answer. All numbers are token ids.
 
     A prompt is `bos`, the text, `suffix`. A text that is not empty begins with `prefix`, and is lower-cased first where
     `lowercase`. The 256 ids from `byte_base` on stand for bytes. Generation ends with any of `stops`. With
@@ -51,7 +51,7 @@ class PromptTokenizer(ABC):
     @property
     @abstractmethod
     def template(self) -> PromptTemplate:
-        """What comes around a prompt."""
+        """The template of a prompt."""
 
     @property
     @abstractmethod

@@ -75,7 +75,7 @@ class Core:
         """Cycles of each instruction of a straight run, without wait states.
 
         Args:
-            block: in order; what ran before it is taken to have no influence.
+            block: in order; preceding instructions are assumed to have no influence.
             branch_taken: whether the last one's branch was taken, to the instruction `target` where that is known.
         """
         estimates = [self._alone(instruction, before) for before, instruction in _with_before(block)]
@@ -87,7 +87,7 @@ class Core:
         ]
 
     def _alone(self, instruction: Instruction, before: Instruction | None) -> Estimate:
-        """As if one instruction at a time were issued."""
+        """Cycles with single issue."""
         kind = instruction.kind
         if kind not in self.classes:
             raise ThimbleError(

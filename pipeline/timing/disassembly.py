@@ -21,7 +21,7 @@ __all__ = ["Code", "Flow", "Instruction", "Kind", "parse_disassembly", "read_cod
 
 
 class Kind(StrEnum):
-    """What an instruction costs like; the keys of `cores.yaml`."""
+    """Cost class of an instruction; the keys of `cores.yaml`."""
 
     ALU = "alu"
     MULTIPLY = "multiply"
@@ -50,7 +50,7 @@ class Kind(StrEnum):
 
 
 class Flow(StrEnum):
-    """Where the next instruction is."""
+    """Control flow after an instruction."""
 
     NEXT = "next"
     JUMP = "jump"  # to `target`
@@ -82,7 +82,7 @@ class Instruction:
 
     @property
     def end(self) -> int:
-        """The address behind it."""
+        """Address of the following instruction."""
         return self.address + self.size
 
 
@@ -173,7 +173,7 @@ def _kind(name: str, operands: str) -> tuple[Kind, int]:
 
 
 def _vector_kind(head: str, operands: str) -> tuple[Kind, int]:
-    """Floating point and Helium, which share mnemonics: a q register tells."""
+    """Floating point and Helium, which share mnemonics; a q register means Helium."""
     vector = bool(re.search(r"\bq\d", operands)) or head.startswith(("vpt", "vpst", "vctp"))
     if head in ("vldr", "vldm", "vldmia", "vpop", "vstr", "vstm", "vstmia", "vpush", "vldmdb", "vstmdb"):
         words = _listed(operands) or (2 if operands.startswith("d") else 1)
@@ -410,7 +410,7 @@ def _demangled(names: Sequence[str]) -> dict[str, str]:
 
 
 def _tool(name: str, *arguments: str, stdin: str | None = None) -> str:
-    """What a program of the Arm toolchain, which lies beside the compiler, prints."""
+    """Output of a program of the Arm toolchain, found beside the compiler."""
     compiler = tools.require("arm-none-eabi-gcc")
     beside = compiler.with_name(compiler.name.replace("gcc", name))
     program = str(beside) if beside.exists() else shutil.which(f"arm-none-eabi-{name}")

@@ -116,7 +116,7 @@ def layers_of(
 
 
 def assumptions_of(board: Board, core: Core, traced_on: str | None) -> list[str]:
-    """What the figures rest on, a sentence each."""
+    """Assumptions of the estimates, a sentence each."""
     flash = board.timing.flash
     lines = [f"cycles of each instruction by {core.source}", board.timing.assumption]
     if flash.wait_states:

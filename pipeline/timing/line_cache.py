@@ -19,7 +19,7 @@ def flash_lines(flash: Flash, block: Block) -> tuple[int, ...]:
 
 
 def worst_fetch(flash: Flash, block: Block) -> float:
-    """Cycles that fetching the block waits where nothing is cached."""
+    """Wait-state cycles of fetching the block without a cache."""
     return float(flash.wait_states * len(flash_lines(flash, block)))
 
 
@@ -34,7 +34,7 @@ class LineCache:
         self._behind_prefetch = max(flash.wait_states - flash.line_bytes // 4, 0)
 
     def fetch(self, lines: tuple[int, ...]) -> int:
-        """Cycles that fetching these lines one after another waits."""
+        """Wait-state cycles of fetching these lines in order."""
         waits = 0
         held, flash = self._held, self._flash
         for line in lines:

@@ -39,7 +39,8 @@ _SAME = 1e-3  # a round clock explains a count that is as near as this
 
 @dataclass(frozen=True)
 class TracedPrompt:
-    """What a traced prompt took: its steps in order, the prefill first, and the stacks by kind (prefill, decode)."""
+    """Measurements of a traced prompt: its steps in order, the prefill first, and the stacks by kind (prefill,
+    decode)."""
 
     prompt: str
     steps: tuple[Step, ...]
@@ -95,10 +96,10 @@ def measure(
 
 
 def steps_differ(measured: TracedPrompt, instructions_per_tick: float) -> list[str]:
-    """A line for each step whose traced instructions are not those that the board's counter told."""
+    """A line for each step whose traced instructions differ from the board's counter."""
     reported = _reported_ticks(measured)
     if len(reported) != len(measured.steps):
-        return [f"the trace has {len(measured.steps)} steps, the board told of {len(reported)}"]
+        return [f"the trace has {len(measured.steps)} steps, the board reported {len(reported)}"]
     max_overhead = instructions_per_tick + STEP_OVERHEAD
     return [
         f"step {index}: {step.instructions:,} instructions in the trace, {ticks * instructions_per_tick:,.0f} counted"

@@ -1,4 +1,4 @@
-"""What a trace tells: instructions and cycles of each step of the model, and of each function in them.
+"""Profile of a trace: instructions and cycles of each step of the model, and of each function in them.
 
 A shadow call stack follows the blocks: a call pushes a frame with its return address; an indirect branch to such an
 address pops; a branch into another function without a call (a tail call) puts that function in the frame's place;
@@ -23,7 +23,7 @@ _STARTS = {"thimble_prefill": "prefill", "thimble_step": "decode"}
 
 @dataclass(eq=False)
 class _Edge:
-    """A block and what came after it. `action` is what that does to the stack; None for nothing."""
+    """A block and its successor. `action` changes the call stack; None for no change."""
 
     block: Block
     taken: bool
@@ -95,7 +95,7 @@ class Profile:
     # ---- following
 
     def ran(self, block: Block, following: int) -> None:
-        """A block ran, and execution went on at the address."""
+        """Records that a block ran and execution continued at the address."""
         edge = self._edges.get((block, following))
         if edge is None:
             edge = self._edges[block, following] = self._edge(block, following)
@@ -114,7 +114,7 @@ class Profile:
             edge.action(edge)
 
     def resumed_elsewhere(self, expected: int, address: int) -> None:
-        """An exception came between two blocks."""
+        """Records an exception between two blocks."""
         if address in self._code.handlers:
             self._enter_exception(address, None)
 
@@ -227,7 +227,7 @@ class Profile:
             estimates = self._prices[edge] = self._core.costs(edge.block.instructions, edge.taken, target)
         return estimates
 
-    # ---- what came of it
+    # ---- results
 
     def stacks(self, kind: str) -> dict[tuple[str, ...], tuple[int, float]]:
         """Instructions and likely cycles (weights' wait states left out) of each stack of functions, inlined ones too.

@@ -4,8 +4,8 @@ QEMU translates a straight run of instructions at once and logs each execution o
 
     Trace 0: 0x7f58bc000100 [00800408/00000284/00000110/ff020200] reset_handler
 
-The second number in brackets is the address; where the run ends, the listing before its first execution tells. Two
-kinds of lines take something back: `Stopped execution of TB chain before …` says that the block logged last did not
+The second number in brackets is the address; where the block ends follows from the listing before its first execution.
+Two kinds of lines revoke an execution: `Stopped execution of TB chain before …` says that the block logged last did not
 run, and `cpu_io_recompile: rewound execution of TB to ADDRESS` that it ran only up to that address.
 """
 
@@ -41,17 +41,17 @@ class Block:
 
 
 class TraceListener(Protocol):
-    """What is told of execution, in order."""
+    """Receives the executed blocks, in order."""
 
     def ran(self, block: Block, following: int) -> None:
-        """The block ran, and execution went on at the address."""
+        """Called after a block ran, with the address where execution continues."""
 
     def resumed_elsewhere(self, expected: int, address: int) -> None:
-        """Execution that was to go on at `expected` goes on at `address`: an exception."""
+        """Called when execution continues at `address` instead of `expected`: an exception."""
 
 
 class Tracer:
-    """Reads the log, and tells the follower of it."""
+    """Reads the log, and passes its blocks to the listener."""
 
     def __init__(self, code: Code, listener: TraceListener) -> None:
         self._code = code

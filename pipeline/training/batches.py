@@ -95,12 +95,12 @@ def batches(
     per_epoch = max(len(sequences) // batch_size, 1)
     number = start
     while True:
-        epoch, place = divmod(number, per_epoch)
+        epoch, first_batch = divmod(number, per_epoch)
         rng = np.random.default_rng((seed, epoch))
         order = rng.permutation(len(sequences))
         order = order[np.argsort(widths[order], kind="stable")]
         starts = rng.permutation(per_epoch) * batch_size
-        for begin in starts[place:]:
+        for begin in starts[first_batch:]:
             chosen = order[begin : begin + batch_size]
             chosen = np.resize(chosen, batch_size)
             batch = np.full((batch_size, int(widths[chosen].max()) + 1), PAD, np.int32)

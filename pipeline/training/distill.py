@@ -30,10 +30,10 @@ def distill(
     """Trains the student, in place, on the teacher's distributions and the true tokens; both have the same vocabulary.
 
     The loss of a token of the action is alpha · T² · KL(teacher, student), both softened by the temperature T, plus
-    (1 − alpha) times the cross-entropy with the true token. In spoiled sentences the teacher alone is asked.
+    (1 − alpha) times the cross-entropy with the true token. Corrupted sentences have the teacher's loss alone.
 
     Returns:
-        The history as `pipeline.training.loop.fit` tells it.
+        The history, as `pipeline.training.loop.fit` returns it.
     """
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
@@ -68,8 +68,8 @@ def _loss(student: keras.Model, teacher: keras.Model, config: DistillConfig) -> 
 
 
 def corrupt_tokens(tokens: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Alters the sentences of the first `share` of the rows: a token dropped, another one put in its place, or two
-    neighbours swapped, up to three times; what follows `<sep>` stays. A function of its arguments alone.
+    """Corrupts the sentences of the first `share` of the rows: a token deleted, replaced, or swapped with its
+    neighbour, up to three times; what follows `<sep>` stays. A function of its arguments alone.
 
     Returns:
         int32 tokens as wide as given, and float32 [B], 1 where a sentence is altered.

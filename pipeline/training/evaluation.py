@@ -48,7 +48,7 @@ def teacher_forced_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequen
 
 
 def exact_match(decoder: BatchGenerator, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> float:
-    """Share of pairs whose action greedy decoding gives to the letter."""
+    """Share of pairs whose greedily decoded action equals the expected text."""
     return sum(matches(decoder, tokenizer, pairs)) / max(len(pairs), 1)
 
 

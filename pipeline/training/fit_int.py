@@ -49,9 +49,9 @@ Ranges = dict[str, tuple[float, float]]
 
 @dataclass(frozen=True)
 class Fit:
-    """What came of it: the history every 25 steps, `step`, `loss` (the divergence in nats a token) and `agreement` (the
-    share of tokens where integers and float find the same one most likely); with int8 activations the `ranges` by the
-    names of `pipeline.network.decoder.TappedLayer` and the `key_means` by layer, as the decode step has them."""
+    """Result of the fit: the history every 25 steps, `step`, `loss` (the divergence in nats a token) and `agreement`
+    (the share of tokens where integers and float find the same one most likely); with int8 activations the `ranges` by
+    the names of `pipeline.network.decoder.TappedLayer` and the `key_means` by layer, as the decode step has them."""
 
     history: list[dict[str, float]]
     ranges: Ranges
@@ -69,7 +69,8 @@ def fit_reparameterization(
 ) -> Fit:
     """Rewrites the model, in place, for int8 weights and `int8` or `int16` activations.
 
-    A quarter of the steps learns the form, which changes nothing in float, the others the weights.
+    A quarter of the steps fits the reparameterization, which does not change the float function, the others the
+    weights.
 
     Args:
         config: RMSNorm, rotary positions, a gated feed-forward part, a head of its own.
@@ -114,7 +115,7 @@ def fit_reparameterization(
 
 
 def write(model: keras.Model, trainable: Reparameterization | _Weights) -> None:
-    """Puts the model's weights, in place, into a form."""
+    """Writes the reparameterized weights into the model."""
     for layer in _tapped_layers(model):
         for name in ("table", "kernel"):
             weight = getattr(layer, name, None)
@@ -158,7 +159,7 @@ def _step(
 
 
 class Reparameterization:
-    """How the model is written: what is done to its weights, by the names of `pipeline.network.decoder.TappedLayer`.
+    """Function-preserving reparameterization of the weights, by the names of `pipeline.network.decoder.TappedLayer`.
 
     `variables` are zero where only the residual stream is turned.
     """
@@ -181,7 +182,7 @@ class Reparameterization:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """What is learned."""
+        """Trainable variables."""
         return list(self._of.values())
 
     def written(self, name: str, x: tf.Tensor) -> tf.Tensor:
@@ -240,7 +241,7 @@ class _Weights:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """What is learned; complete when the network has been through."""
+        """Trainable variables; complete after a forward pass."""
         return [variable for variable, _ in self._of.values()]
 
     def written(self, name: str, x: tf.Tensor) -> tf.Tensor:
@@ -297,7 +298,7 @@ class _Levels:
         return means
 
     def ranges(self) -> Ranges:
-        """Least and largest value of each tensor; the decode step has the attention's 1/√head_dim in the query."""
+        """Range of each tensor; the decode step has the attention's 1/√head_dim in the query."""
         ranges: Ranges = {"rotation": _TURNS} if self._ends else {}
         for name, ends in self._ends.items():
             low, high = (float(end) for end in _range(*ends))

@@ -23,7 +23,7 @@ def pseudo_label(
     teacher: Generator,
     progress: Callable[[int], None] | None = None,
 ) -> TrainingData:
-    """The lessons with the first pairs as they are, and the sentences of the next with what the teacher says of them.
+    """Training data of the first pairs as they are, and of the next sentences with the answers of the teacher.
 
     Args:
         training_data: the pairs to choose from.
@@ -40,8 +40,8 @@ def pseudo_label(
 def decode_all(
     teacher: Generator, tokenizer: Tokenizer, sentences: Sequence[str], progress: Callable[[int], None] | None = None
 ) -> list[Pair]:
-    """The sentences with what the teacher decodes greedily; those that it does not end within its context are left
-    out."""
+    """The sentences with the teacher's greedy answers; sentences whose answer does not end within the context are
+    omitted."""
     pairs = []
     for number, sentence in enumerate(sentences, 1):
         prompt = tokenizer.encode_prompt(sentence)

@@ -68,7 +68,7 @@ _DEV_ROWS = 64
 
 
 def limit_threads() -> None:
-    """One thread an operation: on small matrices more cost more than they bring, and sums stay in one order."""
+    """Limits TensorFlow to one thread per operation: faster on small matrices, and sums keep one order."""
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -108,7 +108,7 @@ def training_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a model learns from and is tried on."""
+    """Training pairs, dev pairs and tokenizer."""
 
     tokenizer: Tokenizer
     pairs: Sequence[Pair]
@@ -340,7 +340,7 @@ def train(
     progress: Progress,
     start: Path | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
-    """Trains from the configuration's seed or the weights in `start`, or goes on from the checkpoint in `out`.
+    """Trains from the configuration's seed or the weights in `start`, or resumes from the checkpoint in `out`.
 
     Returns:
         The model with averaged weights, and the history, see `fit`.

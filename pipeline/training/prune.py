@@ -124,7 +124,7 @@ def _how(layer: keras.layers.Dense, config: PruneConfig) -> dict[str, Any]:
 
 
 class _Group:
-    """What stands or falls together in a layer: heads that share a K/V head, or single inner channels.
+    """A structure that is pruned as a unit in a layer: heads that share a K/V head, or single inner channels.
 
     `read` is the kernel [in, out] that reads them, `producers` the layers that make them, each with its columns per
     group.
@@ -135,7 +135,7 @@ class _Group:
         self.kept = tf.Variable(np.ones(count, np.bool_), trainable=False)
 
     def drop(self, removed: int) -> None:
-        """Leaves all but the weakest `removed`: by the norm of what reads them times that of what makes their values
+        """Removes the `removed` weakest groups: by the norm of what reads them times that of what makes their values
         (of Q, K and V the latter)."""
         strength = self._norms(self.read.kernel.numpy()) * self._norms(self.producers[-1].kernel.numpy().T)
         kept = self.kept.numpy()
@@ -143,7 +143,7 @@ class _Group:
         self.kept.assign(kept)
 
     def clear(self) -> None:
-        """Makes everything of those that were dropped 0."""
+        """Zeroes all weights of the removed groups."""
         kept = self.kept.numpy()
         rows = np.repeat(kept, self.read.kernel.shape[0] // self.count)
         self.read.kernel.assign(self.read.kernel * rows[:, None].astype(np.float32))

@@ -105,12 +105,12 @@ def train_quantized(
 def _divergence(model: keras.Model, unrounded: keras.Model, batch: Batch) -> tf.Tensor:
     """Of the model's distributions from the unrounded one's, in nats, over the targets of a batch. All logits are
     computed, since their range is what the integers' scale comes from."""
-    wanted, given = (
+    teacher_log_probs, student_log_probs = (
         tf.nn.log_softmax(tf.gather(tf.reshape(logits, (-1, logits.shape[-1])), batch.positions))
         for logits in (unrounded(batch.tokens, training=False), model(batch.tokens, training=True))
     )
-    wanted = tf.stop_gradient(wanted)
-    losses = tf.reduce_sum(tf.exp(wanted) * (wanted - given), axis=-1)
+    teacher_log_probs = tf.stop_gradient(teacher_log_probs)
+    losses = tf.reduce_sum(tf.exp(teacher_log_probs) * (teacher_log_probs - student_log_probs), axis=-1)
     return tf.reduce_sum(tf.where(batch.targets != PAD, losses, 0.0))
 
 
@@ -122,7 +122,7 @@ def _round_head(quantizers: _Quantizers, gamma: tf.Variable, name: str, x: tf.Te
 
 
 class _Quantizers:
-    """A quantizer and its range for each point of the network, by the point's name."""
+    """Quantizers and their ranges, by tap name."""
 
     def __init__(self, bits: int) -> None:
         from tensorflow_model_optimization.python.core.quantization.keras import quantizers
@@ -138,7 +138,7 @@ class _Quantizers:
         return [end for ends in self._ranges.values() for end in ends.values()]
 
     def observe(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        """Takes the tensor's range in, and leaves the tensor as it is. Not for graphs."""
+        """Updates the range with the tensor, and returns it unchanged. Eager mode only."""
         kind = name.rpartition("/")[2]
         if kind in SHARES:
             return x

@@ -20,7 +20,7 @@ _AT_ONCE = 256  # texts, each with caches of its own
 
 @dataclass(frozen=True)
 class SampledText:
-    """Texts of one length, and what the float step says of each token after the first.
+    """Texts of one length, with the float step's predictions of each token after the first.
 
     `tokens` int32 [texts, length]; `nll` float32 [texts, length − 1], in nats; `top1` int32 [texts, length − 1], the
     most likely token there.
@@ -37,7 +37,8 @@ def sample_text(
     """Draws texts as long as the step's context, the same ones for the same seed.
 
     Args:
-        first: the token that each begins with. progress: called with the number of tokens done, of all texts.
+        first: the token that each begins with.
+        progress: called with the number of tokens done, of all texts.
     """
     length = step.config.context
     chances = np.random.default_rng(seed).random((length - 1, texts))

@@ -17,7 +17,7 @@ _ROUNDING = 2
 
 
 def instructions_per_tick(result: RunResult) -> float:
-    """What a tick of the board's counter stood for when this `result.json` came about."""
+    """Instructions per tick of the board's counter in the run that wrote this `result.json`."""
     return load_board(result.board).instructions_per_tick(result.emulator.name)
 
 

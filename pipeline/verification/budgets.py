@@ -20,11 +20,12 @@ def proof_holds(checks: Mapping[str, bool]) -> bool:
 
 
 def over_budget(budgets: Budgets, flash: int, ram: int, ms_per_token: float, ms_to_first_token: float) -> list[str]:
-    """A line for each budget that is exceeded, with the figures.
+    """Describes each exceeded budget, one line each.
 
     Args:
         flash, ram: bytes in use.
-        ms_per_token: the high estimate of the worst step. ms_to_first_token: that of the worst prompt.
+        ms_per_token: the high estimate of the worst step.
+        ms_to_first_token: that of the worst prompt.
     """
     lines = []
     if budgets.flash is not None and flash > budgets.flash:

@@ -50,7 +50,7 @@ _TEXTS_TRIED = 16
 
 
 class StepEngine(Protocol):
-    """What gives the expected logits: TensorFlow Lite Micro's oracle, or the generated C on the host."""
+    """Engine of the expected logits: TensorFlow Lite Micro's oracle, or the generated C on the host."""
 
     def reset(self) -> None: ...
 
@@ -68,7 +68,8 @@ class ExpectedStep:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a prompt must give. The first `tokens_in` steps feed the prompt, each later one the token before it."""
+    """Expected answer to a prompt. The first `tokens_in` steps feed the prompt, each later one the token generated
+    before."""
 
     text: str
     max_new: int
@@ -113,8 +114,8 @@ class _Findings:
 
 @dataclass(frozen=True)
 class _CountBounds:
-    """Ticks: the least of a step, and the most that a request may take besides its steps; by what a step's count may
-    differ when it is asked again, as a share, and where the counter comes round in it."""
+    """Bounds of tick counts: minimum of a step, maximum overhead of a request, and the relative tolerance of repeated
+    steps, plus the overhead of a SysTick wrap."""
 
     min_ticks: float
     step_overhead: float
@@ -123,7 +124,7 @@ class _CountBounds:
     wrap: float
 
     def repeats(self, first: int, second: int) -> bool:
-        """Whether two counts of one step can both be true; a tick may begin at another moment of it."""
+        """Whether two counts of one step can both be true; the tick may start at another moment of the step."""
         return abs(first - second) <= max(1, self.repeat_tolerance * first) + self.wrap
 
 
@@ -133,7 +134,8 @@ def reference_run(
     """Runs a prompt through the engine as the firmware does.
 
     Args:
-        context: the most tokens of a prompt, and of prompt and answer together unless `unbounded` (a sliding window).
+        context: maximum number of tokens of a prompt, and of prompt and answer together unless `unbounded` (a sliding
+            window).
 
     Raises:
         ThimbleError: the prompt has more tokens than the context.
@@ -168,8 +170,8 @@ def reference_run(
 def reference_runs(
     recipe: Recipe, tflite: Path, tokenizer: PromptTokenizer, texts: NDArray[np.int32] | None = None
 ) -> list[Expectation]:
-    """What the recipe's prompts must give by TensorFlow Lite Micro: those it lists, else its task's examples. Where
-    none of them comes to the end of the context, also the beginning of one of the `texts` that does.
+    """Reference runs by TensorFlow Lite Micro of the recipe's prompts, or of its task's examples. Where none reaches
+    the end of the context, also the beginning of one of the `texts` that does.
 
     Args:
         texts: token ids [texts, length] of the model's own, if it writes any.
@@ -195,7 +197,8 @@ def reference_runs(
 def reference_run_to_context_end(
     engine: StepEngine, tokenizer: PromptTokenizer, context: int, texts: NDArray[np.int32]
 ) -> Expectation:
-    """Of some texts' beginnings, a quarter of the context, the first whose text goes on to its end, or the longest."""
+    """Reference run that reaches the end of the context: of the texts' first quarters the first whose answer does, else
+    the longest."""
     expectations: list[Expectation] = []
     for first, *rest in texts[:_TEXTS_TRIED].tolist():
         text = tokenizer.decode(rest[: max(1, context // 4)], first).strip("\ufffd")
@@ -206,7 +209,7 @@ def reference_run_to_context_end(
 
 
 def min_per_mac(core: str) -> float:
-    """Instructions that a multiply-accumulate takes at least on that core (`cortex-m4`)."""
+    """Minimum instructions per multiply-accumulate on that core (`cortex-m4`)."""
     return MIN_INSTRUCTIONS_PER_MAC_HELIUM if core in HELIUM_CORES else MIN_INSTRUCTIONS_PER_MAC
 
 
@@ -223,19 +226,20 @@ def verify(
     repeat_tolerance: float = 0.0,
     line_ticks: float = 0.0,
 ) -> Verification:
-    """Asks every prompt step by step, again, since counts must repeat, and with the prompt in blocks: the same logits.
+    """Verifies every prompt step by step, repeated, since counts must be reproducible, and with the prompt in blocks,
+    which must give the same logits.
 
     Args:
         macs_per_step: multiply-accumulates of a decode step, the measure of what counts are possible.
-        kv_cache_bytes: what a request empties before its first step.
-        instructions_per_tick: what a tick of the board's counter stands for under its emulator.
+        kv_cache_bytes: cleared by a request before its first step.
+        instructions_per_tick: instructions per tick of the board's counter under its emulator.
         weights_crc, build_id: of the image that was built; what the device says must be the same.
-        min_per_mac: instructions that a multiply-accumulate takes at least on the board's core.
-        repeat_tolerance: by what share a step's count may differ when it is asked again; 0 under an emulator.
-        line_ticks: what sending a line takes where the UART is a real one.
+        min_per_mac: minimum instructions per multiply-accumulate on the board's core.
+        repeat_tolerance: relative tolerance of a repeated step's count; 0 under an emulator.
+        line_ticks: ticks to send a line over a real UART.
 
     Raises:
-        ThimbleError: the device stopped answering, or told of a fault.
+        ThimbleError: the device stopped answering, or reported a fault.
     """
     findings = _Findings()
     info = device.info()
@@ -280,7 +284,7 @@ def verify(
 
 
 def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
-    """Writes what the prompts must give as JSON, in the protocol's own notation, for Renode's Robot suite."""
+    """Writes the expectations as JSON, in the protocol's own notation, for Renode's Robot suite."""
     prompts = [
         {
             "text": quote(expectation.text, safe=""),

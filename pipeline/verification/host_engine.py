@@ -105,7 +105,8 @@ class HostEngine:
     """Drives a compiled decode step.
 
     Args:
-        model: the folder that `compile_model` wrote. build: a folder for the library. vocab, context: of the model.
+        model: the folder that `compile_model` wrote.
+        build: a folder for the library. vocab, context: of the model.
     """
 
     def __init__(self, model: Path, build: Path, vocab: int, context: int) -> None:
@@ -123,7 +124,7 @@ class HostEngine:
         check_status(self._library.host_reset(), self.vocab, self.context)
 
     def step(self, token: int) -> NDArray[np.signedinteger]:
-        """Takes a token; int8 or int16 logits [vocab].
+        """Feeds one token; returns int8 or int16 logits [vocab].
 
         Raises:
             ThimbleError: the token is outside of the vocabulary, or the context is full.
@@ -131,7 +132,7 @@ class HostEngine:
         return self.prefill([token])
 
     def prefill(self, tokens: Sequence[int]) -> NDArray[np.signedinteger]:
-        """Takes one token or more, in blocks; the logits after the last.
+        """Feeds one token or more, in blocks; returns the logits after the last.
 
         Raises:
             ThimbleError: a token is outside of the vocabulary, or the context is full; no token is taken then.
@@ -145,7 +146,7 @@ class HostEngine:
         return logits
 
     def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]:
-        """Greedy tokens after the prompt, `eos` left out."""
+        """Decodes greedily after the prompt; returns the tokens without `eos`."""
         tokens = np.asarray(prompt, np.int32)
         out = np.zeros(max(max_new_tokens, 1), np.int32)
         count = self._library.host_generate(
@@ -161,7 +162,7 @@ class HostEngine:
 
 @contextmanager
 def host_engine(tflite: bytes) -> Iterator[HostEngine]:
-    """The engine of a .tflite, compiled and built for this machine; its logits are a board's to the byte.
+    """The engine of a .tflite, compiled and built for this machine; its logits equal a board's byte for byte.
 
     Raises:
         ThimbleError: from the compilers.

@@ -31,7 +31,7 @@ TEXT_FIGURES = {
 
 
 class StepEngine(Protocol):
-    """What is needed of an engine."""
+    """Interface of an engine under measurement."""
 
     def reset(self) -> None: ...
 
@@ -47,11 +47,12 @@ def likelihood(nll: NDArray[np.floating]) -> dict[str, float]:
 def measure(
     engine: StepEngine, text: EvaluationText, scale: float, progress: Callable[[int], None] | None = None
 ) -> dict[str, float]:
-    """Feeds the text to the engine: its `likelihood`, by how much of the float model's perplexity it is worse
-    (`perplexity_loss`), and the share of tokens where both find the same one most likely (`agreement`).
+    """Evaluates the engine on the text: `likelihood`, the relative increase of the float model's perplexity
+    (`perplexity_loss`), and the share of tokens with the same top-1 prediction (`agreement`).
 
     Args:
-        scale: of the logits. progress: called with the number of texts done.
+        scale: of the logits.
+        progress: called with the number of texts done.
     """
     nll = np.zeros(text.nll.shape, np.float64)
     agreed = 0

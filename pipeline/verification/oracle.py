@@ -55,7 +55,7 @@ class Oracle:
                 self._caches[name] = np.full(tensor.shape, tensor.zero_point, tensor.dtype.lower())
 
     def step(self, token: int) -> NDArray[np.signedinteger]:
-        """Takes a token; int8 or int16 logits [vocab].
+        """Feeds one token; returns int8 or int16 logits [vocab].
 
         Raises:
             ThimbleError: the context is full.
@@ -83,7 +83,7 @@ class Oracle:
     def generate(
         self, prompt: Sequence[int], max_new_tokens: int, eos: int
     ) -> tuple[list[int], list[NDArray[np.signedinteger]]]:
-        """Greedy tokens after the prompt, `eos` left out, and the logits of every step."""
+        """Decodes greedily after the prompt; returns the tokens without `eos`, and the logits of every step."""
         self.reset()
         logits = [self.step(token) for token in prompt]
         tokens: list[int] = []

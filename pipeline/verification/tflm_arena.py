@@ -67,7 +67,7 @@ class _Trials:
                 [sys.executable, "-m", __name__, str(self._tflite)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,  # it tells of every arena that is too small
+                stderr=subprocess.DEVNULL,  # it logs every arena that is too small
                 text=True,
             )
         assert self._child.stdin is not None and self._child.stdout is not None

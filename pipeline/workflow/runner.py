@@ -47,7 +47,7 @@ class RunOptions:
 
 
 def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, console: Console) -> Workspace:
-    """Brings every stage up to `options.until` up to date, and says of each what happened.
+    """Brings every stage up to `options.until` up to date, and prints what happened to each.
 
     Args:
         stages: all stages in order.
@@ -110,7 +110,7 @@ def run_stages(stages: Sequence[Stage], recipe: Recipe, options: RunOptions, con
 
 
 class _BoardRuns:
-    """The boards of a run: one that fails is left out of what follows, and told of at the end."""
+    """The boards of a run: one that fails is left out of the following stages, and reported at the end."""
 
     def __init__(self, boards: list[Board], console: Console) -> None:
         self.left = boards
@@ -119,7 +119,7 @@ class _BoardRuns:
         self._console = console
 
     def attempt(self, board: Board, work: Callable[[], bool | None]) -> bool:
-        """Does the work; whether it did something.
+        """Runs the work for a board; returns whether anything was done.
 
         Raises:
             ThimbleError: it failed, and no other board is left.
@@ -220,7 +220,7 @@ class _Outdated:
 def _ensure_current(
     stage: Stage, context: StageContext, force: bool, outdated: _Outdated, shared: Path | None = None
 ) -> bool:
-    """Runs the stage if it must run, or takes it from `shared`; true if it did."""
+    """Runs the stage if it is stale, or links it from `shared`; returns whether it did."""
     context = dataclasses.replace(context, reads=stage.reads)
     workspace, console = context.workspace, context.console
     key = context.target_key if stage.per_board else ""
@@ -231,7 +231,7 @@ def _ensure_current(
     stamp = workspace.stamp(stage.name, key)
     if keep and stamp and not stamp.requested and stage.recognizes is not None and stage.recognizes(context):
         workspace.adopt(stage.name, key, fingerprint)
-    state = State.FORCED if force else workspace.state(stage.name, key, fingerprint, keep)
+    state = State.FORCED if force else workspace.staleness(stage.name, key, fingerprint, keep)
     if not state.must_run and stage.should_rerun is not None and stage.should_rerun(context):
         state = State.REQUESTED
     if not state.must_run:
@@ -251,7 +251,7 @@ def _ensure_current(
         return True
     store = Workspace(shared, (fingerprint.requested_digest if keep else fingerprint.digest)[:32])
     with store.locked(wait=True):
-        stale = store.state(stage.name, "", fingerprint, keep).must_run
+        stale = store.staleness(stage.name, "", fingerprint, keep).must_run
         if stale:
             _work(stage, context, store, "", fingerprint, True)
         stamp = workspace.link_from(store, stage.name)

@@ -51,8 +51,8 @@ TRAINING_STAGES = ("train", "distill", "prune", "qat")
 def weights_fingerprint(
     recipe: Recipe, until: str = TRAINING_STAGES[-1], versions: Mapping[str, str] | None = None
 ) -> str:
-    """Digest of all that decides the weights up to a stage: the recipe's parts, the teacher, and the packages that the
-    data comes from.
+    """Digest of everything that determines the weights of a stage: the recipe's parts, the teacher, and the packages
+    that the data comes from.
 
     Args:
         recipe: what describes the weights.
@@ -176,7 +176,7 @@ def teacher_of(recipe: Recipe) -> Recipe:
 def training_facts(
     recipe: Recipe, stage: str, history: dict[str, Any], modules: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """What a weights file that a stage wrote says of itself.
+    """Metadata of a weights file written by a stage.
 
     Args:
         recipe: what describes the weights.
@@ -201,7 +201,7 @@ def training_facts(
 
 
 def _parts(recipe: Recipe, until: str) -> dict[str, Any]:
-    """The recipe's sections that decide the weights after a stage; `distill` and `qat`, which came later, only where
+    """The recipe's sections that determine the weights after a stage; `distill` and `qat`, which came later, only where
     they are asked for, so that the fingerprints of older weights still fit."""
     parts = recipe.part("task", "tokenizer", "model", "train", "prune")
     done = TRAINING_STAGES[: TRAINING_STAGES.index(until) + 1]
@@ -228,7 +228,7 @@ def shipped_weights(recipe: Recipe) -> Path | None:
 
 
 def shipped_tokenizer(recipe: Recipe) -> Path | None:
-    """The tokenizer beside the shipped weights, on the same condition.
+    """The tokenizer beside the shipped weights, under the same condition.
 
     Raises:
         ThimbleError: as for the weights, or the tokenizer is missing.
@@ -243,7 +243,7 @@ def shipped_tokenizer(recipe: Recipe) -> Path | None:
 
 
 def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
-    """Puts trained weights and their tokenizer where the recipe says that the shipped ones lie.
+    """Copies trained weights and their tokenizer to the recipe's path of shipped weights.
 
     Raises:
         ThimbleError: the recipe names no such place, or the weights are not what it describes.
@@ -260,7 +260,7 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
 
 
 def read_weights_metadata(path: Path) -> dict[str, Any]:
-    """What a weights file says of itself, read without TensorFlow.
+    """Metadata of a weights file, read without TensorFlow.
 
     Raises:
         ThimbleError: no such file, or not a whole one.

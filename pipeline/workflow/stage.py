@@ -26,11 +26,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage's work may use.
-
-    `out` is the folder to fill; it becomes the stage's folder when the work returns. `board` is None for stages that
-    are the same for every board; `per_board` names the stages that are not. `reads` is what the stage at work declares
-    that it reads, None where nothing is checked; `modules` are digests of those that do its work.
+    """Inputs of a stage's work. `out` is the output folder; it becomes the stage's folder when the work returns.
+    `board` is None for stages that are the same for every board; `per_board` names the stages that are not. `reads` is
+    what the stage at work declares that it reads, None where nothing is checked; `modules` are digests of those that do
+    its work.
     """
 
     recipe: Recipe
@@ -73,7 +72,7 @@ class StageContext:
 
     @property
     def target_key(self) -> str:
-        """`<board>-<engine>`, the folder name of what differs by board."""
+        """`<board>-<engine>`, the folder name of per-board stages."""
         return "" if self.board is None else target_key(self.board.name, self.recipe.engine)
 
     def require_board(self) -> Board:

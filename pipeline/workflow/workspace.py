@@ -93,7 +93,7 @@ class Workspace:
 
     @contextlib.contextmanager
     def locked(self, wait: bool = False) -> Iterator[None]:
-        """Holds the folder for one run; a second run at the same time is told so, or waits.
+        """Holds the folder for one run; a second run at the same time fails, or waits.
 
         Raises:
             ThimbleError: another run holds it, or the folder cannot be written.
@@ -120,7 +120,7 @@ class Workspace:
         return self.folder / stage / target_key if target_key else self.folder / stage
 
     def stamp(self, stage: str, target_key: str = "") -> Stamp | None:
-        """The stamp of a finished stage, or None where there is none that can be read."""
+        """The stamp of a finished stage, or None if missing or unreadable."""
         try:
             data = json.loads((self.stage(stage, target_key) / STAMP).read_text(encoding="utf-8"))
             return Stamp(**data)
@@ -131,7 +131,7 @@ class Workspace:
         """Where an artifact of a stage lies."""
         return output.path(self.stage(output.stage, target_key), **fields)
 
-    def state(self, stage: str, target_key: str, fingerprint: Fingerprint, keep: bool = False) -> State:
+    def staleness(self, stage: str, target_key: str, fingerprint: Fingerprint, keep: bool = False) -> State:
         """Whether a stage's result is still what the fingerprint describes; with `keep` modules and tools that are
         newer than the result do not count against it."""
         stamp = self.stamp(stage, target_key)
@@ -154,8 +154,8 @@ class Workspace:
         write_json(folder / STAMP, vars(adopted))
 
     def begin(self, stage: str, target_key: str, fingerprint: str, resumable: bool) -> Path:
-        """A folder to fill beside the finished one. A resumable stage finds there what an interrupted run of the
-        same fingerprint left; for others it is empty."""
+        """Creates the folder that the stage fills, beside the finished one. A resumable stage finds there what an
+        interrupted run of the same fingerprint left; for others it is empty."""
         folder = self.stage(stage, target_key)
         partial = folder.parent / f".{folder.name}.partial"
         mark = partial / ".fingerprint"
@@ -176,7 +176,7 @@ class Workspace:
         note: str,
         trained: bool = False,
     ) -> Stamp:
-        """Puts the filled folder in its place; until the rename the old one stays whole."""
+        """Renames the filled folder into place; the old one stays intact until then."""
         files = digest_files(partial, _OWN_FILES)
         stamp = Stamp(
             fingerprint=fingerprint.digest,
@@ -207,8 +207,8 @@ class Workspace:
             shutil.rmtree(old)
 
     def link_from(self, store: Workspace, stage: str) -> Stamp:
-        """Makes another workspace's finished stage this one's too: its files by hard links, or copied where the file
-        system has none. Build trees are left out."""
+        """Links a finished stage of another workspace into this one: hard links, or copies where the file system has
+        none. Build trees are omitted."""
         stamp = store.stamp(stage)
         assert stamp is not None, "the stage to take is finished"
         source, partial = store.stage(stage), self.begin(stage, "", stamp.fingerprint, resumable=False)

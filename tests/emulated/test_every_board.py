@@ -1,4 +1,4 @@
-"""Every board: those with a QEMU machine boot, answer and tell of faults; the others build and lie in their memory."""
+"""Every board: those with a QEMU machine boot, answer and report faults; the others build and lie in their memory."""
 
 from __future__ import annotations
 

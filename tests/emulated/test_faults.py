@@ -1,4 +1,4 @@
-"""Faults are told on the UART, each by its name, and not silently."""
+"""Faults are reported on the UART by name."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def kernels(request: pytest.FixtureRequest, board: Board) -> str:
     """Each set of kernels that TFLM_DIR has a library with."""
     tflm_dir = os.environ.get("TFLM_DIR")
     if not tflm_dir:
-        pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/tflm.md tells how to make one")
+        pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/tflm.md describes how to build one")
     if not any(library.kernels == request.param for library in find_libraries(Path(tflm_dir), board.core)):
         pytest.skip(f"{tflm_dir} holds no library for {board.core} with these kernels")
     return str(request.param)
@@ -216,7 +216,7 @@ def test_cmsis_nn_refuses_int16_on_the_device(kernels: str, tmp_path: Path, toke
 
 @pytest.mark.slow
 def test_the_arena_on_the_device(step: bytes, kernels: str, tmp_path: Path, tokenizer: Tokenizer, board: Board) -> None:
-    """It tells the smallest; a firmware with that one runs, and one with less says so at its start."""
+    """The firmware reports the smallest arena; one of that size runs, and a smaller one fails at start."""
     on_host = arena_on_host(step)
     probe_firmware = build_project(
         project(step, tmp_path / "asked", tokenizer, board, kernels), tmp_path / "build", test_commands=True

@@ -1,4 +1,5 @@
-"""The kernels' fast bodies on emulated cores: equal to the plain C bodies, in so many instructions."""
+"""The kernels' fast bodies on emulated cores: equal to the plain C bodies, within the expected number of
+instructions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compressed forms of weights: exact against TensorFlow Lite Micro, found without being told, taken where they pay."""
+"""Compressed forms of weights: exact against TensorFlow Lite Micro, detected in the weights, used where they pay."""
 
 from __future__ import annotations
 
@@ -250,7 +250,7 @@ def test_a_third_weight_of_four_is_found() -> None:
 
 @pytest.mark.parametrize("columns", [4, 8])
 def test_a_far_block_gets_one_between(columns: int) -> None:
-    """A byte of the index tells 255 bytes of x, the last one of a turn 127."""
+    """A byte of the index reaches 255 bytes of x, the last one of an iteration 127."""
     weights = np.zeros((4, 4096), np.int8)
     weights[:, :columns] = weights[:, 4000:] = 1
     (stored,) = stored_blocks(weights, columns)
@@ -362,7 +362,7 @@ def test_a_kernel_must_save_more_than_its_code() -> None:
 
 @pytest.mark.parametrize(("density", "sharers", "form"), [(0.5, 1, "blocks"), (0.5, 2, "pairs"), (0.25, 3, "blocks")])
 def test_layers_that_share_weights_share_plain_ones_alone(density: float, sharers: int, form: str) -> None:
-    """A stream holds each layer's own scales: it pays where so many streams are smaller than one plain matrix."""
+    """A stream holds each layer's own scales: it pays where the streams together are smaller than one plain matrix."""
     weighted = product(prune_blocks(dense(192, 192), 8, density, 1))
     chosen = choose(dict.fromkeys(range(sharers), weighted), WeightLayout.INTERLEAVED_2, Objective.BALANCED)
     assert all(choice.form.name.startswith(form) for choice in chosen.values())

@@ -124,7 +124,7 @@ def test_the_core_is_the_boards(board: Board) -> None:
     assert kind.startswith(board.core)
     secure = board.core in ("cortex-m33", "cortex-m55")
     assert cpu.get("enableTrustZone", False) is secure
-    if secure:  # bit 28 tells the secure alias of an address on Arm's boards
+    if secure:  # bit 28 selects the secure alias of an address on Arm's boards
         assert board.flash.origin & board.ram.origin & board.uart.address & 1 << 28
 
 

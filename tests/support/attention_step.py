@@ -52,7 +52,8 @@ def attention_step(
     """The .tflite: embedding, then for each number of `caches` in this order an attention over that cache, then logits.
 
     Args:
-        spec: the attentions' sizes and scales. caches: the layers' numbers in the inputs' names, in the graph's order.
+        spec: the attentions' sizes and scales.
+        caches: the layers' numbers in the inputs' names, in the graph's order.
         masks: for some layers, another table [context, context + 1] than the usual one.
     """
     model = ModelBuilder()

@@ -1,4 +1,4 @@
-"""What kernels of TensorFlow Lite Micro refuse, told before anything is built."""
+"""What kernels of TensorFlow Lite Micro refuse, reported before anything is built."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def entry_of(board: Board) -> RenodeSettings:
 
 
 def render(board: Board) -> dict[str, str]:
-    """The board's files by name: `<board>.resc`, and its `.repl` where the platform is one of ours.
+    """The board's files by name: `<board>.resc`, and its `.repl` where Thimble brings the platform.
 
     Raises:
         ThimbleError: Renode does not emulate the board, or its entry is wrong.

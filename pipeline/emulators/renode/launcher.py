@@ -56,7 +56,7 @@ class Renode:
 
     @classmethod
     def installed(cls) -> Renode:
-        """The one that is there.
+        """The installed Renode.
 
         Raises:
             ThimbleError: none is.
@@ -67,7 +67,7 @@ class Renode:
 
     @cached_property
     def program(self) -> Path:
-        """Where it is.
+        """Path of the program.
 
         Raises:
             ThimbleError: nowhere, or RENODE names what is not there.

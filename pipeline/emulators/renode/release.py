@@ -87,7 +87,7 @@ def release_of_this_system() -> Release:
 
 
 def installed(folder: Path = FOLDER) -> Path | None:
-    """The program of an earlier `fetch` into the folder; None where there is none."""
+    """Path of the program that `fetch` installed into the folder; None if there is none."""
     program = folder / VERSION / "renode"
     return program if program.is_file() and os.access(program, os.X_OK) else None
 
@@ -96,16 +96,16 @@ def fetch(release: Release, folder: Path = FOLDER, console: Console | None = Non
     """Downloads and unpacks a release, unless it is there.
 
     Args:
-        release: what to fetch.
-        folder: gets `VERSION/`, and while it is not done `ARCHIVE.part` with what has come so far.
+        release: the release.
+        folder: receives `VERSION/`, and `ARCHIVE.part` while the download is incomplete.
         console: shows the progress; silent without.
 
     Returns:
         the program `renode`, beside which `renode-test` lies.
 
     Raises:
-        ThimbleError: no network, another digest, a full disk, an archive that cannot be unpacked; what came of the
-            download stays for the next call, unless it is wrong.
+        ThimbleError: no network, another digest, a full disk, an archive that cannot be unpacked; the downloaded part
+            is kept for the next call, unless it is wrong.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def _download(release: Release, part: Path, console: Console) -> None:
     )
 
 
-def _receive(release: Release, part: Path, have: int, tell: Callable[[int], object]) -> None:
+def _receive(release: Release, part: Path, have: int, progress: Callable[[int], object]) -> None:
     headers = {"User-Agent": "thimble", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
@@ -177,11 +177,11 @@ def _receive(release: Release, part: Path, have: int, tell: Callable[[int], obje
             raise _Dropped("the server sent another part than it was asked for")
         done = have if resumed else 0
         with part.open("ab" if resumed else "wb") as out:
-            tell(done)
+            progress(done)
             while done <= release.size and (chunk := answer.read(_CHUNK)):
                 out.write(chunk)
                 done += len(chunk)
-                tell(done)
+                progress(done)
     if done < release.size:
         raise _Dropped("the connection ended early")
 

@@ -19,9 +19,9 @@ _HERE = "the room of the device"
 def recognized(language: Language, home: Home, pair: Pair) -> bool:
     """Whether one of hassil's readings of the sentence is the pair's intent with the pair's slots.
 
-    This is the best case for hassil. It matches names against the home's lists, so it is told the names that the action
-    holds and nothing that could be confused with them; a thing may be of every domain that the intent's templates ask
-    for; the device stands in a room, so a sentence may leave the area out; any reading may be the right one, where Home
+    This is the best case for hassil. It matches names against the home's lists, so it is given the names in the action
+    and nothing that could be confused with them; a thing may be of every domain that the intent's templates ask for;
+    the device stands in a room, so a sentence may leave the area out; any reading may be the right one, where Home
     Assistant takes the best.
     """
     intent, slots = _parse(pair.action)

@@ -74,14 +74,15 @@ class HomeAssistantTask(PairTask):
 
     @cached_property
     def home(self) -> Home:
-        """Where names come from: words for English, made-up ones for every other language."""
+        """Source of names: words for English, made-up ones for other languages."""
         if self.config.language.split("-")[0] == "en":
             return english_home()
         return generic_home(self.language.literal_texts(), self.language.domains(), self.config.seed)
 
     @cached_property
     def withheld(self) -> frozenset[int]:
-        """Templates that training never sees: about one in twelve, each of which at least two others teach like."""
+        """Templates withheld from training: about one in twelve, each with at least two others of the same
+        signature."""
         teachers = Counter(template.signature for template in self.language.templates)
         held: set[int] = set()
         for template in sorted(self.language.templates, key=lambda t: self._hash("template", t.intent, t.text)):
@@ -142,7 +143,7 @@ class HomeAssistantTask(PairTask):
         return tuple(pair.sentence for pair in self.examples())
 
     def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
-        """Which pairs hassil itself recognizes to the right intent, told every name that the sentence holds."""
+        """Which pairs hassil itself recognizes to the right intent, given every name in the sentence."""
         from pipeline.tasks.home_assistant.baseline import recognized
 
         return [recognized(self.language, self.home, pair) for pair in pairs]

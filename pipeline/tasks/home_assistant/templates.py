@@ -50,7 +50,7 @@ class Template:
 
     @property
     def signature(self) -> tuple[object, ...]:
-        """What the template teaches: the intent, its slots and the fixed values."""
+        """Signature of the template: intent, slots and fixed values."""
         return (self.intent, self.slots, tuple(sorted((key, str(value)) for key, value in self.block.slots.items())))
 
 

@@ -66,7 +66,7 @@ class Tokenizer(PromptTokenizer):
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
-        """Reads what `save` wrote.
+        """Reads a file of `save`.
 
         Raises:
             ThimbleError: no such file, not a tokenizer, or not one of this form.

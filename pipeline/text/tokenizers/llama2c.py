@@ -80,7 +80,7 @@ class Llama2cTokenizer(PromptTokenizer):
 
     @classmethod
     def load(cls, path: Path) -> Llama2cTokenizer:
-        """Reads what `save` wrote.
+        """Reads a file of `save`.
 
         Raises:
             ThimbleError: the file is damaged.

@@ -13,7 +13,7 @@ __all__ = ["load_tokenizer"]
 
 
 def load_tokenizer(path: Path) -> PromptTokenizer:
-    """Reads what any tokenizer's `save` wrote.
+    """Reads a file of any tokenizer's `save`.
 
     Raises:
         ThimbleError: no such file, or no tokenizer.
@@ -21,5 +21,5 @@ def load_tokenizer(path: Path) -> PromptTokenizer:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return Tokenizer.load(path)  # which tells what is wrong
+        return Tokenizer.load(path)  # which reports what is wrong
     return Llama2cTokenizer.load(path) if isinstance(data, dict) and data.get("type") == KIND else Tokenizer.load(path)

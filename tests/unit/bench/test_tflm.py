@@ -48,7 +48,7 @@ def tflm() -> Path:
     """A built TensorFlow Lite Micro."""
     tflm_dir = os.environ.get("TFLM_DIR")
     if not tflm_dir:
-        pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md tells how to make one")
+        pytest.skip("TFLM_DIR names no built TensorFlow Lite Micro: docs/benchmarks.md describes how to build one")
     assert find_libraries(Path(tflm_dir), M4F.mcpu), f"{tflm_dir} holds no library for Cortex-M4F"
     return Path(tflm_dir)
 

@@ -171,7 +171,7 @@ def test_qemu_that_refuses_the_image_is_an_error_with_its_words(tmp_path: Path) 
         Device(Qemu().start(path, BOARD), timeout=5)
 
 
-class Told:
+class ScriptedLink:
     """A link whose board says what the test wrote down."""
 
     def __init__(self, *lines: str) -> None:
@@ -201,7 +201,7 @@ class Told:
     ],
 )
 def test_a_board_that_does_not_start_well(lines: list[str], code: str) -> None:
-    link = Told(*lines)
+    link = ScriptedLink(*lines)
     with pytest.raises(DeviceError) as caught:
         Device(link)
     assert caught.value.code == code
@@ -222,20 +222,20 @@ def test_a_board_that_does_not_start_well(lines: list[str], code: str) -> None:
     ],
 )
 def test_an_answer_that_breaks_the_protocol_is_an_error(lines: list[str]) -> None:
-    device = Device(Told("noise before", "READY thimble 1", *lines))
+    device = Device(ScriptedLink("noise before", "READY thimble 1", *lines))
     with pytest.raises(DeviceError) as caught:
         device.ask("x", 1)
     assert caught.value.code == "protocol"
 
 
 def test_an_info_without_its_fields_is_an_error() -> None:
-    device = Device(Told("READY thimble 1", "OK protocol=1 board=x"))
+    device = Device(ScriptedLink("READY thimble 1", "OK protocol=1 board=x"))
     with pytest.raises(DeviceError, match="INFO lacks"):
         device.info()
 
 
 def test_sentences_are_percent_encoded() -> None:
-    link = Told("READY thimble 1", "STEP 0 1 000000ff 10 3", "OK 1 1 12 eos a%20b=%C3%A9")
+    link = ScriptedLink("READY thimble 1", "STEP 0 1 000000ff 10 3", "OK 1 1 12 eos a%20b=%C3%A9")
     answer = Device(link).ask("turn on\n50 %é", 7)
     assert link.sent == ["ASK 7 turn%20on%0A50%20%25%C3%A9"]
     assert (answer.text, answer.tokens_out, answer.steps[0].crc) == ("a b=é", (3,), 255)

@@ -48,7 +48,7 @@ def archive(change: Change | None = None, program: bool = True) -> bytes:
 
 
 class Server:
-    """Serves `content`; what it does is told by its fields, what it was asked is in `ranges`."""
+    """Serves `content`; its fields control its behaviour, `ranges` holds the requested ranges."""
 
     def __init__(self) -> None:
         self.content = archive()

@@ -1,4 +1,4 @@
-"""Configurations: what a recipe may say, and what it is told when it says something else."""
+"""Configurations: what a recipe may say, and the errors of others."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ Make = Callable[..., Recipe]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Writes a recipe, its `data` stage, and trained weights where it is told to; gives the recipe."""
+    """Writes a recipe, its `data` stage, and trained weights on request; returns the recipe."""
     from pipeline.network.tf_setup import load_tensorflow
 
     load_tensorflow()

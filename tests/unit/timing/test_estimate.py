@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.device.protocol import Answer, Prefill
-from pipeline.device.protocol import Step as Told
+from pipeline.device.protocol import Step as ReportedStep
 from pipeline.errors import ThimbleError
 from pipeline.report.flame import flame_graph
 from pipeline.targets.memories import Flash
@@ -21,7 +21,7 @@ from pipeline.timing.profile import Step
 
 def measured(*steps: Step, ticks: tuple[int, ...] = (100, 10, 20)) -> TracedPrompt:
     answer = Answer(
-        steps=tuple(Told(i, 1, 0, count, 2) for i, count in enumerate(ticks[1:])),
+        steps=tuple(ReportedStep(i, 1, 0, count, 2) for i, count in enumerate(ticks[1:])),
         tokens_in=(),
         tokens_out=(1, 2, 3),
         ticks=sum(ticks),

@@ -21,16 +21,16 @@ from tests.support.listings import code_of, listing
 
 
 class Recorder:
-    """What a tracer tells."""
+    """Records a tracer's calls."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[int, ...]] = []
+        self.calls: list[tuple[int, ...]] = []
 
     def ran(self, block: Block, following: int) -> None:
-        self.told.append((block.start, block.end, following))
+        self.calls.append((block.start, block.end, following))
 
     def resumed_elsewhere(self, expected: int, address: int) -> None:
-        self.told.append((expected, address))
+        self.calls.append((expected, address))
 
 
 BODY = listing("adds r0, #1", "adds r0, #1", "bne.n 100 <f>", "bx lr")  # 0x100 to 0x108
@@ -42,15 +42,15 @@ def trace(address: int) -> bytes:
     return f"Trace 0: 0x7f00{address:04x} [00800408/{address:08x}/00000110/ff020200] f\n".encode()
 
 
-def told(log: bytes, code: Code | None = None) -> list[tuple[int, ...]]:
+def recorded_calls(log: bytes, code: Code | None = None) -> list[tuple[int, ...]]:
     recorder = Recorder()
     Tracer(code or code_of({"f": BODY}), recorder).read(io.BytesIO(log))
-    return recorder.told
+    return recorder.calls
 
 
 def test_blocks_end_where_the_listing_says() -> None:
     log = LISTED + trace(0x100) + trace(0x100) + TAIL + trace(0x106) + trace(0x100)
-    assert told(log) == [(0x100, 0x106, 0x100), (0x100, 0x106, 0x106), (0x106, 0x108, 0x100)]
+    assert recorded_calls(log) == [(0x100, 0x106, 0x100), (0x100, 0x106, 0x106), (0x106, 0x108, 0x100)]
 
 
 def test_lines_that_come_in_pieces_are_whole() -> None:
@@ -60,12 +60,12 @@ def test_lines_that_come_in_pieces_are_whole() -> None:
 
     recorder = Recorder()
     Tracer(code_of({"f": BODY}), recorder).read(Slow(LISTED + trace(0x100) * 3))
-    assert len(recorder.told) == 2
+    assert len(recorder.calls) == 2
 
 
 def test_a_block_that_was_stopped_did_not_run() -> None:
     stopped = b"Stopped execution of TB chain before 0x7f000100 [00000100] f\n"
-    assert told(LISTED + trace(0x100) + trace(0x100) + stopped + trace(0x100) + trace(0x100)) == [
+    assert recorded_calls(LISTED + trace(0x100) + trace(0x100) + stopped + trace(0x100) + trace(0x100)) == [
         (0x100, 0x106, 0x100),
         (0x100, 0x106, 0x100),
     ]
@@ -73,7 +73,7 @@ def test_a_block_that_was_stopped_did_not_run() -> None:
 
 def test_an_exception_inside_a_block_is_followed() -> None:
     stopped = b"Stopped execution of TB chain before 0x7f000100 [00000100] f\n"
-    assert told(LISTED + trace(0x100) + stopped + TAIL + trace(0x106)) == [(0x100, 0x106)]
+    assert recorded_calls(LISTED + trace(0x100) + stopped + TAIL + trace(0x106)) == [(0x100, 0x106)]
 
 
 def test_a_block_that_was_rewound_ran_in_part() -> None:
@@ -81,7 +81,7 @@ def test_a_block_that_was_rewound_ran_in_part() -> None:
     rest_of_block = b"----------------\nIN: f\n0x00000102:  3001  adds\n\n"
     rest = b"----------------\nIN: f\n0x00000104:  d1fc  bne\n\n"
     log = LISTED + trace(0x100) + rewound + rest_of_block + trace(0x102) + rest + trace(0x104) + trace(0x100)
-    assert told(log) == [(0x100, 0x102, 0x102), (0x102, 0x104, 0x104), (0x104, 0x106, 0x100)]
+    assert recorded_calls(log) == [(0x100, 0x102, 0x102), (0x102, 0x104, 0x104), (0x104, 0x106, 0x100)]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_block_that_was_rewound_ran_in_part() -> None:
 )
 def test_a_log_that_is_not_understood_is_an_error(log: bytes, complaint: str) -> None:
     with pytest.raises(ThimbleError, match=complaint):
-        told(log)
+        recorded_calls(log)
 
 
 def test_the_filter_leaves_out_what_runs_at_start() -> None:

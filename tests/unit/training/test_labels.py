@@ -12,7 +12,7 @@ TOKENIZER = Tokenizer.train(["turn on the light", "HassTurnOn domain=light"] * 5
 
 
 class Teacher:
-    """Answers each prompt as it is told, and remembers the prompts."""
+    """Answers prompts with the given answers in order, and records the prompts."""
 
     def __init__(self, context: int, answers: Sequence[str]) -> None:
         self.context = context

@@ -84,12 +84,12 @@ def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -
 
 def test_batches_are_padded_sequences() -> None:
     sequences = [[1, *range(5, 5 + length), 2, 9, 3] for length in (3, 4, 20, 31, 36, 36, 3, 8)]
-    seen = []
+    sequences_seen = []
     for batch in itertools.islice(batches(sequences, 2, seed=1, context=40, max_buckets=3), 4):
         assert batch.dtype == np.int32
         assert batch.shape[1] in (13, 37, 40)
-        seen += [tuple(int(token) for token in row if token != PAD) for row in batch]
-    assert sorted(seen) == sorted(tuple(sequence) for sequence in sequences)
+        sequences_seen += [tuple(int(token) for token in row if token != PAD) for row in batch]
+    assert sorted(sequences_seen) == sorted(tuple(sequence) for sequence in sequences)
 
 
 def test_no_batch_is_wider_than_the_context() -> None:

@@ -99,9 +99,9 @@ def test_held_out_sentences_come_out_right(recipe: Recipe) -> None:
 
 def test_another_recipe_does_not_take_them() -> None:
     recipe = load_recipe(RECIPES[0])
-    other = recipe.replace(train=recipe.train.replace(seed=99))
-    assert shipped_weights(other) is None
-    assert shipped_tokenizer(other) is None
+    sections = recipe.replace(train=recipe.train.replace(seed=99))
+    assert shipped_weights(sections) is None
+    assert shipped_tokenizer(sections) is None
     assert shipped_weights(recipe.replace(shipped=None)) is None
 
 

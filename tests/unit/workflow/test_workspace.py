@@ -23,21 +23,21 @@ def fill(workspace: Workspace, text: str) -> None:
 
 def test_a_finished_stage_is_current_until_its_fingerprint_changes(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "r")
-    assert workspace.state("quantize", "", F1) is State.NEW
+    assert workspace.staleness("quantize", "", F1) is State.NEW
     fill(workspace, "one")
-    assert workspace.state("quantize", "", F1) is State.CURRENT
-    assert workspace.state("quantize", "", F2) is State.CHANGED
+    assert workspace.staleness("quantize", "", F1) is State.CURRENT
+    assert workspace.staleness("quantize", "", F2) is State.CHANGED
 
 
 def test_what_is_kept_may_be_older_than_its_modules(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "r")
     fill(workspace, "one")
     newer = dataclasses.replace(F1, modules={"module": "2"})
-    assert workspace.state("quantize", "", newer) is State.CHANGED
-    assert workspace.state("quantize", "", newer, keep=True) is State.OUTDATED
-    assert workspace.state("quantize", "", F2, keep=True) is State.CHANGED
+    assert workspace.staleness("quantize", "", newer) is State.CHANGED
+    assert workspace.staleness("quantize", "", newer, keep=True) is State.OUTDATED
+    assert workspace.staleness("quantize", "", F2, keep=True) is State.CHANGED
     (workspace.stage("quantize") / "model.tflite").write_text("two")
-    assert workspace.state("quantize", "", newer, keep=True) is State.DAMAGED
+    assert workspace.staleness("quantize", "", newer, keep=True) is State.DAMAGED
 
 
 @pytest.mark.parametrize("damage", ["edit", "delete", "add"])
@@ -51,7 +51,7 @@ def test_changed_output_is_noticed(tmp_path: Path, damage: str) -> None:
         model.unlink()
     else:
         model.with_name("more").write_text("x")
-    assert workspace.state("quantize", "", F1) is State.DAMAGED
+    assert workspace.staleness("quantize", "", F1) is State.DAMAGED
 
 
 def test_an_interrupted_stage_leaves_the_old_result_whole(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_an_interrupted_stage_leaves_the_old_result_whole(tmp_path: Path) -> Non
     partial = workspace.begin("quantize", "", "f2", resumable=False)
     (partial / "model.tflite").write_text("half")  # and the process dies here
     assert (workspace.stage("quantize") / "model.tflite").read_text() == "one"
-    assert workspace.state("quantize", "", F1) is State.CURRENT
+    assert workspace.staleness("quantize", "", F1) is State.CURRENT
     restarted = workspace.begin("quantize", "", "f2", resumable=False)
     assert not (restarted / "model.tflite").exists()
 
@@ -82,7 +82,7 @@ def test_a_damaged_stamp_means_new(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path, "r")
     fill(workspace, "one")
     (workspace.stage("quantize") / "stage.json").write_text('{"fingerprint": "f1"')
-    assert workspace.state("quantize", "", F1) is State.NEW
+    assert workspace.staleness("quantize", "", F1) is State.NEW
 
 
 def test_build_trees_do_not_count(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_build_trees_do_not_count(tmp_path: Path) -> None:
     fill(workspace, "one")
     (workspace.stage("quantize") / "_build").mkdir()
     (workspace.stage("quantize") / "_build" / "object.o").write_text("x")
-    assert workspace.state("quantize", "", F1) is State.CURRENT
+    assert workspace.staleness("quantize", "", F1) is State.CURRENT
 
 
 def test_fingerprints_see_values_not_order() -> None:
