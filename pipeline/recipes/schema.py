@@ -539,16 +539,16 @@ class Budgets(BoardBudgets):
 
     def limits(self) -> dict[str, Any]:
         """All limits but those of boards, as plain data."""
-        return self.model_dump(exclude={"boards"})
+        return {name: getattr(self, name) for name in type(self).model_fields if name != "boards"}
 
     def for_board(self, board: str) -> Budgets:
         """The limits that hold on a board."""
-        changes = self.boards[board].model_dump(exclude_none=True) if board in self.boards else {}
-        return self.replace(boards={}, **changes)
+        limits = self.boards[board].fingerprint_data() if board in self.boards else {}
+        return self.replace(boards={}, **{name: limit for name, limit in limits.items() if limit is not None})
 
     def fingerprint_data(self) -> dict[str, Any]:
         """Plain data for fingerprints."""
-        return self.model_dump()
+        return {**self.limits(), "boards": {name: limits.fingerprint_data() for name, limits in self.boards.items()}}
 
 
 class HomeAssistantConfig(StrictModel):

@@ -49,7 +49,7 @@ def prune(
     keras.utils.set_random_seed(train_config.seed)
     settings = train_config.replace(steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0)
     work = _structures if config.pattern in ("heads", "channels") else _single_weights
-    hooks = dataclasses.replace(work(model, model_config, config), settings=config.model_dump())
+    hooks = dataclasses.replace(work(model, model_config, config), settings=config.fingerprint_data())
     return fine_tune(model, settings, training_data, out, progress, hooks)
 
 
