@@ -161,7 +161,10 @@ def recipe_text(point: Point) -> str:
     """The point as a recipe's file."""
     chosen = ", ".join(f"{axis}: {choice}" for axis, choice in point.choices.items())
     head = f"# A point of a sweep{f' ({chosen})' if chosen else ''}. Run it: python -m pipeline run THIS_FILE\n"
-    return head + yaml.safe_dump(_plain(point.recipe), sort_keys=False, allow_unicode=True, width=120)
+    recipe = _plain(point.recipe)
+    if recipe.get("task", {}).get("name") not in (None, "text"):
+        recipe.setdefault("budgets", {"min_exact_match": 0})  # a bad point is a result too
+    return head + yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _plain(value: Any) -> Any:

@@ -38,7 +38,9 @@ def distill(
     limit_threads()
     keras.utils.set_random_seed(train_config.seed)
     settings = train_config.replace(steps=config.steps)
-    hooks = Hooks(_loss(student, teacher, config), partial(_prepared, config.spoiled), settings=config.fingerprint_data())
+    hooks = Hooks(
+        _loss(student, teacher, config), partial(_prepared, config.spoiled), settings=config.fingerprint_data()
+    )
     return fit(student, settings, training_data, out, progress, hooks)
 
 

@@ -79,7 +79,7 @@ def recipe_tflite(name: str, **sections: object) -> bytes:
         return _quantized(load_recipe(ROOT / "models" / name / "recipe.yaml"))
     folder = Path(tempfile.mkdtemp(dir=_BUILD.name))
     path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump({**text, **sections}), encoding="utf-8")
+    path.write_text(yaml.safe_dump({**text, "shipped": f"shipped:{name}", **sections}), encoding="utf-8")
     return _quantized(load_recipe(path))
 
 
