@@ -797,6 +797,11 @@ def _kind_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
     if "weights" not in data:
         what = "is missing with `task: {name: text}`"
         yield complaint("weights", what, "write the recipe with `import-llama2c`")
+    budgets = data.get("budgets")
+    for key in ("max_loss", "min_exact_match"):
+        if isinstance(budgets, Mapping) and key in budgets:
+            what = "is given with `task: {name: text}`: text has no right answers"
+            yield complaint(f"budgets.{key}", what, "take it out", budgets[key])
     for key in ("train", "distill", "prune", "shipped"):
         if key in data:
             what = "is given with `task: {name: text}`: imported models are not trained"

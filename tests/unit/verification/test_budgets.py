@@ -9,7 +9,7 @@ import yaml
 
 from pipeline.errors import ThimbleError
 from pipeline.recipes.load import load_recipe
-from pipeline.recipes.schema import Budgets
+from pipeline.recipes.schema import Budgets, Recipe
 from pipeline.verification.budgets import DEFAULT_MAX_LOSS, accuracy_failures
 
 GOOD = {"new_names": 0.9, "noisy": 0.8}
@@ -91,3 +91,16 @@ def test_a_board_may_have_budgets_of_its_own(tmp_path: Path) -> None:
 def test_mistakes_are_named(tmp_path: Path, budgets: dict[str, object], key: str) -> None:
     with pytest.raises(ThimbleError, match=key):
         budgets_of(tmp_path, **budgets)
+
+
+def test_text_has_no_right_answers() -> None:
+    sections = {
+        "name": "i",
+        "task": {"name": "text"},
+        "weights": "i.npz",
+        "tokenizer": {"vocab_size": 512},
+        "model": {"variant": "small"},
+        "boards": ["mps2_an386"],
+    }
+    with pytest.raises(ThimbleError, match=r"`budgets\.min_exact_match` is given with .*text has no right answers"):
+        Recipe.from_mapping({**sections, "budgets": {"min_exact_match": 50}})
