@@ -49,7 +49,7 @@ def outputs_fit(
     right_shifts: NDArray[np.int64],
 ) -> bool:
     """Whether outputs stay below 2^14 before they are limited, so that two, doubled, fit a word: the kernel of two
-    tokens with PAIRS limits two rows at once.
+    tokens with INTERLEAVED_2 limits two rows at once.
 
     Args:
         weights: int8 [rows, depth].
@@ -66,8 +66,8 @@ def outputs_fit(
 def weights_fit(weights: NDArray[np.int8], packing: WeightLayout) -> bool:
     """Whether the packing holds these weights.
 
-    Halfwords of PAIRS are 256·a + b, and 256·b + c once the kernel has made them: an a or b of −128 fits if the row
-    after it is not negative there.
+    Halfwords of INTERLEAVED_2 are 256·a + b, and 256·b + c once the kernel has made them: an a or b of −128 fits if the
+    row after it is not negative there.
     """
     if packing is not WeightLayout.INTERLEAVED_2:
         return True

@@ -125,7 +125,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:
-    if recipe.text is not None:
+    if recipe.weights is not None:
         return ("tensorflow", "tf-keras", *task_tools(recipe.task))
     return task_tools(recipe.task)
 

@@ -16,7 +16,7 @@ from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.training.labels import pseudo_label
 from pipeline.verification.host_engine import host_engine
-from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
+from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     are_final,
     is_trained_here,
@@ -134,7 +134,7 @@ STAGE = Stage(
         SENTENCES.of("data", split="dev"),
         WEIGHTS.of("train"),
     ),
-    writes=(WEIGHTS, LEARNING_CURVE, PICTURE, TRAINING_LOG),
+    writes=(WEIGHTS, TRAINING_LOG),
     sections=("distill", "train", "model"),
     work=(
         __name__,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
-from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
+from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -43,7 +43,7 @@ STAGE = Stage(
         SENTENCES.of("data", split="dev"),
         WEIGHTS.of("distill"),
     ),
-    writes=(WEIGHTS, LEARNING_CURVE, PICTURE, TRAINING_LOG),
+    writes=(WEIGHTS, TRAINING_LOG),
     sections=("prune", "train", "model"),
     work=(
         __name__,

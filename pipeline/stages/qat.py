@@ -11,7 +11,7 @@ from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
 from pipeline.tasks.registry import load_task
-from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
+from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, read_weights_metadata, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -80,7 +80,7 @@ STAGE = Stage(
         EVALUATION_TEXT.of("data"),
         WEIGHTS.of("prune"),
     ),
-    writes=(WEIGHTS, LEARNING_CURVE, PICTURE, TRAINING_LOG, CALIBRATED_INTEGERS),
+    writes=(WEIGHTS, TRAINING_LOG, CALIBRATED_INTEGERS),
     sections=("qat", "quantize", "train", "model"),
     work=(
         __name__,

@@ -14,7 +14,7 @@ from pipeline.recipes.paths import imported_weights
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
-from pipeline.workflow.artifacts import LEARNING_CURVE, PICTURE, TOKENIZER, TRAINING_LOG, WEIGHTS
+from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,
     newer_modules,
@@ -106,7 +106,7 @@ STAGE = Stage(
         SENTENCES.of("data", split="train"),
         SENTENCES.of("data", split="dev"),
     ),
-    writes=(WEIGHTS, LEARNING_CURVE, PICTURE, TRAINING_LOG),
+    writes=(WEIGHTS, TRAINING_LOG),
     sections=("task", "tokenizer", "model", "train"),
     work=(
         __name__,

@@ -31,15 +31,13 @@ _TASKS = {
 
 
 def task_module(config: TaskConfig) -> str:
-    """The module that makes the data of the task that a `task` section names; this one where it names none of ours."""
-    entry = _TASKS.get(config.name)
-    return __name__ if entry is None else entry.module
+    """The module that makes the data of the task that a `task` section names."""
+    return _TASKS[config.name].module
 
 
 def task_tools(config: TaskConfig) -> tuple[str, ...]:
     """The distributions that decide what the task that a `task` section names does."""
-    entry = _TASKS.get(config.name)
-    return () if entry is None else entry.tools
+    return _TASKS[config.name].tools
 
 
 def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
@@ -50,7 +48,7 @@ def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
 
     Raises:
         ConfigError: an unknown task or key, or values of the wrong type or range.
-        ThimbleError: an unknown language, or the task of imported models, which has no pairs.
+        ThimbleError: an unknown language.
     """
     if isinstance(config, Mapping):
         config = task_config(config)

@@ -23,7 +23,6 @@ __all__ = [
     "COMPILED",
     "EXPECTATIONS",
     "FIRMWARE",
-    "LEARNING_CURVE",
     "MODEL_SOURCES",
     "PACKED_COMPILED",
     "PACKED_SOURCES",
@@ -175,10 +174,9 @@ SUMMARY = json_artifact("summary.json")
 """Of `data`: the number of sentences by split, and examples."""
 WEIGHTS: Artifact[dict[str, Any]] = Artifact("weights.npz", _read_weights_metadata)
 """The float weights; read here, without TensorFlow, is what the file says of itself."""
-LEARNING_CURVE = _text("history.csv")
-"""Of a stage that trains: loss and exact match by step; its picture is `history.svg`."""
 TRAINING_LOG = _folder("log")
-"""Of a stage that trains: event files for TensorBoard, where they were asked for."""
+"""Of a stage that trains: `history.csv`, loss and exact match by step, its picture `history.svg`, and event files for
+TensorBoard where they were asked for."""
 CALIBRATED_INTEGERS = json_artifact("integers.json")
 """Of `qat`: the activations' ranges and the keys' means that an imported model was fitted with."""
 TFLITE = _binary("model.tflite")
