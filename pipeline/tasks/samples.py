@@ -1,0 +1,86 @@
+"""Sentences with structured answers, drawn one by one: what tasks with intents and slots are made of."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.text.annotation import Entry
+
+__all__ = ["IntentSchema", "Sample", "SampleSource", "SlotSchema"]
+
+NO_MATCH = "NoMatch"
+
+
+@dataclass(frozen=True)
+class SlotSchema:
+    """What a slot of an intent may hold.
+
+    Attributes:
+        kinds: marks that it may point at: kinds of entries and of quantities.
+        values: canonical values of its closed lists, fixed values and defaults.
+        is_free: whether it may hold any words of the sentence.
+        is_required: whether the intent has no meaning without it.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    values: tuple[str, ...] = ()
+    is_free: bool = False
+    is_required: bool = False
+
+
+@dataclass(frozen=True)
+class IntentSchema:
+    """An intent and its slots by name."""
+
+    slots: Mapping[str, SlotSchema] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sentence with its answer.
+
+    Attributes:
+        sentence: as it is said.
+        intent: `NO_MATCH` where nothing may be done.
+        slots: canonical values.
+        entries: the names known where it is said (the home), beside the task's own.
+        template: index of the template that made it, −1 where none did.
+        fixed: spans of characters of the sentence, [start, end), that hold a slot's value, which noise leaves alone.
+    """
+
+    sentence: str
+    intent: str
+    slots: Mapping[str, str]
+    entries: tuple[Entry, ...] = ()
+    template: int = -1
+    fixed: tuple[tuple[int, int], ...] = ()
+
+
+class SampleSource(Protocol):
+    """Draws samples, the same for the same random numbers."""
+
+    @property
+    def language(self) -> str: ...
+
+    def draw(self, rng: random.Random) -> Sample:
+        """One training sentence, in a home of its own."""
+        ...
+
+    def entries(self) -> tuple[Entry, ...]:
+        """The lists of the task and the names of the home that it ships with."""
+        ...
+
+    def intents(self) -> Mapping[str, IntentSchema]:
+        """All intents but `NO_MATCH`."""
+        ...
+
+    def literal_words(self) -> frozenset[str]:
+        """Words that the templates say literally, in lower case."""
+        ...
+
+    def reads(self, sentence: str) -> bool:
+        """Whether a template of the task reads the sentence, whatever it then does."""
+        ...
