@@ -44,6 +44,7 @@ __all__ = [
     "AIMS",
     "ENGINES",
     "PATTERNS",
+    "AnswersConfig",
     "Budgets",
     "DistillConfig",
     "EvaluateConfig",
@@ -485,6 +486,15 @@ class EvaluateConfig(StrictModel):
         )
 
 
+class AnswersConfig(StrictModel):
+    """What the device does with an answer of intents and slots. Weights do not depend on it."""
+
+    section: ClassVar[str] = "answers"
+
+    threshold: Share = 0.0
+    """Confidence below which nothing is done: the product of the probabilities of the answer's tokens."""
+
+
 class BoardBudgets(StrictModel):
     """Limits of what a board has, and of time on it."""
 
@@ -662,6 +672,8 @@ class Recipe(StrictModel):
     """What counts where weights can be held in several forms."""
     prompts: tuple[str, ...] = Field((), strict=False)
     """Sentences to verify on the board; absent: the task's examples."""
+    answers: AnswersConfig = AnswersConfig()
+    """When the device does nothing."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How much is measured."""
     budgets: Budgets = Budgets()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NamedTuple, cast
 
 from pipeline.recipes.schema import TaskConfig, task_config
+from pipeline.tasks.sample_stream import SampleStream
+from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
 
-__all__ = ["load_task", "task_module", "task_tools"]
+__all__ = ["load_stream", "load_task", "task_module", "task_tools"]
 
 
 class _Entry(NamedTuple):
@@ -54,3 +57,16 @@ def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
         config = task_config(config)
     entry = _TASKS[config.name]
     return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(config))
+
+
+def load_stream(config: TaskConfig | Mapping[str, object], data: Path, context: int) -> SampleStream:
+    """The training sentences of a task whose samples are drawn.
+
+    Args:
+        config: the recipe's `task` section.
+        data: the folder of the `data` stage.
+        context: tokens that the model sees.
+    """
+    task = load_task(config)
+    assert isinstance(task, StructuredTask), "only such tasks have a stream"
+    return task.stream(data, context)

@@ -339,9 +339,7 @@ class StructuredPrompt:
             if allowed.fills_units:
                 prefix = schema.slots[slot_index].removesuffix(_DURATION)
                 filled = {name: left[name] for unit in DURATION_UNITS if (name := prefix + unit) in left}
-                number = (
-                    self._mark_of(allowed, lambda mark, f=filled, p=prefix: _filled(mark, p) == f) if filled else -1
-                )
+                number = self._mark_of(allowed, partial(_fills, filled, prefix)) if filled else -1
                 if number >= 0:
                     written.append((slot_index, [ids.pointer + number]))
                     for name in filled:

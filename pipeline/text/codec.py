@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from pipeline.text.annotation import Annotated, Entry
-from pipeline.text.answers import AnswerSchema, StructuredAnswer, StructuredPrompt, TokenIds
+from pipeline.text.answers import AnswerSchema, StructuredAnswer, StructuredPrompt, TokenIds, parse_answer
 from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.byte_bpe import BOS, EOS, SEP
 
@@ -61,6 +61,14 @@ class Codec(Protocol):
 
     def prompt(self, text: str) -> Prompt: ...
 
+    def encode_pair(self, sentence: str, action: str) -> list[int]:
+        """The ids of a sentence's prompt and of the answer, the end of the answer last.
+
+        Raises:
+            ValueError: answer tokens cannot say the answer to this sentence.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class _PlainPrompt:
@@ -88,6 +96,10 @@ class PlainCodec:
     def prompt(self, text: str) -> Prompt:
         """The text in the tokenizer's frame."""
         return _PlainPrompt(self.tokenizer, self.tokenizer.encode_prompt(text))
+
+    def encode_pair(self, sentence: str, action: str) -> list[int]:
+        """The prompt, the action as text, and `eos`."""
+        return [*self.tokenizer.encode_prompt(sentence), *self.tokenizer.encode(action), EOS]
 
 
 class _AnswerPrompt(StructuredPrompt):
@@ -118,8 +130,18 @@ class StructuredCodec:
         """The sentence with its marks."""
         return self._prompt(self.annotator.annotate(text))
 
+    def encode_pair(self, sentence: str, action: str) -> list[int]:
+        """The ids of a sentence and its answer, see `encode_sample`; the action is as `StructuredAnswer.text`."""
+        answer = parse_answer(action, self.schema.slots)
+        return self.encode_sample(sentence, answer.intent, answer.slots)
+
     def encode_sample(
-        self, sentence: str, intent: str, slots: Mapping[str, str], entries: Sequence[Entry] = ()
+        self,
+        sentence: str,
+        intent: str,
+        slots: Mapping[str, str],
+        entries: Sequence[Entry] = (),
+        excluded: frozenset[str] = frozenset(),
     ) -> list[int]:
         """The ids of a sentence and its answer.
 
@@ -128,11 +150,15 @@ class StructuredCodec:
             intent: its name.
             slots: canonical values.
             entries: names known where it is said, beside those of the annotator.
+            excluded: sentences that are refused, as their normalized words with single spaces.
 
         Raises:
-            ValueError: the answer cannot be given, see `StructuredPrompt.encode`, or the sentence has too many names.
+            ValueError: the answer cannot be given, see `StructuredPrompt.encode`, the sentence has too many names, or
+                it is excluded.
         """
         annotator = self.annotator.with_entries(entries) if entries else self.annotator
+        if excluded and " ".join(annotator.words(sentence)) in excluded:
+            raise ValueError("the sentence is excluded")
         prompt = self._prompt(annotator.annotate(sentence))
         if prompt.has_too_many_names:
             raise ValueError("the sentence has more names and quantities than there are pointers")
