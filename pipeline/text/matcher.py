@@ -87,18 +87,25 @@ class Annotator:
 
     def annotate(self, text: str) -> Annotated:
         """The sentence's words and its marks: all of them, however many."""
+        sentence = _Sentence(text, self._restored(text), self)
+        sentence.mark_exact()
+        sentence.mark_other_forms()
+        sentence.mark_misspelt()
+        return Annotated(text, tuple(sentence.words), tuple(sentence.marks))
+
+    def words(self, text: str) -> list[str]:
+        """The normalized words of a text, restored as `annotate` does it."""
+        return [word.text for word in self._restored(text)]
+
+    def _restored(self, text: str) -> list[Word]:
         words = self._normalizer.words(text)
         known, restore, skeleton = self._known, self._restore, self.vocabulary.forms.skeleton
         for index, word in enumerate(words):
             if word.text not in known:
                 restored = restore.get(skeleton(word.text))
-                if restored is not None and restored != word.text:
+                if restored is not None:
                     words[index] = Word(restored, word.start, word.end)
-        sentence = _Sentence(text, words, self)
-        sentence.mark_exact()
-        sentence.mark_other_forms()
-        sentence.mark_misspelt()
-        return Annotated(text, tuple(sentence.words), tuple(sentence.marks))
+        return words
 
 
 class _Sentence:
@@ -118,6 +125,7 @@ class _Sentence:
         self.nouns = annotator._nouns
         self.known = annotator._known
         self.restore = annotator._restore
+        self.longest = max([layer.longest for layer in self.layers])
         self._seams: dict[str, list[int]] = {}
 
     # Pass 1
@@ -195,7 +203,7 @@ class _Sentence:
         if not layers:
             return None
         texts = self.texts
-        before = self.spans(index, limit, max([layer.longest for layer in layers]))
+        before = self.spans(index, limit)
         for num_words in range(len(before), 0, -1):
             end = index + num_words
             if num_words == 1 and texts[index] in self.known:
@@ -209,11 +217,12 @@ class _Sentence:
             before.pop()
         return None
 
-    def spans(self, index: int, limit: int, longest: int) -> list[str]:
+    def spans(self, index: int, limit: int) -> list[str]:
         """For spans of one word, two words and so on: the skeleton of the words before the last.
 
-        Ends where they alone have `longest` letters, since a name must reach into the last word.
+        Ends where they alone are as long as the longest name, since a name must reach into the last word.
         """
+        longest = self.longest
         before = [""]
         for position in range(index, min(limit, index + MAX_SPAN_WORDS) - 1):
             joined = self.inflection.joined(before[-1], self.skeletons[position])
@@ -267,7 +276,7 @@ class _Sentence:
                 entry = self.in_compound(joined[: len(joined) - len(linking)], layers)
                 if entry is not None:
                     return entry, seam
-            for dropped in inflection.dropped:
+            for dropped in inflection.dropped if len(joined) >= MIN_FUZZY_LETTERS else ():
                 entry = self.in_compound(joined + dropped, layers)
                 if entry is not None:
                     return entry, seam

@@ -31,6 +31,8 @@ MIN_FUZZY_LETTERS = 3
 """Names with fewer letters are found only as they are written."""
 MIN_TYPO_LETTERS = 4
 """Names with fewer letters are not looked for with typos."""
+MAX_TYPO_LETTERS = 48
+"""Nor are names with more."""
 
 _CACHE = 1 << 16
 
@@ -129,7 +131,7 @@ class Name(NamedTuple):
             change.
         letters: a set of bits, one for each letter of the skeleton modulo 64.
         digits: of the skeleton.
-        likeness: first letter and length of the skeleton; None where it is too short for typos.
+        likeness: first letter and length of the skeleton; None where it is too short or too long for typos.
     """
 
     words: tuple[str, ...]
@@ -176,7 +178,8 @@ class Forms:
         stems = ""
         if inflection.inner and len(words) > 1:
             stems = " ".join([*map(self.stem, skeletons[:-1]), skeletons[-1]])
-        likeness = (joined[0], len(joined)) if len(joined) >= MIN_TYPO_LETTERS else None
+        may_be_misspelt = MIN_TYPO_LETTERS <= len(joined) <= MAX_TYPO_LETTERS
+        likeness = (joined[0], len(joined)) if may_be_misspelt else None
         return Name(words, skeletons, joined, stems, letters_of(joined), digits_of(joined), likeness)
 
 
@@ -255,7 +258,7 @@ class Layer:
 
     @cached_property
     def for_typos(self) -> Mapping[tuple[str, int], Sequence[tuple[int, Name, Entry]]]:
-        """By the skeleton's first letter and length, from four letters on: index of the entry, its name, and itself."""
+        """By the skeleton's first letter and length, of four letters or more: index of the entry, its name, and itself."""
         found: dict[tuple[str, int], list[tuple[int, Name, Entry]]] = {}
         for order, (name, entry) in enumerate(self.named):
             key = name.likeness
