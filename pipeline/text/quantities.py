@@ -2,8 +2,8 @@
 
 A language is data. `compile_quantities` makes `QuantityTables` of its `quantities.yaml` and its number words;
 `Quantities` reads sentences with them, and `firmware_templates/runtime/quantities.c` does the same with the same
-tables. A word is split into morphemes ("dreihundertvierzig" into three), each with senses: a class and a value. Numbers and
-durations have a grammar in code, everything else is patterns: short lists of items over morphemes and numbers.
+tables. A word is split into morphemes ("dreihundertvierzig" into three), each with senses: a class and a value. Numbers
+and durations have a grammar in code, everything else is patterns: short lists of items over morphemes and numbers.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pipeline.errors import ThimbleError
 from pipeline.text.annotation import Quantity
@@ -26,50 +25,50 @@ _UNIT_LETTERS = "WDHMS"
 
 MAX_WORD_BYTES = 95  # of a skeleton that is split into morphemes
 MAX_WORD_MORPHEMES = 16
-MAX_MORPHEMES = 48  # of a quantity
+MAX_MORPHEMES = 32  # of a quantity
 MAX_DIGITS = 12  # before and behind the decimal sign together
 _LARGEST = 999_999_999
 _END = 0xFF  # in a context: the beginning or the end of the sentence
 
 
-class Class(IntEnum):
+class Class:
     """What a morpheme is; literal words of patterns have the classes from LITERAL on."""
 
-    NUMBER = 0  # value below 100
-    POWER = 1  # value 0: hundred, 1: thousand, 2: million
-    AND = 2
-    OF = 3
-    ARTICLE = 4
-    MINUS = 5
-    POINT = 6
-    FRACTION = 7  # value: index in `fractions`
-    UNIT = 8  # value: index in UNITS
-    ABBREVIATION = 9  # likewise, behind digits alone
-    ORDINAL = 10
-    ORDINAL_SUFFIX = 11
-    MOMENT = 12  # value: half hours since midnight
-    MONTH = 13
-    DATE = 14  # value: index in `dates`
-    SIGN = 15  # with FRACTION: a sign such as ½, which is a number of its own
-    DIGITS = 16  # never in tables: a number in digits
-    LITERAL = 32
+    NUMBER: Final = 0  # value below 100
+    POWER: Final = 1  # value 0: hundred, 1: thousand, 2: million
+    AND: Final = 2
+    OF: Final = 3
+    ARTICLE: Final = 4
+    MINUS: Final = 5
+    POINT: Final = 6
+    FRACTION: Final = 7  # value: index in `fractions`
+    UNIT: Final = 8  # value: index in UNITS
+    ABBREVIATION: Final = 9  # likewise, behind digits alone
+    ORDINAL: Final = 10
+    ORDINAL_SUFFIX: Final = 11
+    MOMENT: Final = 12  # value: half hours since midnight
+    MONTH: Final = 13
+    DATE: Final = 14  # value: index in `dates`
+    SIGN: Final = 15  # with FRACTION: a sign such as ½, which is a number of its own
+    DIGITS: Final = 16  # never in tables: a number in digits
+    LITERAL: Final = 32
 
 
-class ItemType(IntEnum):
+class ItemType:
     """What an item of a pattern matches, beside the classes of morphemes."""
 
-    NUMBER = 20
-    AMOUNT = 21
-    HOUR = 22
-    A_HOUR = 23
-    MINUTE = 24
-    CLOCK = 25
-    DOTTED = 26
-    DAY = 27
-    ORDINAL = 28
-    DAY_MONTH = 29
-    PART = 30
-    FRACTION = 31
+    NUMBER: Final = 20
+    AMOUNT: Final = 21
+    HOUR: Final = 22
+    A_HOUR: Final = 23
+    MINUTE: Final = 24
+    CLOCK: Final = 25
+    DOTTED: Final = 26
+    DAY: Final = 27
+    ORDINAL: Final = 28
+    DAY_MONTH: Final = 29
+    PART: Final = 30
+    FRACTION: Final = 31
 
 
 _POWERS = (100, 1000, 1_000_000)
@@ -216,6 +215,7 @@ class Quantities:
         self._longest = max(map(len, self._glued), default=0)
         self._cache: dict[str, tuple[_Morpheme, ...]] = {}
         self._parts = [pattern for pattern in tables.patterns if KINDS[pattern.kind] == "part"]
+        self._part_starts = frozenset(pattern.items[0].type for pattern in self._parts)
         by_class: dict[int, list[QuantityPattern]] = {}
         for pattern in tables.patterns:
             if KINDS[pattern.kind] != "part":
@@ -449,9 +449,15 @@ class Quantities:
     def _match_part(self, sentence: _Sentence, start: int, captured: _Captured, first: int) -> int:
         """The longest phrase of a part of the day; the first of equals."""
         longest, value = 0, -1
+        senses = self._get(sentence, start).senses
+        captured.part = -1
+        if self._part_starts.isdisjoint(senses):
+            return 0
         begins = first + (self._count(sentence, start) if start else 0)
         for pattern in self._parts:
-            if self._context(sentence.words, begins - 1, pattern.before, pattern.not_before):
+            if pattern.items[0].type in senses and self._context(
+                sentence.words, begins - 1, pattern.before, pattern.not_before
+            ):
                 end = self._match(sentence, pattern, 0, start, captured, first)
                 if end > start and end > longest:
                     longest, value = end, pattern.value
@@ -537,7 +543,7 @@ class Quantities:
         end = start + 1
         digits = self._get(sentence, end).digits
         if digits is not None:
-            if digits.denominator != 1 or digits.negative or digits.right_digits > 6:
+            if digits.denominator != 1 or digits.negative or digits.right_digits > 3:
                 return None
             scale = 10**digits.right_digits
             return whole * scale + digits.numerator, scale, end + 1
@@ -881,9 +887,9 @@ class _Compiler:
             self.day_parts.append((int(part["from"]), int(part["twelve"])))
             for phrase in part["phrases"]:
                 self.pattern("part", str(phrase), len(self.day_parts) - 1)
-        for kind in ("none", "date", "time", "degrees", "percent", "number"):
-            for text in self.mapping.get("patterns", {}).get(kind, ()):
-                self.pattern(kind, str(text))
+        for name in ("none", "date", "time", "degrees", "percent", "number"):
+            for text in self.mapping.get("patterns", {}).get(name, ()):
+                self.pattern(name, str(text))
         return self.made()
 
     def made(self) -> QuantityTables:
@@ -1013,6 +1019,8 @@ class _Compiler:
         items = tuple(self.item(token, text) for token in tokens)
         if all(item.optional for item in items):
             raise ThimbleError(f"the pattern {text!r} has nothing that must be there", "write an item without [ ]")
+        if kind == "part" and (items[0].optional or not _is_class(items[0].type)):
+            raise ThimbleError(f"the phrase {text!r} of a day part does not begin with a word", "write words alone")
         self.patterns.append(
             QuantityPattern(KINDS.index(kind), before, not_before, items, after, not_after, value, backwards)
         )
