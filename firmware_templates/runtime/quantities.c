@@ -102,7 +102,8 @@ static bool read_digits(const uint8_t *text, size_t length, uint8_t decimal, mor
         if (++digits > MAX_DIGITS)
             return false;
         numerator = numerator * 10 + (text[i] - '0');
-        values[groups] = values[groups] > LARGEST ? values[groups] : values[groups] * 10 + (text[i] - '0');
+        if (values[groups] < 1000) /* only small ones are compared */
+            values[groups] = values[groups] * 10 + (text[i] - '0');
         sizes[groups]++;
     }
     if (sizes[groups] == 0)

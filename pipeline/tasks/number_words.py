@@ -1,4 +1,4 @@
-"""Number words of a language from the rules of CLDR, for `pipeline.text.quantities`."""
+"""Number words of a language from the rules of CLDR, and the quantities made of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import cache
 
 from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
-from pipeline.text.quantities import Quantities, QuantityTables, compile_quantities
+from pipeline.text.quantities import Quantities, QuantityTables
+from pipeline.text.quantity_language import compile_quantities
 
 __all__ = ["number_words", "quantities", "quantity_tables"]
 
