@@ -18,6 +18,7 @@ from typing import Protocol
 
 from pipeline.text.annotation import Annotated, Entry, Mark, Quantity, Word
 from pipeline.text.vocabulary import (
+    MAX_FUZZY_LETTERS,
     MIN_FUZZY_LETTERS,
     MIN_TYPO_LETTERS,
     Layer,
@@ -265,7 +266,7 @@ class _Sentence:
         """The longest name that ends within a word in front of a noun, and where the noun begins in the word."""
         inflection = self.inflection
         text = self.texts[index]
-        if not inflection.linking or text in self.known:
+        if not inflection.linking or text in self.known or len(text) > MAX_FUZZY_LETTERS:
             return None
         for seam in self.seams(text):
             part = self.skeleton(text[:seam])

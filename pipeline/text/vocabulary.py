@@ -15,6 +15,7 @@ from pipeline.text.annotation import Entry
 from pipeline.text.normalize import skeleton
 
 __all__ = [
+    "MAX_FUZZY_LETTERS",
     "MIN_FUZZY_LETTERS",
     "MIN_TYPO_LETTERS",
     "Forms",
@@ -31,8 +32,8 @@ MIN_FUZZY_LETTERS = 3
 """Names with fewer letters are found only as they are written."""
 MIN_TYPO_LETTERS = 4
 """Names with fewer letters are not looked for with typos."""
-MAX_TYPO_LETTERS = 48
-"""Nor are names with more."""
+MAX_FUZZY_LETTERS = 48
+"""Nor are names with more; and longer words are no compounds."""
 
 _CACHE = 1 << 16
 
@@ -178,7 +179,7 @@ class Forms:
         stems = ""
         if inflection.inner and len(words) > 1:
             stems = " ".join([*map(self.stem, skeletons[:-1]), skeletons[-1]])
-        may_be_misspelt = MIN_TYPO_LETTERS <= len(joined) <= MAX_TYPO_LETTERS
+        may_be_misspelt = MIN_TYPO_LETTERS <= len(joined) <= MAX_FUZZY_LETTERS
         likeness = (joined[0], len(joined)) if may_be_misspelt else None
         return Name(words, skeletons, joined, stems, letters_of(joined), digits_of(joined), likeness)
 
@@ -258,7 +259,7 @@ class Layer:
 
     @cached_property
     def for_typos(self) -> Mapping[tuple[str, int], Sequence[tuple[int, Name, Entry]]]:
-        """By the skeleton's first letter and length, of four letters or more: index of the entry, its name, and itself."""
+        """Those that may be misspelt by `Name.likeness`: index of the entry, its name, and itself."""
         found: dict[tuple[str, int], list[tuple[int, Name, Entry]]] = {}
         for order, (name, entry) in enumerate(self.named):
             key = name.likeness
