@@ -134,7 +134,7 @@ def _run(
         history = distill(model, home.model, lesson, settings, training_data, out, watch)
     tflite = quantize(model, config, training_data.sequences[: QuantizeConfig.calibration_sentences])
     with host_engine(tflite) as engine:
-        right = matching(engine, training_data.tokenizer, home.splits)
+        right = matching(engine, training_data.codec, home.splits)
     quantized = {name: float(np.mean(matches)) for name, matches in right.items()}
     result = {"kind": kind, "seed": settings.seed, **facts, **quantized, "history": history}
     write_json(done, result)

@@ -18,7 +18,8 @@ from pipeline.stages.registry import run_recipe
 from pipeline.tasks.accuracy import Generator, matches
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.task import Pair
-from pipeline.text.tokenizers.byte_bpe import SEP, Tokenizer
+from pipeline.text.codec import Codec
+from pipeline.text.tokenizers.byte_bpe import SEP
 from pipeline.workflow.artifacts import WEIGHTS
 from pipeline.workflow.runner import RunOptions
 
@@ -57,14 +58,14 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
 
     limit_threads()
     data = workspace.stage("data")
-    training_data = read_training_data(data, recipe.model.context)
+    training_data = read_training_data(data, recipe)
     model = build_from(workspace.path(WEIGHTS.of("prune")), recipe.model)
-    return HomeModel(recipe, model, training_data, load_task(recipe.task).held_out(data))
+    return HomeModel(recipe, model, training_data, load_task(recipe).held_out(data))
 
 
-def matching(engine: Generator, tokenizer: Tokenizer, splits: Splits) -> dict[str, list[bool]]:
+def matching(engine: Generator, codec: Codec, splits: Splits) -> dict[str, list[bool]]:
     """By split, for each sentence whether the whole action is right."""
-    return {name: matches(engine, tokenizer, pairs) for name, pairs in splits.items()}
+    return {name: matches(engine, codec, pairs) for name, pairs in splits.items()}
 
 
 def nats_and_best(logits: NDArray[np.floating], tokens: list[int]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:

@@ -91,8 +91,8 @@ def _float(home: HomeModel) -> _Measured:
     from pipeline.network.cached_decoder import CachedDecoder
     from pipeline.training.evaluation import matches
 
-    decoder, tokenizer = CachedDecoder(home.model, home.recipe.model), home.training_data.tokenizer
-    right = {name: matches(decoder, tokenizer, pairs) for name, pairs in home.splits.items()}
+    decoder, codec = CachedDecoder(home.model, home.recipe.model), home.training_data.codec
+    right = {name: matches(decoder, codec, pairs) for name, pairs in home.splits.items()}
     return _measured(home, right, lambda tokens: home.model(tf.constant([tokens])).numpy()[0])
 
 
@@ -110,7 +110,7 @@ def _integers(home: HomeModel, weights: str) -> _Measured:
             engine.reset()
             return np.stack([engine.step(token) for token in tokens]) * scale
 
-        return _measured(home, matching(engine, home.training_data.tokenizer, home.splits), logits_of)
+        return _measured(home, matching(engine, home.training_data.codec, home.splits), logits_of)
 
 
 def _row(measured: _Measured, exact: _Measured) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def _held_out(home: HomeModel) -> list[list[int]]:
     from pipeline.training.evaluation import encode_pairs
 
     pairs = [pair for split in home.splits.values() for pair in split]
-    return encode_pairs(home.training_data.tokenizer, pairs, home.training_data.context)
+    return encode_pairs(home.training_data.codec, pairs, home.training_data.context)
 
 
 def _print(console: Console, variant: str, home: HomeModel, rows: dict[str, dict[str, Any]]) -> None:

@@ -50,7 +50,7 @@ def _measure(recipe: Recipe, steps: int, build: Path, console: Console) -> list[
     from pipeline.training.loop import train
 
     folder = run_recipe(recipe, RunOptions(build=build, until="data"), console).stage("data")
-    whole = read_training_data(folder, recipe.model.context)
+    whole = read_training_data(folder, recipe)
     training_data = dataclasses.replace(whole, pairs=whole.pairs[: steps * recipe.train.batch_size])
     assert training_data.sequences  # encoded before the clock starts
     marks: list[tuple[int, float, float]] = []

@@ -20,6 +20,8 @@ __all__ = ["CachedDecoder"]
 
 _BATCH = 128
 
+Allowed = Callable[[Sequence[int]], Sequence[int] | None]
+
 
 class CachedDecoder(tf.Module):
     """Decodes with a model of `pipeline.network.decoder.build_decoder`; changed weights take effect at the next call.
@@ -40,6 +42,7 @@ class CachedDecoder(tf.Module):
         integers = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))
         scalars = (tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32))
         self._function = tf.function(self._generate).get_concrete_function(*integers, *scalars)
+        self._bound_step = tf.function(self._logits, reduce_retracing=True)
 
     @property
     def context(self) -> int:
@@ -52,6 +55,7 @@ class CachedDecoder(tf.Module):
         max_new_tokens: int,
         eos: int,
         progress: Callable[[int], None] | None = None,
+        allowed: Sequence[Allowed] | None = None,
     ) -> list[list[int]]:
         """The most likely token after each prompt, again and again, until `eos`, which is left out.
 
@@ -62,10 +66,13 @@ class CachedDecoder(tf.Module):
             max_new_tokens: an answer ends after so many, and where the context ends.
             eos: the id that ends an answer.
             progress: called with the number of prompts answered.
+            allowed: of each prompt, the ids that may follow an answer so far, ascending; None where all may. All
+                prompts are bound, or none.
 
         Returns:
             The answers in the order of the prompts.
         """
+        choices = allowed if allowed and allowed[0](()) is not None else None
         answers: list[list[int]] = [[] for _ in prompts]
         order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
         for begin in range(0, len(order), _BATCH):
@@ -74,6 +81,15 @@ class CachedDecoder(tf.Module):
             tokens = np.full((len(rows), lengths.max()), eos, np.int32)
             for line, row in zip(tokens, rows, strict=True):
                 line[: len(prompts[row])] = prompts[row]
+            if choices is not None:
+                bound = [choices[row] for row in rows]
+                for row, answer in zip(
+                    rows, self._decode_bound(tokens, lengths, max_new_tokens, eos, bound), strict=True
+                ):
+                    answers[row] = answer
+                if progress is not None:
+                    progress(begin + len(rows))
+                continue
             decoded = self._function(
                 tf.constant(tokens), tf.constant(lengths), tf.constant(max_new_tokens), tf.constant(eos)
             ).numpy()
@@ -83,6 +99,55 @@ class CachedDecoder(tf.Module):
             if progress is not None:
                 progress(begin + len(rows))
         return answers
+
+    def _decode_bound(
+        self, tokens: np.ndarray, lengths: np.ndarray, max_new: int, eos: int, allowed: Sequence[Allowed]
+    ) -> list[list[int]]:
+        """Answers of one batch whose next tokens are chosen here, one step of the model after the other.
+
+        Args:
+            tokens: int32 [B, T] prompts, padded.
+            lengths: int32 [B] of the prompts.
+            max_new: an answer ends after so many.
+            eos: the id that ends an answer.
+            allowed: as `greedy` has it, [B].
+        """
+        config = self.config
+        empty = tf.zeros((len(tokens), config.context, config.kv_heads, config.head_dim))
+        positions = np.tile(np.arange(tokens.shape[1], dtype=np.int32), (len(tokens), 1))
+        logits, caches = self._bound_step(
+            tf.constant(tokens), tf.constant(positions), tf.constant(lengths - 1), [empty] * (2 * config.layers)
+        )
+        answers: list[list[int]] = [[] for _ in allowed]
+        running = np.ones(len(tokens), bool)
+        for index in range(max_new):
+            following = np.full(len(tokens), eos, np.int32)
+            rows = logits.numpy()
+            for row in np.flatnonzero(running).tolist():
+                choices = np.asarray(allowed[row](answers[row]))
+                following[row] = choices[np.argmax(rows[row][choices])]
+                if following[row] == eos:
+                    running[row] = False
+                else:
+                    answers[row].append(int(following[row]))
+                    running[row] = lengths[row] + index + 1 < config.context
+            if not running.any():
+                break
+            position = np.minimum(lengths + index, config.context - 1)
+            logits, caches = self._bound_step(
+                tf.constant(following[:, None]),
+                tf.constant(position[:, None]),
+                tf.zeros(len(tokens), tf.int32),
+                caches,
+            )
+        return answers
+
+    def _logits(
+        self, tokens: tf.Tensor, positions: tf.Tensor, last: tf.Tensor, caches: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Logits [B, vocab] of the column `last` [B] of tokens [B, T], and the caches."""
+        x, caches = self._layers(tokens, positions, caches)
+        return self._head(tf.gather(x, last[:, None], batch_dims=1)), caches
 
     def _generate(self, tokens: tf.Tensor, lengths: tf.Tensor, max_new: tf.Tensor, eos: tf.Tensor) -> tf.Tensor:
         """int32 [B, N ≤ max_new] answers, each with `eos` behind it where it ended.
@@ -123,9 +188,12 @@ class CachedDecoder(tf.Module):
 
     def _most_likely(self, x: tf.Tensor) -> tf.Tensor:
         """int32 [B] from the last layer's rows [B, 1, d_model]."""
+        return tf.argmax(self._head(x), axis=-1, output_type=tf.int32)
+
+    def _head(self, x: tf.Tensor) -> tf.Tensor:
+        """Logits [B, vocab] of the last layer's rows [B, 1, d_model]."""
         head = self.model.get_layer("unembed" if self.config.tied_embeddings else "head")
-        logits = head(self.model.get_layer("norm_final")(x))
-        return tf.argmax(logits[:, 0], axis=-1, output_type=tf.int32)
+        return head(self.model.get_layer("norm_final")(x))[:, 0]
 
     def _layers(
         self, tokens: tf.Tensor, positions: tf.Tensor, caches: list[tf.Tensor]

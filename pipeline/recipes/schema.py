@@ -44,11 +44,13 @@ __all__ = [
     "AIMS",
     "ENGINES",
     "PATTERNS",
+    "AnswersConfig",
     "Budgets",
     "DistillConfig",
     "EvaluateConfig",
     "HomeAssistantConfig",
     "ModelConfig",
+    "PairsConfig",
     "PruneConfig",
     "QatConfig",
     "QuantizeConfig",
@@ -489,6 +491,15 @@ class EvaluateConfig(StrictModel):
         )
 
 
+class AnswersConfig(StrictModel):
+    """What the device does with an answer of intents and slots. Weights do not depend on it."""
+
+    section: ClassVar[str] = "answers"
+
+    threshold: Share = 0.0
+    """Confidence below which nothing is done: the product of the probabilities of the answer's tokens."""
+
+
 class BoardBudgets(StrictModel):
     """Limits of what a board has, and of time on it."""
 
@@ -687,44 +698,64 @@ class SentencesConfig(SentenceHints):
     """Share of training sentences around which the language's other ways to say them are woven."""
     nomatch_share: Share = 0.2
     """Share of training sentences that ask for nothing."""
-    pointers: int = Field(6, ge=0, le=6)
-    """Names and quantities that a sentence may hold."""
-    threshold: Share = 0
-    """Confidence below which an answer is no match."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
     splits: dict[str, Annotated[SplitRule, BeforeValidator(_split_rule)]] = Field(default_factory=dict)
     """Held-out splits by name: a share of sentences, or a share and what tells them apart. Absent: none, the model
     trains on all commands."""
     seed: int = Field(1, ge=0)
     """Decides all sentences and what is held out."""
 
-    _folder: Path = PrivateAttr(default=Path())
-
-    @model_validator(mode="wrap")
+    @model_validator(mode="before")
     @classmethod
-    def _seen_from(cls, data: Any, handler: Any, info: ValidationInfo) -> Self:
-        """Keeps the recipe's folder, from which the paths are seen."""
-        config: Self = handler(data)
-        if isinstance(info.context, Path):
-            config._folder = info.context.parent
-        return config
-
-    @property
-    def folder(self) -> Path:
-        """The recipe's folder."""
-        return self._folder
-
-    def seen_from(self, folder: Path) -> SentencesConfig:
-        """The same with paths seen from another folder."""
-        config = self.model_copy()
-        config._folder = folder
-        return config
+    def _share(cls, data: Any) -> Any:
+        """`nomatch: 0.3` is the share."""
+        if isinstance(data, Mapping) and isinstance(data.get("nomatch"), int | float):
+            rest = {key: value for key, value in data.items() if key != "nomatch"}
+            return {"nomatch_share": data["nomatch"], **rest}
+        return data
 
     def fingerprint_data(self) -> dict[str, Any]:
         """The keys that the recipe gives, as it gives them."""
         return self.model_dump(exclude_unset=True)
 
 
-TaskConfig = Annotated[HomeAssistantConfig | TextTask | SentencesConfig, Field(discriminator="name")]
+class PairsConfig(StrictModel):
+    """Sentences and answers from files of one's own. Answers that all have the form `intent slot=value` are given in
+    answer tokens, others as text."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["pairs"] = "pairs"
+    """The task."""
+    files: tuple[str, ...] = Field(strict=False, min_length=1)
+    """`.jsonl` with `sentence` and `answer`, `.csv` or `.tsv` with these two columns; seen from the recipe's folder."""
+    language: str = "en"
+    """Code of the sentences' language."""
+    lists: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    """Names that the device knows before a sentence comes, by kind; answers then point at them."""
+    seed: int = Field(1, ge=0)
+    """Decides the order, and what is held out."""
+    held_out: Number = Field(0.05, ge=0, lt=1)
+    """Share of the pairs that training does not see, and on which it is measured."""
+    nomatch: Share = 0.0
+    """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
+
+    @field_validator("lists", mode="before")
+    @classmethod
+    def _as_tuples(cls, lists: Any) -> Any:
+        if not isinstance(lists, Mapping):
+            return lists
+        return {key: tuple(values) if isinstance(values, list) else values for key, values in lists.items()}
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """The keys that the recipe gives, as it gives them."""
+        return self.model_dump(exclude_unset=True, mode="json")
+
+
+TaskConfig = Annotated[HomeAssistantConfig | PairsConfig | SentencesConfig | TextTask, Field(discriminator="name")]
 """Where the data comes from; `name` says which task it is."""
 
 
@@ -776,6 +807,8 @@ class Recipe(StrictModel):
     """What counts where weights can be held in several forms."""
     prompts: tuple[str, ...] = Field((), strict=False)
     """Sentences to verify on the board; absent: the task's examples."""
+    answers: AnswersConfig = AnswersConfig()
+    """When the device does nothing."""
     evaluate: EvaluateConfig = EvaluateConfig()
     """How much is measured."""
     budgets: Budgets = Budgets()

@@ -8,10 +8,12 @@ from pathlib import Path
 from pipeline.tasks.imported import read_text, write_text
 from pipeline.tasks.sentence_files import read_pairs, write_pairs
 from pipeline.tasks.task import EvaluationText, Pair
+from pipeline.tasks.text_path import ANSWERS_FILE, VOCABULARY_FILE, KnownNames
+from pipeline.text.answers import AnswerSchema
 from pipeline.timing.folded import read_folded, write_folded
 from pipeline.workflow.artifacts import Artifact
 
-__all__ = ["EVALUATION_TEXT", "FOLDED_STACKS", "SENTENCES"]
+__all__ = ["ANSWERS", "EVALUATION_TEXT", "FOLDED_STACKS", "KNOWN_NAMES", "SENTENCES"]
 
 
 def _write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
@@ -34,5 +36,9 @@ SENTENCES: Artifact[Iterable[Pair]] = Artifact("{split}.tsv", _read_pairs, _writ
 """Of `data`: the sentences of a split, each with its action."""
 EVALUATION_TEXT: Artifact[EvaluationText] = Artifact("text.npz", read_text, write_text)
 """Of `data`, for an imported model: text that the float model wrote, and how likely it held it."""
+ANSWERS: Artifact[AnswerSchema] = Artifact(ANSWERS_FILE, AnswerSchema.load, lambda path, schema: schema.save(path))
+"""Of `data`, for tasks with intents and slots: the answer tokens."""
+KNOWN_NAMES: Artifact[KnownNames] = Artifact(VOCABULARY_FILE, KnownNames.load, lambda path, names: names.save(path))
+"""Of `data`, beside `ANSWERS`: the names that are known before a sentence comes."""
 FOLDED_STACKS: Artifact[Mapping[tuple[str, ...], float]] = Artifact("{count}.folded", _read_folded, _write_folded)
 """Of `emulate`: instructions or cycles by stack of functions, of the traced prompts."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks.registry import load_task, task_module, task_tools
-from pipeline.tasks.task import Task, TextWriter, WrittenText
+from pipeline.tasks.structured import StructuredTask
+from pipeline.tasks.task import Dataset, Pair, Task, TextWriter, WrittenText
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.likelihood import format_metrics, likelihood
@@ -22,19 +24,21 @@ from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE"]
 
+_FEWEST_PIECES = 300
+
 
 def run(context: StageContext) -> str:
     """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`; for a task
     without pairs `text.npz` and `tokenizer.json`."""
     recipe = context.recipe
-    task = load_task(recipe.task)
+    task = load_task(recipe)
     if recipe.weights is not None:
         return _imported(context, task)
+    if isinstance(task, StructuredTask):
+        return _drawn(context, task)
     with context.console.status("sampling sentences from the templates"):
         dataset = task.dataset()
-    splits = {"train": dataset.train, "dev": dataset.dev, **dataset.splits}
-    for name, pairs in splits.items():
-        context.save(SENTENCES, pairs, split=name)
+    _save_pairs(context, task, {"train": dataset.train, "dev": dataset.dev, **dataset.splits})
     shipped = None if context.retrain else shipped_tokenizer(recipe)
     if shipped is None:
         with context.console.status("training the tokenizer"):
@@ -42,6 +46,39 @@ def run(context: StageContext) -> str:
             context.save(TOKENIZER, Tokenizer.train(texts, recipe.vocab_size))
     else:
         TOKENIZER.copy(context.out, shipped)
+    return f"{len(dataset.train):,} sentences to train on{_held_out(dataset)}"
+
+
+def _drawn(context: StageContext, task: StructuredTask) -> str:
+    """Answer tokens, tokenizer and names; training sentences are drawn while the model trains."""
+    recipe = context.recipe
+    with context.console.status("drawing the held-out sentences"):
+        dataset = task.dataset()
+    _save_pairs(context, task, {"dev": dataset.dev, **dataset.splits})
+    context.save(KNOWN_NAMES, task.names)
+    shipped = None if context.retrain else shipped_tokenizer(recipe)
+    answers = None if shipped is None else ANSWERS.path(shipped.parent)
+    if shipped is not None and answers is not None and answers.exists():
+        TOKENIZER.copy(context.out, shipped)
+        schema = ANSWERS.load_file(ANSWERS.copy(context.out, answers))
+    else:
+        with context.console.status("drawing sentences, and training the tokenizer on them"):
+            schema = task.schema
+            pieces = recipe.vocab_size - schema.num_tokens
+            if pieces < _FEWEST_PIECES:
+                raise ThimbleError(
+                    f"`tokenizer.vocab_size` is {recipe.vocab_size}, of which {schema.num_tokens} are answer tokens",
+                    f"use at least {schema.num_tokens + _FEWEST_PIECES}: text takes 260 ids, words some hundred more",
+                )
+            context.save(TOKENIZER, Tokenizer.train(task.tokenizer_texts(), pieces, exact_size=True))
+            context.save(ANSWERS, schema)
+    names = f"{len(task.names.entries):,} names known"
+    return f"{len(schema.intents) - 1} intents, {schema.num_tokens} answer tokens, {names}{_held_out(dataset)}"
+
+
+def _save_pairs(context: StageContext, task: Task, splits: Mapping[str, Sequence[Pair]]) -> None:
+    for name, pairs in splits.items():
+        context.save(SENTENCES, pairs, split=name)
     context.save(
         SUMMARY,
         {
@@ -49,8 +86,11 @@ def run(context: StageContext) -> str:
             "examples": [[pair.sentence, pair.action] for pair in task.examples()],
         },
     )
-    held_out = ", ".join(f"{len(pairs)} {name.replace('_', ' ')}" for name, pairs in dataset.splits.items())
-    return f"{len(dataset.train):,} sentences to train on; held out: {held_out}"
+
+
+def _held_out(dataset: Dataset) -> str:
+    splits = ", ".join(f"{len(pairs)} {name.replace('_', ' ')}" for name, pairs in dataset.splits.items())
+    return f"; held out: {splits}" if splits else ""
 
 
 def _imported(context: StageContext, task: Task) -> str:
@@ -142,7 +182,7 @@ STAGE = Stage(
     name="data",
     summary=SUMMARIES["data"],
     run=run,
-    writes=(SENTENCES, TOKENIZER, SUMMARY, EVALUATION_TEXT),
+    writes=(SENTENCES, TOKENIZER, ANSWERS, KNOWN_NAMES, SUMMARY, EVALUATION_TEXT),
     sections=("task", "tokenizer"),
     work=_work,
     tools=_tools,

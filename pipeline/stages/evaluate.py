@@ -14,11 +14,11 @@ from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks import accuracy
 from pipeline.tasks.registry import load_task, task_module, task_tools
 from pipeline.tasks.task import EvaluationText, Pair, Task
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.tasks.text_path import load_codec
 from pipeline.verification.host_engine import HostEngine, host_engine
 from pipeline.verification.likelihood import format_metrics, likelihood, measure
 from pipeline.workflow.artifacts import QUALITY, SPLITS, TFLITE, TOKENIZER, WEIGHTS
@@ -34,7 +34,7 @@ def run(context: StageContext) -> str:
     """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
     the field's own tool where there is one; for a model that writes text its likelihood. And
     `splits.json`: what was measured."""
-    task, data = load_task(context.recipe.task), context.input("data")
+    task, data = load_task(context.recipe), context.input("data")
     tflite = context.load(TFLITE.of("quantize"))
     splits = task.held_out(data, context.recipe.evaluate.host_sentences)
     text = task.text(data)
@@ -56,7 +56,7 @@ def _score(
 ) -> None:
     """The share of right answers by split."""
     recipe = context.recipe
-    tokenizer = Tokenizer.load(context.path(TOKENIZER.of("data")))
+    codec = load_codec(context.input("data"), recipe.answers.threshold)
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.cached_decoder import CachedDecoder
@@ -69,11 +69,11 @@ def _score(
     with evaluation_progress(context.console, 2 * sum(map(len, splits.values()))) as progress:
         for split, pairs in splits.items():
             with progress(f"float: {split.replace('_', ' ')}", len(pairs)) as report:
-                answers = evaluation.answers(decoder, tokenizer, pairs, report)
+                answers = evaluation.answers(decoder, codec, pairs, report)
             quality["float"][split] = _share(task.score(pairs, answers))
         for split, pairs in splits.items():
             with progress(f"quantized, on the host: {split.replace('_', ' ')}", len(pairs)) as report:
-                answers = accuracy.answers(engine, tokenizer, pairs, report)
+                answers = accuracy.answers(engine, codec, pairs, report)
             quality["quantized"][split] = _share(task.score(pairs, answers))
     for split in task.baseline_splits:
         with context.console.status(f"asking hassil: {split.replace('_', ' ')}"):
@@ -128,7 +128,7 @@ def _check_prerequisites(context: StageContext) -> None:
     tools.require("gcc")
     least = context.recipe.budgets.min_exact_match
     if isinstance(least, Mapping):
-        splits = load_task(context.recipe.task).splits
+        splits = load_task(context.recipe).splits
         for split in least:
             if split not in splits:
                 raise ThimbleError(
@@ -163,13 +163,15 @@ STAGE = Stage(
     run=run,
     reads=(
         TOKENIZER.of("data"),
+        ANSWERS.of("data"),
+        KNOWN_NAMES.of("data"),
         SENTENCES.of("data"),
         EVALUATION_TEXT.of("data"),
         WEIGHTS.of("qat"),
         TFLITE.of("quantize"),
     ),
     writes=(QUALITY, SPLITS),
-    sections=("task", "model", "evaluate"),
+    sections=("task", "model", "evaluate", "answers"),
     work=_work,
     data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
     tools=_tools,

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.tasks.sentence_files import read_pairs
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
+from pipeline.tasks.text_path import load_codec
+from pipeline.text.codec import StructuredCodec
+from pipeline.workflow.artifacts import WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata, training_facts
 from pipeline.workflow.stage import StageContext
 
@@ -66,21 +68,26 @@ def finish_training(folder: Path) -> None:
 
 
 def load_training_data(context: StageContext) -> TrainingData:
-    """The task's sentences and tokenizer, from the `data` stage."""
-    return read_training_data(context.input("data"), context.recipe.model.context)
+    """The task's sentences and codec, from the `data` stage."""
+    return read_training_data(context.input("data"), context.recipe)
 
 
-def read_training_data(data: Path, context: int) -> TrainingData:
-    """The sentences and the tokenizer in a folder of the `data` stage, for a model that sees `context` tokens.
+def read_training_data(data: Path, recipe: Recipe) -> TrainingData:
+    """The sentences and the codec in a folder of the `data` stage.
+
+    Args:
+        data: the folder.
+        recipe: its task, its model's context, and how many sentences it trains on.
 
     Raises:
         ThimbleError: a file is missing or damaged.
     """
     from pipeline.training.loop import TrainingData
+    from pipeline.training.stream import DrawnStream
 
-    return TrainingData(
-        Tokenizer.load(TOKENIZER.path(data)),
-        read_pairs(SENTENCES.path(data, split="train")),
-        read_pairs(SENTENCES.path(data, split="dev")),
-        context,
-    )
+    codec, dev, context = load_codec(data), read_pairs(SENTENCES.path(data, split="dev")), recipe.model.context
+    if not isinstance(codec, StructuredCodec):
+        return TrainingData(codec, read_pairs(SENTENCES.path(data, split="train")), dev, context)
+    sequences = max(recipe.train.steps * recipe.train.batch_size, recipe.quantize.calibration_sentences)
+    task, folder = recipe.part("task")["task"], recipe.path.parent
+    return TrainingData(codec, [], dev, context, DrawnStream(task, folder, data, context, sequences))

@@ -25,7 +25,9 @@ def run(context: StageContext) -> str:
     recipe = context.recipe
     limit_threads()
     model = build_from(context.path(WEIGHTS.of("qat")), recipe.model)
-    calibration = load_task(recipe.task).calibration(context.input("data"), recipe.quantize.calibration_sentences)
+    calibration = load_task(recipe).calibration(
+        context.input("data"), recipe.quantize.calibration_sentences, recipe.model.context
+    )
     with context.console.status("calibrating and converting"):
         chosen = recipe.quantize
         tflite = quantize(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pipeline.tasks.task import Pair
-from pipeline.text.tokenizers.byte_bpe import EOS, Tokenizer
+from pipeline.text.codec import Codec, Prompt
+from pipeline.text.tokenizers.byte_bpe import EOS
 
-__all__ = ["ANSWER_MARGIN", "Generator", "answers", "exact_match", "matches", "max_answer_tokens"]
+__all__ = ["ANSWER_MARGIN", "Generator", "answer_tokens", "answers", "exact_match", "matches", "max_answer_tokens"]
 
 ANSWER_MARGIN = 8
 """Tokens that an answer may be longer than the longest true one before it is cut."""
@@ -20,51 +21,68 @@ class Generator(Protocol):
     @property
     def context(self) -> int: ...
 
-    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]: ...
+    def generate(
+        self,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        eos: int,
+        allowed: Callable[[Sequence[int]], Sequence[int] | None] | None = None,
+    ) -> list[int]: ...
 
 
-def max_answer_tokens(tokenizer: Tokenizer, pairs: Sequence[Pair]) -> int:
+def max_answer_tokens(codec: Codec, pairs: Sequence[Pair]) -> int:
     """Tokens after which an answer is cut: those of the longest true action, and `ANSWER_MARGIN` more.
 
     A longer answer is wrong: only text that is spelled in more tokens than the tokenizer uses could still be right,
     and the margin is for such.
     """
-    return max((len(tokenizer.encode(pair.action)) for pair in pairs), default=0) + ANSWER_MARGIN
+    lengths = (answer_tokens(codec, pair, codec.prompt(pair.sentence)) for pair in pairs)
+    return max((length - 1 for length in lengths), default=0) + ANSWER_MARGIN
+
+
+def answer_tokens(codec: Codec, pair: Pair, prompt: Prompt) -> int:
+    """Tokens of a pair's action and the end behind it; 1 for an action that the model has no tokens to say."""
+    try:
+        return len(codec.encode_pair(pair.sentence, pair.action)) - len(prompt.tokens)
+    except ValueError:
+        return 1
 
 
 def exact_match(
-    engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
+    engine: Generator, codec: Codec, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> float:
     """Share of pairs whose decoded action equals the expected text."""
-    return sum(matches(engine, tokenizer, pairs, progress)) / max(len(pairs), 1)
+    return sum(matches(engine, codec, pairs, progress)) / max(len(pairs), 1)
 
 
 def matches(
-    engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
+    engine: Generator, codec: Codec, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> list[bool]:
     """For each pair whether its action comes out to the letter; see `answers`."""
-    texts = answers(engine, tokenizer, pairs, progress)
+    texts = answers(engine, codec, pairs, progress)
     return [text == pair.action for text, pair in zip(texts, pairs, strict=True)]
 
 
 def answers(
-    engine: Generator, tokenizer: Tokenizer, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
+    engine: Generator, codec: Codec, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> list[str | None]:
     """The engine's greedy answer to each pair's sentence, cut at `max_answer_tokens`; None where the prompt is longer
     than the context.
 
     Args:
         engine: what answers.
-        tokenizer: of the model.
+        codec: of the model.
         pairs: what to ask; the actions say only how long an answer may get.
         progress: called with the number of sentences answered.
     """
-    limit = max_answer_tokens(tokenizer, pairs)
+    limit = max_answer_tokens(codec, pairs)
     texts: list[str | None] = []
     for number, pair in enumerate(pairs, 1):
-        prompt = tokenizer.encode_prompt(pair.sentence)
-        room = engine.context - len(prompt) + 1
-        texts.append(tokenizer.decode(engine.generate(prompt, min(room, limit), EOS)) if room > 0 else None)
+        prompt = codec.prompt(pair.sentence)
+        room = engine.context - len(prompt.tokens) + 1
+        max_new = min(room, limit)
+        answer = engine.generate(prompt.tokens, max_new, EOS, prompt.allowed) if room > 0 else None
+        texts.append(None if answer is None else prompt.text(answer))
         if progress is not None:
             progress(number)
     return texts

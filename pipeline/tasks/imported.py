@@ -43,7 +43,7 @@ class ImportedTextTask:
     splits: Mapping[str, str] = {}
     baseline_splits: tuple[str, ...] = ()
 
-    def __init__(self, config: TextTask) -> None:
+    def __init__(self, config: TextTask, folder: Path = Path()) -> None:
         self.config = config
 
     @property
@@ -63,7 +63,7 @@ class ImportedTextTask:
         text = EvaluationText(parts[1], parts[2], parts[0], written.nll[:measured], written.top1[:measured])
         return Dataset([], [], {}, text)
 
-    def calibration(self, data: Path, count: int) -> list[list[int]]:
+    def calibration(self, data: Path, count: int, context: int) -> list[list[int]]:
         """The texts that were written to calibrate with, whatever the count of sentences."""
         calibration: list[list[int]] = self.text(data).calibration.tolist()
         return calibration

@@ -19,7 +19,7 @@ class PairTask:
 
     splits: Mapping[str, str]
 
-    def calibration(self, data: Path, count: int) -> list[list[int]]:
+    def calibration(self, data: Path, count: int, context: int) -> list[list[int]]:
         """The first training pairs."""
         tokenizer = Tokenizer.load(data / "tokenizer.json")
         pairs = read_pairs(data / "train.tsv", count)

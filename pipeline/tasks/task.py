@@ -115,8 +115,9 @@ class Task(Protocol):
         """
         ...
 
-    def calibration(self, data: Path, count: int) -> list[list[int]]:
-        """Token sequences whose run sets the integers' ranges: of `count` pairs, or what the task has instead."""
+    def calibration(self, data: Path, count: int, context: int) -> list[list[int]]:
+        """Token sequences whose run sets the integers' ranges: of `count` pairs, or what the task has instead, for a
+        model that sees `context` tokens."""
         ...
 
     def proof(self, data: Path, context: int) -> dict[str, list[int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +72,13 @@ def _rounded(lengths: np.ndarray, context: int) -> np.ndarray:
 
 
 def batches(
-    sequences: Sequence[Sequence[int]], batch_size: int, seed: int, context: int, start: int = 0, max_buckets: int = 1
+    sequences: Sequence[Sequence[int]],
+    batch_size: int,
+    seed: int,
+    context: int,
+    start: int = 0,
+    max_buckets: int = 1,
+    of_epoch: Callable[[int], Sequence[Sequence[int]]] | None = None,
 ) -> Iterator[np.ndarray]:
     """Endless batches of sequences of like length.
 
@@ -85,17 +91,24 @@ def batches(
         context: The model's context in tokens.
         start: Number of the first batch.
         max_buckets: How many widths there may be.
+        of_epoch: Equally many sequences by epoch, where they are not the same in all of them; `sequences` are the
+            first epoch's.
 
     Yields:
         int32 [batch_size, T + 1], padded; T is one of `bucket_widths`.
     """
     lengths = np.array([len(sequence) for sequence in sequences])
     buckets = bucket_widths(lengths, context, max_buckets)
-    widths = buckets[np.searchsorted(buckets, _rounded(lengths, context))]
+    if of_epoch is not None and buckets[-1] < context - 1:
+        buckets[-1] = context - 1  # longer ones may follow in other epochs
     per_epoch = max(len(sequences) // batch_size, 1)
     number = start
     while True:
         epoch, first_batch = divmod(number, per_epoch)
+        if of_epoch is not None:
+            sequences = of_epoch(epoch)
+            lengths = np.array([len(sequence) for sequence in sequences])
+        widths = buckets[np.searchsorted(buckets, _rounded(lengths, context))]
         rng = np.random.default_rng((seed, epoch))
         order = rng.permutation(len(sequences))
         order = order[np.argsort(widths[order], kind="stable")]

@@ -9,13 +9,17 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.tasks.accuracy import max_answer_tokens
+from pipeline.tasks.accuracy import answer_tokens, max_answer_tokens
 from pipeline.tasks.task import Pair
-from pipeline.text.tokenizers.byte_bpe import EOS, PAD, SEP, Tokenizer
+from pipeline.text.codec import Codec
+from pipeline.text.tokenizers.byte_bpe import EOS, PAD, SEP
 
 __all__ = ["BatchGenerator", "answers", "encode_pairs", "exact_match", "matches", "teacher_forced_match"]
 
 _BATCH = 64
+
+Allowed = Callable[[Sequence[int]], Sequence[int] | None]
+"""The ids that may follow an answer so far, None where all may: `pipeline.text.codec.Prompt.allowed`."""
 
 
 class BatchGenerator(Protocol):
@@ -30,42 +34,51 @@ class BatchGenerator(Protocol):
         max_new_tokens: int,
         eos: int,
         progress: Callable[[int], None] | None = None,
+        allowed: Sequence[Allowed] | None = None,
     ) -> list[list[int]]: ...
 
 
-def encode_pairs(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[list[int]]:
-    """Token sequences of the pairs; those longer than the context are left out."""
-    sequences = [tokenizer.encode_pair(pair.sentence, pair.action) for pair in pairs]
-    return [sequence for sequence in sequences if len(sequence) <= context]
+def encode_pairs(codec: Codec, pairs: Sequence[Pair], context: int) -> list[list[int]]:
+    """Token sequences of the pairs, without those that are longer than the context or have no answer in the model's
+    answer tokens."""
+    sequences = []
+    for pair in pairs:
+        try:
+            sequence = codec.encode_pair(pair.sentence, pair.action)
+        except ValueError:
+            continue
+        if len(sequence) <= context:
+            sequences.append(sequence)
+    return sequences
 
 
-def teacher_forced_match(model: keras.Model, tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> float:
+def teacher_forced_match(model: keras.Model, codec: Codec, pairs: Sequence[Pair], context: int) -> float:
     """Share of pairs whose action's tokens are each the most likely one after the true tokens before it.
 
     One pass a pair. Never more than `exact_match`: an action may also come out in other tokens.
     """
-    return sum(_forced(model, encode_pairs(tokenizer, pairs, context), context)) / max(len(pairs), 1)
+    return sum(_forced(model, encode_pairs(codec, pairs, context), context)) / max(len(pairs), 1)
 
 
-def exact_match(decoder: BatchGenerator, tokenizer: Tokenizer, pairs: Sequence[Pair]) -> float:
+def exact_match(decoder: BatchGenerator, codec: Codec, pairs: Sequence[Pair]) -> float:
     """Share of pairs whose greedily decoded action equals the expected text."""
-    return sum(matches(decoder, tokenizer, pairs)) / max(len(pairs), 1)
+    return sum(matches(decoder, codec, pairs)) / max(len(pairs), 1)
 
 
 def matches(
     decoder: BatchGenerator,
-    tokenizer: Tokenizer,
+    codec: Codec,
     pairs: Sequence[Pair],
     progress: Callable[[int], None] | None = None,
 ) -> list[bool]:
     """For each pair whether greedy decoding gives its action to the letter; see `answers`."""
-    found = answers(decoder, tokenizer, pairs, progress)
+    found = answers(decoder, codec, pairs, progress)
     return [answer == pair.action for answer, pair in zip(found, pairs, strict=True)]
 
 
 def answers(
     decoder: BatchGenerator,
-    tokenizer: Tokenizer,
+    codec: Codec,
     pairs: Sequence[Pair],
     progress: Callable[[int], None] | None = None,
 ) -> list[str | None]:
@@ -75,19 +88,27 @@ def answers(
 
     Args:
         decoder: the model.
-        tokenizer: of the model.
+        codec: of the model.
         pairs: what to ask; the actions say only how long an answer may get.
         progress: called with the number of sentences answered.
     """
-    fitting = {
-        index: tokenizer.encode_prompt(pair.sentence)
-        for index, pair in enumerate(pairs)
-        if len(tokenizer.encode_pair(pair.sentence, pair.action)) <= decoder.context
-    }
+    prompts = [codec.prompt(pair.sentence) for pair in pairs]
+    fitting = [
+        index
+        for index, (prompt, pair) in enumerate(zip(prompts, pairs, strict=True))
+        if len(prompt.tokens) + answer_tokens(codec, pair, prompt) <= decoder.context
+    ]
     result: list[str | None] = [None] * len(pairs)
-    decoded = decoder.greedy(list(fitting.values()), max_answer_tokens(tokenizer, pairs), EOS, progress)
-    for index, tokens in zip(fitting, decoded, strict=True):
-        result[index] = tokenizer.decode(tokens)
+    asked = [prompts[index] for index in fitting]
+    decoded = decoder.greedy(
+        [prompt.tokens for prompt in asked],
+        max_answer_tokens(codec, pairs),
+        EOS,
+        progress,
+        [prompt.allowed for prompt in asked],
+    )
+    for index, prompt, tokens in zip(fitting, asked, decoded, strict=True):
+        result[index] = prompt.text(tokens)
     return result
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline.recipes.schema import DistillConfig
 from pipeline.tasks.accuracy import Generator
 from pipeline.tasks.task import Pair
-from pipeline.text.tokenizers.byte_bpe import EOS, Tokenizer
+from pipeline.text.codec import Codec
+from pipeline.text.tokenizers.byte_bpe import EOS
 
 if TYPE_CHECKING:
     from pipeline.training.loop import TrainingData
@@ -33,22 +34,22 @@ def pseudo_label(
     """
     gold = dataclasses.replace(training_data, pairs=training_data.pairs[: config.labelled])
     unlabelled = training_data.pairs[config.labelled :][: config.relabelled]
-    answers = decode_all(teacher, training_data.tokenizer, [pair.sentence for pair in unlabelled], progress)
+    answers = decode_all(teacher, training_data.codec, [pair.sentence for pair in unlabelled], progress)
     return dataclasses.replace(training_data, pairs=[*gold.pairs, *answers])
 
 
 def decode_all(
-    teacher: Generator, tokenizer: Tokenizer, sentences: Sequence[str], progress: Callable[[int], None] | None = None
+    teacher: Generator, codec: Codec, sentences: Sequence[str], progress: Callable[[int], None] | None = None
 ) -> list[Pair]:
     """The sentences with the teacher's greedy answers; sentences whose answer does not end within the context are
     omitted."""
     pairs = []
     for number, sentence in enumerate(sentences, 1):
-        prompt = tokenizer.encode_prompt(sentence)
-        room = teacher.context - len(prompt)
-        action = teacher.generate(prompt, room, EOS) if room > 0 else []
+        prompt = codec.prompt(sentence)
+        room = teacher.context - len(prompt.tokens)
+        action = teacher.generate(prompt.tokens, room, EOS, prompt.allowed) if room > 0 else []
         if 0 < len(action) < room:
-            pairs.append(Pair(sentence, tokenizer.decode(action)))
+            pairs.append(Pair(sentence, prompt.text(action)))
         if progress is not None:
             progress(number)
     return pairs

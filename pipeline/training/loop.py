@@ -28,10 +28,12 @@ from pipeline.network.checkpoint import start_from
 from pipeline.network.decoder import Attention, Dropout, build_decoder, dropout_bits
 from pipeline.recipes.schema import ModelConfig, TrainConfig
 from pipeline.tasks.task import Pair
-from pipeline.text.tokenizers.byte_bpe import PAD, SEP, Tokenizer
+from pipeline.text.codec import Codec
+from pipeline.text.tokenizers.byte_bpe import PAD, SEP
 from pipeline.training.batches import Batch, batches, split_batch
 from pipeline.training.checkpointing import CHECKPOINT, Checkpoint, interruptible, write_history
 from pipeline.training.evaluation import encode_pairs
+from pipeline.training.stream import SequenceStream
 
 __all__ = [
     "Hooks",
@@ -91,13 +93,13 @@ class Schedule:
         return self.peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(share, 1.0))))
 
 
-def training_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int) -> list[list[int]]:
+def training_sequences(codec: Codec, pairs: Sequence[Pair], context: int) -> list[list[int]]:
     """The pairs as token sequences, those left out that are longer than the context.
 
     Raises:
         ThimbleError: none is short enough.
     """
-    sequences = encode_pairs(tokenizer, pairs, context)
+    sequences = encode_pairs(codec, pairs, context)
     if not sequences:
         raise ThimbleError(
             f"none of the {len(pairs)} training sentences with its action fits into {context} tokens",
@@ -108,28 +110,40 @@ def training_sequences(tokenizer: Tokenizer, pairs: Sequence[Pair], context: int
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Training pairs, dev pairs and tokenizer."""
+    """What a model is trained on: pairs, or a stream of token sequences that are drawn while it trains.
 
-    tokenizer: Tokenizer
+    Attributes:
+        codec: makes token sequences of pairs.
+        pairs: to train on; none where there is a stream.
+        dev: pairs to watch the training with.
+        context: tokens that the model sees.
+        stream: token sequences by epoch.
+    """
+
+    codec: Codec
     pairs: Sequence[Pair]
     dev: Sequence[Pair]
     context: int
+    stream: SequenceStream | None = None
 
     @cached_property
-    def sequences(self) -> list[list[int]]:
-        """The training pairs as tokens, see `training_sequences`."""
-        return training_sequences(self.tokenizer, self.pairs, self.context)
+    def sequences(self) -> Sequence[Sequence[int]]:
+        """The training pairs as tokens, see `training_sequences`; those of a stream's first epoch."""
+        if self.stream is not None:
+            return self.stream.epoch(0)
+        return training_sequences(self.codec, self.pairs, self.context)
 
     def batches(self, batch_size: int, seed: int, start: int = 0, max_buckets: int = 1) -> Iterator[np.ndarray]:
-        """Endless batches of the training pairs, see `pipeline.training.batches.batches`."""
-        return batches(self.sequences, batch_size, seed, self.context, start, max_buckets)
+        """Endless batches of the training data, see `pipeline.training.batches.batches`."""
+        epoch = self.stream.epoch if self.stream is not None else None
+        return batches(self.sequences, batch_size, seed, self.context, start, max_buckets, epoch)
 
 
 class _Dev:
     """Loss and exact match of a model on the dev pairs, which are encoded and compiled once."""
 
     def __init__(self, model: keras.Model, training_data: TrainingData) -> None:
-        sequences = encode_pairs(training_data.tokenizer, training_data.dev, training_data.context)
+        sequences = encode_pairs(training_data.codec, training_data.dev, training_data.context)
         rows = -(-len(sequences) // _DEV_ROWS) * _DEV_ROWS
         self._tokens = np.full((rows, training_data.context), PAD, np.int32)
         for row, sequence in enumerate(sequences):

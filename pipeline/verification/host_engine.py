@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -145,8 +145,23 @@ class HostEngine:
         check_status(status, self.vocab, self.context)
         return logits
 
-    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]:
-        """Decodes greedily after the prompt; returns the tokens without `eos`."""
+    def generate(
+        self,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        eos: int,
+        allowed: Callable[[Sequence[int]], Sequence[int] | None] | None = None,
+    ) -> list[int]:
+        """Decodes greedily after the prompt; returns the tokens without `eos`.
+
+        Args:
+            prompt: token ids.
+            max_new_tokens: after so many an answer ends.
+            eos: the id that ends an answer.
+            allowed: the ids that may follow an answer so far, ascending, None where all may.
+        """
+        if allowed is not None and allowed(()) is not None:
+            return self._generate_bound(prompt, max_new_tokens, eos, allowed)
         tokens = np.asarray(prompt, np.int32)
         out = np.zeros(max(max_new_tokens, 1), np.int32)
         count = self._library.host_generate(
@@ -158,6 +173,26 @@ class HostEngine:
         )
         check_status(-min(count, 0), self.vocab, self.context)
         return [int(token) for token in out[:count]]
+
+    def _generate_bound(
+        self,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        eos: int,
+        allowed: Callable[[Sequence[int]], Sequence[int] | None],
+    ) -> list[int]:
+        self.reset()
+        logits = self.prefill(prompt)
+        answer: list[int] = []
+        while True:
+            choices = np.asarray(allowed(answer))
+            token = int(choices[np.argmax(logits[choices])])
+            if token == eos:
+                return answer
+            answer.append(token)
+            if len(answer) == max_new_tokens or len(prompt) + len(answer) > self.context:
+                return answer
+            logits = self.step(token)
 
 
 @contextmanager

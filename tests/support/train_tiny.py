@@ -19,6 +19,7 @@ import tf_keras as keras
 
 from pipeline.network.decoder import build_decoder
 from pipeline.recipes.schema import DistillConfig, PruneConfig, QatConfig, TrainConfig
+from pipeline.text.codec import PlainCodec
 from pipeline.training.distill import distill
 from pipeline.training.loop import TrainingData, TrainingStep, limit_threads, train
 from pipeline.training.prune import prune
@@ -33,7 +34,7 @@ def main(kind: str, dropout: float, folder: Path, stop: int = 0) -> None:
     limit_threads()
     tokenizer = tokenizer_of(340)
     sizes = config_of("rmsnorm, gated, rotary, grouped", vocab_size=tokenizer.vocab_size, layers=1, context=48)
-    training_data = TrainingData(tokenizer, PAIRS, PAIRS[:3], sizes.context)
+    training_data = TrainingData(PlainCodec(tokenizer), PAIRS, PAIRS[:3], sizes.context)
     settings = TrainConfig(steps=STEPS, batch_size=4, warmup=2, dropout=dropout)
     end = TrainingStep.end
     calls = itertools.count(1)

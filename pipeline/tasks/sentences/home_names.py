@@ -19,13 +19,13 @@ from pipeline.validation import read_yaml
 __all__ = ["home_names"]
 
 
-def home_names(config: SentencesConfig, files: SentenceFiles) -> NameSource:
+def home_names(config: SentencesConfig, folder: Path, files: SentenceFiles) -> NameSource:
     """Names of the task's home, and made-up homes for training.
 
     Raises:
         ConfigError: the home's file cannot be read.
     """
-    shipped = HomeNames() if config.home is None else _shipped(config.folder / config.home)
+    shipped = HomeNames() if config.home is None else _shipped(folder / config.home)
     if files.language.split("-", maxsplit=1)[0] == "en":
         home = english_home()
     else:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 from hassil.expression import Alternative, Expression, Group, ListReference, Permutation, RuleReference, TextChunk
@@ -91,22 +92,25 @@ class Template:
     is_own: bool
 
 
-def load_sentences(config: SentencesConfig, names: NameSource | None = None, is_strict: bool = True) -> SentencesSource:
+def load_sentences(
+    config: SentencesConfig, folder: Path, names: NameSource | None = None, is_strict: bool = True
+) -> SentencesSource:
     """The source that a recipe's `task` section describes.
 
     Args:
         config: the section.
+        folder: from which its paths are seen.
         names: of homes; None takes those of the task's `home` file, and made-up homes for training.
         is_strict: whether faults are errors; otherwise `SentencesSource.faults` has them.
 
     Raises:
         ConfigError: files that cannot be read, or sentences that cannot work, each with file and line.
     """
-    files = read_files(expand_paths(config.files, config.folder), config.language, config.base is not None)
+    files = read_files(expand_paths(config.files, folder), config.language, config.base is not None)
     if names is None:
         from pipeline.tasks.sentences.home_names import home_names
 
-        names = home_names(config, files)
+        names = home_names(config, folder, files)
     source = SentencesSource(config, files, names)
     if is_strict:
         raise_faults(source.faults)

@@ -43,13 +43,15 @@ class Tokenizer(PromptTokenizer):
         )
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, alphabet: int = 100) -> Tokenizer:
+    def train(cls, texts: Iterable[str], vocab_size: int, alphabet: int = 100, exact_size: bool = False) -> Tokenizer:
         """Learns merges from texts.
 
         Args:
             texts: what to compress.
         vocab_size: ids in all, specials and bytes included.
             alphabet: how many different characters may have a piece of their own (the most frequent ones).
+            exact_size: whether ids that few texts leave without a piece get one that stands for nothing, since other
+                ids follow.
         """
         trained = _library(BPE(byte_fallback=True, unk_token=None))
         trainer = BpeTrainer(
@@ -62,6 +64,9 @@ class Tokenizer(PromptTokenizer):
         pieces = set(learned[: vocab_size - _PIECES])  # a text that spells out "<eos>" makes no piece of that name
         vocabulary = {name: index for index, name in enumerate([*fixed, *learned[: len(pieces)]])}
         merges = [(left, right) for left, right in model["merges"] if {left, right, left + right} <= pieces]
+        if exact_size:
+            for index in range(len(vocabulary), vocab_size):
+                vocabulary[f"<unused{index}>"] = index
         return cls(_library(BPE(vocab=vocabulary, merges=merges, byte_fallback=True)))
 
     @classmethod

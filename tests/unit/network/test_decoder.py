@@ -9,6 +9,7 @@ import tf_keras as keras
 
 from pipeline.network.decoder import NORM_EPSILON, build_decoder, rope_matrices
 from pipeline.recipes.schema import TrainConfig
+from pipeline.text.codec import PlainCodec
 from pipeline.training.batches import batches
 from pipeline.training.evaluation import encode_pairs
 from pipeline.training.loop import TrainingStep
@@ -53,7 +54,7 @@ def test_a_few_steps_learn_a_batch(kind: str) -> None:
     config = config_of(kind, vocab_size=tokenizer.vocab_size, context=48)
     keras.utils.set_random_seed(1)
     model = build_decoder(config)
-    batch = next(batches(encode_pairs(tokenizer, PAIRS, 48), 12, seed=1, context=48))
+    batch = next(batches(encode_pairs(PlainCodec(tokenizer), PAIRS, 48), 12, seed=1, context=48))
     step = TrainingStep(model, TrainConfig(weight_decay=0.0))
     losses = [step.run(batch, number, 0.01) for number in range(25)]
     step.close()

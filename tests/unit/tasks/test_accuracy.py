@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from pipeline.tasks.accuracy import ANSWER_MARGIN, answers, exact_match, matches, max_answer_tokens
 from pipeline.tasks.task import Pair
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import EOS
 from tests.support.tiny_models import PAIRS, tokenizer_of
 
 TOKENIZER = tokenizer_of(400)
+CODEC = PlainCodec(TOKENIZER)
 
 
 class ScriptedEngine:
@@ -20,7 +22,7 @@ class ScriptedEngine:
         self.context = context
         self.asked: list[int] = []
 
-    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]:
+    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int, allowed: object = None) -> list[int]:
         assert eos == EOS
         self.asked.append(max_new_tokens)
         return self.script.get(tuple(prompt), [])[:max_new_tokens]
@@ -32,11 +34,11 @@ def test_right_wrong_and_endless_answers() -> None:
     script[PAIRS[2].sentence] += [50] * 90
     engine = ScriptedEngine(script)
     progress: list[int] = []
-    assert matches(engine, TOKENIZER, PAIRS, progress.append) == [index not in (1, 2) for index in range(len(PAIRS))]
+    assert matches(engine, CODEC, PAIRS, progress.append) == [index not in (1, 2) for index in range(len(PAIRS))]
     assert progress == list(range(1, len(PAIRS) + 1))
-    assert exact_match(engine, TOKENIZER, PAIRS) == 10 / 12
+    assert exact_match(engine, CODEC, PAIRS) == 10 / 12
     limit = max(len(TOKENIZER.encode(pair.action)) for pair in PAIRS) + ANSWER_MARGIN
-    assert set(engine.asked) == {limit} == {max_answer_tokens(TOKENIZER, PAIRS)}
+    assert set(engine.asked) == {limit} == {max_answer_tokens(CODEC, PAIRS)}
 
 
 def test_a_prompt_that_fills_the_context_gets_one_token_and_a_longer_one_none() -> None:
@@ -44,5 +46,5 @@ def test_a_prompt_that_fills_the_context_gets_one_token_and_a_longer_one_none() 
     length = len(TOKENIZER.encode_prompt(pair.sentence))
     script = {pair.sentence: TOKENIZER.encode("x")}
     engine = ScriptedEngine(script, context=length)
-    assert answers(engine, TOKENIZER, [pair]) == ["x"] and engine.asked == [1]
-    assert answers(ScriptedEngine(script, context=length - 1), TOKENIZER, [pair]) == [None]
+    assert answers(engine, CODEC, [pair]) == ["x"] and engine.asked == [1]
+    assert answers(ScriptedEngine(script, context=length - 1), CODEC, [pair]) == [None]

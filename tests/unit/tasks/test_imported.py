@@ -44,7 +44,7 @@ def test_the_texts_are_shared_out(tmp_path: Path, is_fitted: bool) -> None:
     assert text.nll.shape == text.top1.shape == (2, LENGTH - 1)
 
     write_text(tmp_path / "text.npz", text)
-    assert task.calibration(tmp_path, 1) == text.calibration.tolist()
+    assert task.calibration(tmp_path, 1, LENGTH) == text.calibration.tolist()
     assert task.proof(tmp_path, 4) == {"text 1": text.tokens[0].tolist()}
     stored = task.text(tmp_path)
     assert stored is not None and np.array_equal(stored.nll, text.nll)

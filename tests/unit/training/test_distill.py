@@ -11,6 +11,7 @@ import tf_keras as keras
 
 from pipeline.network.decoder import build_decoder
 from pipeline.recipes.schema import DistillConfig, TrainConfig
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import BOS, PAD, SEP
 from pipeline.training.distill import corrupt_tokens, distill
 from pipeline.training.loop import TrainingData
@@ -18,7 +19,7 @@ from tests.support.tiny_models import PAIRS, config_of, lively, tokenizer_of
 
 TOKENIZER = tokenizer_of(340)
 CONFIG = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
-TRAINING_DATA = TrainingData(TOKENIZER, PAIRS, PAIRS[:2], CONFIG.context)
+TRAINING_DATA = TrainingData(PlainCodec(TOKENIZER), PAIRS, PAIRS[:2], CONFIG.context)
 
 
 def divergence(student: keras.Model, teacher: keras.Model) -> float:

@@ -9,11 +9,13 @@ import pytest
 from pipeline.network.cached_decoder import CachedDecoder
 from pipeline.tasks.accuracy import ANSWER_MARGIN, max_answer_tokens
 from pipeline.tasks.task import Pair
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import BYTE_BASE, EOS
 from pipeline.training.evaluation import answers, encode_pairs, exact_match, matches, teacher_forced_match
 from tests.support.tiny_models import PAIRS, config_of, lively, tokenizer_of
 
 TOKENIZER = tokenizer_of(400)
+CODEC = PlainCodec(TOKENIZER)
 CONTEXT = 96
 
 
@@ -30,6 +32,7 @@ class ScriptedDecoder:
         max_new_tokens: int,
         eos: int,
         progress: Callable[[int], None] | None = None,
+        allowed: object = None,
     ) -> list[list[int]]:
         assert eos == EOS
         return [self.answers.get(tuple(prompt), [])[:max_new_tokens] for prompt in prompts]
@@ -45,49 +48,49 @@ def test_right_and_wrong_answers() -> None:
     decoder = ScriptedDecoder(
         {pair.sentence: TOKENIZER.encode(pair.action + "s" * (pair.sentence in wrong)) for pair in PAIRS}
     )
-    assert exact_match(decoder, TOKENIZER, PAIRS) == pytest.approx(10 / 12)
-    assert matches(decoder, TOKENIZER, PAIRS) == [pair.sentence not in wrong for pair in PAIRS]
-    assert answers(decoder, TOKENIZER, PAIRS)[2] == PAIRS[2].action + "s"
+    assert exact_match(decoder, CODEC, PAIRS) == pytest.approx(10 / 12)
+    assert matches(decoder, CODEC, PAIRS) == [pair.sentence not in wrong for pair in PAIRS]
+    assert answers(decoder, CODEC, PAIRS)[2] == PAIRS[2].action + "s"
 
 
 def test_the_text_counts_and_not_its_tokens() -> None:
     shorter = [Pair(pair.sentence, pair.action[:9]) for pair in PAIRS[:3]]
     decoder = ScriptedDecoder({pair.sentence: spelled(pair.action) for pair in shorter})
-    assert exact_match(decoder, TOKENIZER, shorter) == 1.0
+    assert exact_match(decoder, CODEC, shorter) == 1.0
 
 
 def test_an_answer_that_never_ends_is_wrong() -> None:
     decoder = ScriptedDecoder({PAIRS[0].sentence: [*TOKENIZER.encode(PAIRS[0].action), *[50] * CONTEXT]})
-    assert exact_match(decoder, TOKENIZER, PAIRS[:1]) == 0.0
+    assert exact_match(decoder, CODEC, PAIRS[:1]) == 0.0
 
 
 def test_answers_are_cut_behind_the_longest_true_one() -> None:
     decoder = ScriptedDecoder({PAIRS[0].sentence: [50] * CONTEXT})
     longest = max(len(TOKENIZER.encode(pair.action)) for pair in PAIRS)
-    answer = answers(decoder, TOKENIZER, PAIRS)[0]
-    assert answer is not None and len(answer) == longest + ANSWER_MARGIN == max_answer_tokens(TOKENIZER, PAIRS)
+    answer = answers(decoder, CODEC, PAIRS)[0]
+    assert answer is not None and len(answer) == longest + ANSWER_MARGIN == max_answer_tokens(CODEC, PAIRS)
 
 
 def test_a_pair_longer_than_the_context_is_wrong() -> None:
     script = {pair.sentence: TOKENIZER.encode(pair.action) for pair in PAIRS}
-    lengths = sorted(len(sequence) for sequence in encode_pairs(TOKENIZER, PAIRS, CONTEXT))
-    assert exact_match(ScriptedDecoder(script, lengths[-1]), TOKENIZER, PAIRS) == 1.0
+    lengths = sorted(len(sequence) for sequence in encode_pairs(CODEC, PAIRS, CONTEXT))
+    assert exact_match(ScriptedDecoder(script, lengths[-1]), CODEC, PAIRS) == 1.0
     fitting = sum(length < lengths[-1] for length in lengths)
     decoder = ScriptedDecoder(script, lengths[-1] - 1)
-    assert exact_match(decoder, TOKENIZER, PAIRS) == pytest.approx(fitting / len(PAIRS))
-    assert answers(decoder, TOKENIZER, PAIRS).count(None) == len(PAIRS) - fitting
+    assert exact_match(decoder, CODEC, PAIRS) == pytest.approx(fitting / len(PAIRS))
+    assert answers(decoder, CODEC, PAIRS).count(None) == len(PAIRS) - fitting
 
 
 def test_nothing_to_measure() -> None:
-    assert exact_match(ScriptedDecoder({}), TOKENIZER, []) == 0.0
+    assert exact_match(ScriptedDecoder({}), CODEC, []) == 0.0
 
 
 def test_forced_match_is_right_where_every_true_token_is_most_likely() -> None:
     """On a model that answers by itself: what it decodes is right, and a changed answer is not."""
     config = config_of("rmsnorm, gated, rotary, grouped", vocab_size=TOKENIZER.vocab_size, context=40)
     model = lively(config)
-    found = answers(CachedDecoder(model, config), TOKENIZER, PAIRS[:4])
+    found = answers(CachedDecoder(model, config), CODEC, PAIRS[:4])
     pairs = [Pair(pair.sentence, answer or "") for pair, answer in zip(PAIRS[:4], found, strict=True)]
-    forced = teacher_forced_match(model, TOKENIZER, pairs, config.context)
-    assert forced <= exact_match(CachedDecoder(model, config), TOKENIZER, pairs)
-    assert teacher_forced_match(model, TOKENIZER, [Pair(pair.sentence, "no") for pair in pairs], 40) == 0.0
+    forced = teacher_forced_match(model, CODEC, pairs, config.context)
+    assert forced <= exact_match(CachedDecoder(model, config), CODEC, pairs)
+    assert teacher_forced_match(model, CODEC, [Pair(pair.sentence, "no") for pair in pairs], 40) == 0.0

@@ -19,7 +19,7 @@ class Teacher:
         self._answers = iter(answers)
         self.asked: list[list[int]] = []
 
-    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int) -> list[int]:
+    def generate(self, prompt: Sequence[int], max_new_tokens: int, eos: int, allowed: object = None) -> list[int]:
         self.asked.append(list(prompt))
         answer = TOKENIZER.encode_pair("", next(self._answers))
         return answer[len(TOKENIZER.encode_prompt("")) : -1][:max_new_tokens]
@@ -28,7 +28,7 @@ class Teacher:
 def test_answers_take_the_place_of_actions() -> None:
     teacher = Teacher(64, ["HassTurnOn domain=light", "HassTurnOn"])
     sentences = ["turn on the light", "the light on"]
-    assert decode_all(teacher, TOKENIZER, sentences) == [
+    assert decode_all(teacher, PlainCodec(TOKENIZER), sentences) == [
         Pair("turn on the light", "HassTurnOn domain=light"),
         Pair("the light on", "HassTurnOn"),
     ]
@@ -40,7 +40,12 @@ def test_sentences_without_an_end_of_their_answer_are_left_out() -> None:
     teacher = Teacher(prompt + 2, ["HassTurnOn domain=light domain=light", ""])
     reported: list[int] = []
     assert (
-        decode_all(teacher, TOKENIZER, ["turn on", "turn on", "turn on the light turn on the light"], reported.append)
+        decode_all(
+            teacher,
+            PlainCodec(TOKENIZER),
+            ["turn on", "turn on", "turn on the light turn on the light"],
+            reported.append,
+        )
         == []
     )
     assert reported == [1, 2, 3]

@@ -20,6 +20,7 @@ from pipeline.errors import ThimbleError
 from pipeline.network.checkpoint import save_model
 from pipeline.network.decoder import Dropout, dropout_bits
 from pipeline.recipes.schema import TrainConfig
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import PAD, SEP
 from pipeline.training import loop
 from pipeline.training.batches import batches, bucket_widths, split_batch
@@ -29,7 +30,7 @@ from tests.support.tiny_models import KINDS, PAIRS, config_of, lively, tokenizer
 
 TOKENIZER = tokenizer_of(340)
 CONFIG = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=40)
-TRAINING_DATA = TrainingData(TOKENIZER, PAIRS, PAIRS[:2], CONFIG.context)
+TRAINING_DATA = TrainingData(PlainCodec(TOKENIZER), PAIRS, PAIRS[:2], CONFIG.context)
 BRIEF = TrainConfig(steps=8, batch_size=4, warmup=2, dropout=0.0)
 
 
@@ -311,4 +312,4 @@ def test_training_stops_early_where_dev_gets_worse(tmp_path: Path, monkeypatch: 
 
 def test_sentences_that_do_not_fit_are_an_error() -> None:
     with pytest.raises(ThimbleError, match=r"fits into 4 tokens[\s\S]*model\.context"):
-        training_sequences(TOKENIZER, PAIRS, 4)
+        training_sequences(PlainCodec(TOKENIZER), PAIRS, 4)

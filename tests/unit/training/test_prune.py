@@ -12,6 +12,7 @@ import tf_keras as keras
 from pipeline.errors import ThimbleError
 from pipeline.network.decoder import build_decoder
 from pipeline.recipes.schema import ModelConfig, PruneConfig, TrainConfig
+from pipeline.text.codec import PlainCodec
 from pipeline.training.loop import TrainingData
 from pipeline.training.prune import prune
 from tests.support.tiny_models import PAIRS, config_of, tokenizer_of
@@ -31,7 +32,7 @@ def pruned(
     keras.utils.set_random_seed(1)
     sizes = config_of(kind, vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
     model = build_decoder(sizes, dropout)
-    training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], sizes.context)
+    training_data = TrainingData(PlainCodec(TOKENIZER), PAIRS, PAIRS[:3], sizes.context)
     steps_reported = [] if reported is None else reported
     report = lambda done, of, figures: steps_reported.append(done)  # noqa: E731
     with tempfile.TemporaryDirectory() as out:

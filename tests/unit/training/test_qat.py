@@ -14,6 +14,7 @@ from pipeline.network.decoder import TappedLayer
 from pipeline.quantize.int4 import round_to_int4
 from pipeline.quantize.ptq import quantize
 from pipeline.recipes.schema import QatConfig, TrainConfig
+from pipeline.text.codec import PlainCodec
 from pipeline.training.loop import TrainingData
 from pipeline.training.qat import fold_gains, train_quantized
 from pipeline.verification.oracle import Oracle
@@ -56,7 +57,7 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str, tm
     kernel.assign(np.where(zeros, 0.0, kernel))
     names = [weight.name for weight in model.trainable_variables]
     before = model.get_layer("embed").table.numpy()
-    training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], config.context)
+    training_data = TrainingData(PlainCodec(TOKENIZER), PAIRS, PAIRS[:3], config.context)
     history = train_quantized(
         model, config, QatConfig(steps=6), weights, TrainConfig(batch_size=4), training_data, tmp_path, lambda *_: None
     )
@@ -75,7 +76,7 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str, tm
 def test_the_aim_is_what_the_model_said_before(tmp_path: Path) -> None:
     """Its own distribution is near, with the rounding of 8 bits; with that of 4 bits it comes nearer."""
     config = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
-    training_data = TrainingData(TOKENIZER, PAIRS, PAIRS[:3], config.context)
+    training_data = TrainingData(PlainCodec(TOKENIZER), PAIRS, PAIRS[:3], config.context)
 
     def divergence(weights: str, steps: int) -> float:
         tuning, settings = QatConfig(steps=steps, learning_rate=1e-3), TrainConfig(batch_size=8)

@@ -1,0 +1,161 @@
+"""What tasks with intents and slots have in common: samples are drawn, and answers are in answer tokens."""
+
+from __future__ import annotations
+
+import random
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.pairs import PairTask
+from pipeline.tasks.sample_stream import SampleStream, draw_samples
+from pipeline.tasks.samples import Sample, SampleSource
+from pipeline.tasks.sentence_files import read_pairs
+from pipeline.tasks.task import Dataset, Pair, TextWriter
+from pipeline.tasks.text_path import KnownNames, load_codec
+from pipeline.text.answers import AnswerSchema, StructuredAnswer
+from pipeline.text.codec import StructuredCodec
+from pipeline.text.normalize import build_restore
+
+__all__ = ["StructuredTask"]
+
+_KINDS_SEEN_IN = 3_000  # samples, whose homes tell the kinds of names
+_TOKENIZER_SENTENCES = 20_000
+_DEV_SENTENCES = 400
+
+
+class StructuredTask(PairTask):
+    """See `pipeline.tasks.task.Task`; subclasses give the sources and the held-out splits.
+
+    Attributes:
+        seed: decides the data.
+        pointers: marks that an answer can point at.
+        splits: what each held-out split holds.
+    """
+
+    seed: int
+    pointers: int
+    splits: Mapping[str, str]
+
+    @property
+    @abstractmethod
+    def language(self) -> str:
+        """Code of the language."""
+
+    @property
+    @abstractmethod
+    def source(self) -> SampleSource:
+        """Commands as the task's templates say them."""
+
+    @property
+    @abstractmethod
+    def training_source(self) -> SampleSource:
+        """What is trained on: commands in more forms, and sentences on which nothing may be done."""
+
+    @abstractmethod
+    def held_out_samples(self) -> Mapping[str, Sequence[Sample]]:
+        """Samples by split, said in the home that ships."""
+
+    @property
+    def excluded(self) -> frozenset[str]:
+        """Sentences of tests, as normalized words, that training must not see."""
+        return frozenset()
+
+    @cached_property
+    def names(self) -> KnownNames:
+        """What the text path knows of the task and the home that ships."""
+        known = self.source.literal_words()
+        entries = self.source.entries()
+        texts = [*known, *(word for entry in entries for word in entry.text.lower().split())]
+        restore = build_restore(texts, known)
+        return KnownNames(self.language, entries, tuple(sorted(known)), restore)
+
+    @cached_property
+    def schema(self) -> AnswerSchema:
+        """The answer tokens."""
+        kinds = {entry.kind for entry in self.source.entries()}
+        for sample in self._some(self.training_source, "kinds", _KINDS_SEEN_IN):
+            kinds.update(entry.kind for entry in sample.entries)
+        return make_schema(self.source.intents(), kinds, self.pointers)
+
+    def dataset(self, writer: TextWriter | None = None) -> Dataset:
+        """Dev pairs and splits; training sentences are a stream, see `stream`."""
+        excluded = {pair.sentence for pairs in self._splits.values() for pair in pairs}
+        dev: dict[str, Pair] = {}
+        for sample in self._some(self.training_source, "dev", 4 * _DEV_SENTENCES):
+            if not sample.entries and sample.sentence not in excluded:
+                dev.setdefault(sample.sentence, _pair(sample))
+        return Dataset(train=[], dev=list(dev.values())[:_DEV_SENTENCES], splits=dict(self._splits))
+
+    @cached_property
+    def _splits(self) -> dict[str, list[Pair]]:
+        return {name: [_pair(sample) for sample in samples] for name, samples in self.held_out_samples().items()}
+
+    def tokenizer_texts(self) -> Iterator[str]:
+        """Words of sentences as prompts hold them: without quantities, each with a space before it."""
+        annotator = self.names.annotator()
+        for sample in self._some(self.training_source, "tokenizer", _TOKENIZER_SENTENCES):
+            own = annotator.with_entries(sample.entries) if sample.entries else annotator
+            annotated = own.annotate(sample.sentence)
+            left_out = {i for mark in annotated.marks if mark.is_quantity for i in range(mark.first, mark.end)}
+            yield "".join(f" {word.text}" for i, word in enumerate(annotated.words) if i not in left_out)
+
+    def stream(self, data: Path, context: int) -> SampleStream:
+        """Training sentences as tokens.
+
+        Args:
+            data: the folder of the `data` stage.
+            context: tokens that the model sees.
+        """
+        codec = load_codec(data)
+        assert isinstance(codec, StructuredCodec)
+        return SampleStream(self.training_source, codec, context, self.seed, self.excluded)
+
+    def calibration(self, data: Path, count: int, context: int) -> list[list[int]]:
+        """The first training sentences."""
+        stream = self.stream(data, context)
+        return [stream.sequence(number) for number in range(count)]
+
+    def proof(self, data: Path, context: int) -> dict[str, list[int]]:
+        """Dev pairs."""
+        codec = load_codec(data)
+        sequences: dict[str, list[int]] = {}
+        for pair in read_pairs(data / "dev.tsv", 32):
+            try:
+                sequences[repr(pair.sentence)] = codec.encode_pair(pair.sentence, pair.action)[:context]
+            except ValueError:
+                continue
+            if len(sequences) == 8:
+                break
+        return sequences
+
+    def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
+        """No tool of the field reads the task."""
+        return []
+
+    baseline_splits: tuple[str, ...] = ()
+
+    def examples(self) -> Sequence[Pair]:
+        """A dozen sentences."""
+        chosen: dict[str, Pair] = {}
+        for sample in self._some(self.source, "examples", 200):
+            if not sample.entries:
+                chosen.setdefault(sample.intent, _pair(sample))
+        return list(chosen.values())[:12]
+
+    def prompts(self) -> tuple[str, ...]:
+        """The examples' sentences."""
+        return tuple(pair.sentence for pair in self.examples())
+
+    def _some(self, source: SampleSource, purpose: str, count: int) -> Iterator[Sample]:
+        stream = draw_samples(source, self.seed, purpose)
+        return (next(stream) for _ in range(count))
+
+    def _rng(self, purpose: str) -> random.Random:
+        return random.Random(f"{self.seed}:{self.language}:{purpose}")
+
+
+def _pair(sample: Sample) -> Pair:
+    return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)
