@@ -28,7 +28,7 @@ MAX_WORD_MORPHEMES = 16
 MAX_MORPHEMES = 32  # of a quantity
 MAX_DIGITS = 12  # before and behind the decimal sign together
 _LARGEST = 999_999_999
-_END = 0xFF  # in a context: the beginning or the end of the sentence
+SENTENCE_END: Final = 0xFF  # in a context: the beginning or the end of the sentence
 
 
 class Class:
@@ -70,6 +70,8 @@ class ItemType:
     PART: Final = 30
     FRACTION: Final = 31
 
+
+LIMITED_ITEMS = frozenset({ItemType.HOUR, ItemType.A_HOUR, ItemType.MINUTE})
 
 _POWERS = (100, 1000, 1_000_000)
 
@@ -350,7 +352,7 @@ class Quantities:
         if not classes:
             return True
         if not 0 <= index < len(words):
-            return (_END in classes) != negated
+            return (SENTENCE_END in classes) != negated
         split = self._split(words[index])
         return (len(split) == 1 and any(kind in split[0].senses for kind in classes)) != negated
 
@@ -369,6 +371,9 @@ class Quantities:
         if item_index == len(pattern.items):
             if not start or not sentence.morphemes[start - 1].is_last:
                 return 0
+            next_senses = self._get(sentence, start).senses
+            if KINDS[pattern.kind] == "time" and (Class.UNIT in next_senses or Class.ABBREVIATION in next_senses):
+                return 0  # "lamp two after ten minutes"
             behind = first + self._count(sentence, start)
             return start if self._context(sentence.words, behind, pattern.after, pattern.not_after) else 0
         item = pattern.items[item_index]
@@ -672,7 +677,7 @@ class Quantities:
                 begin = start + 1
             number = self._number(sentence, begin, True)
             unit = -1 if number is None else self._unit(sentence, number.end)
-            if number is None or unit <= previous or number.numerator < 0 or number.numerator > 10**12:
+            if number is None or unit <= previous or number.numerator < 0:
                 break
             if not _add_duration(parts, number.numerator, number.denominator, unit):
                 break
@@ -988,7 +993,7 @@ class _Compiler:
         inner = token[1:-1]
         negated = inner.startswith("!")
         words = inner[negated:].split("|")
-        classes = [_END for word in words if word in {"^", "$"}]
+        classes = [SENTENCE_END for word in words if word in {"^", "$"}]
         plain = [word for word in words if word not in {"^", "$"}]
         if plain:
             classes.append(self.word_class(plain))
@@ -1034,6 +1039,8 @@ class _Compiler:
         if name not in _ITEMS:
             raise ThimbleError(f"the pattern {text!r} has {token!r}", f"use one of: {', '.join(_ITEMS)}")
         kind, minimum, maximum = _ITEMS[name]
+        if limits and kind not in LIMITED_ITEMS:
+            raise ThimbleError(f"the pattern {text!r} has limits at {name!r}", "limit hours and minutes alone")
         span, _, multiple = limits.partition("/")
         if span:
             low, _, high = span.partition("-")
