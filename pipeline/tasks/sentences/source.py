@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import zlib
@@ -316,35 +317,46 @@ class SentencesSource:
 
     def draw(self, rng: random.Random) -> Sample:
         """One training sentence; never one of a held-out split."""
-        return self._draw(rng, None)
+        return self._draw(rng)
 
     def draw_split(self, rng: random.Random, split: str) -> Sample:
-        """One sentence of a held-out split.
+        """One sentence of a held-out split, in the home that ships.
 
         Raises:
             ConfigError: the rule of the split fits no sentence.
         """
-        return self._draw(rng, split)
-
-    def _draw(self, rng: random.Random, split: str | None) -> Sample:
-        tries = _TRIES if split is None else 200 * _TRIES
-        sample = None
-        for _ in range(tries):
-            sample = self._candidate(rng)
-            if sample is not None and (not self.config.splits or self.split_of(sample) == split):
+        for _ in range(200 * _TRIES):
+            sample = self.draw_shipped(rng)
+            if sample is not None and self.split_of(sample) == split:
                 return sample
-        if sample is None or split is not None:
-            what = f"the split {split!r} holds no sentence" if split else "no template gives a sentence"
-            raise ConfigError("", [Problem("splits", what, "give it a larger share, or add sentences")])
+        problem = Problem("splits", f"the split {split!r} holds no sentence", "give it a larger share")
+        raise ConfigError("", [problem])
+
+    def draw_shipped(self, rng: random.Random) -> Sample | None:
+        """One sentence in the home that ships, of a split or not; None where the home lacks what it names."""
+        sample = self._candidate(rng, self.names.shipped)
+        if sample is None or len(sample.entries) > len(self.names.shipped.entries):
+            return None
+        return dataclasses.replace(sample, entries=())
+
+    def _draw(self, rng: random.Random) -> Sample:
+        sample = None
+        for _ in range(_TRIES):
+            sample = self._candidate(rng)
+            if sample is not None and (not self.config.splits or self.split_of(sample) is None):
+                return sample
+        if sample is None:
+            raise ConfigError("", [Problem("files", "no template gives a sentence", "run `thimble check` on it")])
         return sample
 
-    def _candidate(self, rng: random.Random) -> Sample | None:
+    def _candidate(self, rng: random.Random, home: HomeNames | None = None) -> Sample | None:
         groups, weights = self._groups
         members, cumulative = rng.choices(groups, cum_weights=weights)[0]
         chosen = rng.choices(members, cum_weights=cumulative)[0]
         if not isinstance(chosen, Template):
             return chosen
-        home = self.names.draw(rng) if self._uses_home else HomeNames()
+        if home is None:
+            home = self.names.draw(rng) if self._uses_home else HomeNames()
         try:
             return self._walk(chosen, home, rng)
         except Impossible:
