@@ -697,8 +697,11 @@ class SentencesConfig(SentenceHints):
     """What lies below the files: the language's own intents, or nothing."""
     weave: Share = 0
     """Share of training sentences around which the language's other ways to say them are woven."""
+    common: dict[str, str] = Field(default_factory=dict)
+    """By name of phrases that many devices know, such as `stop` or `help`, the intent that they mean here."""
     nomatch_share: Share = 0.2
-    """Share of training sentences that ask for nothing."""
+    """Share of training sentences that ask for nothing; `nomatch: 0.3` says it too. Where a template reads any
+    sentence it is 0 unless given."""
     pointers: int = Field(6, ge=1, le=16)
     """Names and quantities of a sentence at which an answer can point."""
     splits: dict[str, Annotated[SplitRule, BeforeValidator(_split_rule)]] = Field(default_factory=dict)

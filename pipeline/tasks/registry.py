@@ -31,7 +31,7 @@ _TASKS = {
     ),
     "pairs": _Entry("pipeline.tasks.own_pairs", "load_pairs_task", ("tokenizers",)),
     "sentences": _Entry(
-        "pipeline.tasks.sentences.task", "SentencesTask", ("hassil", "home-assistant-intents", "tokenizers")
+        "pipeline.tasks.own_sentences", "SentencesTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),
     "text": _Entry("pipeline.tasks.imported", "ImportedTextTask", ("numpy", "tokenizers")),
 }
