@@ -70,7 +70,7 @@ def verify_on_port(
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        text = load_task(recipe.task).text(workspace.stage("data"))
+        text = load_task(recipe).text(workspace.stage("data"))
         texts = None if text is None else text.tokens
         expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), tokenizer, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):

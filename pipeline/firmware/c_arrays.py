@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-__all__ = ["array"]
+__all__ = ["array", "wrapped"]
 
 
 def array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:
@@ -16,10 +16,10 @@ def array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:
         values: the entries.
         form: how each is written.
     """
-    return f"static const {kind} {name}[] = {{\n{_wrapped([form.format(value) for value in values] or ['0'])}}};\n"
+    return f"static const {kind} {name}[] = {{\n{wrapped([form.format(value) for value in values] or ['0'])}}};\n"
 
 
-def _wrapped(values: Sequence[str]) -> str:
+def wrapped(values: Sequence[str]) -> str:
     """Entries with commas, in lines of at most 120 characters."""
     lines, line = [], "   "
     for value in values:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.firmware.tables import c_array, wrapped
+from pipeline.firmware.c_arrays import array, wrapped
 from pipeline.text.quantities import LIMITED_ITEMS, QuantityPattern, QuantityTables
 
 __all__ = ["quantity_table_bytes", "write_quantities"]
@@ -54,7 +54,7 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         "/* The tables of quantities; generated. quantities.h says what they are. */",
         '#include "quantity_tables.h"',
         "",
-        c_array("uint16_t", "starts", starts),
+        array("uint16_t", "starts", starts),
         _rows("morphemes", entries, tables.morphemes),
         _rows("patterns", patterns),
         _pairs("fractions", fractions),

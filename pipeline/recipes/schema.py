@@ -50,6 +50,7 @@ __all__ = [
     "EvaluateConfig",
     "HomeAssistantConfig",
     "ModelConfig",
+    "PairsConfig",
     "PruneConfig",
     "QatConfig",
     "QuantizeConfig",
@@ -620,7 +621,42 @@ class TextTask(StrictModel):
         return math.ceil(self.measured_tokens / max(context - 1, 1))
 
 
-TaskConfig = Annotated[HomeAssistantConfig | TextTask, Field(discriminator="name")]
+class PairsConfig(StrictModel):
+    """Sentences and answers from files of one's own. Answers that all have the form `intent slot=value` are given in
+    answer tokens, others as text."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["pairs"] = "pairs"
+    """The task."""
+    files: tuple[str, ...] = Field(strict=False, min_length=1)
+    """`.jsonl` with `sentence` and `answer`, `.csv` or `.tsv` with these two columns; seen from the recipe's folder."""
+    language: str = "en"
+    """Code of the sentences' language."""
+    lists: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    """Names that the device knows before a sentence comes, by kind; answers then point at them."""
+    seed: int = Field(1, ge=0)
+    """Decides the order, and what is held out."""
+    held_out: Number = Field(0.05, ge=0, lt=1)
+    """Share of the pairs that training does not see, and on which it is measured."""
+    nomatch: Share = 0.0
+    """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
+
+    @field_validator("lists", mode="before")
+    @classmethod
+    def _as_tuples(cls, lists: Any) -> Any:
+        if not isinstance(lists, Mapping):
+            return lists
+        return {key: tuple(values) if isinstance(values, list) else values for key, values in lists.items()}
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """The keys that the recipe gives, as it gives them."""
+        return self.model_dump(exclude_unset=True, mode="json")
+
+
+TaskConfig = Annotated[HomeAssistantConfig | PairsConfig | TextTask, Field(discriminator="name")]
 """Where the data comes from; `name` says which task it is."""
 
 

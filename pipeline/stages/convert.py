@@ -29,7 +29,7 @@ def run(context: StageContext) -> str:
     recipe, console = context.recipe, context.console
     tflite = context.load(TFLITE.of("quantize"))
     oracle = Oracle(tflite)
-    proof = load_task(recipe.task).proof(context.input("data"), oracle.context)
+    proof = load_task(recipe).proof(context.input("data"), oracle.context)
     steps = 0
     for packing in PACKINGS:
         folder = context.target(PACKED_SOURCES, packing=packing)

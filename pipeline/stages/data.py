@@ -31,7 +31,7 @@ def run(context: StageContext) -> str:
     """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`; for a task
     without pairs `text.npz` and `tokenizer.json`."""
     recipe = context.recipe
-    task = load_task(recipe.task)
+    task = load_task(recipe)
     if recipe.weights is not None:
         return _imported(context, task)
     if isinstance(task, StructuredTask):

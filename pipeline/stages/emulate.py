@@ -62,7 +62,7 @@ def run(context: StageContext) -> str:
     per_tick = board.instructions_per_tick(emulator.name)
 
     with context.console.status("asking the oracle for the expected tokens"):
-        text = load_task(recipe.task).text(context.input("data"))
+        text = load_task(recipe).text(context.input("data"))
         texts = None if text is None else text.tokens
         expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), tokenizer, texts)
     write_expectations(context.target(EXPECTATIONS), expectations)
@@ -151,7 +151,7 @@ def _build_to_trace(context: StageContext, tracing: Board) -> Path:
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
     """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
-    recipe, board, task = context.recipe, context.require_board(), load_task(context.recipe.task)
+    recipe, board, task = context.recipe, context.require_board(), load_task(context.recipe)
     quality: dict[str, dict[str, float]] = context.load(QUALITY.of("evaluate"))
     splits = task.held_out(context.input("data"), recipe.evaluate.device_sentences)
     if not splits:

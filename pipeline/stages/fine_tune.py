@@ -89,4 +89,5 @@ def read_training_data(data: Path, recipe: Recipe) -> TrainingData:
     if not isinstance(codec, StructuredCodec):
         return TrainingData(codec, read_pairs(SENTENCES.path(data, split="train")), dev, context)
     sequences = max(recipe.train.steps * recipe.train.batch_size, recipe.quantize.calibration_sentences)
-    return TrainingData(codec, [], dev, context, DrawnStream(recipe.part("task")["task"], data, context, sequences))
+    task, folder = recipe.part("task")["task"], recipe.path.parent
+    return TrainingData(codec, [], dev, context, DrawnStream(task, folder, data, context, sequences))

@@ -58,7 +58,7 @@ def _fit(context: StageContext, tuning: QatConfig) -> str:
 
     recipe, before = context.recipe, context.path(WEIGHTS.of("prune"))
     model = build_from(before, recipe.model)
-    text, seed = context.load(EVALUATION_TEXT.of("data")).fitting, load_task(recipe.task).seed
+    text, seed = context.load(EVALUATION_TEXT.of("data")).fitting, load_task(recipe).seed
     with training_progress(context.console, "fitting to integers") as report:
         fit = fit_reparameterization(model, recipe.model, tuning, recipe.quantize.activations, text, seed, report)
     facts = {**read_weights_metadata(before), "stage": "qat", "history": {"qat": fit.history}}

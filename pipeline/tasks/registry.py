@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipeline.recipes.schema import TaskConfig, task_config
+from pipeline.recipes.schema import Recipe, TaskConfig, task_config
 from pipeline.tasks.sample_stream import SampleStream
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
@@ -29,6 +29,7 @@ _TASKS = {
     "home_assistant": _Entry(
         "pipeline.tasks.home_assistant.task", "HomeAssistantTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),
+    "pairs": _Entry("pipeline.tasks.own_pairs", "load_pairs_task", ("tokenizers",)),
     "text": _Entry("pipeline.tasks.imported", "ImportedTextTask", ("numpy", "tokenizers")),
 }
 
@@ -43,30 +44,34 @@ def task_tools(config: TaskConfig) -> tuple[str, ...]:
     return _TASKS[config.name].tools
 
 
-def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
-    """The task that the recipe's `task` section describes.
+def load_task(config: Recipe | TaskConfig | Mapping[str, object], folder: Path | None = None) -> Task:
+    """The task that a recipe's `task` section describes.
 
     Args:
-        config: the section, or its plain data.
+        config: the recipe, or its `task` section, also as plain data.
+        folder: from which the section's paths are seen; the recipe's where a recipe is given.
 
     Raises:
         ConfigError: an unknown task or key, or values of the wrong type or range.
-        ThimbleError: an unknown language.
+        ThimbleError: an unknown language, or files that cannot be read.
     """
-    if isinstance(config, Mapping):
+    if isinstance(config, Recipe):
+        config, folder = config.task, config.path.parent
+    elif isinstance(config, Mapping):
         config = task_config(config)
     entry = _TASKS[config.name]
-    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(config))
+    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(config, folder or Path()))
 
 
-def load_stream(config: TaskConfig | Mapping[str, object], data: Path, context: int) -> SampleStream:
+def load_stream(config: Mapping[str, object], folder: Path, data: Path, context: int) -> SampleStream:
     """The training sentences of a task whose samples are drawn.
 
     Args:
-        config: the recipe's `task` section.
+        config: the recipe's `task` section as plain data.
+        folder: of the recipe.
         data: the folder of the `data` stage.
         context: tokens that the model sees.
     """
-    task = load_task(config)
+    task = load_task(config, folder)
     assert isinstance(task, StructuredTask), "only such tasks have a stream"
     return task.stream(data, context)

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
+from pipeline.languages import load_language_file
+from pipeline.tasks.number_words import quantities
 from pipeline.text.annotation import Entry
 from pipeline.text.answers import AnswerSchema
-from pipeline.text.codec import Annotates, Codec, PlainCodec, StructuredCodec
+from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
+from pipeline.text.matcher import Annotator
+from pipeline.text.normalize import Normalizer
 from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.text.vocabulary import Vocabulary
 
 __all__ = ["ANSWERS_FILE", "TOKENIZER_FILE", "VOCABULARY_FILE", "KnownNames", "load_codec"]
 
@@ -80,9 +85,11 @@ class KnownNames:
         kept = tuple(entry for entry in self.entries if entry.kind in task_kinds)
         return dataclasses.replace(self, entries=(*entries, *kept))
 
-    def annotator(self) -> Annotates:
+    def annotator(self) -> Annotator:
         """What finds these names, and the language's quantities."""
-        return make_annotator(self)
+        normalizer = Normalizer()
+        vocabulary = Vocabulary(self.entries, normalizer, load_language_file(self.language, "inflection"))
+        return Annotator(normalizer, vocabulary, quantities(self.language), self.known_words, self.restore)
 
 
 def load_codec(data: Path, threshold: float = 0.0, names: KnownNames | None = None) -> Codec:

@@ -179,7 +179,7 @@ def reference_runs(
     Raises:
         ThimbleError: a prompt does not fit the model's context.
     """
-    prompts = recipe.prompts or load_task(recipe.task).prompts()
+    prompts = recipe.prompts or load_task(recipe).prompts()
     oracle = Oracle(tflite.read_bytes())
     unbounded = oracle.unbounded
     expectations = [

@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
 from hassil.intents import TextSlotList
 
@@ -54,7 +55,7 @@ class HomeAssistantTask(PairTask):
     }
     baseline_splits: tuple[str, ...] = ("noisy",)
 
-    def __init__(self, config: HomeAssistantConfig) -> None:
+    def __init__(self, config: HomeAssistantConfig, folder: Path = Path()) -> None:
         self.config = config
         self.language: Language = load_language(config.language)
 
