@@ -23,6 +23,7 @@ __all__ = [
     "UNITS",
     "Class",
     "ItemType",
+    "NumberStyle",
     "Quantities",
     "QuantityItem",
     "QuantityPattern",
@@ -64,7 +65,8 @@ class Class:
     MONTH: Final = 13
     DATE: Final = 14  # value: index in `dates`
     SIGN: Final = 15  # with FRACTION: a sign such as ½, which is a number of its own
-    DIGITS: Final = 16  # never in tables: a number in digits
+    HUNDREDS: Final = 16  # value: how many, in a word of their own ("quinientos")
+    DIGITS: Final = 17  # never in tables: a number in digits
     LITERAL: Final = 32
 
 
@@ -83,6 +85,15 @@ class ItemType:
     DAY_MONTH: Final = 29
     PART: Final = 30
     FRACTION: Final = 31
+
+
+class NumberStyle:
+    """How numbers below 100 are made of tens and units."""
+
+    UNITS_FIRST: Final = 1  # "one and twenty"
+    AND_IN_TENS: Final = 2  # "twenty and one"
+    TEENS: Final = 4  # "sixty-eleven"
+    SCORES: Final = 8  # "four-twenty"
 
 
 LIMITED_ITEMS = frozenset({ItemType.HOUR, ItemType.A_HOUR, ItemType.MINUTE})
@@ -136,7 +147,7 @@ class QuantityTables:
         dates: canonical values.
         patterns: the first of the longest counts.
         decimal: the sign before decimals in digits.
-        units_first: whether 21 is said "one and twenty".
+        number_style: sum of `NumberStyle`.
         glued: classes of morphemes that stand together in one word.
         umlauts: whether ae, oe and ue are the same as a, o and u.
     """
@@ -148,7 +159,7 @@ class QuantityTables:
     dates: tuple[str, ...]
     patterns: tuple[QuantityPattern, ...]
     decimal: str
-    units_first: bool
+    number_style: int
     glued: frozenset[int]
     umlauts: bool
 
@@ -659,26 +670,43 @@ class Quantities:
         senses = self._get(sentence, start).senses
         if end == start and Class.ARTICLE in senses and Class.POWER in self._get(sentence, start + 1).senses:
             value, end = 1, start + 1
-        if self._get(sentence, end).senses.get(Class.POWER) != 0 or (end > start and not value):
+        if Class.HUNDREDS in senses:
+            value, end = senses[Class.HUNDREDS] * 100, start + 1
+        elif self._get(sentence, end).senses.get(Class.POWER) != 0 or (end > start and not value):
             return value, end
-        value, end = (value if end > start else 1) * 100, end + 1
+        else:
+            value, end = (value if end > start else 1) * 100, end + 1
         begin = end + (Class.AND in self._get(sentence, end).senses)
         rest, behind = self._below_hundred(sentence, begin)
         return (value + rest, behind) if behind > begin and rest else (value, end)
 
     def _below_hundred(self, sentence: _Sentence, start: int) -> tuple[int, int]:
+        style = self.tables.number_style
+        value, end = self._below_twenty(sentence, start)
+        if style & NumberStyle.UNITS_FIRST:
+            if 1 <= value <= 9 and Class.AND in self._get(sentence, end).senses:
+                tens = self._get(sentence, end + 1).senses.get(Class.NUMBER, 0)
+                if tens >= 20 and tens % 10 == 0:
+                    return value + tens, end + 2
+            return value, end
+        if value == 4 and style & NumberStyle.SCORES and self._get(sentence, end).senses.get(Class.NUMBER) == 20:
+            value, end = 80, end + 1
+        if value >= 20 and value % 10 == 0:
+            has_and = style & NumberStyle.AND_IN_TENS > 0 and Class.AND in self._get(sentence, end).senses
+            unit, behind = self._below_twenty(sentence, end + has_and)
+            if 1 <= unit <= (19 if style & NumberStyle.TEENS and value in {60, 80} else 9):
+                return value + unit, behind
+        return value, end
+
+    def _below_twenty(self, sentence: _Sentence, start: int) -> tuple[int, int]:
+        """A single number word, or "ten-seven"."""
         value = self._get(sentence, start).senses.get(Class.NUMBER)
         if value is None:
             return 0, start
-        if self.tables.units_first:
-            if 1 <= value <= 9 and Class.AND in self._get(sentence, start + 1).senses:
-                tens = self._get(sentence, start + 2).senses.get(Class.NUMBER, 0)
-                if tens >= 20 and tens % 10 == 0:
-                    return value + tens, start + 3
-        elif value >= 20 and value % 10 == 0:
+        if value == 10 and self.tables.number_style & NumberStyle.TEENS:
             unit = self._get(sentence, start + 1).senses.get(Class.NUMBER, 0)
-            if 1 <= unit <= 9:
-                return value + unit, start + 2
+            if 7 <= unit <= 9:
+                return 10 + unit, start + 2
         return value, start + 1
 
     def _ordinal(self, sentence: _Sentence, start: int) -> tuple[int, int]:
@@ -765,7 +793,7 @@ class Quantities:
 
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _NUMBER_STARTS = frozenset(
-    {Class.NUMBER, Class.POWER, Class.ARTICLE, Class.MINUS, Class.FRACTION, Class.DIGITS},
+    {Class.NUMBER, Class.POWER, Class.HUNDREDS, Class.ARTICLE, Class.MINUS, Class.FRACTION, Class.DIGITS},
 )
 
 

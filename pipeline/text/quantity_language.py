@@ -1,4 +1,4 @@
-"""A language file of quantities, compiled to tables. `pipeline/languages/en/quantities.yaml` says what its format is."""
+"""A language file of quantities, compiled to tables; its format: `pipeline/languages/en/quantities.yaml`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.text.quantities import (
     UNITS,
     Class,
     ItemType,
+    NumberStyle,
     Quantities,
     QuantityItem,
     QuantityPattern,
@@ -33,8 +34,8 @@ def compile_quantities(
 
     Args:
         mapping: a `quantities.yaml`, whose header says what it holds.
-        number_words: "cardinals" (0 to 99), "powers" (100, 1000, 1000000) and "ordinals" (1 to 31), for each number
-            its words.
+        number_words: "cardinals" (0 to 99), "hundreds" (100, 200 ... 900), "powers" (100, 1000, 1000000) and
+            "ordinals" (1 to 31), for each number its words.
 
     Raises:
         ThimbleError: the language file holds something else than its format has, or number words that cannot be read.
@@ -117,6 +118,7 @@ class _Compiler:
                 Class.ORDINAL_SUFFIX,
                 Class.ORDINAL,
                 Class.POINT,
+                Class.HUNDREDS,
             }
         else:
             glued = {Class.ABBREVIATION, Class.NUMBER}
@@ -128,7 +130,15 @@ class _Compiler:
             dates=tuple(self.dates),
             patterns=tuple(self.patterns),
             decimal=str(self.numbers.get("decimal", ".")),
-            units_first=bool(self.numbers.get("units_first", False)),
+            number_style=sum(
+                flag * bool(self.numbers.get(name, False))
+                for name, flag in (
+                    ("units_first", NumberStyle.UNITS_FIRST),
+                    ("and_in_tens", NumberStyle.AND_IN_TENS),
+                    ("teens", NumberStyle.TEENS),
+                    ("scores", NumberStyle.SCORES),
+                )
+            ),
             glued=frozenset(glued),
             umlauts=self.umlauts,
         )
@@ -136,7 +146,7 @@ class _Compiler:
     def merged(self, key: str) -> list[tuple[int, Sequence[str]]]:
         """Words of the rules and of the file, by number."""
         words = {number: list(forms) for number, forms in self.number_words.get(key, {}).items()}
-        if key != "ordinals":
+        if key in {"cardinals", "powers"}:
             for number, forms in self.numbers.get("more", {}).items():
                 if (number >= 100) == (key == "powers"):
                     words.setdefault(number, []).extend(map(str, forms))
@@ -152,14 +162,20 @@ class _Compiler:
                         self.add(word, Class.NUMBER, number)
         reader = Quantities(self.made())
         for number, words in cardinals:
-            for word in words:
-                if not reader.reads_number(word.split(" "), number):
-                    if " " in word:
-                        raise ThimbleError(
-                            f"the number words {word!r} are not read as {number}",
-                            "see `units_first` and `and` of the language's quantities.yaml",
-                        )
+            unread = [word for word in words if not reader.reads_number(word.split(" "), number)]
+            for word in unread:
+                if " " not in word:
                     self.add(word, Class.NUMBER, number)
+            if len(unread) == len(words) and all(" " in word for word in unread):
+                raise ThimbleError(
+                    f"the number words {unread[0]!r} are not read as {number}",
+                    "see and, units_first, and_in_tens, teens and scores in the language's quantities.yaml",
+                )
+        reader = Quantities(self.made())
+        for number, words in self.merged("hundreds"):
+            for word in words:
+                if " " not in word and not reader.reads_number([word], number):
+                    self.add(word, Class.HUNDREDS, number // 100)
         ordinals = self.merged("ordinals")
         for limit in (20, 31):
             reader = Quantities(self.made())
