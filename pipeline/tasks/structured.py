@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
 from pipeline.tasks.samples import Sample, SampleSource
@@ -79,7 +80,12 @@ class StructuredTask(PairTask):
         frequent = {word for word, count in said.items() if count >= _FREQUENT}
         literal = {word.text for text in self.source.literal_words() for word in normalizer.words(text)}
         listed = {word for entry in entries for word in normalizer.text(entry.text).split()}
-        known = {word for word in literal | (frequent - listed) if not any(letter.isdigit() for letter in word)}
+        numbers = quantities(self.language)
+        known = {
+            word
+            for word in literal | (frequent - listed)
+            if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
+        }
         umlauts = bool(load_language_file(self.language, "inflection").get("umlauts"))
         restore = build_restore(known | listed, known, umlauts)
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)

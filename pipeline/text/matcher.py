@@ -49,7 +49,7 @@ class QuantityFinder(Protocol):
     """What an annotator asks of the quantities of a language."""
 
     def at(self, words: Sequence[str], index: int) -> Quantity | None:
-        """The longest quantity that begins at a word."""
+        """The longest quantity that begins at a word; `words` are skeletons."""
         ...
 
 
@@ -132,11 +132,11 @@ class _Sentence:
     # Pass 1
 
     def mark_exact(self) -> None:
-        texts, marks, at = self.texts, self.marks, self.quantities.at
-        index, count = 0, len(texts)
+        skeletons, marks, at = self.skeletons, self.marks, self.quantities.at
+        index, count = 0, len(skeletons)
         while index < count:
             name = self.exact(index, count)
-            quantity = at(texts, index)
+            quantity = at(skeletons, index)
             if quantity is not None and (name is None or index + quantity.count > name.end):
                 end = index + quantity.count
                 marks.append(Mark(quantity.kind, index, end, quantity.value, quantity.parts, True))
@@ -301,13 +301,9 @@ class _Sentence:
         return None
 
     def noun(self, text: str) -> str | None:
-        """A word that may follow in a compound, with its accents: a known word, or a name."""
+        """The known word that may follow in a compound, with its accents."""
         if text in self.nouns:
             return text
-        for layer in self.layers:
-            for name, _ in layer.by_first.get(text, ()):
-                if len(name) == 1:
-                    return text
         restored = self.restore.get(self.skeleton(text))
         return restored if restored in self.nouns else None
 
