@@ -7,7 +7,8 @@ enum { LARGEST = 999999999, MINUTES_OF_DAY = 1440 };
 
 /* What a morpheme is. Literal words of patterns have the classes from LITERAL on. */
 enum { NUMBER, POWER, AND, OF, ARTICLE, MINUS, POINT, FRACTION, UNIT, ABBREVIATION, ORDINAL, ORDINAL_SUFFIX, MOMENT,
-       MONTH, DATE, SIGN, LITERAL = 32 };
+       MONTH, DATE, SIGN, HUNDREDS, LITERAL = 32 };
+enum { UNITS_FIRST = 1, AND_IN_TENS = 2, TEENS = 4, SCORES = 8 }; /* styles of numbers */
 /* What an item of a pattern matches beside these. */
 enum { A_NUMBER = 20, AN_AMOUNT, AN_HOUR, ANY_HOUR, A_MINUTE, A_CLOCK, A_DOTTED, A_DAY, AN_ORDINAL, A_DAY_MONTH, A_PART,
        A_FRACTION };
@@ -102,7 +103,8 @@ static bool read_digits(const uint8_t *text, size_t length, uint8_t decimal, mor
         if (++digits > MAX_DIGITS)
             return false;
         numerator = numerator * 10 + (text[i] - '0');
-        values[groups] = values[groups] > LARGEST ? values[groups] : values[groups] * 10 + (text[i] - '0');
+        if (values[groups] < 1000) /* only small ones are compared */
+            values[groups] = values[groups] * 10 + (text[i] - '0');
         sizes[groups]++;
     }
     if (sizes[groups] == 0)
@@ -249,28 +251,47 @@ static bool fits(const reader *r, int32_t word, const uint8_t *classes, unsigned
 
 /* Numbers */
 
-static uint16_t below_hundred(reader *r, unsigned start, int32_t *value) {
+/* A single number word, or "ten-seven". */
+static uint16_t below_twenty(reader *r, unsigned start, int32_t *value) {
     *value = sense(r, start, NUMBER);
     if (*value < 0) {
         *value = 0;
         return (uint16_t)start;
     }
-    if (r->tables->units_first) {
-        if (*value >= 1 && *value <= 9 && has(r, start + 1, AND)) {
-            int32_t tens = sense(r, start + 2, NUMBER);
-            if (tens >= 20 && tens % 10 == 0) {
-                *value += tens;
-                return (uint16_t)(start + 3);
-            }
-        }
-    } else if (*value >= 20 && *value % 10 == 0) {
+    if (*value == 10 && r->tables->number_style & TEENS) {
         int32_t unit = sense(r, start + 1, NUMBER);
-        if (unit >= 1 && unit <= 9) {
+        if (unit >= 7 && unit <= 9) {
             *value += unit;
             return (uint16_t)(start + 2);
         }
     }
     return (uint16_t)(start + 1);
+}
+
+static uint16_t below_hundred(reader *r, unsigned start, int32_t *value) {
+    uint8_t style = r->tables->number_style;
+    uint16_t end = below_twenty(r, start, value);
+    if (style & UNITS_FIRST) {
+        if (*value < 1 || *value > 9 || !has(r, end, AND))
+            return end;
+        int32_t tens = sense(r, end + 1u, NUMBER);
+        if (tens < 20 || tens % 10)
+            return end;
+        *value += tens;
+        return (uint16_t)(end + 2);
+    }
+    if (*value == 4 && style & SCORES && sense(r, end, NUMBER) == 20) {
+        *value = 80;
+        end++;
+    }
+    if (*value < 20 || *value % 10)
+        return end;
+    int32_t unit;
+    uint16_t behind = below_twenty(r, end + (unsigned)(style & AND_IN_TENS && has(r, end, AND)), &unit);
+    if (unit < 1 || unit > (style & TEENS && (*value == 60 || *value == 80) ? 19 : 9))
+        return end;
+    *value += unit;
+    return behind;
 }
 
 /* Below 1000, or below 10,000 in hundreds ("fifteen hundred"). */
@@ -280,10 +301,16 @@ static uint16_t group(reader *r, unsigned start, int32_t *value) {
         *value = 1;
         end++;
     }
-    if (sense(r, end, POWER) != 0 || (end > start && *value == 0))
+    int32_t hundreds = sense(r, start, HUNDREDS);
+    if (hundreds >= 0) {
+        *value = hundreds * 100;
+        end = (uint16_t)(start + 1);
+    } else if (sense(r, end, POWER) != 0 || (end > start && *value == 0)) {
         return end;
-    *value = (end > start ? *value : 1) * 100;
-    end++;
+    } else {
+        *value = (end > start ? *value : 1) * 100;
+        end++;
+    }
     unsigned begin = end + (unsigned)has(r, end, AND);
     int32_t rest;
     uint16_t behind = below_hundred(r, begin, &rest);

@@ -16,7 +16,7 @@ typedef struct {
     uint16_t morpheme_count, pattern_count;
     uint8_t longest;               /* bytes of the longest morpheme that stands together with others in one word */
     uint8_t decimal;               /* the sign before decimals in digits */
-    bool units_first;              /* 21 is said "one and twenty" */
+    uint8_t number_style;          /* how 21 and 71 are said */
     const uint16_t *starts;        /* [morpheme_count + 1]: where each begins in `morphemes` */
     const uint8_t *morphemes;      /* sorted; each: its length, | 0x80 if it may stand together with others; its text;
                                       pairs of a class and a value */

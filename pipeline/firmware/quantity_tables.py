@@ -67,7 +67,7 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         f"    .pattern_count = {len(patterns)},",
         f"    .longest = {max(glued, default=0)},",
         f"    .decimal = {ord(tables.decimal)},",
-        f"    .units_first = {int(tables.units_first)},",
+        f"    .number_style = {tables.number_style},",
         *(f"    .{name} = {name}," for name in ("starts", "morphemes", "patterns", "fractions", "day_parts", "dates")),
         "};",
     ]

@@ -1,4 +1,4 @@
-"""Number words of a language from the rules of CLDR, for `pipeline.text.quantities`."""
+"""Number words of a language from the rules of CLDR, and the quantities made of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from functools import cache
 
 from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
-from pipeline.text.quantities import Quantities, QuantityTables, compile_quantities
+from pipeline.text.quantities import Quantities, QuantityTables
+from pipeline.text.quantity_language import compile_quantities
 
 __all__ = ["number_words", "quantities", "quantity_tables"]
 
@@ -16,7 +17,10 @@ _POWERS = (100, 1000, 1_000_000)
 
 @cache
 def number_words(language: str) -> Mapping[str, Mapping[int, Sequence[str]]]:
-    """Words of 0 to 99 ("cardinals"), 100, 1000 and 1,000,000 ("powers"), and first to thirty-first ("ordinals").
+    """Words of numbers, by their kind.
+
+    Kinds are "cardinals" (0 to 99), "hundreds" (100, 200 ... 900, as well as they are said before a unit), "powers"
+    (100, 1000, 1,000,000) and "ordinals" (first to thirty-first).
 
     Raises:
         ThimbleError: there are no rules for the language.
@@ -29,8 +33,13 @@ def number_words(language: str) -> Mapping[str, Mapping[int, Sequence[str]]]:
     except (ValueError, KeyError, OSError) as error:
         raise ThimbleError(f"there are no number words for {language!r}", "use a language that CLDR has") from error
     names = [str(name) for name in engine.rulesets]
-    cardinal_names = [n for n in names if n == "spellout-numbering" or n.startswith("spellout-cardinal")]
-    ordinal_names = [n for n in names if n.startswith("spellout-ordinal")]
+    cardinal_names = [
+        name
+        for name in names
+        if (name == "spellout-numbering" or name.startswith("spellout-cardinal"))
+        and not (name.endswith("-tens") or "-with-" in name)  # parts of other rule sets
+    ]
+    ordinal_names = [name for name in names if name.startswith("spellout-ordinal")]
 
     def forms(number: int, rule_sets: Sequence[str]) -> list[str]:
         texts = (engine.format_number(number, ruleset_names=[name]).text for name in rule_sets)
@@ -41,7 +50,7 @@ def number_words(language: str) -> Mapping[str, Mapping[int, Sequence[str]]]:
     powers: dict[int, list[str]] = {}
     for power in _POWERS:
         found: list[str] = []
-        for count in (1, 2, 5):
+        for count in (1, 2, 3, 5):
             for form in forms(count * power, cardinal_names):
                 prefixes = sorted(cardinals[count], key=len, reverse=True)
                 prefix = next((prefix for prefix in prefixes if form.startswith(prefix)), "")
@@ -50,7 +59,12 @@ def number_words(language: str) -> Mapping[str, Mapping[int, Sequence[str]]]:
                     found.append(rest)
         powers[power] = list(dict.fromkeys(found))
     ordinals = {number: forms(number, ordinal_names) for number in range(1, 32)}
-    return {"cardinals": cardinals, "powers": powers, "ordinals": ordinals}
+    hundreds = {}
+    for number in range(100, 1000, 100):
+        before_two = (form.split(" ") for form in forms(number + 2, cardinal_names))
+        found = [words[0] for words in before_two if len(words) == 2 and words[1] in cardinals[2]]
+        hundreds[number] = list(dict.fromkeys([*forms(number, cardinal_names), *found]))
+    return {"cardinals": cardinals, "hundreds": hundreds, "powers": powers, "ordinals": ordinals}
 
 
 @cache

@@ -56,11 +56,11 @@ def load_task(config: Recipe | TaskConfig | Mapping[str, object], folder: Path |
         ThimbleError: an unknown language, or files that cannot be read.
     """
     if isinstance(config, Recipe):
-        config, folder = config.task, config.path.parent
-    elif isinstance(config, Mapping):
-        config = task_config(config)
-    entry = _TASKS[config.name]
-    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(config, folder or Path()))
+        section, folder = config.task, config.path.parent
+    else:
+        section = task_config(config) if isinstance(config, Mapping) else config
+    entry = _TASKS[section.name]
+    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(section, folder or Path()))
 
 
 def load_stream(config: Mapping[str, object], folder: Path, data: Path, context: int) -> SampleStream:

@@ -1,7 +1,7 @@
 """Quantities in a sentence: numbers, percent, degrees, durations, clock times and dates as people say them.
 
-A language is data. `compile_quantities` makes `QuantityTables` of its `quantities.yaml` and its number words;
-`Quantities` reads sentences with them, and `firmware_templates/runtime/quantities.c` does the same with the same
+A language is data: `pipeline.text.quantity_language` makes `QuantityTables` of its `quantities.yaml` and its number
+words. `Quantities` reads sentences with them, and `firmware_templates/runtime/quantities.c` does the same with the same
 tables. A word is split into morphemes ("dreihundertvierzig" into three), each with senses: a class and a value. Numbers
 and durations have a grammar in code, everything else is patterns: short lists of items over morphemes and numbers.
 """
@@ -11,12 +11,27 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from pipeline.errors import ThimbleError
 from pipeline.text.annotation import Quantity
 
-__all__ = ["Class", "ItemType", "Quantities", "QuantityItem", "QuantityPattern", "QuantityTables", "compile_quantities"]
+__all__ = [
+    "KINDS",
+    "LIMITED_ITEMS",
+    "POWERS",
+    "SENTENCE_EDGE",
+    "UNITS",
+    "Class",
+    "ItemType",
+    "NumberStyle",
+    "Quantities",
+    "QuantityItem",
+    "QuantityPattern",
+    "QuantityTables",
+    "is_class",
+    "is_fraction_sign",
+    "skeleton",
+]
 
 KINDS = ("none", "number", "percent", "degrees", "duration", "time", "date", "part")
 UNITS = ("weeks", "days", "hours", "minutes", "seconds")
@@ -28,7 +43,7 @@ MAX_WORD_MORPHEMES = 16
 MAX_MORPHEMES = 32  # of a quantity
 MAX_DIGITS = 12  # before and behind the decimal sign together
 _LARGEST = 999_999_999
-SENTENCE_END: Final = 0xFF  # in a context: the beginning or the end of the sentence
+SENTENCE_EDGE: Final = 0xFF  # in a context: the beginning or the end of the sentence
 
 
 class Class:
@@ -50,7 +65,8 @@ class Class:
     MONTH: Final = 13
     DATE: Final = 14  # value: index in `dates`
     SIGN: Final = 15  # with FRACTION: a sign such as ½, which is a number of its own
-    DIGITS: Final = 16  # never in tables: a number in digits
+    HUNDREDS: Final = 16  # value: how many, in a word of their own ("quinientos")
+    DIGITS: Final = 17  # never in tables: a number in digits
     LITERAL: Final = 32
 
 
@@ -71,9 +87,18 @@ class ItemType:
     FRACTION: Final = 31
 
 
+class NumberStyle:
+    """How numbers below 100 are made of tens and units."""
+
+    UNITS_FIRST: Final = 1  # "one and twenty"
+    AND_IN_TENS: Final = 2  # "twenty and one"
+    TEENS: Final = 4  # "sixty-eleven"
+    SCORES: Final = 8  # "four-twenty"
+
+
 LIMITED_ITEMS = frozenset({ItemType.HOUR, ItemType.A_HOUR, ItemType.MINUTE})
 
-_POWERS = (100, 1000, 1_000_000)
+POWERS = (100, 1000, 1_000_000)
 
 
 class QuantityItem(NamedTuple):
@@ -122,7 +147,7 @@ class QuantityTables:
         dates: canonical values.
         patterns: the first of the longest counts.
         decimal: the sign before decimals in digits.
-        units_first: whether 21 is said "one and twenty".
+        number_style: sum of `NumberStyle`.
         glued: classes of morphemes that stand together in one word.
         umlauts: whether ae, oe and ue are the same as a, o and u.
     """
@@ -134,25 +159,27 @@ class QuantityTables:
     dates: tuple[str, ...]
     patterns: tuple[QuantityPattern, ...]
     decimal: str
-    units_first: bool
+    number_style: int
     glued: frozenset[int]
     umlauts: bool
 
 
-def _skeleton(word: str, umlauts: bool) -> str:
-    folded = unicodedata.normalize("NFKD", word) if not _is_vulgar(word) else word
+def skeleton(word: str, umlauts: bool) -> str:
+    """A word without accents and apostrophes, ß as ss; `umlauts`: ae, oe, ue as a, o, u."""
+    folded = unicodedata.normalize("NFKD", word) if not is_fraction_sign(word) else word
     bare = "".join(c for c in folded if not unicodedata.combining(c)).replace("ß", "ss").replace("'", "")
     if umlauts:
         bare = bare.replace("ae", "a").replace("oe", "o").replace("ue", "u")
     return bare
 
 
-def _is_class(kind: int) -> bool:
+def is_class(kind: int) -> bool:
     """Whether an item is a class of morphemes."""
     return kind < ItemType.NUMBER or kind >= Class.LITERAL
 
 
-def _is_vulgar(word: str) -> bool:
+def is_fraction_sign(word: str) -> bool:
+    """Whether a word is a sign such as ½."""
     return len(word) == 1 and not word.isascii() and unicodedata.numeric(word, None) is not None
 
 
@@ -259,6 +286,21 @@ class Quantities:
         duration = self._duration(sentence)
         return duration if duration is not None and duration.count >= best_count else best
 
+    def reads_number(self, words: Sequence[str], number: int) -> bool:
+        """Whether all of the words are this cardinal number."""
+        sentence = _Sentence(words, 0)
+        value, _, end = self._cardinal(sentence, 0)
+        return value == number and end > 0 and self._is_end(sentence, end)
+
+    def reads_ordinal(self, words: Sequence[str], number: int) -> bool:
+        """Whether all of the words are this ordinal number."""
+        sentence = _Sentence(words, 0)
+        value, end = self._ordinal(sentence, 0)
+        return value == number and end > 0 and self._is_end(sentence, end)
+
+    def _is_end(self, sentence: _Sentence, end: int) -> bool:
+        return self._get(sentence, end) is _NO_MORPHEME and sentence.next_word == len(sentence.words)
+
     def _candidates(self, morpheme: _Morpheme) -> Iterable[QuantityPattern]:
         lists = [self._patterns[kind] for kind in morpheme.senses if kind in self._patterns]
         if len(lists) <= 1:
@@ -269,7 +311,7 @@ class Quantities:
     def _first_classes(self, items: Sequence[QuantityItem]) -> set[int]:
         classes: set[int] = set()
         for item in items:
-            if _is_class(item.type):
+            if is_class(item.type):
                 classes.add(item.type)
             elif item.type in {ItemType.CLOCK, ItemType.DOTTED, ItemType.DAY_MONTH}:
                 classes.add(Class.DIGITS)
@@ -296,7 +338,7 @@ class Quantities:
         return known
 
     def _split_anew(self, word: str) -> tuple[_Morpheme, ...]:
-        text = _skeleton(word, self.tables.umlauts)
+        text = skeleton(word, self.tables.umlauts)
         senses = self._senses.get(text)
         if senses is not None:
             return (_Morpheme(senses, True, None),)
@@ -352,7 +394,7 @@ class Quantities:
         if not classes:
             return True
         if not 0 <= index < len(words):
-            return (SENTENCE_END in classes) != negated
+            return (SENTENCE_EDGE in classes) != negated
         split = self._split(words[index])
         return (len(split) == 1 and any(kind in split[0].senses for kind in classes)) != negated
 
@@ -389,7 +431,7 @@ class Quantities:
     def _match_item(self, sentence: _Sentence, item: QuantityItem, start: int, captured: _Captured, first: int) -> int:
         morpheme = self._get(sentence, start)
         kind = item.type
-        if _is_class(kind):
+        if is_class(kind):
             value = morpheme.senses.get(kind)
             if value is None:
                 return 0
@@ -600,7 +642,7 @@ class Quantities:
                 return 0, 1, start
             power = self._get(sentence, start + 1).senses.get(Class.POWER)
             if power is not None and digits.numerator > 0:
-                value = digits.numerator * _POWERS[power]
+                value = digits.numerator * POWERS[power]
                 if value % digits.denominator == 0 and value // digits.denominator <= _LARGEST:
                     return value // digits.denominator, 1, start + 2
             return digits.numerator, digits.denominator, start + 1
@@ -611,11 +653,11 @@ class Quantities:
                 begin = end + 1
             group, behind = self._group(sentence, begin)
             power = self._get(sentence, behind).senses.get(Class.POWER, 0)
-            if power and _POWERS[power] < limit and (group or behind == begin):
-                added = (group or 1) * _POWERS[power]
+            if power and POWERS[power] < limit and (group or behind == begin):
+                added = (group or 1) * POWERS[power]
                 if added >= limit or total + added > _LARGEST:
                     break
-                total, limit, end = total + added, _POWERS[power], behind + 1
+                total, limit, end = total + added, POWERS[power], behind + 1
                 continue
             if behind > begin and group < limit and (group or end == start):
                 total, end = total + group, behind
@@ -628,26 +670,43 @@ class Quantities:
         senses = self._get(sentence, start).senses
         if end == start and Class.ARTICLE in senses and Class.POWER in self._get(sentence, start + 1).senses:
             value, end = 1, start + 1
-        if self._get(sentence, end).senses.get(Class.POWER) != 0 or (end > start and not value):
+        if Class.HUNDREDS in senses:
+            value, end = senses[Class.HUNDREDS] * 100, start + 1
+        elif self._get(sentence, end).senses.get(Class.POWER) != 0 or (end > start and not value):
             return value, end
-        value, end = (value if end > start else 1) * 100, end + 1
+        else:
+            value, end = (value if end > start else 1) * 100, end + 1
         begin = end + (Class.AND in self._get(sentence, end).senses)
         rest, behind = self._below_hundred(sentence, begin)
         return (value + rest, behind) if behind > begin and rest else (value, end)
 
     def _below_hundred(self, sentence: _Sentence, start: int) -> tuple[int, int]:
+        style = self.tables.number_style
+        value, end = self._below_twenty(sentence, start)
+        if style & NumberStyle.UNITS_FIRST:
+            if 1 <= value <= 9 and Class.AND in self._get(sentence, end).senses:
+                tens = self._get(sentence, end + 1).senses.get(Class.NUMBER, 0)
+                if tens >= 20 and tens % 10 == 0:
+                    return value + tens, end + 2
+            return value, end
+        if value == 4 and style & NumberStyle.SCORES and self._get(sentence, end).senses.get(Class.NUMBER) == 20:
+            value, end = 80, end + 1
+        if value >= 20 and value % 10 == 0:
+            has_and = style & NumberStyle.AND_IN_TENS > 0 and Class.AND in self._get(sentence, end).senses
+            unit, behind = self._below_twenty(sentence, end + has_and)
+            if 1 <= unit <= (19 if style & NumberStyle.TEENS and value in {60, 80} else 9):
+                return value + unit, behind
+        return value, end
+
+    def _below_twenty(self, sentence: _Sentence, start: int) -> tuple[int, int]:
+        """A single number word, or "ten-seven"."""
         value = self._get(sentence, start).senses.get(Class.NUMBER)
         if value is None:
             return 0, start
-        if self.tables.units_first:
-            if 1 <= value <= 9 and Class.AND in self._get(sentence, start + 1).senses:
-                tens = self._get(sentence, start + 2).senses.get(Class.NUMBER, 0)
-                if tens >= 20 and tens % 10 == 0:
-                    return value + tens, start + 3
-        elif value >= 20 and value % 10 == 0:
+        if value == 10 and self.tables.number_style & NumberStyle.TEENS:
             unit = self._get(sentence, start + 1).senses.get(Class.NUMBER, 0)
-            if 1 <= unit <= 9:
-                return value + unit, start + 2
+            if 7 <= unit <= 9:
+                return 10 + unit, start + 2
         return value, start + 1
 
     def _ordinal(self, sentence: _Sentence, start: int) -> tuple[int, int]:
@@ -734,7 +793,7 @@ class Quantities:
 
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _NUMBER_STARTS = frozenset(
-    {Class.NUMBER, Class.POWER, Class.ARTICLE, Class.MINUS, Class.FRACTION, Class.DIGITS},
+    {Class.NUMBER, Class.POWER, Class.HUNDREDS, Class.ARTICLE, Class.MINUS, Class.FRACTION, Class.DIGITS},
 )
 
 
@@ -762,6 +821,7 @@ def _read_digits(text: str, decimal: str) -> _Digits | None:
         if hour > 24 or minute > 59 or len(groups[1]) != 2:
             return None
         return _Digits(0, 0, hour * 60 + minute, 0, -1, 0, False)
+    left, right, right_digits = int(groups[0]), int(groups[-1]), len(groups[-1])
     decimals = ""
     if signs and (
         len(set(signs)) == 2  # 1,234.5
@@ -777,14 +837,13 @@ def _read_digits(text: str, decimal: str) -> _Digits | None:
         return None
     numerator = int(whole + decimals)
     pair = len(signs) == 1
-    parts = digits.split(signs) if pair else [digits, ""]
     return _Digits(
         -numerator if negative else numerator,
         10 ** len(decimals),
         -1,
-        int(parts[0]),
-        int(parts[1]) if pair else -1,
-        len(parts[1]) if pair else len(digits),
+        left if pair else 0,
+        right if pair else -1,
+        right_digits if pair else len(whole + decimals),
         negative,
     )
 
@@ -815,253 +874,3 @@ def _iso_duration(parts: Sequence[int]) -> str:
     date = "".join(f"{value}{letter}" for value, letter in zip(parts[:2], _UNIT_LETTERS[:2], strict=True) if value)
     time = "".join(f"{value}{letter}" for value, letter in zip(parts[2:], _UNIT_LETTERS[2:], strict=True) if value)
     return f"P{date}T{time}" if time else f"P{date}" if date else "PT0S"
-
-
-# Compiling a language file
-
-
-def compile_quantities(
-    mapping: Mapping[str, Any], number_words: Mapping[str, Mapping[int, Sequence[str]]]
-) -> QuantityTables:
-    """The tables of a language.
-
-    Args:
-        mapping: a `quantities.yaml`, whose header says what it holds.
-        number_words: "cardinals" (0 to 99), "powers" (100, 1000, 1000000) and "ordinals" (1 to 31), for each number
-            its words.
-
-    Raises:
-        ThimbleError: the language file holds something else than its format has, or number words that cannot be read.
-    """
-    return _Compiler(mapping, number_words).tables()
-
-
-class _Compiler:
-    def __init__(self, mapping: Mapping[str, Any], number_words: Mapping[str, Mapping[int, Sequence[str]]]) -> None:
-        self.mapping = mapping
-        self.numbers: Mapping[str, Any] = mapping["numbers"]
-        self.umlauts = bool(mapping.get("umlauts", False))
-        self.lexicon: dict[str, dict[int, int]] = {}
-        self.literals: dict[str, int] = {}
-        self.fractions: list[tuple[int, int]] = []
-        self.day_parts: list[tuple[int, int]] = []
-        self.dates: list[str] = []
-        self.patterns: list[QuantityPattern] = []
-        self.number_words = number_words
-
-    def tables(self) -> QuantityTables:
-        numbers = self.numbers
-        for key, kind in (
-            ("and", Class.AND),
-            ("of", Class.OF),
-            ("minus", Class.MINUS),
-            ("point", Class.POINT),
-            ("ordinal_suffixes", Class.ORDINAL_SUFFIX),
-        ):
-            for word in numbers.get(key, ()):
-                self.add(word, kind, 0)
-        for word in numbers.get("articles", ()):
-            self.add(word, Class.ARTICLE, 1)
-        for number, words in self.merged("powers"):
-            for word in words:
-                self.add(word, Class.POWER, _POWERS.index(number))
-        for value, words in self.mapping.get("fractions", {}).items():
-            numerator, denominator = map(int, str(value).split("/"))
-            self.fractions.append((numerator, denominator))
-            for word in words:
-                self.add(word, Class.FRACTION, len(self.fractions) - 1)
-                if _is_vulgar(str(word)):
-                    self.add(word, Class.SIGN, 0)
-        for key, kind in (("units", Class.UNIT), ("abbreviations", Class.ABBREVIATION)):
-            for unit, words in self.mapping.get(key, {}).items():
-                for word in words:
-                    self.add(word, kind, self.index(UNITS, unit, key))
-        for time, words in self.mapping.get("times", {}).items():
-            hour, minute = map(int, str(time).split(":"))
-            for word in words:
-                self.add(word, Class.MOMENT, hour * 2 + minute // 30)
-        for month, words in enumerate(self.mapping.get("months", ()), 1):
-            for word in words:
-                self.add(word, Class.MONTH, month)
-        for date, words in self.mapping.get("dates", {}).items():
-            self.dates.append(str(date))
-            for word in words:
-                self.add(word, Class.DATE, len(self.dates) - 1)
-        self.add_numbers()
-        for part in self.mapping.get("day_parts", ()):
-            self.day_parts.append((int(part["from"]), int(part["twelve"])))
-            for phrase in part["phrases"]:
-                self.pattern("part", str(phrase), len(self.day_parts) - 1)
-        for name in ("none", "date", "time", "degrees", "percent", "number"):
-            for text in self.mapping.get("patterns", {}).get(name, ()):
-                self.pattern(name, str(text))
-        return self.made()
-
-    def made(self) -> QuantityTables:
-        morphemes = sorted(self.lexicon, key=str.encode)
-        glued: set[int] = set()
-        if self.numbers.get("glued"):
-            glued = {
-                Class.NUMBER,
-                Class.POWER,
-                Class.AND,
-                Class.FRACTION,
-                Class.UNIT,
-                Class.ABBREVIATION,
-                Class.ORDINAL_SUFFIX,
-                Class.ORDINAL,
-                Class.POINT,
-            }
-        else:
-            glued = {Class.ABBREVIATION, Class.NUMBER}
-        return QuantityTables(
-            morphemes=tuple(morphemes),
-            senses=tuple(tuple(sorted(self.lexicon[text].items())) for text in morphemes),
-            fractions=tuple(self.fractions),
-            day_parts=tuple(self.day_parts),
-            dates=tuple(self.dates),
-            patterns=tuple(self.patterns),
-            decimal=str(self.numbers.get("decimal", ".")),
-            units_first=bool(self.numbers.get("units_first", False)),
-            glued=frozenset(glued),
-            umlauts=self.umlauts,
-        )
-
-    def merged(self, key: str) -> list[tuple[int, Sequence[str]]]:
-        """Words of the rules and of the file, by number."""
-        words = {number: list(forms) for number, forms in self.number_words.get(key, {}).items()}
-        if key != "ordinals":
-            for number, forms in self.numbers.get("more", {}).items():
-                if (number >= 100) == (key == "powers"):
-                    words.setdefault(number, []).extend(map(str, forms))
-        return sorted(words.items())
-
-    def add_numbers(self) -> None:
-        """The number words that do not follow from shorter ones."""
-        cardinals = self.merged("cardinals")
-        for number, words in cardinals:
-            if number <= 20 or number % 10 == 0:
-                for word in words:
-                    if " " not in word:
-                        self.add(word, Class.NUMBER, number)
-        reader = Quantities(self.made())
-        for number, words in cardinals:
-            for word in words:
-                sentence = _Sentence(word.split(" "), 0)
-                value, _, end = reader._cardinal(sentence, 0)
-                if value != number or reader._get(sentence, end) is not _NO_MORPHEME or not end:
-                    if " " in word:
-                        raise ThimbleError(
-                            f"the number words {word!r} are not read as {number}",
-                            "see `units_first` and `and` of the language's quantities.yaml",
-                        )
-                    self.add(word, Class.NUMBER, number)
-        ordinals = self.merged("ordinals")
-        for limit in (20, 31):
-            reader = Quantities(self.made())
-            for number, words in ordinals:
-                if number > limit and number % 10:
-                    continue
-                for word in words:
-                    sentence = _Sentence(word.split(" "), 0)
-                    value, end = reader._ordinal(sentence, 0)
-                    is_read = value == number and reader._get(sentence, end) is _NO_MORPHEME
-                    if not is_read and " " not in word:
-                        self.add(word, Class.ORDINAL, number)
-
-    def add(self, word: object, kind: int, value: int) -> None:
-        text = _skeleton(str(word).lower(), self.umlauts)
-        if not text or " " in text:
-            raise ThimbleError(f"{word!r} is not one word", "write single words, phrases are for patterns")
-        self.lexicon.setdefault(text, {}).setdefault(kind, value)
-
-    def index(self, names: Sequence[str], name: str, key: str) -> int:
-        if name not in names:
-            raise ThimbleError(f"{key} has {name!r}", f"use one of: {', '.join(names)}")
-        return names.index(name)
-
-    def word_class(self, words: Sequence[str]) -> int:
-        """A class of literal words, one for each set of words."""
-        key = "|".join(sorted({_skeleton(word, self.umlauts) for word in words}))
-        if key not in self.literals:
-            self.literals[key] = Class.LITERAL + len(self.literals)
-            for word in words:
-                self.add(word, self.literals[key], 0)
-        return self.literals[key]
-
-    def context(self, token: str) -> tuple[tuple[int, ...], bool]:
-        inner = token[1:-1]
-        negated = inner.startswith("!")
-        words = inner[negated:].split("|")
-        classes = [SENTENCE_END for word in words if word in {"^", "$"}]
-        plain = [word for word in words if word not in {"^", "$"}]
-        if plain:
-            classes.append(self.word_class(plain))
-        return tuple(classes), negated
-
-    def pattern(self, kind: str, text: str, value: int = -1) -> None:
-        body, _, result = text.partition(" = ")
-        tokens = body.split()
-        before: tuple[int, ...] = ()
-        after: tuple[int, ...] = ()
-        not_before = not_after = False
-        if tokens[0].startswith("("):
-            before, not_before = self.context(tokens.pop(0))
-        if tokens and tokens[-1].startswith("("):
-            after, not_after = self.context(tokens.pop())
-        backwards = False
-        if kind == "time":
-            value = 0
-            for term in result.split():
-                if term == "-minute":
-                    backwards = True
-                else:
-                    value += int(term)
-        elif kind == "date" and result:
-            if result not in self.dates:
-                self.dates.append(result)
-            value = self.dates.index(result)
-        items = tuple(self.item(token, text) for token in tokens)
-        if all(item.optional for item in items):
-            raise ThimbleError(f"the pattern {text!r} has nothing that must be there", "write an item without [ ]")
-        if kind == "part" and (items[0].optional or not _is_class(items[0].type)):
-            raise ThimbleError(f"the phrase {text!r} of a day part does not begin with a word", "write words alone")
-        self.patterns.append(
-            QuantityPattern(KINDS.index(kind), before, not_before, items, after, not_after, value, backwards)
-        )
-
-    def item(self, token: str, text: str) -> QuantityItem:
-        optional = token.startswith("[")
-        inner = token[1:-1] if optional else token
-        if not inner.startswith("{"):
-            return QuantityItem(self.word_class(inner.split("|")), optional)
-        name, _, limits = inner[1:-1].partition(":")
-        if name not in _ITEMS:
-            raise ThimbleError(f"the pattern {text!r} has {token!r}", f"use one of: {', '.join(_ITEMS)}")
-        kind, minimum, maximum = _ITEMS[name]
-        if limits and kind not in LIMITED_ITEMS:
-            raise ThimbleError(f"the pattern {text!r} has limits at {name!r}", "limit hours and minutes alone")
-        span, _, multiple = limits.partition("/")
-        if span:
-            low, _, high = span.partition("-")
-            minimum, maximum = int(low), int(high or low)
-        return QuantityItem(kind, optional, minimum, maximum, int(multiple or 1))
-
-
-_ITEMS: Mapping[str, tuple[int, int, int]] = {
-    "number": (ItemType.NUMBER, 0, 255),
-    "amount": (ItemType.AMOUNT, 0, 255),
-    "hour": (ItemType.HOUR, 0, 24),
-    "a_hour": (ItemType.A_HOUR, 0, 24),
-    "minute": (ItemType.MINUTE, 0, 59),
-    "clock": (ItemType.CLOCK, 0, 255),
-    "dotted": (ItemType.DOTTED, 0, 255),
-    "part": (ItemType.PART, 0, 255),
-    "moment": (Class.MOMENT, 0, 255),
-    "date": (Class.DATE, 0, 255),
-    "month": (Class.MONTH, 0, 255),
-    "day": (ItemType.DAY, 1, 31),
-    "ordinal": (ItemType.ORDINAL, 1, 31),
-    "day.month": (ItemType.DAY_MONTH, 0, 255),
-    "fraction": (ItemType.FRACTION, 0, 255),
-}

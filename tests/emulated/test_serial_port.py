@@ -96,9 +96,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     monkeypatch.setattr(
         serial_command,
         "reference_runs",
-        lambda recipe, _, tokenizer, _t: [
-            reference_run(Standin(), tokenizer, CONTEXT, text, 20) for text in recipe.prompts
-        ],
+        lambda recipe, _, codec, _t: [reference_run(Standin(), codec, CONTEXT, text, 20) for text in recipe.prompts],
     )
     return recipe, workspace
 
@@ -160,7 +158,7 @@ def test_wrong_logits_fail_and_are_written(port: Any, built: Any, monkeypatch: p
     monkeypatch.setattr(
         serial_command,
         "reference_runs",
-        lambda _r, _w, tokenizer, _t: [reference_run(Other(), tokenizer, CONTEXT, "turn on", 5)],
+        lambda _r, _w, codec, _t: [reference_run(Other(), codec, CONTEXT, "turn on", 5)],
     )
     with pytest.raises(ThimbleError, match=r"mps2_an386 on .*tokens_match"):
         run(built, port[0])
