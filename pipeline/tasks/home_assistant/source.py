@@ -116,12 +116,12 @@ class HomeAssistantSource:
                 elif reference.list_name in NAMED:
                     kinds.setdefault(key, set()).add(reference.list_name)
                     free.add(key)
-                elif isinstance(found, RangeSlotList):
+                elif isinstance(found, RangeSlotList) and (found.multiplier or 1) > 0:
                     kinds.setdefault(key, set()).update(_quantity_kinds(found))
                 elif isinstance(found, TextSlotList):
                     texts = {slot_text(value.value_out).lower() for value in found.values}
                     values.setdefault(key, set()).update(texts)
-                else:
+                elif not isinstance(found, RangeSlotList):
                     free.add(key)
         schemas: dict[str, dict[str, SlotSchema]] = {intent: {} for intent in required}
         for intent, slot in sorted({*kinds, *values, *free}):

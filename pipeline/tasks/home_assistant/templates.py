@@ -38,6 +38,7 @@ NAMED = ("name", "area", "floor")
 
 _WORD_NUMBERS = 0.2  # share of numbers that are spelled out
 _VALUE, _VALUE_END = "\1", "\2"  # around a slot's value in a sentence under construction
+_DOWN = "down"  # of a step, as `volume_step` of the package has it without a number
 _OWN = "own"  # key of a block's metadata
 
 
@@ -247,7 +248,8 @@ class _Compiler:
         number: float | int = choice
         if values.fraction_type is not None and choice < values.stop and rng.random() < 0.15:
             number = choice + 0.5
-        out = slot_text(float(number * (values.multiplier or 1)))
+        # An answer can point at a number, not at its negative: of "down by 7" it keeps the direction.
+        out = _DOWN if (values.multiplier or 1) < 0 else slot_text(float(number * (values.multiplier or 1)))
         words = values.words and isinstance(number, int) and number <= 100 and rng.random() < _WORD_NUMBERS
         spoken = _number_words(self._language, int(number)) if words else ""
         return spoken or str(number), out
