@@ -30,6 +30,9 @@ _TASKS = {
         "pipeline.tasks.home_assistant.task", "HomeAssistantTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),
     "pairs": _Entry("pipeline.tasks.own_pairs", "load_pairs_task", ("tokenizers",)),
+    "sentences": _Entry(
+        "pipeline.tasks.own_sentences", "SentencesTask", ("home-assistant-intents", "hassil", "tokenizers")
+    ),
     "text": _Entry("pipeline.tasks.imported", "ImportedTextTask", ("numpy", "tokenizers")),
 }
 
@@ -56,11 +59,11 @@ def load_task(config: Recipe | TaskConfig | Mapping[str, object], folder: Path |
         ThimbleError: an unknown language, or files that cannot be read.
     """
     if isinstance(config, Recipe):
-        config, folder = config.task, config.path.parent
-    elif isinstance(config, Mapping):
-        config = task_config(config)
-    entry = _TASKS[config.name]
-    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(config, folder or Path()))
+        section, folder = config.task, config.path.parent
+    else:
+        section = task_config(config) if isinstance(config, Mapping) else config
+    entry = _TASKS[section.name]
+    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(section, folder or Path()))
 
 
 def load_stream(config: Mapping[str, object], folder: Path, data: Path, context: int) -> SampleStream:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
 from pipeline.tasks.samples import Sample, SampleSource
@@ -17,10 +20,12 @@ from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
-from pipeline.text.normalize import build_restore
+from pipeline.text.normalize import Normalizer, build_restore
 
 __all__ = ["StructuredTask"]
 
+_WORDS_SEEN_IN = 12_000  # samples, whose frequent words are no misspelt names
+_FREQUENT = 6
 _KINDS_SEEN_IN = 3_000  # samples, whose homes tell the kinds of names
 _TOKENIZER_SENTENCES = 20_000
 _DEV_SENTENCES = 400
@@ -66,10 +71,23 @@ class StructuredTask(PairTask):
     @cached_property
     def names(self) -> KnownNames:
         """What the text path knows of the task and the home that ships."""
-        known = self.source.literal_words()
+        normalizer = Normalizer()
         entries = self.source.entries()
-        texts = [*known, *(word for entry in entries for word in entry.text.lower().split())]
-        restore = build_restore(texts, known)
+        said: Counter[str] = Counter()
+        for sample in self._some(self.training_source, "words", _WORDS_SEEN_IN):
+            names = {word for entry in sample.entries for word in normalizer.text(entry.text).split()}
+            said.update({word.text for word in normalizer.words(sample.sentence)} - names)
+        frequent = {word for word, count in said.items() if count >= _FREQUENT}
+        literal = {word.text for text in self.source.literal_words() for word in normalizer.words(text)}
+        listed = {word for entry in entries for word in normalizer.text(entry.text).split()}
+        numbers = quantities(self.language)
+        known = {
+            word
+            for word in literal | (frequent - listed)
+            if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
+        }
+        umlauts = bool(load_language_file(self.language, "inflection").get("umlauts"))
+        restore = build_restore(known | listed, known, umlauts)
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)
 
     @cached_property

@@ -57,7 +57,7 @@ class QuantityFinder(Protocol):
 class Annotator:
     """Marks the names and quantities of sentences.
 
-    Args:
+    Attributes:
         normalizer: makes words of sentences.
         vocabulary: the names.
         quantities: of the language.
@@ -75,11 +75,11 @@ class Annotator:
         restore: Mapping[str, str],
     ) -> None:
         self.vocabulary = vocabulary
-        self._normalizer = normalizer
-        self._quantities = quantities
-        self._nouns = frozenset(known_words)
-        self._known = self._nouns | vocabulary.inflection.common_words
-        self._restore = restore
+        self.normalizer = normalizer
+        self.quantities = quantities
+        self.known_words = frozenset(known_words)
+        self._known = self.known_words | vocabulary.inflection.common_words
+        self.restore = restore
 
     def with_entries(self, entries: Iterable[Entry]) -> Annotator:
         """An annotator that knows more names, which count before those of this one."""
@@ -100,8 +100,8 @@ class Annotator:
         return [word.text for word in self._restored(text)]
 
     def _restored(self, text: str) -> list[Word]:
-        words = self._normalizer.words(text)
-        known, restore, skeleton = self._known, self._restore, self.vocabulary.forms.skeleton
+        words = self.normalizer.words(text)
+        known, restore, skeleton = self._known, self.restore, self.vocabulary.forms.skeleton
         for index, word in enumerate(words):
             if word.text not in known:
                 restored = restore.get(skeleton(word.text))
@@ -123,10 +123,10 @@ class _Sentence:
         self.forms = annotator.vocabulary.forms
         self.skeleton = self.forms.skeleton
         self.skeletons = [self.skeleton(text) for text in self.texts]
-        self.quantities = annotator._quantities
-        self.nouns = annotator._nouns
+        self.quantities = annotator.quantities
+        self.nouns = annotator.known_words
         self.known = annotator._known
-        self.restore = annotator._restore
+        self.restore = annotator.restore
         self.longest = max([layer.longest for layer in self.layers])
         self._seams: dict[str, list[int]] = {}
 
