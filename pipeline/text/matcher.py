@@ -389,7 +389,7 @@ class _Sentence:
     def edits(self, index: int, end: int, joined: str, name: Name, max_edits: int, unknown: Sequence[bool]) -> int:
         """Edits between a span and a name, or more than `max_edits`.
 
-        Word by word where there are equally many: only words that are not known can be misspelt, and short words cannot.
+        Word by word where there are equally many: only unknown words can be misspelt, and short words cannot.
         Otherwise written together, which needs words that are all unknown and a name without short words.
         """
         if len(name.words) != end - index:

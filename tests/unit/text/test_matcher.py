@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -39,7 +39,7 @@ LIGHTS = ("Wohnzimmerlampe", "Große Lampe", "Schreibtisch Lampe", "Kugel", "Nac
 
 
 def annotator(
-    language: str, known: str, names: dict[str, Sequence[str]], lists: Sequence[Entry] = (), **options: object
+    language: str, known: str, names: Mapping[str, Sequence[str]], lists: Sequence[Entry] = (), **options: object
 ) -> Annotator:
     normalizer = Normalizer()
     entries = [Entry(text, kind, text) for kind, texts in names.items() for text in texts]
