@@ -77,6 +77,14 @@ static bool has_hash(const uint32_t *table, uint16_t count, const uint8_t *text,
     return low < count && table[low] == hash;
 }
 
+static size_t make_skeleton(const sentence *s, const uint8_t *word, size_t length, uint8_t *skeleton) {
+    return thimble_skeleton(s->annotator->normalizer, word, length, skeleton);
+}
+
+static const uint8_t *find_restored(const sentence *s, const uint8_t *skeleton, size_t length, size_t *restored) {
+    return thimble_restored(s->annotator->normalizer, skeleton, length, restored);
+}
+
 static const uint8_t *word_at(const sentence *s, size_t index, size_t *length) {
     *length = (size_t)(s->words->end[index] - s->words->start[index]);
     return s->words->text + s->words->start[index];
@@ -134,7 +142,7 @@ static void read_name(const sentence *s, const thimble_vocabulary *names, uint32
         size_t end = start;
         while (end < length && text[end] != ' ')
             end++;
-        const size_t bytes = thimble_skeleton(s->annotator->normalizer, text + start, end - start, name->skeletons + made);
+        const size_t bytes = make_skeleton(s, text + start, end - start, name->skeletons + made);
         joined = join(s, name->joined, joined, name->skeletons + made, bytes);
         name->starts[name->words++] = (uint16_t)made;
         made += bytes;
@@ -248,7 +256,7 @@ static void read_words(sentence *s) {
         const uint8_t *text = word_at(s, i, &length);
         s->is_known[i] = is_noun(s, text, length) || has_hash(annotator->common, annotator->common_count, text, length);
         s->skeletons.start[i] = (uint16_t)made;
-        made += thimble_skeleton(annotator->normalizer, text, length, s->skeletons.text + made);
+        made += make_skeleton(s, text, length, s->skeletons.text + made);
         s->skeletons.end[i] = (uint16_t)made;
     }
     s->skeletons.count = s->words->count;
@@ -261,7 +269,7 @@ static bool restore_words(sentence *s) {
             continue;
         size_t length;
         const uint8_t *skeleton = skeleton_at(s, i, &length);
-        const uint8_t *restored = thimble_restored(s->annotator->normalizer, skeleton, length, &length);
+        const uint8_t *restored = find_restored(s, skeleton, length, &length);
         if (!restored)
             continue;
         if (!replace(s->words, s->words->start[i], s->words->end[i], restored, length, i + 1))
@@ -412,8 +420,8 @@ static const uint8_t *find_noun(const sentence *s, const uint8_t *text, size_t l
     if (is_noun(s, text, length))
         return text;
     uint8_t skeleton[WORD_BYTES];
-    const size_t bytes = thimble_skeleton(s->annotator->normalizer, text, length, skeleton);
-    const uint8_t *restored = thimble_restored(s->annotator->normalizer, skeleton, bytes, noun_length);
+    const size_t bytes = make_skeleton(s, text, length, skeleton);
+    const uint8_t *restored = find_restored(s, skeleton, bytes, noun_length);
     return restored && is_noun(s, restored, *noun_length) ? restored : NULL;
 }
 
@@ -446,7 +454,7 @@ static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark 
             !find_noun(s, text + seam, length - seam, &ignored))
             continue;
         uint8_t part[WORD_BYTES];
-        const size_t part_length = thimble_skeleton(s->annotator->normalizer, text, seam, part);
+        const size_t part_length = make_skeleton(s, text, seam, part);
         const size_t joined = join(s, s->joined, s->ends[end - index - 1], part, part_length);
         const char *letters = inflection->linking.text;
         for (uint8_t i = 0; i < inflection->linking.count; i++) {

@@ -8,7 +8,6 @@
 
 #include "normalize.h"
 #include "quantities.h"
-#include "tokenizer.h"
 #include "words.h"
 
 /* What annotate answers instead of a count, beside those of the tokenizer. */

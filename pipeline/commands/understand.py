@@ -46,8 +46,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _work(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.commands.understanding import Place, understand
     from pipeline.recipes.load import load_recipe
+    from pipeline.stages.understanding import Place, understand
 
     del console  # stdout is the answers'
     place = Place(options.on, options.emulator, options.baud)

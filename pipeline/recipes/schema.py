@@ -578,10 +578,21 @@ class HomeAssistantConfig(StrictModel):
     """Any language code of `home-assistant-intents`."""
     seed: int = 1
     """Decides all sentences and what is held out."""
-    train_sentences: int = Field(300_000, ge=100)
-    """Pairs to train on."""
+    home: str = ""
+    """The home that ships with the model: a `home.yaml`, seen from the recipe's folder. Training draws homes of its own."""
+    exclude: tuple[str, ...] = Field((), strict=False)
+    """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, or JSON lines with
+    `sentence`."""
+    held_out: bool = True
+    """Whether templates and combinations are kept from training, to measure on; a product trains on all."""
     split_sentences: int = Field(600, ge=1)
     """Pairs of each held-out split."""
+    weave: Share = 0.0
+    """Share of training sentences that the language's structure and surface change."""
+    nomatch: Share = 0.0
+    """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
     polite: Share = 0.1
     """Share of training sentences with a filler word."""
     spoiled: Share = 0.1
@@ -589,7 +600,7 @@ class HomeAssistantConfig(StrictModel):
 
     def fingerprint_data(self) -> dict[str, Any]:
         """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True)
+        return self.model_dump(exclude_unset=True, mode="json")
 
 
 class TextTask(StrictModel):

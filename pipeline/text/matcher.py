@@ -49,7 +49,7 @@ class QuantityFinder(Protocol):
     """What an annotator asks of the quantities of a language."""
 
     def at(self, words: Sequence[str], index: int) -> Quantity | None:
-        """The longest quantity that begins at a word; `words` are skeletons."""
+        """The longest quantity that begins at a word."""
         ...
 
 
@@ -132,11 +132,11 @@ class _Sentence:
     # Pass 1
 
     def mark_exact(self) -> None:
-        skeletons, marks, at = self.skeletons, self.marks, self.quantities.at
-        index, count = 0, len(skeletons)
+        texts, marks, at = self.texts, self.marks, self.quantities.at
+        index, count = 0, len(texts)
         while index < count:
             name = self.exact(index, count)
-            quantity = at(skeletons, index)
+            quantity = at(texts, index)
             if quantity is not None and (name is None or index + quantity.count > name.end):
                 end = index + quantity.count
                 marks.append(Mark(quantity.kind, index, end, quantity.value, quantity.parts, True))

@@ -1,6 +1,7 @@
 /* Reads tables and sentences from the standard input and writes words and marks, for test_matcher_in_c.py.
  *
- * "L" layer: a vocabulary. "K" known, "C" common: hashes. "I": how names change. "S": a sentence. Numbers are of 4 bytes,
+ * "L" layer: a vocabulary. "K" known, "C" common: hashes. "I": how names change. "S": a sentence. With HAS_VOCABULARY all but
+ * sentences may be left out. Numbers are of 4 bytes,
  * little-endian. Every table has memory of its own, so that a sanitizer sees each byte that is read beyond one. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,9 @@
 #include "matcher.h"
 #include "normalizer_tables.h"
 #include "quantity_tables.h"
+#ifdef HAS_VOCABULARY
+#include "vocabulary_tables.h"
+#endif
 
 static void *read_bytes(size_t length) {
     void *bytes = malloc(length ? length : 1);
@@ -93,6 +97,9 @@ int main(void) {
     static thimble_inflection inflection = {.last = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
     static thimble_annotator annotator;
     annotator = (thimble_annotator){.normalizer = &model_normalizer, .quantities = &model_quantities, .inflection = &inflection};
+#ifdef HAS_VOCABULARY
+    annotator = model_annotator;
+#endif
     for (uint8_t kind = THIMBLE_NUMBER; kind <= THIMBLE_DATE; kind++)
         annotator.quantity_kinds[kind] = kind;
     for (int command; (command = getchar()) != EOF;) {

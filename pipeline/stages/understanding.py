@@ -37,7 +37,7 @@ from pipeline.workflow.artifacts import FIRMWARE, MODEL_SOURCES, PACKED_SOURCES,
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace, target_key
 
-__all__ = ["HOST", "Place", "parse_reply", "read_sentences", "understand"]
+__all__ = ["HOST", "Listener", "Place", "listening", "parse_reply", "read_sentences", "understand"]
 
 HOST = "host"
 _SLOT = re.compile(r"[A-Za-z_]\w*")
@@ -86,20 +86,50 @@ def understand(
         ThimbleError: from the stages; a file cannot be read; the recipe's model knows no homes; the board has other
             names than those of `home`.
     """
+    console = Console(stderr=True, quiet=out == "-" and not sys.stderr.isatty())
+    with ExitStack() as stack:
+        source = sys.stdin.buffer if sentences == "-" else stack.enter_context(_opened(Path(sentences)))
+        listener = stack.enter_context(listening(recipe, build, place, home, console, retrain))
+        sink = sys.stdout if out == "-" else stack.enter_context(Path(out).open("w", encoding="utf-8"))
+        for sentence in read_sentences(source):
+            record = _record(sentence, listener.ask(sentence), listener.slots)
+            print(json.dumps(record, ensure_ascii=False), file=sink, flush=True)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A model that can be asked.
+
+    Attributes:
+        ask: gives the reply to a sentence.
+        slots: names that slots of its answers may have; None where it answers in text.
+    """
+
+    ask: Asker
+    slots: tuple[str, ...] | None
+
+    def understand(self, sentence: str) -> StructuredAnswer:
+        """What a sentence asks for."""
+        reply = self.ask(sentence)
+        answer = parse_reply(reply, self.slots)
+        confidence = 1.0 if reply.confidence is None else reply.confidence / 65536
+        return StructuredAnswer(answer.intent, answer.slots, confidence, reply.reason)
+
+
+@contextmanager
+def listening(
+    recipe: Recipe, build: Path, place: Place, home: Path | None, console: Console, retrain: bool = False
+) -> Iterator[Listener]:
+    """A recipe's model, ready to be asked; see `understand`."""
     if place.is_board:
         recipe = recipe.with_boards([place.name])
     until = "quantize" if place.name == HOST else "firmware"
-    console = Console(stderr=True, quiet=out == "-" and not sys.stderr.isatty())
     options = RunOptions(build, until, emulator=place.emulator, retrain=retrain)
     workspace = run_recipe(recipe.with_boards(recipe.boards[:1]), options, console)
     codec = _codec(recipe, workspace, home)
     slots = codec.schema.slots if isinstance(codec, StructuredCodec) else None
-    with ExitStack() as stack:
-        source = sys.stdin.buffer if sentences == "-" else stack.enter_context(_opened(Path(sentences)))
-        asker = stack.enter_context(_asker(recipe, workspace, codec, place, home is not None))
-        sink = sys.stdout if out == "-" else stack.enter_context(Path(out).open("w", encoding="utf-8"))
-        for sentence in read_sentences(source):
-            print(json.dumps(_record(sentence, asker(sentence), slots), ensure_ascii=False), file=sink, flush=True)
+    with _asker(recipe, workspace, codec, place, home is not None) as ask_one:
+        yield Listener(ask_one, slots)
 
 
 def read_sentences(lines: Iterable[bytes]) -> Iterator[str]:
