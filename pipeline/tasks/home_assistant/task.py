@@ -122,9 +122,9 @@ class HomeAssistantTask(StructuredTask):
             keeps = lambda template, slots: not self.is_held_out(template, slots)  # noqa: E731
         source: SampleSource = self._source(self._seen, config.polite, config.spoiled, keeps)
         if config.weave:
-            from pipeline.tasks.weave import with_weave
+            from pipeline.tasks.weave import WeaveSource
 
-            source = with_weave(source, config.weave)
+            source = WeaveSource(source, config.weave)
         if config.nomatch:
             from pipeline.tasks.negatives import with_negatives
 
