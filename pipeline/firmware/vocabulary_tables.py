@@ -140,7 +140,7 @@ class LayerTables:
         kind_ids = {kind: index for index, kind in enumerate(kinds)}
         entries: dict[str, tuple[Name, Entry]] = {}
         for name, entry in layer.named:
-            entries.setdefault(" ".join(name.words), (name, entry))
+            entries.setdefault(name.text, (name, entry))
         self.names: list[Name] = [name for name, _ in entries.values()]
         self.texts = [text.encode() for text in entries]
         missing = sorted({entry.kind for _, entry in entries.values()} - kind_ids.keys())

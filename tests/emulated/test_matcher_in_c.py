@@ -90,8 +90,8 @@ class CMatcher:
             return count
         words = []
         for _ in range(self._number()):
-            word, first, end = self._line().rsplit(" ", 2)
-            words.append((word, int(first), int(end)))
+            word, start, stop = self._line().rsplit(" ", 2)
+            words.append((word, int(start), int(stop)))
         marks = []
         for _ in range(count):
             *numbers, value = self._line().split(" ", 9)
