@@ -32,6 +32,7 @@ static bool weights_intact;
 static struct {
     thimble_words words;
     thimble_mark marks[THIMBLE_MAX_MARKS];
+    uint8_t values[THIMBLE_MAX_VALUES_BYTES];
     thimble_answer answer;
     bool is_bound;
 } sentence;
@@ -279,7 +280,7 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
     if (marks == THIMBLE_TEXT_NOT_UTF8)
         return not_utf8;
     if (marks >= 0)
-        marks = thimble_annotate(&model_annotator, text, &sentence.words, sentence.marks);
+        marks = thimble_annotate(&model_annotator, text, &sentence.words, sentence.marks, sentence.values);
     if (marks == THIMBLE_TEXT_HAS_TOO_MANY_MARKS)
         reason = THIMBLE_TOO_MANY_NAMES;
     if (marks >= 0)

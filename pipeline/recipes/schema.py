@@ -134,6 +134,7 @@ Size = Annotated[
     ),
 ]
 """Bytes, or text such as `256K`."""
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
 RecipePath = Annotated[str, AfterValidator(_known_shipped)]
 """A path, seen from the recipe's folder, or `shipped:NAME`."""
 
@@ -659,7 +660,7 @@ class SentenceHints(StrictModel):
 
     section: ClassVar[str] = "thimble"
 
-    required: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    required: dict[str, Texts] = Field(default_factory=dict)
     """By intent, slots without which it means nothing: a sentence that leaves one out is no match."""
     default: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """By intent, values of slots that a sentence may leave out, such as `{Brew: {count: 1}}`."""
@@ -707,8 +708,11 @@ class SentencesConfig(SentenceHints):
     """What lies below the files: the language's own intents, or nothing."""
     weave: Share = 0
     """Share of training sentences around which the language's other ways to say them are woven."""
+    common: dict[str, str] = Field(default_factory=dict)
+    """By name of phrases that many devices know, such as `stop` or `help`, the intent that they mean here."""
     nomatch_share: Share = 0.2
-    """Share of training sentences that ask for nothing."""
+    """Share of training sentences that ask for nothing; `nomatch: 0.3` says it too. Where a template reads any
+    sentence it is 0 unless given."""
     pointers: int = Field(6, ge=1, le=16)
     """Names and quantities of a sentence at which an answer can point."""
     splits: dict[str, Annotated[SplitRule, BeforeValidator(_split_rule)]] = Field(default_factory=dict)
@@ -743,7 +747,7 @@ class PairsConfig(StrictModel):
     """`.jsonl` with `sentence` and `answer`, `.csv` or `.tsv` with these two columns; seen from the recipe's folder."""
     language: str = "en"
     """Code of the sentences' language."""
-    lists: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    lists: dict[str, Texts] = Field(default_factory=dict)
     """Names that the device knows before a sentence comes, by kind; answers then point at them."""
     seed: int = Field(1, ge=0)
     """Decides the order, and what is held out."""
@@ -753,13 +757,6 @@ class PairsConfig(StrictModel):
     """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
     pointers: int = Field(6, ge=1, le=16)
     """Names and quantities of a sentence at which an answer can point."""
-
-    @field_validator("lists", mode="before")
-    @classmethod
-    def _as_tuples(cls, lists: Any) -> Any:
-        if not isinstance(lists, Mapping):
-            return lists
-        return {key: tuple(values) if isinstance(values, list) else values for key, values in lists.items()}
 
     def fingerprint_data(self) -> dict[str, Any]:
         """The keys that the recipe gives, as it gives them."""

@@ -108,7 +108,9 @@ class HomeFile(StrictModel):
         complain(
             [
                 *(
-                    complaint(("entities", index, "area"), f"is {entity.area!r}, no area", f"use one of: {_list(areas)}")
+                    complaint(
+                        ("entities", index, "area"), f"is {entity.area!r}, no area", f"use one of: {_list(areas)}"
+                    )
                     for index, entity in enumerate(self.entities)
                     if entity.area and entity.area not in areas
                 ),

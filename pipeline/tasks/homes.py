@@ -177,9 +177,7 @@ class HomeSource:
             name = self.name(rng, called, device_class if called == kind else "")
             aliases = (self.name(rng, kind, device_class),) if rng.random() < 0.06 else ()
             area = rng.choice(list(areas.values())).name
-            entities.append(
-                Entity(name=name, domain=kind, area=area, device_class=device_class, aliases=aliases)
-            )
+            entities.append(Entity(name=name, domain=kind, area=area, device_class=device_class, aliases=aliases))
         return Home(tuple(floors), tuple(areas.values()), tuple(entities))
 
     def other_entries(self, rng: random.Random) -> tuple[tuple[str, Entry], ...]:

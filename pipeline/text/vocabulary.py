@@ -125,7 +125,8 @@ class Name(NamedTuple):
     """A surface form as it is compared.
 
     Attributes:
-        words: normalized.
+        text: normalized words, joined by single spaces.
+        words: of the text.
         skeletons: of the words.
         skeleton: of all words written together.
         stems: skeletons with inner endings taken off, joined by spaces; "" where it is one word, or inner words do not
@@ -135,6 +136,7 @@ class Name(NamedTuple):
         likeness: first letter and length of the skeleton; None where it is too short or too long for typos.
     """
 
+    text: str
     words: tuple[str, ...]
     skeletons: tuple[str, ...]
     skeleton: str
@@ -181,7 +183,7 @@ class Forms:
             stems = " ".join([*map(self.stem, skeletons[:-1]), skeletons[-1]])
         may_be_misspelt = MIN_TYPO_LETTERS <= len(joined) <= MAX_FUZZY_LETTERS
         likeness = (joined[0], len(joined)) if may_be_misspelt else None
-        return Name(words, skeletons, joined, stems, letters_of(joined), digits_of(joined), likeness)
+        return Name(" ".join(words), words, skeletons, joined, stems, letters_of(joined), digits_of(joined), likeness)
 
 
 def letters_of(text: str) -> int:
@@ -201,30 +203,20 @@ class Layer:
     """Entries with the tables that find them; of equal surfaces the first entry counts.
 
     Attributes:
-        entries: those that have a word.
-        by_first: by the first word: names and entries, those of most words first.
-        longest: letters of the longest skeleton.
+        named: names and their entries, those that have a word.
+        by_text: by the words, joined by single spaces.
+        first_words: of the names.
+        max_words: of a name.
     """
 
     def __init__(self, entries: Iterable[Entry], forms: Forms) -> None:
         name_of = forms.name
-        self.named: list[tuple[Name, Entry]] = []
-        by_first: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
-        crowded = set()
-        for entry in entries:
-            name = name_of(entry.text)
-            if name is None:
-                continue
-            self.named.append((name, entry))
-            words = name.words
-            if words[0] in by_first:
-                by_first[words[0]].append((words, entry))
-                crowded.add(words[0])
-            else:
-                by_first[words[0]] = [(words, entry)]
-        for first in crowded:
-            by_first[first].sort(key=_num_words, reverse=True)
-        self.by_first: Mapping[str, Sequence[tuple[tuple[str, ...], Entry]]] = by_first
+        self.named: Sequence[tuple[Name, Entry]] = [
+            (name, entry) for entry in entries if (name := name_of(entry.text)) is not None
+        ]
+        self.by_text: Mapping[str, Entry] = {name.text: entry for name, entry in reversed(self.named)}
+        self.first_words = frozenset([name.words[0] for name, _ in self.named])
+        self.max_words = max([len(name.words) for name, _ in self.named], default=0)
 
     @cached_property
     def by_skeleton(self) -> Mapping[str, tuple[Name, Entry]]:
@@ -275,10 +267,6 @@ class Layer:
     def first_letters(self) -> frozenset[str]:
         """The first letters of `for_typos`."""
         return frozenset([letter for letter, _ in self.for_typos])
-
-
-def _num_words(pair: tuple[tuple[str, ...], Entry]) -> int:
-    return len(pair[0])
 
 
 class Vocabulary:

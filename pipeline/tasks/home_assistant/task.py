@@ -122,13 +122,13 @@ class HomeAssistantTask(StructuredTask):
             keeps = lambda template, slots: not self.is_held_out(template, slots)  # noqa: E731
         source: SampleSource = self._source(self._seen, config.polite, config.spoiled, keeps)
         if config.weave:
-            from pipeline.tasks.weave import with_weave
+            from pipeline.tasks.weave import WeaveSource
 
-            source = with_weave(source, config.weave)
+            source = WeaveSource(source, config.weave)
         if config.nomatch:
-            from pipeline.tasks.negatives import with_negatives
+            from pipeline.tasks.negatives import NegativeSource
 
-            source = with_negatives(source, config.nomatch)
+            source = NegativeSource(source, config.nomatch)
         return source
 
     def is_held_out(self, template: Template, slots: Mapping[str, str]) -> bool:

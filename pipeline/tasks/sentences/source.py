@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 import zlib
@@ -18,6 +19,8 @@ from hassil.recognize import RecognizeResult, recognize_all
 from pipeline.errors import ConfigError, Problem
 from pipeline.languages import languages, load_language_file
 from pipeline.recipes.schema import SentenceHints, SentencesConfig, SplitRule
+from pipeline.tasks.home_file import KINDS
+from pipeline.tasks.homes import HomeSource
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
 from pipeline.tasks.sentences.files import (
     BUILTIN,
@@ -30,7 +33,7 @@ from pipeline.tasks.sentences.files import (
 )
 from pipeline.tasks.sentences.free_text import Phrases
 from pipeline.tasks.sentences.located import Place, place_of
-from pipeline.tasks.sentences.names import HomeNames, NameSource
+from pipeline.tasks.sentences.names import HomeNames, Names
 from pipeline.tasks.sentences.templates import (
     HIDDEN,
     Compiler,
@@ -93,7 +96,7 @@ class Template:
 
 
 def load_sentences(
-    config: SentencesConfig, folder: Path, names: NameSource | None = None, is_strict: bool = True
+    config: SentencesConfig, folder: Path, names: Names | None = None, is_strict: bool = True
 ) -> SentencesSource:
     """The source that a recipe's `task` section describes.
 
@@ -108,9 +111,8 @@ def load_sentences(
     """
     files = read_files(expand_paths(config.files, folder), config.language, config.base is not None)
     if names is None:
-        from pipeline.tasks.sentences.home_names import home_names
-
-        names = home_names(config, folder, files)
+        texts = [text for intent in files.intents.intents.values() for b in intent.data for text in b.sentence_texts]
+        names = Names(HomeSource.of_language(files.language, texts), folder / config.home if config.home else None)
     source = SentencesSource(config, files, names)
     if is_strict:
         raise_faults(source.faults)
@@ -127,12 +129,12 @@ class SentencesSource:
         templates: that can be drawn.
     """
 
-    def __init__(self, config: SentencesConfig, files: SentenceFiles, names: NameSource) -> None:
+    def __init__(self, config: SentencesConfig, files: SentenceFiles, names: Names) -> None:
         self.config, self.files, self.names = config, files, names
         self.faults: list[Fault] = list(files.faults)
         self.notes: list[Fault] = list(files.notes)
         self.hints = self._merged_hints()
-        self.has_home = bool(names.shipped().entries)
+        self.has_home = bool(names.shipped.entries)
         self._surfaces = {id(values): self._surfaces_of(name, values) for name, values in self._text_lists()}
         self._kinds = self._list_kinds()
         self.empty_lists: set[str] = set()
@@ -199,24 +201,32 @@ class SentencesSource:
     def _list_kinds(self) -> dict[int, str]:
         """Kinds of the lists whose values are marked.
 
-        Every list is whose values can be listed, but short ones whose values templates say literally as well, such as
-        on and off: they are words of the language rather than names, and are answer tokens alone.
+        Every list is whose values can be listed, but short ones of whose values templates say half or more literally as
+        well, such as on and off: they are words of the language rather than names, and are answer tokens alone.
         """
-        said = {" ".join(words_of(text)) for text in self._literal_texts()}
-        said |= {word for text in said for word in text.split()}
         kinds: dict[int, str] = {}
         taken: dict[str, int] = {}
         for name, values in self._text_lists():
             surfaces = self._surfaces[id(values)]
             if not surfaces:
                 continue
-            is_small = len({value for _, value in surfaces}) <= _MAX_CLOSED and name not in self.hints.open
-            if is_small and any(" ".join(words_of(text)) in said for text, _ in surfaces):
+            if 2 * sum(self._is_word(name, surfaces, text) for text, _ in surfaces) >= len(surfaces):
                 continue
             number = taken.get(name, 0)
             taken[name] = number + 1
             kinds[id(values)] = name if not number else f"{name}_{number + 1}"
         return kinds
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        """What templates say literally, and its words."""
+        said = {" ".join(words_of(text)) for text in self._literal_texts()}
+        return frozenset(said | {word for text in said for word in text.split()})
+
+    def _is_word(self, name: str, surfaces: Sequence[tuple[str, str]], text: str) -> bool:
+        """Whether a value of a short list is a word that templates say literally as well: it is not marked then."""
+        is_small = len({value for _, value in surfaces}) <= _MAX_CLOSED and name not in self.hints.open
+        return is_small and " ".join(words_of(text)) in self._said
 
     @cached_property
     def _units(self) -> Mapping[str, tuple[str, str]]:
@@ -237,7 +247,6 @@ class SentencesSource:
                     rules=rules,
                     lists=lists,
                     list_kinds=self._kinds,
-                    domains=self.names.domains(),
                     home_first=self.has_home,
                     units=self._units,
                 )
@@ -316,35 +325,46 @@ class SentencesSource:
 
     def draw(self, rng: random.Random) -> Sample:
         """One training sentence; never one of a held-out split."""
-        return self._draw(rng, None)
+        return self._draw(rng)
 
     def draw_split(self, rng: random.Random, split: str) -> Sample:
-        """One sentence of a held-out split.
+        """One sentence of a held-out split, in the home that ships.
 
         Raises:
             ConfigError: the rule of the split fits no sentence.
         """
-        return self._draw(rng, split)
-
-    def _draw(self, rng: random.Random, split: str | None) -> Sample:
-        tries = _TRIES if split is None else 200 * _TRIES
-        sample = None
-        for _ in range(tries):
-            sample = self._candidate(rng)
-            if sample is not None and (not self.config.splits or self.split_of(sample) == split):
+        for _ in range(200 * _TRIES):
+            sample = self.draw_shipped(rng)
+            if sample is not None and self.split_of(sample) == split:
                 return sample
-        if sample is None or split is not None:
-            what = f"the split {split!r} holds no sentence" if split else "no template gives a sentence"
-            raise ConfigError("", [Problem("splits", what, "give it a larger share, or add sentences")])
+        problem = Problem("splits", f"the split {split!r} holds no sentence", "give it a larger share")
+        raise ConfigError("", [problem])
+
+    def draw_shipped(self, rng: random.Random) -> Sample | None:
+        """One sentence in the home that ships, of a split or not; None where the home lacks what it names."""
+        sample = self._candidate(rng, self.names.shipped)
+        if sample is None or len(sample.entries) > len(self.names.shipped.entries):
+            return None
+        return dataclasses.replace(sample, entries=())
+
+    def _draw(self, rng: random.Random) -> Sample:
+        sample = None
+        for _ in range(_TRIES):
+            sample = self._candidate(rng)
+            if sample is not None and (not self.config.splits or self.split_of(sample) is None):
+                return sample
+        if sample is None:
+            raise ConfigError("", [Problem("files", "no template gives a sentence", "run `thimble check` on it")])
         return sample
 
-    def _candidate(self, rng: random.Random) -> Sample | None:
+    def _candidate(self, rng: random.Random, home: HomeNames | None = None) -> Sample | None:
         groups, weights = self._groups
         members, cumulative = rng.choices(groups, cum_weights=weights)[0]
         chosen = rng.choices(members, cum_weights=cumulative)[0]
         if not isinstance(chosen, Template):
             return chosen
-        home = self.names.draw(rng) if self._uses_home else HomeNames()
+        if home is None:
+            home = self.names.draw(rng) if self._uses_home else HomeNames()
         try:
             return self._walk(chosen, home, rng)
         except Impossible:
@@ -355,7 +375,7 @@ class SentencesSource:
         return any(self._uses_names(template) for template in self.templates)
 
     def _uses_names(self, template: Template) -> bool:
-        kinds = {"area", "floor", *self.names.domains()}
+        kinds = {"area", "floor", *KINDS}
         return any(use.kinds & kinds for uses in template.uses.values() for use in uses)
 
     @cached_property
@@ -398,7 +418,7 @@ class SentencesSource:
         return tuple(result)
 
     def _walk(self, template: Template, home: HomeNames, rng: random.Random) -> Sample:
-        walk = Walk(rng, home, self.phrases)
+        walk = Walk(rng, home, self.names, self.phrases)
         template.node.walk(walk)
         sentence, spans = assemble(walk.pieces)
         if not sentence:
@@ -422,7 +442,9 @@ class SentencesSource:
         intent = template.intent
         if any(name not in slots for name in self.hints.required.get(intent, ())):
             intent, slots = NO_MATCH, {}
-        return Sample(sentence, intent, slots, home.entries, template.index, spans)
+        return Sample(
+            sentence, intent, slots, (*walk.made, *home.entries) if walk.made else home.entries, template.index, spans
+        )
 
     def split_of(self, sample: Sample) -> str | None:
         """The held-out split to which a sample belongs; None for those of training."""
@@ -450,14 +472,17 @@ class SentencesSource:
     def entries(self) -> tuple[Entry, ...]:
         """Names of the home that ships, then values of the lists that are marked."""
         result: dict[tuple[str, str], Entry] = {}
-        for entry in self.names.shipped().entries:
+        for entry in self.names.shipped.entries:
             result.setdefault((entry.text.casefold(), entry.kind), entry)
         used = {id(values) for template in self.templates for values in template.lists.values()}
-        for _, values in self._text_lists():
+        for name, values in self._text_lists():
             kind = self._kinds.get(id(values))
             if kind is None or id(values) not in used:
                 continue
-            for said, value in self._surfaces[id(values)] or ():
+            surfaces = self._surfaces[id(values)] or ()
+            for said, value in surfaces:
+                if self._is_word(name, surfaces, said):
+                    continue
                 result.setdefault((said.casefold(), kind), Entry(said, kind, value))
         return tuple(result.values())
 
@@ -591,7 +616,7 @@ class SentencesSource:
     def _with(self, name: str, extra: Sequence[Entry]) -> TextSlotList:
         values = [
             TextSlotValue.from_tuple((named.entry.text, named.entry.value, dict(named.context)), allow_template=False)
-            for named in self.names.shipped().of(name)
+            for named in self.names.shipped.of(name)
         ]
         for entry in extra:
             kind = entry.kind if entry.kind in HOME_LISTS else "name"

@@ -17,8 +17,10 @@ from hassil.intents import IntentData, RangeFractionType, RangeSlotList, RangeTy
 from hassil.numbers import get_rbnf_engine
 from hassil.util import check_excluded_context, check_required_context
 
+from pipeline.tasks.home_file import kind_of
 from pipeline.tasks.sentences.files import HOME_LISTS
-from pipeline.tasks.sentences.names import HomeNames
+from pipeline.tasks.sentences.names import DOMAINS, HomeNames, Named, Names
+from pipeline.text.annotation import Entry
 
 __all__ = ["Compiler", "Impossible", "Node", "SlotUse", "Walk", "assemble", "slot_text", "words_of"]
 
@@ -86,10 +88,11 @@ class FreeText(Protocol):
 class Walk:
     """A walk through a template: the sentence and the slots so far."""
 
-    __slots__ = ("free", "home", "pieces", "random", "rng", "slots")
+    __slots__ = ("free", "home", "made", "names", "pieces", "random", "rng", "slots")
 
-    def __init__(self, rng: random.Random, home: HomeNames, free: FreeText) -> None:
-        self.rng, self.random, self.home, self.free = rng, rng.random, home, free
+    def __init__(self, rng: random.Random, home: HomeNames, names: Names, free: FreeText) -> None:
+        self.rng, self.random, self.home, self.names, self.free = rng, rng.random, home, names, free
+        self.made: list[Entry] = []  # names that the home lacks
         self.pieces: list[tuple[str, int]] = []  # 0: words of the template, 1: a value, 2: free text
         self.slots: dict[str, str] = {}
 
@@ -240,24 +243,31 @@ class _Wildcard:
 class _Name:
     list_name: str
     slot: str
-    requires: Mapping[str, Any]
-    excludes: Mapping[str, Any]
+    domains: tuple[str, ...]
+    is_limited: bool
+    requires: dict[str, Any]
+    excludes: dict[str, Any]
 
     def walk(self, walk: Walk) -> None:
         names = walk.home.of(self.list_name)
-        if names and (self.requires or self.excludes):
-            names = [
-                name
-                for name in names
-                if check_required_context(self.requires, dict(name.context), allow_missing_keys=True)  # type: ignore[arg-type]
-                and check_excluded_context(self.excludes, dict(name.context))  # type: ignore[arg-type]
-            ]
-        if not names:
-            raise Impossible(f"no home has a {self.list_name} that the block's context allows")
-        entry = names[int(walk.random() * len(names))].entry
-        walk.pieces.append((entry.text, 1))
+        if self.is_limited:
+            names = [name for name in names if self._fits(name)]
+        if names:
+            named = names[int(walk.random() * len(names))]
+        elif self.list_name == "name" and not self.domains:
+            raise Impossible("no thing of a home fits the block's context")
+        else:
+            named = walk.names.make(walk.rng, self.list_name, walk.rng.choice(self.domains) if self.domains else "")
+            walk.made.append(named.entry)
+        walk.pieces.append((named.entry.text, 1))
         if self.slot:
-            walk.slots[self.slot] = entry.value
+            walk.slots[self.slot] = named.entry.value
+
+    def _fits(self, name: Named) -> bool:
+        context = dict(name.context)
+        return check_required_context(self.requires, context, allow_missing_keys=True) and check_excluded_context(
+            self.excludes, context
+        )
 
 
 @lru_cache(maxsize=20_000)
@@ -289,7 +299,6 @@ class Compiler:
         rules: by name, the block's own before the others.
         lists: by name, the block's own before the others.
         list_kinds: the kind of the marks of a list by its identity; lists whose values are no marks are not in it.
-        domains: that things of a home may have.
         home_first: whether the home's names win over a list of the same name.
         units: by word, the kind of a quantity that it makes of the number before it, and the part that the number is.
         uses: what was learned of the slots.
@@ -302,7 +311,6 @@ class Compiler:
     rules: Mapping[str, ParsedSentence]
     lists: Mapping[str, SlotList]
     list_kinds: Mapping[int, str]
-    domains: Sequence[str]
     home_first: bool
     units: Mapping[str, tuple[str, str]]
     uses: dict[str, list[SlotUse]] = field(default_factory=dict)
@@ -400,10 +408,16 @@ class Compiler:
         slot = "" if reference.is_capture or reference.slot_name.startswith(HIDDEN) else reference.slot_name
         values = self._list(reference)
         if values is None:
-            kinds = frozenset(self._allowed_domains()) if name == "name" else frozenset({name})
-            self._use(slot, SlotUse(kinds=kinds))
-            requires = self.block.requires_context if name == "name" else {}
-            return _Name(name, slot, requires, self.block.excludes_context if name == "name" else {})
+            if name != "name":
+                self._use(slot, SlotUse(kinds=frozenset({name})))
+                return _Name(name, slot, (), False, {}, {})
+            block, domains = self.block, self._allowed_domains()
+            self._use(slot, SlotUse(kinds=frozenset(map(kind_of, domains))))
+            # The area of a context is that of the device which listens, and no thing's.
+            requires = {key: value for key, value in block.requires_context.items() if key != "area"}
+            excludes = {key: value for key, value in block.excludes_context.items() if key != "area"}
+            is_limited = bool(requires or excludes or block.name_domains)
+            return _Name(name, slot, tuple(domains), is_limited, requires, excludes)
         self.used_lists[name] = values
         if isinstance(values, RangeSlotList):
             self._use(slot, self._number_use(values, before, follow))
@@ -414,14 +428,19 @@ class Compiler:
         return _Wildcard(name, slot, follow - {_WILDCARD})
 
     def _allowed_domains(self) -> list[str]:
+        """Domains of the things that the block's contexts allow."""
         block = self.block
-        allowed = [
+        named = block.requires_context.get("domain")
+        named = named.get("value") if isinstance(named, Mapping) else named
+        several = [named] if isinstance(named, str) else list(named or ())
+        known = dict.fromkeys([*map(str, several), *(block.name_domains or ()), *DOMAINS])
+        return [
             domain
-            for domain in self.domains
+            for domain in known
             if check_required_context(block.requires_context, {"domain": domain}, allow_missing_keys=True)
             and check_excluded_context(block.excludes_context, {"domain": domain})
+            and (not block.name_domains or domain in block.name_domains)
         ]
-        return [domain for domain in allowed if not block.name_domains or domain in block.name_domains] or allowed
 
     def _number_use(self, numbers: RangeSlotList, before: str, follow: frozenset[str]) -> SlotUse:
         if numbers.multiplier not in (None, 1):
