@@ -237,7 +237,7 @@ class _Trainer:
         for variables, optimizer in groups:
             optimizer.build(variables)
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def step(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             teacher_log_probs = tf.nn.log_softmax(teacher(tokens, training=False))
             with tf.GradientTape() as tape:
