@@ -8,7 +8,7 @@ enum {
     MOST_LETTERS = 48, /* nor are names with more */
     LONG_LETTERS = 9,  /* names of so many may have two typos */
     WORD_BYTES = 4 * MOST_LETTERS, /* longer words are no compounds */
-    SPAN_WORDS = 8,    /* names in other forms and with typos take at most so many words */
+    SPAN_WORDS = THIMBLE_SPAN_WORDS,
     NOTHING = -1
 };
 
@@ -16,20 +16,7 @@ enum {
 #define UNCERTAIN_LETTERS ((uint64_t)1 << (' ' & 63) | (uint64_t)1 << ('\'' & 63) | (uint64_t)1 << ('e' & 63))
 
 /* A sentence while it is marked. */
-typedef struct {
-    const thimble_annotator *annotator;
-    const uint8_t *original;
-    thimble_words *words;
-    thimble_mark *marks;
-    uint8_t *values;                              /* of quantities */
-    size_t values_length;
-    uint8_t count;                                /* of marks */
-    bool is_known[THIMBLE_MAX_WORDS];             /* by the task or as a common word */
-    bool is_marked[THIMBLE_MAX_WORDS];            /* before pass 3 */
-    thimble_words skeletons;                      /* of the words, without spaces between */
-    uint8_t joined[THIMBLE_MAX_WORDS_BYTES + THIMBLE_MAX_DROPPED_BYTES]; /* the skeleton of a span, or of a part of one */
-    uint16_t ends[SPAN_WORDS + 1];                /* and where it ends with each of its words, 0 for none */
-} sentence;
+typedef thimble_annotation sentence;
 
 /* An entry's name as it is compared. */
 typedef struct {
@@ -822,15 +809,20 @@ static bool mark_misspelt(sentence *s) {
 }
 
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
-                         thimble_mark *marks, uint8_t *values) {
-    sentence s = {.annotator = annotator, .original = original, .words = words, .marks = marks, .values = values};
-    read_words(&s);
-    if (!restore_words(&s))
+                         thimble_mark *marks, uint8_t *values, thimble_annotation *work) {
+    memset(work, 0, sizeof *work);
+    work->annotator = annotator;
+    work->original = original;
+    work->words = words;
+    work->marks = marks;
+    work->values = values;
+    read_words(work);
+    if (!restore_words(work))
         return THIMBLE_TEXT_TOO_LONG;
-    if (!mark_exact(&s))
+    if (!mark_exact(work))
         return THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
-    const int32_t error = mark_other_forms(&s);
+    const int32_t error = mark_other_forms(work);
     if (error)
         return error;
-    return mark_misspelt(&s) ? s.count : THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
+    return mark_misspelt(work) ? work->count : THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
 }

@@ -75,9 +75,10 @@ static void say_annotated(const thimble_annotator *annotator) {
     static thimble_words words;
     static thimble_mark marks[THIMBLE_MAX_MARKS];
     static uint8_t values[THIMBLE_MAX_VALUES_BYTES];
+    static thimble_annotation work;
     int32_t count = thimble_normalize(annotator->normalizer, text, length, &words);
     if (count >= 0)
-        count = thimble_annotate(annotator, text, &words, marks, values);
+        count = thimble_annotate(annotator, text, &words, marks, values, &work);
     printf("%d\n", (int)count);
     if (count >= 0) {
         printf("%d\n", words.count);
