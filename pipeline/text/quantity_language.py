@@ -43,8 +43,38 @@ def compile_quantities(
     return _Compiler(mapping, number_words).tables()
 
 
+_KEYS = (
+    "numbers",
+    "fractions",
+    "units",
+    "abbreviations",
+    "day_parts",
+    "times",
+    "months",
+    "dates",
+    "umlauts",
+    "patterns",
+)
+_NUMBER_KEYS = (
+    *("decimal", "glued", "units_first", "and_in_tens", "teens", "scores", "and", "of", "articles", "minus", "point"),
+    *("more", "ordinal_suffixes"),
+)
+_PATTERN_KINDS = ("none", "date", "time", "degrees", "percent", "number")
+
+
+def _check_keys(mapping: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    for key in mapping:
+        if key not in known:
+            raise ThimbleError(f"{what} has {key!r}", f"use: {', '.join(known)}")
+
+
 class _Compiler:
     def __init__(self, mapping: Mapping[str, Any], number_words: Mapping[str, Mapping[int, Sequence[str]]]) -> None:
+        _check_keys(mapping, _KEYS, "quantities.yaml")
+        if "numbers" not in mapping:
+            raise ThimbleError("quantities.yaml has no numbers", "write `numbers: {}` at least")
+        _check_keys(mapping["numbers"], _NUMBER_KEYS, "numbers of quantities.yaml")
+        _check_keys(mapping.get("patterns", {}), _PATTERN_KINDS, "patterns of quantities.yaml")
         self.mapping = mapping
         self.numbers: Mapping[str, Any] = mapping["numbers"]
         self.umlauts = bool(mapping.get("umlauts", False))
@@ -96,10 +126,11 @@ class _Compiler:
                 self.add(word, Class.DATE, len(self.dates) - 1)
         self.add_numbers()
         for part in self.mapping.get("day_parts", ()):
+            _check_keys(part, ("from", "twelve", "phrases"), "a day part of quantities.yaml")
             self.day_parts.append((int(part["from"]), int(part["twelve"])))
             for phrase in part["phrases"]:
                 self.pattern("part", str(phrase), len(self.day_parts) - 1)
-        for name in ("none", "date", "time", "degrees", "percent", "number"):
+        for name in _PATTERN_KINDS:
             for text in self.mapping.get("patterns", {}).get(name, ()):
                 self.pattern(name, str(text))
         return self.made()
@@ -155,11 +186,10 @@ class _Compiler:
     def add_numbers(self) -> None:
         """The number words that do not follow from shorter ones."""
         cardinals = self.merged("cardinals")
-        for number, words in cardinals:
-            if number <= 20 or number % 10 == 0:
-                for word in words:
-                    if " " not in word:
-                        self.add(word, Class.NUMBER, number)
+        for rank in range(max(len(words) for _, words in cardinals)):  # the first form of a number is the surest
+            for number, words in cardinals:
+                if (number <= 20 or number % 10 == 0) and rank < len(words) and " " not in words[rank]:
+                    self.add(words[rank], Class.NUMBER, number)
         reader = Quantities(self.made())
         for number, words in cardinals:
             unread = [word for word in words if not reader.reads_number(word.split(" "), number)]
