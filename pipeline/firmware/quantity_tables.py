@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import ThimbleError
 from pipeline.firmware.tables import c_array, wrapped
-from pipeline.text.quantities import LIMITED_ITEMS, QuantityPattern, QuantityTables
+from pipeline.text.quantities import LIMITED_ITEMS, Class, QuantityPattern, QuantityTables
 
 __all__ = ["quantity_table_bytes", "write_quantities"]
 
@@ -95,8 +95,14 @@ def _entries(tables: QuantityTables) -> list[bytes]:
         glued = not tables.glued.isdisjoint(kind for kind, _ in senses)
         if len(data) > 0x7F:
             raise ThimbleError(f"the word {text!r} has {len(data)} bytes", "use words of at most 127 bytes")
-        entries.append(bytes([len(data) | glued * _GLUED]) + data + b"".join(bytes(sense) for sense in senses))
+        entries.append(bytes([len(data) | glued * _GLUED]) + data + b"".join(map(_sense, senses)))
     return entries
+
+
+def _sense(sense: tuple[int, int]) -> bytes:
+    """A class and its value, which literal words do not have."""
+    kind, value = sense
+    return bytes([kind]) if kind >= Class.LITERAL else bytes([kind, value])
 
 
 def _pattern(pattern: QuantityPattern) -> bytes:

@@ -188,7 +188,7 @@ class _Digits(NamedTuple):
 
     numerator: int
     denominator: int  # 0: no value
-    minutes: int  # of the day, -1: no clock time
+    minutes: int  # since midnight, -1: no clock time
     left: int
     right: int  # -1: not two numbers with one sign between
     right_digits: int
@@ -645,6 +645,8 @@ class Quantities:
                 value = digits.numerator * POWERS[power]
                 if value % digits.denominator == 0 and value // digits.denominator <= _LARGEST:
                     return value // digits.denominator, 1, start + 2
+            if digits.numerator % digits.denominator == 0:
+                return digits.numerator // digits.denominator, 1, start + 1
             return digits.numerator, digits.denominator, start + 1
         total, limit, end = 0, _LARGEST + 1, start
         while True:
@@ -800,37 +802,23 @@ _NUMBER_STARTS = frozenset(
 def _read_digits(text: str, decimal: str) -> _Digits | None:
     """A number in digits, such as "-5", "1.5", "1,500", "7:20"."""
     negative = text.startswith("-")
-    digits = text[negative:]
-    groups: list[str] = []
-    signs = ""
-    group = ""
-    for character in digits:
-        if character in ".,:":
-            groups.append(group)
-            signs += character
-            group = ""
-        else:
-            group += character
-    groups.append(group)
-    if not all(groups) or sum(map(len, groups)) > MAX_DIGITS:
+    signs = "".join(character for character in text[negative:] if character in ".,:")
+    groups = text[negative:].replace(",", ".").replace(":", ".").split(".")
+    first_size, size = len(groups[0]), len(groups[-1])
+    if not all(groups) or sum(map(len, groups)) > MAX_DIGITS or signs[:-1].strip(signs[:1]):
         return None
+    left, right, right_digits = int(groups[0]), int(groups[-1]), size
     if ":" in signs:
-        if negative or signs not in {":", "::"} or max(map(len, groups)) > 2:
-            return None
-        hour, minute = int(groups[0]), int(groups[1])
-        if hour > 24 or minute > 59 or len(groups[1]) != 2:
-            return None
-        return _Digits(0, 0, hour * 60 + minute, 0, -1, 0, False)
-    left, right, right_digits = int(groups[0]), int(groups[-1]), len(groups[-1])
+        is_clock = len(signs) == 1 and not negative and first_size <= 2 and size == 2 and left <= 24 and right <= 59
+        return _Digits(0, 0, left * 60 + right, 0, -1, 0, False) if is_clock else None
     decimals = ""
-    if signs and (
-        len(set(signs)) == 2  # 1,234.5
-        or (len(signs) == 1 and (signs == decimal or len(groups[1]) != 3 or groups[0] == "0" or len(groups[0]) > 3))
-    ):
-        if signs[-1] in signs[:-1]:
-            return None
+    if len(signs) == 1:
+        has_decimals = signs == decimal or size != 3 or first_size > 3 or groups[0] == "0"
+    else:
+        has_decimals = signs[-1:] != signs[:1]
+    if has_decimals:
         decimals = groups.pop()
-    if any(len(group) != 3 for group in groups[1:]) or (len(groups) > 1 and len(groups[0]) > 3):
+    if any(len(group) != 3 for group in groups[1:]) or (len(groups) > 1 and first_size > 3):
         return None
     whole = "".join(groups)
     if len(decimals) > 6 or int(whole) > _LARGEST:
