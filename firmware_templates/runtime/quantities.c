@@ -166,7 +166,11 @@ static unsigned split_rest(const thimble_quantities *tables, const uint8_t *text
     size_t longest = length - start < tables->longest ? length - start : tables->longest;
     for (end = start + longest; end > start; end--) {
         uint16_t entry = find(tables, text + start, end - start);
-        if (entry == NO_MORPHEME || !(tables->morphemes[tables->starts[entry]] & GLUED))
+        if (entry == NO_MORPHEME)
+            continue;
+        bool before_digit = end < length && text[end] >= '0' && text[end] <= '9';
+        if (!(tables->morphemes[tables->starts[entry]] & GLUED) &&
+            !(before_digit && entry_sense(tables, entry, ABBREVIATION) >= 0))
             continue;
         out[count] = (morpheme){.entry = entry, .minutes = -1, .is_last = end == length};
         unsigned all = split_rest(tables, text, length, end, out, count + 1);

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.errors import ThimbleError
 from pipeline.text.prompt import PromptTokenizer
 
-__all__ = ["c_array", "wrapped", "write_tokenizer"]
+__all__ = ["write_tokenizer"]
 
 _HEADER = """\
 /* The tokenizer's tables; generated. */
@@ -45,16 +45,16 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
         "/* The tokenizer's tables; generated. tokenizer.h says what they are. */",
         '#include "tokenizer_tables.h"',
         "",
-        c_array("uint16_t", "piece_starts", starts),
+        _array("uint16_t", "piece_starts", starts),
         _text("pieces", pieces, template.byte_base + 256),
-        c_array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
-        c_array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
-        c_array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
-        c_array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
-        c_array("uint16_t", "character_ids", (index for _, index in characters)),
-        c_array("uint16_t", "prefix", template.prefix),
-        c_array("uint16_t", "suffix", template.suffix),
-        c_array("uint16_t", "stops", template.stops),
+        _array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
+        _array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
+        _array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
+        _array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
+        _array("uint16_t", "character_ids", (index for _, index in characters)),
+        _array("uint16_t", "prefix", template.prefix),
+        _array("uint16_t", "suffix", template.suffix),
+        _array("uint16_t", "stops", template.stops),
         "const thimble_tokenizer model_tokenizer = {",
         f"    .vocab_size = {tokenizer.vocab_size},",
         f"    .merge_count = {len(merges)},",
@@ -88,9 +88,9 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
     (out / "tokenizer_tables.h").write_text(_HEADER, encoding="ascii")
 
 
-def c_array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:
+def _array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:
     """A table; at least one entry, since C has no empty arrays."""
-    return f"static const {kind} {name}[] = {{\n{wrapped([form.format(value) for value in values] or ['0'])}}};\n"
+    return f"static const {kind} {name}[] = {{\n{_wrapped([form.format(value) for value in values] or ['0'])}}};\n"
 
 
 def _text(name: str, pieces: Sequence[bytes], first: int) -> str:
@@ -104,8 +104,7 @@ def _text(name: str, pieces: Sequence[bytes], first: int) -> str:
     return f"static const uint8_t {name}[] = {{\n" + "\n".join(rows) + "\n};\n"
 
 
-def wrapped(values: Sequence[str]) -> str:
-    """Values with commas in lines of at most 120 characters."""
+def _wrapped(values: Sequence[str]) -> str:
     lines, line = [], "   "
     for value in values:
         if len(line) + len(value) > 118:

@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.text.annotation import Quantity
+from pipeline.text.normalize import skeleton
 
 __all__ = [
+    "FRACTION_UNITS",
     "KINDS",
     "LIMITED_ITEMS",
     "POWERS",
@@ -30,7 +32,6 @@ __all__ = [
     "QuantityTables",
     "is_class",
     "is_fraction_sign",
-    "skeleton",
 ]
 
 KINDS = ("none", "number", "percent", "degrees", "duration", "time", "date", "part")
@@ -42,6 +43,8 @@ MAX_WORD_BYTES = 95  # of a skeleton that is split into morphemes
 MAX_WORD_MORPHEMES = 16
 MAX_MORPHEMES = 32  # of a quantity
 MAX_DIGITS = 12  # before and behind the decimal sign together
+_DIGITS = frozenset("0123456789")
+FRACTION_UNITS: Final = 12_000_000  # in which the device counts, so that thirds, quarters and six decimals are exact
 _LARGEST = 999_999_999
 SENTENCE_EDGE: Final = 0xFF  # in a context: the beginning or the end of the sentence
 
@@ -164,15 +167,6 @@ class QuantityTables:
     umlauts: bool
 
 
-def skeleton(word: str, umlauts: bool) -> str:
-    """A word without accents and apostrophes, ß as ss; `umlauts`: ae, oe, ue as a, o, u."""
-    folded = unicodedata.normalize("NFKD", word) if not is_fraction_sign(word) else word
-    bare = "".join(c for c in folded if not unicodedata.combining(c)).replace("ß", "ss").replace("'", "")
-    if umlauts:
-        bare = bare.replace("ae", "a").replace("oe", "o").replace("ue", "u")
-    return bare
-
-
 def is_class(kind: int) -> bool:
     """Whether an item is a class of morphemes."""
     return kind < ItemType.NUMBER or kind >= Class.LITERAL
@@ -241,7 +235,8 @@ class Quantities:
         self.tables = tables
         self._senses = {text: dict(senses) for text, senses in zip(tables.morphemes, tables.senses, strict=True)}
         self._glued = {text for text, senses in self._senses.items() if not tables.glued.isdisjoint(senses)}
-        self._longest = max(map(len, self._glued), default=0)
+        self._abbreviations = {text for text, senses in self._senses.items() if Class.ABBREVIATION in senses}
+        self._longest = max(map(len, self._glued | self._abbreviations), default=0)
         self._cache: dict[str, tuple[_Morpheme, ...]] = {}
         self._parts = [pattern for pattern in tables.patterns if KINDS[pattern.kind] == "part"]
         self._part_starts = frozenset(pattern.items[0].type for pattern in self._parts)
@@ -366,7 +361,8 @@ class Quantities:
             return False
         for end in range(min(len(text), start + self._longest), start, -1):
             piece = text[start:end]
-            if piece in self._glued:
+            before_digits = piece in self._abbreviations and text[end : end + 1] in _DIGITS
+            if piece in self._glued or before_digits:
                 pieces.append(_Morpheme(self._senses[piece], end == len(text), None))
                 if self._split_rest(text, end, pieces):
                     return True

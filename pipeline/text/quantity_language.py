@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import ThimbleError
+from pipeline.text.normalize import skeleton
 from pipeline.text.quantities import (
+    FRACTION_UNITS,
     KINDS,
     LIMITED_ITEMS,
     POWERS,
@@ -21,7 +23,6 @@ from pipeline.text.quantities import (
     QuantityTables,
     is_class,
     is_fraction_sign,
-    skeleton,
 )
 
 __all__ = ["compile_quantities"]
@@ -104,6 +105,8 @@ class _Compiler:
                 self.add(word, Class.POWER, POWERS.index(number))
         for value, words in self.mapping.get("fractions", {}).items():
             numerator, denominator = map(int, str(value).split("/"))
+            if FRACTION_UNITS % denominator or not 0 < numerator < 256:
+                raise ThimbleError(f"the fraction {value} of quantities.yaml", f"use a divisor of {FRACTION_UNITS}")
             self.fractions.append((numerator, denominator))
             for word in words:
                 self.add(word, Class.FRACTION, len(self.fractions) - 1)
@@ -145,14 +148,13 @@ class _Compiler:
                 Class.AND,
                 Class.FRACTION,
                 Class.UNIT,
-                Class.ABBREVIATION,
                 Class.ORDINAL_SUFFIX,
                 Class.ORDINAL,
                 Class.POINT,
                 Class.HUNDREDS,
             }
         else:
-            glued = {Class.ABBREVIATION, Class.NUMBER}
+            glued = {Class.NUMBER}
         return QuantityTables(
             morphemes=tuple(morphemes),
             senses=tuple(tuple(sorted(self.lexicon[text].items())) for text in morphemes),
