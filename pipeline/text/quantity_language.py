@@ -102,10 +102,10 @@ class _Compiler:
             self.add(word, Class.ARTICLE, 1)
         for number, words in self.merged("powers"):
             for word in words:
-                self.add(word, Class.POWER, POWERS.index(number))
+                self.add(word, Class.POWER, self.index(POWERS, number, "more of quantities.yaml"))
         for value, words in self.mapping.get("fractions", {}).items():
-            numerator, denominator = map(int, str(value).split("/"))
-            if FRACTION_UNITS % denominator or not 0 < numerator < 256:
+            numerator, denominator = self.pair(value, "/", "fractions")
+            if not denominator or FRACTION_UNITS % denominator or not 0 < numerator < 256:
                 raise ThimbleError(f"the fraction {value} of quantities.yaml", f"use a divisor of {FRACTION_UNITS}")
             self.fractions.append((numerator, denominator))
             for word in words:
@@ -117,7 +117,9 @@ class _Compiler:
                 for word in words:
                     self.add(word, kind, self.index(UNITS, unit, key))
         for time, words in self.mapping.get("times", {}).items():
-            hour, minute = map(int, str(time).split(":"))
+            hour, minute = self.pair(time, ":", "times")
+            if not 0 <= hour <= 24 or minute not in {0, 30}:
+                raise ThimbleError(f"times of quantities.yaml has {time!r}", "write full or half hours")
             for word in words:
                 self.add(word, Class.MOMENT, hour * 2 + minute // 30)
         for month, words in enumerate(self.mapping.get("months", ()), 1):
@@ -224,10 +226,17 @@ class _Compiler:
             raise ThimbleError(f"{word!r} is not one word", "write single words, phrases are for patterns")
         self.lexicon.setdefault(text, {}).setdefault(kind, value)
 
-    def index(self, names: Sequence[str], name: str, key: str) -> int:
+    def index(self, names: Sequence[object], name: object, key: str) -> int:
         if name not in names:
-            raise ThimbleError(f"{key} has {name!r}", f"use one of: {', '.join(names)}")
+            raise ThimbleError(f"{key} has {name!r}", f"use one of: {', '.join(map(str, names))}")
         return names.index(name)
+
+    def pair(self, text: object, sign: str, key: str) -> tuple[int, int]:
+        """Both numbers around a sign."""
+        parts = str(text).split(sign)
+        if len(parts) != 2 or not all(part.isdigit() for part in parts):
+            raise ThimbleError(f"{key} of quantities.yaml has {text!r}", f"write two numbers with {sign!r} between")
+        return int(parts[0]), int(parts[1])
 
     def word_class(self, words: Sequence[str]) -> int:
         """A class of literal words, one for each set of words."""
@@ -264,8 +273,10 @@ class _Compiler:
             for term in result.split():
                 if term == "-minute":
                     backwards = True
-                else:
+                elif term.lstrip("-").isdigit():
                     value += int(term)
+                else:
+                    raise ThimbleError(f"the pattern {text!r} adds {term!r}", "write minutes, or -minute")
         elif kind == "date" and result:
             if result not in self.dates:
                 self.dates.append(result)

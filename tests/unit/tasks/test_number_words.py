@@ -83,6 +83,11 @@ def test_a_language_without_rules_is_an_error() -> None:
         ({"numbers": {}, "unit": {}}, "unit"),
         ({"numbers": {"glue": True}}, "glue"),
         ({}, "numbers"),
+        ({"numbers": {"more": {500: ["monkey"]}}}, "500"),
+        ({"numbers": {}, "fractions": {"half": ["half"]}}, "half"),
+        ({"numbers": {}, "fractions": {"1/7": ["seventh"]}}, "1/7"),
+        ({"numbers": {}, "times": {"12:15": ["lunch"]}}, "12:15"),
+        ({"numbers": {}, "patterns": {"time": ["{hour} sharp = soon"]}}, "soon"),
     ],
 )
 def test_a_language_file_with_something_else_is_refused(mapping: dict[str, object], what: str) -> None:
