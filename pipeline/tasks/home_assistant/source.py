@@ -12,6 +12,7 @@ from itertools import accumulate
 from hassil.intents import RangeSlotList, TextSlotList
 
 from pipeline.tasks.home_assistant.noise import add_typos, polite
+from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
 from pipeline.tasks.home_file import KINDS, Home, kind_of
 from pipeline.tasks.homes import HomeSource
@@ -147,8 +148,13 @@ class HomeAssistantSource:
         return self._literal_words
 
     def reads(self, sentence: str) -> bool:
-        """Whether a template reads the sentence."""
-        return False
+        """Whether a template reads the sentence, with any name that is put together of words that names have."""
+        return self._reader.reads(sentence)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        names = {word for entry in self.entries() for word in entry.text.lower().split()}
+        return Reader(self._language, self.homes.words() | names)
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
