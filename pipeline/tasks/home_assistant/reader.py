@@ -23,7 +23,7 @@ __all__ = ["Reader"]
 
 _NAME_MARK = "\1"  # before each word that names are made of
 _SPACE = r"(?: |(?<= )|^|$)"
-_NAME = f"{_NAME_MARK}[^ ]+(?: {_NAME_MARK}[^ ]+){{0,5}}"
+_NAME = rf"{_NAME_MARK}[^ ]+(?: (?:{_NAME_MARK}[^ ]+|\d+)){{0,5}}"
 _NUMBER_WORD = "\2"  # instead of a spelled number's word
 _NUMBER = rf"(?:-?\d+(?:[.,]\d+)?|{_NUMBER_WORD}(?: {_NUMBER_WORD})*)"
 _UNIT = re.compile(r" ?([%°]) ?")
@@ -42,7 +42,7 @@ class Reader:
 
     def __init__(self, language: Language, name_words: Iterable[str]) -> None:
         self._language = language
-        self._name_words = frozenset(name_words)
+        self._name_words = frozenset(word for word in name_words if not word.isdigit())
         self._patterns: dict[int, re.Pattern[str]] = {}
         self._words: list[tuple[Template, frozenset[str], bool, bool]] = []
         for template in language.templates:
@@ -63,7 +63,7 @@ class Reader:
 
     def _reads(self, sentence: str) -> bool:
         words = _UNIT.sub(r" \1 ", _DROPPED.sub("", sentence.lower()).replace("-", " ")).split()
-        known = {word for word in words if word not in self._numbers and not word[0].isdigit()}
+        known = {word for word in words if word not in self._numbers and word[0].isalpha()}
         foreign = known - self._name_words
         text = " ".join(
             _NUMBER_WORD if word in self._numbers else _NAME_MARK + word if word in self._name_words else word
