@@ -269,20 +269,29 @@ static bool restore_words(sentence *s) {
 
 /* Pass 1: names word for word, and quantities. */
 
-/* The longest name that begins at a word and ends before `limit`. */
+/* The longest name that begins at a word and ends before `limit`. A clitic may hang on the last word unless that is known. */
 static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_mark *mark) {
+    const thimble_strings *clitics = &s->annotator->inflection->clitics;
     const uint8_t *text = s->words->text + s->words->start[index];
-    for (size_t end = limit; end > index; end--)
-        for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++) {
-            const thimble_vocabulary *names = s->annotator->layers[layer];
-            if (!names || end - index > names->max_words)
-                continue;
-            const int32_t entry = entry_of_text(names, text, (size_t)(s->words->end[end - 1] - s->words->start[index]));
-            if (entry != NOTHING) {
-                *mark = mark_of(names, entry, index, end);
-                return true;
+    for (size_t end = limit; end > index; end--) {
+        const size_t length = (size_t)(s->words->end[end - 1] - s->words->start[index]);
+        const char *clitic = "", *next = clitics->text;
+        for (size_t i = 0; i <= (s->is_known[end - 1] ? 0u : clitics->count); i++) {
+            const size_t bytes = strlen(clitic);
+            for (size_t layer = 0; layer < THIMBLE_LAYERS && ends_with(text, length, clitic, bytes); layer++) {
+                const thimble_vocabulary *names = s->annotator->layers[layer];
+                if (!names || end - index > names->max_words)
+                    continue;
+                const int32_t entry = entry_of_text(names, text, length - bytes);
+                if (entry != NOTHING) {
+                    *mark = mark_of(names, entry, index, end);
+                    return true;
+                }
             }
+            clitic = next;
+            next += strlen(next) + 1;
         }
+    }
     return false;
 }
 

@@ -44,7 +44,7 @@ typedef struct {
 typedef struct {
     bool umlauts;
     uint8_t min_letters;
-    thimble_strings last, inner, linking, dropped;
+    thimble_strings last, clitics, inner, linking, dropped;
 } thimble_inflection;
 
 /* All that is known beside the home's names. Hashes are FNV-1a of 32 bits, ascending. */

@@ -5,7 +5,8 @@
 Words are restored first: one that the task does not know, but whose skeleton is that of a word with accents, becomes
 that word. Then three passes go from left to right, each over what the passes before have not marked:
 
-1. Names word for word, and quantities; the longest that begins at a word, a name before an equally long quantity.
+1. Names word for word, but for a clitic at the end, and quantities; the longest that begins at a word, a name before
+   an equally long quantity.
 2. Names in other forms: written together or apart, without accents, with an ending, in front of a noun in one word,
    which is then split in two. The longest span of words first.
 3. Names with typos: an edit is a letter too many, missing, wrong, or two swapped.
@@ -149,10 +150,14 @@ class _Sentence:
                 index += 1
 
     def exact(self, index: int, limit: int) -> Mark | None:
-        """The longest name that begins at a word and ends before `limit`, word for word."""
+        """The longest name that begins at a word and ends before `limit`, word for word.
+
+        A clitic may hang on the last word unless that is known: in "living room lamp's" the living room is not meant.
+        """
         texts = self.texts
         first = texts[index]
-        layers = [layer for layer in self.layers if first in layer.first_words]
+        firsts = [first, *[first.removesuffix(clitic) for clitic in self.inflection.clitics]]
+        layers = [layer for layer in self.layers if not layer.first_words.isdisjoint(firsts)]
         if not layers:
             return None
         longest = max([layer.max_words for layer in layers])
@@ -162,6 +167,12 @@ class _Sentence:
                 entry = layer.by_text.get(text)
                 if entry is not None:
                     return Mark(entry.kind, index, end, entry.value)
+            for clitic in self.inflection.clitics:
+                if text.endswith(clitic) and texts[end - 1] not in self.known:
+                    for layer in layers:
+                        entry = layer.by_text.get(text[: len(text) - len(clitic)])
+                        if entry is not None:
+                            return Mark(entry.kind, index, end, entry.value)
         return None
 
     # Pass 2

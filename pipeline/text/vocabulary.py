@@ -53,6 +53,7 @@ class Inflection:
     Attributes:
         umlauts: whether ae, oe and ue are compared as a, o and u.
         last: endings of the last word of a name, in the order in which they are tried.
+        clitics: what hangs on a name without changing it, as the possessive does.
         inner: endings of the words before; any of them may stand for another or for none.
         linking: letters between a name and a noun that follows in one word, "" for none; no entry, no compounds.
         dropped: letters at the end of a name that a compound may leave out.
@@ -62,6 +63,7 @@ class Inflection:
 
     umlauts: bool = False
     last: tuple[str, ...] = ()
+    clitics: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
     linking: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class Inflection:
             inflection = cls(
                 umlauts=bool(data.get("umlauts", False)),
                 last=_strings(endings.pop("last", ())),
+                clitics=_strings(endings.pop("clitics", ())),
                 inner=_strings(endings.pop("inner", ())),
                 linking=_strings(compounds.pop("linking", ())),
                 dropped=_strings(compounds.pop("dropped", ())),
@@ -89,7 +92,7 @@ class Inflection:
         except (AttributeError, TypeError, ValueError) as error:
             raise ThimbleError(f"inflection.yaml is not as its comment says: {error}", "compare it with de's") from None
         unknown = [*endings, *compounds, *(data.keys() - {"umlauts", "endings", "compounds", "common_words"})]
-        if unknown or not all((*inflection.last, *inflection.inner, *inflection.dropped)):
+        if unknown or not all((*inflection.last, *inflection.clitics, *inflection.inner, *inflection.dropped)):
             what = (
                 f"inflection.yaml has the unknown key {unknown[0]!r}"
                 if unknown

@@ -95,7 +95,7 @@ static void say_annotated(const thimble_annotator *annotator) {
 }
 
 int main(void) {
-    static thimble_inflection inflection = {.last = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
+    static thimble_inflection inflection = {.last = {0, ""}, .clitics = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
     static thimble_annotator annotator;
     annotator = (thimble_annotator){.normalizer = &model_normalizer, .quantities = &model_quantities, .inflection = &inflection};
 #ifdef HAS_VOCABULARY
@@ -126,6 +126,7 @@ int main(void) {
             inflection.umlauts = read_number() != 0;
             inflection.min_letters = (uint8_t)read_number();
             inflection.last = read_strings();
+            inflection.clitics = read_strings();
             inflection.inner = read_strings();
             inflection.linking = read_strings();
             inflection.dropped = read_strings();

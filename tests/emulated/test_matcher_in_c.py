@@ -60,7 +60,7 @@ class CMatcher:
 
     def inflection(self, inflection: Inflection) -> None:
         self._send(b"I", inflection.umlauts, inflection.min_letters)
-        for strings in (inflection.last, inflection.inner, inflection.linking, inflection.dropped):
+        for strings in (inflection.last, inflection.clitics, inflection.inner, inflection.linking, inflection.dropped):
             data = b"".join(string.encode() + b"\0" for string in strings) + b"\0"
             self._send(b"", len(strings))
             self._table("B", data)

@@ -258,6 +258,14 @@ def test_exact_names_are_found_before_longer_names_in_other_forms() -> None:
     assert marked(made("wohnzimmerlampe, wohnzimmer").annotate("wohnzimmer lampe")) == [("wohnzimmer", "wohnzimmer")]
 
 
+def test_a_clitic_does_not_make_a_longer_name_lose() -> None:
+    assert marked(made("living room, living room lamp").annotate("living room lamp's")) == [
+        ("living room lamp's", "living room lamp")
+    ]
+    assert marked(made("kitchen, kitchen lamp").annotate("kitchen lamps")) == [("kitchen", "kitchen")]
+    assert marked(made("what", "what's").annotate("what's")) == []
+
+
 def test_names_in_other_forms_are_found_before_typos() -> None:
     assert marked(made("rosy, rose").annotate("roses")) == [("roses", "rose")]
 
