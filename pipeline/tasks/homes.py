@@ -51,9 +51,7 @@ class HomeSource:
         avoided: names of things that are never drawn, lower-case.
     """
 
-    def __init__(
-        self, words: Mapping[str, Any], pool_seed: int = 1, avoided: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, words: Mapping[str, Any], pool_seed: int = 1, avoided: frozenset[str] = frozenset()) -> None:
         self._avoided = avoided
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]
@@ -102,6 +100,18 @@ class HomeSource:
         if {code, code.split("-", maxsplit=1)[0]} & set(languages("homes")):
             return cls(load_language_file(code, "homes"), pool_seed, avoided)
         return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
+
+    def words(self) -> frozenset[str]:
+        """Words of which names are made, lower-case, but made-up ones."""
+        texts = [
+            *(name for name, _ in self._areas),
+            *self._floors,
+            *self._people,
+            *self._brands,
+            *self._modifiers,
+            *(text for thing in self._things.values() for texts in thing.values() for text in texts),
+        ]
+        return frozenset(word for text in texts for word in text.lower().split())
 
     def area(self, rng: random.Random) -> str:
         """The name of an area."""

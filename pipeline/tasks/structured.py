@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +22,10 @@ from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.normalize import Normalizer, build_restore
 
-__all__ = ["StructuredTask"]
+__all__ = ["WATCHED", "StructuredTask"]
+
+WATCHED = "watched"
+"""Name of the sentence file on which training is watched."""
 
 _TYPICAL = 10_000  # samples, from which tokenizer, known words and kinds of names are made
 _FREQUENT = 5  # of these, in which a word is said that is no misspelt name then
@@ -63,7 +66,7 @@ class StructuredTask(PairTask):
         """Samples by split, said in the home that ships."""
 
     @property
-    def excluded(self) -> frozenset[str]:
+    def excluded(self) -> Container[str]:
         """Sentences of tests, as normalized words, that training must not see."""
         return frozenset()
 
@@ -75,7 +78,15 @@ class StructuredTask(PairTask):
         said: Counter[str] = Counter()
         for sample in self._typical:
             names = {word for entry in sample.entries for word in normalizer.text(entry.text).split()}
-            said.update({word.text for word in normalizer.words(sample.sentence)} - names)
+            values = [(_bytes(sample.sentence[:first]), _bytes(sample.sentence[:end])) for first, end in sample.fixed]
+            said.update(
+                {
+                    word.text
+                    for word in normalizer.words(sample.sentence)
+                    if not any(word.start < end and first < word.end for first, end in values)
+                }
+                - names
+            )
         frequent = {word for word, count in said.items() if count >= _FREQUENT}
         literal = {word.text for text in self.source.literal_words() for word in normalizer.words(text)}
         listed = {word for entry in entries for word in normalizer.text(entry.text).split()}
@@ -149,7 +160,7 @@ class StructuredTask(PairTask):
         """Dev pairs."""
         codec = load_codec(data)
         sequences: dict[str, list[int]] = {}
-        for pair in read_pairs(data / "dev.tsv", 32):
+        for pair in read_pairs(data / f"{WATCHED}.tsv", 32):
             try:
                 sequences[repr(pair.sentence)] = codec.encode_pair(pair.sentence, pair.action)[:context]
             except ValueError:
@@ -186,3 +197,7 @@ class StructuredTask(PairTask):
 
 def _pair(sample: Sample) -> Pair:
     return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())

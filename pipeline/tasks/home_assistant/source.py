@@ -12,6 +12,7 @@ from itertools import accumulate
 from hassil.intents import RangeSlotList, TextSlotList
 
 from pipeline.tasks.home_assistant.noise import add_typos, polite
+from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
 from pipeline.tasks.home_file import KINDS, Home, kind_of
 from pipeline.tasks.homes import HomeSource
@@ -147,17 +148,27 @@ class HomeAssistantSource:
         return self._literal_words
 
     def reads(self, sentence: str) -> bool:
-        """Whether a template reads the sentence."""
-        return False
+        """Whether a template reads the sentence, with any name that is put together of words that names have."""
+        return self._reader.reads(sentence)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        names = {word for entry in self.entries() for word in entry.text.lower().split()}
+        return Reader(self._language, self.homes.words() | names)
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
         entries = names.entries(text, self._named_kinds[template.intent])
         sample = Sample(text, template.intent, walk.slots, entries, template.index, fixed)
         if self._spoiled and rng.random() < self._spoiled:
-            text, fixed = self.spoil(sample, rng), ()
+            spoiled = self.spoil(sample, rng)
+            fixed = _spans(spoiled, [text[first:end].lower() for first, end in fixed])
+            text = spoiled
         if self._polite and rng.random() < self._polite and self._language.fillers:
-            text, fixed = polite(text, self._language.fillers, rng), ()
+            said = polite(text, self._language.fillers, rng)
+            shift = 0 if said.startswith(text) else len(said) - len(text)
+            fixed = tuple((first + shift, end + shift) for first, end in fixed)
+            text = said
         if text is not sample.sentence:
             return Sample(text, sample.intent, sample.slots, sample.entries, sample.template, fixed)
         return sample
@@ -339,3 +350,15 @@ def _pieces(sample: Sample) -> list[tuple[str, bool]]:
         pieces += [(sample.sentence[end:first], False), (sample.sentence[first:behind], True)]
         end = behind
     return [*pieces, (sample.sentence[end:], False)]
+
+
+def _spans(sentence: str, values: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Where values stand in a sentence, one behind the other; those that are not there are left out."""
+    spans: list[tuple[int, int]] = []
+    end = 0
+    for value in values:
+        first = sentence.find(value, end)
+        if first >= 0:
+            end = first + len(value)
+            spans.append((first, end))
+    return tuple(spans)

@@ -31,7 +31,7 @@ from hassil.numbers import get_rbnf_engine
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["NAMED", "Language", "Template", "Walk", "load_language", "slot_text"]
+__all__ = ["NAMED", "Language", "Template", "Walk", "load_language", "number_words", "slot_text"]
 
 NAMED = ("name", "area", "floor")
 """Lists that a home fills."""
@@ -173,14 +173,16 @@ class Language:
         """Slots that every sentence of the template fills."""
         return _required(template.sentence.expression, self.rules(template)) | frozenset(template.block.slots)
 
-    def literal_words(self) -> frozenset[str]:
-        """All words that templates and lists say literally, lower-case; words with a name glued to them are none."""
-        words: set[str] = set()
-        for template in self.templates:
-            edges = _Edges(self.rules(template), self.lists(template)).of(template.sentence.expression)
-            words |= edges.words | edges.first | edges.last | edges.whole
+    def words_of(self, template: Template) -> frozenset[str]:
+        """Words that a template and its lists say literally, lower-case; with a name glued to it a word is none."""
+        edges = _Edges(self.rules(template), self.lists(template)).of(template.sentence.expression)
+        words = edges.words | edges.first | edges.last | edges.whole
         split = {part for word in words for part in word.split("-")}
         return frozenset(word.strip(".,!?\"'") for word in split if word and _NAME not in word) - {""}
+
+    def literal_words(self) -> frozenset[str]:
+        """Words that all templates and their lists say literally, see `words_of`."""
+        return frozenset().union(*map(self.words_of, self.templates))
 
 
 def slot_text(value: object) -> str:
@@ -251,7 +253,7 @@ class _Compiler:
         # An answer can point at a number, not at its negative: of "down by 7" it keeps the direction.
         out = _DOWN if (values.multiplier or 1) < 0 else slot_text(float(number * (values.multiplier or 1)))
         words = values.words and isinstance(number, int) and number <= 100 and rng.random() < _WORD_NUMBERS
-        spoken = _number_words(self._language, int(number)) if words else ""
+        spoken = number_words(self._language, int(number)) if words else ""
         return spoken or str(number), out
 
 
@@ -476,7 +478,8 @@ def _collect(expression: Expression, texts: list[str]) -> None:
 
 
 @cache
-def _number_words(language: str, number: int) -> str:
+def number_words(language: str, number: int) -> str:
+    """A spelled number; empty in a language that has none."""
     try:
         return str(get_rbnf_engine(language).format_number(number).text)
     except (ValueError, KeyError, AttributeError):
