@@ -387,7 +387,7 @@ def load_language(code: str) -> Language:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise ThimbleError(f"`task.language` {code!r} is not in home-assistant-intents", f"use one of: {known}")
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    own = Path(__file__).parent / "sentences" / f"{code.split('-', maxsplit=1)[0]}.yaml"
+    own = Path(__file__).parent / "sentences" / f"{code}.yaml"  # its rules are those of this very package
     if own.exists():
         _add(data, yaml.safe_load(own.read_text(encoding="utf-8")))
     intents = Intents.from_dict(data)
