@@ -597,8 +597,8 @@ class HomeAssistantConfig(TaskSection):
     home: str = ""
     """The home that ships with the model, seen from the recipe's folder: a `home.yaml`. Training makes up others."""
     exclude: tuple[str, ...] = Field((), strict=False)
-    """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, or JSON lines with
-    `sentence`."""
+    """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, JSON lines with
+    `sentence`, or their hashes."""
     held_out: bool = True
     """Whether templates and combinations are kept from training, to measure on; a product trains on all."""
     split_sentences: int = Field(600, ge=1)
