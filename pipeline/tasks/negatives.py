@@ -231,8 +231,11 @@ class NegativeSource:
         sample = self._plain.draw(rng)
         pieces = split(sample.sentence, sample.fixed)
         # After a word that needs another one behind it: "turn on the light" without its room is no half sentence.
-        ends = [0, *(i for i in range(1, len(pieces) - 1) if self._weave.grammar.is_determiner(pieces, i))]
-        if len(pieces) < 2:
+        ends = [
+            *([0] if sample.fixed else ()),
+            *(i for i in range(1, len(pieces) - 1) if self._weave.grammar.is_determiner(pieces, i)),
+        ]
+        if len(pieces) < 2 or not ends:
             return None
         return self._negative(sample, pieces[: 1 + _choose(ends, rng)], rng)
 
