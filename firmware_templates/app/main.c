@@ -8,6 +8,11 @@
 #include "thimble.h"
 #include "tokenizer.h"
 #include "tokenizer_tables.h"
+#ifdef THIMBLE_ANSWERS
+#include "answer_tables.h"
+#include "normalizer_tables.h"
+#include "vocabulary_tables.h"
+#endif
 
 #define PROTOCOL_VERSION 1
 #define STRING(number) STRING_OF(number)
@@ -22,6 +27,20 @@ static thimble_sampler sampler;
 static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
 #endif
 static bool weights_intact;
+#ifdef THIMBLE_ANSWERS
+/* The sentence at hand, and whether the model's answer to it is bound to answer tokens. */
+static struct {
+    thimble_words words;
+    thimble_mark marks[THIMBLE_MAX_MARKS];
+    uint8_t values[THIMBLE_MAX_VALUES_BYTES];
+    thimble_answer answer;
+    bool is_bound;
+} sentence;
+
+/* Where a sentence's names and quantities are found: in the KV cache, which the answer empties, unless that is too small. */
+enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) };
+static _Alignas(thimble_annotation) uint8_t work_memory[CACHE_HOLDS_WORK ? 1 : sizeof(thimble_annotation)];
+#endif
 
 /* A request's token ids; a byte of text takes at most one id, and the tokenizer's frame comes around them. */
 enum { IDS = LINE_CAPACITY + 4, MOST_NEW = THIMBLE_MODEL_ENDLESS ? 1000000 : THIMBLE_MODEL_CONTEXT };
@@ -78,8 +97,12 @@ static void note(int32_t token) {
 #endif
 }
 
-/* The next token: drawn where that is wanted, else the most likely one. */
+/* The next token: drawn, or bound to answer tokens, where that is wanted, else the most likely one. */
 static int32_t choose(const void *logits, bool draw) {
+#ifdef THIMBLE_ANSWERS
+    if (draw && sentence.is_bound)
+        return thimble_answer_choose(&sentence.answer, &thimble_the_model, logits);
+#endif
 #ifdef THIMBLE_SAMPLING
     if (draw)
         return thimble_sampler_draw(&sampler, &thimble_the_model, logits);
@@ -139,6 +162,33 @@ static int32_t feed(size_t count) {
     return next;
 }
 
+#ifdef THIMBLE_ANSWERS
+static void say(const uint8_t *bytes, size_t count) { put_percent(bytes, count); }
+
+/* What an answer in answer tokens says: "text confidence reason". */
+static void put_reply(const thimble_slot *slots, size_t count, thimble_reason reason) {
+    const bool holds = reason == THIMBLE_NO_REASON || reason == THIMBLE_MODEL_REASON;
+    thimble_answer_say(&model_answers, holds ? sentence.answer.intent : 0, slots, holds ? count : 0, say);
+    put_next(sentence.answer.confidence);
+    put_text(" ");
+    if (reason == THIMBLE_MODEL_REASON)
+        say(slots[0].value, slots[0].value_length);
+    else
+        put_text(thimble_reason_name(reason));
+}
+
+/* The same of the generated ids. */
+static void put_answer(size_t count, bool is_context_full) {
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
+    if (!thimble_answer_is_whole(&sentence.answer)) {
+        put_reply(slots, 0, is_context_full ? THIMBLE_TOO_LONG : THIMBLE_UNFINISHED);
+        return;
+    }
+    const size_t made = thimble_answer_slots(&sentence.answer, prompt.ids, count, slots);
+    put_reply(slots, made, thimble_answer_reason(&sentence.answer, slots, made));
+}
+#endif
+
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
 static error answer(size_t count, uint32_t max_new, bool in_blocks) {
@@ -191,6 +241,13 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks) {
     put_next(generated);
     put_next(board_ticks() - started);
     put_text(end);
+#ifdef THIMBLE_ANSWERS
+    if (sentence.is_bound) {
+        put_answer(generated, equal(end, " context "));
+        put_text("\n");
+        return ANSWERED;
+    }
+#endif
     for (uint32_t i = 0; i < generated && i < IDS; i++) {
         size_t length;
         const uint8_t *piece = thimble_piece(&model_tokenizer, before, prompt.ids[i], &length);
@@ -219,6 +276,35 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks) {
     return ANSWERED;
 }
 
+#ifdef THIMBLE_ANSWERS
+/* Makes the prompt of a sentence, and answers it; or says why nothing is done: "OK 0 0 0 refused NoMatch confidence reason". */
+static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, bool in_blocks) {
+    thimble_reason reason = THIMBLE_TOO_MANY_WORDS;
+    int32_t marks = thimble_normalize(&model_normalizer, text, length, &sentence.words), count = 0;
+    if (marks == THIMBLE_TEXT_NOT_UTF8)
+        return not_utf8;
+    if (marks >= 0)
+        marks = thimble_annotate(&model_annotator, text, &sentence.words, sentence.marks, sentence.values,
+                                 (thimble_annotation *)(void *)(CACHE_HOLDS_WORK ? (uint8_t *)model.cache : work_memory));
+    if (marks == THIMBLE_TEXT_HAS_TOO_MANY_MARKS)
+        reason = THIMBLE_TOO_MANY_NAMES;
+    if (marks >= 0)
+        count = thimble_answer_prompt(&sentence.answer, &model_answers, &model_tokenizer, text, &sentence.words, sentence.marks,
+                                      (size_t)marks, prompt.ids, IDS, &reason);
+    if (count > THIMBLE_MODEL_CONTEXT)
+        reason = THIMBLE_TOO_LONG;
+    if (reason == THIMBLE_NO_REASON) {
+        sentence.is_bound = true;
+        return answer((size_t)count, max_new, in_blocks);
+    }
+    sentence.answer.confidence = THIMBLE_CERTAIN;
+    put_text("OK 0 0 0 refused ");
+    put_reply(NULL, 0, reason);
+    put_text("\n");
+    return ANSWERED;
+}
+#endif
+
 /* ASK max_new text, or PROMPT max_new text; a text that goes on, with no frame behind it, may go on from nothing. */
 static error ask(char *line, bool in_blocks) {
     uint32_t max_new = read_max_new(&line);
@@ -230,8 +316,12 @@ static error ask(char *line, bool in_blocks) {
     int32_t length = percent_decode(text);
     if (length < 0 || (length == 0 && model_tokenizer.suffix_count))
         return length ? "malformed a % is followed by two hexadecimal digits" : "malformed ASK max_new text, PROMPT max_new text";
+#ifdef THIMBLE_ANSWERS
+    return answer_sentence((const uint8_t *)text, (size_t)length, max_new, in_blocks);
+#else
     int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
     return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, in_blocks);
+#endif
 }
 
 /* GEN max_new id id ... */
@@ -240,6 +330,9 @@ static error generate(char *line) {
     if (max_new == 0)
         return no_max_new;
     size_t count = 0;
+#ifdef THIMBLE_ANSWERS
+    sentence.is_bound = false;
+#endif
     for (char *word = next_word(&line); *word; word = next_word(&line)) {
         if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id))
             return "out-of-range token ids are numbers below the size of the vocabulary";

@@ -73,8 +73,7 @@ static int32_t logit_of(const thimble_sampler *s, const thimble_model *model, co
     return logit;
 }
 
-/* 2^16 * 2^-x of x in 2^-16. */
-static uint32_t power(uint64_t x)
+uint32_t thimble_power(uint64_t x)
 {
     const uint32_t whole = x >> 16 < 17 ? (uint32_t)(x >> 16) : 17u, part = (uint32_t)x & 0xffffu, place = part >> 12;
     const uint32_t value = powers[place] - (((powers[place] - powers[place + 1]) * (part & 0xfffu) + 0x800u) >> 12);
@@ -84,7 +83,7 @@ static uint32_t power(uint64_t x)
 /* How likely a token is beside the best one, 2^16 at most. */
 static uint32_t weight_of(const thimble_sampler *s, int32_t best, int32_t logit)
 {
-    return power((uint64_t)((uint32_t)best - (uint32_t)logit) * (FACTOR * ONE / s->temperature) >> 16);
+    return thimble_power((uint64_t)((uint32_t)best - (uint32_t)logit) * (FACTOR * ONE / s->temperature) >> 16);
 }
 
 /* The best `most` tokens, the best first, the lower id of equals; how many there are. */

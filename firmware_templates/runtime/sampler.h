@@ -36,4 +36,7 @@ void thimble_sampler_take(thimble_sampler *sampler, int32_t token);
 /* The next token, by the model's logits. */
 int32_t thimble_sampler_draw(thimble_sampler *sampler, const thimble_model *model, const void *logits);
 
+/* 2^16 * 2^-x of x in 2^-16. */
+uint32_t thimble_power(uint64_t x);
+
 #endif

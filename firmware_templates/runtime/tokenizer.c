@@ -76,15 +76,10 @@ void thimble_fold(const thimble_tokenizer *tokenizer, uint8_t *text, size_t leng
     }
 }
 
-int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
-                       size_t capacity) {
-    size_t word = 0, count = 0; /* the word's first id; ids written */
-    if (length) {
-        if (capacity < tokenizer->prefix_count)
-            return THIMBLE_TEXT_TOO_LONG;
-        for (; count < tokenizer->prefix_count; count++)
-            ids[count] = tokenizer->prefix[count];
-    }
+/* Goes on behind `count` ids, which the first word may merge with. */
+static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids, size_t count,
+                             size_t capacity) {
+    size_t word = 0; /* the word's first id */
     while (length) {
         uint32_t code;
         size_t size = read_character(text, length, &code);
@@ -106,6 +101,27 @@ int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, 
         length -= size;
     }
     return (int32_t)(word + merge_word(tokenizer, ids + word, count - word));
+}
+
+int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
+                       size_t capacity) {
+    size_t count = 0; /* ids written */
+    if (length) {
+        if (capacity < tokenizer->prefix_count)
+            return THIMBLE_TEXT_TOO_LONG;
+        for (; count < tokenizer->prefix_count; count++)
+            ids[count] = tokenizer->prefix[count];
+    }
+    return encode_behind(tokenizer, text, length, ids, count, capacity);
+}
+
+int32_t thimble_encode_word(const thimble_tokenizer *tokenizer, const uint8_t *word, size_t length, uint16_t *ids,
+                            size_t capacity) {
+    if (capacity == 0)
+        return THIMBLE_TEXT_TOO_LONG;
+    const int32_t space = find(tokenizer->characters, tokenizer->character_count, ' ');
+    ids[0] = space >= 0 ? tokenizer->character_ids[space] : (uint16_t)(tokenizer->byte_base + ' ');
+    return encode_behind(tokenizer, word, length, ids, 1, capacity);
 }
 
 int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length, uint16_t *ids,

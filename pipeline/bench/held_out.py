@@ -60,7 +60,7 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
     data = workspace.stage("data")
     training_data = read_training_data(data, recipe)
     model = build_from(workspace.path(WEIGHTS.of("prune")), recipe.model)
-    return HomeModel(recipe, model, training_data, load_task(recipe.task).held_out(data))
+    return HomeModel(recipe, model, training_data, load_task(recipe).held_out(data))
 
 
 def matching(engine: Generator, codec: Codec, splits: Splits) -> dict[str, list[bool]]:

@@ -18,6 +18,7 @@ from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import all_boards
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import RUNTIME
 
@@ -111,7 +112,7 @@ def _firmware_code(core: Core, model: Model, generated: Path, folder: Path) -> i
         return None
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "project").mkdir(parents=True)
-    write_project(generated, Tokenizer.load(model.tokenizer), board, model.name, folder / "project")
+    write_project(generated, PlainCodec(Tokenizer.load(model.tokenizer)), board, model.name, folder / "project")
     return build_project(folder / "project", folder / "build").sizes.code
 
 

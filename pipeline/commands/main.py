@@ -20,11 +20,13 @@ from pipeline.commands import (
     recommend,
     renode,
     run,
+    schemas,
     serial,
     ship,
     sweep,
     talk,
     tools,
+    understand,
 )
 from pipeline.commands.command import Command, print_error
 from pipeline.errors import ThimbleError
@@ -38,6 +40,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
     *talk.COMMANDS,
+    understand.COMMAND,
     serial.COMMAND,
     ship.COMMAND,
     sweep.COMMAND,
@@ -47,6 +50,7 @@ COMMANDS: tuple[Command, ...] = (
     compile.COMMAND,
     renode.COMMAND,
     bench.COMMAND,
+    schemas.COMMAND,
     tools.COMMAND,
     doctor.COMMAND,
     completion.COMMAND,

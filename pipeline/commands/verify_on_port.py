@@ -16,7 +16,7 @@ from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
 from pipeline.tasks.registry import load_task
-from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.tasks.text_path import load_codec
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.checks import reference_runs, verify
 from pipeline.verification.result import (
@@ -28,7 +28,7 @@ from pipeline.verification.result import (
     RunResult,
     StepEstimates,
 )
-from pipeline.workflow.artifacts import COMPILED, SIZES, TFLITE, TOKENIZER
+from pipeline.workflow.artifacts import COMPILED, SIZES, TFLITE
 from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["verify_on_port"]
@@ -63,16 +63,16 @@ def verify_on_port(
     key = target_key(board.name, recipe.engine)
     sizes = _read(workspace.path(SIZES.of("firmware"), key), recipe, board)
     compiled = _read(workspace.path(COMPILED.of("firmware"), key), recipe, board)
-    tokenizer = load_tokenizer(workspace.path(TOKENIZER.of("data")))
+    codec = load_codec(workspace.stage("data"), recipe.answers.threshold)
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
         link = connect(port, baud)
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        text = load_task(recipe.task).text(workspace.stage("data"))
+        text = load_task(recipe).text(workspace.stage("data"))
         texts = None if text is None else text.tokens
-        expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), tokenizer, texts)
+        expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), codec, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0
             verification = verify(

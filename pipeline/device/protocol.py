@@ -19,7 +19,7 @@ STOP = b"\x03"
 _NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")
 _STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
-_OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped) (\S*)")
+_OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped|refused) (\S*)(?: (\d+) (\S+))?")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Answer:
     text.
 
     Where the prompt was taken in blocks, `prefill` holds its measurements, the steps are those of the generated tokens
-    alone, and `tokens_in` is empty.
+    alone, and `tokens_in` is empty. A model with answer tokens says its `confidence`, in 1/65536, and the `reason` why
+    nothing is done, where it knows one; for a sentence that it refuses there are no steps and no tokens.
     """
 
     steps: tuple[Step, ...]
@@ -59,6 +60,8 @@ class Answer:
     end: str
     text: str
     prefill: Prefill | None = None
+    confidence: int | None = None
+    reason: str = ""
 
     @property
     def count_in(self) -> int:
@@ -237,18 +240,22 @@ class Device:
             position, token, crc, ticks, following = step.groups()
             steps.append(Step(int(position), int(token), int(crc, 16), int(ticks), int(following)))
         count_in, count_out, ticks = (int(match[group]) for group in (1, 2, 3))
-        expected_steps = count_out - 1 + (count_in if prefill is None else 0)
-        if count_in < 1 or count_out < 1 or len(steps) != expected_steps or (prefill and prefill.count != count_in):
+        is_refused = match[4] == "refused"
+        expected_steps = 0 if is_refused else count_out - 1 + (count_in if prefill is None else 0)
+        is_counted = is_refused or (count_in > 0 and count_out > 0)
+        if not is_counted or len(steps) != expected_steps or (prefill and prefill.count != count_in):
             raise DeviceError("protocol", f"{len(steps)} steps for {count_in} tokens in and {count_out} out")
         following = [step.next for step in steps]
         return Answer(
             steps=tuple(steps),
             tokens_in=() if prefill else tuple(step.token for step in steps[:count_in]),
-            tokens_out=(prefill.next, *following) if prefill else tuple(following[count_in - 1 :]),
+            tokens_out=(prefill.next, *following) if prefill else tuple(following[max(count_in - 1, 0) :]),
             ticks=ticks,
             end=match[4],
             text=unquote_to_bytes(match[5]).decode("utf-8", "replace"),
             prefill=prefill,
+            confidence=None if match[6] is None else int(match[6]),
+            reason=_reason(match[7]),
         )
 
     def _interrupted(self, before: int, can_stop: bool) -> int:
@@ -274,3 +281,8 @@ class Device:
     def _fields(line: str) -> dict[str, str]:
         pairs = (word.partition("=") for word in line.split(" ")[1:])
         return {key: unquote_to_bytes(value).decode("utf-8", "replace") for key, _, value in pairs}
+
+
+def _reason(word: str | None) -> str:
+    """Why nothing is done; empty where the board knows no reason."""
+    return "" if word in (None, "-") else unquote_to_bytes(word or "").decode("utf-8", "replace")

@@ -17,11 +17,12 @@ from urllib.parse import quote
 from jinja2 import Environment, StrictUndefined
 
 from pipeline.firmware.tables import write_tokenizer
+from pipeline.firmware.text_path_tables import write_text_path
 from pipeline.firmware.tflm_library import KERNELS, arch_of
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, serial_options
 from pipeline.targets.cores import WeightLayout
-from pipeline.text.prompt import PromptTokenizer
+from pipeline.text.codec import Codec, StructuredCodec
 
 __all__ = ["build_id", "set_weights_crc", "write_project"]
 
@@ -36,6 +37,11 @@ KERNEL_OPTIMIZATION = {
 }
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
+_AROUND_MODEL = ("tokenizer", "sampler")
+_TEXT_PATH = ("words", "normalize", "quantities", "matcher", "answer")
+"""Of the runtime, what only models with answer tokens need."""
+_TEXT_PATH_STACK = 4096
+"""Bytes of stack in which names and quantities are found."""
 _OWN = """| `model/` | the model as C, the tokenizer's tables, what the device says of itself |
 | `runtime/` | the kernels, the context and the cache, the tokenizer |"""
 _INTERPRETED = """| `model/` | the .tflite as an array, its operators, the tokenizer's tables, the image's facts |
@@ -46,12 +52,14 @@ _BUILD_HEADER = "model/build.h"
 
 
 def write_project(
-    model_dir: Path, tokenizer: PromptTokenizer, board: Board, name: str, out: Path, kernels: str | None = None
+    model_dir: Path, codec: Codec, board: Board, name: str, out: Path, kernels: str | None = None
 ) -> None:
     """Writes the project's sources.
 
     Args:
         model_dir: what `compile_model` or `write_interpreted` wrote.
+        codec: of the model; its tables are written.
+        board: where it runs.
         name: the model's name, which the device reports.
         out: a folder that does not exist or is empty.
         kernels: those of TensorFlow Lite Micro, a key of `pipeline.firmware.tflm_library.KERNELS`; None: our engine.
@@ -65,10 +73,18 @@ def write_project(
     _copy(model_dir, out / "model")
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out / "board")
+    stack = max(board.stack_bytes, _TEXT_PATH_STACK) if isinstance(codec, StructuredCodec) else board.stack_bytes
     (out / "board" / "board_facts.h").write_text(_facts(board), encoding="ascii")
-    (out / "board" / "memory.ld").write_text(_memory(board), encoding="ascii")
+    (out / "board" / "memory.ld").write_text(_memory(board, stack), encoding="ascii")
     _copy(TEMPLATES / "cmake", out / "cmake")
-    write_tokenizer(tokenizer, out / "model")
+    write_tokenizer(codec.tokenizer, out / "model")
+    if isinstance(codec, StructuredCodec):
+        write_text_path(codec, out / "model")
+    else:
+        for file in (out / "runtime").iterdir():
+            if file.stem in _TEXT_PATH:
+                file.unlink()
+    around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if isinstance(codec, StructuredCodec) else ()))
     qemu = board.emulators.get("qemu")
     values = {
         "title": name,
@@ -76,6 +92,8 @@ def write_project(
         "flags": " ".join(board.flags),
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
+        "definitions": " THIMBLE_ANSWERS" if isinstance(codec, StructuredCodec) else "",
+        "around": " ".join(f"runtime/{file}.c" for file in around),
         "layout": _OWN if kernels is None else _INTERPRETED,
         "run": f"qemu-system-arm -M {qemu.machine} -display none -monitor none {serial_options(qemu)} "
         "-icount shift=0,sleep=off -kernel build/firmware.elf"
@@ -153,14 +171,14 @@ def _facts(board: Board) -> str:
     )
 
 
-def _memory(board: Board) -> str:
+def _memory(board: Board, stack_bytes: int) -> str:
     regions = {"FLASH (rx)": board.flash, "RAM (rwx)": board.ram}
     if board.vectors:
         regions["VECTORS (rx)"] = board.vectors
     lines = [f"    {name} : ORIGIN = 0x{r.origin:08X}, LENGTH = 0x{r.size:X}" for name, r in regions.items()]
     alias = "" if board.vectors else 'REGION_ALIAS("VECTORS", FLASH);\n'
     head = "/* The board's memory; generated from its board.yaml. */\nMEMORY\n{\n"
-    return head + "\n".join(lines) + f"\n}}\n{alias}STACK_SIZE = {board.stack_bytes};\n"
+    return head + "\n".join(lines) + f"\n}}\n{alias}STACK_SIZE = {stack_bytes};\n"
 
 
 def _real(board: Board) -> str:

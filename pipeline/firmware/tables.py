@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
+from pipeline.firmware.c_arrays import array
 from pipeline.text.prompt import PromptTokenizer
 
 __all__ = ["write_tokenizer"]
@@ -45,16 +46,16 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
         "/* The tokenizer's tables; generated. tokenizer.h says what they are. */",
         '#include "tokenizer_tables.h"',
         "",
-        _array("uint16_t", "piece_starts", starts),
+        array("uint16_t", "piece_starts", starts),
         _text("pieces", pieces, template.byte_base + 256),
-        _array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
-        _array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
-        _array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
-        _array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
-        _array("uint16_t", "character_ids", (index for _, index in characters)),
-        _array("uint16_t", "prefix", template.prefix),
-        _array("uint16_t", "suffix", template.suffix),
-        _array("uint16_t", "stops", template.stops),
+        array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
+        array("uint16_t", "merge_ranks", (rank for _, rank, _ in merges)),
+        array("uint16_t", "merge_ids", (merged for _, _, merged in merges)),
+        array("uint32_t", "characters", (code for code, _ in characters), "0x{:x}u"),
+        array("uint16_t", "character_ids", (index for _, index in characters)),
+        array("uint16_t", "prefix", template.prefix),
+        array("uint16_t", "suffix", template.suffix),
+        array("uint16_t", "stops", template.stops),
         "const thimble_tokenizer model_tokenizer = {",
         f"    .vocab_size = {tokenizer.vocab_size},",
         f"    .merge_count = {len(merges)},",
@@ -88,11 +89,6 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
     (out / "tokenizer_tables.h").write_text(_HEADER, encoding="ascii")
 
 
-def _array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:
-    """A table; at least one entry, since C has no empty arrays."""
-    return f"static const {kind} {name}[] = {{\n{_wrapped([form.format(value) for value in values] or ['0'])}}};\n"
-
-
 def _text(name: str, pieces: Sequence[bytes], first: int) -> str:
     """The pieces' bytes; those from id `first` on that are words have the word beside them."""
     rows = []
@@ -102,13 +98,3 @@ def _text(name: str, pieces: Sequence[bytes], first: int) -> str:
             plain = index >= first and piece.isascii() and text.replace(" ", "").isalnum()
             rows.append("    " + " ".join(f"{byte}," for byte in piece) + (f" /* {index} '{text}' */" if plain else ""))
     return f"static const uint8_t {name}[] = {{\n" + "\n".join(rows) + "\n};\n"
-
-
-def _wrapped(values: Sequence[str]) -> str:
-    lines, line = [], "   "
-    for value in values:
-        if len(line) + len(value) > 118:
-            lines.append(line)
-            line = "   "
-        line += f" {value},"
-    return "\n".join([*lines, line]) + "\n"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["CANDIDATES", "RECENT", "Sampler", "SamplerSettings", "logit_step"]
+__all__ = ["CANDIDATES", "RECENT", "Sampler", "SamplerSettings", "logit_step", "powers"]
 
 CANDIDATES = 64
 RECENT = 64
@@ -94,7 +94,7 @@ class Sampler:
         order = np.argsort(-values, kind="stable")
         if settings.temperature == 0:
             return int(order[0])
-        weights = _powers((values[order[0]] - values) * (65_536_000 // settings.temperature) >> 16)
+        weights = powers((values[order[0]] - values) * (65_536_000 // settings.temperature) >> 16)
         if settings.top_k or settings.top_p < 1000:
             candidates = order[: settings.top_k or CANDIDATES]
             sums = np.cumsum(weights[candidates])
@@ -117,7 +117,7 @@ def _penalized(value: int, penalty: int) -> int:
     return value * (65_536_000 // penalty if value > 0 else 65_536 * penalty // 1000) >> 16
 
 
-def _powers(x: NDArray[np.int64]) -> NDArray[np.int64]:
+def powers(x: NDArray[np.int64]) -> NDArray[np.int64]:
     """2^16 · 2^−x of x in 2^-16, int64."""
     table = np.array(_POWERS, np.int64)
     whole, part = np.minimum(x >> 16, 17), x & 0xFFFF

@@ -50,10 +50,15 @@ __all__ = [
     "EvaluateConfig",
     "HomeAssistantConfig",
     "ModelConfig",
+    "PairsConfig",
     "PruneConfig",
     "QatConfig",
     "QuantizeConfig",
     "Recipe",
+    "SentenceExample",
+    "SentenceHints",
+    "SentencesConfig",
+    "SplitRule",
     "TaskConfig",
     "TextTask",
     "TokenizerConfig",
@@ -129,6 +134,7 @@ Size = Annotated[
     ),
 ]
 """Bytes, or text such as `256K`."""
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
 RecipePath = Annotated[str, AfterValidator(_known_shipped)]
 """A path, seen from the recipe's folder, or `shipped:NAME`."""
 
@@ -561,7 +567,23 @@ class Budgets(BoardBudgets):
         return {**self.limits(), "boards": {name: limits.fingerprint_data() for name, limits in self.boards.items()}}
 
 
-class HomeAssistantConfig(StrictModel):
+class TaskSection(StrictModel):
+    """What all tasks have in common."""
+
+    section: ClassVar[str] = "task"
+    untrained: ClassVar[frozenset[str]] = frozenset({"home", "tests", "exclude"})
+    """Keys that name files which decide nothing that is trained."""
+
+    def as_given(self) -> dict[str, Any]:
+        """The keys that the recipe gives, as it gives them."""
+        return self.model_dump(exclude_unset=True, mode="json")
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """Of these keys those that decide what is trained."""
+        return {key: value for key, value in self.as_given().items() if key not in self.untrained}
+
+
+class HomeAssistantConfig(TaskSection):
     """Home Assistant's own sentences: a spoken command in, the intent and its slots out."""
 
     section: ClassVar[str] = "task"
@@ -572,21 +594,28 @@ class HomeAssistantConfig(StrictModel):
     """Any language code of `home-assistant-intents`."""
     seed: int = 1
     """Decides all sentences and what is held out."""
-    train_sentences: int = Field(300_000, ge=100)
-    """Pairs to train on."""
+    home: str = ""
+    """The home that ships with the model, seen from the recipe's folder: a `home.yaml`. Training makes up others."""
+    exclude: tuple[str, ...] = Field((), strict=False)
+    """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, or JSON lines with
+    `sentence`."""
+    held_out: bool = True
+    """Whether templates and combinations are kept from training, to measure on; a product trains on all."""
     split_sentences: int = Field(600, ge=1)
     """Pairs of each held-out split."""
+    weave: Share = 0.0
+    """Share of training sentences that the language's structure and surface change."""
+    nomatch: Share = 0.0
+    """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
     polite: Share = 0.1
     """Share of training sentences with a filler word."""
     spoiled: Share = 0.1
     """Share of training sentences with a typo, or words swapped or dropped."""
 
-    def fingerprint_data(self) -> dict[str, Any]:
-        """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True)
 
-
-class TextTask(StrictModel):
+class TextTask(TaskSection):
     """Text that goes on: the task of imported language models. There are no pairs; the float model itself writes the
     data."""
 
@@ -603,10 +632,6 @@ class TextTask(StrictModel):
     fitting_tokens: int = Field(500_000, ge=1)
     """Tokens to fit the weights on, where the recipe asks for `qat`."""
 
-    def fingerprint_data(self) -> dict[str, Any]:
-        """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True)
-
     def calibration_texts(self, context: int) -> int:
         """How many texts of the context's length calibrate."""
         return math.ceil(self.calibration_tokens / context)
@@ -620,7 +645,125 @@ class TextTask(StrictModel):
         return math.ceil(self.measured_tokens / max(context - 1, 1))
 
 
-TaskConfig = Annotated[HomeAssistantConfig | TextTask, Field(discriminator="name")]
+class SentenceExample(StrictModel):
+    """A sentence that no template says, with its answer."""
+
+    sentence: str = Field(min_length=1)
+    """As it is said."""
+    intent: str = Field(min_length=1)
+    """What it asks for; `NoMatch` for nothing."""
+    slots: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """What its slots hold."""
+
+
+SlotType = Literal[
+    "number", "percent", "degrees", "time", "date", "duration", "days", "hours", "minutes", "seconds", "name"
+]
+Weight = Annotated[Number, Field(gt=0, le=1000)]
+
+
+class SentenceHints(StrictModel):
+    """What Thimble wants to know of sentences beside what Home Assistant's format says: keys of a recipe's `task`, or
+    of `thimble:` in a file of sentences. Where both give a key the recipe's entries win."""
+
+    section: ClassVar[str] = "thimble"
+
+    required: dict[str, Texts] = Field(default_factory=dict)
+    """By intent, slots without which it means nothing: a sentence that leaves one out is no match."""
+    default: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
+    """By intent, values of slots that a sentence may leave out, such as `{Brew: {count: 1}}`."""
+    weight: dict[str, Weight] = Field(default_factory=dict)
+    """By intent, how much more often than others it is drawn; 1 unless said."""
+    open: tuple[str, ...] = Field((), strict=False)
+    """Lists that grow on the device without training."""
+    types: dict[str, SlotType] = Field(default_factory=dict)
+    """By slot of a wildcard, what stands there; `minutes` and such are durations of which the slot holds the number."""
+    examples: tuple[SentenceExample, ...] = Field((), strict=False)
+    """Sentences that no template says, with their answers."""
+    nomatch: tuple[str, ...] = Field((), strict=False)
+    """Sentences that ask for nothing, besides those of the language."""
+
+
+class SplitRule(StrictModel):
+    """Which sentences a held-out split has."""
+
+    share: Share = 0.1
+    """How many, of those that `by` tells apart."""
+    by: Literal["sentence", "template", "answer", "value"] = "sentence"
+    """What training never sees: the sentence, its template, its answer, or a value of one of its slots."""
+
+
+def _split_rule(value: object) -> object:
+    return {"share": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class SentencesConfig(SentenceHints, TaskSection):
+    """Sentences from files in the format of Home Assistant's `custom_sentences`."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["sentences"] = "sentences"
+    """The task."""
+    files: tuple[str, ...] = Field(strict=False, min_length=1)
+    """Files, folders or patterns such as `*.yaml`, seen from the recipe's folder."""
+    language: str | None = None
+    """A language's code; absent: that of the files."""
+    home: str | None = None
+    """A file with areas and things, which `{name}`, `{area}` and `{floor}` stand for."""
+    tests: str | None = None
+    """A file with sentences that users say, and the answers that count as right."""
+    base: Literal["home_assistant"] | None = None
+    """What lies below the files: the language's own intents, or nothing."""
+    weave: Share = 0
+    """Share of training sentences around which the language's other ways to say them are woven."""
+    common: dict[str, str] = Field(default_factory=dict)
+    """By name of phrases that many devices know, such as `stop` or `help`, the intent that they mean here."""
+    nomatch_share: Share = 0.2
+    """Share of training sentences that ask for nothing; `nomatch: 0.3` says it too. Where a template reads any
+    sentence it is 0 unless given."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
+    splits: dict[str, Annotated[SplitRule, BeforeValidator(_split_rule)]] = Field(default_factory=dict)
+    """Held-out splits by name: a share of sentences, or a share and what tells them apart. Absent: none, the model
+    trains on all commands."""
+    seed: int = Field(1, ge=0)
+    """Decides all sentences and what is held out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _share(cls, data: Any) -> Any:
+        """`nomatch: 0.3` is the share."""
+        if isinstance(data, Mapping) and isinstance(data.get("nomatch"), int | float):
+            rest = {key: value for key, value in data.items() if key != "nomatch"}
+            return {"nomatch_share": data["nomatch"], **rest}
+        return data
+
+
+class PairsConfig(TaskSection):
+    """Sentences and answers from files of one's own. Answers that all have the form `intent slot=value` are given in
+    answer tokens, others as text."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["pairs"] = "pairs"
+    """The task."""
+    files: tuple[str, ...] = Field(strict=False, min_length=1)
+    """`.jsonl` with `sentence` and `answer`, `.csv` or `.tsv` with these two columns; seen from the recipe's folder."""
+    language: str = "en"
+    """Code of the sentences' language."""
+    lists: dict[str, Texts] = Field(default_factory=dict)
+    """Names that the device knows before a sentence comes, by kind; answers then point at them."""
+    seed: int = Field(1, ge=0)
+    """Decides the order, and what is held out."""
+    held_out: Number = Field(0.05, ge=0, lt=1)
+    """Share of the pairs that training does not see, and on which it is measured."""
+    nomatch: Share = 0.0
+    """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
+
+
+TaskConfig = Annotated[HomeAssistantConfig | PairsConfig | SentencesConfig | TextTask, Field(discriminator="name")]
 """Where the data comes from; `name` says which task it is."""
 
 

@@ -11,8 +11,9 @@ from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import VerificationFailed
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks.registry import load_task
+from pipeline.tasks.structured import WATCHED
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, PROOF, TFLITE, TOKENIZER
@@ -29,7 +30,7 @@ def run(context: StageContext) -> str:
     recipe, console = context.recipe, context.console
     tflite = context.load(TFLITE.of("quantize"))
     oracle = Oracle(tflite)
-    proof = load_task(recipe.task).proof(context.input("data"), oracle.context)
+    proof = load_task(recipe).proof(context.input("data"), oracle.context)
     steps = 0
     for packing in PACKINGS:
         folder = context.target(PACKED_SOURCES, packing=packing)
@@ -75,7 +76,15 @@ STAGE = Stage(
     name="convert",
     summary=SUMMARIES["convert"],
     run=run,
-    reads=(TOKENIZER.of("data"), SENTENCES.of("data", split="dev"), EVALUATION_TEXT.of("data"), TFLITE.of("quantize")),
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data", split="dev"),
+        SENTENCES.of("data", split=WATCHED),
+        ANSWERS.of("data"),
+        KNOWN_NAMES.of("data"),
+        EVALUATION_TEXT.of("data"),
+        TFLITE.of("quantize"),
+    ),
     writes=(PACKED_SOURCES, PACKED_COMPILED, PROOF),
     sections=("task", "aim"),
     work=(

@@ -17,11 +17,11 @@ from pipeline.errors import VerificationFailed
 from pipeline.firmware.build import build_project
 from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import EVALUATION_TEXT, FOLDED_STACKS, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, FOLDED_STACKS, KNOWN_NAMES, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import load_task, task_module, task_tools
-from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.tasks.text_path import load_codec
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.budgets import proof_holds
@@ -58,13 +58,13 @@ def run(context: StageContext) -> str:
     board, recipe = context.require_board(), context.recipe
     emulator = pick(board, context.emulator)
     sizes, compiled = context.load(SIZES.of("firmware")), context.load(COMPILED.of("firmware"))
-    tokenizer = load_tokenizer(context.path(TOKENIZER.of("data")))
+    codec = load_codec(context.input("data"), recipe.answers.threshold)
     per_tick = board.instructions_per_tick(emulator.name)
 
     with context.console.status("asking the oracle for the expected tokens"):
-        text = load_task(recipe.task).text(context.input("data"))
+        text = load_task(recipe).text(context.input("data"))
         texts = None if text is None else text.tokens
-        expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), tokenizer, texts)
+        expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), codec, texts)
     write_expectations(context.target(EXPECTATIONS), expectations)
     with (
         context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),
@@ -151,7 +151,7 @@ def _build_to_trace(context: StageContext, tracing: Board) -> Path:
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
     """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
     likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
-    recipe, board, task = context.recipe, context.require_board(), load_task(context.recipe.task)
+    recipe, board, task = context.recipe, context.require_board(), load_task(context.recipe)
     quality: dict[str, dict[str, float]] = context.load(QUALITY.of("evaluate"))
     splits = task.held_out(context.input("data"), recipe.evaluate.device_sentences)
     if not splits:
@@ -216,7 +216,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.firmware.build",
         "pipeline.stages.firmware",
         task_module(recipe.task),
-        "pipeline.text.tokenizers.load",
+        "pipeline.tasks.text_path",
         "pipeline.timing.model",
         "pipeline.timing.folded",
         "pipeline.verification.assemble",
@@ -244,6 +244,8 @@ STAGE = Stage(
     run=run,
     reads=(
         TOKENIZER.of("data"),
+        ANSWERS.of("data"),
+        KNOWN_NAMES.of("data"),
         SENTENCES.of("data"),
         EVALUATION_TEXT.of("data"),
         TFLITE.of("quantize"),
@@ -256,7 +258,7 @@ STAGE = Stage(
         MODEL_SOURCES.of("firmware"),
     ),
     writes=(RESULT, EXPECTATIONS, FOLDED_STACKS),
-    sections=("name", "prompts", "budgets", "evaluate", "task"),
+    sections=("name", "prompts", "budgets", "evaluate", "task", "answers"),
     work=_work,
     data=("pipeline/timing/cores.yaml", "renode/*"),
     tools=_tools,

@@ -34,7 +34,7 @@ def run(context: StageContext) -> str:
     """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
     the field's own tool where there is one; for a model that writes text its likelihood. And
     `splits.json`: what was measured."""
-    task, data = load_task(context.recipe.task), context.input("data")
+    task, data = load_task(context.recipe), context.input("data")
     tflite = context.load(TFLITE.of("quantize"))
     splits = task.held_out(data, context.recipe.evaluate.host_sentences)
     text = task.text(data)
@@ -128,7 +128,7 @@ def _check_prerequisites(context: StageContext) -> None:
     tools.require("gcc")
     least = context.recipe.budgets.min_exact_match
     if isinstance(least, Mapping):
-        splits = load_task(context.recipe.task).splits
+        splits = load_task(context.recipe).splits
         for split in least:
             if split not in splits:
                 raise ThimbleError(

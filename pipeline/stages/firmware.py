@@ -20,8 +20,9 @@ from pipeline.firmware.tflm_library import require_library
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import ENGINES
 from pipeline.stages import SUMMARIES
+from pipeline.stages.artifacts import ANSWERS, KNOWN_NAMES
 from pipeline.targets.boards import Board
-from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.tasks.text_path import load_codec
 from pipeline.verification.tflm_arena import arena_on_host
 from pipeline.workflow.artifacts import (
     COMPILED,
@@ -69,9 +70,9 @@ def write_sources(context: StageContext, board: Board, project: Path, model: Pat
         model: the folder with the model's sources, where they are not those that `convert` wrote.
     """
     project.mkdir(parents=True)
-    tokenizer = load_tokenizer(context.path(TOKENIZER.of("data")))
+    codec = load_codec(context.input("data"), context.recipe.answers.threshold)
     model = model or context.path(PACKED_SOURCES.of("convert"), packing=board.packing)
-    write_project(model, tokenizer, board, context.recipe.name, project, ENGINES[context.recipe.engine])
+    write_project(model, codec, board, context.recipe.name, project, ENGINES[context.recipe.engine])
 
 
 def _interpreted(context: StageContext, board: Board, kernels: str, project: Path) -> tuple[Firmware, str]:
@@ -153,7 +154,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.firmware.build",
         "pipeline.firmware.project",
         "pipeline.targets.boards",
-        "pipeline.text.tokenizers.load",
+        "pipeline.tasks.text_path",
     )
     if ENGINES[recipe.engine] is None:
         return always
@@ -189,12 +190,14 @@ STAGE = Stage(
     run=run,
     reads=(
         TOKENIZER.of("data"),
+        ANSWERS.of("data"),
+        KNOWN_NAMES.of("data"),
         TFLITE.of("quantize"),
         PACKED_SOURCES.of("convert"),
         PACKED_COMPILED.of("convert"),
     ),
     writes=(PROJECT, MODEL_SOURCES, FIRMWARE, SIZES, COMPILED),
-    sections=("name", "engine"),
+    sections=("name", "engine", "answers"),
     work=_work,
     data=tuple(f"firmware_templates/{folder}/**/*" for folder in ("app", "cmake", "runtime", "tflm")),
     tools=_tools,

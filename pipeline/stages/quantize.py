@@ -25,7 +25,7 @@ def run(context: StageContext) -> str:
     recipe = context.recipe
     limit_threads()
     model = build_from(context.path(WEIGHTS.of("qat")), recipe.model)
-    calibration = load_task(recipe.task).calibration(
+    calibration = load_task(recipe).calibration(
         context.input("data"), recipe.quantize.calibration_sentences, recipe.model.context
     )
     with context.console.status("calibrating and converting"):

@@ -43,7 +43,7 @@ class ImportedTextTask:
     splits: Mapping[str, str] = {}
     baseline_splits: tuple[str, ...] = ()
 
-    def __init__(self, config: TextTask) -> None:
+    def __init__(self, config: TextTask, folder: Path = Path()) -> None:
         self.config = config
 
     @property

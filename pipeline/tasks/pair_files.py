@@ -10,7 +10,6 @@ import io
 import json
 import random
 import re
-import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -119,12 +118,15 @@ class PairSource:
         pairs: with answers that `is_structured` takes.
         language: code of their language.
         lists: names that the vocabulary knows, by kind.
+
+    Attributes:
+        samples: the pairs.
     """
 
     def __init__(self, pairs: Sequence[Pair], language: str, lists: Mapping[str, Sequence[str]]) -> None:
         self._language = language
         self._entries = tuple(Entry(text, kind, text) for kind, texts in lists.items() for text in texts)
-        self._samples = [Sample(pair.sentence, *_parse(pair.action)) for pair in pairs]
+        self.samples = [Sample(pair.sentence, *_parse(pair.action)) for pair in pairs]
         self._sentences = {" ".join(pair.sentence.lower().split()) for pair in pairs}
 
     @property
@@ -134,15 +136,7 @@ class PairSource:
 
     def draw(self, rng: random.Random) -> Sample:
         """Any of the pairs."""
-        return rng.choice(self._samples)
-
-    def held_out(self, share: float, seed: int) -> list[Sample]:
-        """The samples that a hash of the sentence holds out."""
-        return [
-            sample
-            for sample in self._samples
-            if zlib.crc32(f"{seed}:{sample.sentence}".encode()) % 1_000_000 < share * 1_000_000
-        ]
+        return rng.choice(self.samples)
 
     def entries(self) -> tuple[Entry, ...]:
         """The lists."""
@@ -156,7 +150,7 @@ class PairSource:
     def _intents(self) -> dict[str, IntentSchema]:
         values: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
         said: dict[tuple[str, str], list[bool]] = defaultdict(list)
-        for sample in self._samples:
+        for sample in self.samples:
             slots = values[sample.intent]
             for slot, value in sample.slots.items():
                 slots[slot].add(value)

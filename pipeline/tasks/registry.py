@@ -6,17 +6,18 @@ closure of a recipe with another.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipeline.recipes.schema import TaskConfig, task_config
+from pipeline.recipes.schema import Recipe, TaskConfig, task_config
 from pipeline.tasks.sample_stream import SampleStream
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
 
-__all__ = ["load_stream", "load_task", "task_module", "task_tools"]
+__all__ = ["file_digests", "load_stream", "load_task", "task_files", "task_module", "task_tools"]
 
 
 class _Entry(NamedTuple):
@@ -28,6 +29,10 @@ class _Entry(NamedTuple):
 _TASKS = {
     "home_assistant": _Entry(
         "pipeline.tasks.home_assistant.task", "HomeAssistantTask", ("home-assistant-intents", "hassil", "tokenizers")
+    ),
+    "pairs": _Entry("pipeline.tasks.own_pairs", "load_pairs_task", ("tokenizers",)),
+    "sentences": _Entry(
+        "pipeline.tasks.own_sentences", "SentencesTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),
     "text": _Entry("pipeline.tasks.imported", "ImportedTextTask", ("numpy", "tokenizers")),
 }
@@ -43,30 +48,64 @@ def task_tools(config: TaskConfig) -> tuple[str, ...]:
     return _TASKS[config.name].tools
 
 
-def load_task(config: TaskConfig | Mapping[str, object]) -> Task:
-    """The task that the recipe's `task` section describes.
+def load_task(config: Recipe | TaskConfig | Mapping[str, object], folder: Path | None = None) -> Task:
+    """The task that a recipe's `task` section describes.
 
     Args:
-        config: the section, or its plain data.
+        config: the recipe, or its `task` section, also as plain data.
+        folder: from which the section's paths are seen; the recipe's where a recipe is given.
 
     Raises:
         ConfigError: an unknown task or key, or values of the wrong type or range.
-        ThimbleError: an unknown language.
+        ThimbleError: an unknown language, or files that cannot be read.
     """
-    if isinstance(config, Mapping):
-        config = task_config(config)
-    entry = _TASKS[config.name]
-    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(config))
+    if isinstance(config, Recipe):
+        section, folder = config.task, config.path.parent
+    else:
+        section = task_config(config) if isinstance(config, Mapping) else config
+    entry = _TASKS[section.name]
+    return cast(Task, getattr(importlib.import_module(entry.module), entry.class_name)(section, folder or Path()))
 
 
-def load_stream(config: TaskConfig | Mapping[str, object], data: Path, context: int) -> SampleStream:
+def load_stream(config: Mapping[str, object], folder: Path, data: Path, context: int) -> SampleStream:
     """The training sentences of a task whose samples are drawn.
 
     Args:
-        config: the recipe's `task` section.
+        config: the recipe's `task` section as plain data.
+        folder: of the recipe.
         data: the folder of the `data` stage.
         context: tokens that the model sees.
     """
-    task = load_task(config)
+    task = load_task(config, folder)
     assert isinstance(task, StructuredTask), "only such tasks have a stream"
     return task.stream(data, context)
+
+
+def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
+    """The files that a recipe's `task` section names, by the name in it.
+
+    Args:
+        recipe: of the task.
+        for_training: those alone that decide what is trained on: a home and tests do not.
+    """
+    config, folder = recipe.task, recipe.path.parent
+    patterns = list(getattr(config, "files", ()))
+    if not for_training:
+        patterns += [getattr(config, "home", None), getattr(config, "tests", None), *getattr(config, "exclude", ())]
+    files: dict[str, Path] = {}
+    for pattern in patterns:
+        if not pattern:
+            continue
+        path = folder / pattern
+        matches = (
+            sorted(path.rglob("*")) if path.is_dir() else sorted(folder.glob(pattern)) if "*" in pattern else [path]
+        )
+        files.update(
+            {str(match.relative_to(folder)) if match.is_relative_to(folder) else pattern: match for match in matches}
+        )
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def file_digests(files: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of each file by its name."""
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

@@ -23,12 +23,14 @@ class SlotSchema:
         values: canonical values of its closed lists, fixed values and defaults.
         is_free: whether it may hold any words of the sentence.
         is_required: whether the intent has no meaning without it.
+        part: the part of a marked duration or time that it holds, such as "minutes"; empty for its whole value.
     """
 
     kinds: frozenset[str] = frozenset()
     values: tuple[str, ...] = ()
     is_free: bool = False
     is_required: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True)

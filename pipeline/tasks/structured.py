@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
 from pipeline.tasks.samples import Sample, SampleSource
@@ -17,12 +20,16 @@ from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
-from pipeline.text.normalize import build_restore
+from pipeline.text.normalize import Normalizer, build_restore
 
-__all__ = ["StructuredTask"]
+__all__ = ["WATCHED", "StructuredTask"]
 
-_KINDS_SEEN_IN = 3_000  # samples, whose homes tell the kinds of names
-_TOKENIZER_SENTENCES = 20_000
+WATCHED = "watched"
+"""Name of the sentence file on which training is watched."""
+
+_TYPICAL = 10_000  # samples, from which tokenizer, known words and kinds of names are made
+_FREQUENT = 5  # of these, in which a word is said that is no misspelt name then
+_NAMES_IN = 4  # of so many sentences one gives its names' words to the tokenizer
 _DEV_SENTENCES = 400
 
 
@@ -59,24 +66,45 @@ class StructuredTask(PairTask):
         """Samples by split, said in the home that ships."""
 
     @property
-    def excluded(self) -> frozenset[str]:
+    def excluded(self) -> Container[str]:
         """Sentences of tests, as normalized words, that training must not see."""
         return frozenset()
 
     @cached_property
     def names(self) -> KnownNames:
         """What the text path knows of the task and the home that ships."""
-        known = self.source.literal_words()
+        normalizer = Normalizer()
         entries = self.source.entries()
-        texts = [*known, *(word for entry in entries for word in entry.text.lower().split())]
-        restore = build_restore(texts, known)
+        said: Counter[str] = Counter()
+        for sample in self._typical:
+            names = {word for entry in sample.entries for word in normalizer.text(entry.text).split()}
+            values = [(_bytes(sample.sentence[:first]), _bytes(sample.sentence[:end])) for first, end in sample.fixed]
+            said.update(
+                {
+                    word.text
+                    for word in normalizer.words(sample.sentence)
+                    if not any(word.start < end and first < word.end for first, end in values)
+                }
+                - names
+            )
+        frequent = {word for word, count in said.items() if count >= _FREQUENT}
+        literal = {word.text for text in self.source.literal_words() for word in normalizer.words(text)}
+        listed = {word for entry in entries for word in normalizer.text(entry.text).split()}
+        numbers = quantities(self.language)
+        known = {
+            word
+            for word in literal | (frequent - listed)
+            if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
+        }
+        umlauts = bool(load_language_file(self.language, "inflection").get("umlauts"))
+        restore = build_restore(known | listed, known, umlauts)
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)
 
     @cached_property
     def schema(self) -> AnswerSchema:
         """The answer tokens."""
         kinds = {entry.kind for entry in self.source.entries()}
-        for sample in self._some(self.training_source, "kinds", _KINDS_SEEN_IN):
+        for sample in self._typical:
             kinds.update(entry.kind for entry in sample.entries)
         return make_schema(self.source.intents(), kinds, self.pointers)
 
@@ -93,13 +121,23 @@ class StructuredTask(PairTask):
     def _splits(self) -> dict[str, list[Pair]]:
         return {name: [_pair(sample) for sample in samples] for name, samples in self.held_out_samples().items()}
 
+    @cached_property
+    def _typical(self) -> list[Sample]:
+        return list(self._some(self.training_source, "typical", _TYPICAL))
+
     def tokenizer_texts(self) -> Iterator[str]:
         """Words of sentences as prompts hold them: without quantities, each with a space before it."""
         annotator = self.names.annotator()
-        for sample in self._some(self.training_source, "tokenizer", _TOKENIZER_SENTENCES):
+        for number, sample in enumerate(self._typical):
             own = annotator.with_entries(sample.entries) if sample.entries else annotator
             annotated = own.annotate(sample.sentence)
-            left_out = {i for mark in annotated.marks if mark.is_quantity for i in range(mark.first, mark.end)}
+            # The language's own words shall have pieces rather than names, of which homes have others.
+            left_out = {
+                index
+                for mark in annotated.marks
+                if mark.is_quantity or number % _NAMES_IN
+                for index in range(mark.first, mark.end)
+            }
             yield "".join(f" {word.text}" for i, word in enumerate(annotated.words) if i not in left_out)
 
     def stream(self, data: Path, context: int) -> SampleStream:
@@ -122,7 +160,7 @@ class StructuredTask(PairTask):
         """Dev pairs."""
         codec = load_codec(data)
         sequences: dict[str, list[int]] = {}
-        for pair in read_pairs(data / "dev.tsv", 32):
+        for pair in read_pairs(data / f"{WATCHED}.tsv", 32):
             try:
                 sequences[repr(pair.sentence)] = codec.encode_pair(pair.sentence, pair.action)[:context]
             except ValueError:
@@ -159,3 +197,7 @@ class StructuredTask(PairTask):
 
 def _pair(sample: Sample) -> Pair:
     return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())

@@ -41,12 +41,14 @@ class DrawnStream:
 
     Args:
         task: the recipe's `task` section as plain data.
+        folder: of the recipe.
         data: the folder of the `data` stage.
         context: tokens that the model sees.
         sequences: how many the training takes in all; the pool is not made larger.
     """
 
     task: Mapping[str, Any]
+    folder: Path
     data: Path
     context: int
     sequences: int
@@ -86,7 +88,7 @@ class DrawnStream:
                 _PROCESSES,
                 multiprocessing.get_context("spawn"),
                 _start,
-                (dict(self.task), str(self.data), self.context),
+                (dict(self.task), self.folder, self.data, self.context),
             )
         bounds = np.linspace(part * self._part, (part + 1) * self._part, _SLICES + 1).astype(int)
         self._parts[part] = [self._pool.submit(_draw, int(begin), int(end)) for begin, end in pairwise(bounds)]
@@ -95,9 +97,9 @@ class DrawnStream:
 _stream: SampleStream | None = None
 
 
-def _start(task: Mapping[str, Any], data: str, context: int) -> None:
+def _start(task: Mapping[str, Any], folder: Path, data: Path, context: int) -> None:
     global _stream  # noqa: PLW0603  # of a process that only draws
-    _stream = load_stream(task, Path(data), context)
+    _stream = load_stream(task, folder, data, context)
 
 
 def _draw(begin: int, end: int) -> list[NDArray[np.int16]]:

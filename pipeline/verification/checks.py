@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 from pipeline.device.protocol import Answer, Device, Step
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.files import write_json
+from pipeline.numerics.confidence import CERTAIN, joint, probability
+from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task
-from pipeline.text.prompt import PromptTokenizer
+from pipeline.text.codec import Codec
 from pipeline.verification.oracle import Oracle
+from pipeline.verification.reply import REFUSED, choose, refusal, reply_of
 from pipeline.verification.result import InstructionCounts, PromptResult
 
 __all__ = [
@@ -43,6 +46,8 @@ HELIUM_CORES = ("cortex-m55",)
 # (18 an id, measured) and a printed line (1,100), and the last line; emptying the KV cache (4 a byte). With room for
 # other compilers.
 OVERHEAD_PER_VOCAB_ID, OVERHEAD_PER_STEP, OVERHEAD_PER_CACHE_BYTE, OVERHEAD_PER_REQUEST = 32, 2500, 12, 10_000
+# The confidence of each token of an answer in answer tokens (51 an id, measured).
+OVERHEAD_PER_ANSWER_ID = 80
 # A step in which SysTick, 24 bits wide, comes round takes its handler's instructions too (5, and room for other
 # compilers); which step that is differs from request to request.
 SYSTICK_WRAP_OVERHEAD = 8
@@ -69,7 +74,8 @@ class ExpectedStep:
 @dataclass(frozen=True)
 class Expectation:
     """Expected answer to a prompt. The first `tokens_in` steps feed the prompt, each later one the token generated
-    before."""
+    before. A sentence for which the model is not asked has none. `confidence`, in 1/65536, and `reason` are those of
+    answers in answer tokens."""
 
     text: str
     max_new: int
@@ -77,6 +83,8 @@ class Expectation:
     steps: tuple[ExpectedStep, ...]
     end: str
     text_out: str
+    confidence: int | None = None
+    reason: str = ""
 
     @property
     def tokens_out(self) -> tuple[int, ...]:
@@ -114,11 +122,12 @@ class _Findings:
 
 @dataclass(frozen=True)
 class _CountBounds:
-    """Bounds of tick counts: minimum of a step, maximum overhead of a request, and the relative tolerance of repeated
-    steps, plus the overhead of a SysTick wrap."""
+    """Bounds of tick counts: minimum of a step; maximum overhead of a step, of a token of an answer in answer tokens,
+    and of a request; the relative tolerance of repeated steps, plus the overhead of a SysTick wrap."""
 
     min_ticks: float
     step_overhead: float
+    answer_overhead: float
     request_overhead: float
     repeat_tolerance: float
     wrap: float
@@ -129,46 +138,77 @@ class _CountBounds:
 
 
 def reference_run(
-    engine: StepEngine, tokenizer: PromptTokenizer, context: int, text: str, max_new: int, unbounded: bool = False
+    engine: StepEngine,
+    codec: Codec,
+    context: int,
+    text: str,
+    max_new: int,
+    unbounded: bool = False,
+    step: int = 0,
 ) -> Expectation:
     """Runs a prompt through the engine as the firmware does.
 
     Args:
+        engine: what computes the logits.
+        codec: of the model.
         context: maximum number of tokens of a prompt, and of prompt and answer together unless `unbounded` (a sliding
             window).
+        text: the prompt.
+        max_new: maximum number of tokens of the answer.
+        unbounded: see `context`.
+        step: `pipeline.numerics.sampler.logit_step` of the logits' scale; the confidence of answer tokens needs it.
 
     Raises:
-        ThimbleError: the prompt has more tokens than the context.
+        ThimbleError: the prompt of a model that answers in text has more tokens than the context.
     """
-    tokens = tokenizer.encode_prompt(text)
+    prompt = codec.prompt(text)
+    tokens = prompt.tokens
+    refused = refusal(prompt, context)
+    if refused is not None:
+        return Expectation(text, max_new, 0, (), REFUSED, refused.text, refused.confidence, refused.reason)
     if len(tokens) > context:
         raise ThimbleError(
             f"the prompt {text!r} takes {len(tokens)} tokens, the model's context has {context}",
             "shorten it, or give the model a longer context",
         )
     engine.reset()
-    steps: list[ExpectedStep] = []
+    steps = [_expected_step(engine, token) for token in tokens[:-1]]
     generated: list[int] = []
-    pending = list(tokens)
-    end = ""
+    fed, confidence, end = tokens[-1], CERTAIN, ""
+    is_bound = prompt.allowed(()) is not None
     while not end:
-        for token in pending:
-            logits = engine.step(token).ravel()
-            steps.append(ExpectedStep(token, zlib.crc32(logits.tobytes()), int(logits.argmax())))
-        following = steps[-1].next
+        logits = engine.step(fed).ravel()
+        following = choose(prompt, generated, logits)
+        confidence = joint(confidence, probability(logits, following, step)) if is_bound else confidence
+        steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following))
         generated.append(following)
-        pending = [following]
-        if following in tokenizer.template.stops:
+        fed = following
+        if following in codec.tokenizer.template.stops:
             end = "eos"
         elif len(generated) == max_new:
             end = "length"
         elif len(steps) == context and not unbounded:
             end = "context"
-    return Expectation(text, max_new, len(tokens), tuple(steps), end, tokenizer.decode(generated, tokens[-1]))
+    reply = reply_of(prompt, generated, confidence, end)
+    return Expectation(
+        text,
+        max_new,
+        len(tokens),
+        tuple(steps),
+        end,
+        reply.text,
+        reply.confidence if is_bound else None,
+        reply.reason,
+    )
+
+
+def _expected_step(engine: StepEngine, token: int) -> ExpectedStep:
+    logits = engine.step(token).ravel()
+    return ExpectedStep(token, zlib.crc32(logits.tobytes()), int(logits.argmax()))
 
 
 def reference_runs(
-    recipe: Recipe, tflite: Path, tokenizer: PromptTokenizer, texts: NDArray[np.int32] | None = None
+    recipe: Recipe, tflite: Path, codec: Codec, texts: NDArray[np.int32] | None = None
 ) -> list[Expectation]:
     """Reference runs by TensorFlow Lite Micro of the recipe's prompts, or of its task's examples. Where none reaches
     the end of the context, also the beginning of one of the `texts` that does.
@@ -179,30 +219,31 @@ def reference_runs(
     Raises:
         ThimbleError: a prompt does not fit the model's context.
     """
-    prompts = recipe.prompts or load_task(recipe.task).prompts()
+    prompts = recipe.prompts or load_task(recipe).prompts()
     oracle = Oracle(tflite.read_bytes())
     unbounded = oracle.unbounded
+    step = logit_step(oracle.logit_scale)
     expectations = [
-        reference_run(oracle, tokenizer, oracle.context, text, recipe.model.context, unbounded) for text in prompts
+        reference_run(oracle, codec, oracle.context, text, recipe.model.context, unbounded, step) for text in prompts
     ]
     if (
         texts is not None
         and not unbounded
         and all(len(expectation.steps) < oracle.context for expectation in expectations)
     ):
-        expectations.append(reference_run_to_context_end(oracle, tokenizer, oracle.context, texts))
+        expectations.append(reference_run_to_context_end(oracle, codec, oracle.context, texts))
     return expectations
 
 
 def reference_run_to_context_end(
-    engine: StepEngine, tokenizer: PromptTokenizer, context: int, texts: NDArray[np.int32]
+    engine: StepEngine, codec: Codec, context: int, texts: NDArray[np.int32]
 ) -> Expectation:
     """Reference run that reaches the end of the context: of the texts' first quarters the first whose answer does, else
     the longest."""
     expectations: list[Expectation] = []
     for first, *rest in texts[:_TEXTS_TRIED].tolist():
-        text = tokenizer.decode(rest[: max(1, context // 4)], first).strip("\ufffd")
-        expectations.append(reference_run(engine, tokenizer, context, text, context))
+        text = codec.tokenizer.decode(rest[: max(1, context // 4)], first).strip("\ufffd")
+        expectations.append(reference_run(engine, codec, context, text, context))
         if len(expectations[-1].steps) == context:
             break
     return max(expectations, key=lambda expectation: len(expectation.steps))
@@ -262,6 +303,7 @@ def verify(
     limits = _CountBounds(
         min_ticks=macs_per_step * min_per_mac / instructions_per_tick,
         step_overhead=(OVERHEAD_PER_VOCAB_ID * info.vocab + OVERHEAD_PER_STEP) / instructions_per_tick + line_ticks,
+        answer_overhead=OVERHEAD_PER_ANSWER_ID * info.vocab / instructions_per_tick,
         request_overhead=(OVERHEAD_PER_REQUEST + OVERHEAD_PER_CACHE_BYTE * kv_cache_bytes) / instructions_per_tick
         + 20 * line_ticks,
         repeat_tolerance=repeat_tolerance,
@@ -270,6 +312,7 @@ def verify(
     for expectation, answer, second in zip(expectations, answers, in_blocks, strict=True):
         if answer is not None:
             _compare(expectation, answer, findings)
+        if answer is not None and answer.steps:
             _check_counts(expectation, answer, limits, findings)
             _check_repeats(expectation, answer, _ask(device, expectation, findings), limits, findings)
             if second is not None:
@@ -284,7 +327,8 @@ def verify(
 
 
 def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
-    """Writes the expectations as JSON, in the protocol's own notation, for Renode's Robot suite."""
+    """Writes the expectations of prompts that are answered as JSON, in the protocol's own notation, for Renode's Robot
+    suite."""
     prompts = [
         {
             "text": quote(expectation.text, safe=""),
@@ -298,6 +342,7 @@ def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
             ],
         }
         for expectation in expectations
+        if expectation.steps
     ]
     write_json(path, {"prompts": prompts})
 
@@ -319,7 +364,14 @@ def _compare(expectation: Expectation, answer: Answer, findings: _Findings) -> N
     findings.check(
         "tokens_match",
         expected == answered and answer.tokens_out == expectation.tokens_out and answer.text == expectation.text_out,
-        f"{where}: tokens {list(answer.tokens_out)} ({answer.text!r}), expected {list(expectation.tokens_out)}",
+        f"{where}: tokens {list(answer.tokens_out)} ({answer.text!r}), expected {list(expectation.tokens_out)} "
+        f"({expectation.text_out!r})",
+    )
+    findings.check(
+        "tokens_match",
+        (answer.confidence, answer.reason) == (expectation.confidence, expectation.reason),
+        f"{where}: a confidence of {answer.confidence} in 65536 and reason {answer.reason!r}, expected "
+        f"{expectation.confidence} and {expectation.reason!r}",
     )
     differing = [
         position
@@ -348,9 +400,12 @@ def _check_counts(expectation: Expectation, answer: Answer, limits: _CountBounds
         min(ticks) > 0 and min(ticks) + 1 >= limits.min_ticks,
         f"{where}: a step of {min(ticks)} ticks; its multiplications alone take {limits.min_ticks:.0f}",
     )
+    overhead = len(ticks) * limits.step_overhead + limits.request_overhead
+    if answer.confidence is not None:
+        overhead += len(answer.tokens_out) * limits.answer_overhead
     findings.check(
         "counts_plausible",
-        0 <= answer.ticks - sum(ticks) <= len(ticks) * limits.step_overhead + limits.request_overhead,
+        0 <= answer.ticks - sum(ticks) <= overhead,
         f"{where}: the steps took {sum(ticks)} ticks of {answer.ticks} in all, which cannot be",
     )
 

@@ -38,7 +38,8 @@ class Oracle:
             ) from None
         self._inputs = {name: self._place(index, True) for name, index in self.graph.inputs.items()}
         self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
-        self.vocab = self.graph.tensors[self.graph.outputs["logits"]].columns
+        logits = self.graph.tensors[self.graph.outputs["logits"]]
+        self.vocab, self.logit_scale = logits.columns, logits.scale
         self.kv_window = find_kv_window(self.graph)
         rows = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
         self.context = self.kv_window.context if isinstance(self.kv_window, StridedWindow) else rows

@@ -12,6 +12,7 @@ from pipeline.emulators.qemu import Qemu
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.targets.boards import Board, load_board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from tests.support.standin import FOLDER, standin_tokenizer
 
@@ -29,7 +30,7 @@ def tokenizer() -> Tokenizer:
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer, board: Board) -> Path:
     folder = tmp_path_factory.mktemp("firmware") / "project"
-    write_project(FOLDER, tokenizer, board, "stand-in", folder)
+    write_project(FOLDER, PlainCodec(tokenizer), board, "stand-in", folder)
     return folder
 
 

@@ -16,6 +16,7 @@ from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import all_boards, load_board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.timing.costs import load_core
 from pipeline.timing.measure import TracedPrompt, check_instructions_per_tick, measure
@@ -49,7 +50,7 @@ def traced(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> Tr
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("THIMBLE_BOARDS", str(write_page_board(folder / "boards")))
         board = load_board("weather_station")
-        write_project(FOLDER, tokenizer, board, "stand-in", folder / "project")
+        write_project(FOLDER, PlainCodec(tokenizer), board, "stand-in", folder / "project")
         elf = build_project(folder / "project", folder / "build").elf
         return measure(elf, board, load_core(board.core), board.timing.flash, "turn on", 20)
 
@@ -58,9 +59,9 @@ def test_the_page_makes_a_board(boards: Path, tokenizer: Tokenizer, tmp_path: Pa
     assert sorted(path.name for path in (boards / "weather_station").iterdir()) == ["board.yaml", "clock.c"]
     board = load_board("weather_station")
     assert board in all_boards() and len(all_boards()) > 10
-    write_project(FOLDER, tokenizer, board, "stand-in", tmp_path / "project")
+    write_project(FOLDER, PlainCodec(tokenizer), board, "stand-in", tmp_path / "project")
     firmware = build_project(tmp_path / "project", tmp_path / "build")
-    expected = reference_run(Standin(), tokenizer, 48, "turn on", 20)
+    expected = reference_run(Standin(), PlainCodec(tokenizer), 48, "turn on", 20)
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
         assert device.info().board == "weather_station"
         per_tick = board.instructions_per_tick("qemu")

@@ -17,6 +17,7 @@ from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board, all_boards
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import reference_run, verify
 from pipeline.verification.oracle import Oracle
@@ -34,7 +35,7 @@ def every(
     tools.require("arm-none-eabi-gcc")
     board = request.param
     project = tmp_path_factory.mktemp(board.name) / "project"
-    write_project(FOLDER, tokenizer, board, "stand-in", project)
+    write_project(FOLDER, PlainCodec(tokenizer), board, "stand-in", project)
     return board, build_project(project, project / "build", test_commands=True)
 
 
@@ -65,7 +66,7 @@ def test_it_answers_and_tells_of_faults(every: tuple[Board, Firmware], tokenizer
         assert (info.board, info.vocab, info.weights) == (board.name, VOCAB, "intact")
         result = verify(
             device,
-            [reference_run(Standin(), tokenizer, CONTEXT, "turn on", CONTEXT)],
+            [reference_run(Standin(), PlainCodec(tokenizer), CONTEXT, "turn on", CONTEXT)],
             macs_per_step=1,
             instructions_per_tick=board.instructions_per_tick("qemu"),
             build_id=firmware.build_id,
@@ -104,11 +105,11 @@ def test_a_model_that_fits_runs_on_the_smallest_board(tmp_path: Path, tokenizer:
     tflite = quantize(model, config, [list(map(int, random.integers(0, config.vocab_size, 32))) for _ in range(3)])
     (tmp_path / "model").mkdir()
     compiled = compile_model(tflite, tmp_path / "model", board.packing)
-    write_project(tmp_path / "model", tokenizer, board, "tiny", tmp_path / "project")
+    write_project(tmp_path / "model", PlainCodec(tokenizer), board, "tiny", tmp_path / "project")
     firmware = build_project(tmp_path / "project", tmp_path / "build")
     assert firmware.sizes.ram < board.ram.size
     per_tick = board.instructions_per_tick("qemu")
-    prompts = [reference_run(Oracle(tflite), tokenizer, 32, text, 32) for text in ("set 5", "lights")]
+    prompts = [reference_run(Oracle(tflite), PlainCodec(tokenizer), 32, text, 32) for text in ("set 5", "lights")]
     with Device(Qemu().start(firmware.elf, board), timeout=30) as device:
         result = verify(device, prompts, macs_per_step=compiled.macs, instructions_per_tick=per_tick)
     assert result.ok, result.failures

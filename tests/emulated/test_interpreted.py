@@ -27,6 +27,7 @@ from pipeline.network.tf_setup import no_native_log
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import EOS, Tokenizer
 from pipeline.verification.checks import reference_run, verify
 from pipeline.verification.oracle import Oracle
@@ -71,7 +72,7 @@ def project(
     model = folder / "model"
     model.mkdir(parents=True)
     write_interpreted(tflite, 1, arena or arena_on_host(tflite), model)
-    write_project(model, tokenizer, board, "interpreted", folder / "project", kernels)
+    write_project(model, PlainCodec(tokenizer), board, "interpreted", folder / "project", kernels)
     return folder / "project"
 
 
@@ -181,7 +182,9 @@ def test_logits_equal_the_oracle(kind: str, kernels: str, tmp_path: Path, tokeni
             for step_result in answer.steps:
                 assert step_result.crc == zlib.crc32(oracle.step(step_result.token).tobytes()), step_result.position
             return
-        expectations = [reference_run(oracle, tokenizer, CONTEXT, text, CONTEXT) for text in ("turn on", "x")]
+        expectations = [
+            reference_run(oracle, PlainCodec(tokenizer), CONTEXT, text, CONTEXT) for text in ("turn on", "x")
+        ]
         verification = verify(
             device,
             expectations,

@@ -19,6 +19,7 @@ from pipeline.firmware.image import read_sizes, sizes_as_dict, weights_of
 from pipeline.firmware.project import _render, write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from tests.support.standin import FOLDER
 
@@ -85,20 +86,20 @@ def test_the_weights_checksum_is_in_the_image(firmware: Firmware, project: Path)
 
 
 def test_the_build_id_is_the_sources(tmp_path: Path, tokenizer: Tokenizer, board: Board, firmware: Firmware) -> None:
-    write_project(FOLDER, tokenizer, board, "stand-in", tmp_path / "same")
+    write_project(FOLDER, PlainCodec(tokenizer), board, "stand-in", tmp_path / "same")
     assert firmware.build_id in (tmp_path / "same" / "model" / "build.h").read_text()
     (tmp_path / "changed").mkdir()
     for path in FOLDER.iterdir():
         text = path.read_text().replace("3, 1, 4,", "3, 1, 5,")
         (tmp_path / "changed" / path.name).write_text(text)
-    write_project(tmp_path / "changed", tokenizer, board, "stand-in", tmp_path / "other")
+    write_project(tmp_path / "changed", PlainCodec(tokenizer), board, "stand-in", tmp_path / "other")
     assert firmware.build_id not in (tmp_path / "other" / "model" / "build.h").read_text()
 
 
 def test_a_model_that_does_not_compile_is_an_error_with_the_compilers_words(
     tmp_path: Path, tokenizer: Tokenizer, board: Board
 ) -> None:
-    write_project(FOLDER, tokenizer, board, "broken", tmp_path)
+    write_project(FOLDER, PlainCodec(tokenizer), board, "broken", tmp_path)
     (tmp_path / "model" / "model.c").write_text("#include <stdint.h>\nint broken = \n")
     with pytest.raises(ThimbleError, match=r"does not build: .*model\.c:\d+:\d+: error"):
         build_project(tmp_path, tmp_path / "build")
@@ -107,7 +108,7 @@ def test_a_model_that_does_not_compile_is_an_error_with_the_compilers_words(
 def test_a_model_larger_than_the_board_is_an_error_that_says_so(
     tmp_path: Path, tokenizer: Tokenizer, board: Board
 ) -> None:
-    write_project(FOLDER, tokenizer, board, "large", tmp_path)
+    write_project(FOLDER, PlainCodec(tokenizer), board, "large", tmp_path)
     header = tmp_path / "model" / "model.h"
     header.write_text(header.read_text().replace("ARENA_BYTES 300", "ARENA_BYTES (5 * 1024 * 1024)"))
     with pytest.raises(

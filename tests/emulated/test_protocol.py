@@ -17,6 +17,7 @@ from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.prompt import fold
 from pipeline.text.tokenizers.byte_bpe import BOS, SEP, Tokenizer
 from pipeline.verification.checks import reference_run
@@ -42,7 +43,7 @@ def test_info(device: Device, firmware: Firmware) -> None:
 
 @pytest.mark.parametrize("text", ["turn on the lights", "Turn ON", "größer ÀÉ", "☃", "a=b&c%20d", "x"])
 def test_ask_gives_the_models_tokens_and_logits(device: Device, tokenizer: Tokenizer, text: str) -> None:
-    expected = reference_run(Standin(), tokenizer, CONTEXT, text, 20)
+    expected = reference_run(Standin(), PlainCodec(tokenizer), CONTEXT, text, 20)
     answer = device.ask(text, 20)
     assert answer.tokens_in == (BOS, *tokenizer.encode(fold(text)), SEP)
     assert [(s.token, s.crc, s.next) for s in answer.steps] == [(s.token, s.crc, s.next) for s in expected.steps]

@@ -17,6 +17,7 @@ from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import Expectation, Verification, reference_run, verify
 from pipeline.verification.oracle import Oracle
@@ -65,13 +66,13 @@ def built(
     folder = tmp_path_factory.mktemp("real")
     (folder / "model").mkdir()
     compiled = compile_model(tflite, folder / "model")
-    write_project(folder / "model", tokenizer, board, "random", folder / "project")
+    write_project(folder / "model", PlainCodec(tokenizer), board, "random", folder / "project")
     oracle = Oracle(tflite)
     return Built(
         build_project(folder / "project", folder / "build"),
         build_project(folder / "project", folder / "profile", profile=True),
         compiled,
-        [reference_run(oracle, tokenizer, CONTEXT, prompt, CONTEXT) for prompt in PROMPTS],
+        [reference_run(oracle, PlainCodec(tokenizer), CONTEXT, prompt, CONTEXT) for prompt in PROMPTS],
     )
 
 

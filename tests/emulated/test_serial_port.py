@@ -28,7 +28,7 @@ from pipeline.device.serial_port import SerialPort, connect
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.firmware.image import sizes_as_dict
-from pipeline.recipes.schema import Budgets
+from pipeline.recipes.schema import AnswersConfig, Budgets
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -82,6 +82,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
         prompts=("turn on", "x"),
         task={"name": "home_assistant"},
         budgets=Budgets(),
+        answers=AnswersConfig(),
         quick=False,
     )
     stage = workspace.stage("firmware", "mps2_an386-aot")
@@ -96,9 +97,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     monkeypatch.setattr(
         serial_command,
         "reference_runs",
-        lambda recipe, _, tokenizer, _t: [
-            reference_run(Standin(), tokenizer, CONTEXT, text, 20) for text in recipe.prompts
-        ],
+        lambda recipe, _, codec, _t: [reference_run(Standin(), codec, CONTEXT, text, 20) for text in recipe.prompts],
     )
     return recipe, workspace
 
@@ -160,7 +159,7 @@ def test_wrong_logits_fail_and_are_written(port: Any, built: Any, monkeypatch: p
     monkeypatch.setattr(
         serial_command,
         "reference_runs",
-        lambda _r, _w, tokenizer, _t: [reference_run(Other(), tokenizer, CONTEXT, "turn on", 5)],
+        lambda _r, _w, codec, _t: [reference_run(Other(), codec, CONTEXT, "turn on", 5)],
     )
     with pytest.raises(ThimbleError, match=r"mps2_an386 on .*tokens_match"):
         run(built, port[0])

@@ -15,6 +15,7 @@ from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.oracle import Oracle
 
@@ -46,7 +47,7 @@ def test_a_stride_costs_less_than_full_attention(tmp_path: Path, tokenizer: Toke
         folder = tmp_path / name
         (folder / "model").mkdir(parents=True)
         bytes_held.append(compile_model(tflite, folder / "model", board.packing).kv_cache_bytes)
-        write_project(folder / "model", tokenizer, board, name, folder / "project")
+        write_project(folder / "model", PlainCodec(tokenizer), board, name, folder / "project")
         elf = build_project(folder / "project", folder / "build").elf
         with Device(Qemu().start(elf, board), timeout=20) as device:
             answer = device.generate(prompt, CONTEXT)

@@ -21,6 +21,7 @@ from pipeline.emulators.qemu import Qemu
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.targets.boards import Board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import (
     Expectation,
@@ -37,21 +38,25 @@ PROMPTS = ("turn on the kitchen lights", "schalte das licht aus", "Größe ☃")
 
 @pytest.fixture(scope="module")
 def expectations(tokenizer: Tokenizer) -> tuple[Expectation, ...]:
-    return tuple(reference_run(Standin(), tokenizer, CONTEXT, prompt, CONTEXT) for prompt in PROMPTS)
+    return tuple(reference_run(Standin(), PlainCodec(tokenizer), CONTEXT, prompt, CONTEXT) for prompt in PROMPTS)
 
 
 def test_one_text_goes_on_to_the_end_of_the_context(tokenizer: Tokenizer) -> None:
     context = 12
     texts = np.array([tokenizer.encode(f"{word} the light now")[:8] for word in ("turn on", "off", "x", "set", "dim")])
-    lengths = [len(reference_run_to_context_end(Standin(), tokenizer, context, text[None]).steps) for text in texts]
+    lengths = [
+        len(reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, text[None]).steps) for text in texts
+    ]
     assert min(lengths) < context == max(lengths), "the stand-in ends some texts early, and not all"
-    expectation = reference_run_to_context_end(Standin(), tokenizer, context, texts)
+    expectation = reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, texts)
     assert len(expectation.steps) == context and expectation.end == "context"
     text = texts[lengths.index(context)]
     assert expectation.text == tokenizer.decode(text[1:4].tolist(), int(text[0]))
     short = [text for text, length in zip(texts, lengths, strict=True) if length < context]
     longest = max(length for length in lengths if length < context)
-    assert len(reference_run_to_context_end(Standin(), tokenizer, context, np.stack(short)).steps) == longest
+    assert (
+        len(reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, np.stack(short)).steps) == longest
+    )
 
 
 def check(link: SerialLink, expectations: Sequence[Expectation], firmware: Firmware) -> Verification:
@@ -267,14 +272,14 @@ def test_another_models_expectations_fail(tokenizer: Tokenizer, firmware: Firmwa
             super().reset()
             self.hash = 1
 
-    expectations = [reference_run(Other(), tokenizer, CONTEXT, PROMPTS[0], 5)]
+    expectations = [reference_run(Other(), PlainCodec(tokenizer), CONTEXT, PROMPTS[0], 5)]
     result = check(Qemu().start(firmware.elf, board), expectations, firmware)
     assert not result.checks["logits_crc_match"]
 
 
 def test_a_prompt_beyond_the_context_is_an_error_before_anything_runs(tokenizer: Tokenizer) -> None:
     with pytest.raises(ThimbleError, match="context has 48"):
-        reference_run(Standin(), tokenizer, CONTEXT, "☃" * 40, 5)
+        reference_run(Standin(), PlainCodec(tokenizer), CONTEXT, "☃" * 40, 5)
 
 
 def test_expectations_are_written_in_the_protocols_notation(
@@ -294,7 +299,9 @@ def test_expectations_are_written_in_the_protocols_notation(
 def test_many_sentences(device: Device, tokenizer: Tokenizer) -> None:
     done: list[int] = []
     answers = ask_many(device, [*PROMPTS, "☃" * 40], CONTEXT, done.append)
-    expected = [reference_run(Standin(), tokenizer, CONTEXT, prompt, CONTEXT).text_out for prompt in PROMPTS]
+    expected = [
+        reference_run(Standin(), PlainCodec(tokenizer), CONTEXT, prompt, CONTEXT).text_out for prompt in PROMPTS
+    ]
     assert answers == [*expected, ""]
     assert done == [1, 2, 3, 4]
 

@@ -16,6 +16,7 @@ from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.oracle import Oracle
 
@@ -49,7 +50,7 @@ def built(
     folder = tmp_path_factory.mktemp("window")
     (folder / "model").mkdir()
     compile_model(tflite, folder / "model", board.packing)
-    write_project(folder / "model", tokenizer, board, "window", folder / "project")
+    write_project(folder / "model", PlainCodec(tokenizer), board, "window", folder / "project")
     return tflite, build_project(folder / "project", folder / "build").elf
 
 

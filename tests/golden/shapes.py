@@ -24,6 +24,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
 from pipeline.targets.boards import all_boards, load_board
+from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
 from tests.oracle.test_attention_s16 import Spec as WideSpec
@@ -609,7 +610,7 @@ def _stories_tokenizer(folder: Path) -> None:
 def _board(name: str, folder: Path) -> None:
     """`model/build.h` is left out: it has a digest of all sources, the copied ones too."""
     tokenizer = load_tokenizer(ROOT / "models" / "home-en-nano" / "tokenizer.json")
-    write_project(STANDIN, tokenizer, load_board(name), "stand-in", folder)
+    write_project(STANDIN, PlainCodec(tokenizer), load_board(name), "stand-in", folder)
     project_files = (folder / "board" / "board_facts.h", folder / "board" / "memory.ld")
     for path in folder.rglob("*"):
         if path.is_file() and path not in project_files:

@@ -30,6 +30,7 @@ from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
+from pipeline.text.codec import PlainCodec
 from pipeline.verification.agreement import disagreements, with_counts
 from pipeline.verification.checks import reference_run, verify, write_expectations
 from pipeline.verification.result import EmulatorVersion, RunResult
@@ -55,10 +56,10 @@ def gathered(board: Board, folder: Path) -> Gathered:
     """Builds the stand-in model for the board, and runs it under QEMU for the counts."""
     tokenizer = standin_tokenizer()
     project = folder / "project"
-    write_project(FOLDER, tokenizer, board, "stand-in", project)
+    write_project(FOLDER, PlainCodec(tokenizer), board, "stand-in", project)
     image = build_project(project, folder / "build")
     tested = build_project(project, folder / "build-test", test_commands=True)
-    expectations = [reference_run(Standin(), tokenizer, CONTEXT, text, CONTEXT) for text in PROMPTS]
+    expectations = [reference_run(Standin(), PlainCodec(tokenizer), CONTEXT, text, CONTEXT) for text in PROMPTS]
     write_expectations(folder / "written.json", expectations)
     per_tick = board.instructions_per_tick("qemu")
     with Device(Qemu().start(image.elf, board)) as device:
@@ -115,7 +116,7 @@ EMULATED = [board for board in all_boards() if "renode" in board.emulators]
 @pytest.mark.parametrize("board", EMULATED, ids=[board.name for board in EMULATED])
 def test_the_image_lies_where_the_platform_has_memory(board: Board, tmp_path: Path) -> None:
     """What the linker script and the driver made of the board's addresses, in the image that Renode loads."""
-    write_project(FOLDER, standin_tokenizer(), board, "stand-in", tmp_path / "project")
+    write_project(FOLDER, PlainCodec(standin_tokenizer()), board, "stand-in", tmp_path / "project")
     image = build_project(tmp_path / "project", tmp_path / "build").elf
     start = board.vectors or board.flash
     with image.open("rb") as file:

@@ -1,0 +1,113 @@
+/* Answers in answer tokens: the prompt of a sentence whose names and quantities are marked, which tokens may follow, and what
+ * they say. The host's twin is pipeline/text/answers.py.
+ *
+ * A prompt is the words of the sentence, a marker before each known name and in place of each quantity. An answer is an intent, then
+ * slots in ascending order, each with a value: a pointer at a mark, a value of a closed list, or two positions in the prompt
+ * between which free text stands. */
+#ifndef THIMBLE_ANSWER_H
+#define THIMBLE_ANSWER_H
+
+#include "thimble.h"
+#include "tokenizer.h"
+#include "words.h"
+
+/* 1 in confidences. */
+#define THIMBLE_CERTAIN 65536u
+
+/* Why nothing is done. */
+typedef enum {
+    THIMBLE_NO_REASON = 0,
+    THIMBLE_TOO_LONG,       /* prompt and answer are longer than the context */
+    THIMBLE_TOO_MANY_WORDS,
+    THIMBLE_TOO_MANY_NAMES, /* more marks than pointers */
+    THIMBLE_LOW_CONFIDENCE, /* below the threshold */
+    THIMBLE_UNFINISHED,     /* it was stopped, or had enough tokens */
+    THIMBLE_MODEL_REASON    /* the model says it in the slot `reason` */
+} thimble_reason;
+
+/* What a slot of an intent may hold. A list is its length, then so many indices, ascending. */
+typedef struct {
+    uint16_t slot;
+    uint16_t kinds;      /* where the list of markers' indices begins in `lists` */
+    uint16_t values;     /* where the list of closed values begins */
+    uint8_t is_free;     /* whether it may hold any words of the sentence */
+    uint8_t fills_units; /* whether it stands for the slots of units that a duration fills; its name ends in "duration" */
+} thimble_allowed;
+
+/* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */
+typedef struct {
+    uint16_t first; /* id of the first marker */
+    uint16_t kind_count, pointer_count, position_count, intent_count, slot_count, value_count;
+    uint32_t threshold;             /* confidence below which nothing is done */
+    const uint16_t *intent_starts;  /* [intent_count + 1]: where the slots of each intent start in `allowed` */
+    const thimble_allowed *allowed; /* slots ascending within an intent */
+    const uint16_t *lists;
+    const uint16_t *text_starts; /* [intent_count + slot_count + value_count + 1]: where each text starts in `text` */
+    const uint8_t *text;         /* names of intents, of slots, and values; UTF-8 */
+} thimble_answers;
+
+/* A sentence and its answer so far. What it points at stays the caller's. */
+typedef struct {
+    const thimble_answers *tables;
+    const thimble_tokenizer *tokenizer;
+    const uint8_t *original; /* the sentence as it came */
+    const thimble_words *words;
+    const thimble_mark *marks;
+    size_t mark_count;
+    uint16_t start_of[THIMBLE_MAX_WORDS]; /* the prompt position at which each word begins */
+    uint32_t confidence;                  /* of the tokens so far, in 1/65536 */
+    uint8_t state;
+    uint16_t intent;
+    uint16_t slot;  /* where the slot at hand is in `allowed` */
+    uint16_t start; /* the first of two positions */
+} thimble_answer;
+
+/* A slot of an answer. */
+typedef struct {
+    const uint8_t *name;
+    const uint8_t *value; /* NULL: `number` in decimal digits */
+    uint16_t name_length;
+    uint16_t value_length;
+    const char *unit; /* comes behind the name; empty but for units of a duration */
+    uint32_t number;
+} thimble_slot;
+
+/* Writes the ids of the prompt, and prepares for its answer. Returns their number; 0 where `reason` says why there is none.
+ * With `capacity` at least `words->length` + `mark_count` + 3 every prompt fits. */
+int32_t thimble_answer_prompt(thimble_answer *answer, const thimble_answers *tables, const thimble_tokenizer *tokenizer,
+                              const uint8_t *original, const thimble_words *words, const thimble_mark *marks, size_t mark_count,
+                              uint16_t *ids, size_t capacity, thimble_reason *reason);
+
+/* The lowest id above `after` that may follow the answer so far, or -1; with -1 the lowest of all. */
+int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after);
+
+/* The most likely of the ids that may follow, the lowest of equals; it becomes part of the answer. */
+int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits);
+
+/* Takes an id that may follow. */
+void thimble_answer_take(thimble_answer *answer, int32_t id);
+
+/* The softmax of all logits at an id, in 1/65536. */
+uint32_t thimble_probability(const thimble_model *model, const void *logits, int32_t id);
+
+/* Whether the answer is whole: nothing may follow. */
+bool thimble_answer_is_whole(const thimble_answer *answer);
+
+/* The slots of an answer, in ascending order of their names, and their number. `ids` are those of the whole answer.
+ * The tables' header says how large `slots` must be. */
+size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots);
+
+/* Why nothing is done though there is an answer: its confidence, or what the model says. */
+thimble_reason thimble_answer_reason(const thimble_answer *answer, const thimble_slot *slots, size_t count);
+
+/* The name of an intent by its index; 0: nothing is done. */
+const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t intent, size_t *length);
+
+/* Says "Intent slot=value slot=value" in pieces. */
+void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const thimble_slot *slots, size_t count,
+                        void (*say)(const uint8_t *bytes, size_t count));
+
+/* A reason in one word, "-" for none; of what the model says it is the slot's value. */
+const char *thimble_reason_name(thimble_reason reason);
+
+#endif

@@ -1,0 +1,131 @@
+"""Answer tokens as C tables, for `firmware_templates/runtime/answer.c`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+
+from pipeline.errors import ThimbleError
+from pipeline.firmware.c_arrays import array
+from pipeline.text.answers import DURATION_UNITS, AllowedValues, AnswerSchema, TokenIds
+
+__all__ = ["write_answers"]
+
+_MAX_IDS, _MAX_INDEX, _MAX_KINDS = 0x7FFF, 0xFFFF, 0x100
+_MAX_POINTERS = 16
+"""THIMBLE_MAX_MARKS of words.h."""
+_HEADER = """\
+/* The answer tokens; generated. */
+#ifndef ANSWER_TABLES_H
+#define ANSWER_TABLES_H
+
+#include "answer.h"
+
+/* The most slots that an answer can have. */
+#define MODEL_ANSWER_SLOTS {slots}
+
+extern const thimble_answers model_answers;
+
+#endif
+"""
+
+
+def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
+    """Writes `answer_tables.c` and `answer_tables.h` into a folder.
+
+    Args:
+        schema: the answer tokens.
+        first: id of the first of them.
+        out: the folder.
+
+    Raises:
+        ThimbleError: there are more ids, kinds, names or bytes than the tables can hold.
+    """
+    texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values)]
+    lists = _Lists()
+    rows = [
+        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), int(allowed.fills_units))
+        for intent in range(len(schema.intents))
+        for slot, allowed in schema.allowed.get(intent, {}).items()
+    ]
+    counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
+    _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
+    body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
+    lines = [
+        "/* The answer tokens; generated. answer.h says what the tables are. */",
+        '#include "answer_tables.h"',
+        "",
+        array("uint16_t", "intent_starts", accumulate(counts, initial=0)),
+        f"static const thimble_allowed allowed[] = {{\n{body},\n}};\n",
+        array("uint16_t", "lists", lists.items),
+        array("uint16_t", "text_starts", accumulate(map(len, texts), initial=0)),
+        _text(texts),
+        "const thimble_answers model_answers = {",
+        f"    .first = {first},",
+        f"    .kind_count = {len(schema.kinds)},",
+        f"    .pointer_count = {schema.pointers},",
+        f"    .position_count = {schema.positions},",
+        f"    .intent_count = {len(schema.intents)},",
+        f"    .slot_count = {len(schema.slots)},",
+        f"    .value_count = {len(schema.values)},",
+        f"    .threshold = {schema.threshold},",
+        *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "lists", "text_starts", "text")),
+        "};",
+    ]
+    (out / "answer_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (out / "answer_tables.h").write_text(_HEADER.format(slots=_max_slots(schema)), encoding="ascii")
+
+
+class _Lists:
+    """Lists one behind the other, each its length first; equal ones are there once."""
+
+    def __init__(self) -> None:
+        self.items: list[int] = []
+        self._starts: dict[tuple[int, ...], int] = {}
+
+    def add(self, values: Sequence[int]) -> int:
+        """Where the list begins."""
+        key = tuple(values)
+        if key not in self._starts:
+            self._starts[key] = len(self.items)
+            self.items += [len(key), *key]
+        return self._starts[key]
+
+
+def _check_sizes(schema: AnswerSchema, first: int, text_bytes: int, list_items: int) -> None:
+    if schema.pointers > _MAX_POINTERS:
+        raise ThimbleError(
+            f"`pointers` is {schema.pointers}", f"use at most {_MAX_POINTERS}, the marks that the device keeps"
+        )
+    end = TokenIds(schema, first).end
+    if end > _MAX_IDS or text_bytes > _MAX_INDEX or list_items > _MAX_INDEX or len(schema.kinds) > _MAX_KINDS:
+        raise ThimbleError(
+            f"the answer tokens are too many for the device's tables: {end} ids, {len(schema.kinds)} kinds of names, "
+            f"{text_bytes} bytes of names and values, {list_items} entries in lists",
+            f"use at most {_MAX_IDS} ids, {_MAX_KINDS} kinds, {_MAX_INDEX} bytes and {_MAX_INDEX} entries: give long "
+            "lists names (`open: true`) instead of closed values",
+        )
+
+
+def _max_slots(schema: AnswerSchema) -> int:
+    """The most slots of an answer, with those that a duration fills."""
+
+    def names(slots: dict[int, AllowedValues]) -> int:
+        found = {schema.slots[slot] for slot, allowed in slots.items() if not allowed.fills_units}
+        for slot, allowed in slots.items():
+            if allowed.fills_units:
+                found |= {schema.slots[slot].removesuffix("duration") + unit for unit in DURATION_UNITS}
+        return len(found)
+
+    return max(1, *(names(dict(slots)) for slots in schema.allowed.values()), 0)
+
+
+def _text(texts: Sequence[bytes]) -> str:
+    """The texts' bytes, each with the text beside it where that is plain."""
+    rows = []
+    for data in texts:
+        text = data.decode()
+        plain = text.isascii() and text.isprintable() and "*/" not in text and "/*" not in text
+        rows.append("    " + "".join(f"{byte}, " for byte in data) + (f"/* {text} */" if plain else ""))
+    return "static const uint8_t text[] = {\n" + "\n".join(rows or ["    0,"]) + "\n    0,\n};\n"

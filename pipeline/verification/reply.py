@@ -1,0 +1,135 @@
+"""What comes of a sentence: an answer's text, how sure the model is of it, or why nothing is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.numerics.confidence import CERTAIN, joint, probability
+from pipeline.text.answers import NO_MATCH, StructuredPrompt
+from pipeline.text.codec import Codec, Prompt
+
+__all__ = ["MAX_WORDS", "MAX_WORDS_BYTES", "REFUSED", "BlockEngine", "Reply", "ask", "choose", "refusal", "reply_of"]
+
+MAX_WORDS, MAX_WORDS_BYTES = 64, 640
+"""Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of words.h."""
+REFUSED = "refused"
+"""End of an answer for which the model was not asked."""
+_UNFINISHED = {"context": "too-long", "length": "unfinished", "stopped": "unfinished"}
+
+
+class BlockEngine(Protocol):
+    """Engine that takes a prompt at once: `pipeline.verification.host_engine.HostEngine`."""
+
+    @property
+    def context(self) -> int: ...
+
+    def reset(self) -> None: ...
+
+    def prefill(self, tokens: Sequence[int]) -> NDArray[np.signedinteger]: ...
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What comes of a sentence.
+
+    Attributes:
+        text: `Intent slot=value slot=value`, or what a model without answer tokens writes.
+        confidence: in 1/65536; None where it is not known, as of a board whose model has no answer tokens.
+        reason: why nothing is done; empty where something is, or where the reason is not known.
+    """
+
+    text: str
+    confidence: int | None = None
+    reason: str = ""
+
+
+def refusal(prompt: Prompt, context: int) -> Reply | None:
+    """What comes of a sentence for which a model with answer tokens is not asked; None where it is.
+
+    Args:
+        prompt: the sentence.
+        context: tokens that the model sees.
+    """
+    if not isinstance(prompt, StructuredPrompt):
+        return None
+    words = prompt.annotated.words
+    num_bytes = sum(len(word.text.encode()) + 1 for word in words) - 1
+    if len(words) > MAX_WORDS or num_bytes > MAX_WORDS_BYTES:
+        return Reply(NO_MATCH, CERTAIN, "too-many-words")
+    if prompt.has_too_many_names:
+        return Reply(NO_MATCH, CERTAIN, "too-many-names")
+    if len(prompt.tokens) > context:
+        return Reply(NO_MATCH, CERTAIN, "too-long")
+    return None
+
+
+def reply_of(prompt: Prompt, tokens: Sequence[int], confidence: int, end: str) -> Reply:
+    """What an answer says.
+
+    Args:
+        prompt: the sentence.
+        tokens: ids of the answer, the one that ends it included.
+        confidence: the product of their probabilities, in 1/65536.
+        end: "eos" where it is whole, else "length", "context" or "stopped".
+    """
+    if not isinstance(prompt, StructuredPrompt):
+        return Reply(prompt.text(tokens), confidence)
+    if end in _UNFINISHED:
+        return Reply(NO_MATCH, confidence, _UNFINISHED[end])
+    answer = prompt.answer(tokens, confidence)
+    return Reply(answer.text, confidence, answer.reason)
+
+
+def choose(prompt: Prompt, answer: Sequence[int], logits: NDArray[np.signedinteger]) -> int:
+    """The most likely of the ids that may follow an answer so far, the lowest of equals.
+
+    Args:
+        prompt: the sentence.
+        answer: ids.
+        logits: of the next token, [vocab].
+    """
+    allowed = prompt.allowed(answer)
+    if allowed is None:
+        return int(logits.argmax())
+    choices = np.asarray(allowed)
+    return int(choices[logits[choices].argmax()])
+
+
+def ask(engine: BlockEngine, codec: Codec, sentence: str, step: int, max_new: int | None = None) -> Reply:
+    """What a model replies, decoding as the device does.
+
+    Args:
+        engine: of the model.
+        codec: of the model.
+        sentence: what is said.
+        step: `pipeline.numerics.sampler.logit_step` of the logits' scale.
+        max_new: maximum number of tokens of the answer; None: up to the end of the context.
+    """
+    prompt = codec.prompt(sentence)
+    refused = refusal(prompt, engine.context)
+    if refused is not None:
+        return refused
+    if len(prompt.tokens) > engine.context:
+        return Reply("", None, "too-long")
+    engine.reset()
+    answer: list[int] = []
+    fed, confidence, end = list(prompt.tokens), CERTAIN, ""
+    position = 0
+    while not end:
+        logits = engine.prefill(fed)
+        position += len(fed)
+        answer.append(choose(prompt, answer, logits))
+        confidence = joint(confidence, probability(logits, answer[-1], step))
+        fed = answer[-1:]
+        if answer[-1] in codec.tokenizer.template.stops:
+            end = "eos"
+        elif len(answer) == max_new:
+            end = "length"
+        elif position == engine.context:
+            end = "context"
+    return reply_of(prompt, answer, confidence, end)
