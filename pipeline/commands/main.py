@@ -13,6 +13,7 @@ from rich.console import Console
 from pipeline.commands import (
     bench,
     boards,
+    check,
     compile,
     completion,
     doctor,
@@ -44,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     recommend.COMMAND,
     import_llama2c.COMMAND,
     boards.COMMAND,
+    check.COMMAND,
     compile.COMMAND,
     renode.COMMAND,
     bench.COMMAND,

@@ -362,6 +362,13 @@ class SentencesSource:
         except Impossible:
             return None
 
+    def draw_template(self, template: Template, rng: random.Random) -> Sample | None:
+        """One sentence of a template; None where this try gives none."""
+        try:
+            return self._walk(template, self.names.draw(rng), rng)
+        except Impossible:
+            return None
+
     @cached_property
     def _uses_home(self) -> bool:
         return any(self._uses_names(template) for template in self.templates)
@@ -474,6 +481,13 @@ class SentencesSource:
             for said, value in self._surfaces[id(values)] or ():
                 result.setdefault((said.casefold(), kind), Entry(said, kind, value))
         return tuple(result.values())
+
+    def listed(self) -> Iterator[tuple[str, TextSlotList, Sequence[tuple[str, str]]]]:
+        """Lists whose values can be listed: name, list, and what is said for each value with the value."""
+        for name, values in self._text_lists():
+            surfaces = self._surfaces[id(values)]
+            if surfaces is not None:
+                yield name, values, surfaces
 
     def intents(self) -> Mapping[str, IntentSchema]:
         """All intents but `NO_MATCH`, with what their slots may hold."""
