@@ -380,11 +380,7 @@ def _ambiguous(
             pair = (sample.template, other.index)
             key = (pair[1], pair[0]) if (pair[1], pair[0]) in pairs else pair
             counts[key] += 1
-            pairs.setdefault(
-                key, (sample, " ".join([result.intent.name, *(f"{k}={v}" for k, v in sorted(slots.items()))]))
-            )
-        if not is_read:
-            unread.setdefault(sample.template, sample)
+            pairs.setdefault(key, (sample, StructuredAnswer(result.intent.name, slots).text))
     if progress:
         progress(len(samples), len(samples))
     for (first, second), (sample, answer) in sorted(pairs.items(), key=lambda item: -counts[item[0]]):
