@@ -18,11 +18,12 @@ typedef struct {
     const uint8_t *original;
     thimble_words *words;
     thimble_mark *marks;
+    uint8_t *values;                              /* of quantities */
+    size_t values_length;
     uint8_t count;                                /* of marks */
     bool is_known[THIMBLE_MAX_WORDS];             /* by the task or as a common word */
     bool is_marked[THIMBLE_MAX_WORDS];            /* before pass 3 */
-    uint16_t starts[THIMBLE_MAX_WORDS + 1];       /* where each word's skeleton is in `skeletons` */
-    uint8_t skeletons[THIMBLE_MAX_WORDS_BYTES];
+    thimble_words skeletons;                      /* of the words, without spaces between */
     uint8_t joined[THIMBLE_MAX_WORDS_BYTES + THIMBLE_MAX_DROPPED_BYTES]; /* the skeleton of a span, or of a part of one */
     uint16_t ends[SPAN_WORDS + 1];                /* and where it ends with each of its words, 0 for none */
 } sentence;
@@ -76,14 +77,22 @@ static bool has_hash(const uint32_t *table, uint16_t count, const uint8_t *text,
     return low < count && table[low] == hash;
 }
 
+static size_t make_skeleton(const sentence *s, const uint8_t *word, size_t length, uint8_t *skeleton) {
+    return thimble_skeleton(s->annotator->normalizer, word, length, skeleton);
+}
+
+static const uint8_t *find_restored(const sentence *s, const uint8_t *skeleton, size_t length, size_t *restored) {
+    return thimble_restored(s->annotator->normalizer, skeleton, length, restored);
+}
+
 static const uint8_t *word_at(const sentence *s, size_t index, size_t *length) {
     *length = (size_t)(s->words->end[index] - s->words->start[index]);
     return s->words->text + s->words->start[index];
 }
 
 static const uint8_t *skeleton_at(const sentence *s, size_t index, size_t *length) {
-    *length = (size_t)(s->starts[index + 1] - s->starts[index]);
-    return s->skeletons + s->starts[index];
+    *length = (size_t)(s->skeletons.end[index] - s->skeletons.start[index]);
+    return s->skeletons.text + s->skeletons.start[index];
 }
 
 /* Adds a skeleton to those before it, as the skeleton of both in one word would be: of "o" and "eck" it is "ock". */
@@ -133,7 +142,7 @@ static void read_name(const sentence *s, const thimble_vocabulary *names, uint32
         size_t end = start;
         while (end < length && text[end] != ' ')
             end++;
-        const size_t bytes = thimble_skeleton(s->annotator->normalizer, text + start, end - start, name->skeletons + made);
+        const size_t bytes = make_skeleton(s, text + start, end - start, name->skeletons + made);
         joined = join(s, name->joined, joined, name->skeletons + made, bytes);
         name->starts[name->words++] = (uint16_t)made;
         made += bytes;
@@ -246,10 +255,12 @@ static void read_words(sentence *s) {
         size_t length;
         const uint8_t *text = word_at(s, i, &length);
         s->is_known[i] = is_noun(s, text, length) || has_hash(annotator->common, annotator->common_count, text, length);
-        s->starts[i] = (uint16_t)made;
-        made += thimble_skeleton(annotator->normalizer, text, length, s->skeletons + made);
+        s->skeletons.start[i] = (uint16_t)made;
+        made += make_skeleton(s, text, length, s->skeletons.text + made);
+        s->skeletons.end[i] = (uint16_t)made;
     }
-    s->starts[s->words->count] = (uint16_t)made;
+    s->skeletons.count = s->words->count;
+    s->skeletons.length = (uint16_t)made;
 }
 
 static bool restore_words(sentence *s) {
@@ -258,7 +269,7 @@ static bool restore_words(sentence *s) {
             continue;
         size_t length;
         const uint8_t *skeleton = skeleton_at(s, i, &length);
-        const uint8_t *restored = thimble_restored(s->annotator->normalizer, skeleton, length, &length);
+        const uint8_t *restored = find_restored(s, skeleton, length, &length);
         if (!restored)
             continue;
         if (!replace(s->words, s->words->start[i], s->words->end[i], restored, length, i + 1))
@@ -288,17 +299,36 @@ static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_ma
     return false;
 }
 
+/* The longest quantity that begins at a word. */
+static bool find_quantity(sentence *s, size_t index, thimble_mark *mark) {
+    thimble_quantity quantity;
+    if (!thimble_quantity_at(s->annotator->quantities, &s->skeletons, (uint16_t)index, &quantity))
+        return false;
+    *mark = (thimble_mark){.kind = s->annotator->quantity_kinds[quantity.kind],
+                           .first = (uint8_t)index,
+                           .end = (uint8_t)(index + quantity.count),
+                           .is_quantity = 1,
+                           .value = s->values + s->values_length,
+                           .value_length = quantity.value_length};
+    memcpy(mark->parts, quantity.parts, sizeof mark->parts);
+    if (quantity.value_length <= THIMBLE_MAX_VALUES_BYTES - s->values_length)
+        memcpy(s->values + s->values_length, quantity.value, quantity.value_length);
+    return true;
+}
+
 static bool mark_exact(sentence *s) {
     for (size_t index = 0; index < s->words->count;) {
         thimble_mark name, quantity;
         const bool is_name = find_exact(s, index, s->words->count, &name);
-        const bool is_quantity = thimble_quantity_at(s->annotator->quantities, s->words, index, &quantity);
+        const bool is_quantity = find_quantity(s, index, &quantity);
         if (!is_name && !is_quantity) {
             index++;
             continue;
         }
         const thimble_mark *mark = is_quantity && (!is_name || quantity.end > name.end) ? &quantity : &name;
-        if (!insert(s, s->count, mark))
+        if (mark == &quantity)
+            s->values_length += quantity.value_length;
+        if (s->values_length > THIMBLE_MAX_VALUES_BYTES || !insert(s, s->count, mark))
             return false;
         index = mark->end;
     }
@@ -384,17 +414,14 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
     return false;
 }
 
-/* A word that may follow in a compound, with its accents: a known word or a name; NULL: none. */
+/* The known word that may follow in a compound, with its accents; NULL: none. */
 static const uint8_t *find_noun(const sentence *s, const uint8_t *text, size_t length, size_t *noun_length) {
     *noun_length = length;
     if (is_noun(s, text, length))
         return text;
-    for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++)
-        if (s->annotator->layers[layer] && entry_of_text(s->annotator->layers[layer], text, length) != NOTHING)
-            return text;
     uint8_t skeleton[WORD_BYTES];
-    const size_t bytes = thimble_skeleton(s->annotator->normalizer, text, length, skeleton);
-    const uint8_t *restored = thimble_restored(s->annotator->normalizer, skeleton, bytes, noun_length);
+    const size_t bytes = make_skeleton(s, text, length, skeleton);
+    const uint8_t *restored = find_restored(s, skeleton, bytes, noun_length);
     return restored && is_noun(s, restored, *noun_length) ? restored : NULL;
 }
 
@@ -427,7 +454,7 @@ static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark 
             !find_noun(s, text + seam, length - seam, &ignored))
             continue;
         uint8_t part[WORD_BYTES];
-        const size_t part_length = thimble_skeleton(s->annotator->normalizer, text, seam, part);
+        const size_t part_length = make_skeleton(s, text, seam, part);
         const size_t joined = join(s, s->joined, s->ends[end - index - 1], part, part_length);
         const char *letters = inflection->linking.text;
         for (uint8_t i = 0; i < inflection->linking.count; i++) {
@@ -598,7 +625,7 @@ static size_t edit_distance(const uint8_t *a, size_t a_length, const uint8_t *b,
         const uint8_t *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         size_t lowest = row[0] = (uint8_t)i;
         for (size_t j = 1; j <= right_count; j++) {
-            size_t edits = least(least(last[j], row[j - 1]) + 1u, last[j - 1] + (left[i - 1] != right[j - 1]));
+            size_t edits = least(least(last[j], row[j - 1]) + 1u, (size_t)(last[j - 1] + (left[i - 1] != right[j - 1])));
             if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1])
                 edits = least(edits, before[j - 2] + 1u);
             row[j] = (uint8_t)edits;
@@ -755,8 +782,8 @@ static bool mark_misspelt(sentence *s) {
 }
 
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
-                         thimble_mark *marks) {
-    sentence s = {.annotator = annotator, .original = original, .words = words, .marks = marks};
+                         thimble_mark *marks, uint8_t *values) {
+    sentence s = {.annotator = annotator, .original = original, .words = words, .marks = marks, .values = values};
     read_words(&s);
     if (!restore_words(&s))
         return THIMBLE_TEXT_TOO_LONG;

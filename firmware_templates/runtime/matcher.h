@@ -13,6 +13,9 @@
 /* What annotate answers instead of a count, beside those of the tokenizer. */
 enum { THIMBLE_TEXT_HAS_TOO_MANY_MARKS = -3 };
 
+/* Bytes of the values of quantities in a sentence. */
+enum { THIMBLE_MAX_VALUES_BYTES = 512 };
+
 enum { THIMBLE_MAX_NAME_BYTES = 255, THIMBLE_MAX_DROPPED_BYTES = 8, THIMBLE_OWN_TEXT = 0xFFFF, THIMBLE_LAYERS = 2 };
 
 /* Names, generated or the application's own. The first of equal texts counts, and is the only one here. */
@@ -50,6 +53,7 @@ typedef struct {
     const thimble_quantities *quantities;
     const thimble_inflection *inflection;
     const thimble_vocabulary *layers[THIMBLE_LAYERS]; /* the home's names, the task's lists; NULL: none */
+    uint8_t quantity_kinds[THIMBLE_DATE + 1]; /* the index of each kind's marker */
     uint16_t known_count, common_count;
     const uint32_t *known;  /* words that the task's templates say */
     const uint32_t *common; /* words of the language that are no misspelt names */
@@ -58,8 +62,9 @@ typedef struct {
 /* Restores words and finds the marks of a text that `thimble_normalize` has read; words may be replaced and split.
  *
  * Returns the number of marks, in order and never overlapping, or THIMBLE_TEXT_TOO_LONG where the words do not fit, or
- * THIMBLE_TEXT_HAS_TOO_MANY_MARKS. `marks` has room for THIMBLE_MAX_MARKS. Values stay in the tables. */
+ * THIMBLE_TEXT_HAS_TOO_MANY_MARKS. `marks` has room for THIMBLE_MAX_MARKS, `values` for THIMBLE_MAX_VALUES_BYTES; values of
+ * marks are in the tables or in `values`. */
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
-                         thimble_mark *marks);
+                         thimble_mark *marks, uint8_t *values);
 
 #endif

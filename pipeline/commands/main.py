@@ -26,6 +26,7 @@ from pipeline.commands import (
     sweep,
     talk,
     tools,
+    understand,
 )
 from pipeline.commands.command import Command, print_error
 from pipeline.errors import ThimbleError
@@ -39,6 +40,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
     *talk.COMMANDS,
+    understand.COMMAND,
     serial.COMMAND,
     ship.COMMAND,
     sweep.COMMAND,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.device.chat import TextStream, TickScale, chat_loop, read_lines, statistics
+from pipeline.device.chat import TextStream, TickScale, chat_loop, described, read_lines, statistics
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
@@ -18,11 +18,11 @@ from pipeline.errors import DeviceError, ThimbleError
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import load_board
-from pipeline.text.prompt import PromptTokenizer
-from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.tasks.text_path import load_codec
+from pipeline.text.codec import Codec, StructuredCodec
 from pipeline.timing.costs import load_core
 from pipeline.verification.result import RESULT
-from pipeline.workflow.artifacts import FIRMWARE, TOKENIZER
+from pipeline.workflow.artifacts import FIRMWARE
 from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["SessionOptions", "chat_with_board", "generate_text"]
@@ -43,21 +43,27 @@ class SessionOptions:
 def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
     """Chats with the recipe's first board until end of file, or Ctrl-C at the prompt; returns the exit status."""
     with _opened(recipe, workspace, options) as (device, tick_scale, title):
-        tokenizer = _tokenizer(workspace)
+        codec = _codec(recipe, workspace)
+        tokenizer = codec.tokenizer
         start = tokenizer.template.bos if tokenizer.template.is_open_ended else None
         hint = "" if start is None else "; an empty line begins a text"
         console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat{hint}", highlight=False)
-        chat_loop(device, tick_scale, tokenizer, read_lines(), _write, _max_new_tokens(recipe, options), start)
+        decoder = None if isinstance(codec, StructuredCodec) else tokenizer
+        chat_loop(device, tick_scale, decoder, read_lines(), _write, _max_new_tokens(recipe, options), start)
     return 0
 
 
 def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions, prompt: str) -> int:
     """Streams the board's answer to one prompt to stdout, and its statistics to stderr; returns the exit status."""
     with _opened(recipe, workspace, options) as (device, tick_scale, _):
-        tokenizer = _tokenizer(workspace)
-        stream = TextStream(tokenizer, _write, None if prompt else tokenizer.template.bos)
-        answer = device.prompt(prompt, _max_new_tokens(recipe, options), stream.take)
-        stream.end()
+        codec = _codec(recipe, workspace)
+        if isinstance(codec, StructuredCodec):
+            answer = device.prompt(prompt, _max_new_tokens(recipe, options))
+            _write(described(answer))
+        else:
+            stream = TextStream(codec.tokenizer, _write, None if prompt else codec.tokenizer.template.bos)
+            answer = device.prompt(prompt, _max_new_tokens(recipe, options), stream.take)
+            stream.end()
         _write("\n")
         print(statistics(answer, tick_scale), file=sys.stderr)
     return 0
@@ -92,8 +98,8 @@ def _set(device: Device, sampler: SamplerSettings) -> None:
             raise
 
 
-def _tokenizer(workspace: Workspace) -> PromptTokenizer:
-    return load_tokenizer(workspace.path(TOKENIZER.of("data")))
+def _codec(recipe: Recipe, workspace: Workspace) -> Codec:
+    return load_codec(workspace.stage("data"), recipe.answers.threshold)
 
 
 def _max_new_tokens(recipe: Recipe, options: SessionOptions) -> int:

@@ -12,7 +12,7 @@ from pipeline.device.protocol import Answer, Device
 from pipeline.errors import DeviceError
 from pipeline.targets.boards import Board
 
-__all__ = ["Decoder", "TextStream", "TickScale", "ask_many", "chat_loop", "read_lines", "statistics"]
+__all__ = ["Decoder", "TextStream", "TickScale", "ask_many", "chat_loop", "described", "read_lines", "statistics"]
 
 
 class Decoder(Protocol):
@@ -99,7 +99,7 @@ def ask_many(
 def chat_loop(
     device: Device,
     tick_scale: TickScale,
-    decoder: Decoder,
+    decoder: Decoder | None,
     lines: Iterable[str],
     write: Callable[[str], None],
     max_new: int,
@@ -109,26 +109,49 @@ def chat_loop(
     ends an answer.
 
     Args:
+        device: the board.
+        tick_scale: of its ticks.
+        decoder: makes text of tokens as they come; None: answers are in answer tokens, and are shown when they are
+            whole, with their confidence.
+        lines: what to send.
+        write: shows text.
+        max_new: most tokens of an answer.
         start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.
     """
     for line in lines:
         sentence = line.strip()
         if not sentence and start is None:
             continue
-        stream = TextStream(decoder, write, None if sentence else start)
+        stream = TextStream(decoder, write, None if sentence else start) if decoder is not None else None
         try:
-            answer = device.prompt(sentence, max_new, stream.take)
+            answer = device.prompt(sentence, max_new, stream.take if stream is not None else _ignore)
         except DeviceError as error:
             if error.code == "fault":
                 raise
             write(f"the board refuses: {error.text}\n")
             continue
-        stream.end()
+        if stream is not None:
+            stream.end()
+        else:
+            write(described(answer))
         write(f"  ({statistics(answer, tick_scale)})\n")
+
+
+def described(answer: Answer) -> str:
+    """An answer in answer tokens: its text, the reason why nothing is done, where there is one, and its confidence."""
+    reason = f", {answer.reason}" if answer.reason else ""
+    confidence = f" {100 * answer.confidence / 65536:.0f} %" if answer.confidence is not None else ""
+    return f"{answer.text}{reason}{confidence}"
+
+
+def _ignore(token: int) -> None:
+    """Takes a token of an answer that is shown when it is whole."""
 
 
 def statistics(answer: Answer, tick_scale: TickScale) -> str:
     """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock."""
+    if not answer.tokens_out:
+        return "the model was not asked"
     mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * tick_scale.per_tick
     generated = [step.ticks for step in answer.steps[len(answer.tokens_in) :]]
     count = f"{answer.count_in} token{'s' * (answer.count_in != 1)} in, {len(answer.tokens_out)} out"

@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
-from pipeline.firmware.answer_tables import write_answers
 from pipeline.firmware.tables import write_tokenizer
+from pipeline.firmware.text_path_tables import write_text_path
 from pipeline.firmware.tflm_library import KERNELS, arch_of
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, serial_options
@@ -76,7 +76,7 @@ def write_project(
     _copy(TEMPLATES / "cmake", out / "cmake")
     write_tokenizer(codec.tokenizer, out / "model")
     if isinstance(codec, StructuredCodec):
-        _write_text_path(codec, out / "model")
+        write_text_path(codec, out / "model")
     else:
         for file in (out / "runtime").iterdir():
             if file.stem in _TEXT_PATH:
@@ -138,11 +138,6 @@ def build_id(project: Path) -> str:
         if path.suffix in _SOURCES and path.name != "build.h" and path.relative_to(project).parts[0] in _FOLDERS:
             digest.update(f"{path.relative_to(project).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _write_text_path(codec: StructuredCodec, model: Path) -> None:
-    """Writes the tables of what stands between a sentence and the prompt of its words, and of answers."""
-    write_answers(codec.schema, codec.ids.first, model)
 
 
 def _interpret(out: Path, board: Board, kernels: str) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from pipeline.errors import ThimbleError
 from pipeline.firmware.c_arrays import array
+from pipeline.text.annotation import Entry
+from pipeline.text.quantities import KINDS as QUANTITY_KINDS
 from pipeline.text.vocabulary import MIN_FUZZY_LETTERS, Inflection, Layer, Name, Vocabulary
 
-__all__ = ["TableBytes", "fnv1a", "write_vocabulary"]
+__all__ = ["LayerTables", "TableBytes", "fnv1a", "write_vocabulary"]
 
 _MAX_ENTRIES, _MAX_NAME_BYTES, _MAX_DROPPED_BYTES, _OWN_TEXT, _LAYERS = 0xFFFF, 255, 8, 0xFFFF, 2
 """Limits of matcher.h."""
@@ -76,7 +78,7 @@ def write_vocabulary(
         ThimbleError: an entry has a kind without a marker, or there are more, or longer, names than the tables hold.
     """
     inflection = vocabulary.inflection
-    layers = [_LayerTables(layer, kinds) for layer in vocabulary.layers]
+    layers = [LayerTables(layer, kinds) for layer in vocabulary.layers]
     if len(layers) > _LAYERS:
         raise ThimbleError(f"the vocabulary has {len(layers)} layers", "put the lists of the task into one")
     known, common = sorted(map(fnv1a, known_words)), sorted(map(fnv1a, inflection.common_words - set(known_words)))
@@ -103,6 +105,7 @@ def write_vocabulary(
         "    .quantities = &model_quantities,",
         "    .inflection = &inflection,",
         f"    .layers = {{{', '.join(names)}}},",
+        f"    .quantity_kinds = {{{', '.join(map(str, _quantity_kinds(kinds)))}}},",
         f"    .known_count = {len(known)},",
         f"    .common_count = {len(common)},",
         "    .known = known,",
@@ -122,12 +125,20 @@ def write_vocabulary(
 _LAYER_NAMES = ("home", "lists")
 
 
-class _LayerTables:
-    """A layer's entries, each text once."""
+class LayerTables:
+    """A layer's entries, each text once: the members of a `thimble_vocabulary`.
+
+    Args:
+        layer: with the entries.
+        kinds: markers in the order of their indices.
+
+    Raises:
+        ThimbleError: as of `write_vocabulary`.
+    """
 
     def __init__(self, layer: Layer, kinds: Sequence[str]) -> None:
         kind_ids = {kind: index for index, kind in enumerate(kinds)}
-        entries = {}
+        entries: dict[str, tuple[Name, Entry]] = {}
         for name, entry in layer.named:
             entries.setdefault(" ".join(name.words), (name, entry))
         self.names: list[Name] = [name for name, _ in entries.values()]
@@ -156,6 +167,7 @@ class _LayerTables:
             key=lambda index: (skeletons[index], index),
         )
         self.longest = max((len(self.names[index].skeleton) for index in self.by_skeleton), default=0)
+        self.max_words = max((len(name.words) for name in self.names), default=0)
 
     @property
     def num_bytes(self) -> int:
@@ -182,10 +194,18 @@ class _LayerTables:
             f"    .count = {len(self.texts)},",
             f"    .skeleton_count = {len(self.by_skeleton)},",
             f"    .longest = {self.longest},",
-            f"    .max_words = {max((len(each.words) for each in self.names), default=0)},",
+            f"    .max_words = {self.max_words},",
             *(f"    .{field} = {name}_{field}," for field in fields),
             "};\n",
         ]
+
+
+def _quantity_kinds(kinds: Sequence[str]) -> list[int]:
+    """By the numbers of quantities.h: indices of markers."""
+    missing = [kind for kind in QUANTITY_KINDS[1:-1] if kind not in kinds]
+    if missing:
+        raise ThimbleError(f"quantities of kind {missing[0]!r} have no marker", "run the `data` stage with --force")
+    return [0, *(kinds.index(kind) for kind in QUANTITY_KINDS[1:-1])]
 
 
 def _inflection_lines(inflection: Inflection) -> list[str]:

@@ -134,6 +134,7 @@ Size = Annotated[
     ),
 ]
 """Bytes, or text such as `256K`."""
+Texts = Annotated[tuple[str, ...], Field(strict=False)]
 RecipePath = Annotated[str, AfterValidator(_known_shipped)]
 """A path, seen from the recipe's folder, or `shipped:NAME`."""
 
@@ -577,10 +578,21 @@ class HomeAssistantConfig(StrictModel):
     """Any language code of `home-assistant-intents`."""
     seed: int = 1
     """Decides all sentences and what is held out."""
-    train_sentences: int = Field(300_000, ge=100)
-    """Pairs to train on."""
+    home: str = ""
+    """The home that ships with the model: a `home.yaml`, seen from the recipe's folder. Training draws homes of its own."""
+    exclude: tuple[str, ...] = Field((), strict=False)
+    """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, or JSON lines with
+    `sentence`."""
+    held_out: bool = True
+    """Whether templates and combinations are kept from training, to measure on; a product trains on all."""
     split_sentences: int = Field(600, ge=1)
     """Pairs of each held-out split."""
+    weave: Share = 0.0
+    """Share of training sentences that the language's structure and surface change."""
+    nomatch: Share = 0.0
+    """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
+    pointers: int = Field(6, ge=1, le=16)
+    """Names and quantities of a sentence at which an answer can point."""
     polite: Share = 0.1
     """Share of training sentences with a filler word."""
     spoiled: Share = 0.1
@@ -588,7 +600,7 @@ class HomeAssistantConfig(StrictModel):
 
     def fingerprint_data(self) -> dict[str, Any]:
         """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True)
+        return self.model_dump(exclude_unset=True, mode="json")
 
 
 class TextTask(StrictModel):
@@ -648,7 +660,7 @@ class SentenceHints(StrictModel):
 
     section: ClassVar[str] = "thimble"
 
-    required: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    required: dict[str, Texts] = Field(default_factory=dict)
     """By intent, slots without which it means nothing: a sentence that leaves one out is no match."""
     default: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """By intent, values of slots that a sentence may leave out, such as `{Brew: {count: 1}}`."""
@@ -735,7 +747,7 @@ class PairsConfig(StrictModel):
     """`.jsonl` with `sentence` and `answer`, `.csv` or `.tsv` with these two columns; seen from the recipe's folder."""
     language: str = "en"
     """Code of the sentences' language."""
-    lists: dict[str, tuple[str, ...]] = Field(default_factory=dict, strict=False)
+    lists: dict[str, Texts] = Field(default_factory=dict)
     """Names that the device knows before a sentence comes, by kind; answers then point at them."""
     seed: int = Field(1, ge=0)
     """Decides the order, and what is held out."""
@@ -745,13 +757,6 @@ class PairsConfig(StrictModel):
     """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
     pointers: int = Field(6, ge=1, le=16)
     """Names and quantities of a sentence at which an answer can point."""
-
-    @field_validator("lists", mode="before")
-    @classmethod
-    def _as_tuples(cls, lists: Any) -> Any:
-        if not isinstance(lists, Mapping):
-            return lists
-        return {key: tuple(values) if isinstance(values, list) else values for key, values in lists.items()}
 
     def fingerprint_data(self) -> dict[str, Any]:
         """The keys that the recipe gives, as it gives them."""

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
 
-from pipeline.languages import load_language_file
+from pipeline.languages import languages, load_language_file
 from pipeline.tasks.home_file import Area, Entity, Floor, Home
 from pipeline.text.annotation import Entry
 
@@ -48,9 +48,13 @@ class HomeSource:
     Args:
         words: the content of a language's `homes.yaml`.
         pool_seed: decides the homes of the pool.
+        avoided: names of things that are never drawn, lower-case.
     """
 
-    def __init__(self, words: Mapping[str, Any], pool_seed: int = 1) -> None:
+    def __init__(
+        self, words: Mapping[str, Any], pool_seed: int = 1, avoided: frozenset[str] = frozenset()
+    ) -> None:
+        self._avoided = avoided
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]
         self._people: Sequence[str] = words.get("people") or ["anna"]
@@ -70,7 +74,7 @@ class HomeSource:
         self._kinds = [kind for kind, _ in _COMMON if kind in self._classes]
         self._kind_weights = list(accumulate(weight for kind, weight in _COMMON if kind in self._classes))
         self._pool_seed = pool_seed
-        self._pool: list[tuple[Entry, ...]] = []
+        self._pool: list[tuple[tuple[str, Entry], ...]] = []
         self._fields: dict[str, Callable[[random.Random], str]] = {
             "modifier": self._modifier,
             "person": lambda rng: _pick(rng, self._people),
@@ -80,19 +84,24 @@ class HomeSource:
         }
 
     @classmethod
-    def of_language(cls, code: str, template_texts: Sequence[str] = (), pool_seed: int = 1) -> HomeSource:
+    def of_language(
+        cls,
+        code: str,
+        template_texts: Sequence[str] = (),
+        pool_seed: int = 1,
+        avoided: frozenset[str] = frozenset(),
+    ) -> HomeSource:
         """The source of a language, with made-up words where it has no file.
 
         Args:
             code: of the language.
             template_texts: literal text of the task's templates, for languages without a file.
             pool_seed: decides the homes of the pool.
+            avoided: names of things that are never drawn, lower-case.
         """
-        from pipeline.languages import languages
-
-        if code in languages("homes") or code.split("-", maxsplit=1)[0] in languages("homes"):
-            return cls(load_language_file(code, "homes"), pool_seed)
-        return cls(made_up_words(template_texts, pool_seed), pool_seed)
+        if {code, code.split("-", maxsplit=1)[0]} & set(languages("homes")):
+            return cls(load_language_file(code, "homes"), pool_seed, avoided)
+        return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
 
     def area(self, rng: random.Random) -> str:
         """The name of an area."""
@@ -112,6 +121,12 @@ class HomeSource:
             kind: one of `pipeline.tasks.home_file.KINDS`.
             device_class: of a sensor; empty for any.
         """
+        while True:
+            name = self._name(rng, kind, device_class)
+            if name.lower() not in self._avoided:
+                return name
+
+    def _name(self, rng: random.Random, kind: str, device_class: str) -> str:
         if kind == "person":
             return _cased(_pick(rng, self._people) if rng.random() < 0.7 else self.made_up(rng), rng)
         key = f"{kind}.{device_class}"
@@ -156,17 +171,24 @@ class HomeSource:
             kind = self._kinds[bisect(self._kind_weights, rng.random() * self._kind_weights[-1])]
             key = _pick(rng, self._classes[kind])
             device_class = key.partition(".")[2]
-            name = self.name(rng, kind, device_class)
+            called = kind
+            if kind in ("sensor", "binary_sensor") and rng.random() < 0.15:  # a sensor is called as its thing is
+                called = self._kinds[int(rng.random() * len(self._kinds))]
+            name = self.name(rng, called, device_class if called == kind else "")
             aliases = (self.name(rng, kind, device_class),) if rng.random() < 0.06 else ()
             area = rng.choice(list(areas.values())).name
             entities.append(Entity(name=name, domain=kind, area=area, device_class=device_class, aliases=aliases))
         return Home(tuple(floors), tuple(areas.values()), tuple(entities))
 
-    def other_entries(self, rng: random.Random) -> tuple[Entry, ...]:
-        """The names of one home of a pool of homes, which is drawn once."""
+    def other_entries(self, rng: random.Random) -> tuple[tuple[str, Entry], ...]:
+        """The names of one home of a pool of homes, which is drawn once; each with its text in lower case between
+        spaces."""
         if not self._pool:
             own = random.Random(f"homes:{self._pool_seed}")
-            self._pool = [self.draw_home(own).entries() for _ in range(_POOL)]
+            self._pool = [
+                tuple((f" {entry.text.lower()} ", entry) for entry in self.draw_home(own).entries())
+                for _ in range(_POOL)
+            ]
         return self._pool[int(rng.random() * _POOL)]
 
     def _area(self, rng: random.Random) -> tuple[str, str]:

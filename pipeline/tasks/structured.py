@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
 from pipeline.tasks.samples import Sample, SampleSource
@@ -27,6 +28,7 @@ _WORDS_SEEN_IN = 12_000  # samples, whose frequent words are no misspelt names
 _FREQUENT = 6
 _KINDS_SEEN_IN = 3_000  # samples, whose homes tell the kinds of names
 _TOKENIZER_SENTENCES = 20_000
+_NAMES_IN = 4  # of so many sentences one gives its names' words to the tokenizer
 _DEV_SENTENCES = 400
 
 
@@ -79,7 +81,12 @@ class StructuredTask(PairTask):
         frequent = {word for word, count in said.items() if count >= _FREQUENT}
         literal = {word.text for text in self.source.literal_words() for word in normalizer.words(text)}
         listed = {word for entry in entries for word in normalizer.text(entry.text).split()}
-        known = {word for word in literal | (frequent - listed) if not any(letter.isdigit() for letter in word)}
+        numbers = quantities(self.language)
+        known = {
+            word
+            for word in literal | (frequent - listed)
+            if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
+        }
         umlauts = bool(load_language_file(self.language, "inflection").get("umlauts"))
         restore = build_restore(known | listed, known, umlauts)
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)
@@ -108,10 +115,16 @@ class StructuredTask(PairTask):
     def tokenizer_texts(self) -> Iterator[str]:
         """Words of sentences as prompts hold them: without quantities, each with a space before it."""
         annotator = self.names.annotator()
-        for sample in self._some(self.training_source, "tokenizer", _TOKENIZER_SENTENCES):
+        for number, sample in enumerate(self._some(self.training_source, "tokenizer", _TOKENIZER_SENTENCES)):
             own = annotator.with_entries(sample.entries) if sample.entries else annotator
             annotated = own.annotate(sample.sentence)
-            left_out = {i for mark in annotated.marks if mark.is_quantity for i in range(mark.first, mark.end)}
+            # The language's own words shall have pieces rather than names, of which homes have others.
+            left_out = {
+                index
+                for mark in annotated.marks
+                if mark.is_quantity or number % _NAMES_IN
+                for index in range(mark.first, mark.end)
+            }
             yield "".join(f" {word.text}" for i, word in enumerate(annotated.words) if i not in left_out)
 
     def stream(self, data: Path, context: int) -> SampleStream:

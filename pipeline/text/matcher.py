@@ -56,7 +56,7 @@ class QuantityFinder(Protocol):
 class Annotator:
     """Marks the names and quantities of sentences.
 
-    Args:
+    Attributes:
         normalizer: makes words of sentences.
         vocabulary: the names.
         quantities: of the language.
@@ -74,11 +74,11 @@ class Annotator:
         restore: Mapping[str, str],
     ) -> None:
         self.vocabulary = vocabulary
-        self._normalizer = normalizer
-        self._quantities = quantities
-        self._nouns = frozenset(known_words)
-        self._known = self._nouns | vocabulary.inflection.common_words
-        self._restore = restore
+        self.normalizer = normalizer
+        self.quantities = quantities
+        self.known_words = frozenset(known_words)
+        self._known = self.known_words | vocabulary.inflection.common_words
+        self.restore = restore
 
     def with_entries(self, entries: Iterable[Entry]) -> Annotator:
         """An annotator that knows more names, which count before those of this one."""
@@ -99,8 +99,8 @@ class Annotator:
         return [word.text for word in self._restored(text)]
 
     def _restored(self, text: str) -> list[Word]:
-        words = self._normalizer.words(text)
-        known, restore, skeleton = self._known, self._restore, self.vocabulary.forms.skeleton
+        words = self.normalizer.words(text)
+        known, restore, skeleton = self._known, self.restore, self.vocabulary.forms.skeleton
         for index, word in enumerate(words):
             if word.text not in known:
                 restored = restore.get(skeleton(word.text))
@@ -122,10 +122,10 @@ class _Sentence:
         self.forms = annotator.vocabulary.forms
         self.skeleton = self.forms.skeleton
         self.skeletons = [self.skeleton(text) for text in self.texts]
-        self.quantities = annotator._quantities
-        self.nouns = annotator._nouns
+        self.quantities = annotator.quantities
+        self.nouns = annotator.known_words
         self.known = annotator._known
-        self.restore = annotator._restore
+        self.restore = annotator.restore
         self.longest = max([layer.longest for layer in self.layers])
         self._seams: dict[str, list[int]] = {}
 
@@ -301,13 +301,9 @@ class _Sentence:
         return None
 
     def noun(self, text: str) -> str | None:
-        """A word that may follow in a compound, with its accents: a known word, or a name."""
+        """The known word that may follow in a compound, with its accents."""
         if text in self.nouns:
             return text
-        for layer in self.layers:
-            for name, _ in layer.by_first.get(text, ()):
-                if len(name) == 1:
-                    return text
         restored = self.restore.get(self.skeleton(text))
         return restored if restored in self.nouns else None
 

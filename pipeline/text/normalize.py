@@ -24,6 +24,7 @@ from pipeline.errors import ThimbleError
 from pipeline.text.annotation import Word
 
 __all__ = [
+    "MAX_RESTORED_BYTES",
     "PLAIN_SPELLINGS",
     "SCRIPTS",
     "SYMBOLS",
@@ -33,6 +34,9 @@ __all__ = [
     "build_restore",
     "skeleton",
 ]
+
+MAX_RESTORED_BYTES = 64
+"""Of the UTF-8 of a word that is restored: THIMBLE_MAX_RESTORED_BYTES."""
 
 SCRIPTS: Mapping[str, tuple[tuple[int, int], ...]] = {
     "latin": ((0x41, 0x2AF), (0x1E00, 0x1EFF), (0x212A, 0x212B)),
@@ -141,7 +145,8 @@ class FoldTable:
             base, *marks = list(unicodedata.normalize("NFD", chr(composed)))
             for index, mark in enumerate(marks):
                 rest = unicodedata.normalize("NFC", base + "".join(marks[:index] + marks[index + 1 :]))
-                if len(rest) == 1 and _composed(rest + mark) == composed:
+                is_letter = self.class_of(composed) == CodePointClass.LETTER
+                if is_letter and len(rest) == 1 and _composed(rest + mark) == composed:
                     pairs[self._folded(ord(rest)), ord(mark)] = composed
         return pairs
 
@@ -180,6 +185,11 @@ class FoldTable:
         first, last = _MATHEMATICAL_DIGITS
         return 0x30 + (code - first) % 10 if first <= code <= last else code
 
+    @staticmethod
+    def is_kept(base: int, mark: int) -> bool:
+        """Whether a skeleton keeps the mark of a letter: й is one of its own to those who write it."""
+        return mark == _BREVE and _is_in(base, SCRIPTS["cyrillic"])
+
     def _covered(self) -> Iterator[int]:
         for first, last in self._blocks:
             yield from range(first, last + 1)
@@ -201,7 +211,7 @@ class FoldTable:
         """What letters with accents and the like are in a skeleton, and apostrophes."""
         plain = {ord(letter): text for letter, text in PLAIN_SPELLINGS.items()}
         for (base, mark), composed in self.pairs.items():
-            if not (mark == _BREVE and base >= 0x400):  # й is a letter of its own to those who write it
+            if not self.is_kept(base, mark):
                 plain[composed] = chr(base)
         while (further := {code: text.translate(plain) for code, text in plain.items()}) != plain:
             plain = further  # ế is ê, and then e
@@ -301,7 +311,8 @@ class Normalizer:
 
 
 def _without_stops(word: str) -> str:
-    return word if "." not in word or word[-1].isdigit() else word.replace(".", "")
+    """The word as it is, an abbreviation without its full stops; "1.5" is none."""
+    return word.replace(".", "") if word[1:2] == "." and word[0] not in "0123456789" else word
 
 
 def skeleton(word: str, umlauts: bool = False, table: FoldTable | None = None) -> str:
@@ -319,7 +330,8 @@ def skeleton(word: str, umlauts: bool = False, table: FoldTable | None = None) -
 def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = False) -> Mapping[str, str]:
     """Which word was meant where its accents are lost: words with accents by skeleton.
 
-    Skeletons that several words have are left out, those of known words without accents among them.
+    Skeletons that several words have are left out, those of known words without accents among them, and so are words
+    of more than `MAX_RESTORED_BYTES`.
 
     Args:
         words: texts that hold the words to restore.
@@ -327,7 +339,9 @@ def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = 
         umlauts: as for `skeleton`.
     """
     normalizer = Normalizer()
-    candidates = {word.text for text in words for word in normalizer.words(text)}
+    candidates = {
+        word.text for text in words for word in normalizer.words(text) if _num_bytes(word.text) <= MAX_RESTORED_BYTES
+    }
     by_skeleton: dict[str, set[str]] = {text: {text} for text in known}
     for text in candidates | set(known):
         by_skeleton.setdefault(skeleton(text, umlauts), set()).add(text)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from pipeline.text.annotation import Quantity
+from pipeline.text.normalize import skeleton
 
 __all__ = [
     "KINDS",
@@ -162,15 +163,6 @@ class QuantityTables:
     number_style: int
     glued: frozenset[int]
     umlauts: bool
-
-
-def skeleton(word: str, umlauts: bool) -> str:
-    """A word without accents and apostrophes, ß as ss; `umlauts`: ae, oe, ue as a, o, u."""
-    folded = unicodedata.normalize("NFKD", word) if not is_fraction_sign(word) else word
-    bare = "".join(c for c in folded if not unicodedata.combining(c)).replace("ß", "ss").replace("'", "")
-    if umlauts:
-        bare = bare.replace("ae", "a").replace("oe", "o").replace("ue", "u")
-    return bare
 
 
 def is_class(kind: int) -> bool:

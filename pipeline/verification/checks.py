@@ -22,7 +22,7 @@ from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task
 from pipeline.text.codec import Codec
 from pipeline.verification.oracle import Oracle
-from pipeline.verification.reply import REFUSED, refusal, reply_of
+from pipeline.verification.reply import REFUSED, choose, refusal, reply_of
 from pipeline.verification.result import InstructionCounts, PromptResult
 
 __all__ = [
@@ -175,8 +175,7 @@ def reference_run(
     is_bound = prompt.allowed(()) is not None
     while not end:
         logits = engine.step(fed).ravel()
-        choices = prompt.allowed(generated)
-        following = int(logits.argmax()) if choices is None else choices[int(logits[list(choices)].argmax())]
+        following = choose(prompt, generated, logits)
         confidence = joint(confidence, probability(logits, following, step)) if is_bound else confidence
         steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following))
         generated.append(following)

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from pipeline.numerics.confidence import CERTAIN
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.numerics.confidence import CERTAIN, joint, probability
 from pipeline.text.answers import NO_MATCH, StructuredPrompt
-from pipeline.text.codec import Prompt
+from pipeline.text.codec import Codec, Prompt
 
-__all__ = ["MAX_WORDS", "MAX_WORDS_BYTES", "REFUSED", "Reply", "refusal", "reply_of"]
+__all__ = ["MAX_WORDS", "MAX_WORDS_BYTES", "REFUSED", "BlockEngine", "Reply", "ask", "choose", "refusal", "reply_of"]
 
 MAX_WORDS, MAX_WORDS_BYTES = 64, 640
 """Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of words.h."""
 REFUSED = "refused"
 """End of an answer for which the model was not asked."""
 _UNFINISHED = {"context": "too-long", "length": "unfinished", "stopped": "unfinished"}
+
+
+class BlockEngine(Protocol):
+    """Engine that takes a prompt at once: `pipeline.verification.host_engine.HostEngine`."""
+
+    @property
+    def context(self) -> int: ...
+
+    def reset(self) -> None: ...
+
+    def prefill(self, tokens: Sequence[int]) -> NDArray[np.signedinteger]: ...
 
 
 @dataclass(frozen=True)
@@ -68,3 +83,53 @@ def reply_of(prompt: Prompt, tokens: Sequence[int], confidence: int, end: str) -
         return Reply(NO_MATCH, confidence, _UNFINISHED[end])
     answer = prompt.answer(tokens, confidence)
     return Reply(answer.text, confidence, answer.reason)
+
+
+def choose(prompt: Prompt, answer: Sequence[int], logits: NDArray[np.signedinteger]) -> int:
+    """The most likely of the ids that may follow an answer so far, the lowest of equals.
+
+    Args:
+        prompt: the sentence.
+        answer: ids.
+        logits: of the next token, [vocab].
+    """
+    allowed = prompt.allowed(answer)
+    if allowed is None:
+        return int(logits.argmax())
+    choices = np.asarray(allowed)
+    return int(choices[logits[choices].argmax()])
+
+
+def ask(engine: BlockEngine, codec: Codec, sentence: str, step: int, max_new: int | None = None) -> Reply:
+    """What a model replies, decoding as the device does.
+
+    Args:
+        engine: of the model.
+        codec: of the model.
+        sentence: what is said.
+        step: `pipeline.numerics.sampler.logit_step` of the logits' scale.
+        max_new: maximum number of tokens of the answer; None: up to the end of the context.
+    """
+    prompt = codec.prompt(sentence)
+    refused = refusal(prompt, engine.context)
+    if refused is not None:
+        return refused
+    if len(prompt.tokens) > engine.context:
+        return Reply("", None, "too-long")
+    engine.reset()
+    answer: list[int] = []
+    fed, confidence, end = list(prompt.tokens), CERTAIN, ""
+    position = 0
+    while not end:
+        logits = engine.prefill(fed)
+        position += len(fed)
+        answer.append(choose(prompt, answer, logits))
+        confidence = joint(confidence, probability(logits, answer[-1], step))
+        fed = answer[-1:]
+        if answer[-1] in codec.tokenizer.template.stops:
+            end = "eos"
+        elif len(answer) == max_new:
+            end = "length"
+        elif position == engine.context:
+            end = "context"
+    return reply_of(prompt, answer, confidence, end)

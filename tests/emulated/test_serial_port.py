@@ -28,7 +28,7 @@ from pipeline.device.serial_port import SerialPort, connect
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import Firmware
 from pipeline.firmware.image import sizes_as_dict
-from pipeline.recipes.schema import Budgets
+from pipeline.recipes.schema import AnswersConfig, Budgets
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -82,6 +82,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
         prompts=("turn on", "x"),
         task={"name": "home_assistant"},
         budgets=Budgets(),
+        answers=AnswersConfig(),
         quick=False,
     )
     stage = workspace.stage("firmware", "mps2_an386-aot")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from bisect import bisect
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate
 
@@ -13,7 +13,7 @@ from hassil.intents import RangeSlotList, TextSlotList
 
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
-from pipeline.tasks.home_file import KINDS, Home, distinct, kind_of
+from pipeline.tasks.home_file import KINDS, Home, kind_of
 from pipeline.tasks.homes import HomeSource
 from pipeline.tasks.samples import IntentSchema, Sample, SlotSchema
 from pipeline.text.annotation import Entry
@@ -36,7 +36,7 @@ class HomeAssistantSource:
         templates: those that are drawn; None for all.
         polite: share of sentences with a filler word.
         spoiled: share of sentences with a typo, or words swapped or dropped.
-        seed: of what is found out about the templates.
+        keeps: whether training may see a template with these slots; None for all.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class HomeAssistantSource:
         templates: Sequence[Template] | None = None,
         polite: float = 0.1,
         spoiled: float = 0.1,
-        seed: int = 1,
+        keeps: Callable[[Template, Mapping[str, str]], bool] | None = None,
     ) -> None:
         self.home, self.homes = home, homes
-        self._language, self._seed = language, seed
+        self._language, self._keeps = language, keeps
         self._polite, self._spoiled = polite, spoiled
         self._templates = tuple(language.templates if templates is None else templates)
         self._choices, self._weights = _weighted(self._templates)
@@ -62,19 +62,28 @@ class HomeAssistantSource:
 
     def draw(self, rng: random.Random) -> Sample:
         """One training sentence, in a home of its own."""
-        template = self._choices[bisect(self._weights, rng.random() * self._weights[-1])]
-        names = _DrawnNames(self.homes, template, rng)
-        walk = self._language.draw(template, rng, names.value)
-        return self._sample(template, walk, names, rng)
+        while True:
+            template = self._choices[bisect(self._weights, rng.random() * self._weights[-1])]
+            names = _DrawnNames(self.homes, template, rng)
+            walk = self._language.draw(template, rng, names.value)
+            if self._keeps is None or self._keeps(template, walk.slots):
+                return self._sample(template, walk, names, rng)
 
-    def draw_in_home(self, template: Template, rng: random.Random) -> Sample | None:
-        """A sentence of a template with names of the home that ships; None where it has no such name."""
+    def draw_in_home(self, rng: random.Random) -> Sample | None:
+        """A sentence with names of the home that ships, as it stands in its templates; None where the home has no
+        such name, or names that make it mean something else."""
+        template = self._choices[bisect(self._weights, rng.random() * self._weights[-1])]
         names = _HomeNames(self.home, self.homes, template, rng)
         walk = self._language.draw(template, rng, names.value)
-        if names.is_missing:
-            return None
         text, fixed = walk.finish()
+        if names.is_missing or any(self._hides(entry, text, names.said) for entry in self.entries()):
+            return None
         return Sample(text, template.intent, walk.slots, (), template.index, fixed)
+
+    def _hides(self, entry: Entry, text: str, said: set[str]) -> bool:
+        """Whether a name that nobody meant stands in a sentence, so that it means another thing."""
+        name = entry.text.lower()
+        return name not in said and f" {name} " in f" {text.lower()} "
 
     def spoil(self, sample: Sample, rng: random.Random) -> str:
         """The sentence with a typo, or words swapped or dropped."""
@@ -107,12 +116,12 @@ class HomeAssistantSource:
                 elif reference.list_name in NAMED:
                     kinds.setdefault(key, set()).add(reference.list_name)
                     free.add(key)
-                elif isinstance(found, RangeSlotList):
+                elif isinstance(found, RangeSlotList) and (found.multiplier or 1) > 0:
                     kinds.setdefault(key, set()).update(_quantity_kinds(found))
                 elif isinstance(found, TextSlotList):
                     texts = {slot_text(value.value_out).lower() for value in found.values}
                     values.setdefault(key, set()).update(texts)
-                else:
+                elif not isinstance(found, RangeSlotList):
                     free.add(key)
         schemas: dict[str, dict[str, SlotSchema]] = {intent: {} for intent in required}
         for intent, slot in sorted({*kinds, *values, *free}):
@@ -143,7 +152,8 @@ class HomeAssistantSource:
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
-        sample = Sample(text, template.intent, walk.slots, names.entries(), template.index, fixed)
+        entries = names.entries(text, self._named_kinds[template.intent])
+        sample = Sample(text, template.intent, walk.slots, entries, template.index, fixed)
         if self._spoiled and rng.random() < self._spoiled:
             text, fixed = self.spoil(sample, rng), ()
         if self._polite and rng.random() < self._polite and self._language.fillers:
@@ -151,6 +161,14 @@ class HomeAssistantSource:
         if text is not sample.sentence:
             return Sample(text, sample.intent, sample.slots, sample.entries, sample.template, fixed)
         return sample
+
+    @cached_property
+    def _named_kinds(self) -> dict[str, frozenset[str]]:
+        """By intent, the kinds of names that its answers may hold."""
+        return {
+            intent: frozenset().union(*(slot.kinds for slot in schema.slots.values()))
+            for intent, schema in self._intents.items()
+        }
 
     @cached_property
     def _droppable(self) -> frozenset[str]:
@@ -176,7 +194,7 @@ class _DrawnNames:
     def __init__(self, homes: HomeSource, template: Template, rng: random.Random) -> None:
         self._homes, self._template, self._rng = homes, template, rng
         self._own: list[Entry] = []
-        self.kinds: dict[str, str] = {}
+        self._said: list[str] = []
 
     def value(self, list_name: str) -> tuple[str, str]:
         """The text of a list's value, and what the slot holds."""
@@ -190,7 +208,7 @@ class _DrawnNames:
         else:
             text = homes.phrase(rng, list_name)
             return text, text
-        self.kinds[list_name] = kind
+        self._said.append(name)
         if rng.random() >= _KNOWN:
             return name, name
         self._own.append(Entry(name, kind, name))
@@ -210,12 +228,28 @@ class _DrawnNames:
             return other, self._homes.name(rng, kind, template.device_class)
         return kind, self._homes.name(rng, kind, template.device_class)
 
-    def entries(self) -> tuple[Entry, ...]:
-        """The sentence's own names and those of another home, entities first, then areas, then floors."""
+    def entries(self, sentence: str, kinds: frozenset[str]) -> tuple[Entry, ...]:
+        """The sentence's own names and those of another home, entities first, then areas, then floors.
+
+        Names of the other home that stand in the sentence by chance are left out where they would mean something.
+
+        Args:
+            sentence: with the names.
+            kinds: of names that its answer may hold.
+        """
         others = self._homes.other_entries(self._rng)
+        text = f" {sentence.lower()} "
+        said = [name.lower() for name in self._said]
+        kept = [
+            entry
+            for name, entry in others
+            if name not in text or (entry.kind not in kinds and not any(own in name for own in said))
+        ]
         if not self._own:
-            return others
-        return distinct(sorted((*self._own, *others), key=_rank))
+            return tuple(kept)
+        own = {entry.text.lower() for entry in self._own}
+        kept = [entry for entry in kept if entry.text.lower() not in own]
+        return tuple(sorted((*self._own, *kept), key=_rank))
 
 
 class _HomeNames:
@@ -224,7 +258,7 @@ class _HomeNames:
     def __init__(self, home: Home, homes: HomeSource, template: Template, rng: random.Random) -> None:
         self._home, self._homes, self._template, self._rng = home, homes, template, rng
         self.is_missing = False
-        self.kinds: dict[str, str] = {}
+        self.said: set[str] = set()
 
     def value(self, list_name: str) -> tuple[str, str]:
         """The text of a list's value, and what the slot holds."""
@@ -246,7 +280,9 @@ class _HomeNames:
             self.is_missing = True
             return "", ""
         chosen = self._rng.choice(names)
-        return self._rng.choice(chosen), chosen[0]
+        text = self._rng.choice(chosen)
+        self.said.add(text.lower())
+        return text, chosen[0]
 
 
 _RANKS = {"area": 1, "floor": 2}

@@ -1,256 +1,276 @@
 """Home Assistant's own sentences as a task: a spoken command in, the intent and its slots out.
 
-The held-out splits are disjoint from training by construction: a hash of a name, of an action and of a template's text
-decides on which side it stands, and a sentence that two templates give belongs to training alone.
+Training draws a home of its own for every sentence; held-out sentences are said in the home that ships with the model,
+so that a board can be asked. What they hold out is decided by hashes of templates and of answers.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import zlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from hassil.intents import TextSlotList
-
+from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import HomeAssistantConfig
-from pipeline.tasks.home_assistant.home import Home, english_home, generic_home
-from pipeline.tasks.home_assistant.noise import add_typos, polite
-from pipeline.tasks.home_assistant.templates import Language, Sample, Template, load_language
-from pipeline.tasks.pairs import PairTask
+from pipeline.tasks.home_assistant.source import HomeAssistantSource
+from pipeline.tasks.home_assistant.templates import Language, Template, load_language
+from pipeline.tasks.home_file import Home, load_home
+from pipeline.tasks.homes import HomeSource
+from pipeline.tasks.samples import Sample, SampleSource
+from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Dataset, Pair, TextWriter
+from pipeline.tasks.tests_file import load_tests
+from pipeline.text.answers import StructuredAnswer
+from pipeline.text.normalize import Normalizer
 
 __all__ = ["HomeAssistantTask"]
 
-_LONGEST = 96  # letters of a sentence or an action; longer ones do not fit a small context
+_LONGEST = 96  # letters of a held-out sentence or answer; longer ones do not fit a small context
+_DEV_SENTENCES = 400
+_TRIES = 400  # for one held-out sentence
 
 _EXAMPLES = {
     "en": [
-        ("turn off the kitchen lights", "HassTurnOff area=kitchen domain=light"),
-        ("set the bedroom brightness to 40 percent", "HassLightSet area=bedroom brightness=40 domain=light"),
-        ("is the front deadbolt locked", "HassGetState name=front deadbolt state=locked"),
+        ("turn off the kitchen lights", "HassTurnOff area=Kitchen domain=light"),
+        ("set the bedroom brightness to 40 percent", "HassLightSet area=Bedroom brightness=40 domain=light"),
         ("set a timer for 5 minutes", "HassStartTimer minutes=5"),
-        ("open the blinds in the living room", "HassTurnOn area=living room device_class=blind domain=cover"),
         ("add oat milk to my shopping list", "HassShoppingListAddItem item=oat milk"),
-        ("what is the temperature in the nursery", "HassClimateGetTemperature area=nursery"),
-        ("set the lights in the office to blue", "HassLightSet area=office color=blue domain=light"),
+        ("set the lights in the office to blue", "HassLightSet area=Office color=blue domain=light"),
         ("pause the pizza timer", "HassPauseTimer name=pizza"),
-        ("turn on the marvok sconce", "HassTurnOn name=marvok sconce"),
-        ("are any windows open upstairs", "HassGetState device_class=window domain=cover floor=upstairs state=open"),
         ("what time is it", "HassGetCurrentTime"),
     ]
 }
 
 
-class HomeAssistantTask(PairTask):
-    """See `pipeline.tasks.task.Task`."""
+class HomeAssistantTask(StructuredTask):
+    """See `pipeline.tasks.task.Task`.
 
-    splits: Mapping[str, str] = {
-        "new_combinations": "templates and values seen in training, in combinations that were not",
-        "new_names": "names of areas and devices that training never saw",
-        "new_templates": "whole sentence templates withheld from training",
-        "noisy": "typos, words swapped or dropped",
-    }
+    Args:
+        config: the recipe's section.
+        folder: from which its paths are seen.
+    """
+
     baseline_splits: tuple[str, ...] = ("noisy",)
 
-    def __init__(self, config: HomeAssistantConfig, folder: Path = Path()) -> None:
-        self.config = config
-        self.language: Language = load_language(config.language)
-
-    @property
-    def seed(self) -> int:
-        """Of the recipe."""
-        return self.config.seed
+    def __init__(self, config: HomeAssistantConfig, folder: Path | None = None) -> None:
+        self.config, self._folder = config, folder or Path()
+        self.seed, self.pointers = config.seed, config.pointers
+        self.templates: Language = load_language(config.language)
+        self.splits = dict(_SPLITS) if config.held_out else {name: _SPLITS[name] for name in _ALWAYS}
 
     @classmethod
-    def from_mapping(cls, data: Mapping[str, object]) -> HomeAssistantTask:
+    def from_mapping(cls, data: Mapping[str, object], folder: Path | None = None) -> HomeAssistantTask:
         """The task of a recipe's `task` section, with or without its `name`.
 
         Raises:
             ThimbleError: an unknown key or language, or a value of the wrong type or range.
         """
-        return cls(HomeAssistantConfig.from_mapping(data))
+        return cls(HomeAssistantConfig.from_mapping(data), folder)
+
+    @property
+    def language(self) -> str:
+        """Of the recipe."""
+        return self.config.language
 
     @cached_property
     def home(self) -> Home:
-        """Source of names: words for English, made-up ones for other languages."""
-        if self.config.language.split("-")[0] == "en":
-            return english_home()
-        return generic_home(self.language.literal_texts(), self.language.domains(), self.config.seed)
+        """The home that ships: of the recipe's file, else one that the seed draws."""
+        if self.config.home:
+            return load_home(self._folder / self.config.home)
+        homes = HomeSource.of_language(self.language, self.templates.literal_texts(), self.seed)
+        return homes.draw_home(self._rng("home"))
+
+    @cached_property
+    def homes(self) -> HomeSource:
+        """Source of names; never of a thing's name that the home that ships has."""
+        avoided = frozenset(
+            name.lower() for thing in self.home.entities for name in (thing.name, *thing.aliases)
+        )
+        return HomeSource.of_language(self.language, self.templates.literal_texts(), self.seed, avoided)
 
     @cached_property
     def withheld(self) -> frozenset[int]:
         """Templates withheld from training: about one in twelve, each with at least two others of the same
         signature."""
-        teachers = Counter(template.signature for template in self.language.templates)
+        if not self.config.held_out:
+            return frozenset()
+        teachers = Counter(template.signature for template in self.templates.templates)
         held: set[int] = set()
-        for template in sorted(self.language.templates, key=lambda t: self._hash("template", t.intent, t.text)):
-            if len(held) >= len(self.language.templates) // 12:
+        for template in sorted(self.templates.templates, key=lambda t: self._hash("template", t.intent, t.text)):
+            if len(held) >= len(self.templates.templates) // 12:
                 break
             if teachers[template.signature] > 2:
                 teachers[template.signature] -= 1
                 held.add(template.index)
         return frozenset(held)
 
+    @cached_property
+    def source(self) -> HomeAssistantSource:
+        """Commands of templates that are not withheld, without noise."""
+        return self._source(self._seen, 0.0, 0.0, lambda template, slots: not self.is_held_out(template, slots))
+
+    @cached_property
+    def training_source(self) -> SampleSource:
+        """The same with noise and fillers, woven into the language, and sentences on which nothing may be done."""
+        config = self.config
+        keeps: Callable[[Template, Mapping[str, str]], bool] | None = None
+        if config.held_out:
+            keeps = lambda template, slots: not self.is_held_out(template, slots)  # noqa: E731
+        source: SampleSource = self._source(self._seen, config.polite, config.spoiled, keeps)
+        if config.weave:
+            from pipeline.tasks.weave import WeaveSource
+
+            source = WeaveSource(source, config.weave)
+        if config.nomatch:
+            from pipeline.tasks.negatives import with_negatives
+
+            source = with_negatives(source, config.nomatch)
+        return source
+
+    def is_held_out(self, template: Template, slots: Mapping[str, str]) -> bool:
+        """Whether training never sees a template with these slots."""
+        if not self.config.held_out or len(slots) <= len(template.block.slots):
+            return False
+        answer = StructuredAnswer(template.intent, slots).text.lower()
+        return self._hash("combination", str(template.index), answer) % 12 == 0
+
+    @cached_property
+    def excluded(self) -> frozenset[str]:
+        """Sentences of the files that `exclude` names."""
+        normalizer = Normalizer()
+        return frozenset(
+            normalizer.text(sentence) for file in self.config.exclude for sentence in _sentences(self._folder / file)
+        )
+
     def examples(self) -> Sequence[Pair]:
-        """A dozen pairs to show: chosen ones in English, else held-out sentences."""
-        chosen = _EXAMPLES.get(self.config.language)
-        if chosen:
-            return [Pair(*pair) for pair in chosen]
+        """Up to a dozen pairs to show, in the home that ships: chosen ones in English, else drawn ones."""
+        areas = {area.name for area in self.home.areas}
+        chosen = [Pair(*pair) for pair in _EXAMPLES.get(self.language, [])]
+        chosen = [pair for pair in chosen if _area(pair.action) in ("", *areas)]
         rng = self._rng("examples")
-        return [pair for _, pair, _ in (self._draw(rng, self._seen, new_names=False) for _ in range(12))]
+        known = {pair.action.split(" ")[0]: pair for pair in chosen}
+        for _ in range(_TRIES):
+            sample = self.source.draw_in_home(rng)
+            if sample is not None and len(sample.sentence) < 60:
+                known.setdefault(sample.intent, _pair(sample))
+        return [*chosen, *(pair for pair in known.values() if pair not in chosen)][:12]
 
     def dataset(self, writer: TextWriter | None = None) -> Dataset:
-        """All splits; the same for the same configuration and package versions."""
-        count = self.config.split_sentences
-        train = self._train()
-        known = {pair.sentence for pair in train}
-        values = {part for pair in train for part in _slot_values(pair.action)}
-        actions = {pair.action for pair in train}
+        """Dev pairs and splits, in the home that ships."""
+        held = {pair.sentence for pairs in self._splits.values() for pair in pairs}
+        rng = self._rng("dev")
+        seen = lambda template, slots: not self.is_held_out(template, slots)  # noqa: E731
+        dev = self._fresh(rng, self.source, _DEV_SENTENCES, seen, held)
+        return Dataset(train=[], dev=[_pair(sample) for sample in dev], splits=dict(self._splits))
 
-        def fresh(split: str, templates: Sequence[Template], new_names: bool, held_action: bool) -> list[Pair]:
+    def held_out_samples(self) -> Mapping[str, Sequence[Sample]]:
+        """Samples by split; the same for the same configuration and package versions."""
+        count, everything = self.config.split_sentences, self.templates.templates
+        sources = {"new_names": self.source, "noisy": self.source}
+        if self.config.held_out:
+            withheld = [template for template in everything if template.index in self.withheld]
+            sources = {
+                "new_combinations": self._source(self._seen, 0.0, 0.0),
+                "new_names": self.source,
+                "new_templates": self._source(withheld, 0.0, 0.0) if withheld else None,
+                "noisy": self.source,
+            }
+        known: set[str] = set()
+        splits: dict[str, Sequence[Sample]] = {}
+        for split, source in sources.items():
             rng = self._rng(split)
-            pairs: dict[str, Pair] = {}
-            for _ in range(200 * count if templates else 0):  # a small language can spare no template
-                sample, pair, _ = self._draw(rng, templates, new_names)
-                usable = len(pair.sentence) <= _LONGEST and len(pair.action) <= _LONGEST and pair.sentence not in known
-                if held_action:
-                    usable = usable and pair.action not in actions and self._held_action(pair.action)
-                    usable = usable and all(part in values for part in _slot_values(pair.action))
-                else:
-                    usable = usable and not self._held_action(pair.action)
-                if new_names:
-                    usable = usable and bool(sample.names)
-                if usable and pair.sentence not in pairs:
-                    pairs[pair.sentence] = pair
-                    if len(pairs) == count:
-                        break
-            return list(pairs.values())
 
-        held = [template for template in self.language.templates if template.index in self.withheld]
-        splits = {
-            "new_combinations": fresh("new_combinations", self._seen, new_names=False, held_action=True),
-            "new_names": fresh("new_names", self._seen, new_names=True, held_action=False),
-            "new_templates": fresh("new_templates", held, new_names=False, held_action=False),
-        }
-        splits["noisy"] = self._noisy(count, known)
-        dev = train[:count]
-        return Dataset(train=train[count:], dev=dev, splits=splits)
+            def wanted(template: Template, slots: Mapping[str, str], split: str = split) -> bool:
+                if split == "new_names" and not (template.has_name and "name" in slots):
+                    return False
+                return self.is_held_out(template, slots) == (split == "new_combinations")
 
-    def prompts(self) -> tuple[str, ...]:
-        """The examples' sentences."""
-        return tuple(pair.sentence for pair in self.examples())
+            samples = [] if source is None else self._fresh(rng, source, count, wanted, known, split == "noisy")
+            known.update(sample.sentence for sample in samples)
+            splits[split] = samples
+        return splits
 
     def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
         """Which pairs hassil itself recognizes to the right intent, given every name in the sentence."""
         from pipeline.tasks.home_assistant.baseline import recognized
 
-        return [recognized(self.language, self.home, pair) for pair in pairs]
+        return [recognized(self.templates, self.home, pair) for pair in pairs]
 
     @cached_property
     def _seen(self) -> list[Template]:
-        return [template for template in self.language.templates if template.index not in self.withheld]
+        return [template for template in self.templates.templates if template.index not in self.withheld]
 
-    @cached_property
-    def _by_intent(self) -> dict[int, tuple[list[list[Template]], list[float]]]:
-        return {}
+    def _source(
+        self,
+        templates: Sequence[Template],
+        polite: float,
+        spoiled: float,
+        keeps: Callable[[Template, Mapping[str, str]], bool] | None = None,
+    ) -> HomeAssistantSource:
+        return HomeAssistantSource(self.templates, self.homes, self.home, templates, polite, spoiled, keeps)
 
-    def _train(self) -> list[Pair]:
-        """Training pairs, shuffled; of two actions for one sentence the earlier template's stays."""
-        rng = self._rng("train")
-        target_count = self.config.train_sentences + self.config.split_sentences
-        by_sentence: dict[str, tuple[int, Pair]] = {}
-        fillers = self.language.fillers
-        for _ in range(4 * target_count):
-            sample, pair, template = self._draw(rng, self._seen, new_names=False)
-            if len(pair.sentence) > _LONGEST or len(pair.action) > _LONGEST or self._held_action(pair.action):
+    def _fresh(
+        self,
+        rng: random.Random,
+        source: HomeAssistantSource,
+        count: int,
+        wanted: Callable[[Template, Mapping[str, str]], bool],
+        known: set[str],
+        is_spoiled: bool = False,
+    ) -> list[Sample]:
+        """Different sentences that are not in `known`; fewer where the templates give no more."""
+        samples: dict[str, Sample] = {}
+        for _ in range(_TRIES * count):
+            sample = source.draw_in_home(rng)
+            if sample is None or not wanted(self.templates.templates[sample.template], sample.slots):
                 continue
-            sentence = pair.sentence
-            if rng.random() < self.config.spoiled:
-                sentence = add_typos(sample.pieces, self._droppable, rng)
-            if fillers and rng.random() < self.config.polite:
-                sentence = polite(sentence, fillers, rng)
-            earlier = by_sentence.get(sentence)
-            if earlier is None or template.index < earlier[0]:
-                by_sentence[sentence] = (template.index, Pair(sentence, pair.action))
-            if len(by_sentence) == target_count:
-                break
-        pairs = [pair for _, pair in by_sentence.values()]
-        rng.shuffle(pairs)
-        return pairs
-
-    def _noisy(self, count: int, known: set[str]) -> list[Pair]:
-        rng = self._rng("noisy")
-        by_sentence: dict[str, Pair] = {}
-        for _ in range(100 * count):
-            sample, pair, _ = self._draw(rng, self._seen, new_names=False)
-            sentence = add_typos(sample.pieces, self._droppable, rng)
-            fits = len(sentence) <= _LONGEST and len(pair.action) <= _LONGEST
-            if fits and sentence != pair.sentence and sentence not in known and not self._held_action(pair.action):
-                by_sentence[sentence] = Pair(sentence, pair.action)
-                if len(by_sentence) == count:
+            if is_spoiled:
+                spoiled = source.spoil(sample, rng)
+                if spoiled == sample.sentence.lower():
+                    continue
+                sample = Sample(spoiled, sample.intent, sample.slots, (), sample.template)
+            if max(len(sample.sentence), len(_pair(sample).action)) <= _LONGEST and sample.sentence not in known:
+                samples.setdefault(sample.sentence, sample)
+                if len(samples) == count:
                     break
-        return list(by_sentence.values())
-
-    def _draw(
-        self, rng: random.Random, templates: Sequence[Template], new_names: bool
-    ) -> tuple[Sample, Pair, Template]:
-        groups, weights = self._groups(templates)
-        template = rng.choice(rng.choices(groups, cum_weights=weights)[0])
-        sample = self.language.draw(template, self.home, rng, new_names)
-        slots = "".join(f" {key}={value.lower()}" for key, value in sorted(sample.slots.items()))
-        return sample, Pair(sample.sentence, template.intent + slots), template
-
-    def _groups(self, templates: Sequence[Template]) -> tuple[list[list[Template]], list[float]]:
-        """Templates by intent, an intent weighted with the root of its number of templates."""
-        key = id(templates)
-        if key not in self._by_intent:
-            groups: dict[str, list[Template]] = {}
-            for template in templates:
-                groups.setdefault(template.intent, []).append(template)
-            total, cumulative = 0.0, []
-            for group in groups.values():
-                total += len(group) ** 0.5
-                cumulative.append(total)
-            self._by_intent[key] = (list(groups.values()), cumulative)
-        return self._by_intent[key]
-
-    def _held_action(self, action: str) -> bool:
-        """Whether the action is a combination that training never sees."""
-        return "=" in action and self._hash("action", action) % 12 == 0
-
-    @cached_property
-    def _droppable(self) -> frozenset[str]:
-        """Optional words: short ones that the templates put in brackets, and that are no slot's value."""
-        droppable: set[str] = set()
-        rules = {name: rule.text or "" for name, rule in self.language.intents.expansion_rules.items()}
-        for template in self.language.templates:
-            for part in template.text.split("[")[1:]:
-                inside = part.split("]")[0].strip().strip("()")
-                if inside.startswith("<") and inside.endswith(">"):
-                    inside = rules.get(inside[1:-1], "").strip("()")
-                droppable.update(word for word in inside.lower().split("|") if word.isalpha() and len(word) <= 4)
-        lists = self.language.intents.slot_lists.values()
-        values = {
-            str(value.value_out).lower() for some in lists if isinstance(some, TextSlotList) for value in some.values
-        }
-        return frozenset(droppable - values)
-
-    def _rng(self, purpose: str) -> random.Random:
-        return random.Random(f"{self.config.seed}:{self.config.language}:{purpose}")
+        return list(samples.values())
 
     def _hash(self, *parts: str) -> int:
-        return zlib.crc32("\0".join((str(self.config.seed), *parts)).encode())
+        return zlib.crc32("\0".join((str(self.seed), *parts)).encode())
 
 
-def _slot_values(action: str) -> list[str]:
-    """`key=value` parts of an action; values may hold spaces."""
-    parts: list[str] = []
-    for word in action.split(" ")[1:]:
-        if "=" in word or not parts:
-            parts.append(word)
-        else:
-            parts[-1] += f" {word}"
-    return parts
+_SPLITS = {
+    "new_combinations": "templates and values seen in training, in combinations that were not",
+    "new_names": "names of things that training never saw",
+    "new_templates": "whole sentence templates withheld from training",
+    "noisy": "typos, words swapped or dropped",
+}
+_ALWAYS = ("new_names", "noisy")
+
+
+def _pair(sample: Sample) -> Pair:
+    return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)
+
+
+def _area(action: str) -> str:
+    _, equals, rest = action.partition(" area=")
+    return rest.split(" ")[0] if equals else ""
+
+
+def _sentences(path: Path) -> list[str]:
+    """The sentences of a file of tests."""
+    if path.suffix != ".jsonl":
+        return [test.sentence for test in load_tests(path)]
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [str(json.loads(line)["sentence"]) for line in lines if line.strip()]
+    except OSError as error:
+        raise ThimbleError(f"cannot read {path}: {error.strerror}", "correct `task.exclude`") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ThimbleError(
+            f"{path} is no file of sentences: {error!r}", "write a line of JSON with `sentence` for each"
+        ) from None

@@ -26,7 +26,7 @@ from hassil.expression import (
     Sentence,
     TextChunk,
 )
-from hassil.intents import IntentData, Intents, RangeSlotList, SlotList, TextSlotList, WildcardSlotList
+from hassil.intents import IntentData, Intents, RangeSlotList, SlotList, TextSlotList
 from hassil.numbers import get_rbnf_engine
 
 from pipeline.errors import ThimbleError
@@ -38,7 +38,8 @@ NAMED = ("name", "area", "floor")
 
 _WORD_NUMBERS = 0.2  # share of numbers that are spelled out
 _VALUE, _VALUE_END = "\1", "\2"  # around a slot's value in a sentence under construction
-_PACKAGE, _OWN = "package", "own"
+_DOWN = "down"  # of a step, as `volume_step` of the package has it without a number
+_OWN = "own"  # key of a block's metadata
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Template:
         domains: domains of the entities that `{name}` may be.
         device_class: of these entities; empty where any.
         slots: that its lists fill.
+        has_name: whether it says the name of a thing.
         is_own: whether it is of this project's files, not of the package.
     """
 
@@ -65,6 +67,7 @@ class Template:
     domains: tuple[str, ...]
     device_class: str
     slots: frozenset[str]
+    has_name: bool
     is_own: bool
 
     @property
@@ -83,16 +86,14 @@ class Walk:
     Attributes:
         parts: pieces of text, slots' values between marks.
         slots: what the slots hold.
-        lists: the list of each value in `parts`, in order.
     """
 
-    __slots__ = ("lists", "parts", "rng", "slots", "value")
+    __slots__ = ("parts", "rng", "slots", "value")
 
     def __init__(self, rng: random.Random, value: Callable[[str], tuple[str, str]]) -> None:
         self.rng, self.value = rng, value
         self.parts: list[str] = []
         self.slots: dict[str, str] = {}
-        self.lists: list[str] = []
 
     def finish(self) -> tuple[str, tuple[tuple[int, int], ...]]:
         """The sentence with single spaces, and where values stand in it, [start, end) in characters."""
@@ -108,15 +109,6 @@ class Walk:
                 spans.append((length, length + len(piece)))
             length += len(piece)
         return "".join(pieces), tuple(spans)
-
-    def pattern(self, kinds: Mapping[str, str]) -> str:
-        """The sentence with the kind of each value instead of the value: equal ones cannot be told apart."""
-        text = " ".join("".join(self.parts).lower().split())
-        pieces = text.replace(_VALUE_END, _VALUE).split(_VALUE)
-        lists = iter(self.lists)
-        return "".join(
-            f"<{kinds.get(name := next(lists), name)}>" if number % 2 else piece for number, piece in enumerate(pieces)
-        )
 
 
 _Draw = Callable[[Walk], None]
@@ -245,7 +237,6 @@ class _Compiler:
 
         def draw_name(walk: Walk) -> None:
             text, value = walk.value(name) if number is None else self._number(number, walk.rng)
-            walk.lists.append(name)
             walk.parts.append(f"{_VALUE}{text}{_VALUE_END}")
             if slot is not None:
                 walk.slots[slot] = value
@@ -257,7 +248,8 @@ class _Compiler:
         number: float | int = choice
         if values.fraction_type is not None and choice < values.stop and rng.random() < 0.15:
             number = choice + 0.5
-        out = slot_text(float(number * (values.multiplier or 1)))
+        # An answer can point at a number, not at its negative: of "down by 7" it keeps the direction.
+        out = _DOWN if (values.multiplier or 1) < 0 else slot_text(float(number * (values.multiplier or 1)))
         words = values.words and isinstance(number, int) and number <= 100 and rng.random() < _WORD_NUMBERS
         spoken = _number_words(self._language, int(number)) if words else ""
         return spoken or str(number), out
@@ -416,6 +408,7 @@ def load_language(code: str) -> Language:
                         domains=_domains(block),
                         device_class=_device_class(block),
                         slots=frozenset(reference.slot_name for reference in references if not reference.is_capture),
+                        has_name=any(reference.list_name == "name" for reference in references),
                         is_own=bool((block.metadata or {}).get(_OWN)),
                     )
                 )
@@ -464,11 +457,6 @@ def _required(expression: Expression, rules: Mapping[str, Sentence]) -> frozense
     if isinstance(expression, RuleReference) and expression.rule_name in rules:
         return _required(rules[expression.rule_name].expression, rules)
     return frozenset()
-
-
-def is_wildcard(values: SlotList | None) -> bool:
-    """Whether a list holds any text."""
-    return isinstance(values, WildcardSlotList)
 
 
 def _collect(expression: Expression, texts: list[str]) -> None:

@@ -201,24 +201,32 @@ class SentencesSource:
     def _list_kinds(self) -> dict[int, str]:
         """Kinds of the lists whose values are marked.
 
-        Every list is whose values can be listed, but short ones whose values templates say literally as well, such as
-        on and off: they are words of the language rather than names, and are answer tokens alone.
+        Every list is whose values can be listed, but short ones of whose values templates say half or more literally as
+        well, such as on and off: they are words of the language rather than names, and are answer tokens alone.
         """
-        said = {" ".join(words_of(text)) for text in self._literal_texts()}
-        said |= {word for text in said for word in text.split()}
         kinds: dict[int, str] = {}
         taken: dict[str, int] = {}
         for name, values in self._text_lists():
             surfaces = self._surfaces[id(values)]
             if not surfaces:
                 continue
-            is_small = len({value for _, value in surfaces}) <= _MAX_CLOSED and name not in self.hints.open
-            if is_small and any(" ".join(words_of(text)) in said for text, _ in surfaces):
+            if 2 * sum(self._is_word(name, surfaces, text) for text, _ in surfaces) >= len(surfaces):
                 continue
             number = taken.get(name, 0)
             taken[name] = number + 1
             kinds[id(values)] = name if not number else f"{name}_{number + 1}"
         return kinds
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        """What templates say literally, and its words."""
+        said = {" ".join(words_of(text)) for text in self._literal_texts()}
+        return frozenset(said | {word for text in said for word in text.split()})
+
+    def _is_word(self, name: str, surfaces: Sequence[tuple[str, str]], text: str) -> bool:
+        """Whether a value of a short list is a word that templates say literally as well: it is not marked then."""
+        is_small = len({value for _, value in surfaces}) <= _MAX_CLOSED and name not in self.hints.open
+        return is_small and " ".join(words_of(text)) in self._said
 
     @cached_property
     def _units(self) -> Mapping[str, tuple[str, str]]:
@@ -474,11 +482,14 @@ class SentencesSource:
         for entry in self.names.shipped.entries:
             result.setdefault((entry.text.casefold(), entry.kind), entry)
         used = {id(values) for template in self.templates for values in template.lists.values()}
-        for _, values in self._text_lists():
+        for name, values in self._text_lists():
             kind = self._kinds.get(id(values))
             if kind is None or id(values) not in used:
                 continue
-            for said, value in self._surfaces[id(values)] or ():
+            surfaces = self._surfaces[id(values)] or ()
+            for said, value in surfaces:
+                if self._is_word(name, surfaces, said):
+                    continue
                 result.setdefault((said.casefold(), kind), Entry(said, kind, value))
         return tuple(result.values())
 

@@ -110,7 +110,7 @@ def german() -> Annotator:
         ("das Kinderzimmers Licht", "das [kinderzimmers] licht", "Kinderzimmer"),
         ("Gaestezimmer-Licht", "[gaestezimmer] licht", "Gästezimmer"),
         ("Küchen-Licht aus", "[küchen] licht aus", "Küche"),
-        ("Wohnzimmerkugel", "[wohnzimmer] [kugel]", "Wohnzimmer Kugel"),
+        ("Wohnzimmerkugel", "wohnzimmerkugel", ""),
         ("Wohnzimmerrollo links", "[wohnzimmer] [rollo links]", "Wohnzimmer Rollo links"),
         ("wohnzimer", "[wohnzimer]", "Wohnzimmer"),
         ("schlafzimmmer lcht", "[schlafzimmmer] lcht", "Schlafzimmer"),

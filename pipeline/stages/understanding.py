@@ -1,0 +1,265 @@
+"""Sentences to what they ask for, by the model on this machine, on an emulated board, or on a real one."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+
+from pipeline.compiler.reader import read_tflite
+from pipeline.device.protocol import Device
+from pipeline.device.serial_port import connect
+from pipeline.emulators.select import pick
+from pipeline.errors import DeviceError, ThimbleError
+from pipeline.firmware.build import build_project
+from pipeline.firmware.project import write_project
+from pipeline.numerics.sampler import logit_step
+from pipeline.recipes.load import Recipe
+from pipeline.recipes.schema import ENGINES
+from pipeline.stages.artifacts import KNOWN_NAMES
+from pipeline.stages.registry import run_recipe
+from pipeline.targets.boards import Board, all_boards, load_board
+from pipeline.tasks.home_file import KINDS, load_home
+from pipeline.tasks.text_path import load_codec
+from pipeline.text.answers import NO_MATCH, StructuredAnswer, parse_answer
+from pipeline.text.codec import Codec, StructuredCodec
+from pipeline.verification.host_engine import host_engine
+from pipeline.verification.reply import Reply, ask
+from pipeline.workflow.artifacts import FIRMWARE, MODEL_SOURCES, PACKED_SOURCES, TFLITE
+from pipeline.workflow.runner import RunOptions
+from pipeline.workflow.workspace import Workspace, target_key
+
+__all__ = ["HOST", "Listener", "Place", "listening", "parse_reply", "read_sentences", "understand"]
+
+HOST = "host"
+_SLOT = re.compile(r"[A-Za-z_]\w*")
+_HOME_KINDS = frozenset({*KINDS, "area", "floor"})
+
+Asker = Callable[[str], Reply]
+"""Gives the reply to a sentence."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the model runs.
+
+    Attributes:
+        name: `HOST`, a board's name for an emulated one, or a serial port.
+        emulator: instead of the first that is present.
+        baud: of the port, instead of the board's speed.
+    """
+
+    name: str = HOST
+    emulator: str | None = None
+    baud: int | None = None
+
+    @property
+    def is_board(self) -> bool:
+        """Whether it is an emulated board."""
+        return any(board.name == self.name for board in all_boards())
+
+
+def understand(
+    recipe: Recipe, build: Path, place: Place, home: Path | None, sentences: str, out: str, retrain: bool = False
+) -> None:
+    """Writes a line of JSON for each sentence, with `sentence`, `intent`, `slots`, `confidence`, `text` and, where
+    nothing is done and it is known why, `reason`.
+
+    Args:
+        recipe: of the model; what is missing of it is made.
+        build: where artifacts are.
+        place: where the model runs.
+        home: a file of names, instead of those of the home that came with the task; None: the task's.
+        sentences: a file with a sentence a line, see `read_sentences`; "-": standard input.
+        out: the file to write; "-": standard output.
+        retrain: see `RunOptions`.
+
+    Raises:
+        ThimbleError: from the stages; a file cannot be read; the recipe's model knows no homes; the board has other
+            names than those of `home`.
+    """
+    console = Console(stderr=True, quiet=out == "-" and not sys.stderr.isatty())
+    with ExitStack() as stack:
+        source = sys.stdin.buffer if sentences == "-" else stack.enter_context(_opened(Path(sentences)))
+        listener = stack.enter_context(listening(recipe, build, place, home, console, retrain))
+        sink = sys.stdout if out == "-" else stack.enter_context(Path(out).open("w", encoding="utf-8"))
+        for sentence in read_sentences(source):
+            record = _record(sentence, listener.ask(sentence), listener.slots)
+            print(json.dumps(record, ensure_ascii=False), file=sink, flush=True)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A model that can be asked.
+
+    Attributes:
+        ask: gives the reply to a sentence.
+        slots: names that slots of its answers may have; None where it answers in text.
+    """
+
+    ask: Asker
+    slots: tuple[str, ...] | None
+
+    def understand(self, sentence: str) -> StructuredAnswer:
+        """What a sentence asks for."""
+        reply = self.ask(sentence)
+        answer = parse_reply(reply, self.slots)
+        confidence = 1.0 if reply.confidence is None else reply.confidence / 65536
+        return StructuredAnswer(answer.intent, answer.slots, confidence, reply.reason)
+
+
+@contextmanager
+def listening(
+    recipe: Recipe, build: Path, place: Place, home: Path | None, console: Console, retrain: bool = False
+) -> Iterator[Listener]:
+    """A recipe's model, ready to be asked; see `understand`."""
+    if place.is_board:
+        recipe = recipe.with_boards([place.name])
+    until = "quantize" if place.name == HOST else "firmware"
+    options = RunOptions(build, until, emulator=place.emulator, retrain=retrain)
+    workspace = run_recipe(recipe.with_boards(recipe.boards[:1]), options, console)
+    codec = _codec(recipe, workspace, home)
+    slots = codec.schema.slots if isinstance(codec, StructuredCodec) else None
+    with _asker(recipe, workspace, codec, place, home is not None) as ask_one:
+        yield Listener(ask_one, slots)
+
+
+def read_sentences(lines: Iterable[bytes]) -> Iterator[str]:
+    """The sentences of lines, each plain text or a JSON object whose `sentence` it is; empty lines are left out.
+
+    Raises:
+        ThimbleError: a line is no UTF-8, or a JSON object without a sentence.
+    """
+    for number, data in enumerate(lines, 1):
+        try:
+            line = data.decode("utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise ThimbleError(
+                f"line {number} of the sentences is no UTF-8: {error.reason}", "save it as UTF-8"
+            ) from None
+        if line.startswith("{"):
+            try:
+                line = str(json.loads(line)["sentence"])
+            except (ValueError, KeyError) as error:
+                raise ThimbleError(
+                    f"line {number} of the sentences begins as JSON and has no `sentence`: {error}",
+                    'write lines such as {"sentence": "turn on the light"}, or plain text',
+                ) from None
+        if line:
+            yield line
+
+
+def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
+    """Intent and slots of a reply; `NO_MATCH` for text that says none.
+
+    Args:
+        reply: of a model.
+        slots: names that slots may have; None: any.
+    """
+    text = reply.text
+    if slots is None:
+        slots = [name for word in text.split(" ")[1:] if _SLOT.fullmatch(name := word.partition("=")[0])]
+        intent, _, rest = text.partition(" ")
+        if not _SLOT.fullmatch(intent) or (rest and "=" not in rest.partition(" ")[0]):
+            return StructuredAnswer(NO_MATCH)
+    return parse_answer(text, list(slots))
+
+
+def _record(sentence: str, reply: Reply, slots: Iterable[str] | None) -> dict[str, object]:
+    answer = parse_reply(reply, slots)
+    record: dict[str, object] = {
+        "sentence": sentence,
+        "intent": answer.intent,
+        "slots": dict(answer.slots),
+        "confidence": None if reply.confidence is None else round(reply.confidence / 65536, 5),
+        "text": reply.text,
+    }
+    if reply.reason:
+        record["reason"] = reply.reason
+    return record
+
+
+def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> Codec:
+    data, threshold = workspace.stage("data"), recipe.answers.threshold
+    codec = load_codec(data, threshold)
+    if home is None:
+        return codec
+    if not isinstance(codec, StructuredCodec):
+        raise ThimbleError(
+            f"the model of {recipe.name} takes no names: it answers in text",
+            "leave --home out, or train a model with answer tokens",
+        )
+    names = KNOWN_NAMES.load(data)
+    lists = frozenset(entry.kind for entry in names.entries) - _HOME_KINDS
+    return load_codec(data, threshold, names.with_home(load_home(home).entries(), lists))
+
+
+@contextmanager
+def _asker(recipe: Recipe, workspace: Workspace, codec: Codec, place: Place, has_home: bool) -> Iterator[Asker]:
+    if place.name == HOST:
+        tflite = workspace.path(TFLITE.of("quantize")).read_bytes()
+        graph = read_tflite(tflite)
+        step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
+        with host_engine(tflite) as engine:
+            yield lambda sentence: ask(engine, codec, sentence, step, recipe.model.context)
+        return
+    with _device(recipe, workspace, codec, place, has_home) as device:
+        yield lambda sentence: _ask_device(device, sentence, recipe.model.context)
+
+
+@contextmanager
+def _device(recipe: Recipe, workspace: Workspace, codec: Codec, place: Place, has_home: bool) -> Iterator[Device]:
+    board = load_board(recipe.boards[0])
+    if not place.is_board:
+        if has_home:
+            raise ThimbleError(
+                f"the board on {place.name} has the names of its image",
+                f"ask an emulated board (--on {board.name}), or name the home in the recipe and flash its image",
+            )
+        with Device(connect(place.name, place.baud or board.uart.baud), booted=True) as device:
+            yield device
+        return
+    emulator = pick(board, place.emulator)
+    with tempfile.TemporaryDirectory() as folder:
+        elf = workspace.path(FIRMWARE.of("firmware"), target_key(board.name, recipe.engine))
+        if has_home:
+            elf = _build(recipe, workspace, codec, board, Path(folder))
+        with Device(emulator.start(elf, board)) as device:
+            yield device
+
+
+def _build(recipe: Recipe, workspace: Workspace, codec: Codec, board: Board, folder: Path) -> Path:
+    """The image of a recipe with other names."""
+    model = workspace.path(MODEL_SOURCES.of("firmware"), target_key(board.name, recipe.engine))
+    if not model.is_dir():
+        model = workspace.path(PACKED_SOURCES.of("convert"), packing=board.packing)
+    write_project(model, codec, board, recipe.name, folder / "project", ENGINES[recipe.engine])
+    return build_project(folder / "project", folder / "build").elf
+
+
+def _ask_device(device: Device, sentence: str, max_new: int) -> Reply:
+    try:
+        answer = device.prompt(sentence, max_new)
+    except DeviceError as error:
+        if error.code in ("fault", "protocol"):
+            raise
+        return Reply("", None, error.code)
+    return Reply(answer.text, answer.confidence, answer.reason)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise ThimbleError(f"cannot read {path}: {error.strerror}", "name a file with a sentence a line") from None
+    with file:
+        yield file

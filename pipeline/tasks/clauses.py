@@ -1,0 +1,515 @@
+"""Commands and questions taken apart and put together again, by the tables of a language's `weave.yaml`.
+
+`docs/language-files.md` explains the tables.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from pipeline.errors import ThimbleError
+from pipeline.tasks.phrases import SEAM, Hole, Pattern, Piece, lines, parse_pattern
+
+__all__ = ["Clause", "Frames", "Grammar", "Parts", "Verb", "VerbGroup", "pieces_of"]
+
+Pieces = tuple[Piece, ...]
+
+_MAY_BE_EMPTY = frozenset({"rest", "object", "adverbials", "particle", "early", "late"})
+_HOLD_OBJECT = frozenset({"rest", "object", "subject", "thing"})
+_HOLD_ADVERBIALS = frozenset({"rest", "adverbials", "value", "thing"})
+_SAME_VERB = 0.4  # share of commands that keep their verb, where it has synonyms
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A verb of the table.
+
+    Attributes:
+        name: as the groups write it.
+        particle: words that stand apart from the finite verb ("ein", "in Gang", "up").
+        forms: pieces by hole: `<column>`, with the particle; `bare_<column>`, without; `to_infinitive`.
+        is_free: whether the particle may stand before the object too ("turn on the light", "turn the light on").
+    """
+
+    name: str
+    particle: Pieces
+    forms: Mapping[str, Pieces]
+    is_free: bool
+
+
+@dataclass(frozen=True)
+class VerbGroup:
+    """Verbs that stand for each other.
+
+    Attributes:
+        name: which frames and negatives refer to.
+        verbs: synonyms.
+        states: what may stand alone for the verb ("Licht an").
+        asks: whether the command asks for a thing, so that the thing alone may stand for it.
+    """
+
+    name: str
+    verbs: tuple[Verb, ...]
+    states: tuple[Pieces, ...]
+    asks: bool
+
+
+@dataclass(frozen=True)
+class Clause:
+    """A command without its form.
+
+    Attributes:
+        verb: of the command.
+        group: its synonyms.
+        values: pieces by hole, as far as the verb does not matter.
+        features: names of the holes that are not empty, and what the object is: `definite`, `indefinite`, `bare`,
+            `singular`, `plural`.
+    """
+
+    verb: Verb
+    group: VerbGroup
+    values: Mapping[str, Pieces]
+    features: frozenset[str]
+
+
+class Parts(NamedTuple):
+    """A direct question without its order, or a thing that is asked for.
+
+    Attributes:
+        values: pieces by hole: `wh`, `verb`, `subject`, `predicate`, `adverbials`, `rest` of a question; `thing`.
+        features: names of the holes that are not empty; of a question, whether it is `open` or `closed`.
+    """
+
+    values: Mapping[str, Pieces]
+    features: frozenset[str]
+
+
+class _Frame(NamedTuple):
+    pattern: Pattern
+    required: frozenset[str]
+    without: frozenset[str]
+    groups: frozenset[str]
+    holds_object: bool
+    holds_adverbials: bool
+
+
+class Frames:
+    """Patterns of several classes, each class with a weight.
+
+    Args:
+        classes: by name `{weight, needs, without, groups, patterns}`.
+        rules: alternatives by name.
+        is_complete: whether a frame must say all that the clause said.
+
+    Attributes:
+        patterns: all of them by class.
+    """
+
+    def __init__(
+        self, classes: Mapping[str, Mapping[str, Any]], rules: Mapping[str, Sequence[str]], is_complete: bool = True
+    ) -> None:
+        self._is_complete = is_complete
+        self._classes: list[tuple[float, list[_Frame]]] = []
+        self._eligible: dict[tuple[str, frozenset[str]], tuple[list[float], list[list[Pattern]]]] = {}
+        self.patterns: dict[str, list[Pattern]] = {}
+        for name, value in classes.items():
+            patterns = [parse_pattern(str(source), rules) for source in lines(value["patterns"])]
+            needs, without = frozenset(value.get("needs", ())), frozenset(value.get("without", ()))
+            groups = frozenset(value.get("groups", ()))
+            frames = [
+                _Frame(
+                    pattern,
+                    (pattern.holes - _MAY_BE_EMPTY) | needs,
+                    without,
+                    groups,
+                    bool(pattern.holes & _HOLD_OBJECT),
+                    bool(pattern.holes & _HOLD_ADVERBIALS),
+                )
+                for pattern in patterns
+            ]
+            self._classes.append((float(value.get("weight", 1)), frames))
+            self.patterns[name] = patterns
+
+    def draw(self, rng: random.Random, group: str, features: frozenset[str]) -> list[Piece | Hole] | None:
+        """One frame that these features fill, none where there is no such frame."""
+        key = (group, features)
+        if key not in self._eligible:
+            weights, lists = [], []
+            for weight, frames in self._classes:
+                fitting = [frame.pattern for frame in frames if self._fits(frame, group, features)]
+                if fitting:
+                    weights.append(weight)
+                    lists.append(fitting)
+            self._eligible[key] = (list(accumulate(weights)), lists)
+        cumulative, lists = self._eligible[key]
+        if not lists:
+            return None
+        patterns = rng.choices(lists, cum_weights=cumulative)[0]
+        return patterns[int(rng.random() * len(patterns))].draw(rng)
+
+    def _fits(self, frame: _Frame, group: str, features: frozenset[str]) -> bool:
+        if frame.groups and group not in frame.groups:
+            return False
+        if not frame.required <= features or frame.without & features:
+            return False
+        if not self._is_complete:
+            return True
+        return (frame.holds_object or "object" not in features) and (
+            frame.holds_adverbials or "adverbials" not in features
+        )
+
+
+def pieces_of(text: str) -> Pieces:
+    """Words as pieces without fixed spans."""
+    return tuple(Piece(word) for word in text.split())
+
+
+class Grammar:
+    """The verbs and small words of a language.
+
+    Args:
+        data: a `weave.yaml`.
+
+    Raises:
+        ThimbleError: a group names a stem that is not in the table, or a stem has too few forms.
+    """
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        table = data["verbs"]
+        self.columns: tuple[str, ...] = tuple(table["columns"])
+        self._particle_before = table["particle"] == "before"
+        self._marked: Mapping[str, str] = table.get("marked_infinitive") or {}
+        self.stems = {row.split()[0]: row.split() for row in lines(table["stems"])}
+        for stem, forms in self.stems.items():
+            if len(forms) != len(self.columns):
+                raise ThimbleError(
+                    f"the verb {stem!r} has {len(forms)} forms",
+                    f"give it {len(self.columns)}: {', '.join(self.columns)}",
+                )
+        self.groups: list[VerbGroup] = []
+        self._by_stem: dict[str, list[tuple[Verb, VerbGroup]]] = {}
+        self._by_final: dict[str, list[tuple[Verb, VerbGroup]]] = {}
+        self._by_state: dict[str, VerbGroup] = {}
+        final = tuple(table.get("final", ()))
+        for name, value in table["groups"].items():
+            own = [self._verb(verb) for verb in value["verbs"]]
+            also = [self._verb(verb) for verb in value.get("also", ())]
+            states = tuple(pieces_of(state) for state in value.get("states", ()))
+            group = VerbGroup(name, (*own, *also), states, bool(value.get("asks")))
+            self.groups.append(group)
+            for verb in own:
+                self._by_stem.setdefault(verb.forms[f"bare_{self.columns[0]}"][0].text.lower(), []).append(
+                    (verb, group)
+                )
+                for column in final:
+                    self._by_final.setdefault(verb.forms[column][-1].text.lower(), []).append((verb, group))
+            for state in value.get("reads_states", value.get("states", ())):
+                self._by_state.setdefault(state.lower(), group)
+        for known in (self._by_stem, self._by_final):
+            for verbs in known.values():
+                verbs.sort(key=lambda item: -len(item[0].particle))
+        self._imperatives: dict[str, list[tuple[Verb, VerbGroup]]] = {}
+        self._polite: dict[str, list[tuple[Verb, VerbGroup]]] = {}
+        polite = table.get("polite") or {}
+        self._polite_word = str(polite.get("word", "")).lower()
+        for stem, forms in self.stems.items():
+            verbs = self._by_stem.get(stem.lower(), [])
+            for column, form in zip(self.columns, forms, strict=True):
+                if column in table["imperatives"]:
+                    known_verbs = self._imperatives.setdefault(form.lower(), [])
+                    known_verbs += [verb for verb in verbs if verb not in known_verbs]
+                if column == polite.get("form"):
+                    self._polite[form.lower()] = verbs
+        self._adverbials = frozenset(word.lower() for word in data["adverbials_begin"])
+        self._links = frozenset(data["links"])
+        self._dropped = frozenset(word.lower() for word in data["politeness"])
+        self._datives = frozenset(data.get("datives", ()))
+        self.small_talk = self._dropped | self._datives | self._adverbials | set(data["surface"]["articles"])
+        self._pronouns = frozenset(data.get("pronouns", ()))
+        self._leads = sorted((tuple(lead.lower().split()) for lead in data.get("leads", ())), key=len, reverse=True)
+        self._determiners: Mapping[str, Mapping[str, str]] = {
+            word: value for value in data["determiners"] for word in value["words"].split()
+        }
+        self.determiners = frozenset(self._determiners)
+        self._plural_endings = tuple(data["plural_endings"])
+        self._weak_endings = tuple(data.get("weak_endings", ()))
+        self._small = frozenset(data.get("small_words", ()))
+        questions = data["questions"]
+        self._wh = frozenset(questions["words"])
+        self._finite = frozenset(questions["finite"])
+        self._predicates = frozenset(questions.get("predicates", ()))
+        self._predicate_last = bool(questions.get("subject_first", True))
+
+    def _verb(self, name: str) -> Verb:
+        words = name.replace("|", " ").replace(" _ ", " ").split()
+        stem, rest = (words[-1], words[:-1]) if self._particle_before else (words[0], words[1:])
+        if stem not in self.stems:
+            raise ThimbleError(f"the verb {name!r} has no stem {stem!r}", "add it to `verbs: stems`")
+        forms: dict[str, Pieces] = {}
+        is_joined = "|" in name
+        for column, form in zip(self.columns, self.stems[stem], strict=True):
+            forms[f"bare_{column}"] = pieces_of(form)
+            if is_joined:
+                forms[column] = pieces_of("".join(rest) + form)
+            else:
+                forms[column] = pieces_of(" ".join([*rest, form] if self._particle_before else [form, *rest]))
+        if self._marked:
+            form = self.stems[stem][self.columns.index(self._marked["form"])]
+            word = self._marked["word"]
+            marked = "".join([*rest, word, form]) if is_joined else " ".join([*rest, word, form])
+            forms["to_infinitive"] = pieces_of(marked)
+        return Verb(name, pieces_of(" ".join(rest)), forms, not self._particle_before and " _ " not in name)
+
+    def words(self) -> frozenset[str]:
+        """All forms of all verbs, in lower case."""
+        forms = {form.lower() for row in self.stems.values() for form in row}
+        for group in self.groups:
+            for verb in group.verbs:
+                forms.update(piece.text.lower() for pieces in verb.forms.values() for piece in pieces)
+        return frozenset(forms)
+
+    def parse(self, pieces: Sequence[Piece]) -> Clause | None:
+        """Takes a command apart.
+
+        Args:
+            pieces: of a sentence.
+
+        Returns:
+            None where its verb is not in the table, or the sentence is no command.
+        """
+        kept = self._kept(pieces)
+        if not kept:
+            return None
+        lower = ["" if piece.spans else piece.text.lower() for piece in kept]
+        lead = next((len(words) for words in self._leads if tuple(lower[: len(words)]) == words), 0)
+        kept, lower = kept[lead:], lower[lead:]
+        if len(kept) > 1 and lower[1] and lower[1] == self._polite_word and lower[0] in self._polite:
+            found = self._verb_first(self._polite[lower[0]], kept[2:], lower[2:])
+        elif kept and lower[0] in self._imperatives:
+            found = self._verb_first(self._imperatives[lower[0]], kept[1:], lower[1:])
+        else:
+            found = self._verb_last(kept, lower)
+        if found is None:
+            return None
+        verb, group, middle, after = found
+        return self._clause(verb, group, middle, after)
+
+    def _verb_first(
+        self, verbs: Sequence[tuple[Verb, VerbGroup]], pieces: Sequence[Piece], lower: Sequence[str]
+    ) -> tuple[Verb, VerbGroup, Sequence[Piece], Sequence[Piece]] | None:
+        for verb, group in verbs:
+            size = len(verb.particle)
+            if not size:
+                return verb, group, pieces, ()
+            words = tuple(piece.text.lower() for piece in verb.particle)
+            starts = [
+                start
+                for start in range(len(lower) - size, -1, -1)
+                if tuple(lower[start : start + size]) == words
+                and (
+                    start + size == len(lower)
+                    or (verb.is_free and start == 0)
+                    or lower[start + size] in self._adverbials
+                )
+            ]
+            if not starts:
+                continue
+            start = starts[0]
+            if start == 0 and verb.is_free:
+                return verb, group, pieces[size:], ()
+            return verb, group, pieces[:start], pieces[start + size :]
+        return None
+
+    def _verb_last(
+        self, pieces: Sequence[Piece], lower: Sequence[str]
+    ) -> tuple[Verb, VerbGroup, Sequence[Piece], Sequence[Piece]] | None:
+        if len(pieces) < 2:
+            return None
+        for verb, group in self._by_final.get(lower[-1], ()):
+            joined = len(verb.forms[self.columns[0]]) == 1
+            size = 1 if joined else 1 + len(verb.particle)
+            words = tuple(piece.text.lower() for piece in verb.particle)
+            if joined or tuple(lower[-size:-1]) == words:
+                return verb, group, pieces[:-size], ()
+        group_of_state = self._by_state.get(lower[-1])
+        if group_of_state is not None:
+            return group_of_state.verbs[0], group_of_state, pieces[:-1], ()
+        return None
+
+    def _clause(self, verb: Verb, group: VerbGroup, middle: Sequence[Piece], after: Sequence[Piece]) -> Clause | None:
+        index = 0
+        while index < len(middle) and not middle[index].spans and middle[index].text.lower() in self._datives:
+            index += 1
+        end = index
+        while end < len(middle) and middle[end].text.split()[0].lower() not in self._adverbials:
+            end += 1
+        obj = tuple(middle[index:end])
+        adverbials = (*middle[end:], *after)
+        if obj and not obj[0].spans and obj[0].text.lower() in self._pronouns:
+            return None
+        dative = tuple(middle[:index])
+        values: dict[str, Pieces] = {
+            "object": obj,
+            "adverbials": adverbials,
+            "dative": dative,
+            "rest": (*dative, *obj, *adverbials),
+        }
+        features: set[str] = set()
+        if obj:
+            self.describe(obj, values, features)
+        if adverbials and adverbials[0].text in self._links and any(piece.spans for piece in adverbials[1:]):
+            values["value"] = adverbials[1:]
+        if group.asks and obj and ("indefinite" in features or {"subject", "bare"} <= {*values, *features}):
+            values["thing"] = (*obj, *adverbials)
+        features.update(name for name, value in values.items() if value)
+        return Clause(verb, group, values, frozenset(features))
+
+    def describe(self, obj: Pieces, values: dict[str, Pieces], features: set[str]) -> None:
+        """Adds the object's other cases and pronouns to `values`, and what kind of object it is to `features`."""
+        first = obj[0]
+        word = "" if first.spans else first.text.lower()
+        determiner = self._determiners.get(word)
+        is_plural = obj[-1].text.lower().endswith(self._plural_endings)
+        if determiner is None:
+            is_number = any(letter.isdigit() for letter in first.text.split()[0])
+            features.add("indefinite" if is_number and len(obj) > 1 else "bare")
+            if first.spans or first.text[0].isupper():
+                features.add("plural" if is_plural or is_number else "singular")
+                values["subject"] = obj
+                values["noun"] = obj
+            elif len(obj) == 1 and word not in self._small:
+                values["noun"] = obj
+            return
+        features.add(determiner["kind"])
+        number = determiner.get("number", "singular")
+        if number == "by_ending":
+            number = "plural" if is_plural else "singular"
+        features.add(number)
+        has_adjective = (
+            len(obj) > 2 and obj[1].text.lower().endswith(self._weak_endings) if self._weak_endings else False
+        )
+        if len(obj) < 2:
+            return
+        if not has_adjective:
+            values["noun"] = obj[1:]
+        for key in ("nominative", "dative", "negative"):
+            form = determiner.get(key)
+            if form is not None and (form == word or not has_adjective):
+                values["subject" if key == "nominative" else key] = (*pieces_of(form), *obj[1:])
+        for key in ("it", "that", "he"):
+            form = determiner.get(f"{key}_plural", determiner.get(key)) if number == "plural" else determiner.get(key)
+            if form is not None:
+                values[key] = pieces_of(form)
+
+    def parse_question(self, pieces: Sequence[Piece]) -> Parts | None:
+        """Takes a direct question apart; None where it is none."""
+        kept = self._kept(pieces)
+        lower = ["" if piece.spans else piece.text.lower() for piece in kept]
+        finite = next((i for i, word in enumerate(lower[:5]) if word in self._finite), None)
+        if finite is None or len(kept) < finite + 2 or (finite > 0 and lower[0] not in self._wh):
+            return None
+        values: dict[str, Pieces] = {
+            "wh": tuple(kept[:finite]),
+            "verb": (kept[finite],),
+            "rest": tuple(kept[finite + 1 :]),
+        }
+        end = finite + 1
+        while end < len(kept) and kept[end].text.split()[0].lower() not in self._adverbials:
+            end += 1
+        values["adverbials"] = tuple(kept[end:])
+        last = end - 1 if finite + 1 < end - 1 and lower[end - 1] in self._predicates else end
+        values["subject"], values["predicate"] = tuple(kept[finite + 1 : last]), tuple(kept[last:end])
+        features = {name for name, value in values.items() if value}
+        features.add("open" if values["wh"] else "closed")
+        return Parts(values, frozenset(features))
+
+    def _kept(self, pieces: Iterable[Piece]) -> list[Piece]:
+        """Without punctuation and words that are only polite."""
+        plain = map(_without_punctuation, pieces)
+        return [p for p in plain if p != SEAM and (p.spans or p.text.lower() not in self._dropped)]
+
+    def parse_thing(self, pieces: Sequence[Piece]) -> Parts | None:
+        """A sentence that is nothing but the name of a thing, or begins with an indefinite article; None otherwise."""
+        kept = self._kept(pieces)
+        if not kept:
+            return None
+        first = kept[0]
+        if first.spans:
+            is_thing = len(kept) == 1
+        else:
+            determiner = self._determiners.get(first.text.lower())
+            is_thing = len(kept) > 1 and determiner is not None and determiner["kind"] == "indefinite"
+        return Parts({"thing": tuple(kept)}, frozenset({"thing"})) if is_thing else None
+
+    def fill_parts(self, frame: Iterable[Piece | Hole], parts: Parts) -> list[Piece]:
+        """The frame with the parts."""
+        filled: list[Piece] = []
+        for item in frame:
+            if isinstance(item, Hole):
+                filled += parts.values.get(item.name, ())
+            else:
+                filled.append(item)
+        return filled
+
+    def _choose_verb(self, clause: Clause, rng: random.Random, avoided: Container[str]) -> Verb:
+        """The clause's verb or a synonym."""
+        verbs = clause.group.verbs
+        if len(verbs) == 1 or rng.random() < _SAME_VERB:
+            return clause.verb
+        verb = verbs[int(rng.random() * len(verbs))]
+        return clause.verb if verb.name in avoided else verb
+
+    def features(self, clause: Clause) -> frozenset[str]:
+        """What frames may ask of the clause, its verb's forms among it."""
+        names = {*clause.features, *clause.verb.forms}
+        if clause.group.states:
+            names.add("state")
+        if clause.verb.particle:
+            names.add("particle")
+        return frozenset(names)
+
+    def fill(
+        self, frame: Iterable[Piece | Hole], clause: Clause, rng: random.Random, avoided: Container[str] = ()
+    ) -> list[Piece]:
+        """The frame with the clause's parts.
+
+        Args:
+            frame: drawn from frames that the clause's features fill.
+            clause: what is said.
+            rng: chooses among synonyms.
+            avoided: verbs that are no synonyms here.
+        """
+        verb = self._choose_verb(clause, rng, avoided)
+        is_early = verb.is_free and rng.random() < 0.5
+        filled: list[Piece] = []
+        for item in frame:
+            if not isinstance(item, Hole):
+                filled.append(item)
+            elif item.name == "rest" and "dative" in clause.features:
+                # "mach mir mal", never "mach mal mir".
+                end = len(filled)
+                while end and (filled[end - 1] == SEAM or filled[end - 1].text.lower() in self._dropped):
+                    end -= 1
+                end = end or len(filled)
+                filled[end:end] = clause.values["dative"]
+                filled += clause.values["object"] + clause.values["adverbials"]
+            elif item.name in clause.values:
+                filled += clause.values[item.name]
+            elif item.name in verb.forms:
+                filled += verb.forms[item.name]
+            elif item.name in ("particle", "early" if is_early else "late"):
+                filled += verb.particle
+            elif item.name == "state":
+                filled += clause.group.states[int(rng.random() * len(clause.group.states))]
+        return filled
+
+
+def _without_punctuation(piece: Piece) -> Piece:
+    if piece.spans:
+        return piece
+    text = piece.text.strip(',.;:?!…"')
+    return Piece(text) if text else SEAM

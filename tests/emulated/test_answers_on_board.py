@@ -1,0 +1,166 @@
+"""A model with answer tokens, untrained, on the emulated board: from sentence to answer, at every step as on the host."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from pipeline.compiler import CompiledModel, compile_model
+from pipeline.compiler.reader import read_tflite
+from pipeline.device.protocol import Device
+from pipeline.emulators.qemu import Qemu
+from pipeline.firmware.build import Firmware, build_project
+from pipeline.firmware.project import write_project
+from pipeline.numerics.sampler import logit_step
+from pipeline.recipes.schema import ModelConfig
+from pipeline.targets.boards import Board
+from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.samples import IntentSchema, SlotSchema
+from pipeline.tasks.text_path import KnownNames
+from pipeline.text.annotation import Entry
+from pipeline.text.codec import StructuredCodec
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.verification.checks import Expectation, reference_run, verify
+from pipeline.verification.host_engine import host_engine
+from pipeline.verification.oracle import Oracle
+from pipeline.verification.reply import Reply, ask
+
+CONTEXT = 40
+INTENTS = {
+    "TurnOn": IntentSchema(
+        {
+            "name": SlotSchema(kinds=frozenset({"light", "cover"})),
+            "area": SlotSchema(kinds=frozenset({"area"})),
+            "brightness": SlotSchema(kinds=frozenset({"percent", "number"})),
+            "domain": SlotSchema(values=("light", "cover")),
+        }
+    ),
+    "StartTimer": IntentSchema(
+        {
+            **{unit: SlotSchema(kinds=frozenset({"number"})) for unit in ("hours", "minutes", "seconds")},
+            "name": SlotSchema(is_free=True),
+        }
+    ),
+    "Play": IntentSchema({"title": SlotSchema(is_free=True)}),
+}
+NAMES = KnownNames(
+    "en",
+    (
+        Entry("desk lamp", "light", "Desk Lamp"),
+        Entry("café blinds", "cover", "Café Blinds"),
+        Entry("kitchen", "area", "Kitchen"),
+        Entry("living room", "area", "Living Room"),
+    ),
+    ("a", "for", "in", "on", "play", "set", "the", "timer", "to", "turn"),
+)
+SENTENCES = (
+    "Turn on the DESK LAMP in the kitchen, please!",
+    "set the desklamp to 50%",
+    "turn on the cafe blinds",
+    "start a pizza timer for one hour and ten minutes",
+    "play Ångström’s “Déjà vu” in the living rom",
+    "dim it by 3½ or twenty-five percent",
+    "",
+    "?!",
+    "☃",
+)
+REFUSED = {
+    "too-many-names": "kitchen " * 4,
+    "too-long": "a very very long sentence about nothing in particular that goes on and on",
+    "too-many-words": "a " * 65,
+}
+
+
+@dataclass
+class Built:
+    """The model, its image, and what TensorFlow Lite Micro says that it must give."""
+
+    tflite: bytes
+    codec: StructuredCodec
+    firmware: Firmware
+    compiled: CompiledModel
+    expectations: list[Expectation]
+
+
+def make_codec(threshold: float = 0.0) -> StructuredCodec:
+    tokenizer = Tokenizer.train([sentence.lower() for sentence in SENTENCES] * 3, 290, 30)
+    kinds = {entry.kind for entry in NAMES.entries}
+    return StructuredCodec(tokenizer, make_schema(INTENTS, kinds, 3, threshold), NAMES.annotator())
+
+
+@pytest.fixture(scope="module", params=["int8", "int16"])
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, board: Board) -> Built:
+    import tf_keras as keras
+
+    from pipeline.network.decoder import build_decoder
+    from pipeline.quantize.ptq import quantize
+
+    keras.utils.set_random_seed(7)
+    codec = make_codec(1e-4)
+    config = ModelConfig.from_mapping(
+        {
+            "vocab_size": codec.vocab_size,
+            "d_model": 16,
+            "layers": 1,
+            "heads": 2,
+            "kv_heads": 1,
+            "ffn_dim": 32,
+            "context": CONTEXT,
+        }
+    )
+    model = build_decoder(config)
+    for variable in model.trainable_variables:  # logits that differ
+        variable.assign(variable * 2 + np.random.default_rng(3).normal(0, 0.1, variable.shape))
+    chance = random.Random(1)
+    calibration = [[chance.randrange(codec.vocab_size) for _ in range(CONTEXT)] for _ in range(4)]
+    tflite = quantize(model, config, calibration, request.param)
+    folder = tmp_path_factory.mktemp("answers")
+    (folder / "model").mkdir()
+    compiled = compile_model(tflite, folder / "model")
+    write_project(folder / "model", codec, board, "answers", folder / "project")
+    oracle = Oracle(tflite)
+    step = logit_step(oracle.logit_scale)
+    return Built(
+        tflite,
+        codec,
+        build_project(folder / "project", folder / "build"),
+        compiled,
+        [
+            reference_run(oracle, codec, CONTEXT, sentence, CONTEXT, step=step)
+            for sentence in (*SENTENCES, *REFUSED.values())
+        ],
+    )
+
+
+@pytest.fixture
+def device(built: Built, board: Board) -> Iterator[Device]:
+    with Device(Qemu().start(built.firmware.elf, board), timeout=20) as device:
+        yield device
+
+
+@pytest.mark.slow
+def test_a_sentence_is_answered_as_on_the_host(built: Built, device: Device) -> None:
+    result = verify(device, built.expectations, macs_per_step=built.compiled.macs, instructions_per_tick=40)
+    assert result.ok, result.failures
+    texts = [expectation.text_out for expectation in built.expectations]
+    reasons = [expectation.reason for expectation in built.expectations]
+    assert len(set(texts)) > 4 and "low-confidence" in reasons, texts
+    for reason, sentence in REFUSED.items():
+        expectation = next(entry for entry in built.expectations if entry.text == sentence)
+        assert (expectation.reason, expectation.text_out, expectation.steps) == (reason, "NoMatch", ())
+
+
+@pytest.mark.slow
+def test_the_engine_on_the_host_replies_the_same(built: Built) -> None:
+    graph = read_tflite(built.tflite)
+    step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
+    with host_engine(built.tflite) as engine:
+        for expectation in built.expectations:
+            expected = Reply(expectation.text_out, expectation.confidence, expectation.reason)
+            assert ask(engine, built.codec, expectation.text, step) == expected
+            cut = ask(engine, built.codec, expectation.text, step, 1)
+            assert cut.text == "NoMatch" and cut.reason in ("unfinished", *REFUSED)
