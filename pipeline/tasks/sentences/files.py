@@ -224,6 +224,7 @@ def _language(wanted: str | None, spoken: Mapping[str, Place], reader: _Reader) 
                 remedy = "name the language in `task.language`, or give a task each"
                 reader.fault(place, f"`language` is {code!r}, and that of other files {first!r}", remedy)
     if wanted is None and not spoken:
+        raise_faults(reader.faults)
         what = "neither the files nor the task name the language"
         raise ConfigError("", [Problem("language", what, "add `language`, such as `language: de`, to the task")])
     return wanted or next(iter(spoken))

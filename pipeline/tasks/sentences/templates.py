@@ -459,7 +459,7 @@ class Compiler:
             kinds.add("time")
             part = "hours"
         before_words = words_of(before)
-        if before_words and self.units.get(before_words[-1], ("", ""))[0] == "time":
+        if before_words and (before_words[-1] == ":" or self.units.get(before_words[-1], ("", ""))[0] == "time"):
             kinds.add("time")
             part = "minutes"
         return SlotUse(kinds=frozenset(kinds), part=part)
