@@ -51,9 +51,7 @@ class HomeSource:
         avoided: names of things that are never drawn, lower-case.
     """
 
-    def __init__(
-        self, words: Mapping[str, Any], pool_seed: int = 1, avoided: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, words: Mapping[str, Any], pool_seed: int = 1, avoided: frozenset[str] = frozenset()) -> None:
         self._avoided = avoided
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]

@@ -87,9 +87,7 @@ class HomeAssistantTask(StructuredTask):
     @cached_property
     def homes(self) -> HomeSource:
         """Source of names; never of a thing's name that the home that ships has."""
-        avoided = frozenset(
-            name.lower() for thing in self.home.entities for name in (thing.name, *thing.aliases)
-        )
+        avoided = frozenset(name.lower() for thing in self.home.entities for name in (thing.name, *thing.aliases))
         return HomeSource.of_language(self.language, self.templates.literal_texts(), self.seed, avoided)
 
     @cached_property

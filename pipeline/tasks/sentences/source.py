@@ -210,7 +210,7 @@ class SentencesSource:
             surfaces = self._surfaces[id(values)]
             if not surfaces:
                 continue
-            if 2 * sum(self._is_word(name, surfaces, text) for text, _ in surfaces) >= len(surfaces):
+            if 2 * len(self._words_among(name, surfaces)) >= len(surfaces):
                 continue
             number = taken.get(name, 0)
             taken[name] = number + 1
@@ -223,10 +223,11 @@ class SentencesSource:
         said = {" ".join(words_of(text)) for text in self._literal_texts()}
         return frozenset(said | {word for text in said for word in text.split()})
 
-    def _is_word(self, name: str, surfaces: Sequence[tuple[str, str]], text: str) -> bool:
-        """Whether a value of a short list is a word that templates say literally as well: it is not marked then."""
-        is_small = len({value for _, value in surfaces}) <= _MAX_CLOSED and name not in self.hints.open
-        return is_small and " ".join(words_of(text)) in self._said
+    def _words_among(self, name: str, surfaces: Sequence[tuple[str, str]]) -> frozenset[str]:
+        """Values of a short list that templates say literally as well: they are not marked."""
+        if name in self.hints.open or len({value for _, value in surfaces}) > _MAX_CLOSED:
+            return frozenset()
+        return frozenset(text for text, _ in surfaces if " ".join(words_of(text)) in self._said)
 
     @cached_property
     def _units(self) -> Mapping[str, tuple[str, str]]:
@@ -478,6 +479,10 @@ class SentencesSource:
 
     def entries(self) -> tuple[Entry, ...]:
         """Names of the home that ships, then values of the lists that are marked."""
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> tuple[Entry, ...]:
         result: dict[tuple[str, str], Entry] = {}
         for entry in self.names.shipped.entries:
             result.setdefault((entry.text.casefold(), entry.kind), entry)
@@ -487,10 +492,10 @@ class SentencesSource:
             if kind is None or id(values) not in used:
                 continue
             surfaces = self._surfaces[id(values)] or ()
+            words = self._words_among(name, surfaces)
             for said, value in surfaces:
-                if self._is_word(name, surfaces, said):
-                    continue
-                result.setdefault((said.casefold(), kind), Entry(said, kind, value))
+                if said not in words:
+                    result.setdefault((said.casefold(), kind), Entry(said, kind, value))
         return tuple(result.values())
 
     def listed(self) -> Iterator[tuple[str, TextSlotList, Sequence[tuple[str, str]]]]:
