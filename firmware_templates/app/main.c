@@ -32,9 +32,14 @@ static bool weights_intact;
 static struct {
     thimble_words words;
     thimble_mark marks[THIMBLE_MAX_MARKS];
+    uint8_t values[THIMBLE_MAX_VALUES_BYTES];
     thimble_answer answer;
     bool is_bound;
 } sentence;
+
+/* Where a sentence's names and quantities are found: in the KV cache, which the answer empties, unless that is too small. */
+enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) };
+static _Alignas(thimble_annotation) uint8_t work_memory[CACHE_HOLDS_WORK ? 1 : sizeof(thimble_annotation)];
 #endif
 
 /* A request's token ids; a byte of text takes at most one id, and the tokenizer's frame comes around them. */
@@ -279,7 +284,8 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
     if (marks == THIMBLE_TEXT_NOT_UTF8)
         return not_utf8;
     if (marks >= 0)
-        marks = thimble_annotate(&model_annotator, text, &sentence.words, sentence.marks);
+        marks = thimble_annotate(&model_annotator, text, &sentence.words, sentence.marks, sentence.values,
+                                 (thimble_annotation *)(void *)(CACHE_HOLDS_WORK ? (uint8_t *)model.cache : work_memory));
     if (marks == THIMBLE_TEXT_HAS_TOO_MANY_MARKS)
         reason = THIMBLE_TOO_MANY_NAMES;
     if (marks >= 0)

@@ -8,25 +8,12 @@ enum {
     MOST_LETTERS = 48, /* nor are names with more */
     LONG_LETTERS = 9,  /* names of so many may have two typos */
     WORD_BYTES = 4 * MOST_LETTERS, /* longer words are no compounds */
-    SPAN_WORDS = 8,    /* names in other forms and with typos take at most so many words */
+    SPAN_WORDS = THIMBLE_SPAN_WORDS,
     NOTHING = -1
 };
 
 /* A sentence while it is marked. */
-typedef struct {
-    const thimble_annotator *annotator;
-    const uint8_t *original;
-    thimble_words *words;
-    thimble_mark *marks;
-    uint8_t *values;                              /* of quantities */
-    size_t values_length;
-    uint8_t count;                                /* of marks */
-    bool is_known[THIMBLE_MAX_WORDS];             /* by the task or as a common word */
-    bool is_marked[THIMBLE_MAX_WORDS];            /* before pass 3 */
-    thimble_words skeletons;                      /* of the words, without spaces between */
-    uint8_t joined[THIMBLE_MAX_WORDS_BYTES + THIMBLE_MAX_DROPPED_BYTES]; /* the skeleton of a span, or of a part of one */
-    uint16_t ends[SPAN_WORDS + 1];                /* and where it ends with each of its words, 0 for none */
-} sentence;
+typedef thimble_annotation sentence;
 
 /* An entry's name as it is compared. */
 typedef struct {
@@ -282,20 +269,29 @@ static bool restore_words(sentence *s) {
 
 /* Pass 1: names word for word, and quantities. */
 
-/* The longest name that begins at a word and ends before `limit`. */
+/* The longest name that begins at a word and ends before `limit`. A clitic may hang on the last word unless that is known. */
 static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_mark *mark) {
+    const thimble_strings *clitics = &s->annotator->inflection->clitics;
     const uint8_t *text = s->words->text + s->words->start[index];
-    for (size_t end = limit; end > index; end--)
-        for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++) {
-            const thimble_vocabulary *names = s->annotator->layers[layer];
-            if (!names || end - index > names->max_words)
-                continue;
-            const int32_t entry = entry_of_text(names, text, (size_t)(s->words->end[end - 1] - s->words->start[index]));
-            if (entry != NOTHING) {
-                *mark = mark_of(names, entry, index, end);
-                return true;
+    for (size_t end = limit; end > index; end--) {
+        const size_t length = (size_t)(s->words->end[end - 1] - s->words->start[index]);
+        const char *clitic = "", *next = clitics->text;
+        for (size_t i = 0; i <= (s->is_known[end - 1] ? 0u : clitics->count); i++) {
+            const size_t bytes = strlen(clitic);
+            for (size_t layer = 0; layer < THIMBLE_LAYERS && ends_with(text, length, clitic, bytes); layer++) {
+                const thimble_vocabulary *names = s->annotator->layers[layer];
+                if (!names || end - index > names->max_words)
+                    continue;
+                const int32_t entry = entry_of_text(names, text, length - bytes);
+                if (entry != NOTHING) {
+                    *mark = mark_of(names, entry, index, end);
+                    return true;
+                }
             }
+            clitic = next;
+            next += strlen(next) + 1;
         }
+    }
     return false;
 }
 
@@ -782,15 +778,20 @@ static bool mark_misspelt(sentence *s) {
 }
 
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
-                         thimble_mark *marks, uint8_t *values) {
-    sentence s = {.annotator = annotator, .original = original, .words = words, .marks = marks, .values = values};
-    read_words(&s);
-    if (!restore_words(&s))
+                         thimble_mark *marks, uint8_t *values, thimble_annotation *work) {
+    memset(work, 0, sizeof *work);
+    work->annotator = annotator;
+    work->original = original;
+    work->words = words;
+    work->marks = marks;
+    work->values = values;
+    read_words(work);
+    if (!restore_words(work))
         return THIMBLE_TEXT_TOO_LONG;
-    if (!mark_exact(&s))
+    if (!mark_exact(work))
         return THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
-    const int32_t error = mark_other_forms(&s);
+    const int32_t error = mark_other_forms(work);
     if (error)
         return error;
-    return mark_misspelt(&s) ? s.count : THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
+    return mark_misspelt(work) ? work->count : THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
 }

@@ -44,7 +44,7 @@ typedef struct {
 typedef struct {
     bool umlauts;
     uint8_t min_letters;
-    thimble_strings last, inner, linking, dropped;
+    thimble_strings last, clitics, inner, linking, dropped;
 } thimble_inflection;
 
 /* All that is known beside the home's names. Hashes are FNV-1a of 32 bits, ascending. */
@@ -59,12 +59,31 @@ typedef struct {
     const uint32_t *common; /* words of the language that are no misspelt names */
 } thimble_annotator;
 
+/* Names in other forms and with typos take at most so many words. */
+enum { THIMBLE_SPAN_WORDS = 8 };
+
+/* Work space: a sentence while it is marked. */
+typedef struct {
+    const thimble_annotator *annotator;
+    const uint8_t *original;
+    thimble_words *words;
+    thimble_mark *marks;
+    uint8_t *values;                                   /* of quantities */
+    size_t values_length;
+    uint8_t count;                                     /* of marks */
+    bool is_known[THIMBLE_MAX_WORDS];                  /* by the task or as a common word */
+    bool is_marked[THIMBLE_MAX_WORDS];                 /* before pass 3 */
+    thimble_words skeletons;                           /* of the words, without spaces between */
+    uint8_t joined[THIMBLE_MAX_WORDS_BYTES + THIMBLE_MAX_DROPPED_BYTES]; /* the skeleton of a span, or of a part of one */
+    uint16_t ends[THIMBLE_SPAN_WORDS + 1];             /* and where it ends with each of its words, 0 for none */
+} thimble_annotation;
+
 /* Restores words and finds the marks of a text that `thimble_normalize` has read; words may be replaced and split.
  *
  * Returns the number of marks, in order and never overlapping, or THIMBLE_TEXT_TOO_LONG where the words do not fit, or
  * THIMBLE_TEXT_HAS_TOO_MANY_MARKS. `marks` has room for THIMBLE_MAX_MARKS, `values` for THIMBLE_MAX_VALUES_BYTES; values of
- * marks are in the tables or in `values`. */
+ * marks are in the tables or in `values`. `work` means nothing before and after. */
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
-                         thimble_mark *marks, uint8_t *values);
+                         thimble_mark *marks, uint8_t *values, thimble_annotation *work);
 
 #endif

@@ -40,6 +40,8 @@ KERNEL_OPTIMIZATION = {
 _AROUND_MODEL = ("tokenizer", "sampler")
 _TEXT_PATH = ("words", "normalize", "quantities", "matcher", "answer")
 """Of the runtime, what only models with answer tokens need."""
+_TEXT_PATH_STACK = 4096
+"""Bytes of stack in which names and quantities are found."""
 _OWN = """| `model/` | the model as C, the tokenizer's tables, what the device says of itself |
 | `runtime/` | the kernels, the context and the cache, the tokenizer |"""
 _INTERPRETED = """| `model/` | the .tflite as an array, its operators, the tokenizer's tables, the image's facts |
@@ -71,8 +73,9 @@ def write_project(
     _copy(model_dir, out / "model")
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out / "board")
+    stack = max(board.stack_bytes, _TEXT_PATH_STACK) if isinstance(codec, StructuredCodec) else board.stack_bytes
     (out / "board" / "board_facts.h").write_text(_facts(board), encoding="ascii")
-    (out / "board" / "memory.ld").write_text(_memory(board), encoding="ascii")
+    (out / "board" / "memory.ld").write_text(_memory(board, stack), encoding="ascii")
     _copy(TEMPLATES / "cmake", out / "cmake")
     write_tokenizer(codec.tokenizer, out / "model")
     if isinstance(codec, StructuredCodec):
@@ -168,14 +171,14 @@ def _facts(board: Board) -> str:
     )
 
 
-def _memory(board: Board) -> str:
+def _memory(board: Board, stack_bytes: int) -> str:
     regions = {"FLASH (rx)": board.flash, "RAM (rwx)": board.ram}
     if board.vectors:
         regions["VECTORS (rx)"] = board.vectors
     lines = [f"    {name} : ORIGIN = 0x{r.origin:08X}, LENGTH = 0x{r.size:X}" for name, r in regions.items()]
     alias = "" if board.vectors else 'REGION_ALIAS("VECTORS", FLASH);\n'
     head = "/* The board's memory; generated from its board.yaml. */\nMEMORY\n{\n"
-    return head + "\n".join(lines) + f"\n}}\n{alias}STACK_SIZE = {board.stack_bytes};\n"
+    return head + "\n".join(lines) + f"\n}}\n{alias}STACK_SIZE = {stack_bytes};\n"
 
 
 def _real(board: Board) -> str:

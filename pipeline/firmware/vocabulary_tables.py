@@ -114,7 +114,13 @@ def write_vocabulary(
     ]
     (out / "vocabulary_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (out / "vocabulary_tables.h").write_text(_HEADER, encoding="ascii")
-    strings = (*inflection.last, *inflection.inner, *inflection.linking, *inflection.dropped)
+    strings = (
+        *inflection.last,
+        *inflection.clitics,
+        *inflection.inner,
+        *inflection.linking,
+        *inflection.dropped,
+    )
     return TableBytes(
         tuple(layer.num_bytes for layer in layers),
         4 * (len(known) + len(common)),
@@ -140,7 +146,7 @@ class LayerTables:
         kind_ids = {kind: index for index, kind in enumerate(kinds)}
         entries: dict[str, tuple[Name, Entry]] = {}
         for name, entry in layer.named:
-            entries.setdefault(" ".join(name.words), (name, entry))
+            entries.setdefault(name.text, (name, entry))
         self.names: list[Name] = [name for name, _ in entries.values()]
         self.texts = [text.encode() for text in entries]
         missing = sorted({entry.kind for _, entry in entries.values()} - kind_ids.keys())
@@ -217,7 +223,10 @@ def _inflection_lines(inflection: Inflection) -> list[str]:
         "static const thimble_inflection inflection = {",
         f"    .umlauts = {int(inflection.umlauts)},",
         f"    .min_letters = {inflection.min_letters},",
-        *(f"    .{name} = {_strings(getattr(inflection, name))}," for name in ("last", "inner", "linking", "dropped")),
+        *(
+            f"    .{name} = {_strings(getattr(inflection, name))},"
+            for name in ("last", "clitics", "inner", "linking", "dropped")
+        ),
         "};\n",
     ]
 

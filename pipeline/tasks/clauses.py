@@ -19,7 +19,7 @@ __all__ = ["Clause", "Frames", "Grammar", "Parts", "Verb", "VerbGroup", "pieces_
 Pieces = tuple[Piece, ...]
 
 _MAY_BE_EMPTY = frozenset({"rest", "object", "adverbials", "particle", "early", "late"})
-_HOLD_OBJECT = frozenset({"rest", "object", "subject", "thing"})
+_HOLD_OBJECT = frozenset({"rest", "object", "subject", "negative", "thing"})
 _HOLD_ADVERBIALS = frozenset({"rest", "adverbials", "value", "thing"})
 _SAME_VERB = 0.4  # share of commands that keep their verb, where it has synonyms
 
@@ -489,13 +489,13 @@ class Grammar:
         for item in frame:
             if not isinstance(item, Hole):
                 filled.append(item)
-            elif item.name == "rest" and "dative" in clause.features:
+            elif item.name == "rest" and "benefactor" in clause.features:
                 # "mach mir mal", never "mach mal mir".
                 end = len(filled)
                 while end and (filled[end - 1] == SEAM or filled[end - 1].text.lower() in self._dropped):
                     end -= 1
                 end = end or len(filled)
-                filled[end:end] = clause.values["dative"]
+                filled[end:end] = clause.values["benefactor"]
                 filled += clause.values["object"] + clause.values["adverbials"]
             elif item.name in clause.values:
                 filled += clause.values[item.name]

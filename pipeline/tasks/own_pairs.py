@@ -97,9 +97,9 @@ class StructuredPairsTask(StructuredTask):
         """The pairs, and sentences on which nothing may be done."""
         if not self.config.nomatch:
             return self._source
-        from pipeline.tasks.negatives import with_negatives
+        from pipeline.tasks.negatives import NegativeSource
 
-        return with_negatives(self._source, self.config.nomatch)
+        return NegativeSource(self._source, self.config.nomatch)
 
     def held_out_samples(self) -> Mapping[str, Sequence[Sample]]:
         """The pairs that training does not see."""

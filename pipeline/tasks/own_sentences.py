@@ -70,10 +70,10 @@ class SentencesTask(StructuredTask):
         own = self._source.hints.nomatch
         share = self._source.nomatch_share
         if share:
-            from pipeline.tasks.negatives import with_negatives
+            from pipeline.tasks.negatives import NegativeSource
 
             own_share = min(_OWN_SHARE * len(own), share / 2)
-            source = with_negatives(source, (share - own_share) / (1 - own_share))
+            source = NegativeSource(source, (share - own_share) / (1 - own_share))
             if own:
                 source = _WithExamples(source, own, own_share)
         return source

@@ -24,10 +24,8 @@ from pipeline.text.normalize import Normalizer, build_restore
 
 __all__ = ["StructuredTask"]
 
-_WORDS_SEEN_IN = 12_000  # samples, whose frequent words are no misspelt names
-_FREQUENT = 6
-_KINDS_SEEN_IN = 3_000  # samples, whose homes tell the kinds of names
-_TOKENIZER_SENTENCES = 20_000
+_TYPICAL = 10_000  # samples, from which tokenizer, known words and kinds of names are made
+_FREQUENT = 5  # of these, in which a word is said that is no misspelt name then
 _NAMES_IN = 4  # of so many sentences one gives its names' words to the tokenizer
 _DEV_SENTENCES = 400
 
@@ -75,7 +73,7 @@ class StructuredTask(PairTask):
         normalizer = Normalizer()
         entries = self.source.entries()
         said: Counter[str] = Counter()
-        for sample in self._some(self.training_source, "words", _WORDS_SEEN_IN):
+        for sample in self._typical:
             names = {word for entry in sample.entries for word in normalizer.text(entry.text).split()}
             said.update({word.text for word in normalizer.words(sample.sentence)} - names)
         frequent = {word for word, count in said.items() if count >= _FREQUENT}
@@ -95,7 +93,7 @@ class StructuredTask(PairTask):
     def schema(self) -> AnswerSchema:
         """The answer tokens."""
         kinds = {entry.kind for entry in self.source.entries()}
-        for sample in self._some(self.training_source, "kinds", _KINDS_SEEN_IN):
+        for sample in self._typical:
             kinds.update(entry.kind for entry in sample.entries)
         return make_schema(self.source.intents(), kinds, self.pointers)
 
@@ -112,10 +110,14 @@ class StructuredTask(PairTask):
     def _splits(self) -> dict[str, list[Pair]]:
         return {name: [_pair(sample) for sample in samples] for name, samples in self.held_out_samples().items()}
 
+    @cached_property
+    def _typical(self) -> list[Sample]:
+        return list(self._some(self.training_source, "typical", _TYPICAL))
+
     def tokenizer_texts(self) -> Iterator[str]:
         """Words of sentences as prompts hold them: without quantities, each with a space before it."""
         annotator = self.names.annotator()
-        for number, sample in enumerate(self._some(self.training_source, "tokenizer", _TOKENIZER_SENTENCES)):
+        for number, sample in enumerate(self._typical):
             own = annotator.with_entries(sample.entries) if sample.entries else annotator
             annotated = own.annotate(sample.sentence)
             # The language's own words shall have pieces rather than names, of which homes have others.

@@ -101,9 +101,13 @@ class Surface:
         _replace(pieces, self._homophones, 0.6, rng)
 
     def _drop_article(self, pieces: list[Piece], rng: random.Random) -> None:
-        kept = [piece for piece in pieces if piece.spans or piece.text.lower() not in self._articles]
-        if len(kept) > 1:
-            pieces[:] = kept
+        # Not the last word, which is another thing than an article ("schalte das Licht ein").
+        last = len(pieces) - 1
+        pieces[:] = [
+            piece
+            for i, piece in enumerate(pieces)
+            if piece.spans or i == last or piece.text.lower() not in self._articles
+        ]
 
     def _confuse_letters(self, pieces: list[Piece], rng: random.Random) -> None:
         index = _long_word(pieces, rng)

@@ -5,7 +5,8 @@
 Words are restored first: one that the task does not know, but whose skeleton is that of a word with accents, becomes
 that word. Then three passes go from left to right, each over what the passes before have not marked:
 
-1. Names word for word, and quantities; the longest that begins at a word, a name before an equally long quantity.
+1. Names word for word, but for a clitic at the end, and quantities; the longest that begins at a word, a name before
+   an equally long quantity.
 2. Names in other forms: written together or apart, without accents, with an ending, in front of a noun in one word,
    which is then split in two. The longest span of words first.
 3. Names with typos: an edit is a letter too many, missing, wrong, or two swapped.
@@ -14,6 +15,7 @@ that word. Then three passes go from left to right, each over what the passes be
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol
 
 from pipeline.text.annotation import Annotated, Entry, Mark, Quantity, Word
@@ -148,19 +150,30 @@ class _Sentence:
                 index += 1
 
     def exact(self, index: int, limit: int) -> Mark | None:
-        """The longest name that begins at a word and ends before `limit`, word for word."""
+        """The longest name that begins at a word and ends before `limit`, word for word.
+
+        A clitic may hang on the last word unless that is known: in "living room lamp's" the living room is not meant.
+        """
         texts = self.texts
         first = texts[index]
-        best: Mark | None = None
-        for layer in self.layers:
-            for name, entry in layer.by_first.get(first, ()):
-                end = index + len(name)
-                if best is not None and end <= best.end:
-                    break
-                if end <= limit and (end == index + 1 or tuple(texts[index:end]) == name):
-                    best = Mark(entry.kind, index, end, entry.value)
-                    break
-        return best
+        firsts = [first, *[first.removesuffix(clitic) for clitic in self.inflection.clitics]]
+        layers = [layer for layer in self.layers if not layer.first_words.isdisjoint(firsts)]
+        if not layers:
+            return None
+        longest = max([layer.max_words for layer in layers])
+        for end in range(min(limit, index + longest), index, -1):
+            text = " ".join(texts[index:end])
+            for layer in layers:
+                entry = layer.by_text.get(text)
+                if entry is not None:
+                    return Mark(entry.kind, index, end, entry.value)
+            for clitic in self.inflection.clitics:
+                if text.endswith(clitic) and texts[end - 1] not in self.known:
+                    for layer in layers:
+                        entry = layer.by_text.get(text[: len(text) - len(clitic)])
+                        if entry is not None:
+                            return Mark(entry.kind, index, end, entry.value)
+        return None
 
     # Pass 2
 
@@ -347,6 +360,8 @@ class _Sentence:
     def misspelt(self, index: int, limit: int, unknown: Sequence[bool]) -> Mark | None:
         """The name that needs the fewest edits; of equals the longest span, then the earliest entry."""
         limit = min(limit, index + MAX_SPAN_WORDS)
+        if True not in unknown[index:limit]:
+            return None
         first = self.skeletons[index][:1]
         best: tuple[int, int, int, int] | None = None
         found: Mark | None = None
@@ -362,16 +377,16 @@ class _Sentence:
                     break
                 if True not in unknown[index:end]:
                     continue
-                letters = -1
+                letters, digits = -1, ""
                 for name_length in range(length - 2, length + 3):
                     max_edits = 1 if name_length < LONG_NAME_LETTERS else 2
                     if (first, name_length) not in candidates or abs(name_length - length) > max_edits:
                         continue
                     if letters < 0:
-                        letters = letters_of(joined)
+                        letters, digits = letters_of(joined), digits_of(joined)
                     for order, name, entry in candidates[first, name_length]:
                         # An edit changes at most two letters of the set.
-                        if (name.letters ^ letters).bit_count() > 2 * max_edits:
+                        if (name.letters ^ letters).bit_count() > 2 * max_edits or name.digits != digits:
                             continue
                         edits = self.edits(index, end, joined, name, max_edits, unknown)
                         if edits > max_edits:
@@ -385,15 +400,13 @@ class _Sentence:
     def edits(self, index: int, end: int, joined: str, name: Name, max_edits: int, unknown: Sequence[bool]) -> int:
         """Edits between a span and a name, or more than `max_edits`.
 
-        Word by word where there are equally many: only words that are not known can be misspelt, short words and digits
-        cannot. Otherwise written together, which needs words that are all unknown and a name without short words.
+        Word by word where there are equally many: only unknown words can be misspelt, and short words cannot.
+        Otherwise written together, which needs words that are all unknown and a name without short words.
         """
-        if digits_of(joined) != name.digits:
-            return max_edits + 1
         if len(name.words) != end - index:
             if False in unknown[index:end] or min(map(len, name.skeletons)) < MIN_TYPO_LETTERS:
                 return max_edits + 1
-            return edit_distance(joined, name.skeleton, max_edits)
+            return edit_distance(joined, name.skeleton)
         edits = 0
         for position, expected in enumerate(name.skeletons, index):
             said = self.skeletons[position]
@@ -401,28 +414,48 @@ class _Sentence:
                 continue
             if not unknown[position] or len(expected) < MIN_TYPO_LETTERS or said[:1] != expected[0]:
                 return max_edits + 1
-            edits += edit_distance(said, expected, max_edits)
+            edits += edit_distance(said, expected)
             if edits > max_edits:
                 return edits
         return edits
 
 
-def edit_distance(left: str, right: str, max_edits: int) -> int:
-    """Letters to insert, delete, replace or swap with their neighbour (each letter once), or more than `max_edits`."""
-    if abs(len(left) - len(right)) > max_edits:
-        return max_edits + 1
-    last: list[int] = []
-    row = list(range(len(right) + 1))
-    for i, letter in enumerate(left, 1):
-        before, last, row = last, row, [i]
-        for j, other in enumerate(right, 1):
-            edits = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != other))
-            if i > 1 and j > 1 and letter == right[j - 2] and left[i - 2] == other:
-                edits = min(edits, before[j - 2] + 1)
-            row.append(edits)
-        if min(row) > max_edits:
-            return max_edits + 1
-    return row[-1]
+@lru_cache(1 << 12)
+def _places(text: str) -> Mapping[str, int]:
+    """Where each letter is, as a set of bits."""
+    places: dict[str, int] = {}
+    for index, letter in enumerate(text):
+        places[letter] = places.get(letter, 0) | 1 << index
+    return places
+
+
+def edit_distance(left: str, right: str) -> int:
+    """Letters to insert, delete, replace or swap with their neighbour, each letter once.
+
+    A column of the table of distances at a time, as bits: where a distance is one above or below that of its
+    neighbours (Hyyrö, "A bit-vector algorithm for computing Levenshtein and Damerau edit distances", 2003).
+    """
+    if not left:
+        return len(right)
+    places = _places(left)
+    every, last = (1 << len(left)) - 1, 1 << (len(left) - 1)
+    higher, lower, diagonal, before = every, 0, 0, 0  # vertical differences +1 and −1; diagonals that stay; last letter
+    distance = len(left)
+    for letter in right:
+        at = places.get(letter, 0)
+        swapped = ((~diagonal & at) << 1) & before
+        diagonal = (((at & higher) + higher) ^ higher) | at | lower | swapped
+        rising = lower | ~(diagonal | higher)
+        falling = diagonal & higher
+        if rising & last:
+            distance += 1
+        elif falling & last:
+            distance -= 1
+        rising = rising << 1 | 1
+        higher = (falling << 1 | ~(diagonal | rising)) & every
+        lower = rising & diagonal & every
+        before = at
+    return distance
 
 
 def _share(original: str, word: Word, length: int) -> int:

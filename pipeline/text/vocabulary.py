@@ -53,6 +53,7 @@ class Inflection:
     Attributes:
         umlauts: whether ae, oe and ue are compared as a, o and u.
         last: endings of the last word of a name, in the order in which they are tried.
+        clitics: what hangs on a name without changing it, as the possessive does.
         inner: endings of the words before; any of them may stand for another or for none.
         linking: letters between a name and a noun that follows in one word, "" for none; no entry, no compounds.
         dropped: letters at the end of a name that a compound may leave out.
@@ -62,6 +63,7 @@ class Inflection:
 
     umlauts: bool = False
     last: tuple[str, ...] = ()
+    clitics: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
     linking: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
@@ -80,6 +82,7 @@ class Inflection:
             inflection = cls(
                 umlauts=bool(data.get("umlauts", False)),
                 last=_strings(endings.pop("last", ())),
+                clitics=_strings(endings.pop("clitics", ())),
                 inner=_strings(endings.pop("inner", ())),
                 linking=_strings(compounds.pop("linking", ())),
                 dropped=_strings(compounds.pop("dropped", ())),
@@ -89,7 +92,7 @@ class Inflection:
         except (AttributeError, TypeError, ValueError) as error:
             raise ThimbleError(f"inflection.yaml is not as its comment says: {error}", "compare it with de's") from None
         unknown = [*endings, *compounds, *(data.keys() - {"umlauts", "endings", "compounds", "common_words"})]
-        if unknown or not all((*inflection.last, *inflection.inner, *inflection.dropped)):
+        if unknown or not all((*inflection.last, *inflection.clitics, *inflection.inner, *inflection.dropped)):
             what = (
                 f"inflection.yaml has the unknown key {unknown[0]!r}"
                 if unknown
@@ -125,7 +128,8 @@ class Name(NamedTuple):
     """A surface form as it is compared.
 
     Attributes:
-        words: normalized.
+        text: normalized words, joined by single spaces.
+        words: of the text.
         skeletons: of the words.
         skeleton: of all words written together.
         stems: skeletons with inner endings taken off, joined by spaces; "" where it is one word, or inner words do not
@@ -135,6 +139,7 @@ class Name(NamedTuple):
         likeness: first letter and length of the skeleton; None where it is too short or too long for typos.
     """
 
+    text: str
     words: tuple[str, ...]
     skeletons: tuple[str, ...]
     skeleton: str
@@ -181,7 +186,7 @@ class Forms:
             stems = " ".join([*map(self.stem, skeletons[:-1]), skeletons[-1]])
         may_be_misspelt = MIN_TYPO_LETTERS <= len(joined) <= MAX_FUZZY_LETTERS
         likeness = (joined[0], len(joined)) if may_be_misspelt else None
-        return Name(words, skeletons, joined, stems, letters_of(joined), digits_of(joined), likeness)
+        return Name(" ".join(words), words, skeletons, joined, stems, letters_of(joined), digits_of(joined), likeness)
 
 
 def letters_of(text: str) -> int:
@@ -201,30 +206,20 @@ class Layer:
     """Entries with the tables that find them; of equal surfaces the first entry counts.
 
     Attributes:
-        entries: those that have a word.
-        by_first: by the first word: names and entries, those of most words first.
-        longest: letters of the longest skeleton.
+        named: names and their entries, those that have a word.
+        by_text: by the words, joined by single spaces.
+        first_words: of the names.
+        max_words: of a name.
     """
 
     def __init__(self, entries: Iterable[Entry], forms: Forms) -> None:
         name_of = forms.name
-        self.named: list[tuple[Name, Entry]] = []
-        by_first: dict[str, list[tuple[tuple[str, ...], Entry]]] = {}
-        crowded = set()
-        for entry in entries:
-            name = name_of(entry.text)
-            if name is None:
-                continue
-            self.named.append((name, entry))
-            words = name.words
-            if words[0] in by_first:
-                by_first[words[0]].append((words, entry))
-                crowded.add(words[0])
-            else:
-                by_first[words[0]] = [(words, entry)]
-        for first in crowded:
-            by_first[first].sort(key=_num_words, reverse=True)
-        self.by_first: Mapping[str, Sequence[tuple[tuple[str, ...], Entry]]] = by_first
+        self.named: Sequence[tuple[Name, Entry]] = [
+            (name, entry) for entry in entries if (name := name_of(entry.text)) is not None
+        ]
+        self.by_text: Mapping[str, Entry] = {name.text: entry for name, entry in reversed(self.named)}
+        self.first_words = frozenset([name.words[0] for name, _ in self.named])
+        self.max_words = max([len(name.words) for name, _ in self.named], default=0)
 
     @cached_property
     def by_skeleton(self) -> Mapping[str, tuple[Name, Entry]]:
@@ -275,10 +270,6 @@ class Layer:
     def first_letters(self) -> frozenset[str]:
         """The first letters of `for_typos`."""
         return frozenset([letter for letter, _ in self.for_typos])
-
-
-def _num_words(pair: tuple[tuple[str, ...], Entry]) -> int:
-    return len(pair[0])
 
 
 class Vocabulary:

@@ -46,6 +46,8 @@ HELIUM_CORES = ("cortex-m55",)
 # (18 an id, measured) and a printed line (1,100), and the last line; emptying the KV cache (4 a byte). With room for
 # other compilers.
 OVERHEAD_PER_VOCAB_ID, OVERHEAD_PER_STEP, OVERHEAD_PER_CACHE_BYTE, OVERHEAD_PER_REQUEST = 32, 2500, 12, 10_000
+# The confidence of each token of an answer in answer tokens (51 an id, measured).
+OVERHEAD_PER_ANSWER_ID = 80
 # A step in which SysTick, 24 bits wide, comes round takes its handler's instructions too (5, and room for other
 # compilers); which step that is differs from request to request.
 SYSTICK_WRAP_OVERHEAD = 8
@@ -120,11 +122,12 @@ class _Findings:
 
 @dataclass(frozen=True)
 class _CountBounds:
-    """Bounds of tick counts: minimum of a step, maximum overhead of a request, and the relative tolerance of repeated
-    steps, plus the overhead of a SysTick wrap."""
+    """Bounds of tick counts: minimum of a step; maximum overhead of a step, of a token of an answer in answer tokens,
+    and of a request; the relative tolerance of repeated steps, plus the overhead of a SysTick wrap."""
 
     min_ticks: float
     step_overhead: float
+    answer_overhead: float
     request_overhead: float
     repeat_tolerance: float
     wrap: float
@@ -300,6 +303,7 @@ def verify(
     limits = _CountBounds(
         min_ticks=macs_per_step * min_per_mac / instructions_per_tick,
         step_overhead=(OVERHEAD_PER_VOCAB_ID * info.vocab + OVERHEAD_PER_STEP) / instructions_per_tick + line_ticks,
+        answer_overhead=OVERHEAD_PER_ANSWER_ID * info.vocab / instructions_per_tick,
         request_overhead=(OVERHEAD_PER_REQUEST + OVERHEAD_PER_CACHE_BYTE * kv_cache_bytes) / instructions_per_tick
         + 20 * line_ticks,
         repeat_tolerance=repeat_tolerance,
@@ -396,9 +400,12 @@ def _check_counts(expectation: Expectation, answer: Answer, limits: _CountBounds
         min(ticks) > 0 and min(ticks) + 1 >= limits.min_ticks,
         f"{where}: a step of {min(ticks)} ticks; its multiplications alone take {limits.min_ticks:.0f}",
     )
+    overhead = len(ticks) * limits.step_overhead + limits.request_overhead
+    if answer.confidence is not None:
+        overhead += len(answer.tokens_out) * limits.answer_overhead
     findings.check(
         "counts_plausible",
-        0 <= answer.ticks - sum(ticks) <= len(ticks) * limits.step_overhead + limits.request_overhead,
+        0 <= answer.ticks - sum(ticks) <= overhead,
         f"{where}: the steps took {sum(ticks)} ticks of {answer.ticks} in all, which cannot be",
     )
 

@@ -75,9 +75,10 @@ static void say_annotated(const thimble_annotator *annotator) {
     static thimble_words words;
     static thimble_mark marks[THIMBLE_MAX_MARKS];
     static uint8_t values[THIMBLE_MAX_VALUES_BYTES];
+    static thimble_annotation work;
     int32_t count = thimble_normalize(annotator->normalizer, text, length, &words);
     if (count >= 0)
-        count = thimble_annotate(annotator, text, &words, marks, values);
+        count = thimble_annotate(annotator, text, &words, marks, values, &work);
     printf("%d\n", (int)count);
     if (count >= 0) {
         printf("%d\n", words.count);
@@ -94,7 +95,7 @@ static void say_annotated(const thimble_annotator *annotator) {
 }
 
 int main(void) {
-    static thimble_inflection inflection = {.last = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
+    static thimble_inflection inflection = {.last = {0, ""}, .clitics = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
     static thimble_annotator annotator;
     annotator = (thimble_annotator){.normalizer = &model_normalizer, .quantities = &model_quantities, .inflection = &inflection};
 #ifdef HAS_VOCABULARY
@@ -125,6 +126,7 @@ int main(void) {
             inflection.umlauts = read_number() != 0;
             inflection.min_letters = (uint8_t)read_number();
             inflection.last = read_strings();
+            inflection.clitics = read_strings();
             inflection.inner = read_strings();
             inflection.linking = read_strings();
             inflection.dropped = read_strings();

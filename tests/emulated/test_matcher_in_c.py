@@ -60,7 +60,7 @@ class CMatcher:
 
     def inflection(self, inflection: Inflection) -> None:
         self._send(b"I", inflection.umlauts, inflection.min_letters)
-        for strings in (inflection.last, inflection.inner, inflection.linking, inflection.dropped):
+        for strings in (inflection.last, inflection.clitics, inflection.inner, inflection.linking, inflection.dropped):
             data = b"".join(string.encode() + b"\0" for string in strings) + b"\0"
             self._send(b"", len(strings))
             self._table("B", data)
@@ -90,8 +90,8 @@ class CMatcher:
             return count
         words = []
         for _ in range(self._number()):
-            word, first, end = self._line().rsplit(" ", 2)
-            words.append((word, int(first), int(end)))
+            word, start, stop = self._line().rsplit(" ", 2)
+            words.append((word, int(start), int(stop)))
         marks = []
         for _ in range(count):
             *numbers, value = self._line().split(" ", 9)

@@ -124,9 +124,9 @@ class HomeAssistantTask(StructuredTask):
 
             source = WeaveSource(source, config.weave)
         if config.nomatch:
-            from pipeline.tasks.negatives import with_negatives
+            from pipeline.tasks.negatives import NegativeSource
 
-            source = with_negatives(source, config.nomatch)
+            source = NegativeSource(source, config.nomatch)
         return source
 
     def is_held_out(self, template: Template, slots: Mapping[str, str]) -> bool:

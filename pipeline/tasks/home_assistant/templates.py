@@ -416,7 +416,15 @@ def load_language(code: str) -> Language:
 
 
 def _add(data: dict[str, Any], own: Mapping[str, Any]) -> None:
-    """Puts a file of sentences on top of the package's, rules and lists of the same names replaced."""
+    """Puts a file of sentences on top of the package's.
+
+    Rules and lists of the same names are replaced, and in the package's templates of an intent the texts that
+    `replace` gives for it.
+    """
+    for intent, texts in own.get("replace", {}).items():
+        for block in data["intents"][intent]["data"]:
+            for old, new in texts.items():
+                block["sentences"] = [sentence.replace(old, new) for sentence in block["sentences"]]
     data["expansion_rules"] = {**data.get("expansion_rules", {}), **own.get("expansion_rules", {})}
     data["lists"] = {**data.get("lists", {}), **own.get("lists", {})}
     for intent, body in own["intents"].items():
