@@ -31,7 +31,8 @@ typedef struct {
     uint16_t kinds;      /* where the list of markers' indices begins in `lists` */
     uint16_t values;     /* where the list of closed values begins */
     uint8_t is_free;     /* whether it may hold any words of the sentence */
-    uint8_t fills_units; /* whether it stands for the slots of units that a duration fills; its name ends in "duration" */
+    uint8_t units;       /* 1: it stands for the slots of units that a duration fills, and its name ends in "duration";
+                            2 + unit: it holds the number of that unit of a duration, or the hours or minutes of a time; or 0 */
 } thimble_allowed;
 
 /* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */

@@ -45,10 +45,12 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values)]
     lists = _Lists()
     rows = [
-        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), int(allowed.fills_units))
+        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), _units(allowed))
         for intent in range(len(schema.intents))
         for slot, allowed in schema.allowed.get(intent, {}).items()
     ]
+    if any(row[4] > 1 for row in rows):
+        assert schema.kinds[2] == "duration" and schema.kinds[5] == "time", "answer.c knows them by their indices"
     counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
     _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
     body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
@@ -106,6 +108,13 @@ def _check_sizes(schema: AnswerSchema, first: int, text_bytes: int, list_items: 
             f"use at most {_MAX_IDS} ids, {_MAX_KINDS} kinds, {_MAX_INDEX} bytes and {_MAX_INDEX} entries: give long "
             "lists names (`open: true`) instead of closed values",
         )
+
+
+def _units(allowed: AllowedValues) -> int:
+    """`thimble_allowed.units`; where it names a unit answer.c knows durations and times by their kinds."""
+    if allowed.fills_units:
+        return 1
+    return 2 + DURATION_UNITS.index(allowed.unit) if allowed.unit else 0
 
 
 def _max_slots(schema: AnswerSchema) -> int:

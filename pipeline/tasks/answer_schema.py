@@ -61,6 +61,7 @@ def make_schema(
                 tuple(sorted(kind_ids[kind] for kind in slot.kinds)),
                 tuple(sorted({value_ids[value] for value in slot.values})),
                 slot.is_free,
+                unit=slot.part if slot.part in DURATION_UNITS and slot.kinds & {"duration", "time"} else "",
             )
             for name, slot in by_slot.items()
         }
