@@ -309,11 +309,11 @@ def _lone_words(source: SentencesSource) -> Iterator[Finding]:
     for word, template in optional.items():
         if len(intents[word]) == 1 and len(word) > 2 and word.isalpha() and template.is_own:
             lone[template.intent].append(word)
-    for intent, words in lone.items():
-        place = optional[words[0]].place
-        what = f"only sentences of {intent} hold {_shown(sorted(words))}, which may be left out there"
+    if lone:
+        groups = [f"{_shown(sorted(words))} ({intent})" for intent, words in lone.items()]
+        what = f"words that may be left out and that one intent alone holds: {'; '.join(groups)}"
         remedy = "if others may say them too, write them there as well, or as `skip_words`"
-        yield Finding("lone word", "note", place, what, remedy)
+        yield Finding("lone word", "note", UNKNOWN, what, remedy)
 
 
 def _optional(expression: Expression, rules: Mapping[str, Any], inside: bool, depth: int) -> Iterator[str]:

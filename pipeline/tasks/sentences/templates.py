@@ -22,7 +22,7 @@ from pipeline.tasks.sentences.files import HOME_LISTS
 from pipeline.tasks.sentences.names import DOMAINS, HomeNames, Named, Names
 from pipeline.text.annotation import Entry
 
-__all__ = ["Compiler", "Impossible", "Node", "SlotUse", "Walk", "assemble", "slot_text", "words_of"]
+__all__ = ["Compiler", "Impossible", "Node", "SlotUse", "Walk", "assemble", "number_words", "slot_text", "words_of"]
 
 _SPELLED = 0.2  # share of numbers that are written as words
 _FRACTION = 0.15  # share of numbers with a fraction where a range has them
@@ -218,7 +218,7 @@ class _Number:
                 number = whole
         text = str(number)
         if limits.words and (walk.random() < _SPELLED or not limits.digits):
-            spelled = _number_words(limits.words_language or self.language, number)
+            spelled = number_words(limits.words_language or self.language, number)
             if spelled:
                 text = walk.rng.choice(spelled)
         walk.pieces.append((text, 1))
@@ -271,7 +271,7 @@ class _Name:
 
 
 @lru_cache(maxsize=20_000)
-def _number_words(language: str, number: float) -> tuple[str, ...]:
+def number_words(language: str, number: float) -> tuple[str, ...]:
     """How a language spells a number; in one way only for the larger ones, which have a dozen of grammar's."""
     try:
         result = get_rbnf_engine(language).format_number(number)

@@ -433,7 +433,12 @@ def test_a_wildcard_with_a_type_holds_quantities(tmp_path: Path) -> None:
     slots = source.intents()["Do"].slots
     assert slots["what"].kinds == {"time"}
     assert (slots["who"].kinds, slots["who"].part) == ({"duration"}, "minutes")
-    assert all(sample.slots.get("what", "00:00")[2] == ":" for sample in draw(source))
+    samples = draw(source)
+    assert all(sample.slots.get("what", "00:00")[2] == ":" for sample in samples)
+    assert all(sample.slots.get("who", "1").isdigit() for sample in samples)
+    assert {sample.slots["what"] for sample in samples if "half past five" in sample.sentence} <= {"05:30"}
+    with pytest.raises(ConfigError, match="no phrases"):
+        load(tmp_path, text.replace("language: en", "language: fr"), types={"what": "time"})
 
 
 def test_a_split_is_kept_from_training(tmp_path: Path) -> None:
