@@ -35,6 +35,7 @@ _MANY_VARIANTS = 10_000
 _MANY_SENTENCES = 1_000_000
 _SHOWN = 6  # names that one finding lists
 _MAX_SAMPLES = 2_500
+_MAX_OTHERS = 300  # templates below the user's own
 _ODD = re.compile(r"[»«“”„‟]")
 _LOST_PLURAL = re.compile(r"\w\((s|es|e|n|en)\)")
 _EMPTY = re.compile(r"\(\|[^()]*\)|\([^()]*\|\)|\|\|")
@@ -332,15 +333,19 @@ def _optional(expression: Expression, rules: Mapping[str, Any], inside: bool, de
 def _samples(source: SentencesSource) -> list[Sample]:
     """A few sentences of each template."""
     rng = random.Random("check")
-    each = max(2, min(12, _MAX_SAMPLES // max(len(source.templates), 1)))
+    own = _own(source)
+    others = [template for template in source.templates if not template.is_own]
+    rng.shuffle(others)
+    each = max(2, min(12, _MAX_SAMPLES // max(len(own), 1)))
     result: list[Sample] = []
-    for template in source.templates[: _MAX_SAMPLES // 2]:
+    for template in [*own[: _MAX_SAMPLES // 2], *others[:_MAX_OTHERS]]:
+        count = each if template.is_own else 1
         drawn: dict[str, Sample] = {}
-        for _ in range(3 * each):
+        for _ in range(3 * count):
             sample = source.draw_template(template, rng)
             if sample is not None:
                 drawn.setdefault(sample.sentence, sample)
-            if len(drawn) == each:
+            if len(drawn) == count:
                 break
         result += drawn.values()
     return result
@@ -461,7 +466,7 @@ def _answers(source: SentencesSource, samples: Sequence[Sample]) -> Iterator[Fin
             lost[sample.intent, match[1] if match else str(error)].append(f"{sample.sentence!r}: {error}")
     for (intent, slot), reasons in lost.items():
         share = len(reasons) / totals[intent]
-        if share < 0.05:
+        if share < 0.05 or intent not in source.files.own:
             continue
         place = next((t.place for t in source.templates if t.intent == intent), UNKNOWN)
         what = f"{share:.0%} of the sentences of {intent} cannot be answered for {slot}, such as {reasons[0]}"

@@ -41,10 +41,15 @@ def spoken_values(kind: str, language: str) -> Sequence[tuple[str, str]]:
         spelled = [(text, value) for _, value in digits for text in number_words(language, int(value))]
         return [*digits, *spelled] if kind == "number" else digits
     wanted = "duration" if kind in UNITS else kind
+    patterns = _patterns(language, wanted)
+    if not patterns:
+        what = f"`types` has {kind}, of which the language {language!r} has no phrases"
+        remedy = "use a list with `values:`, or add `spoken` to the language's phrases.yaml"
+        raise ConfigError("", [Problem("types", what, remedy)])
     rng = random.Random(f"{language} {kind}")
     found: dict[str, str] = {}
     normalizer, numbers = Normalizer(), quantities(language)
-    for pattern in _patterns(language, wanted):
+    for pattern in patterns:
         for _ in range(_FILLED if "{" in pattern else 1):
             text = re.sub(r"\{(\w+)\}", lambda match: _filled(match[1], language, rng), pattern)
             words = [word.text for word in normalizer.words(text)]
@@ -52,11 +57,6 @@ def spoken_values(kind: str, language: str) -> Sequence[tuple[str, str]]:
             value = None if quantity is None else _value(quantity, len(words), kind)
             if value is not None:
                 found.setdefault(text, value)
-    if not found:
-        what = f"`types` has {kind}, of which the language {language!r} has no phrases"
-        raise ConfigError(
-            "", [Problem("types", what, "use a list with `values:`, or add `spoken` to its phrases.yaml")]
-        )
     return list(found.items())
 
 
