@@ -567,7 +567,23 @@ class Budgets(BoardBudgets):
         return {**self.limits(), "boards": {name: limits.fingerprint_data() for name, limits in self.boards.items()}}
 
 
-class HomeAssistantConfig(StrictModel):
+class TaskSection(StrictModel):
+    """What all tasks have in common."""
+
+    section: ClassVar[str] = "task"
+    untrained: ClassVar[frozenset[str]] = frozenset({"home", "tests", "exclude"})
+    """Keys that name files which decide nothing that is trained."""
+
+    def as_given(self) -> dict[str, Any]:
+        """The keys that the recipe gives, as it gives them."""
+        return self.model_dump(exclude_unset=True, mode="json")
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """Of these keys those that decide what is trained."""
+        return {key: value for key, value in self.as_given().items() if key not in self.untrained}
+
+
+class HomeAssistantConfig(TaskSection):
     """Home Assistant's own sentences: a spoken command in, the intent and its slots out."""
 
     section: ClassVar[str] = "task"
@@ -579,7 +595,7 @@ class HomeAssistantConfig(StrictModel):
     seed: int = 1
     """Decides all sentences and what is held out."""
     home: str = ""
-    """The home that ships with the model: a `home.yaml`, seen from the recipe's folder. Training draws homes of its own."""
+    """The home that ships with the model, seen from the recipe's folder: a `home.yaml`. Training makes up others."""
     exclude: tuple[str, ...] = Field((), strict=False)
     """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, or JSON lines with
     `sentence`."""
@@ -598,12 +614,8 @@ class HomeAssistantConfig(StrictModel):
     spoiled: Share = 0.1
     """Share of training sentences with a typo, or words swapped or dropped."""
 
-    def fingerprint_data(self) -> dict[str, Any]:
-        """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True, mode="json")
 
-
-class TextTask(StrictModel):
+class TextTask(TaskSection):
     """Text that goes on: the task of imported language models. There are no pairs; the float model itself writes the
     data."""
 
@@ -619,10 +631,6 @@ class TextTask(StrictModel):
     """Tokens of other texts, on which the quantized model is measured."""
     fitting_tokens: int = Field(500_000, ge=1)
     """Tokens to fit the weights on, where the recipe asks for `qat`."""
-
-    def fingerprint_data(self) -> dict[str, Any]:
-        """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True)
 
     def calibration_texts(self, context: int) -> int:
         """How many texts of the context's length calibrate."""
@@ -690,7 +698,7 @@ def _split_rule(value: object) -> object:
     return {"share": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class SentencesConfig(SentenceHints):
+class SentencesConfig(SentenceHints, TaskSection):
     """Sentences from files in the format of Home Assistant's `custom_sentences`."""
 
     section: ClassVar[str] = "task"
@@ -731,12 +739,8 @@ class SentencesConfig(SentenceHints):
             return {"nomatch_share": data["nomatch"], **rest}
         return data
 
-    def fingerprint_data(self) -> dict[str, Any]:
-        """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True)
 
-
-class PairsConfig(StrictModel):
+class PairsConfig(TaskSection):
     """Sentences and answers from files of one's own. Answers that all have the form `intent slot=value` are given in
     answer tokens, others as text."""
 
@@ -758,10 +762,6 @@ class PairsConfig(StrictModel):
     """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
     pointers: int = Field(6, ge=1, le=16)
     """Names and quantities of a sentence at which an answer can point."""
-
-    def fingerprint_data(self) -> dict[str, Any]:
-        """The keys that the recipe gives, as it gives them."""
-        return self.model_dump(exclude_unset=True, mode="json")
 
 
 TaskConfig = Annotated[HomeAssistantConfig | PairsConfig | SentencesConfig | TextTask, Field(discriminator="name")]

@@ -11,8 +11,9 @@ from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import VerificationFailed
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks.registry import load_task
+from pipeline.tasks.structured import WATCHED
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, PROOF, TFLITE, TOKENIZER
@@ -75,7 +76,15 @@ STAGE = Stage(
     name="convert",
     summary=SUMMARIES["convert"],
     run=run,
-    reads=(TOKENIZER.of("data"), SENTENCES.of("data", split="dev"), EVALUATION_TEXT.of("data"), TFLITE.of("quantize")),
+    reads=(
+        TOKENIZER.of("data"),
+        SENTENCES.of("data", split="dev"),
+        SENTENCES.of("data", split=WATCHED),
+        ANSWERS.of("data"),
+        KNOWN_NAMES.of("data"),
+        EVALUATION_TEXT.of("data"),
+        TFLITE.of("quantize"),
+    ),
     writes=(PACKED_SOURCES, PACKED_COMPILED, PROOF),
     sections=("task", "aim"),
     work=(

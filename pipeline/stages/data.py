@@ -12,8 +12,8 @@ from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_tokenizer, imported_weights
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
-from pipeline.tasks.registry import load_task, task_module, task_tools
-from pipeline.tasks.structured import StructuredTask
+from pipeline.tasks.registry import file_digests, load_task, task_files, task_module, task_tools
+from pipeline.tasks.structured import WATCHED, StructuredTask
 from pipeline.tasks.task import Dataset, Pair, Task, TextWriter, WrittenText
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
@@ -54,7 +54,8 @@ def _drawn(context: StageContext, task: StructuredTask) -> str:
     recipe = context.recipe
     with context.console.status("drawing the held-out sentences"):
         dataset = task.dataset()
-    _save_pairs(context, task, {"dev": dataset.dev, **dataset.splits})
+    # Training watches these pairs and does not depend on them: another home makes others, and trains nothing anew.
+    _save_pairs(context, task, {WATCHED: dataset.dev, **dataset.splits})
     context.save(KNOWN_NAMES, task.names)
     shipped = None if context.retrain else shipped_tokenizer(recipe)
     answers = None if shipped is None else ANSWERS.path(shipped.parent)
@@ -134,7 +135,7 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
     """Digests of the imported checkpoint and of the model configuration."""
     recipe = context.recipe
     if recipe.weights is None:
-        return {}
+        return file_digests(task_files(recipe))
     paths = (imported_tokenizer(recipe), imported_weights(recipe))
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     model = json.dumps(recipe.part("model"), sort_keys=True)

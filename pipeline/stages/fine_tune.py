@@ -10,6 +10,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.tasks.sentence_files import read_pairs
+from pipeline.tasks.structured import WATCHED
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.codec import StructuredCodec
 from pipeline.workflow.artifacts import WEIGHTS
@@ -85,9 +86,10 @@ def read_training_data(data: Path, recipe: Recipe) -> TrainingData:
     from pipeline.training.loop import TrainingData
     from pipeline.training.stream import DrawnStream
 
-    codec, dev, context = load_codec(data), read_pairs(SENTENCES.path(data, split="dev")), recipe.model.context
+    codec, context = load_codec(data), recipe.model.context
     if not isinstance(codec, StructuredCodec):
-        return TrainingData(codec, read_pairs(SENTENCES.path(data, split="train")), dev, context)
+        train, dev = (read_pairs(SENTENCES.path(data, split=split)) for split in ("train", "dev"))
+        return TrainingData(codec, train, dev, context)
     sequences = max(recipe.train.steps * recipe.train.batch_size, recipe.quantize.calibration_sentences)
-    task, folder = recipe.part("task")["task"], recipe.path.parent
-    return TrainingData(codec, [], dev, context, DrawnStream(task, folder, data, context, sequences))
+    stream = DrawnStream(recipe.task.as_given(), recipe.path.parent, data, context, sequences)
+    return TrainingData(codec, [], read_pairs(SENTENCES.path(data, split=WATCHED)), context, stream)

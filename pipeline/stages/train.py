@@ -12,8 +12,9 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import SENTENCES
+from pipeline.stages.artifacts import ANSWERS, SENTENCES
 from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
+from pipeline.tasks.registry import task_files
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,
@@ -85,7 +86,7 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
     if recipe.weights is not None:
         named: dict[str, Path | None] = {"imported": imported_weights(recipe)}
     else:
-        named = {"start": _start(recipe)}
+        named = {"start": _start(recipe), **task_files(recipe, for_training=True)}
         if not is_trained_here(context, "train"):
             named["shipped"] = shipped_weights(recipe)
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in named.items() if path}
@@ -103,6 +104,7 @@ STAGE = Stage(
     run=run,
     reads=(
         TOKENIZER.of("data"),
+        ANSWERS.of("data"),
         SENTENCES.of("data", split="train"),
         SENTENCES.of("data", split="dev"),
     ),

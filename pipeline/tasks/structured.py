@@ -22,7 +22,10 @@ from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.normalize import Normalizer, build_restore
 
-__all__ = ["StructuredTask"]
+__all__ = ["WATCHED", "StructuredTask"]
+
+WATCHED = "watched"
+"""Name of the sentence file on which training is watched."""
 
 _TYPICAL = 10_000  # samples, from which tokenizer, known words and kinds of names are made
 _FREQUENT = 5  # of these, in which a word is said that is no misspelt name then
@@ -149,7 +152,7 @@ class StructuredTask(PairTask):
         """Dev pairs."""
         codec = load_codec(data)
         sequences: dict[str, list[int]] = {}
-        for pair in read_pairs(data / "dev.tsv", 32):
+        for pair in read_pairs(data / f"{WATCHED}.tsv", 32):
             try:
                 sequences[repr(pair.sentence)] = codec.encode_pair(pair.sentence, pair.action)[:context]
             except ValueError:
