@@ -677,8 +677,8 @@ class SentenceHints(StrictModel):
     open: tuple[str, ...] = Field((), strict=False)
     """Lists that grow on the device without training."""
     types: dict[str, SlotType] = Field(default_factory=dict)
-    """By list that is a wildcard, what is said there. With `days`, `hours`, `minutes` and `seconds` it is a duration, and
-    the slot holds the number."""
+    """By list that is a wildcard, what is said there. `days`, `hours`, `minutes` and `seconds` are durations of which the
+    slot holds the number."""
     examples: tuple[SentenceExample, ...] = Field((), strict=False)
     """Sentences that no template says, with their answers."""
     nomatch: tuple[str, ...] = Field((), strict=False)

@@ -19,6 +19,7 @@ from hassil.recognize import RecognizeResult, recognize_all
 from pipeline.errors import ConfigError, Problem
 from pipeline.languages import languages, load_language_file
 from pipeline.recipes.schema import SentenceHints, SentencesConfig, SplitRule
+from pipeline.tasks.answer_schema import QUANTITY_KINDS
 from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.homes import HomeSource
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
@@ -55,6 +56,7 @@ _TRIES = 60
 _MAX_SURFACES = 48  # of one value that is a template
 _MAX_CLOSED = 64  # values of a list that have answer tokens of their own
 _SKIP_WORDS = 0.06  # share of sentences with a word that hassil skips
+_TAKEN_KINDS = frozenset({*QUANTITY_KINDS, *KINDS, *HOME_LISTS})
 HERE = "the room of the device"
 
 
@@ -212,9 +214,10 @@ class SentencesSource:
                 continue
             if 2 * len(self._words_among(name, surfaces)) >= len(surfaces):
                 continue
-            number = taken.get(name, 0)
-            taken[name] = number + 1
-            kinds[id(values)] = name if not number else f"{name}_{number + 1}"
+            kind = f"{name}_list" if name in _TAKEN_KINDS else name
+            number = taken.get(kind, 0)
+            taken[kind] = number + 1
+            kinds[id(values)] = kind if not number else f"{kind}_{number + 1}"
         return kinds
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline.commands.main import main
 from pipeline.errors import ConfigError
 from pipeline.recipes.schema import SentencesConfig
 from pipeline.tasks.check import answer_slots, check_sentences
@@ -373,6 +375,23 @@ def test_lists_of_everyday_words_are_answer_tokens_alone(tmp_path: Path) -> None
     assert slots["scene"].kinds == {"scene"}
 
 
+def test_lists_that_are_called_as_quantities_or_things_have_kinds_of_their_own(tmp_path: Path) -> None:
+    more = "lists: {time: {values: [half past one, noon]}, light: {values: [lantern]}}\n"
+    task = SentencesTask(
+        SentencesConfig.from_mapping(
+            {"files": write(tmp_path, sentences("at {time} {light}", more=more)), "nomatch": 0}
+        ),
+        tmp_path,
+    )
+    assert task.source.intents()["Do"].slots["time"].kinds == {"time_list"}
+    assert {"time_list", "light_list"} <= set(task.schema.kinds)
+
+
+def test_files_without_sentences_are_read(tmp_path: Path) -> None:
+    assert not load(tmp_path, "language: en\nresponses:\n  intents: {Do: {default: 'Yes.'}}\n").templates
+    assert not load(tmp_path, "language: en\nexpansion_rules: {please: please}\nintents:\n").templates
+
+
 def test_free_text_never_holds_the_word_that_ends_it(tmp_path: Path) -> None:
     source = load(tmp_path, *LOADED["wildcard in the middle"])
     assert all("to" not in sample.slots["what"].split() for sample in draw(source))
@@ -432,7 +451,8 @@ def test_a_wildcard_with_a_type_holds_quantities(tmp_path: Path) -> None:
     )
     slots = source.intents()["Do"].slots
     assert slots["what"].kinds == {"time"}
-    assert (slots["who"].kinds, slots["who"].part) == ({"duration"}, "minutes")
+    assert slots["who"].kinds == {"duration"}
+    assert slots["who"].part == "minutes"
     samples = draw(source)
     assert all(sample.slots.get("what", "00:00")[2] == ":" for sample in samples)
     assert all(sample.slots.get("who", "1").isdigit() for sample in samples)
@@ -540,3 +560,36 @@ def test_the_check_tells_of_tests(tmp_path: Path) -> None:
     assert any("said by a template" in what for what in whats)
     assert any("no command" in what for what in whats)
     assert any("size" in what for what in whats)
+
+
+def test_the_command_says_what_is_wrong_and_how_it_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, sentences("tea"))
+    assert main(["check", str(tmp_path)]) == 0
+    assert "1 templates" in capsys.readouterr().out
+    write(tmp_path, sentences("wait {minutes} minute(s)", more=MINUTES))
+    assert main(["check", str(tmp_path / "0.yaml")]) == 0
+    assert main(["check", str(tmp_path / "0.yaml"), "--strict"]) == 1
+    assert "write [s]" in capsys.readouterr().out
+    write(tmp_path, sentences("wait {nothing}"))
+    assert main(["check", str(tmp_path / "0.yaml"), "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert (finding["severity"], finding["place"]) == ("error", "0.yaml:6")
+    assert main(["check", str(tmp_path / "none.yaml")]) == 1
+
+
+def test_the_command_reads_recipes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, sentences("tea"))
+    recipe = {
+        "name": "tea",
+        "task": {"name": "sentences", "files": ["0.yaml"]},
+        "tokenizer": {"vocab_size": 512},
+        "model": {"variant": "nano"},
+        "train": {"steps": 1},
+        "boards": ["mps2_an386"],
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    assert main(["check", str(path)]) == 0
+    path.write_text(yaml.safe_dump({**recipe, "task": {"name": "home_assistant"}}), encoding="utf-8")
+    assert main(["check", str(path)]) == 1
+    assert "no sentences of its own" in capsys.readouterr().err
