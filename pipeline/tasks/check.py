@@ -17,7 +17,7 @@ from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
 from pipeline.tasks.samples import NO_MATCH, Sample
-from pipeline.tasks.sentences.files import HOME_LISTS, Fault
+from pipeline.tasks.sentences.files import HOME_LISTS, Fault, references
 from pipeline.tasks.sentences.located import UNKNOWN, Place
 from pipeline.tasks.sentences.source import HERE, SentencesSource, Template
 from pipeline.tasks.sentences.templates import HIDDEN, slot_text, words_of
@@ -175,16 +175,6 @@ def _explosions(source: SentencesSource) -> Iterator[Finding]:
             )
 
 
-def _references(expression: Expression) -> Iterator[tuple[str, str]]:
-    if isinstance(expression, ListReference):
-        yield "list", expression.list_name
-    elif isinstance(expression, RuleReference):
-        yield "rule", expression.rule_name
-    elif isinstance(expression, Group):
-        for item in expression.items:
-            yield from _references(item)
-
-
 def _unused(source: SentencesSource) -> Iterator[Finding]:
     """Lists and rules to which nothing refers, and lists without entries."""
     files = source.files
@@ -197,8 +187,11 @@ def _unused(source: SentencesSource) -> Iterator[Finding]:
     for values in files.intents.slot_lists.values():
         if isinstance(values, TextSlotList):
             expressions += [value.text_in for value in values.values]
-    for expression in expressions:
-        used.update(_references(expression))
+    for reference in (reference for expression in expressions for reference in references(expression)):
+        if isinstance(reference, ListReference):
+            used.add(("list", reference.list_name))
+        else:
+            used.add(("rule", reference.rule_name))
     for name, place in files.own_lists.items():
         defined = files.intents.slot_lists.get(name)
         if isinstance(defined, TextSlotList) and not defined.values:

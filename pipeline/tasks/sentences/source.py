@@ -31,6 +31,7 @@ from pipeline.tasks.sentences.files import (
     expand_paths,
     raise_faults,
     read_files,
+    references,
 )
 from pipeline.tasks.sentences.free_text import Phrases
 from pipeline.tasks.sentences.located import Place, place_of
@@ -56,7 +57,6 @@ _TRIES = 60
 _MAX_SURFACES = 48  # of one value that is a template
 _MAX_CLOSED = 64  # values of a list that have answer tokens of their own
 _SKIP_WORDS = 0.06  # share of sentences with a word that hassil skips
-_TAKEN_KINDS = frozenset({*QUANTITY_KINDS, *KINDS, *HOME_LISTS})
 HERE = "the room of the device"
 
 
@@ -206,6 +206,7 @@ class SentencesSource:
         Every list is whose values can be listed, but short ones of whose values templates say half or more literally as
         well, such as on and off: they are words of the language rather than names, and are answer tokens alone.
         """
+        others = {*QUANTITY_KINDS, *(KINDS + HOME_LISTS if self._names_things else ())}
         kinds: dict[int, str] = {}
         taken: dict[str, int] = {}
         for name, values in self._text_lists():
@@ -214,11 +215,20 @@ class SentencesSource:
                 continue
             if 2 * len(self._words_among(name, surfaces)) >= len(surfaces):
                 continue
-            kind = f"{name}_list" if name in _TAKEN_KINDS else name
+            kind = f"{name}_list" if name in others else name
             number = taken.get(kind, 0)
             taken[kind] = number + 1
             kinds[id(values)] = kind if not number else f"{kind}_{number + 1}"
         return kinds
+
+    @property
+    def _names_things(self) -> bool:
+        """Whether sentences name things of a home."""
+        rules = self.files.intents.expansion_rules.values()
+        expressions = [rule.expression for rule in rules]
+        expressions += [sentence.expression for _, block in self._blocks() for sentence in block.sentences]
+        names = {r.list_name for e in expressions for r in references(e) if isinstance(r, ListReference)}
+        return self.has_home or not names.isdisjoint(HOME_LISTS)
 
     @cached_property
     def _said(self) -> frozenset[str]:

@@ -367,19 +367,19 @@ def test_the_kinds_of_a_number_are_those_that_the_words_around_it_make(tmp_path:
 
 
 def test_lists_of_everyday_words_are_answer_tokens_alone(tmp_path: Path) -> None:
-    more = "lists:\n  state: {values: [{in: 'on', out: 'on'}, 'off']}\n  scene: {values: [party, dinner]}\n"
-    source = load(tmp_path, sentences("turn it {state}", "turn on {scene}", more=more))
+    more = "lists:\n  state: {values: [{in: 'on', out: 'on'}, 'off']}\n  mood: {values: [party, dinner]}\n"
+    source = load(tmp_path, sentences("turn it {state}", "turn on {mood}", more=more))
     slots = source.intents()["Do"].slots
     assert not slots["state"].kinds
     assert slots["state"].values == ("off", "on")
-    assert slots["scene"].kinds == {"scene"}
+    assert slots["mood"].kinds == {"mood"}
 
 
 def test_lists_that_are_called_as_quantities_or_things_have_kinds_of_their_own(tmp_path: Path) -> None:
     more = "lists: {time: {values: [half past one, noon]}, light: {values: [lantern]}}\n"
     task = SentencesTask(
         SentencesConfig.from_mapping(
-            {"files": write(tmp_path, sentences("at {time} {light}", more=more)), "nomatch": 0}
+            {"files": write(tmp_path, sentences("at {time} {light}", "open {name}", more=more)), "nomatch": 0}
         ),
         tmp_path,
     )
