@@ -171,7 +171,11 @@ def _explosions(source: SentencesSource) -> Iterator[Finding]:
         if template.count > _MANY_VARIANTS or template.filled > _MANY_SENTENCES:
             what = f"{template.text!r} has {template.count:.3g} variants, {template.filled:.3g} with lists filled"
             yield Finding(
-                "explosion", "note", template.place, what, "nothing: it is sampled; split it if rare parts matter"
+                "explosion",
+                "note",
+                template.place,
+                what,
+                "it is sampled, so nothing need be done; split it where rare parts matter",
             )
 
 

@@ -262,6 +262,7 @@ class SentencesSource:
                     lists=lists,
                     list_kinds=self._kinds,
                     home_first=self.has_home,
+                    open_lists=frozenset(self.hints.open),
                     units=self._units,
                 )
                 node = compiler.compile(sentence.expression)
@@ -329,6 +330,10 @@ class SentencesSource:
         known("types", hints.types, wild, "wildcard list of the files")
         for name, several in hints.required.items():
             known(f"required.{name}", several, slots, "slot of the sentences")
+        for name, values in self._text_lists():
+            if name in hints.open and id(values) not in self._kinds:
+                what = f"`open` names {name!r}, whose values cannot be listed: they have lists in them"
+                problems.append(Problem("open", what, "write its values as text"))
         if problems:
             raise ConfigError("", problems)
 

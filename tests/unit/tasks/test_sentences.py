@@ -392,6 +392,14 @@ def test_files_without_sentences_are_read(tmp_path: Path) -> None:
     assert not load(tmp_path, "language: en\nexpansion_rules: {please: please}\nintents:\n").templates
 
 
+def test_an_open_list_has_no_answer_tokens(tmp_path: Path) -> None:
+    source = load(tmp_path, sentences("order {drink}", more=DRINKS), open=["drink"])
+    slot = source.intents()["Do"].slots["drink"]
+    assert (slot.kinds, slot.values) == (frozenset({"drink"}), ())
+    with pytest.raises(ConfigError, match="cannot be listed"):
+        load(tmp_path, *LOADED["list in a value"], open=["order"])
+
+
 def test_free_text_never_holds_the_word_that_ends_it(tmp_path: Path) -> None:
     source = load(tmp_path, *LOADED["wildcard in the middle"])
     assert all("to" not in sample.slots["what"].split() for sample in draw(source))
