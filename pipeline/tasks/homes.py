@@ -101,6 +101,18 @@ class HomeSource:
             return cls(load_language_file(code, "homes"), pool_seed, avoided)
         return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
 
+    def words(self) -> frozenset[str]:
+        """Words of which names are made, lower-case, but made-up ones."""
+        texts = [
+            *(name for name, _ in self._areas),
+            *self._floors,
+            *self._people,
+            *self._brands,
+            *self._modifiers,
+            *(text for thing in self._things.values() for texts in thing.values() for text in texts),
+        ]
+        return frozenset(word for text in texts for word in text.lower().split())
+
     def area(self, rng: random.Random) -> str:
         """The name of an area."""
         return _cased(self._area(rng)[0], rng)

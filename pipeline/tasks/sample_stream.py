@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from pipeline.errors import ThimbleError
 from pipeline.tasks.samples import Sample, SampleSource
@@ -43,7 +43,7 @@ class SampleStream:
         codec: StructuredCodec,
         context: int,
         seed: int,
-        excluded: frozenset[str] = frozenset(),
+        excluded: Container[str] = (),
     ) -> None:
         self._source, self._codec, self._context, self._seed, self._excluded = source, codec, context, seed, excluded
         self.dropped: Counter[str] = Counter()

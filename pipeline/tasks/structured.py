@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class StructuredTask(PairTask):
         """Samples by split, said in the home that ships."""
 
     @property
-    def excluded(self) -> frozenset[str]:
+    def excluded(self) -> Container[str]:
         """Sentences of tests, as normalized words, that training must not see."""
         return frozenset()
 
@@ -78,7 +78,15 @@ class StructuredTask(PairTask):
         said: Counter[str] = Counter()
         for sample in self._typical:
             names = {word for entry in sample.entries for word in normalizer.text(entry.text).split()}
-            said.update({word.text for word in normalizer.words(sample.sentence)} - names)
+            values = [(_bytes(sample.sentence[:first]), _bytes(sample.sentence[:end])) for first, end in sample.fixed]
+            said.update(
+                {
+                    word.text
+                    for word in normalizer.words(sample.sentence)
+                    if not any(word.start < end and first < word.end for first, end in values)
+                }
+                - names
+            )
         frequent = {word for word, count in said.items() if count >= _FREQUENT}
         literal = {word.text for text in self.source.literal_words() for word in normalizer.words(text)}
         listed = {word for entry in entries for word in normalizer.text(entry.text).split()}
@@ -189,3 +197,7 @@ class StructuredTask(PairTask):
 
 def _pair(sample: Sample) -> Pair:
     return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())

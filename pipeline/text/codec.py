@@ -6,7 +6,7 @@ and knows names and quantities of a sentence before it reads it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -141,7 +141,7 @@ class StructuredCodec:
         intent: str,
         slots: Mapping[str, str],
         entries: Sequence[Entry] = (),
-        excluded: frozenset[str] = frozenset(),
+        excluded: Container[str] = (),
     ) -> list[int]:
         """The ids of a sentence and its answer.
 

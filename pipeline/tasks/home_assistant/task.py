@@ -6,16 +6,15 @@ so that a board can be asked. What they hold out is decided by hashes of templat
 
 from __future__ import annotations
 
-import json
 import random
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import HomeAssistantConfig
+from pipeline.tasks.excluded import read_excluded
 from pipeline.tasks.home_assistant.source import HomeAssistantSource
 from pipeline.tasks.home_assistant.templates import Language, Template, load_language
 from pipeline.tasks.home_file import Home, load_home
@@ -23,9 +22,7 @@ from pipeline.tasks.homes import HomeSource
 from pipeline.tasks.samples import Sample, SampleSource
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Dataset, Pair, TextWriter
-from pipeline.tasks.tests_file import load_tests
 from pipeline.text.answers import StructuredAnswer
-from pipeline.text.normalize import Normalizer
 
 __all__ = ["HomeAssistantTask"]
 
@@ -109,15 +106,14 @@ class HomeAssistantTask(StructuredTask):
     @cached_property
     def source(self) -> HomeAssistantSource:
         """Commands of templates that are not withheld, without noise."""
-        return self._source(self._seen, 0.0, 0.0, lambda template, slots: not self.is_held_out(template, slots))
+        return self._source(self._seen, 0.0, 0.0, self._keeps)
 
     @cached_property
     def training_source(self) -> SampleSource:
-        """The same with noise and fillers, woven into the language, and sentences on which nothing may be done."""
+        """The same with noise and fillers, in further forms of the language, and sentences on which nothing may be
+        done."""
         config = self.config
-        keeps: Callable[[Template, Mapping[str, str]], bool] | None = None
-        if config.held_out:
-            keeps = lambda template, slots: not self.is_held_out(template, slots)  # noqa: E731
+        keeps = self._keeps if config.held_out else None
         source: SampleSource = self._source(self._seen, config.polite, config.spoiled, keeps)
         if config.weave:
             from pipeline.tasks.weave import WeaveSource
@@ -126,8 +122,11 @@ class HomeAssistantTask(StructuredTask):
         if config.nomatch:
             from pipeline.tasks.negatives import NegativeSource
 
-            source = NegativeSource(source, config.nomatch)
+            source = NegativeSource(source, config.nomatch, plain=self.source)
         return source
+
+    def _keeps(self, template: Template, slots: Mapping[str, str]) -> bool:
+        return not self.is_held_out(template, slots)
 
     def is_held_out(self, template: Template, slots: Mapping[str, str]) -> bool:
         """Whether training never sees a template with these slots."""
@@ -137,12 +136,9 @@ class HomeAssistantTask(StructuredTask):
         return self._hash("combination", str(template.index), answer) % 12 == 0
 
     @cached_property
-    def excluded(self) -> frozenset[str]:
+    def excluded(self) -> Container[str]:
         """Sentences of the files that `exclude` names."""
-        normalizer = Normalizer()
-        return frozenset(
-            normalizer.text(sentence) for file in self.config.exclude for sentence in _sentences(self._folder / file)
-        )
+        return read_excluded([self._folder / file for file in self.config.exclude], self.names.annotator().words)
 
     def examples(self) -> Sequence[Pair]:
         """Up to a dozen pairs to show, in the home that ships: chosen ones in English, else drawn ones."""
@@ -161,14 +157,13 @@ class HomeAssistantTask(StructuredTask):
         """Dev pairs and splits, in the home that ships."""
         held = {pair.sentence for pairs in self._splits.values() for pair in pairs}
         rng = self._rng("dev")
-        seen = lambda template, slots: not self.is_held_out(template, slots)  # noqa: E731
-        dev = self._fresh(rng, self.source, _DEV_SENTENCES, seen, held)
+        dev = self._fresh(rng, self.source, _DEV_SENTENCES, self._keeps, held)
         return Dataset(train=[], dev=[_pair(sample) for sample in dev], splits=dict(self._splits))
 
     def held_out_samples(self) -> Mapping[str, Sequence[Sample]]:
         """Samples by split; the same for the same configuration and package versions."""
         count, everything = self.config.split_sentences, self.templates.templates
-        sources = {"new_names": self.source, "noisy": self.source}
+        sources: dict[str, HomeAssistantSource | None] = {"new_names": self.source, "noisy": self.source}
         if self.config.held_out:
             withheld = [template for template in everything if template.index in self.withheld]
             sources = {
@@ -257,18 +252,3 @@ def _pair(sample: Sample) -> Pair:
 def _area(action: str) -> str:
     _, equals, rest = action.partition(" area=")
     return rest.split(" ")[0] if equals else ""
-
-
-def _sentences(path: Path) -> list[str]:
-    """The sentences of a file of tests."""
-    if path.suffix != ".jsonl":
-        return [test.sentence for test in load_tests(path)]
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return [str(json.loads(line)["sentence"]) for line in lines if line.strip()]
-    except OSError as error:
-        raise ThimbleError(f"cannot read {path}: {error.strerror}", "correct `task.exclude`") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise ThimbleError(
-            f"{path} is no file of sentences: {error!r}", "write a line of JSON with `sentence` for each"
-        ) from None

@@ -31,8 +31,9 @@ from hassil.numbers import get_rbnf_engine
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["NAMED", "Language", "Template", "Walk", "load_language", "slot_text"]
+__all__ = ["NAMED", "Language", "Template", "Walk", "load_language", "number_words", "slot_text"]
 
+_IMPLIED_DOMAINS = {"HassLightSet": "light"}
 NAMED = ("name", "area", "floor")
 """Lists that a home fills."""
 
@@ -173,14 +174,16 @@ class Language:
         """Slots that every sentence of the template fills."""
         return _required(template.sentence.expression, self.rules(template)) | frozenset(template.block.slots)
 
-    def literal_words(self) -> frozenset[str]:
-        """All words that templates and lists say literally, lower-case; words with a name glued to them are none."""
-        words: set[str] = set()
-        for template in self.templates:
-            edges = _Edges(self.rules(template), self.lists(template)).of(template.sentence.expression)
-            words |= edges.words | edges.first | edges.last | edges.whole
+    def words_of(self, template: Template) -> frozenset[str]:
+        """Words that a template and its lists say literally, lower-case; with a name glued to it a word is none."""
+        edges = _Edges(self.rules(template), self.lists(template)).of(template.sentence.expression)
+        words = edges.words | edges.first | edges.last | edges.whole
         split = {part for word in words for part in word.split("-")}
         return frozenset(word.strip(".,!?\"'") for word in split if word and _NAME not in word) - {""}
+
+    def literal_words(self) -> frozenset[str]:
+        """Words that all templates and their lists say literally, see `words_of`."""
+        return frozenset().union(*map(self.words_of, self.templates))
 
 
 def slot_text(value: object) -> str:
@@ -251,7 +254,7 @@ class _Compiler:
         # An answer can point at a number, not at its negative: of "down by 7" it keeps the direction.
         out = _DOWN if (values.multiplier or 1) < 0 else slot_text(float(number * (values.multiplier or 1)))
         words = values.words and isinstance(number, int) and number <= 100 and rng.random() < _WORD_NUMBERS
-        spoken = _number_words(self._language, int(number)) if words else ""
+        spoken = number_words(self._language, int(number)) if words else ""
         return spoken or str(number), out
 
 
@@ -388,6 +391,7 @@ def load_language(code: str) -> Language:
     own = Path(__file__).parent / "sentences" / f"{code.split('-', maxsplit=1)[0]}.yaml"
     if own.exists():
         _add(data, yaml.safe_load(own.read_text(encoding="utf-8")))
+    _leave_out_implied(data)
     intents = Intents.from_dict(data)
     templates: list[Template] = []
     for intent, body in intents.intents.items():
@@ -430,6 +434,15 @@ def _add(data: dict[str, Any], own: Mapping[str, Any]) -> None:
     for intent, body in own["intents"].items():
         blocks = [{**block, "metadata": {_OWN: True}} for block in body["data"]]
         data["intents"].setdefault(intent, {"data": []})["data"].extend(blocks)
+
+
+def _leave_out_implied(data: dict[str, Any]) -> None:
+    """Takes fixed slots out that an intent implies: only lights have a brightness and a color, wherever they are."""
+    for intent, domain in _IMPLIED_DOMAINS.items():
+        for block in data["intents"].get(intent, {"data": ()})["data"]:
+            if block.get("slots", {}).get("domain") == domain:
+                block["slots"] = {key: value for key, value in block["slots"].items() if key != "domain"}
+                block.setdefault("requires_context", {}).setdefault("domain", domain)
 
 
 def _domains(block: IntentData) -> tuple[str, ...]:
@@ -476,7 +489,8 @@ def _collect(expression: Expression, texts: list[str]) -> None:
 
 
 @cache
-def _number_words(language: str, number: int) -> str:
+def number_words(language: str, number: int) -> str:
+    """A spelled number; empty in a language that has none."""
     try:
         return str(get_rbnf_engine(language).format_number(number).text)
     except (ValueError, KeyError, AttributeError):

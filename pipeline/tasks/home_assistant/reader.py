@@ -1,0 +1,128 @@
+"""Whether a template reads a sentence: for sentences that are made, which must not mean another command by chance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from hassil.expression import (
+    Alternative,
+    Expression,
+    Group,
+    ListReference,
+    Permutation,
+    RuleReference,
+    TextChunk,
+)
+from hassil.intents import RangeSlotList, TextSlotList
+
+from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, number_words
+
+__all__ = ["Reader"]
+
+_NAME_MARK = "\1"  # before each word that names are made of
+_SPACE = r"(?: |(?<= )|^|$)"
+_NAME = rf"{_NAME_MARK}[^ ]+(?: (?:{_NAME_MARK}[^ ]+|\d+)){{0,5}}"
+_NUMBER_WORD = "\2"  # instead of a spelled number's word
+_NUMBER = rf"(?:-?\d+(?:[.,]\d+)?|{_NUMBER_WORD}(?: {_NUMBER_WORD})*)"
+_UNIT = re.compile(r" ?([%°]) ?")
+_DROPPED = re.compile(r"[?!.,;:\"]+(?= |$)|[\"¿¡]")
+
+
+class Reader:
+    """Reads sentences with the templates of a language.
+
+    Names are any few of the words that names are made of: whose name it is makes no difference here.
+
+    Args:
+        language: with its templates.
+        name_words: words of which names are made, lower-case.
+    """
+
+    def __init__(self, language: Language, name_words: Iterable[str]) -> None:
+        self._language = language
+        self._name_words = frozenset(word for word in name_words if not word.isdigit())
+        self._patterns: dict[int, re.Pattern[str]] = {}
+        self._words: list[tuple[Template, frozenset[str], bool, bool]] = []
+        for template in language.templates:
+            lists = language.lists(template)
+            names = [reference.list_name for reference in language.references(template)]
+            is_free = any(
+                name not in NAMED and not isinstance(lists.get(name), RangeSlotList | TextSlotList) for name in names
+            )
+            self._words.append((template, language.words_of(template), bool({*names} & {*NAMED}), is_free))
+        literal = language.literal_words()
+        self._numbers = (
+            frozenset(
+                word
+                for number in range(101)
+                for word in re.split("[ -]", number_words(language.code, number).replace("\xad", ""))
+                if word
+            )
+            - literal
+        )
+        self.reads = lru_cache(50_000)(self._reads)
+
+    def _reads(self, sentence: str) -> bool:
+        words = _UNIT.sub(r" \1 ", _DROPPED.sub("", sentence.lower()).replace("-", " ")).split()
+        known = {word for word in words if word not in self._numbers and word[0].isalpha()}
+        foreign = known - self._name_words
+        text = " ".join(
+            _NUMBER_WORD if word in self._numbers else _NAME_MARK + word if word in self._name_words else word
+            for word in words
+        )
+        text = _UNIT.sub(r"\1 ", text).rstrip()
+        for template, literal, has_names, is_free in self._words:
+            if not is_free and not (foreign if has_names else known) <= literal:
+                continue
+            if self._pattern(template).fullmatch(text):
+                return True
+        return False
+
+    def _pattern(self, template: Template) -> re.Pattern[str]:
+        pattern = self._patterns.get(template.index)
+        if pattern is None:
+            text = _Regex(self._language, template).of(template.sentence.expression)
+            pattern = self._patterns[template.index] = re.compile(f"{_SPACE}*{text}{_SPACE}*")
+        return pattern
+
+
+class _Regex:
+    """Writes regular expressions of templates."""
+
+    def __init__(self, language: Language, template: Template) -> None:
+        self._rules, self._lists = language.rules(template), language.lists(template)
+
+    def of(self, expression: Expression) -> str:
+        if isinstance(expression, TextChunk):
+            return self._text(expression.original_text.lower().replace("-", " "))
+        if isinstance(expression, Alternative):
+            return f"(?:{'|'.join(self.of(item) for item in expression.items)})"
+        if isinstance(expression, Permutation):
+            first, *rest = expression.items
+            if not rest:
+                return self.of(first)
+            orders = (
+                f"{_SPACE}{self.of(item)}{_SPACE}{self.of(Permutation(items=[i for i in expression.items if i is not item]))}"
+                for item in expression.items
+            )
+            return f"(?:{'|'.join(orders)}){_SPACE}"
+        if isinstance(expression, Group):
+            return "".join(self.of(item) for item in expression.items)
+        if isinstance(expression, RuleReference):
+            return self.of(self._rules[expression.rule_name].expression)
+        assert isinstance(expression, ListReference)
+        values = self._lists.get(expression.list_name)
+        if expression.list_name in NAMED:
+            return _NAME
+        if isinstance(values, RangeSlotList):
+            return _NUMBER
+        if isinstance(values, TextSlotList):
+            return f"(?:{'|'.join(self.of(value.text_in) for value in values.values)})"
+        return ".+"
+
+    def _text(self, text: str) -> str:
+        text = _UNIT.sub(r"\1", text)
+        pieces = [re.sub(r"\\?[?!.,;:\"]", "", re.escape(piece)).replace("\\ ", " ") for piece in text.split(" ")]
+        return _SPACE.join(f"{_NAME_MARK}?{piece}" if piece else "" for piece in pieces)
