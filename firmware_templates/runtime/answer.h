@@ -35,7 +35,14 @@ typedef struct {
     uint16_t kinds;      /* where the list of markers' indices begins in `lists` */
     uint16_t values;     /* where the list of closed values begins */
     uint8_t is_free;     /* whether it may hold any words of the sentence */
+<<<<<<< HEAD
     uint8_t expands;     /* THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS, or 0 */
+||||||| 0d5428e
+    uint8_t fills_units; /* whether it stands for the slots of units that a duration fills; its name ends in "duration" */
+=======
+    uint8_t units;       /* 1: it stands for the slots of units that a duration fills, and its name ends in "duration";
+                            2 + unit: it holds the number of that unit of a duration, or the hours or minutes of a time; or 0 */
+>>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
 } thimble_allowed;
 
 /* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */
