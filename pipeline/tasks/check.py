@@ -222,7 +222,9 @@ def _home(source: SentencesSource) -> Iterator[Finding]:
     for template in _own(source):
         block = template.block
         copied = [
-            key for key, value in block.requires_context.items() if isinstance(value, Mapping) and value.get("slot")
+            key
+            for key, value in block.requires_context.items()
+            if isinstance(value, Mapping) and value.get("slot") and not isinstance(value.get("value"), str)
         ]
         if copied and id(block) not in seen:
             what = f"a board does not know the {_shown(copied)} that the block takes from the device that listens"

@@ -461,7 +461,7 @@ class SentencesSource:
                 sentence = f"{filler} {sentence}"
                 shift = len(filler) + 1
                 spans = tuple((start + shift, end + shift) for start, end in spans)
-        slots = {name: slot_text(value) for name, value in block.slots.items() if not name.startswith(HIDDEN)}
+        slots = {name: slot_text(value) for name, value in fixed_slots(block).items() if not name.startswith(HIDDEN)}
         slots.update(walk.slots)
         for name, value in self.hints.default.get(template.intent, {}).items():
             slots.setdefault(name, slot_text(value))
@@ -532,7 +532,7 @@ class SentencesSource:
         slots: dict[str, dict[str, _SlotBuilder]] = {}
         for template in self.templates:
             known = slots.setdefault(template.intent, {})
-            for name, value in template.block.slots.items():
+            for name, value in fixed_slots(template.block).items():
                 if not name.startswith(HIDDEN):
                     known.setdefault(name, _SlotBuilder()).values.add(slot_text(value))
             for name, uses in template.uses.items():
@@ -740,6 +740,15 @@ def unit_words(language: str) -> Mapping[str, tuple[str, str]]:
                 for word in data.get(section, {}).get(unit, ()):
                     words[str(word).lower()] = ("duration", unit)
     return words
+
+
+def fixed_slots(block: IntentData) -> dict[str, Any]:
+    """The fixed slots of a block, and those that a context of one value fills."""
+    slots: dict[str, Any] = {}
+    for key, wanted in block.requires_context.items():
+        if isinstance(wanted, Mapping) and wanted.get("slot") and isinstance(wanted.get("value"), str):
+            slots[wanted["slot"] if isinstance(wanted["slot"], str) else key] = wanted["value"]
+    return {**slots, **block.slots}
 
 
 def _remedy(reason: str) -> str:
