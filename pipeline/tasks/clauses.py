@@ -238,6 +238,7 @@ class Grammar:
         }
         self.determiners = frozenset(self._determiners)
         self._plural_endings = tuple(data["plural_endings"])
+        self._bare_plural_endings = tuple(data.get("bare_plural_endings", self._plural_endings))
         self._plural_exceptions = tuple(data.get("plural_exceptions", ()))
         self._weak_endings = tuple(data.get("weak_endings", ()))
         self._small = frozenset(data.get("small_words", ()))
@@ -351,14 +352,14 @@ class Grammar:
             end += 1
         obj = tuple(middle[index:end])
         adverbials = (*middle[end:], *after)
-        if obj and not obj[0].spans and obj[0].text.lower() in self._pronouns:
+        if len(obj) == 1 and not obj[0].spans and obj[0].text.lower() in self._pronouns:
             return None
-        dative = tuple(middle[:index])
+        benefactor = tuple(middle[:index])
         values: dict[str, Pieces] = {
             "object": obj,
             "adverbials": adverbials,
-            "dative": dative,
-            "rest": (*dative, *obj, *adverbials),
+            "benefactor": benefactor,
+            "rest": (*benefactor, *obj, *adverbials),
         }
         features: set[str] = set()
         if obj:
@@ -381,7 +382,8 @@ class Grammar:
             is_number = any(letter.isdigit() for letter in first.text.split()[0])
             features.add("indefinite" if is_number and len(obj) > 1 else "bare")
             if first.spans or first.text[0].isupper():
-                features.add("plural" if is_plural or is_number else "singular")
+                is_plural = is_number or last.endswith(self._bare_plural_endings)
+                features.add("plural" if is_plural else "singular")
                 values["subject"] = obj
                 values["noun"] = obj
             elif len(obj) == 1 and word not in self._small:
@@ -399,7 +401,7 @@ class Grammar:
             return
         if not has_adjective:
             values["noun"] = obj[1:]
-        for key in ("nominative", "dative", "negative"):
+        for key in ("nominative", "negative"):
             form = word if determiner.get(key) == "same" else determiner.get(key)
             if form is not None and (form == word or not has_adjective):
                 values["subject" if key == "nominative" else key] = (*pieces_of(form), *obj[1:])
@@ -496,7 +498,8 @@ class Grammar:
             avoided: verbs that are no synonyms here.
         """
         verb = self._choose_verb(clause, rng, avoided)
-        is_early = verb.is_free and rng.random() < 0.5
+        # "wake me up", never "wake up me".
+        is_early = verb.is_free and rng.random() < 0.5 and "benefactor" not in clause.features
         filled: list[Piece] = []
         for item in frame:
             if not isinstance(item, Hole):

@@ -15,7 +15,7 @@ from pipeline.tasks.clauses import Clause, Frames, Pieces, pieces_of
 from pipeline.tasks.phrases import Hole, Pattern, Piece, expansions, join, lines, parse_pattern, split
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SampleSource
 from pipeline.tasks.surface import Surface
-from pipeline.tasks.weave import common_phrases, load_weave
+from pipeline.tasks.weave import WeaveSource, common_phrases, load_weave
 from pipeline.text.annotation import Entry
 
 __all__ = ["NegativeSource", "NoMatchFile", "load_no_match"]
@@ -80,8 +80,9 @@ class NegativeSource:
         source: draws commands.
         share: of sentences that mean `NO_MATCH`, from 0 to 1.
         extra: sentences of the task's maker that mean it.
-        common: names of common intents ("stop") that the task understands.
-        plain: draws commands as templates say them, which frames are put around; `source` if not given.
+        common: names of common intents ("stop") that the task understands, beside those of a `WeaveSource`.
+        plain: draws commands as templates say them, which frames are put around; if not given, what a `WeaveSource`
+            weaves around, or `source`.
 
     Raises:
         ThimbleError: the source's language has no `no_match.yaml`, or `share` is no share.
@@ -97,6 +98,8 @@ class NegativeSource:
     ) -> None:
         if not 0 <= share < 1:
             raise ThimbleError(f"the share of sentences without a match is {share}", "give a number from 0 to below 1")
+        if isinstance(source, WeaveSource):
+            plain, common = plain or source.plain, {*common, *source.common}
         self._source, self._share, self._plain = source, share, plain or source
         self._file = load_no_match(source.language)
         self._weave = load_weave(source.language)

@@ -144,10 +144,15 @@ class WeaveSource:
         common: by name of a common intent ("stop"), the task's intent that its phrases mean.
 
     Raises:
-        ThimbleError: the source's language has no `weave.yaml`.
+        ThimbleError: the source's language has no `weave.yaml`, or the task has no such intent.
+
+    Attributes:
+        plain: the source.
+        common: names of the common intents that the task understands.
     """
 
     def __init__(self, source: SampleSource, share: float, common: Mapping[str, str] | None = None) -> None:
+        self.plain, self.common = source, frozenset(common or ())
         self._source, self._share = source, share
         self._weave = load_weave(source.language)
         self._repair = Repair(self._weave.data, source.entries())

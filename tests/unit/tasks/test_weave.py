@@ -9,7 +9,7 @@ from pipeline.errors import ThimbleError
 from pipeline.tasks.clauses import Frames, Grammar
 from pipeline.tasks.phrases import Hole, Piece, count_expansions, expansions, join, parse_pattern, split
 from pipeline.tasks.samples import Sample
-from pipeline.tasks.surface import Repair, expand_set
+from pipeline.tasks.surface import Repair, Surface, expand_set
 from pipeline.tasks.weave import WeaveSource, common_phrases, free_texts, load_weave, people, set_values
 from pipeline.text.annotation import Entry
 from tests.support.toy_tasks import fish_tank
@@ -116,6 +116,9 @@ def test_what_is_no_known_command_is_left_alone(language: str, sentence: str) ->
         ("de", "mach die Suppe warm", "ich bitte dich, die Suppe warm zu machen"),
         ("de", "ist die Pumpe an", "weißt du, ob die Pumpe an ist"),
         ("de", "wie warm ist es im Becken", "sag mir, wie warm es im Becken ist"),
+        ("de", "gib mir einen Wurm", "kannst du mir bitte einen Wurm bringen"),
+        ("de", "zeig mir den Weg nach Ulm", "zeig mir mal den Weg nach Ulm"),
+        ("en", "show me the way to Ulm", "can you please show me the way to Ulm"),
         ("en", "turn on the filter", "would you mind turning the filter on"),
         ("en", "turn on the filter", "the filter must be turned on"),
         ("en", "turn on the filter", "the filter, turn it on"),
@@ -126,9 +129,11 @@ def test_what_is_no_known_command_is_left_alone(language: str, sentence: str) ->
 )
 def test_a_command_is_said_in_sound_order(language: str, sentence: str, expected: str) -> None:
     weave = load_weave(language)
+    surface = Surface(weave.data)
     said = set()
     for i in range(20_000):
-        text, _ = join(weave.rephrase(split(sentence, ()), random.Random(i)))
+        rng = random.Random(i)
+        text, _ = join(surface.fill_seams(weave.rephrase(split(sentence, ()), rng), rng))
         said.add(text)
         if expected in said:
             return
