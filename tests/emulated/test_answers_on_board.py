@@ -16,7 +16,7 @@ from pipeline.compiler import CompiledModel, compile_model
 from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.numerics.confidence import CERTAIN
@@ -262,5 +262,43 @@ def test_names_of_another_home(recipe: Any, tmp_path: Path) -> None:
     on_host, on_board = (asked(recipe, tmp_path, place, home) for place in ("host", "mps2_an386"))
     assert on_host == on_board
     assert on_host[0]["slots"] == {"area": "The Cook's Room", "name": "Reading Light"}
-    with pytest.raises(ThimbleError, match="has the names of its image"):
-        asked(recipe, tmp_path, "/dev/ttyNONE", home)
+
+
+@pytest.mark.slow
+def test_names_that_are_added_while_it_runs(built: Built, device: Device) -> None:
+    entries = [Entry("kitchen", "area", "The Cook's Room"), Entry("DESK-lamp", "light", "Reading Light")]
+    codec = StructuredCodec(built.codec.tokenizer, built.codec.schema, built.codec.annotator.with_entries(entries))
+    graph = read_tflite(built.tflite)
+    step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
+    for entry in entries:
+        device.add_name(entry)
+    with host_engine(built.tflite) as engine:
+        for sentence in SENTENCES:
+            answer = device.prompt(sentence, CONTEXT)
+            reply = ask(engine, codec, sentence, step)
+            assert Reply(answer.text, answer.confidence, answer.reason) == reply
+            if sentence == SENTENCES[0]:
+                assert reply.text == "TurnOn area=The Cook's Room name=Reading Light"
+    device.clear_names()
+    assert device.prompt(SENTENCES[0], CONTEXT).text == "TurnOn area=Kitchen name=Desk Lamp"
+
+
+@pytest.mark.slow
+def test_names_that_are_refused(device: Device) -> None:
+    for line, code in (
+        ("NAME number x y", "out-of-range"),
+        ("NAME nothing x y", "out-of-range"),
+        ("NAME light x", "malformed"),
+        ("NAME light x %3f", "malformed"),
+        ("NAME light x y z", "malformed"),
+        ("NAMES all", "malformed"),
+        (f"NAME light x {'a' * 300}", "too-long"),
+    ):
+        with pytest.raises(DeviceError) as refused:
+            device.request(line)
+        assert refused.value.code == code
+    assert device.request("NAMES") == ["OK names=0 most=102"]
+    for number in range(102):
+        device.add_name(Entry(f"lamp {number}", "light", "x"))
+    with pytest.raises(DeviceError, match="full"):
+        device.add_name(Entry("one more lamp", "light", "x"))
