@@ -230,6 +230,22 @@ static void say_words(const thimble_answer *answer, uint16_t start, uint16_t end
     slot->value_length = (uint16_t)(words->to[last] - words->from[first]);
 }
 
+/* A whole number from 0 to 24 becomes a time of day. */
+static void as_hour(thimble_slot *slot) {
+    static const uint8_t times[] = "00:0001:0002:0003:0004:0005:0006:0007:0008:0009:0010:0011:0012:00"
+                                   "13:0014:0015:0016:0017:0018:0019:0020:0021:0022:0023:0024:00";
+    uint32_t hour = 0;
+    for (uint16_t i = 0; i < slot->value_length; i++) {
+        if (i == 2 || slot->value[i] < '0' || slot->value[i] > '9' || (i == 1 && hour == 0))
+            return;
+        hour = 10 * hour + (uint32_t)(slot->value[i] - '0');
+    }
+    if (slot->value_length == 0 || hour > 24)
+        return;
+    slot->value = times + 5 * hour;
+    slot->value_length = 5;
+}
+
 size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots) {
     const thimble_answers *tables = answer->tables;
     const thimble_allowed *allowed = NULL;
@@ -255,7 +271,7 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             say_words(answer, (uint16_t)(id - first_position(tables)), (uint16_t)(ids[i] - first_position(tables)), &slot);
         } else {
             const thimble_mark *mark = &answer->marks[id - first_pointer(tables)];
-            if (allowed && allowed->fills_units) {
+            if (allowed && allowed->expands == THIMBLE_FILLS_UNITS) {
                 thimble_slot filled = {.name = slot.name, .name_length = (uint16_t)(slot.name_length - DURATION_LENGTH)};
                 for (size_t unit = 0; unit < 5; unit++) {
                     filled.unit = units[unit];
@@ -267,6 +283,8 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             }
             slot.value = mark->value;
             slot.value_length = mark->value_length;
+            if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == tables->number_kind)
+                as_hour(&slot);
         }
         made = insert(slots, made, &slot);
     }

@@ -31,6 +31,10 @@ extern const thimble_answers model_answers;
 """
 
 
+_TAKES_HOURS = 2
+"""THIMBLE_TAKES_HOURS of answer.h."""
+
+
 def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     """Writes `answer_tables.c` and `answer_tables.h` into a folder.
 
@@ -45,7 +49,13 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values, *schema.kinds)]
     lists = _Lists()
     rows = [
-        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), int(allowed.fills_units))
+        (
+            slot,
+            lists.add(allowed.kinds),
+            lists.add(allowed.values),
+            int(allowed.is_free),
+            int(allowed.fills_units) or (_TAKES_HOURS if allowed.takes_hours else 0),
+        )
         for intent in range(len(schema.intents))
         for slot, allowed in schema.allowed.get(intent, {}).items()
     ]
@@ -69,6 +79,7 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
         f"    .intent_count = {len(schema.intents)},",
         f"    .slot_count = {len(schema.slots)},",
         f"    .value_count = {len(schema.values)},",
+        f"    .number_kind = {schema.kinds.index('number') if 'number' in schema.kinds else len(schema.kinds)},",
         f"    .threshold = {schema.threshold},",
         *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "lists", "text_starts", "text")),
         "};",

@@ -8,6 +8,7 @@ list, or two positions in the prompt, between which free text stands. `firmware_
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -35,6 +36,7 @@ DURATION_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 
 _FORMAT = 1
 _DURATION = "duration"
+_HOUR = re.compile(r"1?\d|2[0-4]")
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ class AllowedValues:
         is_free: whether it may hold any words of the sentence.
         fills_units: whether it stands for unit slots that a duration fills; the slot's name is then their prefix and
             `duration`.
+        takes_hours: whether it holds a time of day, where a whole number from 0 to 24 is a full hour ("at seven").
     """
 
     kinds: tuple[int, ...] = ()
     values: tuple[int, ...] = ()
     is_free: bool = False
     fills_units: bool = False
+    takes_hours: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,7 @@ class AnswerSchema:
                         "values": [self.values[value] for value in allowed.values],
                         **({"free": True} if allowed.is_free else {}),
                         **({"units": True} if allowed.fills_units else {}),
+                        **({"hours": True} if allowed.takes_hours else {}),
                     }
                     for slot, allowed in slots.items()
                 }
@@ -145,6 +150,7 @@ class AnswerSchema:
                     tuple(sorted(value_ids[value] for value in entry["values"])),
                     bool(entry.get("free", False)),
                     bool(entry.get("units", False)),
+                    bool(entry.get("hours", False)),
                 )
                 for slot, entry in sorted(by_slot.items())
             }
@@ -358,7 +364,7 @@ class StructuredPrompt:
         self, allowed: AllowedValues, slot: str, value: str, normalize: Callable[[str], Sequence[str]]
     ) -> list[int]:
         ids = self._ids
-        number = self._mark_of(allowed, lambda mark: mark.value == value)
+        number = self._mark_of(allowed, lambda mark: _pointed(mark, allowed) == value)
         if number >= 0:
             return [ids.pointer + number]
         for index in allowed.values:
@@ -444,7 +450,7 @@ class StructuredPrompt:
                 if schema.allowed[intent][slot].fills_units:
                     slots.update(_filled(mark, name.removesuffix(_DURATION)))
                 else:
-                    slots[name] = mark.value
+                    slots[name] = _pointed(mark, schema.allowed[intent][slot])
             elif ids.position <= token < ids.intent:
                 if start < 0:
                     start = token - ids.position
@@ -466,6 +472,12 @@ class StructuredPrompt:
 
 def _kind_ids(ids: TokenIds) -> dict[str, int]:
     return {kind: ids.first + index for index, kind in enumerate(ids.schema.kinds)}
+
+
+def _pointed(mark: Mark, allowed: AllowedValues) -> str:
+    """What a slot holds that points at a mark."""
+    is_hour = allowed.takes_hours and mark.kind == "number" and _HOUR.fullmatch(mark.value) is not None
+    return f"{int(mark.value):02d}:00" if is_hour else mark.value
 
 
 def _fills(slots: Mapping[str, str], prefix: str, mark: Mark) -> bool:

@@ -53,12 +53,15 @@ class Reader:
             )
             self._words.append((template, language.words_of(template), bool({*names} & {*NAMED}), is_free))
         literal = language.literal_words()
-        self._numbers = frozenset(
-            word
-            for number in range(101)
-            for word in re.split("[ -]", number_words(language.code, number).replace("\xad", ""))
-            if word
-        ) - literal
+        self._numbers = (
+            frozenset(
+                word
+                for number in range(101)
+                for word in re.split("[ -]", number_words(language.code, number).replace("\xad", ""))
+                if word
+            )
+            - literal
+        )
         self.reads = lru_cache(50_000)(self._reads)
 
     def _reads(self, sentence: str) -> bool:
@@ -121,7 +124,5 @@ class _Regex:
 
     def _text(self, text: str) -> str:
         text = _UNIT.sub(r"\1", text)
-        pieces = [
-            re.sub(r"\\?[?!.,;:\"]", "", re.escape(piece)).replace("\\ ", " ") for piece in text.split(" ")
-        ]
+        pieces = [re.sub(r"\\?[?!.,;:\"]", "", re.escape(piece)).replace("\\ ", " ") for piece in text.split(" ")]
         return _SPACE.join(f"{_NAME_MARK}?{piece}" if piece else "" for piece in pieces)
