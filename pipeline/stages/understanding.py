@@ -38,7 +38,7 @@ from pipeline.workflow.artifacts import FIRMWARE, MODEL_SOURCES, PACKED_SOURCES,
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace, target_key
 
-__all__ = ["HOST", "Listener", "Place", "listening", "parse_reply", "read_sentences", "understand"]
+__all__ = ["HOST", "Listener", "Place", "device_in_home", "listening", "parse_reply", "read_sentences", "understand"]
 
 HOST = "host"
 _SLOT = re.compile(r"[A-Za-z_]\w*")
@@ -239,6 +239,21 @@ def _device(
             elf = _build(recipe, workspace, codec, board, Path(folder))
         with Device(emulator.start(elf, board)) as device:
             yield device
+
+
+@contextmanager
+def device_in_home(recipe: Recipe, workspace: Workspace, place: Place, home: Path) -> Iterator[Device]:
+    """A board that knows the names of a home; see `understand`.
+
+    Args:
+        recipe: of the model, whose firmware is built.
+        workspace: its artifacts.
+        place: an emulated board or a port.
+        home: a file of names.
+    """
+    codec, entries = _codec(recipe, workspace, home)
+    with _device(recipe, workspace, codec, place, entries) as device:
+        yield device
 
 
 def _tell_names(device: Device, entries: Sequence[Entry], place: Place) -> None:
