@@ -6,6 +6,8 @@
 enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };
 
 static const char *const units[5] = {"weeks", "days", "hours", "minutes", "seconds"};
+enum { HOURS = 2, MINUTES = 3 };
+enum { DURATION_KIND = 2, NUMBER_KIND = 3, TIME_KIND = 5 }; /* kinds of quantities come first, in the order of their names */
 enum { DURATION_LENGTH = 8 }; /* of "duration" */
 
 static int32_t first_pointer(const thimble_answers *tables) { return tables->first + tables->kind_count; }
@@ -246,6 +248,21 @@ static void as_hour(thimble_slot *slot) {
     slot->value_length = 5;
 }
 
+/* Of a duration, or of a time HH:MM, the number of a unit instead of the whole. */
+static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit) {
+    const uint8_t *value = mark->value;
+    if (mark->kind == DURATION_KIND) {
+        slot->number = mark->parts[unit];
+    } else if (mark->kind == TIME_KIND && (unit == HOURS || unit == MINUTES)) {
+        value += unit == HOURS ? 0 : 3;
+        slot->number = 10u * (uint32_t)(value[0] - '0') + (uint32_t)(value[1] - '0');
+    } else {
+        return;
+    }
+    slot->value = NULL;
+    slot->value_length = 0;
+}
+
 size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots) {
     const thimble_answers *tables = answer->tables;
     const thimble_allowed *allowed = NULL;
@@ -283,7 +300,9 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             }
             slot.value = mark->value;
             slot.value_length = mark->value_length;
-            if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == tables->number_kind)
+            if (allowed && allowed->expands >= THIMBLE_TAKES_UNIT)
+                take_unit(&slot, mark, allowed->expands - (size_t)THIMBLE_TAKES_UNIT);
+            else if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == NUMBER_KIND)
                 as_hour(&slot);
         }
         made = insert(slots, made, &slot);

@@ -62,6 +62,7 @@ def make_schema(
                 tuple(sorted({value_ids[value] for value in slot.values})),
                 slot.is_free,
                 takes_hours="time" in slot.kinds,
+                unit=slot.part if slot.part in DURATION_UNITS and slot.kinds & {"duration", "time"} else "",
             )
             for name, slot in by_slot.items()
         }

@@ -35,8 +35,9 @@ DURATION_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 """Units that a duration fills: slots of these names, or with one prefix before all of them (`start_minutes`)."""
 
 _FORMAT = 1
-_DURATION = "duration"
+_DURATION, _TIME, _NUMBER = "duration", "time", "number"
 _HOUR = re.compile(r"1?\d|2[0-4]")
+_TIME_PARTS = {"hours": slice(0, 2), "minutes": slice(3, 5)}
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class AllowedValues:
         fills_units: whether it stands for unit slots that a duration fills; the slot's name is then their prefix and
             `duration`.
         takes_hours: whether it holds a time of day, where a whole number from 0 to 24 is a full hour ("at seven").
+        unit: one of `DURATION_UNITS` of which it holds the number where it points at a duration, or the hours or
+            minutes of a time; empty for whole values.
     """
 
     kinds: tuple[int, ...] = ()
@@ -57,6 +60,19 @@ class AllowedValues:
     is_free: bool = False
     fills_units: bool = False
     takes_hours: bool = False
+    unit: str = ""
+
+    def value_of(self, mark: Mark) -> str:
+        """What the slot holds when it points at a mark."""
+        if self.takes_hours and mark.kind == _NUMBER and _HOUR.fullmatch(mark.value):
+            return f"{int(mark.value):02d}:00"
+        if not self.unit:
+            return mark.value
+        if mark.kind == _DURATION:
+            return dict(mark.parts).get(self.unit, "0")
+        if mark.kind == _TIME and self.unit in _TIME_PARTS:
+            return str(int(mark.value[_TIME_PARTS[self.unit]]))
+        return mark.value
 
 
 @dataclass(frozen=True)
@@ -109,6 +125,7 @@ class AnswerSchema:
                         **({"free": True} if allowed.is_free else {}),
                         **({"units": True} if allowed.fills_units else {}),
                         **({"hours": True} if allowed.takes_hours else {}),
+                        **({"unit": allowed.unit} if allowed.unit else {}),
                     }
                     for slot, allowed in slots.items()
                 }
@@ -151,6 +168,7 @@ class AnswerSchema:
                     bool(entry.get("free", False)),
                     bool(entry.get("units", False)),
                     bool(entry.get("hours", False)),
+                    str(entry.get("unit", "")),
                 )
                 for slot, entry in sorted(by_slot.items())
             }
@@ -364,7 +382,7 @@ class StructuredPrompt:
         self, allowed: AllowedValues, slot: str, value: str, normalize: Callable[[str], Sequence[str]]
     ) -> list[int]:
         ids = self._ids
-        number = self._mark_of(allowed, lambda mark: _pointed(mark, allowed) == value)
+        number = self._mark_of(allowed, lambda mark: allowed.value_of(mark) == value)
         if number >= 0:
             return [ids.pointer + number]
         for index in allowed.values:
@@ -446,11 +464,11 @@ class StructuredPrompt:
                 slots[schema.slots[slot]] = schema.values[token - ids.value]
             elif ids.pointer <= token < ids.position:
                 mark = self.annotated.marks[token - ids.pointer]
-                name = schema.slots[slot]
-                if schema.allowed[intent][slot].fills_units:
+                name, allowed = schema.slots[slot], schema.allowed[intent][slot]
+                if allowed.fills_units:
                     slots.update(_filled(mark, name.removesuffix(_DURATION)))
                 else:
-                    slots[name] = _pointed(mark, schema.allowed[intent][slot])
+                    slots[name] = allowed.value_of(mark)
             elif ids.position <= token < ids.intent:
                 if start < 0:
                     start = token - ids.position
@@ -472,12 +490,6 @@ class StructuredPrompt:
 
 def _kind_ids(ids: TokenIds) -> dict[str, int]:
     return {kind: ids.first + index for index, kind in enumerate(ids.schema.kinds)}
-
-
-def _pointed(mark: Mark, allowed: AllowedValues) -> str:
-    """What a slot holds that points at a mark."""
-    is_hour = allowed.takes_hours and mark.kind == "number" and _HOUR.fullmatch(mark.value) is not None
-    return f"{int(mark.value):02d}:00" if is_hour else mark.value
 
 
 def _fills(slots: Mapping[str, str], prefix: str, mark: Mark) -> bool:
