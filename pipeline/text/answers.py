@@ -50,8 +50,8 @@ class AllowedValues:
         is_free: whether it may hold any words of the sentence.
         fills_units: whether it stands for unit slots that a duration fills; the slot's name is then their prefix and
             `duration`.
-        takes_hours: whether it holds a time of day, where a whole number from 0 to 24 is a full hour ("at seven"), unless
-            it has a `unit`.
+        takes_hours: whether it holds a time of day, where a whole number from 0 to 24 is a full hour ("at seven"); not
+            where it has a `unit`.
         unit: one of `DURATION_UNITS` of which it holds the number where it points at a duration, or the hours or
             minutes of a time; empty for whole values.
     """
