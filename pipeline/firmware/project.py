@@ -38,8 +38,12 @@ KERNEL_OPTIMIZATION = {
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
 _AROUND_MODEL = ("tokenizer", "sampler")
-_TEXT_PATH = ("words", "normalize", "quantities", "matcher", "answer")
+_TEXT_PATH = ("words", "normalize", "quantities", "matcher", "names", "answer")
 """Of the runtime, what only models with answer tokens need."""
+_ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
+_ANSWER_OPTIONS = """\
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added at run time (request NAME); 40 a name, 0: none")
+"""
 _TEXT_PATH_STACK = 4096
 """Bytes of stack in which names and quantities are found."""
 _OWN = """| `model/` | the model as C, the tokenizer's tables, what the device says of itself |
@@ -92,7 +96,8 @@ def write_project(
         "flags": " ".join(board.flags),
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
-        "definitions": " THIMBLE_ANSWERS" if isinstance(codec, StructuredCodec) else "",
+        "definitions": _ANSWER_DEFINITIONS if isinstance(codec, StructuredCodec) else "",
+        "options": _ANSWER_OPTIONS if isinstance(codec, StructuredCodec) else "",
         "around": " ".join(f"runtime/{file}.c" for file in around),
         "layout": _OWN if kernels is None else _INTERPRETED,
         "run": f"qemu-system-arm -M {qemu.machine} -display none -monitor none {serial_options(qemu)} "
