@@ -5,7 +5,7 @@ pyproject.toml change:
 
     .nox/thimble   everything, 3 GB, of it 1.9 GB TensorFlow: all that runs a recipe, and `tests`
     .nox/fast      what needs no TensorFlow: `fast`, `renode`
-    .nox/lint      ruff, mypy, import-linter: `lint`
+    .nox/lint      ruff, mypy, import-linter: `lint`, `schemas`
 
 The Arm toolchain and QEMU come from the system's packages.
 """
@@ -124,12 +124,19 @@ def golden(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """ruff, mypy, and the rule which package may import which (import-linter)."""
+    """ruff, mypy, the rule which package may import which (import-linter), and whether docs/schemas is current."""
     python = environment(session, "lint")
     session.run(str(python), "-m", "ruff", "check", ".", external=True)
     session.run(str(python), "-m", "ruff", "format", "--check", ".", external=True)
     session.run(str(python), "-m", "mypy", external=True)
     session.run(str(python.parent / "lint-imports"), external=True)
+    session.run(str(python), "-m", "pipeline", "schemas", "--check", external=True)
+
+
+@nox.session(venv_backend="none")
+def schemas(session: nox.Session) -> None:
+    """Write the JSON schemas in docs/schemas anew from the types."""
+    session.run(str(environment(session, "lint")), "-m", "pipeline", "schemas", *session.posargs, external=True)
 
 
 def stage_session(name: str, summary: str) -> None:

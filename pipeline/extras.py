@@ -21,7 +21,7 @@ DISTRIBUTION: Final = "thimble-mcu"
 EXTRAS: Final[dict[str, str]] = {
     "compile": "from a .tflite to C and firmware",
     "prove": "TensorFlow Lite Micro on the host, the oracle",
-    "tasks": "Home Assistant's sentences",
+    "tasks": "Home Assistant's sentences, and number words",
     "train": "TensorFlow: training and quantization",
     "sweep": "the search of a sweep",
     "renode": "Robot suites on Renode",
@@ -36,6 +36,7 @@ MODULES: Final[dict[str, str]] = {
     "tflite_micro": "prove",
     "hassil": "tasks",
     "home_assistant_intents": "tasks",
+    "unicode_rbnf": "tasks",
     "tensorflow": "train",
     "tensorflow_model_optimization": "train",
     "tf_keras": "train",

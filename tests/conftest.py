@@ -17,7 +17,9 @@ from tests.support.missing_tensorflow import (  # noqa: F401  # hooks
 )
 
 tools.configure_tensorflow()
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tiny models: compiling is what takes time
+# Models are tiny: compiling is what takes time.
+_XLA = ("backend_optimization_level=0", "cpu_use_fusion_emitters=false", "cpu_parallel_codegen_split_count=1")
+os.environ.setdefault("XLA_FLAGS", " ".join(f"--xla_{flag}" for flag in _XLA))
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ enum {
     NOTHING = -1
 };
 
+/* In a set of letters: a space and an apostrophe are in no skeleton, and an e behind another vowel may be left out. */
+#define UNCERTAIN_LETTERS ((uint64_t)1 << (' ' & 63) | (uint64_t)1 << ('\'' & 63) | (uint64_t)1 << ('e' & 63))
+
 /* A sentence while it is marked. */
 typedef thimble_annotation sentence;
 
@@ -700,6 +703,18 @@ static size_t count_edits(const sentence *s, size_t index, size_t end, const nam
     return edits;
 }
 
+/* The letters that the skeleton of a text in ASCII has for certain; false: it is not in ASCII. */
+static bool certain_letters(const uint8_t *text, size_t length, uint64_t *set) {
+    uint64_t letters = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] >= 0x80)
+            return false;
+        letters |= (uint64_t)1 << (text[i] & 63);
+    }
+    *set = letters & ~UNCERTAIN_LETTERS;
+    return true;
+}
+
 /* The name that needs the fewest edits; of equals the longest span, then the earliest entry. */
 static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark *mark) {
     size_t first_length;
@@ -711,11 +726,18 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
         least_end++;
     if (least_end == limit || first_length == 0)
         return false;
+    struct {
+        size_t letters;
+        uint64_t set;
+    } spans[SPAN_WORDS + 1];
     s->ends[0] = 0;
     for (size_t i = index; i < limit; i++) {
         size_t length;
         const uint8_t *skeleton = skeleton_at(s, i, &length);
-        s->ends[i - index + 1] = (uint16_t)join(s, s->joined, s->ends[i - index], skeleton, length);
+        const size_t words = i - index + 1, joined = join(s, s->joined, s->ends[words - 1], skeleton, length);
+        s->ends[words] = (uint16_t)joined;
+        spans[words].letters = count_letters(s->joined, joined);
+        spans[words].set = letter_set(s->joined, joined);
     }
     size_t fewest = 3, best_end = 0;
     for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++) {
@@ -726,6 +748,15 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
         const uint16_t behind = skeleton_from(s, names, first, first_length, true);
         for (uint16_t i = skeleton_from(s, names, first, first_length, false); i < behind; i++) {
             const int32_t entry = names->by_skeleton[i];
+            size_t length;
+            const uint8_t *text = text_of(names, (uint32_t)entry, &length);
+            uint64_t certain = 0;
+            bool is_near = !certain_letters(text, length, &certain);
+            for (size_t words = limit - index; words > least_end - index && !is_near; words--)
+                is_near = length + 2 >= spans[words].letters &&
+                          count_bits((spans[words].set & ~UNCERTAIN_LETTERS) ^ certain) <= 4;
+            if (!is_near) /* as nearly all names, and most can be told without making the skeleton */
+                continue;
             name_forms name;
             read_name(s, names, (uint32_t)entry, &name);
             const size_t letters = count_letters(name.joined, name.length);
@@ -734,10 +765,10 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
             if (letters < TYPO_LETTERS || letters > MOST_LETTERS)
                 continue;
             for (size_t end = limit; end > least_end; end--) {
-                const size_t joined = s->ends[end - index], said = count_letters(s->joined, joined);
+                const size_t said = spans[end - index].letters;
                 /* An edit changes at most two letters of the set. */
                 if (said > letters + max_edits || letters > said + max_edits ||
-                    count_bits(set ^ letter_set(s->joined, joined)) > 2 * max_edits)
+                    count_bits(set ^ spans[end - index].set) > 2 * max_edits)
                     continue;
                 const size_t edits = count_edits(s, index, end, &name, max_edits);
                 if (edits > max_edits || edits > fewest || (edits == fewest && end < best_end) ||

@@ -279,15 +279,17 @@ size_t thimble_skeleton(const thimble_normalizer *normalizer, const uint8_t *wor
         size_t size = read_character(word + i, length - i, &code);
         if (size == 0)
             break;
+        uint8_t bytes[4] = {word[i]};
         i += size;
-        uint8_t bytes[4];
-        code = without_marks(normalizer, code);
-        uint32_t plain = code > 0xFFFF ? 0 : not_above(normalizer->plain_codes, normalizer->plain_count, code);
-        if (plain && normalizer->plain_codes[plain - 1] == code) {
-            memcpy(bytes, normalizer->plain_text[plain - 1], 2);
-            size = bytes[0] == 0 ? 0 : bytes[1] == 0 ? 1 : 2;
-        } else {
-            size = write_character(code, bytes);
+        if (code >= 0x80 || code == '\'') { /* others are as they are, and the matcher reads many names */
+            code = without_marks(normalizer, code);
+            uint32_t plain = code > 0xFFFF ? 0 : not_above(normalizer->plain_codes, normalizer->plain_count, code);
+            if (plain && normalizer->plain_codes[plain - 1] == code) {
+                memcpy(bytes, normalizer->plain_text[plain - 1], 2);
+                size = bytes[0] == 0 ? 0 : bytes[1] == 0 ? 1 : 2;
+            } else {
+                size = write_character(code, bytes);
+            }
         }
         for (size_t j = 0; j < size; j++) {
             bool left_out = after_umlaut && bytes[j] == 'e';

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { MAX_WORD_BYTES = 95, MAX_WORD_MORPHEMES = 16, MAX_MORPHEMES = 32, MAX_DIGITS = 12, MAX_GROUPS = 12 };
+enum { MAX_WORD_BYTES = 95, MAX_WORD_MORPHEMES = 16, MAX_MORPHEMES = 32, MAX_DIGITS = 12 };
 enum { LARGEST = 999999999, MINUTES_OF_DAY = 1440 };
 
 /* What a morpheme is. Literal words of patterns have the classes from LITERAL on. */
@@ -20,10 +20,10 @@ enum { AT_END = 0xFF }; /* the class of the beginning and the end of a text */
 enum { NO_MORPHEME = 0xFFFF, DIGITS = 0xFFFE };
 
 typedef struct {
-    int64_t numerator;
+    int64_t value;         /* of digits, in units of 1 / ONE */
     uint16_t entry;        /* of the table, NO_MORPHEME or DIGITS */
     int16_t minutes;       /* digits that are a clock time: since midnight, else -1 */
-    int8_t decimals;       /* of digits, -1 if they are no number */
+    bool is_whole;         /* digits without decimals */
     uint8_t left, right;   /* both sides of the only sign, at most 255 */
     uint8_t right_digits;  /* without a sign all digits */
     bool is_pair, is_negative, is_last;
@@ -38,17 +38,19 @@ typedef struct {
 } reader;
 
 typedef struct {
-    int64_t numerator;
-    int32_t denominator;
-    uint16_t end; /* 0: there is none */
+    int64_t value; /* in units of 1 / ONE */
+    unsigned end;  /* 0: there is none */
     bool is_article, is_plain;
 } number;
 
 typedef struct {
-    number number;
+    int64_t value; /* of a number */
     int32_t hour, minute;
     int32_t part, day, month, date;
 } captured;
+
+/* Numbers count in parts that decimals and fractions are whole numbers of, up to a twelfth and to six decimals. */
+#define ONE INT64_C(12000000)
 
 static const int32_t powers[3] = {100, 1000, 1000000};
 static const int32_t unit_seconds[5] = {604800, 86400, 3600, 60, 1};
@@ -80,76 +82,64 @@ static int32_t entry_sense(const thimble_quantities *tables, uint16_t entry, uin
         return -1;
     const uint8_t *at = tables->morphemes + tables->starts[entry];
     const uint8_t *end = tables->morphemes + tables->starts[entry + 1];
-    for (at += 1 + (at[0] & ~(unsigned)GLUED); at < end; at += 2)
+    for (at += 1 + (at[0] & ~(unsigned)GLUED); at < end; at += at[0] < LITERAL ? 2 : 1)
         if (at[0] == class)
-            return at[1];
+            return class < LITERAL ? at[1] : 0;
     return -1;
 }
 
+/* A number in digits, such as "-5", "1.5", "1,500", "7:20". */
 static bool read_digits(const uint8_t *text, size_t length, uint8_t decimal, morpheme *out) {
-    bool negative = text[0] == '-';
-    uint8_t signs[MAX_GROUPS];
-    uint8_t sizes[MAX_GROUPS + 1] = {0};
-    int32_t values[MAX_GROUPS + 1] = {0};
-    unsigned groups = 0, digits = 0;
-    int64_t numerator = 0;
-    for (size_t i = negative; i < length; i++) {
-        if (text[i] < '0' || text[i] > '9') {
-            if (sizes[groups] == 0 || groups == MAX_GROUPS)
+    *out = (morpheme){.entry = DIGITS, .minutes = -1, .is_negative = text[0] == '-'};
+    unsigned signs = 0, digits = 0, size = 0, first_size = 0, left = 0, part = 0;
+    uint8_t first = 0, last = 0;
+    bool is_even = true; /* whether all groups between the first and the last have three digits */
+    int64_t value = 0;
+    for (size_t i = out->is_negative; i < length; i++) {
+        unsigned digit = (unsigned)text[i] - '0';
+        if (digit <= 9) {
+            if (++digits > MAX_DIGITS)
                 return false;
-            signs[groups++] = text[i];
+            value = value * 10 + digit;
+            part = part < 100 ? part * 10 + digit : 255; /* only small ones count */
+            size++;
             continue;
         }
-        if (++digits > MAX_DIGITS)
+        if (size == 0)
             return false;
-        numerator = numerator * 10 + (text[i] - '0');
-        if (values[groups] < 1000) /* only small ones are compared */
-            values[groups] = values[groups] * 10 + (text[i] - '0');
-        sizes[groups]++;
-    }
-    if (sizes[groups] == 0)
-        return false;
-    unsigned sign_count = groups++;
-    *out = (morpheme){.entry = DIGITS, .minutes = -1, .decimals = -1};
-    bool mixed = false, repeated_last = false;
-    for (unsigned i = 0; i < sign_count; i++) {
-        if (signs[i] == ':') {
-            if (negative || sign_count > 2 || signs[0] != ':' || signs[sign_count - 1] != ':')
+        if (signs++ == 0) {
+            first = text[i];
+            first_size = size;
+            left = part;
+        } else {
+            is_even &= size == 3;
+            if (last != first)
                 return false;
-            for (unsigned j = 0; j < groups; j++)
-                if (sizes[j] > 2)
-                    return false;
-            if (values[0] > 24 || values[1] > 59 || sizes[1] != 2)
-                return false;
-            out->minutes = (int16_t)(values[0] * 60 + values[1]);
-            return true;
         }
-        mixed |= signs[i] != signs[0];
-        repeated_last |= i + 1 < sign_count && signs[i] == signs[sign_count - 1];
+        last = text[i];
+        size = part = 0;
     }
-    unsigned whole_groups = groups;
-    uint8_t decimals = 0;
-    if (mixed ||
-        (sign_count == 1 && (signs[0] == decimal || sizes[1] != 3 || (sizes[0] == 1 && values[0] == 0) || sizes[0] > 3))) {
-        if (repeated_last)
-            return false;
-        decimals = sizes[--whole_groups];
-    }
-    int64_t whole = numerator;
-    for (unsigned i = 0; i < decimals; i++)
-        whole /= 10;
-    for (unsigned i = 1; i < whole_groups; i++)
-        if (sizes[i] != 3)
-            return false;
-    if ((whole_groups > 1 && sizes[0] > 3) || decimals > 6 || whole > LARGEST)
+    if (size == 0)
         return false;
-    out->numerator = negative ? -numerator : numerator;
-    out->decimals = (int8_t)decimals;
-    out->is_pair = sign_count == 1;
-    out->is_negative = negative;
-    out->left = (uint8_t)(values[0] < 255 ? values[0] : 255);
-    out->right = (uint8_t)(values[1] < 255 ? values[1] : 255);
-    out->right_digits = sign_count == 1 ? sizes[1] : (uint8_t)digits;
+    if (first == ':' || last == ':') {
+        out->minutes = (int16_t)(left * 60 + part);
+        return signs == 1 && !out->is_negative && first_size <= 2 && size == 2 && left <= 24 && part <= 59;
+    }
+    bool has_decimals = signs == 1 ? first == decimal || size != 3 || first_size > 3 || (first_size == 1 && left == 0)
+                                   : last != first;
+    if (signs > has_decimals && (first_size > 3 || !is_even || (!has_decimals && size != 3)))
+        return false;
+    int64_t unit = ONE;
+    for (unsigned i = 0; i < size && has_decimals; i++)
+        unit /= 10;
+    if ((has_decimals && size > 6) || value / (ONE / unit) > LARGEST)
+        return false;
+    out->value = (out->is_negative ? -value : value) * unit;
+    out->is_pair = signs == 1;
+    out->is_whole = !has_decimals;
+    out->left = (uint8_t)(left < 255 ? left : 255);
+    out->right = (uint8_t)(part < 255 ? part : 255);
+    out->right_digits = (uint8_t)(signs == 1 ? size : digits);
     return true;
 }
 
@@ -176,9 +166,13 @@ static unsigned split_rest(const thimble_quantities *tables, const uint8_t *text
     size_t longest = length - start < tables->longest ? length - start : tables->longest;
     for (end = start + longest; end > start; end--) {
         uint16_t entry = find(tables, text + start, end - start);
-        if (entry == NO_MORPHEME || !(tables->morphemes[tables->starts[entry]] & GLUED))
+        if (entry == NO_MORPHEME)
             continue;
-        out[count] = (morpheme){.entry = entry, .minutes = -1, .decimals = -1, .is_last = end == length};
+        bool before_digit = end < length && text[end] >= '0' && text[end] <= '9';
+        if (!(tables->morphemes[tables->starts[entry]] & GLUED) &&
+            !(before_digit && entry_sense(tables, entry, ABBREVIATION) >= 0))
+            continue;
+        out[count] = (morpheme){.entry = entry, .minutes = -1, .is_last = end == length};
         unsigned all = split_rest(tables, text, length, end, out, count + 1);
         if (all)
             return all;
@@ -190,17 +184,17 @@ static unsigned split_rest(const thimble_quantities *tables, const uint8_t *text
 static unsigned split(const reader *r, uint16_t word, morpheme *out) {
     const uint8_t *text = r->words->text + r->words->start[word];
     size_t length = (size_t)(r->words->end[word] - r->words->start[word]);
-    *out = (morpheme){.entry = find(r->tables, text, length), .minutes = -1, .decimals = -1, .is_last = true};
+    *out = (morpheme){.entry = find(r->tables, text, length), .minutes = -1, .is_last = true};
     if (out->entry != NO_MORPHEME)
         return 1;
     unsigned count = length > 0 && length <= MAX_WORD_BYTES ? split_rest(r->tables, text, length, 0, out, 0) : 0;
     if (count)
         return count;
-    *out = (morpheme){.entry = NO_MORPHEME, .minutes = -1, .decimals = -1, .is_last = true};
+    *out = (morpheme){.entry = NO_MORPHEME, .minutes = -1, .is_last = true};
     return 1;
 }
 
-static const morpheme no_morpheme = {.entry = NO_MORPHEME, .minutes = -1, .decimals = -1, .is_last = true};
+static const morpheme no_morpheme = {.entry = NO_MORPHEME, .minutes = -1, .is_last = true};
 
 /* A morpheme from the quantity's first word on. */
 static const morpheme *get(reader *r, unsigned index) {
@@ -252,33 +246,33 @@ static bool fits(const reader *r, int32_t word, const uint8_t *classes, unsigned
 /* Numbers */
 
 /* A single number word, or "ten-seven". */
-static uint16_t below_twenty(reader *r, unsigned start, int32_t *value) {
+static unsigned below_twenty(reader *r, unsigned start, int32_t *value) {
     *value = sense(r, start, NUMBER);
     if (*value < 0) {
         *value = 0;
-        return (uint16_t)start;
+        return start;
     }
     if (*value == 10 && r->tables->number_style & TEENS) {
         int32_t unit = sense(r, start + 1, NUMBER);
         if (unit >= 7 && unit <= 9) {
             *value += unit;
-            return (uint16_t)(start + 2);
+            return start + 2;
         }
     }
-    return (uint16_t)(start + 1);
+    return start + 1;
 }
 
-static uint16_t below_hundred(reader *r, unsigned start, int32_t *value) {
+static unsigned below_hundred(reader *r, unsigned start, int32_t *value) {
     uint8_t style = r->tables->number_style;
-    uint16_t end = below_twenty(r, start, value);
+    unsigned end = below_twenty(r, start, value);
     if (style & UNITS_FIRST) {
         if (*value < 1 || *value > 9 || !has(r, end, AND))
             return end;
-        int32_t tens = sense(r, end + 1u, NUMBER);
+        int32_t tens = sense(r, end + 1, NUMBER);
         if (tens < 20 || tens % 10)
             return end;
         *value += tens;
-        return (uint16_t)(end + 2);
+        return end + 2;
     }
     if (*value == 4 && style & SCORES && sense(r, end, NUMBER) == 20) {
         *value = 80;
@@ -287,7 +281,7 @@ static uint16_t below_hundred(reader *r, unsigned start, int32_t *value) {
     if (*value < 20 || *value % 10)
         return end;
     int32_t unit;
-    uint16_t behind = below_twenty(r, end + (unsigned)(style & AND_IN_TENS && has(r, end, AND)), &unit);
+    unsigned behind = below_twenty(r, end + (unsigned)(style & AND_IN_TENS && has(r, end, AND)), &unit);
     if (unit < 1 || unit > (style & TEENS && (*value == 60 || *value == 80) ? 19 : 9))
         return end;
     *value += unit;
@@ -295,8 +289,8 @@ static uint16_t below_hundred(reader *r, unsigned start, int32_t *value) {
 }
 
 /* Below 1000, or below 10,000 in hundreds ("fifteen hundred"). */
-static uint16_t group(reader *r, unsigned start, int32_t *value) {
-    uint16_t end = below_hundred(r, start, value);
+static unsigned group(reader *r, unsigned start, int32_t *value) {
+    unsigned end = below_hundred(r, start, value);
     if (end == start && has(r, start, ARTICLE) && has(r, start + 1, POWER)) {
         *value = 1;
         end++;
@@ -304,7 +298,7 @@ static uint16_t group(reader *r, unsigned start, int32_t *value) {
     int32_t hundreds = sense(r, start, HUNDREDS);
     if (hundreds >= 0) {
         *value = hundreds * 100;
-        end = (uint16_t)(start + 1);
+        end = start + 1;
     } else if (sense(r, end, POWER) != 0 || (end > start && *value == 0)) {
         return end;
     } else {
@@ -313,96 +307,104 @@ static uint16_t group(reader *r, unsigned start, int32_t *value) {
     }
     unsigned begin = end + (unsigned)has(r, end, AND);
     int32_t rest;
-    uint16_t behind = below_hundred(r, begin, &rest);
+    unsigned behind = below_hundred(r, begin, &rest);
     if (behind == begin || rest == 0)
         return end;
     *value += rest;
     return behind;
 }
 
-/* A number without sign and fraction in words, or in digits with its sign; its end is its start where there is none. */
-static number cardinal(reader *r, unsigned start) {
-    number result = {.denominator = 1, .end = (uint16_t)start};
-    if (is_digits(r, start)) {
-        const morpheme *digits = get(r, start);
-        if (digits->decimals < 0)
-            return result;
-        result.numerator = digits->numerator;
-        for (int8_t i = 0; i < digits->decimals; i++)
-            result.denominator *= 10;
-        result.end++;
+static unsigned read_fraction(reader *r, unsigned index, int64_t *value) {
+    int32_t fraction = sense(r, index, FRACTION);
+    if (fraction < 0)
+        return 0;
+    *value = ONE / r->tables->fractions[fraction][1] * r->tables->fractions[fraction][0];
+    return index + 1;
+}
+
+/* A number without sign and fraction in words, or in digits with its sign; returns its end, `start` where none is. */
+static unsigned cardinal(reader *r, unsigned start, int64_t *value) {
+    const morpheme *digits = get(r, start);
+    *value = 0;
+    if (digits->entry == DIGITS) {
+        if (digits->minutes >= 0)
+            return start;
+        *value = digits->value;
         int32_t power = sense(r, start + 1, POWER);
-        if (power >= 0 && result.numerator > 0) {
-            int64_t value = result.numerator * powers[power];
-            if (value % result.denominator == 0 && value / result.denominator <= LARGEST)
-                return (number){.numerator = value / result.denominator, .denominator = 1, .end = (uint16_t)(start + 2)};
+        if (power >= 0 && *value > 0 && *value <= LARGEST * ONE / powers[power] && *value * powers[power] % ONE == 0) {
+            *value *= powers[power];
+            return start + 2;
         }
-        return result;
+        return start + 1;
     }
-    int64_t limit = LARGEST + 1;
+    int32_t limit = LARGEST + 1, total = 0;
+    unsigned end = start;
     for (;;) {
-        unsigned begin = result.end;
-        if (begin > start && has(r, begin, AND))
-            begin++;
-        int32_t value;
-        uint16_t behind = group(r, begin, &value);
+        unsigned begin = end + (end > start && has(r, end, AND));
+        int32_t count;
+        unsigned behind = group(r, begin, &count);
         int32_t power = sense(r, behind, POWER);
-        if (power > 0 && powers[power] < limit && (value || behind == begin)) {
-            int64_t added = (int64_t)(value ? value : 1) * powers[power];
-            if (added >= limit || result.numerator + added > LARGEST)
-                return result;
-            result.numerator += added;
+        if (power > 0 && powers[power] < limit && (count || behind == begin)) {
+            count = count ? count : 1;
+            if (count > (LARGEST - total) / powers[power] || count * powers[power] >= limit)
+                break;
             limit = powers[power];
-            result.end = (uint16_t)(behind + 1);
+            total += count * limit;
+            end = behind + 1u;
             continue;
         }
-        if (behind > begin && value < limit && (value || result.end == start)) {
-            result.numerator += value;
-            result.end = behind;
+        if (behind > begin && count < limit && (count || end == start)) {
+            total += count;
+            end = behind;
         }
-        return result;
+        break;
     }
+    *value = total * ONE;
+    return end;
 }
 
 /* Decimals in words behind a whole number: "point two five". */
 static bool add_decimals(reader *r, number *whole) {
-    unsigned end = whole->end;
-    if (!has(r, end, POINT))
+    unsigned end = whole->end + 1;
+    if (!has(r, whole->end, POINT))
         return false;
-    end++;
-    if (is_digits(r, end)) {
-        const morpheme *digits = get(r, end);
-        if (digits->decimals != 0 || digits->is_negative || digits->right_digits > 3)
+    const morpheme *digits = get(r, end);
+    int64_t unit = ONE;
+    if (digits->entry == DIGITS) {
+        if (!digits->is_whole || digits->is_negative || digits->right_digits > 3)
             return false;
         for (uint8_t i = 0; i < digits->right_digits; i++)
-            whole->denominator *= 10;
-        whole->numerator = whole->numerator * whole->denominator + digits->numerator;
-        whole->end = (uint16_t)(end + 1);
+            unit /= 10;
+        whole->value += digits->value / ONE * unit;
+        whole->end = end + 1;
         return true;
     }
     int32_t value;
-    uint16_t behind = below_hundred(r, end, &value);
+    unsigned behind = below_hundred(r, end, &value);
     if (behind == end)
         return false;
+    whole->end = behind;
     if (value >= 10) {
-        whole->numerator = whole->numerator * 100 + value;
-        whole->denominator = 100;
-        whole->end = behind;
+        whole->value += value * (ONE / 100);
         return true;
     }
-    while (behind > end && value < 10 && whole->denominator < 1000) {
-        whole->numerator = whole->numerator * 10 + value;
-        whole->denominator *= 10;
-        end = behind;
-        behind = below_hundred(r, end, &value);
-    }
-    whole->end = (uint16_t)end;
+    do {
+        unit /= 10;
+        whole->value += value * unit;
+        end = whole->end;
+        whole->end = below_hundred(r, end, &value);
+    } while (whole->end > end && value < 10 && unit > ONE / 1000);
+    whole->end = end;
     return true;
 }
 
-static uint16_t skip_of_and_article(reader *r, unsigned end) {
+static unsigned skip_of_and_article(reader *r, unsigned end) {
     end += has(r, end, OF);
-    return (uint16_t)(end + has(r, end, ARTICLE));
+    return end + has(r, end, ARTICLE);
+}
+
+static bool is_one(reader *r, unsigned index) {
+    return has(r, index, ARTICLE) || sense(r, index, NUMBER) == 1;
 }
 
 /* A fraction behind a whole number: added ("two and a half", "2 1/2" as one sign) or as a numerator. */
@@ -410,58 +412,55 @@ static bool add_fraction(reader *r, number *whole, bool is_amount) {
     unsigned end = whole->end;
     bool has_and = has(r, end, AND);
     end += has_and;
-    bool has_one = has(r, end, ARTICLE) || sense(r, end, NUMBER) == 1;
+    bool has_one = is_one(r, end);
     end += has_one;
-    int32_t index = sense(r, end, FRACTION);
-    if (index < 0)
-        return false;
-    uint8_t numerator = r->tables->fractions[index][0], denominator = r->tables->fractions[index][1];
+    int64_t fraction;
     bool is_sign = has(r, end, SIGN);
-    if (numerator >= denominator || (has_and && !has_one && !is_sign))
+    end = read_fraction(r, end, &fraction);
+    if (!end || fraction >= ONE || (has_and && !has_one && !is_sign))
         return false;
-    end++;
     if (has_one || is_sign) {
-        whole->numerator = whole->numerator * denominator + numerator;
+        whole->value += fraction;
     } else {
-        if (numerator != 1 || whole->numerator < 1 || whole->numerator >= denominator)
+        if (whole->value < ONE || ONE % fraction || whole->value >= ONE / fraction * ONE)
             return false;
+        whole->value = whole->value / ONE * fraction;
         if (is_amount)
             end = skip_of_and_article(r, end);
     }
-    whole->denominator = denominator;
-    whole->end = (uint16_t)end;
+    whole->end = end;
     return true;
 }
 
-static number read_number(reader *r, unsigned start, bool is_amount) {
-    const number none = {.end = 0};
-    unsigned begin = start + has(r, start, MINUS);
-    bool negative = begin > start;
-    int32_t index = sense(r, begin, FRACTION);
-    if (index >= 0) {
-        number result = {.numerator = r->tables->fractions[index][0], .denominator = r->tables->fractions[index][1]};
-        result.end = (uint16_t)(begin + 1);
+/* Whether a number begins there; a bare fraction, and an article alone, do so in an amount. */
+static bool read_number(reader *r, unsigned start, bool is_amount, number *n) {
+    bool negative = has(r, start, MINUS);
+    start += negative;
+    n->is_article = n->is_plain = false;
+    n->end = read_fraction(r, start, &n->value);
+    if (n->end) {
         if (is_amount)
-            result.end = skip_of_and_article(r, begin + 1);
-        else if (result.numerator < result.denominator && !has(r, begin, SIGN))
-            return none;
-        result.numerator = negative ? -result.numerator : result.numerator;
-        return result;
+            n->end = skip_of_and_article(r, n->end);
+        else if (n->value < ONE && !has(r, start, SIGN))
+            return false;
+    } else {
+        bool is_article = has(r, start, ARTICLE);
+        n->end = cardinal(r, start, &n->value);
+        if (n->end == start && is_amount && is_article) {
+            n->value = ONE;
+            n->end++;
+        }
+        if (n->end == start || (negative && n->value < 0))
+            return false;
+        bool is_whole = n->value % ONE == 0 && n->value >= 0;
+        if (!is_whole || !(add_decimals(r, n) || add_fraction(r, n, is_amount))) {
+            n->is_article = n->end == start + 1 && is_article;
+            n->is_plain = is_whole && !negative;
+        }
     }
-    number result = cardinal(r, begin);
-    if (result.end == begin && is_amount && has(r, begin, ARTICLE)) {
-        result.numerator = 1;
-        result.end++;
-    }
-    if (result.end == begin || (negative && result.numerator < 0))
-        return none;
-    result.is_article = result.end == begin + 1 && has(r, begin, ARTICLE);
-    result.is_plain = !negative && result.denominator == 1 && result.numerator >= 0;
-    if (result.denominator == 1 && result.numerator >= 0 &&
-        (add_decimals(r, &result) || add_fraction(r, &result, is_amount)))
-        result.is_article = result.is_plain = false;
-    result.numerator = negative ? -result.numerator : result.numerator;
-    return result;
+    if (negative)
+        n->value = -n->value;
+    return true;
 }
 
 static unsigned read_ordinal(reader *r, unsigned start, int64_t *value) {
@@ -476,9 +475,11 @@ static unsigned read_ordinal(reader *r, unsigned start, int64_t *value) {
             return start + 2;
         }
     }
-    number whole = cardinal(r, start);
-    *value = whole.numerator;
-    return whole.end > start && whole.denominator == 1 && has(r, whole.end, ORDINAL_SUFFIX) ? whole.end + 1u : 0;
+    unsigned end = cardinal(r, start, value);
+    if (end == start || *value % ONE || !has(r, end, ORDINAL_SUFFIX))
+        return 0;
+    *value /= ONE;
+    return end + 1;
 }
 
 /* Patterns */
@@ -575,22 +576,15 @@ static unsigned match_item(reader *r, const uint8_t *item, unsigned start, captu
     }
     if (type == A_PART)
         return match_part(r, start, c);
-    if (type == A_FRACTION) {
-        int32_t index = sense(r, start, FRACTION);
-        if (index < 0)
-            return 0;
-        c->number = (number){.numerator = r->tables->fractions[index][0],
-                             .denominator = r->tables->fractions[index][1],
-                             .end = (uint16_t)(start + 1)};
-        return start + 1;
-    }
+    if (type == A_FRACTION)
+        return read_fraction(r, start, &c->value);
     if (type == A_DAY || type == AN_ORDINAL) {
         int64_t day;
         unsigned end = read_ordinal(r, start, &day);
         if (!end && type == A_DAY) {
-            number n = read_number(r, start, false);
-            if (n.end && n.is_plain && !n.is_article) {
-                day = n.numerator;
+            number n;
+            if (read_number(r, start, false, &n) && n.is_plain && !n.is_article) {
+                day = n.value / ONE;
                 end = n.end;
             }
         }
@@ -599,19 +593,20 @@ static unsigned match_item(reader *r, const uint8_t *item, unsigned start, captu
         c->day = (int32_t)day;
         return end;
     }
-    number n = read_number(r, start, type == AN_AMOUNT);
-    if (!n.end || (n.is_article && type != AN_AMOUNT && type != ANY_HOUR))
+    number n;
+    if (!read_number(r, start, type == AN_AMOUNT, &n) || (n.is_article && type != AN_AMOUNT && type != ANY_HOUR))
         return 0;
     if (!has_limits(type)) {
-        c->number = n;
+        c->value = n.value;
         return n.end;
     }
-    if (!n.is_plain || n.numerator < item[1] || n.numerator > item[2] || n.numerator % item[3])
+    int32_t value = (int32_t)(n.value / ONE);
+    if (!n.is_plain || value < item[1] || value > item[2] || value % item[3])
         return 0;
     if (type == A_MINUTE)
-        c->minute = (int32_t)n.numerator;
+        c->minute = value;
     else
-        c->hour = (int32_t)n.numerator;
+        c->hour = value;
     return n.end;
 }
 
@@ -646,8 +641,8 @@ static void put(thimble_quantity *q, char character) {
         q->value[q->value_length++] = (uint8_t)character;
 }
 
-static void put_number(thimble_quantity *q, int64_t value, unsigned digits) {
-    char text[20];
+static void put_number(thimble_quantity *q, uint32_t value, unsigned digits) {
+    char text[10];
     unsigned count = 0;
     for (; value || count < digits; value /= 10)
         text[count++] = (char)('0' + value % 10);
@@ -656,15 +651,16 @@ static void put_number(thimble_quantity *q, int64_t value, unsigned digits) {
 }
 
 /* With at most six decimals, no zeros at the end. */
-static void put_decimal(thimble_quantity *q, int64_t numerator, int32_t denominator) {
-    int64_t size = numerator < 0 ? -numerator : numerator;
-    int64_t scaled = (size * 1000000 + denominator / 2) / denominator;
-    if (numerator < 0 && scaled)
+static void put_decimal(thimble_quantity *q, int64_t value) {
+    if (value < 0) {
         put(q, '-');
-    put_number(q, scaled / 1000000, 1);
-    if (scaled % 1000000) {
+        value = -value;
+    }
+    put_number(q, (uint32_t)(value / ONE), 1);
+    uint32_t decimals = (uint32_t)(value % ONE + 6) / 12;
+    if (decimals) {
         put(q, '.');
-        put_number(q, scaled % 1000000, 6);
+        put_number(q, decimals, 6);
         while (q->value[q->value_length - 1] == '0')
             q->value_length--;
     }
@@ -681,9 +677,9 @@ static bool put_value(const reader *r, const pattern *p, const captured *c, thim
         }
         int32_t minutes = hour * 60 + p->value + (p->flags & BACKWARDS ? -c->minute : c->minute);
         minutes = (minutes + MINUTES_OF_DAY) % MINUTES_OF_DAY;
-        put_number(q, minutes / 60, 2);
+        put_number(q, (uint32_t)minutes / 60, 2);
         put(q, ':');
-        put_number(q, minutes % 60, 2);
+        put_number(q, (uint32_t)minutes % 60, 2);
     } else if (p->kind == THIMBLE_DATE) {
         int32_t date = p->value >= 0 ? p->value : c->date;
         if (date >= 0) {
@@ -696,11 +692,11 @@ static bool put_value(const reader *r, const pattern *p, const captured *c, thim
         put(q, '-');
         put(q, '-');
         if (c->month)
-            put_number(q, c->month, 2);
+            put_number(q, (uint32_t)c->month, 2);
         put(q, '-');
-        put_number(q, c->day, 2);
+        put_number(q, (uint32_t)c->day, 2);
     } else if (p->kind != NONE) {
-        put_decimal(q, c->number.numerator, c->number.denominator);
+        put_decimal(q, c->value);
     }
     return true;
 }
@@ -708,12 +704,12 @@ static bool put_value(const reader *r, const pattern *p, const captured *c, thim
 /* Durations */
 
 /* Adds an amount of a unit, its fraction in smaller ones; false where that is no whole number of seconds. */
-static bool add_duration(uint32_t *parts, int64_t numerator, int32_t denominator, int32_t unit) {
-    int64_t seconds = numerator % denominator * unit_seconds[unit];
-    if (seconds % denominator)
+static bool add_duration(uint32_t *parts, int64_t value, int32_t unit) {
+    int64_t rest = value % ONE * unit_seconds[unit];
+    if (rest % ONE)
         return false;
-    seconds /= denominator;
-    parts[unit] += (uint32_t)(numerator / denominator);
+    int32_t seconds = (int32_t)(rest / ONE);
+    parts[unit] += (uint32_t)(value / ONE);
     for (int32_t smaller = unit + 1; smaller < 5; smaller++) {
         parts[smaller] += (uint32_t)(seconds / unit_seconds[smaller]);
         seconds %= unit_seconds[smaller];
@@ -732,22 +728,19 @@ static int32_t read_unit(reader *r, unsigned index) {
 /* What may follow the last unit: "and a half", or a number of the next unit ("1h30"); 0: nothing of that. */
 static unsigned end_duration(reader *r, unsigned start, int32_t unit, uint32_t *parts) {
     if (has(r, start, AND)) {
-        if (!has(r, start + 1, ARTICLE) && sense(r, start + 1, NUMBER) != 1)
+        int64_t fraction;
+        if (!is_one(r, start + 1) || !read_fraction(r, start + 2, &fraction) || read_unit(r, start + 3) >= 0)
             return 0;
-        int32_t index = sense(r, start + 2, FRACTION);
-        if (index < 0 || read_unit(r, start + 3) >= 0)
-            return 0;
-        uint8_t numerator = r->tables->fractions[index][0], denominator = r->tables->fractions[index][1];
-        return numerator < denominator && add_duration(parts, numerator, denominator, unit) ? start + 3 : 0;
+        return fraction < ONE && add_duration(parts, fraction, unit) ? start + 3 : 0;
     }
     if (unit != 2 && unit != 3)
         return 0;
-    number n = read_number(r, start, false);
-    if (!n.end || !n.is_plain || n.numerator < 10 || n.numerator > 59)
+    number n;
+    if (!read_number(r, start, false, &n) || !n.is_plain || n.value < 10 * ONE || n.value > 59 * ONE)
         return 0;
     if (r->morphemes[start - 1].is_last && get(r, n.end)->entry != NO_MORPHEME)
         return 0; /* "2 hours 20 percent" */
-    parts[unit + 1] += (uint32_t)n.numerator;
+    parts[unit + 1] += (uint32_t)(n.value / ONE);
     return n.end;
 }
 
@@ -758,9 +751,9 @@ static unsigned read_duration(reader *r, uint32_t *best_parts) {
     int32_t previous = -1;
     for (;;) {
         unsigned begin = start + (start && has(r, start, AND));
-        number n = read_number(r, begin, true);
-        int32_t unit = n.end ? read_unit(r, n.end) : -1;
-        if (unit <= previous || n.numerator < 0 || !add_duration(parts, n.numerator, n.denominator, unit))
+        number n;
+        int32_t unit = read_number(r, begin, true, &n) ? read_unit(r, n.end) : -1;
+        if (unit <= previous || n.value < 0 || !add_duration(parts, n.value, unit))
             break;
         start = n.end + 1u;
         previous = unit;

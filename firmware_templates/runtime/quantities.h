@@ -14,12 +14,12 @@ enum { THIMBLE_MAX_QUANTITY_BYTES = 64 };
 /* A language's tables, generated. */
 typedef struct {
     uint16_t morpheme_count, pattern_count;
-    uint8_t longest;               /* bytes of the longest morpheme that stands together with others in one word */
+    uint8_t longest;               /* bytes of the longest morpheme that may stand with others in one word */
     uint8_t decimal;               /* the sign before decimals in digits */
     uint8_t number_style;          /* how 21 and 71 are said */
     const uint16_t *starts;        /* [morpheme_count + 1]: where each begins in `morphemes` */
     const uint8_t *morphemes;      /* sorted; each: its length, | 0x80 if it may stand together with others; its text;
-                                      pairs of a class and a value */
+                                      its classes, those below 32 with a value */
     const uint8_t *patterns;       /* each: its size; its kind and flags; a value; numbers of classes before and behind;
                                       these classes; its items */
     const uint8_t (*fractions)[2]; /* numerator, denominator */

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.firmware.c_arrays import array, wrapped
-from pipeline.text.quantities import LIMITED_ITEMS, QuantityPattern, QuantityTables
+from pipeline.firmware.c_arrays import array
+from pipeline.text.quantities import LIMITED_ITEMS, Class, QuantityPattern, QuantityTables
 
 __all__ = ["quantity_table_bytes", "write_quantities"]
 
@@ -49,7 +49,11 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
             f"the quantities have {starts[-1]} bytes of morphemes and {len(patterns)} patterns",
             "use at most 65535 bytes and one pattern or more",
         )
-    glued = (len(text.encode()) for text, entry in zip(tables.morphemes, entries, strict=True) if entry[0] & _GLUED)
+    in_words = (
+        len(text.encode())
+        for text, entry, senses in zip(tables.morphemes, entries, tables.senses, strict=True)
+        if entry[0] & _GLUED or any(kind == Class.ABBREVIATION for kind, _ in senses)
+    )
     lines = [
         "/* The tables of quantities; generated. quantities.h says what they are. */",
         '#include "quantity_tables.h"',
@@ -60,12 +64,13 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         _pairs("fractions", fractions),
         _pairs("day_parts", day_parts),
         "static const char *const dates[] = {",
-        wrapped([f'"{date}"' for date in tables.dates] or ["0"]) + "};",
+        *(f'    "{date}",' for date in tables.dates or [""]),
+        "};",
         "",
         "const thimble_quantities model_quantities = {",
         f"    .morpheme_count = {len(entries)},",
         f"    .pattern_count = {len(patterns)},",
-        f"    .longest = {max(glued, default=0)},",
+        f"    .longest = {max(in_words, default=0)},",
         f"    .decimal = {ord(tables.decimal)},",
         f"    .number_style = {tables.number_style},",
         *(f"    .{name} = {name}," for name in ("starts", "morphemes", "patterns", "fractions", "day_parts", "dates")),
@@ -95,8 +100,14 @@ def _entries(tables: QuantityTables) -> list[bytes]:
         glued = not tables.glued.isdisjoint(kind for kind, _ in senses)
         if len(data) > 0x7F:
             raise ThimbleError(f"the word {text!r} has {len(data)} bytes", "use words of at most 127 bytes")
-        entries.append(bytes([len(data) | glued * _GLUED]) + data + b"".join(bytes(sense) for sense in senses))
+        entries.append(bytes([len(data) | glued * _GLUED]) + data + b"".join(map(_sense, senses)))
     return entries
+
+
+def _sense(sense: tuple[int, int]) -> bytes:
+    """A class and its value, which literal words do not have."""
+    kind, value = sense
+    return bytes([kind]) if kind >= Class.LITERAL else bytes([kind, value])
 
 
 def _pattern(pattern: QuantityPattern) -> bytes:

@@ -85,8 +85,21 @@ def write_vocabulary(
     if max(len(known), len(common)) > 0xFFFF:
         raise ThimbleError(f"the task knows {len(known)} words", "use at most 65535 different words in templates")
     names = ["NULL"] * (_LAYERS - len(layers)) + [f"&{name}" for name in _LAYER_NAMES[_LAYERS - len(layers) :]]
+    strings = (
+        *inflection.last,
+        *inflection.clitics,
+        *inflection.inner,
+        *inflection.linking,
+        *inflection.dropped,
+    )
+    size = TableBytes(
+        tuple(layer.num_bytes for layer in layers),
+        4 * (len(known) + len(common)),
+        sum(len(string.encode()) + 1 for string in strings) + 4,
+    )
     lines = [
-        "/* What a sentence is searched for; generated. matcher.h says what the tables are. */",
+        f"/* What a sentence is searched for; generated. {' and '.join(map(str, size.layers))} bytes of names,",
+        f" * {size.words} of hashes, {size.inflection} of endings; {size.total} in all. matcher.h has more. */",
         '#include "vocabulary_tables.h"',
         "",
         '#include "normalizer_tables.h"',
@@ -114,18 +127,7 @@ def write_vocabulary(
     ]
     (out / "vocabulary_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (out / "vocabulary_tables.h").write_text(_HEADER, encoding="ascii")
-    strings = (
-        *inflection.last,
-        *inflection.clitics,
-        *inflection.inner,
-        *inflection.linking,
-        *inflection.dropped,
-    )
-    return TableBytes(
-        tuple(layer.num_bytes for layer in layers),
-        4 * (len(known) + len(common)),
-        sum(len(string.encode()) + 1 for string in strings) + 4,
-    )
+    return size
 
 
 _LAYER_NAMES = ("home", "lists")

@@ -1,13 +1,10 @@
 """JSON schemas of recipes, boards and sweeps, with which editors complete and check the files.
 
-They are made from the models: descriptions are the docstrings of the keys.
+They are made from the models: descriptions are the docstrings of the keys. The command `schemas` writes the files.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,7 +14,7 @@ from pipeline.recipes.sweep_schema import SweepFile
 from pipeline.targets.boards import Board
 from pipeline.targets.cores import CORES
 
-__all__ = ["check_schemas", "schemas", "write_schemas"]
+__all__ = ["schema_of", "schemas"]
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 """What editors' YAML servers read; pydantic's schemas use nothing of a later draft but `$defs`, which they know."""
@@ -29,40 +26,18 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 
 def schemas() -> dict[str, dict[str, Any]]:
     """The schemas by the name of their file."""
-    recipe = _schema_of(Recipe, "A recipe of Thimble")
+    recipe = schema_of(Recipe, "A recipe of Thimble")
     _complete_recipe(recipe)
-    board = _schema_of(Board, "A board of Thimble: board.yaml")
+    board = schema_of(Board, "A board of Thimble: board.yaml")
     board["properties"]["core"]["enum"] = list(CORES)
-    sweep = _schema_of(SweepFile, "A sweep of Thimble")
+    sweep = schema_of(SweepFile, "A sweep of Thimble")
     return {"recipe.schema.json": recipe, "board.schema.json": board, "sweep.schema.json": sweep}
 
 
-def _schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
+def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
     """A model's schema, without the titles that pydantic makes of the keys' names."""
     schema: dict[str, Any] = _cleaned(model.model_json_schema())
     return {"$schema": _DIALECT, "title": title, **schema}
-
-
-def write_schemas(folder: Path) -> list[str]:
-    """Writes the schemas that are missing or not current into a folder (`docs/schemas`); returns their names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    stale = check_schemas(folder)
-    for name in stale:
-        (folder / name).write_text(_text(schemas()[name]), encoding="utf-8", newline="\n")
-    return stale
-
-
-def check_schemas(folder: Path) -> list[str]:
-    """Names of the schemas in a folder that are missing, or not what the models say."""
-    return [
-        name
-        for name, schema in schemas().items()
-        if not (folder / name).exists() or (folder / name).read_text(encoding="utf-8") != _text(schema)
-    ]
-
-
-def _text(schema: Mapping[str, Any]) -> str:
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _complete_recipe(schema: dict[str, Any]) -> None:

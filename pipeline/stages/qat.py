@@ -9,7 +9,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import QatConfig
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.stages.fine_tune import fine_tune_stage
+from pipeline.stages.fine_tune import fine_tune_stage, finish_training, tensorboard_folder
 from pipeline.tasks.registry import load_task
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, read_weights_metadata, recognizes_weights
@@ -59,12 +59,15 @@ def _fit(context: StageContext, tuning: QatConfig) -> str:
     recipe, before = context.recipe, context.path(WEIGHTS.of("prune"))
     model = build_from(before, recipe.model)
     text, seed = context.load(EVALUATION_TEXT.of("data")).fitting, load_task(recipe).seed
-    with training_progress(context.console, "fitting to integers") as report:
-        fit = fit_reparameterization(model, recipe.model, tuning, recipe.quantize.activations, text, seed, report)
+    with training_progress(context.console, "fitting to integers", tensorboard_folder(context)) as report:
+        fit = fit_reparameterization(
+            model, recipe.model, tuning, recipe.quantize.activations, text, seed, context.out, report
+        )
     facts = {**read_weights_metadata(before), "stage": "qat", "history": {"qat": fit.history}}
     save_model(context.target(WEIGHTS), model, facts, exact=True)
     means = {layer: mean.tolist() for layer, mean in fit.key_means.items()}
     context.save(CALIBRATED_INTEGERS, {"ranges": fit.ranges, "key_means": means})
+    finish_training(context.out)
     share = 100 * fit.history[-1]["agreement"]
     return f"in integers {share:.1f} % of the tokens are float's, on the text that it was fitted on"
 

@@ -37,7 +37,7 @@ def number_words(language: str) -> Mapping[str, Mapping[int, Sequence[str]]]:
         name
         for name in names
         if (name == "spellout-numbering" or name.startswith("spellout-cardinal"))
-        and not (name.endswith("-tens") or "-with-" in name)  # parts of other rule sets
+        and not (name.endswith(("-ones", "-tens")) or "-with-" in name)  # parts of other rule sets
     ]
     ordinal_names = [name for name in names if name.startswith("spellout-ordinal")]
 
@@ -62,7 +62,11 @@ def number_words(language: str) -> Mapping[str, Mapping[int, Sequence[str]]]:
     hundreds = {}
     for number in range(100, 1000, 100):
         before_two = (form.split(" ") for form in forms(number + 2, cardinal_names))
-        found = [words[0] for words in before_two if len(words) == 2 and words[1] in cardinals[2]]
+        found = [
+            words[0]
+            for words in before_two
+            if len(words) in {2, 3} and words[-1] in cardinals[2] and words[0] not in cardinals[number // 100]
+        ]
         hundreds[number] = list(dict.fromkeys([*forms(number, cardinal_names), *found]))
     return {"cardinals": cardinals, "hundreds": hundreds, "powers": powers, "ordinals": ordinals}
 

@@ -17,6 +17,7 @@ from pipeline.text.annotation import Quantity
 from pipeline.text.normalize import skeleton
 
 __all__ = [
+    "FRACTION_UNITS",
     "KINDS",
     "LIMITED_ITEMS",
     "POWERS",
@@ -31,7 +32,6 @@ __all__ = [
     "QuantityTables",
     "is_class",
     "is_fraction_sign",
-    "skeleton",
 ]
 
 KINDS = ("none", "number", "percent", "degrees", "duration", "time", "date", "part")
@@ -43,6 +43,8 @@ MAX_WORD_BYTES = 95  # of a skeleton that is split into morphemes
 MAX_WORD_MORPHEMES = 16
 MAX_MORPHEMES = 32  # of a quantity
 MAX_DIGITS = 12  # before and behind the decimal sign together
+_DIGITS = frozenset("0123456789")
+FRACTION_UNITS: Final = 12_000_000  # in which the device counts, so that thirds, quarters and six decimals are exact
 _LARGEST = 999_999_999
 SENTENCE_EDGE: Final = 0xFF  # in a context: the beginning or the end of the sentence
 
@@ -180,7 +182,7 @@ class _Digits(NamedTuple):
 
     numerator: int
     denominator: int  # 0: no value
-    minutes: int  # of the day, -1: no clock time
+    minutes: int  # since midnight, -1: no clock time
     left: int
     right: int  # -1: not two numbers with one sign between
     right_digits: int
@@ -233,7 +235,8 @@ class Quantities:
         self.tables = tables
         self._senses = {text: dict(senses) for text, senses in zip(tables.morphemes, tables.senses, strict=True)}
         self._glued = {text for text, senses in self._senses.items() if not tables.glued.isdisjoint(senses)}
-        self._longest = max(map(len, self._glued), default=0)
+        self._abbreviations = {text for text, senses in self._senses.items() if Class.ABBREVIATION in senses}
+        self._longest = max(map(len, self._glued | self._abbreviations), default=0)
         self._cache: dict[str, tuple[_Morpheme, ...]] = {}
         self._parts = [pattern for pattern in tables.patterns if KINDS[pattern.kind] == "part"]
         self._part_starts = frozenset(pattern.items[0].type for pattern in self._parts)
@@ -358,7 +361,8 @@ class Quantities:
             return False
         for end in range(min(len(text), start + self._longest), start, -1):
             piece = text[start:end]
-            if piece in self._glued:
+            before_digits = piece in self._abbreviations and text[end : end + 1] in _DIGITS
+            if piece in self._glued or before_digits:
                 pieces.append(_Morpheme(self._senses[piece], end == len(text), None))
                 if self._split_rest(text, end, pieces):
                     return True
@@ -637,6 +641,8 @@ class Quantities:
                 value = digits.numerator * POWERS[power]
                 if value % digits.denominator == 0 and value // digits.denominator <= _LARGEST:
                     return value // digits.denominator, 1, start + 2
+            if digits.numerator % digits.denominator == 0:
+                return digits.numerator // digits.denominator, 1, start + 1
             return digits.numerator, digits.denominator, start + 1
         total, limit, end = 0, _LARGEST + 1, start
         while True:
@@ -792,37 +798,23 @@ _NUMBER_STARTS = frozenset(
 def _read_digits(text: str, decimal: str) -> _Digits | None:
     """A number in digits, such as "-5", "1.5", "1,500", "7:20"."""
     negative = text.startswith("-")
-    digits = text[negative:]
-    groups: list[str] = []
-    signs = ""
-    group = ""
-    for character in digits:
-        if character in ".,:":
-            groups.append(group)
-            signs += character
-            group = ""
-        else:
-            group += character
-    groups.append(group)
-    if not all(groups) or sum(map(len, groups)) > MAX_DIGITS:
+    signs = "".join(character for character in text[negative:] if character in ".,:")
+    groups = text[negative:].replace(",", ".").replace(":", ".").split(".")
+    first_size, size = len(groups[0]), len(groups[-1])
+    if not all(groups) or sum(map(len, groups)) > MAX_DIGITS or signs[:-1].strip(signs[:1]):
         return None
+    left, right, right_digits = int(groups[0]), int(groups[-1]), size
     if ":" in signs:
-        if negative or signs not in {":", "::"} or max(map(len, groups)) > 2:
-            return None
-        hour, minute = int(groups[0]), int(groups[1])
-        if hour > 24 or minute > 59 or len(groups[1]) != 2:
-            return None
-        return _Digits(0, 0, hour * 60 + minute, 0, -1, 0, False)
-    left, right, right_digits = int(groups[0]), int(groups[-1]), len(groups[-1])
+        is_clock = len(signs) == 1 and not negative and first_size <= 2 and size == 2 and left <= 24 and right <= 59
+        return _Digits(0, 0, left * 60 + right, 0, -1, 0, False) if is_clock else None
     decimals = ""
-    if signs and (
-        len(set(signs)) == 2  # 1,234.5
-        or (len(signs) == 1 and (signs == decimal or len(groups[1]) != 3 or groups[0] == "0" or len(groups[0]) > 3))
-    ):
-        if signs[-1] in signs[:-1]:
-            return None
+    if len(signs) == 1:
+        has_decimals = signs == decimal or size != 3 or first_size > 3 or groups[0] == "0"
+    else:
+        has_decimals = signs[-1:] != signs[:1]
+    if has_decimals:
         decimals = groups.pop()
-    if any(len(group) != 3 for group in groups[1:]) or (len(groups) > 1 and len(groups[0]) > 3):
+    if any(len(group) != 3 for group in groups[1:]) or (len(groups) > 1 and first_size > 3):
         return None
     whole = "".join(groups)
     if len(decimals) > 6 or int(whole) > _LARGEST:

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import ThimbleError
+from pipeline.text.normalize import skeleton
 from pipeline.text.quantities import (
+    FRACTION_UNITS,
     KINDS,
     LIMITED_ITEMS,
     POWERS,
@@ -21,7 +23,6 @@ from pipeline.text.quantities import (
     QuantityTables,
     is_class,
     is_fraction_sign,
-    skeleton,
 )
 
 __all__ = ["compile_quantities"]
@@ -43,8 +44,38 @@ def compile_quantities(
     return _Compiler(mapping, number_words).tables()
 
 
+_KEYS = (
+    "numbers",
+    "fractions",
+    "units",
+    "abbreviations",
+    "day_parts",
+    "times",
+    "months",
+    "dates",
+    "umlauts",
+    "patterns",
+)
+_NUMBER_KEYS = (
+    *("decimal", "glued", "units_first", "and_in_tens", "teens", "scores", "and", "of", "articles", "minus", "point"),
+    *("more", "ordinal_suffixes"),
+)
+_PATTERN_KINDS = ("none", "date", "time", "degrees", "percent", "number")
+
+
+def _check_keys(mapping: Mapping[str, Any], known: Sequence[str], what: str) -> None:
+    for key in mapping:
+        if key not in known:
+            raise ThimbleError(f"{what} has {key!r}", f"use: {', '.join(known)}")
+
+
 class _Compiler:
     def __init__(self, mapping: Mapping[str, Any], number_words: Mapping[str, Mapping[int, Sequence[str]]]) -> None:
+        _check_keys(mapping, _KEYS, "quantities.yaml")
+        if "numbers" not in mapping:
+            raise ThimbleError("quantities.yaml has no numbers", "write `numbers: {}` at least")
+        _check_keys(mapping["numbers"], _NUMBER_KEYS, "numbers of quantities.yaml")
+        _check_keys(mapping.get("patterns", {}), _PATTERN_KINDS, "patterns of quantities.yaml")
         self.mapping = mapping
         self.numbers: Mapping[str, Any] = mapping["numbers"]
         self.umlauts = bool(mapping.get("umlauts", False))
@@ -71,9 +102,11 @@ class _Compiler:
             self.add(word, Class.ARTICLE, 1)
         for number, words in self.merged("powers"):
             for word in words:
-                self.add(word, Class.POWER, POWERS.index(number))
+                self.add(word, Class.POWER, self.index(POWERS, number, "more of quantities.yaml"))
         for value, words in self.mapping.get("fractions", {}).items():
-            numerator, denominator = map(int, str(value).split("/"))
+            numerator, denominator = self.pair(value, "/", "fractions")
+            if not denominator or FRACTION_UNITS % denominator or not 0 < numerator < 256:
+                raise ThimbleError(f"the fraction {value} of quantities.yaml", f"use a divisor of {FRACTION_UNITS}")
             self.fractions.append((numerator, denominator))
             for word in words:
                 self.add(word, Class.FRACTION, len(self.fractions) - 1)
@@ -84,7 +117,9 @@ class _Compiler:
                 for word in words:
                     self.add(word, kind, self.index(UNITS, unit, key))
         for time, words in self.mapping.get("times", {}).items():
-            hour, minute = map(int, str(time).split(":"))
+            hour, minute = self.pair(time, ":", "times")
+            if not 0 <= hour <= 24 or minute not in {0, 30}:
+                raise ThimbleError(f"times of quantities.yaml has {time!r}", "write full or half hours")
             for word in words:
                 self.add(word, Class.MOMENT, hour * 2 + minute // 30)
         for month, words in enumerate(self.mapping.get("months", ()), 1):
@@ -96,10 +131,11 @@ class _Compiler:
                 self.add(word, Class.DATE, len(self.dates) - 1)
         self.add_numbers()
         for part in self.mapping.get("day_parts", ()):
+            _check_keys(part, ("from", "twelve", "phrases"), "a day part of quantities.yaml")
             self.day_parts.append((int(part["from"]), int(part["twelve"])))
             for phrase in part["phrases"]:
                 self.pattern("part", str(phrase), len(self.day_parts) - 1)
-        for name in ("none", "date", "time", "degrees", "percent", "number"):
+        for name in _PATTERN_KINDS:
             for text in self.mapping.get("patterns", {}).get(name, ()):
                 self.pattern(name, str(text))
         return self.made()
@@ -114,14 +150,13 @@ class _Compiler:
                 Class.AND,
                 Class.FRACTION,
                 Class.UNIT,
-                Class.ABBREVIATION,
                 Class.ORDINAL_SUFFIX,
                 Class.ORDINAL,
                 Class.POINT,
                 Class.HUNDREDS,
             }
         else:
-            glued = {Class.ABBREVIATION, Class.NUMBER}
+            glued = {Class.NUMBER}
         return QuantityTables(
             morphemes=tuple(morphemes),
             senses=tuple(tuple(sorted(self.lexicon[text].items())) for text in morphemes),
@@ -155,11 +190,10 @@ class _Compiler:
     def add_numbers(self) -> None:
         """The number words that do not follow from shorter ones."""
         cardinals = self.merged("cardinals")
-        for number, words in cardinals:
-            if number <= 20 or number % 10 == 0:
-                for word in words:
-                    if " " not in word:
-                        self.add(word, Class.NUMBER, number)
+        for rank in range(max(len(words) for _, words in cardinals)):  # the first form of a number is the surest
+            for number, words in cardinals:
+                if (number <= 20 or number % 10 == 0) and rank < len(words) and " " not in words[rank]:
+                    self.add(words[rank], Class.NUMBER, number)
         reader = Quantities(self.made())
         for number, words in cardinals:
             unread = [word for word in words if not reader.reads_number(word.split(" "), number)]
@@ -192,10 +226,17 @@ class _Compiler:
             raise ThimbleError(f"{word!r} is not one word", "write single words, phrases are for patterns")
         self.lexicon.setdefault(text, {}).setdefault(kind, value)
 
-    def index(self, names: Sequence[str], name: str, key: str) -> int:
+    def index(self, names: Sequence[object], name: object, key: str) -> int:
         if name not in names:
-            raise ThimbleError(f"{key} has {name!r}", f"use one of: {', '.join(names)}")
+            raise ThimbleError(f"{key} has {name!r}", f"use one of: {', '.join(map(str, names))}")
         return names.index(name)
+
+    def pair(self, text: object, sign: str, key: str) -> tuple[int, int]:
+        """Both numbers around a sign."""
+        parts = str(text).split(sign)
+        if len(parts) != 2 or not all(part.isdigit() for part in parts):
+            raise ThimbleError(f"{key} of quantities.yaml has {text!r}", f"write two numbers with {sign!r} between")
+        return int(parts[0]), int(parts[1])
 
     def word_class(self, words: Sequence[str]) -> int:
         """A class of literal words, one for each set of words."""
@@ -232,8 +273,10 @@ class _Compiler:
             for term in result.split():
                 if term == "-minute":
                     backwards = True
-                else:
+                elif term.lstrip("-").isdigit():
                     value += int(term)
+                else:
+                    raise ThimbleError(f"the pattern {text!r} adds {term!r}", "write minutes, or -minute")
         elif kind == "date" and result:
             if result not in self.dates:
                 self.dates.append(result)

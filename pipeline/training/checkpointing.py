@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ __all__ = [
 
 CHECKPOINT = "checkpoint.npz"
 HISTORY = "log/history.csv"
+_SECONDS = 60.0
+"""Between two checkpoints."""
 _COLUMNS = ("step", "loss", "learning_rate", "dev_loss", "dev_exact_match", "seconds")
 
 
@@ -101,15 +104,21 @@ def read_history(folder: Path) -> list[dict[str, float]]:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[Callable[[Callable[[], None]], None]]:
-    """Holds Ctrl-C and SIGTERM back until the work is at a point where it can stop; a second one stops it at once.
+def interruptible(save: Callable[[], None]) -> Iterator[Callable[[], None]]:
+    """Saves the state of a training by time and where it is asked to stop.
+
+    Ctrl-C and SIGTERM are held back until the work is at a point where it can stop; a second one stops it at once.
+
+    Args:
+        save: Writes the state.
 
     Yields:
-        A function to call at such a point. Where a signal has come it calls its argument, which saves the state, and
-        raises KeyboardInterrupt, or SystemExit with status 143 for SIGTERM.
+        A function to call at such a point, which saves once a minute. Where a signal has come it saves and raises
+        KeyboardInterrupt, or SystemExit with status 143 for SIGTERM.
     """
     came: list[int] = []
     before: dict[int, Any] = {}
+    saved = time.monotonic()
 
     def restore() -> None:
         for number, handler in before.items():
@@ -119,16 +128,18 @@ def interruptible() -> Iterator[Callable[[Callable[[], None]], None]]:
         came.append(number)
         restore()
 
-    def stop_if_asked(save: Callable[[], None]) -> None:
-        if not came:
-            return
-        save()
-        raise KeyboardInterrupt if came[0] == signal.SIGINT else SystemExit(128 + came[0])
+    def checkpoint() -> None:
+        nonlocal saved
+        if came or time.monotonic() - saved >= _SECONDS:
+            save()
+            saved = time.monotonic()
+        if came:
+            raise KeyboardInterrupt if came[0] == signal.SIGINT else SystemExit(128 + came[0])
 
     if threading.current_thread() is threading.main_thread():  # elsewhere Python allows no handlers
         for number in (signal.SIGINT, signal.SIGTERM):
             before[number] = signal.signal(number, handle)
     try:
-        yield stop_if_asked
+        yield checkpoint
     finally:
         restore()

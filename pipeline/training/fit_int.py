@@ -15,9 +15,11 @@ Then the weights themselves learn, a tenth as fast, to make good what is left; t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -27,6 +29,7 @@ from pipeline.network.decoder import TappedLayer, build_decoder
 from pipeline.network.key_centering import rope_offset
 from pipeline.quantize.ranges import fitted_floor
 from pipeline.recipes.schema import ModelConfig, QatConfig
+from pipeline.training.checkpointing import CHECKPOINT, Checkpoint, interruptible
 from pipeline.training.loop import Progress, limit_threads
 from pipeline.training.qat import SHARES, fold_gains
 
@@ -65,97 +68,208 @@ def fit_reparameterization(
     activations: str,
     text: np.ndarray,
     seed: int,
+    out: Path,
     progress: Progress,
 ) -> Fit:
-    """Rewrites the model, in place, for int8 weights and `int8` or `int16` activations.
+    """Rewrites the model, in place, for int8 weights and `int8` or `int16` activations, or goes on from the checkpoint
+    in `out`.
 
     A quarter of the steps fits the reparameterization, which does not change the float function, the others the
-    weights.
+    weights. The state is saved once a minute, at the end, and when Ctrl-C or SIGTERM asks to stop; the caller discards
+    it when the weights are kept.
 
     Args:
         config: RMSNorm, rotary positions, a gated feed-forward part, a head of its own.
         text: int32 [texts, length], of the model itself.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came; the state is saved.
+        SystemExit: SIGTERM came; the state is saved.
     """
     limit_threads()
-    teacher = build_decoder(config)
-    teacher.set_weights(model.get_weights())
-    fold_gains(model, config)
-    rng = np.random.default_rng(seed)
-    size = min(max(1, _TOKENS // text.shape[1]), len(text))
-    history: list[dict[str, float]] = []
-    levels = _Levels(activations, config)
-    of_form = round(tuning.steps * _OF_FORM)
-    phases: tuple[tuple[int, Reparameterization | _Weights], ...] = (
-        (of_form, Reparameterization(config, seed)),
-        (tuning.steps - of_form, _Weights()),
-    )
-    done = 0
-    for steps, trainable in phases:
-        results: list[tuple[float, float]] = []
-        with levels.at(model, trainable, text[: 2 * size, :-1]):
-            step = _step(model, teacher, trainable.variables, levels.variables)
-            for number in range(steps):
+    with _one_order_of_sums():
+        return _Fitting(model, config, tuning, activations, text, seed, out, progress).run()
+
+
+@contextmanager
+def _one_order_of_sums() -> Iterator[None]:
+    """Graphs that are compiled meanwhile add gradients in an order that is the same in every process, see
+    `pipeline.training.loop`. XLA would do so too, but takes longer to compile these than it saves in 1,000 steps."""
+    options = tf.config.optimizer
+    before = options.get_experimental_options().get("arithmetic_optimization", True)
+    options.set_experimental_options({"arithmetic_optimization": False})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"arithmetic_optimization": before})
+
+
+class _Fitting:
+    """One fit from its first step, or its checkpoint, to its last."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        config: ModelConfig,
+        tuning: QatConfig,
+        activations: str,
+        text: np.ndarray,
+        seed: int,
+        out: Path,
+        progress: Progress,
+    ) -> None:
+        self._settings = {
+            "fit": vars(tuning),
+            "activations": activations,
+            "seed": seed,
+            "text": zlib.crc32(np.ascontiguousarray(text).tobytes()),
+            "weights": zlib.crc32(b"".join(weight.numpy().tobytes() for weight in model.weights)),
+        }
+        self._model, self._tuning, self._text, self._progress = model, tuning, text, progress
+        self._path = out / CHECKPOINT
+        self._teacher = build_decoder(config)
+        self._teacher.set_weights(model.get_weights())
+        fold_gains(model, config)
+        self._size = min(max(1, _TOKENS // text.shape[1]), len(text))
+        self._levels = _Levels(activations, config)
+        self._form, self._weights = Reparameterization(config, seed), _Weights(model)
+        self._rng = np.random.default_rng(seed)
+        self._history: list[dict[str, float]] = []
+        self._results: list[tuple[float, float]] = []  # since the history's last entry
+        self._done = 0
+
+    def run(self) -> Fit:
+        self._observe(self._form)
+        of_form = round(self._tuning.steps * _OF_FORM)
+        fit_form = self._trainer(self._form)
+        fit_weights = self._trainer(self._weights)
+        variables = [*self._model.weights, *self._form.variables, *self._weights.state, *self._levels.state]
+        variables += [*fit_form.state, *fit_weights.state]
+        self._checkpoint = Checkpoint(self._path, variables, self._settings)
+        facts = self._checkpoint.load()
+        if facts is not None:
+            self._done, self._history, self._results = facts["step"], facts["history"], facts["results"]
+            self._rng.bit_generator.state = facts["random"]
+        began_at = self._done
+        with interruptible(self._save) as checkpoint:
+            self._steps(fit_form, 0, of_form, checkpoint)
+            if self._done == of_form:
+                write(self._model, self._form)
+                self._weights.measure(self._model)
+                self._observe(self._weights)
+            self._steps(fit_weights, of_form, self._tuning.steps, checkpoint)
+        if self._done > began_at:
+            self._save()
+        write(self._model, self._weights)
+        return Fit(self._history, self._levels.ranges(), self._levels.key_means())
+
+    def _observe(self, trainable: Reparameterization | _Weights) -> None:
+        self._levels.observe(self._model, trainable, self._text[: 2 * self._size, :-1])
+
+    def _trainer(self, trainable: Reparameterization | _Weights) -> _Trainer:
+        return _Trainer(self._model, self._teacher, self._levels, trainable)
+
+    def _steps(self, trainer: _Trainer, first: int, last: int, checkpoint: Callable[[], None]) -> None:
+        """The steps of one phase that are not done yet."""
+        steps, rate = last - first, self._tuning.learning_rate * trainer.learning_rate_factor
+        with trainer.rounding():
+            while self._done < last:
+                number = self._done - first
                 rate_factor = min(1.0, (number + 1) / 10) * (1 + np.cos(np.pi * number / steps)) / 2
-                batch = text[rng.choice(len(text), size, replace=False), :-1]
-                results.append(
-                    step(
-                        batch,
-                        tuning.learning_rate * trainable.learning_rate_factor * rate_factor,
-                        _RANGE_LEARNING_RATE * rate_factor,
-                    )
-                )
-                done += 1
-                if done % _REPORT_EVERY == 0 or done == tuning.steps:
-                    loss, agreement = np.mean(results, axis=0)
-                    history.append({"step": done, "loss": float(loss), "agreement": float(agreement)})
-                    results = []
-                progress(done, tuning.steps, history[-1] if history else {})
-        write(model, trainable)
-    return Fit(history, levels.ranges(), levels.key_means())
+                batch = self._text[self._rng.choice(len(self._text), self._size, replace=False), :-1]
+                self._results.append(trainer.step(batch, rate * rate_factor, _RANGE_LEARNING_RATE * rate_factor))
+                self._done += 1
+                if self._done % _REPORT_EVERY == 0 or self._done == self._tuning.steps:
+                    loss, agreement = np.mean(self._results, axis=0)
+                    self._history.append({"step": self._done, "loss": float(loss), "agreement": float(agreement)})
+                if self._done % _REPORT_EVERY == 0 or self._done == last:
+                    self._results = []
+                self._progress(self._done, self._tuning.steps, self._history[-1] if self._history else {})
+                checkpoint()
+
+    def _save(self) -> None:
+        self._checkpoint.save(
+            {
+                "step": self._done,
+                "history": self._history,
+                "results": self._results,
+                "random": self._rng.bit_generator.state,
+            }
+        )
 
 
 def write(model: keras.Model, trainable: Reparameterization | _Weights) -> None:
     """Writes the reparameterized weights into the model."""
+    for name, weight in _tapped_weights(model):
+        weight.assign(trainable.written(name, weight))
+
+
+def _tapped_weights(model: keras.Model) -> Iterator[tuple[str, tf.Variable]]:
+    """The embedding's table and the kernels, by the names under which their layers tap them."""
     for layer in _tapped_layers(model):
-        for name in ("table", "kernel"):
-            weight = getattr(layer, name, None)
+        for kind in ("table", "kernel"):
+            weight = getattr(layer, kind, None)
             if weight is not None:
-                weight.assign(trainable.written(f"{layer.name}/{name}", weight))
+                yield f"{layer.name}/{kind}", weight
 
 
 def _tapped_layers(model: keras.Model) -> list[TappedLayer]:
     return [layer for layer in model.layers if isinstance(layer, TappedLayer)]
 
 
-def _step(
-    model: keras.Model, teacher: keras.Model, weights: Sequence[tf.Variable], ranges: Sequence[tf.Variable]
-) -> Callable[[np.ndarray, float, float], tuple[float, float]]:
-    """The compiled training step, with Adam: (tokens [B, T], learning rate, the ranges') → divergence in nats a token,
-    agreement."""
-    groups = [(variables, keras.optimizers.Adam(beta_2=0.98)) for variables in (weights, ranges) if variables]
+class _Trainer:
+    """The training step of one phase, with Adam."""
 
-    @tf.function(reduce_retracing=True)
-    def step(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        teacher_log_probs = tf.nn.log_softmax(teacher(tokens, training=False))
-        with tf.GradientTape() as tape:
-            student_log_probs = tf.nn.log_softmax(model(tokens, training=False))
-            loss = tf.reduce_mean(
-                tf.reduce_sum(tf.exp(teacher_log_probs) * (teacher_log_probs - student_log_probs), axis=-1)
-            )
-        slopes = tape.gradient(loss, [variables for variables, _ in groups])
-        for (variables, optimizer), of_group in zip(groups, slopes, strict=True):
-            gradients, _ = tf.clip_by_global_norm(of_group, 1.0)
-            optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        agreed = tf.argmax(student_log_probs, axis=-1) == tf.argmax(teacher_log_probs, axis=-1)
-        return loss, tf.reduce_mean(tf.cast(agreed, tf.float32))
+    def __init__(
+        self,
+        model: keras.Model,
+        teacher: keras.Model,
+        levels: _Levels,
+        trainable: Reparameterization | _Weights,
+    ) -> None:
+        self._model, self._levels, self._trainable = model, levels, trainable
+        self.learning_rate_factor = trainable.learning_rate_factor
+        groups = [
+            (variables, keras.optimizers.Adam(beta_2=0.98))
+            for variables in (trainable.variables, levels.variables)
+            if variables
+        ]
+        for variables, optimizer in groups:
+            optimizer.build(variables)
 
-    def run(tokens: np.ndarray, *rates: float) -> tuple[float, float]:
-        for (_, optimizer), rate in zip(groups, rates, strict=False):
+        @tf.function(reduce_retracing=True, autograph=False)
+        def step(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            teacher_log_probs = tf.nn.log_softmax(teacher(tokens, training=False))
+            with tf.GradientTape() as tape:
+                student_log_probs = tf.nn.log_softmax(model(tokens, training=False))
+                loss = tf.reduce_mean(
+                    tf.reduce_sum(tf.exp(teacher_log_probs) * (teacher_log_probs - student_log_probs), axis=-1)
+                )
+            slopes = tape.gradient(loss, [variables for variables, _ in groups])
+            for (variables, optimizer), of_group in zip(groups, slopes, strict=True):
+                gradients, _ = tf.clip_by_global_norm(of_group, 1.0)
+                optimizer.apply_gradients(zip(gradients, variables, strict=True))
+            agreed = tf.argmax(student_log_probs, axis=-1) == tf.argmax(teacher_log_probs, axis=-1)
+            return loss, tf.reduce_mean(tf.cast(agreed, tf.float32))
+
+        self._groups, self._step = groups, step
+
+    @property
+    def state(self) -> list[tf.Variable]:
+        """Adam's variables."""
+        return [variable for _, optimizer in self._groups for variable in optimizer.variables]
+
+    def rounding(self) -> AbstractContextManager[None]:
+        """The model computes in integers, its weights in the form that is trained."""
+        return self._levels.rounding(self._model, self._trainable)
+
+    def step(self, tokens: np.ndarray, *rates: float) -> tuple[float, float]:
+        """Takes tokens [B, T], the learning rate and that of the ranges' ends; returns the divergence in nats a token,
+        and the agreement. The model must be `rounding`."""
+        for (_, optimizer), rate in zip(self._groups, rates, strict=False):
             optimizer.learning_rate = rate
-        loss, agreement = step(tf.constant(tokens))
+        loss, agreement = self._step(tf.constant(tokens))
         return float(loss), float(agreement)
-
-    return run
 
 
 class Reparameterization:
@@ -236,19 +350,29 @@ class _Weights:
 
     learning_rate_factor = 0.1
 
-    def __init__(self) -> None:
-        self._of: dict[str, tuple[tf.Variable, tf.Tensor]] = {}
+    def __init__(self, model: keras.Model) -> None:
+        self._of = {
+            name: (tf.Variable(tf.zeros_like(weight), name=name.replace("/", "_")), tf.Variable(0.0, trainable=False))
+            for name, weight in _tapped_weights(model)
+        }
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """Trainable variables; complete after a forward pass."""
-        return [variable for variable, _ in self._of.values()]
+        """Trainable variables."""
+        return [change for change, _ in self._of.values()]
+
+    @property
+    def state(self) -> list[tf.Variable]:
+        """All variables."""
+        return [variable for both in self._of.values() for variable in both]
+
+    def measure(self, model: keras.Model) -> None:
+        """Takes the magnitudes of the model's weights."""
+        for name, weight in _tapped_weights(model):
+            self._of[name][1].assign(tf.reduce_mean(tf.abs(weight)))
 
     def written(self, name: str, x: tf.Tensor) -> tf.Tensor:
         """The embedding's table or a kernel, as it is by now."""
-        if name not in self._of:
-            change = tf.Variable(tf.zeros_like(x), name=name.replace("/", "_"))
-            self._of[name] = (change, tf.reduce_mean(tf.abs(x)))
         change, size = self._of[name]
         return x + size * change
 
@@ -264,16 +388,23 @@ class _Levels:
         self._ends: dict[str, tuple[tf.Variable | None, tf.Variable]] = {}  # logarithms; none below 0: it begins there
         self._form: Reparameterization | _Weights
 
+    def observe(self, model: keras.Model, trainable: Reparameterization | _Weights, tokens: np.ndarray) -> None:
+        """Takes the ranges of tensors that have none yet, and the keys' means, from tokens [B, T]."""
+        with self._hooked(model, trainable, self._observe):
+            model(tf.constant(tokens))
+
+    def rounding(self, model: keras.Model, trainable: Reparameterization | _Weights) -> AbstractContextManager[None]:
+        """The model computes in integers, its weights written in a form."""
+        return self._hooked(model, trainable, self._round)
+
     @contextmanager
-    def at(self, model: keras.Model, trainable: Reparameterization | _Weights, tokens: np.ndarray) -> Iterator[None]:
-        """The model computes in integers, its weights written in a form; `tokens` show what its ranges are at first."""
+    def _hooked(
+        self, model: keras.Model, trainable: Reparameterization | _Weights, hook: Callable[[str, tf.Tensor], tf.Tensor]
+    ) -> Iterator[None]:
         self._form = trainable
         try:
-            for hook in (self._observe, self._round):
-                for layer in _tapped_layers(model):
-                    layer.hook = hook
-                if hook == self._observe:
-                    model(tf.constant(tokens))
+            for layer in _tapped_layers(model):
+                layer.hook = hook
             yield
         finally:
             for layer in _tapped_layers(model):
@@ -283,6 +414,11 @@ class _Levels:
     def variables(self) -> list[tf.Variable]:
         """The ranges' ends."""
         return [end for ends in self._ends.values() for end in ends if end is not None]
+
+    @property
+    def state(self) -> list[tf.Variable]:
+        """The ranges' ends and the keys' means."""
+        return [*self.variables, *self._means.values()]
 
     def key_means(self) -> dict[str, np.ndarray]:
         """What keys are less, by layer; over the drift's factor it is an integer of the product that makes the keys."""

@@ -62,7 +62,6 @@ Prepare = Callable[[np.ndarray, int, int], list[Batch]]
 
 _EVALUATE_EVERY = 500  # steps
 _RECORD_EVERY = 20  # steps a row of the curve
-_CHECKPOINT_SECONDS = 60.0
 _HALVES = 2
 _MAX_BUCKETS = 6  # each width is compiled, which takes about as long as 60 steps and saves less and less
 _STEPS_PER_BUCKET = 300
@@ -464,8 +463,7 @@ class _Loop:
             buckets = min(1 + config.steps // _STEPS_PER_BUCKET, _MAX_BUCKETS)
             source = self._data.batches(config.batch_size, config.seed, self._done, buckets)
             parts = step.prepared(next(source), buckets)
-            saved = time.monotonic()
-            with interruptible() as stop_if_asked:
+            with interruptible(self._save) as checkpoint:
                 while self._done < config.steps and not self._finished():
                     number = self._done
                     hooks.before(number)
@@ -478,10 +476,7 @@ class _Loop:
                     hooks.after(number)
                     self._done += 1
                     self._record(rate)
-                    if time.monotonic() - saved >= _CHECKPOINT_SECONDS:
-                        self._save()
-                        saved = time.monotonic()
-                    stop_if_asked(self._save)
+                    checkpoint()
         if self._done > began_at:
             self._save()
         if config.early_stopping and self._history:

@@ -77,7 +77,7 @@ def _single_weights(model: keras.Model, model_config: ModelConfig, config: Prune
             prunings.append(Pruning(lambda: step, [(layer.kernel, mask, threshold)], schedule, **how))
             masks.append(mask)
 
-    @tf.function
+    @tf.function(autograph=False)
     def update() -> None:
         for pruning in prunings:
             pruning.conditional_mask_update()

@@ -66,7 +66,7 @@ def train_quantized(
         steps=config.steps, learning_rate=config.learning_rate, weight_decay=0.0, dropout=0.0
     )
 
-    @tf.function
+    @tf.function(autograph=False)
     def keep_zeros() -> None:
         for kernel, mask in zip(kernels, masks, strict=True):
             kernel.assign(kernel * mask)

@@ -1,6 +1,6 @@
 """`result.json`: what a run on a board, emulated or real, found. Its types, and the one place that reads and writes it.
 
-docs/schemas/result.schema.json is made from these types: `python -m pipeline.verification.result` writes it.
+docs/schemas/result.schema.json is made from these types by the command `schemas`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from pipeline.errors import ThimbleError
 from pipeline.files import read_json, write_text
-from pipeline.resources import ROOT
 from pipeline.workflow.artifacts import Artifact
 
 __all__ = [
     "RESULT",
-    "SCHEMA",
     "SCHEMA_VERSION",
     "BudgetResult",
     "CycleCounts",
@@ -34,13 +32,12 @@ __all__ = [
     "RunResult",
     "StepEstimates",
     "TracedPrompts",
-    "schema_text",
+    "result_schema",
 ]
 
 SCHEMA_VERSION: Final = 1
 """Of the file's shape. A change that a reader can notice raises it: a key that goes, comes without a default, or means
 something else."""
-SCHEMA = ROOT / "docs" / "schemas" / "result.schema.json"
 _REMEDY = "run `python -m pipeline emulate RECIPE --force`, which writes it anew"
 
 
@@ -283,11 +280,6 @@ RESULT: Artifact[RunResult] = Artifact(
 """Of `emulate`, and, in a folder of its own, of the command `serial`."""
 
 
-def schema_text() -> str:
-    """The JSON schema of the file, as `SCHEMA` holds it."""
-    return json.dumps(RunResult.model_json_schema(mode="serialization"), indent=1, ensure_ascii=False) + "\n"
-
-
-if __name__ == "__main__":
-    SCHEMA.parent.mkdir(parents=True, exist_ok=True)
-    write_text(SCHEMA, schema_text())
+def result_schema() -> dict[str, Any]:
+    """The JSON schema of the file."""
+    return RunResult.model_json_schema(mode="serialization")

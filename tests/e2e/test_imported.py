@@ -60,6 +60,8 @@ def test_the_board_is_verified_and_the_quality_reported(build: Path) -> None:
     assert quality["float"]["tokens"] == quality["quantized"]["tokens"] >= 60
     assert 0.5 < quality["quantized"]["agreement"] <= 1 and abs(quality["quantized"]["perplexity_loss"]) < 0.2
     assert quality["quantized"]["perplexity"] == pytest.approx(np.exp(quality["quantized"]["nll"]), rel=1e-4)
+    fitted = {path.name for path in (build / "made" / "qat").iterdir()}
+    assert {"weights.npz", "integers.json"} <= fitted and "checkpoint.npz" not in fitted
     page = (build / "made" / "report" / "index.html").read_text(encoding="utf-8")
     assert "text that the float model wrote itself" in page and "made.bin" in page
 

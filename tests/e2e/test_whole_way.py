@@ -1,15 +1,21 @@
-"""From sentences to a verified board, once, and everything that a user finds afterwards."""
+"""From sentences to a verified board, once, and everything that a user finds afterwards; on Renode and with int16 too.
+
+One file: its tests stay in one process, which makes the run once.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from pipeline import tools
+from pipeline.commands.main import main
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import pick
 from pipeline.errors import PartialFailure, ThimbleError
@@ -31,9 +37,24 @@ from pipeline.verification.checks import Verification
 from pipeline.verification.result import RunResult
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
-from tests.e2e.conftest import WholeRun, run, tiny_recipe
+from tests.e2e.conftest import TINY, WholeRun, run, tiny_recipe
 
 pytestmark = pytest.mark.slow
+
+MIRROR = Path(__file__).resolve().parent.parent / "renode"
+
+RENODE = """#!/bin/sh
+exec {python} {mirror}/renode_mirror.py "$@"
+"""
+# Robot wants the files last.
+RENODE_TEST = """#!{python}
+import os, sys
+files = [word for word in sys.argv[1:] if word.endswith(".robot")]
+options = [word for word in sys.argv[1:] if word not in files]
+os.environ["PYTHONPATH"] = "{root}"
+keywords = ["--variable", "RENODEKEYWORDS:{mirror}/qemu_mirror.resource"]
+os.execv(sys.executable, [sys.executable, "-m", "robot", *keywords, *options, *files])
+"""
 
 
 def result_of(whole_run: WholeRun) -> dict:  # type: ignore[type-arg]
@@ -277,3 +298,43 @@ def test_stages_write_what_they_declare(whole_run: WholeRun) -> None:
         outputs = [artifact.of(stage.name) for artifact in stage.writes]
         undeclared = [name for name in stamp.files if not any(output.matches(name) for output in outputs)]
         assert undeclared == [], f"{stage.name} writes what it does not declare"
+
+
+def test_a_recipe_with_int16_activations(whole_run: WholeRun, tmp_path: Path) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(whole_run.workspace.folder.parent, build)
+    recipe = tiny_recipe(tmp_path, quantize={**TINY["quantize"], "activations": "int16"})  # type: ignore[dict-item]
+    workspace, printed = run(recipe, build)
+    assert "steps equal TensorFlow Lite Micro's to the byte" in " ".join(printed.split())
+    result = json.loads((workspace.folder / whole_run.target_key / "result.json").read_text(encoding="utf-8"))
+    assert result["ok"] is True and result["checks"]["logits_crc_match"] and result["checks"]["tokens_match"]
+    assert result["ram_bytes"]["kv_cache"] == 2 * recipe.model.kv_cache_bytes
+    first = json.loads((whole_run.workspace.folder / whole_run.target_key / "result.json").read_text(encoding="utf-8"))
+    assert result["macs"] == first["macs"]
+    assert result["flash_bytes"]["weights"] < 1.4 * first["flash_bytes"]["weights"]
+
+
+@pytest.fixture
+def in_place_of_renode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tools.require("qemu-system-arm")
+    for name, text in (("renode", RENODE), ("renode-test", RENODE_TEST)):
+        program = tmp_path / name
+        program.write_text(text.format(python=sys.executable, mirror=MIRROR, root=ROOT))
+        program.chmod(0o755)
+    monkeypatch.setenv("RENODE", str(tmp_path))
+
+
+def test_both_emulators_agree_and_the_suites_pass(
+    whole_run: WholeRun, in_place_of_renode: None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    build = tmp_path / "build"
+    shutil.copytree(whole_run.workspace.folder.parent, build)
+    assert main(["renode", "suites", str(whole_run.recipe.path), "--build", str(build)]) == 0, capfd.readouterr()
+    printed = capfd.readouterr().out
+    assert "counts within 0.1 %" in printed
+    assert "6 tests, 6 passed, 0 failed" in printed
+    folder = build / whole_run.recipe.name
+    assert (folder / "renode" / whole_run.target_key / "log.html").is_file()
+    result = json.loads((folder / whole_run.target_key / "result.json").read_text())
+    assert result["ok"]
+    assert result["emulator"] == {"name": "renode", "version": "0.0.0"}

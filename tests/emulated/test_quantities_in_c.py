@@ -16,7 +16,8 @@ from pipeline.errors import ThimbleError
 from pipeline.firmware.quantity_tables import quantity_table_bytes, write_quantities
 from pipeline.resources import ROOT
 from pipeline.tasks.number_words import quantities, quantity_tables
-from pipeline.text.quantities import KINDS, UNITS, Quantities, skeleton
+from pipeline.text.normalize import skeleton
+from pipeline.text.quantities import KINDS, UNITS, Quantities
 
 RUNTIME = ROOT / "firmware_templates" / "runtime"
 DIGITS = (

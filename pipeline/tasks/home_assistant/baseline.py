@@ -36,7 +36,9 @@ def recognized(language: Language, home: Home, pair: Pair) -> bool:
     contexts = sorted({(domain, template.device_class) for template in templates for domain in template.domains})
     name = answer.slots.get("name")
     names = [] if name is None else _names(home.entities, name)
-    lists["name"] = TextSlotList(name="name", values=[value for context in contexts for value in _values(names, *context)])
+    lists["name"] = TextSlotList(
+        name="name", values=[value for context in contexts for value in _values(names, *context)]
+    )
     readings = recognize_all(
         pair.sentence, language.intents, slot_lists=lists, intent_context={"area": _HERE}, language=language.code
     )

@@ -16,12 +16,13 @@ from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
 from pipeline.tasks.home_file import KINDS, Home, kind_of
 from pipeline.tasks.homes import HomeSource
-from pipeline.tasks.samples import IntentSchema, Sample, SlotSchema
+from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
 from pipeline.text.annotation import Entry
 
 __all__ = ["HomeAssistantSource"]
 
-_KNOWN = 0.93  # share of names that the home has; others the model must take as they are said
+_KNOWN = 0.95  # share of names that the home has
+_CALLED_AS_A_NOUN = 0.08  # share of sentences in whose home another thing has a noun of the sentence as its name
 _ASKED_AS_OTHER = 0.25  # share of a sensor's names that belong to a thing which commands act on, too
 _MEASURED = ("sensor", "binary_sensor")
 _OPENED = ("door", "window", "garage_door", "opening")
@@ -113,10 +114,8 @@ class HomeAssistantSource:
                     continue
                 if reference.list_name == "name":
                     kinds.setdefault(key, set()).update(_kinds(template))
-                    free.add(key)
                 elif reference.list_name in NAMED:
                     kinds.setdefault(key, set()).add(reference.list_name)
-                    free.add(key)
                 elif isinstance(found, RangeSlotList) and (found.multiplier or 1) > 0:
                     kinds.setdefault(key, set()).update(_quantity_kinds(found))
                 elif isinstance(found, TextSlotList):
@@ -154,12 +153,14 @@ class HomeAssistantSource:
     @cached_property
     def _reader(self) -> Reader:
         names = {word for entry in self.entries() for word in entry.text.lower().split()}
-        return Reader(self._language, self.homes.words() | names)
+        return Reader(self._language, self.homes.words | names)
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
         entries = names.entries(text, self._named_kinds[template.intent])
-        sample = Sample(text, template.intent, walk.slots, entries, template.index, fixed)
+        # Nothing can be done to a thing that the home does not have, however clear the sentence is.
+        intent, slots = (NO_MATCH, {}) if names.has_unknown else (template.intent, walk.slots)
+        sample = Sample(text, intent, slots, entries, template.index, fixed)
         if self._spoiled and rng.random() < self._spoiled:
             spoiled = self.spoil(sample, rng)
             fixed = _spans(spoiled, [text[first:end].lower() for first, end in fixed])
@@ -206,6 +207,7 @@ class _DrawnNames:
         self._homes, self._template, self._rng = homes, template, rng
         self._own: list[Entry] = []
         self._said: list[str] = []
+        self.has_unknown = False
 
     def value(self, list_name: str) -> tuple[str, str]:
         """The text of a list's value, and what the slot holds."""
@@ -221,6 +223,7 @@ class _DrawnNames:
             return text, text
         self._said.append(name)
         if rng.random() >= _KNOWN:
+            self.has_unknown = True
             return name, name
         self._own.append(Entry(name, kind, name))
         return name, name
@@ -256,11 +259,24 @@ class _DrawnNames:
             for name, entry in others
             if name not in text or (entry.kind not in kinds and not any(own in name for own in said))
         ]
+        own = {entry.text.lower() for entry in self._own}
+        if self._rng.random() < _CALLED_AS_A_NOUN:
+            kept += self._called_as_a_noun(text, kinds)
         if not self._own:
             return tuple(kept)
-        own = {entry.text.lower() for entry in self._own}
         kept = [entry for entry in kept if entry.text.lower() not in own]
         return tuple(sorted((*self._own, *kept), key=_rank))
+
+    def _called_as_a_noun(self, text: str, kinds: frozenset[str]) -> list[Entry]:
+        """A thing that is called as a noun of the sentence, such as "Light", and that the sentence does not mean."""
+        said = {word for name in self._said for word in name.lower().split()}
+        nouns = [word for word in text.split() if word in self._homes.words and word not in said and len(word) > 2]
+        others = [kind for kind in (*_MEASURED, "scene", "script") if kind not in kinds]
+        if not nouns or not others:
+            return []
+        noun = nouns[int(self._rng.random() * len(nouns))].title()
+        kind = others[int(self._rng.random() * len(others))]
+        return [Entry(noun, kind, noun)]
 
 
 class _HomeNames:

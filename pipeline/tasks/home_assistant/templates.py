@@ -33,6 +33,7 @@ from pipeline.errors import ThimbleError
 
 __all__ = ["DOWN", "NAMED", "Language", "Template", "Walk", "load_language", "number_words", "slot_text"]
 
+_IMPLIED_DOMAINS = {"HassLightSet": "light"}
 NAMED = ("name", "area", "floor")
 """Lists that a home fills."""
 
@@ -390,6 +391,7 @@ def load_language(code: str) -> Language:
     own = Path(__file__).parent / "sentences" / f"{code}.yaml"  # its rules are those of this very package
     if own.exists():
         _add(data, yaml.safe_load(own.read_text(encoding="utf-8")))
+    _leave_out_implied(data)
     intents = Intents.from_dict(data)
     templates: list[Template] = []
     for intent, body in intents.intents.items():
@@ -432,6 +434,14 @@ def _add(data: dict[str, Any], own: Mapping[str, Any]) -> None:
     for intent, body in own["intents"].items():
         blocks = [{**block, "metadata": {_OWN: True}} for block in body["data"]]
         data["intents"].setdefault(intent, {"data": []})["data"].extend(blocks)
+
+
+def _leave_out_implied(data: dict[str, Any]) -> None:
+    """Takes fixed slots out that an intent implies: only lights have a brightness and a color, wherever they are."""
+    for intent, domain in _IMPLIED_DOMAINS.items():
+        for block in data["intents"].get(intent, {"data": ()})["data"]:
+            if block.get("slots", {}).get("domain") == domain:
+                block["slots"] = {key: value for key, value in block["slots"].items() if key != "domain"}
 
 
 def _domains(block: IntentData) -> tuple[str, ...]:

@@ -35,7 +35,16 @@ GERMAN = (
 AREAS = (
     "Küche Flur Wohnzimmer Schlafzimmer Badezimmer Büro Garten Keller Terrasse Kinderzimmer Eingang Gästezimmer Süden"
 )
-LIGHTS = ("Wohnzimmerlampe", "Große Lampe", "Schreibtisch Lampe", "Kugel", "Nachtlicht", "Linkes Licht", "Rollo links")
+LIGHTS = (
+    "Wohnzimmerlampe",
+    "Blaue Leuchte",
+    "Große Lampe",
+    "Schreibtisch Lampe",
+    "Kugel",
+    "Nachtlicht",
+    "Linkes Licht",
+    "Rollo links",
+)
 
 
 def annotator(
@@ -100,6 +109,7 @@ def german() -> Annotator:
         ("mit der großen Lampe", "mit der [großen lampe]", "Große Lampe"),
         ("mit der grossen lampe", "mit der [grossen lampe]", "Große Lampe"),
         ("die großen Lampen", "die [großen lampen]", "Große Lampe"),
+        ("blauen Leuchten aus", "[blauen leuchten] aus", "Blaue Leuchte"),
         ("das linke Licht", "das [linke licht]", "Linkes Licht"),
         ("mit dem linken Licht", "mit dem [linken licht]", "Linkes Licht"),
         ("Schreibtischlampe an", "[schreibtischlampe] an", "Schreibtisch Lampe"),

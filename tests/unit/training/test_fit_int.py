@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
 from pipeline.network.decoder import TappedLayer
 from pipeline.quantize.ptq import quantize
 from pipeline.recipes.schema import QatConfig
-from pipeline.training.fit_int import Reparameterization, fit_reparameterization, write
+from pipeline.training import fit_int
+from pipeline.training.checkpointing import CHECKPOINT
+from pipeline.training.fit_int import Fit, Reparameterization, fit_reparameterization, write
 from pipeline.training.qat import fold_gains
 from pipeline.verification.oracle import Oracle
 from tests.support.tiny_models import config_of, lively
 
 
 @pytest.mark.parametrize(("activations", "rate"), [("int8", 0.01), ("int16", 0.003)])
-def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
+def test_a_form_that_suits_integers(activations: str, rate: float, tmp_path: Path) -> None:
     config = config_of("rmsnorm, gated, rotary, grouped", tied_embeddings=False)
     model = lively(config, seed=5)
     embed = model.get_layer("embed").table
@@ -30,6 +37,7 @@ def test_a_form_that_suits_integers(activations: str, rate: float) -> None:
         activations,
         text,
         1,
+        tmp_path,
         lambda done, steps, figures: reported.append(done),
     )
     history = fit.history
@@ -80,14 +88,45 @@ def test_every_form_is_the_same_function_in_float(heads: tuple[int, int]) -> Non
     assert len(changed) == 2 + 7 * config.layers, "the embedding, the head and all kernels are written anew"
 
 
-def test_a_stop_leaves_no_hook() -> None:
-    config = config_of("rmsnorm, gated, rotary, grouped").replace(tied_embeddings=False)
-    model = lively(config)
-    text = np.ones((4, config.context), np.int32)
+def test_a_stopped_fit_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the very step, in either phase and between them, to the same weights, ranges and history, bit by bit; a stop
+    leaves no hook."""
+    config = config_of("rmsnorm, gated, rotary, grouped", tied_embeddings=False, layers=1)
+    text = np.random.default_rng(5).integers(0, config.vocab_size, (12, config.context)).astype(np.int32)
+    monkeypatch.setattr(fit_int, "_REPORT_EVERY", 5)
+    step, done = fit_int._Trainer.step, [0]
 
-    def stop(done: int, steps: int, figures: object) -> None:
-        raise KeyboardInterrupt
+    def fitted(out: Path, stop: int = 0, sent: int = 0) -> tuple[bytes, Fit]:
+        out.mkdir(exist_ok=True)
 
-    with pytest.raises(KeyboardInterrupt):
-        fit_reparameterization(model, config, QatConfig(steps=50, learning_rate=0.01), "int8", text, 1, stop)
-    assert all(layer.hook is None for layer in model.layers if isinstance(layer, TappedLayer))
+        def counted(*arguments: Any) -> tuple[float, float]:
+            done[0] += 1
+            if done[0] == stop:
+                os.kill(os.getpid(), sent)
+            return step(*arguments)
+
+        monkeypatch.setattr(fit_int._Trainer, "step", counted)
+        model = lively(config, seed=5)
+        tuning = QatConfig(steps=12, learning_rate=0.01)
+        try:
+            fit = fit_reparameterization(model, config, tuning, "int8", text, 1, out, lambda *_: None)
+        finally:
+            assert all(layer.hook is None for layer in model.layers if isinstance(layer, TappedLayer))
+        return b"".join(weight.numpy().tobytes() for weight in model.weights), fit
+
+    weights, whole = fitted(tmp_path / "whole")
+    assert [point["step"] for point in whole.history] == [5, 10, 12] and done == [12]
+    done[0] = 0
+    for stop, sent, raised in (
+        (2, signal.SIGINT, KeyboardInterrupt),
+        (3, signal.SIGTERM, SystemExit),
+        (7, signal.SIGINT, KeyboardInterrupt),
+    ):
+        with pytest.raises(raised):
+            fitted(tmp_path / "cut", stop, sent)
+        assert [path.name for path in (tmp_path / "cut").iterdir()] == [CHECKPOINT] and done == [stop]
+    resumed, fit = fitted(tmp_path / "cut")
+    assert done == [12], "no step was done twice"
+    assert resumed == weights and fit.history == whole.history and fit.ranges == whole.ranges
+    assert fit.key_means.keys() == whole.key_means.keys()
+    assert all((fit.key_means[layer] == mean).all() for layer, mean in whole.key_means.items())

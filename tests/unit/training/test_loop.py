@@ -22,7 +22,7 @@ from pipeline.network.decoder import Dropout, dropout_bits
 from pipeline.recipes.schema import TrainConfig
 from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import PAD, SEP
-from pipeline.training import loop
+from pipeline.training import checkpointing, loop
 from pipeline.training.batches import batches, bucket_widths, split_batch
 from pipeline.training.checkpointing import CHECKPOINT, HISTORY, Checkpoint, read_history
 from pipeline.training.loop import Schedule, TrainingData, TrainingStep, train, training_sequences
@@ -243,7 +243,7 @@ def test_sigterm_keeps_the_step_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_checkpoint_is_written_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     save = Checkpoint.save
-    monkeypatch.setattr(loop, "_CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(checkpointing, "_SECONDS", 0.0)
 
     def noted(checkpoint: Checkpoint, facts: dict[str, Any]) -> None:
         seen.append(facts["step"])
