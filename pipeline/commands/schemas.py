@@ -75,6 +75,6 @@ COMMAND = Command(
     "write the JSON schemas of recipes, boards, sweeps, homes and result.json",
     _arguments,
     _work,
-    "Writes the JSON schemas of recipes, boards, sweeps, homes and result.json, with which editors complete and check the "
-    "files, and prints which were not current.",
+    "Writes the JSON schemas of recipes, boards, sweeps, homes and result.json, with which editors complete and check "
+    "the files, and prints which were not current.",
 )

@@ -259,13 +259,13 @@ class _DrawnNames:
             for name, entry in others
             if name not in text or (entry.kind not in kinds and not any(own in name for own in said))
         ]
-        own = {entry.text.lower() for entry in self._own}
+        own = list(self._own)
         if self._rng.random() < _CALLED_AS_A_NOUN:
-            kept += self._called_as_a_noun(text, kinds)
-        if not self._own:
+            own += self._called_as_a_noun(text, kinds)
+        if not own:
             return tuple(kept)
-        kept = [entry for entry in kept if entry.text.lower() not in own]
-        return tuple(sorted((*self._own, *kept), key=_rank))
+        names = {entry.text.lower() for entry in own}
+        return tuple(sorted((*own, *(entry for entry in kept if entry.text.lower() not in names)), key=_rank))
 
     def _called_as_a_noun(self, text: str, kinds: frozenset[str]) -> list[Entry]:
         """A thing that is called as a noun of the sentence, such as "Light", and that the sentence does not mean."""
