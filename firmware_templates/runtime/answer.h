@@ -25,13 +25,18 @@ typedef enum {
     THIMBLE_MODEL_REASON    /* the model says it in the slot `reason` */
 } thimble_reason;
 
+/* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a time
+ * of day, where a whole number from 0 to 24 is a full hour; as the number of a unit of a duration, or the hours or
+ * minutes of a time. */
+enum { THIMBLE_FILLS_UNITS = 1, THIMBLE_TAKES_HOURS = 2, THIMBLE_TAKES_UNIT = 3 };
+
 /* What a slot of an intent may hold. A list is its length, then so many indices, ascending. */
 typedef struct {
     uint16_t slot;
     uint16_t kinds;      /* where the list of markers' indices begins in `lists` */
     uint16_t values;     /* where the list of closed values begins */
     uint8_t is_free;     /* whether it may hold any words of the sentence */
-    uint8_t fills_units; /* whether it stands for the slots of units that a duration fills; its name ends in "duration" */
+    uint8_t expands;     /* how it takes a mark: 0, THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS, THIMBLE_TAKES_UNIT + unit */
 } thimble_allowed;
 
 /* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */

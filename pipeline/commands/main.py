@@ -13,6 +13,7 @@ from rich.console import Console
 from pipeline.commands import (
     bench,
     boards,
+    check,
     compile,
     completion,
     doctor,
@@ -49,6 +50,7 @@ COMMANDS: tuple[Command, ...] = (
     import_llama2c.COMMAND,
     home.COMMAND,
     boards.COMMAND,
+    check.COMMAND,
     compile.COMMAND,
     renode.COMMAND,
     bench.COMMAND,

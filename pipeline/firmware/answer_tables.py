@@ -45,10 +45,13 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values)]
     lists = _Lists()
     rows = [
-        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), int(allowed.fills_units))
+        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), _expands(allowed))
         for intent in range(len(schema.intents))
         for slot, allowed in schema.allowed.get(intent, {}).items()
     ]
+    if any(row[4] > 1 for row in rows):
+        known = (schema.kinds[2], schema.kinds[3], schema.kinds[5])
+        assert known == ("duration", "number", "time"), "answer.c knows them by their indices"
     counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
     _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
     body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
@@ -91,6 +94,15 @@ class _Lists:
             self._starts[key] = len(self.items)
             self.items += [len(key), *key]
         return self._starts[key]
+
+
+def _expands(allowed: AllowedValues) -> int:
+    """`thimble_allowed.expands`: 1, 2 and 3 are THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS and THIMBLE_TAKES_UNIT."""
+    if allowed.fills_units:
+        return 1
+    if allowed.unit:
+        return 3 + DURATION_UNITS.index(allowed.unit)
+    return 2 if allowed.takes_hours else 0
 
 
 def _check_sizes(schema: AnswerSchema, first: int, text_bytes: int, list_items: int) -> None:

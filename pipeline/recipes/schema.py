@@ -677,7 +677,8 @@ class SentenceHints(StrictModel):
     open: tuple[str, ...] = Field((), strict=False)
     """Lists that grow on the device without training."""
     types: dict[str, SlotType] = Field(default_factory=dict)
-    """By slot of a wildcard, what stands there; `minutes` and such are durations of which the slot holds the number."""
+    """By list that is a wildcard, what is said there. `days`, `hours`, `minutes` and `seconds` are durations, whose
+    number the slot holds."""
     examples: tuple[SentenceExample, ...] = Field((), strict=False)
     """Sentences that no template says, with their answers."""
     nomatch: tuple[str, ...] = Field((), strict=False)

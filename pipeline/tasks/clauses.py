@@ -18,7 +18,7 @@ __all__ = ["Clause", "Frames", "Grammar", "Parts", "Verb", "VerbGroup", "pieces_
 
 Pieces = tuple[Piece, ...]
 
-_MAY_BE_EMPTY = frozenset({"rest", "object", "adverbials", "particle", "early", "late"})
+_MAY_BE_EMPTY = frozenset({"rest", "benefactor", "object", "adverbials", "particle", "early", "late"})
 _HOLD_OBJECT = frozenset({"rest", "object", "subject", "negative", "thing"})
 _HOLD_ADVERBIALS = frozenset({"rest", "adverbials", "value", "thing"})
 _SAME_VERB = 0.4  # share of commands that keep their verb, where it has synonyms
@@ -93,6 +93,7 @@ class _Frame(NamedTuple):
     required: frozenset[str]
     without: frozenset[str]
     groups: frozenset[str]
+    not_groups: frozenset[str]
     holds_object: bool
     holds_adverbials: bool
 
@@ -101,7 +102,7 @@ class Frames:
     """Patterns of several classes, each class with a weight.
 
     Args:
-        classes: by name `{weight, needs, without, groups, patterns}`.
+        classes: by name `{weight, needs, without, groups, not_groups, patterns}`.
         rules: alternatives by name.
         is_complete: whether a frame must say all that the clause said.
 
@@ -119,13 +120,14 @@ class Frames:
         for name, value in classes.items():
             patterns = [parse_pattern(str(source), rules) for source in lines(value["patterns"])]
             needs, without = frozenset(value.get("needs", ())), frozenset(value.get("without", ()))
-            groups = frozenset(value.get("groups", ()))
+            groups, not_groups = frozenset(value.get("groups", ())), frozenset(value.get("not_groups", ()))
             frames = [
                 _Frame(
                     pattern,
                     (pattern.holes - _MAY_BE_EMPTY) | needs,
                     without,
                     groups,
+                    not_groups,
                     bool(pattern.holes & _HOLD_OBJECT),
                     bool(pattern.holes & _HOLD_ADVERBIALS),
                 )
@@ -152,7 +154,7 @@ class Frames:
         return patterns[int(rng.random() * len(patterns))].draw(rng)
 
     def _fits(self, frame: _Frame, group: str, features: frozenset[str]) -> bool:
-        if frame.groups and group not in frame.groups:
+        if group in frame.not_groups or (frame.groups and group not in frame.groups):
             return False
         if not frame.required <= features or frame.without & features:
             return False
@@ -236,13 +238,13 @@ class Grammar:
         }
         self.determiners = frozenset(self._determiners)
         self._plural_endings = tuple(data["plural_endings"])
+        self._plural_exceptions = tuple(data.get("plural_exceptions", ()))
         self._weak_endings = tuple(data.get("weak_endings", ()))
         self._small = frozenset(data.get("small_words", ()))
         questions = data["questions"]
         self._wh = frozenset(questions["words"])
         self._finite = frozenset(questions["finite"])
         self._predicates = frozenset(questions.get("predicates", ()))
-        self._predicate_last = bool(questions.get("subject_first", True))
 
     def _verb(self, name: str) -> Verb:
         words = name.replace("|", " ").replace(" _ ", " ").split()
@@ -373,7 +375,8 @@ class Grammar:
         first = obj[0]
         word = "" if first.spans else first.text.lower()
         determiner = self._determiners.get(word)
-        is_plural = obj[-1].text.lower().endswith(self._plural_endings)
+        last = obj[-1].text.lower()
+        is_plural = last.endswith(self._plural_endings) and not last.endswith(self._plural_exceptions)
         if determiner is None:
             is_number = any(letter.isdigit() for letter in first.text.split()[0])
             features.add("indefinite" if is_number and len(obj) > 1 else "bare")
@@ -397,7 +400,7 @@ class Grammar:
         if not has_adjective:
             values["noun"] = obj[1:]
         for key in ("nominative", "dative", "negative"):
-            form = determiner.get(key)
+            form = word if determiner.get(key) == "same" else determiner.get(key)
             if form is not None and (form == word or not has_adjective):
                 values["subject" if key == "nominative" else key] = (*pieces_of(form), *obj[1:])
         for key in ("it", "that", "he"):
@@ -420,12 +423,21 @@ class Grammar:
         end = finite + 1
         while end < len(kept) and kept[end].text.split()[0].lower() not in self._adverbials:
             end += 1
+        if finite + 1 < end < len(kept) and lower[end] in self._predicates:
+            end += 1
         values["adverbials"] = tuple(kept[end:])
         last = end - 1 if finite + 1 < end - 1 and lower[end - 1] in self._predicates else end
         values["subject"], values["predicate"] = tuple(kept[finite + 1 : last]), tuple(kept[last:end])
         features = {name for name, value in values.items() if value}
         features.add("open" if values["wh"] else "closed")
         return Parts(values, frozenset(features))
+
+    def is_determiner(self, pieces: Sequence[Piece], index: int) -> bool:
+        """Whether a word is one that stands before a noun, and something stands behind it that may be one."""
+        if pieces[index].spans or pieces[index].text.lower() not in self._determiners or index + 1 == len(pieces):
+            return False
+        following = pieces[index + 1]
+        return bool(following.spans) or following.text.lower() not in self._adverbials
 
     def _kept(self, pieces: Iterable[Piece]) -> list[Piece]:
         """Without punctuation and words that are only polite."""

@@ -29,6 +29,10 @@ _COMMON = ("stop", "again", "help", "yes", "no")
 class NoMatchFile:
     """The tables of a language's `no_match.yaml`, ready to use; `docs/language-files.md` explains them.
 
+    Args:
+        data: a `no_match.yaml`.
+        rules: alternatives by name, of the language's `weave.yaml`; the file's own come on top.
+
     Attributes:
         words: what fills the holes of patterns, by name.
         foreign: patterns by kind of sentence.
@@ -41,8 +45,8 @@ class NoMatchFile:
         syllables: of words that do not exist.
     """
 
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        rules = data.get("rules", {})
+    def __init__(self, data: Mapping[str, Any], rules: Mapping[str, Sequence[str]]) -> None:
+        rules = {**rules, **data.get("rules", {})}
         self.words: Mapping[str, Sequence[str]] = data["words"]
         self.foreign = {
             kind: [parse_pattern(text, rules) for text in lines(texts)] for kind, texts in data["foreign"].items()
@@ -63,7 +67,8 @@ def load_no_match(language: str) -> NoMatchFile:
     Raises:
         ThimbleError: there is no `no_match.yaml` for it, or the file has an error.
     """
-    return NoMatchFile(load_language_file(language, "no_match"))
+    rules = load_language_file(language, "weave").get("rules", {})
+    return NoMatchFile(load_language_file(language, "no_match"), rules)
 
 
 class NegativeSource:
@@ -106,6 +111,7 @@ class NegativeSource:
         self._common = [
             phrase for name in _COMMON if name not in common for phrase in common_phrases(source.language, name)
         ]
+        self._meant = {phrase for name in common for phrase in common_phrases(source.language, name)}
         kinds: list[tuple[float, Callable[[random.Random], Sample | None]]] = [
             (0.36, self._foreign_sentence),
             (0.14, self._near_by),
@@ -153,7 +159,7 @@ class NegativeSource:
                 continue
             if rng.random() < _NOISY and not sample.slots:
                 sample = self._noisy(sample, rng)
-            if sample.sentence and not self._source.reads(sample.sentence):
+            if sample.sentence and sample.sentence not in self._meant and not self._source.reads(sample.sentence):
                 return sample
         return self._garbage(rng)
 
@@ -224,12 +230,14 @@ class NegativeSource:
     def _half_sentence(self, rng: random.Random) -> Sample | None:
         sample = self._plain.draw(rng)
         pieces = split(sample.sentence, sample.fixed)
-        first_value = next((i for i, piece in enumerate(pieces) if piece.spans), len(pieces))
-        end = min(first_value, len(pieces) - 1)
-        if end < 1:
+        # After a word that needs another one behind it: "turn on the light" without its room is no half sentence.
+        ends = [
+            *([0] if sample.fixed else ()),
+            *(i for i in range(1, len(pieces) - 1) if self._weave.grammar.is_determiner(pieces, i)),
+        ]
+        if len(pieces) < 2 or not ends:
             return None
-        kept = pieces[: 1 + int(rng.random() * end)]
-        return self._negative(sample, kept, rng)
+        return self._negative(sample, pieces[: 1 + _choose(ends, rng)], rng)
 
     def _two_commands(self, rng: random.Random) -> Sample | None:
         first, second = self._source.draw(rng), self._source.draw(rng)

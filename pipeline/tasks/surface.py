@@ -230,7 +230,7 @@ class Repair:
         if entry is None:
             return None
         names = by_kind.get(entry.kind) or self._by_kind[entry.kind]
-        for _ in range(4):
+        for _ in range(8):
             other = _choose(names, rng)
             if other.value != entry.value:
                 return other.text
