@@ -595,7 +595,7 @@ class HomeAssistantConfig(TaskSection):
     seed: int = 1
     """Decides all sentences and what is held out."""
     home: str = ""
-    """The home that ships with the model, seen from the recipe's folder: a `home.yaml`. Training makes up others."""
+    """The home that ships with the model: a `home.yaml`, seen from the recipe's folder. Training makes up others."""
     exclude: tuple[str, ...] = Field((), strict=False)
     """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, JSON lines with
     `sentence`, or their hashes."""

@@ -21,6 +21,7 @@ import random
 import re
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -101,6 +102,7 @@ class HomeSource:
             return cls(load_language_file(code, "homes"), pool_seed, avoided)
         return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
 
+    @cached_property
     def words(self) -> frozenset[str]:
         """Words of which names are made, lower-case, but made-up ones."""
         texts = [

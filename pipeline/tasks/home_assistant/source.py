@@ -153,7 +153,7 @@ class HomeAssistantSource:
     @cached_property
     def _reader(self) -> Reader:
         names = {word for entry in self.entries() for word in entry.text.lower().split()}
-        return Reader(self._language, self.homes.words() | names)
+        return Reader(self._language, self.homes.words | names)
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
@@ -259,18 +259,18 @@ class _DrawnNames:
             for name, entry in others
             if name not in text or (entry.kind not in kinds and not any(own in name for own in said))
         ]
-        own = {entry.text.lower() for entry in self._own}
+        own = list(self._own)
         if self._rng.random() < _CALLED_AS_A_NOUN:
-            kept += self._called_as_a_noun(text, kinds)
-        if not self._own:
+            own += self._called_as_a_noun(text, kinds)
+        if not own:
             return tuple(kept)
-        kept = [entry for entry in kept if entry.text.lower() not in own]
-        return tuple(sorted((*self._own, *kept), key=_rank))
+        names = {entry.text.lower() for entry in own}
+        return tuple(sorted((*own, *(entry for entry in kept if entry.text.lower() not in names)), key=_rank))
 
     def _called_as_a_noun(self, text: str, kinds: frozenset[str]) -> list[Entry]:
         """A thing that is called as a noun of the sentence, such as "Light", and that the sentence does not mean."""
         said = {word for name in self._said for word in name.lower().split()}
-        nouns = [word for word in text.split() if word in self._homes.words() and word not in said and len(word) > 2]
+        nouns = [word for word in text.split() if word in self._homes.words and word not in said and len(word) > 2]
         others = [kind for kind in (*_MEASURED, "scene", "script") if kind not in kinds]
         if not nouns or not others:
             return []

@@ -33,10 +33,10 @@ _TRIES = 400  # for one held-out sentence
 _EXAMPLES = {
     "en": [
         ("turn off the kitchen lights", "HassTurnOff area=Kitchen domain=light"),
-        ("set the bedroom brightness to 40 percent", "HassLightSet area=Bedroom brightness=40 domain=light"),
+        ("set the bedroom brightness to 40 percent", "HassLightSet area=Bedroom brightness=40"),
         ("set a timer for 5 minutes", "HassStartTimer minutes=5"),
         ("add oat milk to my shopping list", "HassShoppingListAddItem item=oat milk"),
-        ("set the lights in the office to blue", "HassLightSet area=Office color=blue domain=light"),
+        ("set the lights in the office to blue", "HassLightSet area=Office color=blue"),
         ("pause the pizza timer", "HassPauseTimer name=pizza"),
         ("what time is it", "HassGetCurrentTime"),
     ]
