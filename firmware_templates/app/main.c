@@ -285,6 +285,12 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks) {
 #ifdef THIMBLE_ANSWERS
 /* Makes the prompt of a sentence, and answers it; or says why nothing is done: "OK 0 0 0 refused NoMatch confidence reason". */
 static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, bool in_blocks) {
+#ifdef THIMBLE_INTERPRETER
+    if (!model.model) {
+        put_init_error();
+        return ANSWERED;
+    }
+#endif
     thimble_reason reason = THIMBLE_TOO_MANY_WORDS;
     int32_t marks = thimble_normalize(&model_normalizer, text, length, &sentence.words), count = 0;
     if (marks == THIMBLE_TEXT_NOT_UTF8)
