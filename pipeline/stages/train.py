@@ -10,11 +10,10 @@ from pathlib import Path
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
-from pipeline.recipes.paths import imported_weights
+from pipeline.recipes.paths import imported_weights, task_files
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, SENTENCES
 from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
-from pipeline.tasks.registry import task_files
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,

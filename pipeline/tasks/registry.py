@@ -6,7 +6,6 @@ closure of a recipe with another.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +16,7 @@ from pipeline.tasks.sample_stream import SampleStream
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
 
-__all__ = ["file_digests", "load_stream", "load_task", "task_files", "task_module", "task_tools"]
+__all__ = ["load_stream", "load_task", "task_module", "task_tools"]
 
 
 class _Entry(NamedTuple):
@@ -79,33 +78,3 @@ def load_stream(config: Mapping[str, object], folder: Path, data: Path, context:
     task = load_task(config, folder)
     assert isinstance(task, StructuredTask), "only such tasks have a stream"
     return task.stream(data, context)
-
-
-def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
-    """The files that a recipe's `task` section names, by the name in it.
-
-    Args:
-        recipe: of the task.
-        for_training: those alone that decide what is trained on: a home and tests do not.
-    """
-    config, folder = recipe.task, recipe.path.parent
-    patterns = list(getattr(config, "files", ()))
-    if not for_training:
-        patterns += [getattr(config, "home", None), getattr(config, "tests", None), *getattr(config, "exclude", ())]
-    files: dict[str, Path] = {}
-    for pattern in patterns:
-        if not pattern:
-            continue
-        path = folder / pattern
-        matches = (
-            sorted(path.rglob("*")) if path.is_dir() else sorted(folder.glob(pattern)) if "*" in pattern else [path]
-        )
-        files.update(
-            {str(match.relative_to(folder)) if match.is_relative_to(folder) else pattern: match for match in matches}
-        )
-    return {name: path for name, path in files.items() if path.is_file()}
-
-
-def file_digests(files: Mapping[str, Path]) -> dict[str, str]:
-    """SHA-256 of each file by its name."""
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

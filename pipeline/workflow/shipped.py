@@ -20,6 +20,7 @@ import numpy as np
 from pipeline.errors import ThimbleError
 from pipeline.files import atomic_write, fingerprint
 from pipeline.recipes.load import Recipe, load_recipe
+from pipeline.recipes.paths import file_digests, task_files
 from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import StageContext
 
@@ -41,6 +42,7 @@ __all__ = [
     "weights_fingerprint",
 ]
 
+_ANSWERS = "answers.json"  # `pipeline.stages.artifacts.ANSWERS`
 _DATA_PACKAGES = ("home-assistant-intents", "hassil", "tokenizers")
 
 
@@ -207,6 +209,9 @@ def _parts(recipe: Recipe, until: str) -> dict[str, Any]:
     done = TRAINING_STAGES[: TRAINING_STAGES.index(until) + 1]
     if "prune" not in done:
         parts["prune"] = None
+    sentences = file_digests(task_files(recipe, for_training=True))
+    if sentences:
+        parts["sentences"] = sentences
     if "distill" in done and recipe.distill is not None:
         parts.update(recipe.part("distill"))
     if "qat" in done and recipe.qat is not None:
@@ -243,7 +248,7 @@ def shipped_tokenizer(recipe: Recipe) -> Path | None:
 
 
 def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
-    """Copies trained weights and their tokenizer to the recipe's path of shipped weights.
+    """Copies trained weights, their tokenizer and their answer tokens to the recipe's path of shipped weights.
 
     Raises:
         ThimbleError: the recipe names no such place, or the weights are not what it describes.
@@ -253,7 +258,8 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
         raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: weights.npz` to it")
     if not are_final(recipe, read_weights_metadata(weights)):
         raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
-    for source, target in ((tokenizer, TOKENIZER.path(weights_path.parent)), (weights, weights_path)):
+    beside = [path for path in (tokenizer, tokenizer.with_name(_ANSWERS)) if path.exists()]
+    for source, target in (*((path, weights_path.parent / path.name) for path in beside), (weights, weights_path)):
         with atomic_write(target) as partial:
             shutil.copyfile(source, partial)
     return weights_path
