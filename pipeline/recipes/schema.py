@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.errors import ConfigError, Problem
+from pipeline.errors import ConfigError, Problem, ThimbleError
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window
 from pipeline.recipes.paths import MODELS, RECIPE, SHIPPED, WEIGHTS, identity, resolve, shipped_models
 from pipeline.targets.boards import all_boards
@@ -526,6 +526,10 @@ class Budgets(BoardBudgets):
     """Points of exact match, mean of all splits, that the quantized model may be below the float one."""
     min_exact_match: Percent | dict[str, Percent] | None = None
     """Exact match in percent that the quantized model must have: on each split, or by split."""
+    min_tests: Percent | None = None
+    """Share in percent of the task's `tests` that must be right."""
+    max_wrong_action: Percent | None = None
+    """Share in percent of the task's `tests` that may do something else than was asked for."""
     boards: dict[str, BoardBudgets] = Field(default_factory=dict)
     """By board, what holds there instead of the limits above."""
 
@@ -599,6 +603,8 @@ class HomeAssistantConfig(TaskSection):
     exclude: tuple[str, ...] = Field((), strict=False)
     """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, JSON lines with
     `sentence`, or their hashes."""
+    tests: str | None = None
+    """A file with sentences that users say, and the answers that count as right; training does not see them."""
     held_out: bool = True
     """Whether templates and combinations are kept from training, to measure on; a product trains on all."""
     split_sentences: int = Field(600, ge=1)
@@ -915,6 +921,17 @@ class Recipe(StrictModel):
             ValidationError: there is no such engine (a ValueError).
         """
         return self.replace(engine=engine)
+
+    def with_home(self, home: Path) -> Recipe:
+        """A copy of the recipe with another home. Training does not depend on it.
+
+        Raises:
+            ThimbleError: its task knows no homes.
+        """
+        if not isinstance(self.task, HomeAssistantConfig | SentencesConfig):
+            remedy = "leave the home out, or use `task: {name: sentences}` or `{name: home_assistant}`"
+            raise ThimbleError(f"the task {self.task.name!r} of {self.name} knows no homes", remedy)
+        return self.replace(task=self.task.replace(home=str(home.resolve())))
 
     def as_quick(self) -> Recipe:
         """The same recipe, measured on few sentences; a part of the fingerprints, so no full run takes its results."""

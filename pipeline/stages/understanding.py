@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,18 +29,18 @@ from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.tasks.home_file import KINDS, load_home
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.annotation import Entry
-from pipeline.text.answers import NO_MATCH, StructuredAnswer, parse_answer
+from pipeline.text.answers import StructuredAnswer
 from pipeline.text.codec import Codec, StructuredCodec
+from pipeline.verification.board_reply import ask_device
 from pipeline.verification.host_engine import host_engine
-from pipeline.verification.reply import Reply, ask
+from pipeline.verification.reply import Reply, ask, parse_reply
 from pipeline.workflow.artifacts import FIRMWARE, MODEL_SOURCES, PACKED_SOURCES, TFLITE
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace, target_key
 
-__all__ = ["HOST", "Listener", "Place", "device_in_home", "listening", "parse_reply", "read_sentences", "understand"]
+__all__ = ["HOST", "Listener", "Place", "device_in_home", "listening", "read_sentences", "understand"]
 
 HOST = "host"
-_SLOT = re.compile(r"[A-Za-z_]\w*")
 _HOME_KINDS = frozenset({*KINDS, "area", "floor"})
 
 Asker = Callable[[str], Reply]
@@ -159,22 +158,6 @@ def read_sentences(lines: Iterable[bytes]) -> Iterator[str]:
             yield line
 
 
-def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
-    """Intent and slots of a reply; `NO_MATCH` for text that says none.
-
-    Args:
-        reply: of a model.
-        slots: names that slots may have; None: any.
-    """
-    text = reply.text
-    if slots is None:
-        slots = [name for word in text.split(" ")[1:] if _SLOT.fullmatch(name := word.partition("=")[0])]
-        intent, _, rest = text.partition(" ")
-        if not _SLOT.fullmatch(intent) or (rest and "=" not in rest.partition(" ")[0]):
-            return StructuredAnswer(NO_MATCH)
-    return parse_answer(text, list(slots))
-
-
 def _record(sentence: str, reply: Reply, slots: Iterable[str] | None) -> dict[str, object]:
     answer = parse_reply(reply, slots)
     record: dict[str, object] = {
@@ -218,7 +201,7 @@ def _asker(
             yield lambda sentence: ask(engine, codec, sentence, step, recipe.model.context)
         return
     with _device(recipe, workspace, codec, place, entries) as device:
-        yield lambda sentence: _ask_device(device, sentence, recipe.model.context)
+        yield lambda sentence: ask_device(device, sentence, recipe.model.context)
 
 
 @contextmanager
@@ -278,16 +261,6 @@ def _build(recipe: Recipe, workspace: Workspace, codec: Codec, board: Board, fol
         model = workspace.path(PACKED_SOURCES.of("convert"), packing=board.packing)
     write_project(model, codec, board, recipe.name, folder / "project", ENGINES[recipe.engine])
     return build_project(folder / "project", folder / "build").elf
-
-
-def _ask_device(device: Device, sentence: str, max_new: int) -> Reply:
-    try:
-        answer = device.prompt(sentence, max_new)
-    except DeviceError as error:
-        if error.code in ("fault", "protocol"):
-            raise
-        return Reply("", None, error.code)
-    return Reply(answer.text, answer.confidence, answer.reason)
 
 
 @contextmanager

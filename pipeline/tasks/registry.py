@@ -15,8 +15,9 @@ from pipeline.recipes.schema import Recipe, TaskConfig, task_config
 from pipeline.tasks.sample_stream import SampleStream
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
+from pipeline.tasks.tests_file import SentenceTest, load_tests
 
-__all__ = ["load_stream", "load_task", "task_module", "task_tools"]
+__all__ = ["load_stream", "load_task", "task_module", "task_tests", "task_tools"]
 
 
 class _Entry(NamedTuple):
@@ -78,3 +79,13 @@ def load_stream(config: Mapping[str, object], folder: Path, data: Path, context:
     task = load_task(config, folder)
     assert isinstance(task, StructuredTask), "only such tasks have a stream"
     return task.stream(data, context)
+
+
+def task_tests(recipe: Recipe) -> tuple[SentenceTest, ...]:
+    """The tests that a recipe's `task` section names; none where it names none.
+
+    Raises:
+        ThimbleError: see `load_tests`.
+    """
+    tests = getattr(recipe.task, "tests", None)
+    return load_tests(recipe.path.parent / tests) if tests else ()

@@ -137,8 +137,9 @@ class HomeAssistantTask(StructuredTask):
 
     @cached_property
     def excluded(self) -> Container[str]:
-        """Sentences of the files that `exclude` names."""
-        return read_excluded([self._folder / file for file in self.config.exclude], self.names.annotator().words)
+        """Sentences of the tests, and of the files that `exclude` names."""
+        files = (*self.config.exclude, self.config.tests or "")
+        return read_excluded([self._folder / file for file in files if file], self.names.annotator().words)
 
     def examples(self) -> Sequence[Pair]:
         """Up to a dozen pairs to show, in the home that ships: chosen ones in English, else drawn ones."""
