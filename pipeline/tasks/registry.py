@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipeline.recipes.schema import Recipe, TaskConfig, task_config
+from pipeline.recipes.schema import Recipe, TaskConfig, ToolsConfig, task_config
 from pipeline.tasks.sample_stream import SampleStream
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
+from pipeline.tasks.tool_files import CallMaker
 
-__all__ = ["file_digests", "load_stream", "load_task", "task_files", "task_module", "task_tools"]
+__all__ = ["file_digests", "load_calls", "load_stream", "load_task", "task_files", "task_module", "task_tools"]
 
 
 class _Entry(NamedTuple):
@@ -35,6 +36,7 @@ _TASKS = {
         "pipeline.tasks.own_sentences", "SentencesTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),
     "text": _Entry("pipeline.tasks.imported", "ImportedTextTask", ("numpy", "tokenizers")),
+    "tools": _Entry("pipeline.tasks.own_tools", "ToolsTask", ("home-assistant-intents", "hassil", "tokenizers")),
 }
 
 
@@ -81,6 +83,14 @@ def load_stream(config: Mapping[str, object], folder: Path, data: Path, context:
     return task.stream(data, context)
 
 
+def load_calls(recipe: Recipe) -> CallMaker | None:
+    """What makes calls of a model's answers; None where the task has no tools."""
+    if not isinstance(recipe.task, ToolsConfig):
+        return None
+    module = importlib.import_module(task_module(recipe.task))
+    return cast(CallMaker, module.load_calls(recipe.task, recipe.path.parent))
+
+
 def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
     """The files that a recipe's `task` section names, by the name in it.
 
@@ -89,7 +99,7 @@ def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
         for_training: those alone that decide what is trained on: a home and tests do not.
     """
     config, folder = recipe.task, recipe.path.parent
-    patterns = list(getattr(config, "files", ()))
+    patterns = list(config.training_files)
     if not for_training:
         patterns += [getattr(config, "home", None), getattr(config, "tests", None), *getattr(config, "exclude", ())]
     files: dict[str, Path] = {}
