@@ -22,7 +22,7 @@ from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.recipes.paths import MODELS, RECIPE, shipped_models
-from pipeline.recipes.schema import HomeAssistantConfig, SentencesConfig
+from pipeline.recipes.schema import CommandsConfig, HomeAssistantConfig
 from pipeline.stages.understanding import Listener, Place, listening
 from pipeline.tasks.home_file import load_home
 from pipeline.tasks.tests_file import SentenceTest, Verdict, load_tests, score, wilson
@@ -103,7 +103,7 @@ def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> I
     task = recipe.task
     if isinstance(task, HomeAssistantConfig):
         yield from _home_rows(recipe, task.language.split("-", maxsplit=1)[0], options, console)
-    tests = recipe.path.parent / (task.tests or "" if isinstance(task, SentencesConfig) else "tests.yaml")
+    tests = recipe.path.parent / (task.tests or "" if isinstance(task, CommandsConfig) else "tests.yaml")
     shared_tests = MODELS / "home-en-small" / "tests.yaml"
     if not tests.is_file() and isinstance(task, HomeAssistantConfig) and task.language == "en":
         tests = shared_tests

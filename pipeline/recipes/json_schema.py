@@ -49,6 +49,8 @@ def _complete_recipe(schema: dict[str, Any]) -> None:
     model["properties"] = {"variant": variant, **model["properties"]}
     for task in ("HomeAssistantConfig", "TextTask"):
         schema["$defs"][task]["required"] = ["name"]
+    examples = schema["$defs"]["ToolsConfig"]["properties"]["examples"]["additionalProperties"]
+    examples["items"] = {"anyOf": [{"type": "string"}, examples["items"]]}
     imported = {"properties": {"task": {"properties": {"name": {"const": "text"}}}}}
     schema["if"], schema["then"], schema["else"] = imported, {"required": ["weights"]}, {"required": ["train"]}
 

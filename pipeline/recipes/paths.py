@@ -123,7 +123,7 @@ def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
         for_training: those alone that decide what is trained on: a home and tests do not.
     """
     config, folder = recipe.task, recipe.path.parent
-    patterns = list(getattr(config, "files", ()))
+    patterns: list[str | None] = list(config.training_files)
     if not for_training:
         patterns += [getattr(config, "home", None), getattr(config, "tests", None), *getattr(config, "exclude", ())]
     files: dict[str, Path] = {}

@@ -27,7 +27,9 @@ from pipeline.stages.artifacts import KNOWN_NAMES
 from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.tasks.home_file import KINDS, load_home
+from pipeline.tasks.registry import load_calls
 from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.tool_files import CallMaker
 from pipeline.text.annotation import Entry
 from pipeline.text.answers import StructuredAnswer
 from pipeline.text.codec import Codec, StructuredCodec
@@ -71,7 +73,8 @@ def understand(
     recipe: Recipe, build: Path, place: Place, home: Path | None, sentences: str, out: str, retrain: bool = False
 ) -> None:
     """Writes a line of JSON for each sentence, with `sentence`, `intent`, `slots`, `confidence`, `text` and, where
-    nothing is done and it is known why, `reason`.
+    nothing is done and it is known why, `reason`; for a task of tools `call` too: name and arguments, or null where
+    nothing can be called.
 
     Args:
         recipe: of the model; what is missing of it is made.
@@ -88,12 +91,13 @@ def understand(
             has no memory for the names of `home`.
     """
     console = Console(stderr=True, quiet=out == "-" and not sys.stderr.isatty())
+    call = load_calls(recipe)
     with ExitStack() as stack:
         source = sys.stdin.buffer if sentences == "-" else stack.enter_context(_opened(Path(sentences)))
         listener = stack.enter_context(listening(recipe, build, place, home, console, retrain))
         sink = sys.stdout if out == "-" else stack.enter_context(Path(out).open("w", encoding="utf-8"))
         for sentence in read_sentences(source):
-            record = _record(sentence, listener.ask(sentence), listener.slots)
+            record = _record(sentence, listener.ask(sentence), listener.slots, call)
             print(json.dumps(record, ensure_ascii=False), file=sink, flush=True)
 
 
@@ -158,7 +162,9 @@ def read_sentences(lines: Iterable[bytes]) -> Iterator[str]:
             yield line
 
 
-def _record(sentence: str, reply: Reply, slots: Iterable[str] | None) -> dict[str, object]:
+def _record(
+    sentence: str, reply: Reply, slots: Iterable[str] | None, call: CallMaker | None = None
+) -> dict[str, object]:
     answer = parse_reply(reply, slots)
     record: dict[str, object] = {
         "sentence": sentence,
@@ -167,6 +173,8 @@ def _record(sentence: str, reply: Reply, slots: Iterable[str] | None) -> dict[st
         "confidence": None if reply.confidence is None else round(reply.confidence / 65536, 5),
         "text": reply.text,
     }
+    if call is not None:
+        record["call"] = call(answer)
     if reply.reason:
         record["reason"] = reply.reason
     return record

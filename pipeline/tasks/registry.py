@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipeline.recipes.schema import Recipe, TaskConfig, task_config
+from pipeline.recipes.schema import Recipe, TaskConfig, ToolsConfig, task_config
 from pipeline.tasks.sample_stream import SampleStream
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
 from pipeline.tasks.tests_file import SentenceTest, load_tests
+from pipeline.tasks.tool_files import CallMaker
 
-__all__ = ["load_stream", "load_task", "task_module", "task_tests", "task_tools"]
+__all__ = ["load_calls", "load_stream", "load_task", "task_module", "task_tests", "task_tools"]
 
 
 class _Entry(NamedTuple):
@@ -35,6 +36,7 @@ _TASKS = {
         "pipeline.tasks.own_sentences", "SentencesTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),
     "text": _Entry("pipeline.tasks.imported", "ImportedTextTask", ("numpy", "tokenizers")),
+    "tools": _Entry("pipeline.tasks.own_tools", "ToolsTask", ("home-assistant-intents", "hassil", "tokenizers")),
 }
 
 
@@ -79,6 +81,14 @@ def load_stream(config: Mapping[str, object], folder: Path, data: Path, context:
     task = load_task(config, folder)
     assert isinstance(task, StructuredTask), "only such tasks have a stream"
     return task.stream(data, context)
+
+
+def load_calls(recipe: Recipe) -> CallMaker | None:
+    """What makes calls of a model's answers; None where the task has no tools."""
+    if not isinstance(recipe.task, ToolsConfig):
+        return None
+    module = importlib.import_module(task_module(recipe.task))
+    return cast(CallMaker, module.load_calls(recipe.task, recipe.path.parent))
 
 
 def task_tests(recipe: Recipe) -> tuple[SentenceTest, ...]:
