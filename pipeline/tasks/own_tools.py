@@ -127,8 +127,8 @@ def _called(config: ToolsConfig, tools: Mapping[str, Tool], own: Iterable[tuple[
     """
     places: dict[str, Place] = {}
     for name, content in own:
-        for tool, block in _blocks(content):
-            places.setdefault(tool, place_of(block) if place_of(block) != UNKNOWN else Place(name))
+        for called, block in _blocks(content):
+            places.setdefault(called, place_of(block) if place_of(block) != UNKNOWN else Place(name))
     problems = []
     for called in {**dict.fromkeys(config.examples), **places}:
         if called not in tools:
