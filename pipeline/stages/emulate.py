@@ -20,7 +20,7 @@ from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, FOLDED_STACKS, KNOWN_NAMES, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
-from pipeline.tasks.registry import load_task, task_module, task_tools
+from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
 from pipeline.tasks.text_path import load_codec
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
 from pipeline.verification.assemble import assemble_result
@@ -292,7 +292,7 @@ STAGE = Stage(
     writes=(RESULT, EXPECTATIONS, FOLDED_STACKS),
     sections=("name", "prompts", "budgets", "evaluate", "task", "answers"),
     work=_work,
-    data=("pipeline/timing/cores.yaml", "renode/*"),
+    data=("pipeline/timing/cores.yaml", "renode/*", *TASK_FILES),
     tools=_tools,
     per_board=True,
     environment_facts=_environment_facts,

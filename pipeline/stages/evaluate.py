@@ -18,7 +18,7 @@ from pipeline.recipes.paths import file_digests
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks import accuracy
-from pipeline.tasks.registry import load_task, task_module, task_tests, task_tools
+from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tests, task_tools
 from pipeline.tasks.task import EvaluationText, Pair, Task
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.codec import StructuredCodec
@@ -230,7 +230,7 @@ STAGE = Stage(
     writes=(QUALITY, SPLITS, TESTS, TEST_REPLIES),
     sections=("task", "model", "evaluate", "answers"),
     work=_work,
-    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c", *TASK_FILES),
     tools=_tools,
     environment_facts=_environment_facts,
     check_prerequisites=_check_prerequisites,

@@ -18,7 +18,10 @@ from pipeline.tasks.task import Task
 from pipeline.tasks.tests_file import SentenceTest, load_tests
 from pipeline.tasks.tool_files import CallMaker
 
-__all__ = ["load_calls", "load_stream", "load_task", "task_module", "task_tests", "task_tools"]
+__all__ = ["TASK_FILES", "load_calls", "load_stream", "load_task", "task_module", "task_tests", "task_tools"]
+
+TASK_FILES = ("pipeline/languages/**/*.yaml", "pipeline/tasks/home_assistant/sentences/*.yaml")
+"""The package's files, as glob patterns, that tasks read."""
 
 
 class _Entry(NamedTuple):
