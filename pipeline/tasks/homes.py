@@ -249,6 +249,9 @@ def made_up_words(template_texts: Sequence[str], seed: int) -> dict[str, Any]:
     rng.shuffle(onsets)
     onsets = onsets[:120]
 
+    is_glued = not any(" " in text.strip() for text in template_texts)
+    joiner = "" if is_glued else " "
+
     def several(count: int) -> list[str]:
         return sorted({"".join(rng.choice(onsets) for _ in range(rng.choice((2, 2, 3)))) for _ in range(count)})
 
@@ -258,9 +261,15 @@ def made_up_words(template_texts: Sequence[str], seed: int) -> dict[str, Any]:
         "people": several(40),
         "modifiers": several(100),
         "syllables": {"onsets": onsets, "rimes": [""]},
-        "patterns": {"{modifier} {noun}": 6, "{area} {noun}": 4, "{noun}": 1, "{made} {noun}": 3, "{made}": 1},
+        "patterns": {
+            f"{{modifier}}{joiner}{{noun}}": 6,
+            f"{{area}}{joiner}{{noun}}": 4,
+            "{noun}": 1,
+            f"{{made}}{joiner}{{noun}}": 3,
+            "{made}": 1,
+        },
         "things": {kind: {"nouns": several(12)} for kind, _ in _COMMON},
-        "glued": not any(" " in text.strip() for text in template_texts),
+        "glued": is_glued,
     }
 
 
