@@ -986,7 +986,7 @@ class Recipe(StrictModel):
         Raises:
             ThimbleError: its task knows no homes.
         """
-        if not isinstance(self.task, HomeAssistantConfig | SentencesConfig):
+        if not isinstance(self.task, HomeAssistantConfig | CommandsConfig):
             remedy = "leave the home out, or use `task: {name: sentences}` or `{name: home_assistant}`"
             raise ThimbleError(f"the task {self.task.name!r} of {self.name} knows no homes", remedy)
         return self.replace(task=self.task.replace(home=str(home.resolve())))

@@ -54,11 +54,11 @@ class Reader:
         self._words: list[tuple[Template, frozenset[str], bool, bool]] = []
         for template in language.templates:
             lists = language.lists(template)
-            names = [reference.list_name for reference in language.references(template)]
+            used = [reference.list_name for reference in language.references(template)]
             is_free = any(
-                name not in NAMED and not isinstance(lists.get(name), RangeSlotList | TextSlotList) for name in names
+                name not in NAMED and not isinstance(lists.get(name), RangeSlotList | TextSlotList) for name in used
             )
-            self._words.append((template, language.words_of(template), bool({*names} & {*NAMED}), is_free))
+            self._words.append((template, language.words_of(template), bool({*used} & {*NAMED}), is_free))
         literal = language.literal_words()
         self._numbers = (
             frozenset(

@@ -12,10 +12,12 @@ import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.recipes.schema import ToolsConfig
+from pipeline.stages import understanding
 from pipeline.tasks.own_tools import ToolsTask, load_calls, load_tool_sentences
 from pipeline.tasks.samples import NO_MATCH, Sample
 from pipeline.tasks.sentences.source import SentencesSource
 from pipeline.text.answers import StructuredAnswer
+from pipeline.verification.reply import Reply
 
 LIGHT = {
     "name": "light.set",
@@ -264,3 +266,13 @@ def test_answers_of_the_task_are_in_answer_tokens(tmp_path: Path) -> None:
     assert schema.positions > 0  # `text` is free
     drawn = [task.training_source.draw(random.Random(number)) for number in range(60)]
     assert NO_MATCH in {sample.intent for sample in drawn}
+
+
+def test_understand_gives_the_call(tmp_path: Path) -> None:
+    call = load_calls(config(tmp_path, [LIGHT, HEATER, MEMO], EXAMPLES), tmp_path)
+    reply = Reply("set_heater minutes=5 mode=boost", 65536)
+    slots = ("minutes", "mode", "temperature")
+    record = json.loads(json.dumps(understanding._record("heat for five minutes", reply, slots, call)))
+    assert record["call"] == {"name": "set_heater", "arguments": {"mode": "boost", "minutes": 5}}
+    assert understanding._record("hello", Reply(NO_MATCH, 65536), slots, call)["call"] is None
+    assert "call" not in understanding._record("hello", Reply(NO_MATCH, 65536), slots)
