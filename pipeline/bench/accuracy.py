@@ -21,7 +21,7 @@ from pipeline.bench.people import HomeNames, PeopleSentence, is_right, read_chec
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.recipes.paths import MODELS, RECIPE, shipped_models
+from pipeline.recipes.paths import MODELS, RECIPE, WEIGHTS, shipped_models
 from pipeline.recipes.schema import CommandsConfig, HomeAssistantConfig
 from pipeline.stages.understanding import Listener, Place, listening
 from pipeline.tasks.home_file import load_home
@@ -76,7 +76,7 @@ class _Row:
 
 def shipped_recipes() -> list[Path]:
     """The recipes of all shipped models."""
-    return [MODELS / name / RECIPE for name in shipped_models()]
+    return [MODELS / name / RECIPE for name in shipped_models() if (MODELS / name / WEIGHTS).exists()]
 
 
 def run_accuracy(options: AccuracyOptions, console: Console) -> None:

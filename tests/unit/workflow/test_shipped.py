@@ -25,7 +25,7 @@ from pipeline.workflow.shipped import read_weights_metadata, shipped_tokenizer, 
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 
-RECIPES = sorted((ROOT / "models").glob("home-en-*/recipe.yaml"))
+RECIPES = sorted(path.with_name("recipe.yaml") for path in (ROOT / "models").glob("home-en-*/weights.npz"))
 TARGETS = {"new_names": 0.90, "noisy": 0.80}
 BELOW_TARGETS = {"home-en-nano": {"new_names": 0.80, "noisy": 0.70}}
 SENTENCES = 300
