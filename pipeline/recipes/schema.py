@@ -769,6 +769,14 @@ class ToolExample(StrictModel):
     arguments: dict[str, str | int | float | bool] = Field(default_factory=dict)
     """Arguments that all of the sentences give, whatever they say."""
 
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _quoted(cls, arguments: object) -> object:
+        if isinstance(arguments, Mapping) and any(isinstance(name, bool) for name in arguments):
+            what = "has a name that YAML reads as true or false"
+            complain([complaint("", what, 'write on, off, yes and no in quotes: {"on": true}', arguments)])
+        return arguments
+
 
 def _tool_examples(value: object) -> object:
     """Sentences without arguments may stand as plain text."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.errors import ConfigError
 from pipeline.recipes.schema import ToolsConfig
@@ -276,3 +277,9 @@ def test_understand_gives_the_call(tmp_path: Path) -> None:
     assert record["call"] == {"name": "set_heater", "arguments": {"mode": "boost", "minutes": 5}}
     assert understanding._record("hello", Reply(NO_MATCH, 65536), slots, call)["call"] is None
     assert "call" not in understanding._record("hello", Reply(NO_MATCH, 65536), slots)
+
+
+def test_names_that_yaml_reads_as_truth_values_are_asked_for_in_quotes() -> None:
+    data = yaml.safe_load("{files: [t.json], examples: {go: [{sentences: [go], arguments: {on: true}}]}}")
+    with pytest.raises(ConfigError, match="in quotes"):
+        ToolsConfig.from_mapping(data)
