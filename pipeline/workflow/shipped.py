@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -42,6 +43,8 @@ __all__ = [
     "weights_fingerprint",
 ]
 
+_DAMAGED = (SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises of a damaged file besides; its header is parsed as Python."""
 _ANSWERS = "answers.json"  # `pipeline.stages.artifacts.ANSWERS`
 _DATA_PACKAGES = ("home-assistant-intents", "hassil", "tokenizers")
 
@@ -278,5 +281,5 @@ def read_weights_metadata(path: Path) -> dict[str, Any]:
         raise ThimbleError(
             f"no weights at {path}", "restore the file, or take `shipped` or `train.start` out of the recipe"
         ) from None
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (*_DAMAGED, OSError, ValueError, KeyError, EOFError, TypeError) as error:
         raise ThimbleError(f"the weights {path} are damaged: {error}", "restore the file from the repository") from None

@@ -29,7 +29,7 @@ from pipeline.workflow.runner import RunOptions, run_stages
 from pipeline.workflow.shipped import read_weights_metadata, training_facts
 from pipeline.workflow.stage import Stage, StageContext
 
-TEACHER = ROOT / "models" / "home-en-base" / "recipe.yaml"
+TEACHER = ROOT / "models" / "home-en-small" / "recipe.yaml"
 RECIPE = {
     "name": "r",
     "task": {"name": "home_assistant"},
