@@ -234,6 +234,7 @@ def recipe(built: Built, board: Board, tmp_path: Path, monkeypatch: pytest.Monke
     elf.symlink_to(built.firmware.elf)
     monkeypatch.setattr(understanding, "run_recipe", lambda *_: workspace)
     recipe = SimpleNamespace(
+        task=None,
         name="answers",
         engine="aot",
         boards=("mps2_an386",),
