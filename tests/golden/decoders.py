@@ -67,20 +67,16 @@ def decoder_tflite(
     return quantize(model, config, calibration, activations, weights, ranges, None, means or None)
 
 
-def recipe_tflite(name: str, **sections: object) -> bytes:
+def recipe_tflite(name: str, **sections: Mapping[str, object]) -> bytes:
     """The .tflite that the stages make of a shipped recipe, with its shipped weights.
 
     Args:
         name: of a folder in models.
-        sections: sections of the recipe that are replaced.
+        sections: keys of the recipe's sections that are replaced.
     """
-    text = yaml.safe_load((ROOT / "models" / name / "recipe.yaml").read_text(encoding="utf-8"))
-    if not sections:
-        return _quantized(load_recipe(ROOT / "models" / name / "recipe.yaml"))
-    folder = Path(tempfile.mkdtemp(dir=_BUILD.name))
-    path = folder / f"{name}.yaml"
-    path.write_text(yaml.safe_dump({**text, "shipped": f"shipped:{name}", **sections}), encoding="utf-8")
-    return _quantized(load_recipe(path))
+    recipe = load_recipe(ROOT / "models" / name / "recipe.yaml")
+    replaced = {key: getattr(recipe, key).replace(**values) for key, values in sections.items()}
+    return _quantized(recipe.replace(**replaced))
 
 
 def imported_tflite(checkpoint: Path, tokenizer: Path, name: str, options: ImportOptions) -> bytes:
