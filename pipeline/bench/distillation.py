@@ -1,9 +1,10 @@
 """Does a teacher help? The smallest variant trained alone and distilled, with the same steps, data and seeds.
 
 `thimble bench distillation` trains `nano` with the teacher's tokens from three seeds, where 3,000 sentences
-have their actions: on these alone, and taught by `home-en-base`, which is trained first where it is not,, which answer 30,000 sentences more
-and give their distributions of each token. It prints exact match of the int8 model on the held-out splits. `--labelled
-0`: all sentences of the task have their actions. Every run is kept in `build/distillation`; an interrupted one goes on.
+have their actions: on these alone, and taught by `home-en-base`, which is trained first where it is not, answers 30,000
+sentences more and gives its distributions of each token. It prints exact match of the int8 model on the held-out
+splits. `--labelled 0`: all sentences of the task have their actions. Every run is kept in `build/distillation`; an
+interrupted one goes on.
 """
 
 from __future__ import annotations

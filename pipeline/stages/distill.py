@@ -13,8 +13,8 @@ from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import DistillConfig
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
-from pipeline.stages.fine_tune import fine_tune_stage
-from pipeline.tasks.registry import TASK_FILES, task_module, task_tools
+from pipeline.stages.fine_tune import fine_tune_stage, training_modules
+from pipeline.tasks.registry import TASK_FILES, task_tools
 from pipeline.training.labels import pseudo_label
 from pipeline.verification.host_engine import host_engine
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
@@ -126,15 +126,10 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
 
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
-    """The modules that do the work, with those that draw the task's sentences."""
     return (
         __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
+        *training_modules(recipe),
         "pipeline.quantize.ptq",
-        "pipeline.stages.fine_tune",
-        task_module(recipe.task),
-        "pipeline.tasks.sentence_files",
         "pipeline.training.distill",
         "pipeline.training.labels",
         "pipeline.verification.host_engine",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import SENTENCES
+from pipeline.tasks.registry import task_module
 from pipeline.tasks.sentence_files import WATCHED, read_pairs
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.codec import StructuredCodec
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 
     from pipeline.training.loop import Progress, TrainingData
 
-__all__ = ["fine_tune_stage", "finish_training", "load_training_data", "read_training_data", "tensorboard_folder"]
+__all__ = [
+    "fine_tune_stage",
+    "finish_training",
+    "load_training_data",
+    "read_training_data",
+    "tensorboard_folder",
+    "training_modules",
+]
 
 History = list[dict[str, float]]
 
@@ -50,6 +58,17 @@ def fine_tune_stage(
     save_model(context.target(WEIGHTS), model, made)
     finish_training(context.out)
     return f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %"
+
+
+def training_modules(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that every stage's training works with: weights, and the task that draws its sentences."""
+    return (
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        __name__,
+        task_module(recipe.task),
+        "pipeline.tasks.sentence_files",
+    )
 
 
 def tensorboard_folder(context: StageContext) -> Path | None:

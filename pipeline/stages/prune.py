@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
-from pipeline.stages.fine_tune import fine_tune_stage
-from pipeline.tasks.registry import TASK_FILES, task_module, task_tools
+from pipeline.stages.fine_tune import fine_tune_stage, training_modules
+from pipeline.tasks.registry import TASK_FILES, task_tools
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
@@ -36,16 +36,7 @@ def run(context: StageContext) -> str:
 
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
-    """The modules that do the work, with those that draw the task's sentences."""
-    return (
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.stages.fine_tune",
-        task_module(recipe.task),
-        "pipeline.tasks.sentence_files",
-        "pipeline.training.prune",
-    )
+    return (__name__, *training_modules(recipe), "pipeline.training.prune")
 
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:

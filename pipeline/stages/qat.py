@@ -10,8 +10,8 @@ from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import QatConfig
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.stages.fine_tune import fine_tune_stage, finish_training, tensorboard_folder
-from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
+from pipeline.stages.fine_tune import fine_tune_stage, finish_training, tensorboard_folder, training_modules
+from pipeline.tasks.registry import TASK_FILES, load_task, task_tools
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, read_weights_metadata, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
@@ -74,17 +74,7 @@ def _fit(context: StageContext, tuning: QatConfig) -> str:
 
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
-    """The modules that do the work, with those that draw the task's sentences."""
-    return (
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.stages.fine_tune",
-        task_module(recipe.task),
-        "pipeline.tasks.sentence_files",
-        "pipeline.training.fit_int",
-        "pipeline.training.qat",
-    )
+    return (__name__, *training_modules(recipe), "pipeline.training.fit_int", "pipeline.training.qat")
 
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:

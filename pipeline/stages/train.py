@@ -13,8 +13,8 @@ from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights, task_files
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, SENTENCES
-from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
-from pipeline.tasks.registry import TASK_FILES, task_module, task_tools
+from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder, training_modules
+from pipeline.tasks.registry import TASK_FILES, task_tools
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,
@@ -99,17 +99,7 @@ def _should_rerun(context: StageContext) -> bool:
 
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
-    """The modules that do the work, with those that draw the task's sentences."""
-    return (
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.recipes.paths",
-        "pipeline.stages.fine_tune",
-        task_module(recipe.task),
-        "pipeline.tasks.sentence_files",
-        "pipeline.training.loop",
-    )
+    return (__name__, *training_modules(recipe), "pipeline.recipes.paths", "pipeline.training.loop")
 
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:

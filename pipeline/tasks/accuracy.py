@@ -9,7 +9,16 @@ from pipeline.tasks.task import Pair
 from pipeline.text.codec import Codec, Prompt
 from pipeline.text.tokenizers.byte_bpe import EOS
 
-__all__ = ["ANSWER_MARGIN", "Generator", "answer_tokens", "answers", "exact_match", "matches", "max_answer_tokens"]
+__all__ = [
+    "ANSWER_MARGIN",
+    "Generator",
+    "answer_limit",
+    "answer_tokens",
+    "answers",
+    "exact_match",
+    "matches",
+    "max_answer_tokens",
+]
 
 ANSWER_MARGIN = 8
 """Tokens that an answer may be longer than the longest true one before it is cut."""
@@ -36,7 +45,11 @@ def max_answer_tokens(codec: Codec, pairs: Sequence[Pair]) -> int:
     A longer answer is wrong: only text that is spelled in more tokens than the tokenizer uses could still be right,
     and the margin is for such.
     """
-    lengths = (answer_tokens(codec, pair, codec.prompt(pair.sentence)) for pair in pairs)
+    return answer_limit([answer_tokens(codec, pair, codec.prompt(pair.sentence)) for pair in pairs])
+
+
+def answer_limit(lengths: Sequence[int]) -> int:
+    """As `max_answer_tokens`, of what `answer_tokens` gives for each pair."""
     return max((length - 1 for length in lengths), default=0) + ANSWER_MARGIN
 
 
@@ -75,10 +88,10 @@ def answers(
         pairs: what to ask; the actions say only how long an answer may get.
         progress: called with the number of sentences answered.
     """
-    limit = max_answer_tokens(codec, pairs)
+    prompts = [codec.prompt(pair.sentence) for pair in pairs]
+    limit = answer_limit([answer_tokens(codec, pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)])
     texts: list[str | None] = []
-    for number, pair in enumerate(pairs, 1):
-        prompt = codec.prompt(pair.sentence)
+    for number, prompt in enumerate(prompts, 1):
         room = engine.context - len(prompt.tokens) + 1
         max_new = min(room, limit)
         answer = engine.generate(prompt.tokens, max_new, EOS, prompt.allowed) if room > 0 else None

@@ -13,10 +13,9 @@ from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
 from pipeline.tasks.clauses import Clause, Frames, Pieces, pieces_of
 from pipeline.tasks.phrases import Hole, Pattern, Piece, expansions, join, lines, parse_pattern, split
-from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SampleSource
+from pipeline.tasks.samples import NO_MATCH, Sample, SampleSource, SourceOnTop
 from pipeline.tasks.surface import Surface
 from pipeline.tasks.weave import WeaveSource, common_phrases, load_weave
-from pipeline.text.annotation import Entry
 
 __all__ = ["NegativeSource", "NoMatchFile", "load_no_match"]
 
@@ -71,7 +70,7 @@ def load_no_match(language: str) -> NoMatchFile:
     return NoMatchFile(load_language_file(language, "no_match"), rules)
 
 
-class NegativeSource:
+class NegativeSource(SourceOnTop):
     """A source that draws sentences which mean `NO_MATCH` too; see `SampleSource`.
 
     No such sentence is one that a template of the task reads.
@@ -100,7 +99,8 @@ class NegativeSource:
             raise ThimbleError(f"the share of sentences without a match is {share}", "give a number from 0 to below 1")
         if isinstance(source, WeaveSource):
             plain, common = plain or source.plain, {*common, *source.common}
-        self._source, self._share, self._plain = source, share, plain or source
+        super().__init__(source)
+        self._share, self._plain = share, plain or source
         self._file = load_no_match(source.language)
         self._weave = load_weave(source.language)
         grammar = self._weave.grammar
@@ -130,22 +130,6 @@ class NegativeSource:
             kinds.append((0.15, self._extra_sentence))
         self._weights = [weight for weight, _ in kinds]
         self._kinds = [kind for _, kind in kinds]
-
-    @property
-    def language(self) -> str:
-        return self._source.language
-
-    def entries(self) -> tuple[Entry, ...]:
-        return self._source.entries()
-
-    def intents(self) -> Mapping[str, IntentSchema]:
-        return self._source.intents()
-
-    def literal_words(self) -> frozenset[str]:
-        return self._source.literal_words()
-
-    def reads(self, sentence: str) -> bool:
-        return self._source.reads(sentence)
 
     def draw(self, rng: random.Random) -> Sample:
         """A command, or with the share's chance a sentence that is none."""

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from pipeline.errors import ConfigError
 from pipeline.recipes.schema import CommandsConfig, SentencesConfig
-from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SampleSource
+from pipeline.tasks.samples import NO_MATCH, Sample, SampleSource, SourceOnTop
 from pipeline.tasks.sentences.source import SentencesSource, load_sentences
-from pipeline.tasks.structured import StructuredTask
+from pipeline.tasks.structured import StructuredTask, pair_of
 from pipeline.tasks.task import Pair
 from pipeline.tasks.tests_file import SentenceTest, load_tests
-from pipeline.text.annotation import Entry
-from pipeline.text.answers import StructuredAnswer
 
 __all__ = ["SentencesTask"]
 
@@ -50,7 +48,7 @@ class SentencesTask(StructuredTask):
             name: f"{rule.share:.0%} of {_BY[rule.by]}" if rule.by == "sentence" else _BY[rule.by]
             for name, rule in config.splits.items()
         }
-        self._source = source
+        self._source, self._folder = source, folder
         self.tests: tuple[SentenceTest, ...] = load_tests(folder / config.tests) if config.tests else ()
 
     @property
@@ -82,11 +80,10 @@ class SentencesTask(StructuredTask):
                 source = _WithExamples(source, own, own_share)
         return source
 
-    @cached_property
-    def excluded(self) -> frozenset[str]:
-        """Sentences of the tests, as normalized words."""
-        annotator = self.names.annotator()
-        return frozenset(" ".join(annotator.words(test.sentence)) for test in self.tests)
+    @property
+    def excluded_files(self) -> Sequence[Path]:
+        """The tests."""
+        return [self._folder / self.config.tests] if self.config.tests else []
 
     def held_out_samples(self) -> Mapping[str, Sequence[Sample]]:
         """Sentences of each split, said in the home that ships."""
@@ -113,37 +110,19 @@ class SentencesTask(StructuredTask):
         for _ in range(400):
             sample = self._source.draw_shipped(rng)
             if sample is not None and sample.intent != NO_MATCH:
-                chosen.setdefault(sample.intent, _pair(sample))
+                chosen.setdefault(sample.intent, pair_of(sample))
         return list(chosen.values())[:12]
 
 
-class _WithExamples:
-    """A source with some sentences on which nothing may be done; see `SampleSource`."""
+class _WithExamples(SourceOnTop):
+    """A source with some sentences on which nothing may be done."""
 
     def __init__(self, source: SampleSource, sentences: Sequence[str], share: float) -> None:
-        self._source, self._sentences, self._share = source, sentences, share
-
-    @property
-    def language(self) -> str:
-        return self._source.language
+        super().__init__(source)
+        self._sentences, self._share = sentences, share
 
     def draw(self, rng: random.Random) -> Sample:
+        """A command, or with the share's chance one of the sentences."""
         if rng.random() < self._share:
             return Sample(rng.choice(self._sentences), NO_MATCH, {})
         return self._source.draw(rng)
-
-    def entries(self) -> tuple[Entry, ...]:
-        return self._source.entries()
-
-    def intents(self) -> Mapping[str, IntentSchema]:
-        return self._source.intents()
-
-    def literal_words(self) -> frozenset[str]:
-        return self._source.literal_words()
-
-    def reads(self, sentence: str) -> bool:
-        return self._source.reads(sentence)
-
-
-def _pair(sample: Sample) -> Pair:
-    return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.text.annotation import Entry
+from pipeline.text.answers import NO_MATCH
 
-__all__ = ["IntentSchema", "Sample", "SampleSource", "SlotSchema"]
-
-NO_MATCH = "NoMatch"
+__all__ = ["NO_MATCH", "IntentSchema", "Sample", "SampleSource", "SlotSchema", "SourceOnTop"]
 
 
 @dataclass(frozen=True)
@@ -86,3 +85,35 @@ class SampleSource(Protocol):
     def reads(self, sentence: str) -> bool:
         """Whether a template of the task reads the sentence, whatever it then does."""
         ...
+
+
+class SourceOnTop:
+    """A source that draws otherwise than the one below it, and is of the same task; see `SampleSource`.
+
+    Args:
+        source: the one below.
+    """
+
+    def __init__(self, source: SampleSource) -> None:
+        self._source = source
+
+    @property
+    def language(self) -> str:
+        """Of the source below."""
+        return self._source.language
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Of the source below."""
+        return self._source.entries()
+
+    def intents(self) -> Mapping[str, IntentSchema]:
+        """Of the source below."""
+        return self._source.intents()
+
+    def literal_words(self) -> frozenset[str]:
+        """Of the source below."""
+        return self._source.literal_words()
+
+    def reads(self, sentence: str) -> bool:
+        """As the source below."""
+        return self._source.reads(sentence)

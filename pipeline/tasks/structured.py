@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.excluded import Excluded, read_excluded
 from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
@@ -22,7 +23,7 @@ from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.normalize import Normalizer, build_restore
 
-__all__ = ["StructuredTask"]
+__all__ = ["StructuredTask", "pair_of"]
 
 _TYPICAL = 10_000  # samples, from which tokenizer, known words and kinds of names are made
 _FREQUENT = 5  # of these, in which a word is said that is no misspelt name then
@@ -63,9 +64,14 @@ class StructuredTask(PairTask):
         """Samples by split, said in the home that ships."""
 
     @property
-    def excluded(self) -> Container[str]:
-        """Sentences of tests, as normalized words, that training must not see."""
-        return frozenset()
+    def excluded_files(self) -> Sequence[Path]:
+        """Files of sentences that training must not see, see `pipeline.tasks.excluded.read_excluded`."""
+        return ()
+
+    @cached_property
+    def excluded(self) -> Excluded:
+        """The sentences of these files, as normalized words."""
+        return read_excluded(self.excluded_files, self.names.annotator().words)
 
     @cached_property
     def names(self) -> KnownNames:
@@ -111,12 +117,12 @@ class StructuredTask(PairTask):
         dev: dict[str, Pair] = {}
         for sample in self._some(self.training_source, "dev", 4 * _DEV_SENTENCES):
             if not sample.entries and sample.sentence not in excluded:
-                dev.setdefault(sample.sentence, _pair(sample))
+                dev.setdefault(sample.sentence, pair_of(sample))
         return Dataset(train=[], dev=list(dev.values())[:_DEV_SENTENCES], splits=dict(self._splits))
 
     @cached_property
     def _splits(self) -> dict[str, list[Pair]]:
-        return {name: [_pair(sample) for sample in samples] for name, samples in self.held_out_samples().items()}
+        return {name: [pair_of(sample) for sample in samples] for name, samples in self.held_out_samples().items()}
 
     @cached_property
     def _typical(self) -> list[Sample]:
@@ -146,7 +152,9 @@ class StructuredTask(PairTask):
         """
         codec = load_codec(data)
         assert isinstance(codec, StructuredCodec)
-        return SampleStream(self.training_source, codec, context, self.seed, self.excluded)
+        # The folder's names are the task's, which need not be made again of thousands of sentences.
+        excluded = read_excluded(self.excluded_files, codec.annotator.words)
+        return SampleStream(self.training_source, codec, context, self.seed, excluded)
 
     def calibration(self, data: Path, count: int, context: int) -> list[list[int]]:
         """The first training sentences."""
@@ -177,7 +185,7 @@ class StructuredTask(PairTask):
         chosen: dict[str, Pair] = {}
         for sample in self._some(self.source, "examples", 200):
             if not sample.entries:
-                chosen.setdefault(sample.intent, _pair(sample))
+                chosen.setdefault(sample.intent, pair_of(sample))
         return list(chosen.values())[:12]
 
     def prompts(self) -> tuple[str, ...]:
@@ -192,7 +200,8 @@ class StructuredTask(PairTask):
         return random.Random(f"{self.seed}:{self.language}:{purpose}")
 
 
-def _pair(sample: Sample) -> Pair:
+def pair_of(sample: Sample) -> Pair:
+    """The sentence with its answer as text."""
     return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)
 
 

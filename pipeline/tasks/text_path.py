@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
+from pipeline.files import read_json
 from pipeline.languages import load_language_file
 from pipeline.tasks.number_words import quantities
 from pipeline.text.annotation import Entry
@@ -61,7 +62,7 @@ class KnownNames:
         """
         remedy = "run the `data` stage with --force"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path, remedy)
             if data["format"] != _FORMAT:
                 raise ThimbleError(f"{path} has format {data['format']}, not {_FORMAT}", remedy)
             return cls(
@@ -70,8 +71,6 @@ class KnownNames:
                 tuple(map(str, data["known_words"])),
                 {str(key): str(value) for key, value in data["restore"].items()},
             )
-        except OSError as error:
-            raise ThimbleError(f"cannot read {path}: {error.strerror}", remedy) from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ThimbleError(f"{path} is no vocabulary: {error!r}", remedy) from None
 

@@ -12,9 +12,8 @@ from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
 from pipeline.tasks.clauses import Frames, Grammar
 from pipeline.tasks.phrases import Pattern, Piece, expansions, items, join, lines, parse_pattern, split
-from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SampleSource
+from pipeline.tasks.samples import NO_MATCH, Sample, SampleSource, SourceOnTop
 from pipeline.tasks.surface import Repair, Surface, expand_set
-from pipeline.text.annotation import Entry
 
 __all__ = ["Weave", "WeaveSource", "common_phrases", "free_texts", "load_weave", "people", "set_values"]
 
@@ -135,7 +134,7 @@ def _common(language: str, name: str) -> list[Pattern]:
     return [parse_pattern(text) for text in lines(common[name])]
 
 
-class WeaveSource:
+class WeaveSource(SourceOnTop):
     """A source whose sentences are said in other ways too, with the same answers; see `SampleSource`.
 
     Args:
@@ -153,7 +152,8 @@ class WeaveSource:
 
     def __init__(self, source: SampleSource, share: float, common: Mapping[str, str] | None = None) -> None:
         self.plain, self.common = source, frozenset(common or ())
-        self._source, self._share = source, share
+        super().__init__(source)
+        self._share = share
         self._weave = load_weave(source.language)
         self._repair = Repair(self._weave.data, source.entries())
         self._common = [(intent, _common(source.language, name)) for name, intent in (common or {}).items()]
@@ -186,22 +186,6 @@ class WeaveSource:
             intent: frozenset(verb for verb, intents in intents_of.items() if intent not in intents)
             for intent in self._source.intents()
         }
-
-    @property
-    def language(self) -> str:
-        return self._source.language
-
-    def entries(self) -> tuple[Entry, ...]:
-        return self._source.entries()
-
-    def intents(self) -> Mapping[str, IntentSchema]:
-        return self._source.intents()
-
-    def literal_words(self) -> frozenset[str]:
-        return self._source.literal_words()
-
-    def reads(self, sentence: str) -> bool:
-        return self._source.reads(sentence)
 
     def draw(self, rng: random.Random) -> Sample:
         """A sentence of the source, with the share's chance in another form."""

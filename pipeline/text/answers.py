@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ThimbleError
+from pipeline.files import read_json
 from pipeline.text.annotation import Annotated, Mark
 
 __all__ = [
@@ -144,12 +145,10 @@ class AnswerSchema:
         """
         remedy = "run the `data` stage with --force"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path, remedy)
             if data["format"] != _FORMAT:
                 raise ThimbleError(f"{path} has format {data['format']}, not {_FORMAT}", remedy)
             return cls._of(data)
-        except OSError as error:
-            raise ThimbleError(f"cannot read {path}: {error.strerror}", remedy) from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ThimbleError(f"{path} describes no answers: {error!r}", remedy) from None
 

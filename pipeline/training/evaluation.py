@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.tasks.accuracy import answer_tokens, max_answer_tokens
+from pipeline.tasks.accuracy import answer_limit, answer_tokens
 from pipeline.tasks.task import Pair
 from pipeline.text.codec import Codec
 from pipeline.text.tokenizers.byte_bpe import EOS, PAD, SEP
@@ -93,16 +93,17 @@ def answers(
         progress: called with the number of sentences answered.
     """
     prompts = [codec.prompt(pair.sentence) for pair in pairs]
+    lengths = [answer_tokens(codec, pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)]
     fitting = [
         index
-        for index, (prompt, pair) in enumerate(zip(prompts, pairs, strict=True))
-        if len(prompt.tokens) + answer_tokens(codec, pair, prompt) <= decoder.context
+        for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
+        if len(prompt.tokens) + length <= decoder.context
     ]
     result: list[str | None] = [None] * len(pairs)
     asked = [prompts[index] for index in fitting]
     decoded = decoder.greedy(
         [prompt.tokens for prompt in asked],
-        max_answer_tokens(codec, pairs),
+        answer_limit(lengths),
         EOS,
         progress,
         [prompt.allowed for prompt in asked],

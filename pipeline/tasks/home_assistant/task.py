@@ -9,18 +9,17 @@ from __future__ import annotations
 import random
 import zlib
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from pipeline.recipes.schema import HomeAssistantConfig
-from pipeline.tasks.excluded import read_excluded
 from pipeline.tasks.home_assistant.source import HomeAssistantSource
 from pipeline.tasks.home_assistant.templates import Language, Template, load_language
 from pipeline.tasks.home_file import Home, load_home
 from pipeline.tasks.homes import HomeSource
 from pipeline.tasks.samples import Sample, SampleSource
-from pipeline.tasks.structured import StructuredTask
+from pipeline.tasks.structured import StructuredTask, pair_of
 from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.text.answers import StructuredAnswer
 
@@ -135,11 +134,10 @@ class HomeAssistantTask(StructuredTask):
         answer = StructuredAnswer(template.intent, slots).text.lower()
         return self._hash("combination", str(template.index), answer) % 12 == 0
 
-    @cached_property
-    def excluded(self) -> Container[str]:
-        """Sentences of the tests, and of the files that `exclude` names."""
-        files = (*self.config.exclude, self.config.tests or "")
-        return read_excluded([self._folder / file for file in files if file], self.names.annotator().words)
+    @property
+    def excluded_files(self) -> Sequence[Path]:
+        """The tests, and the files that `exclude` names."""
+        return [self._folder / file for file in (*self.config.exclude, self.config.tests or "") if file]
 
     def examples(self) -> Sequence[Pair]:
         """Up to a dozen pairs to show, in the home that ships: chosen ones in English, else drawn ones."""
@@ -151,7 +149,7 @@ class HomeAssistantTask(StructuredTask):
         for _ in range(_TRIES):
             sample = self.source.draw_in_home(rng)
             if sample is not None and len(sample.sentence) < 60:
-                known.setdefault(sample.intent, _pair(sample))
+                known.setdefault(sample.intent, pair_of(sample))
         return [*chosen, *(pair for pair in known.values() if pair not in chosen)][:12]
 
     def dataset(self, writer: TextWriter | None = None) -> Dataset:
@@ -159,7 +157,7 @@ class HomeAssistantTask(StructuredTask):
         held = {pair.sentence for pairs in self._splits.values() for pair in pairs}
         rng = self._rng("dev")
         dev = self._fresh(rng, self.source, _DEV_SENTENCES, self._keeps, held)
-        return Dataset(train=[], dev=[_pair(sample) for sample in dev], splits=dict(self._splits))
+        return Dataset(train=[], dev=[pair_of(sample) for sample in dev], splits=dict(self._splits))
 
     def held_out_samples(self) -> Mapping[str, Sequence[Sample]]:
         """Samples by split; the same for the same configuration and package versions."""
@@ -227,7 +225,7 @@ class HomeAssistantTask(StructuredTask):
                 if spoiled == sample.sentence.lower():
                     continue
                 sample = Sample(spoiled, sample.intent, sample.slots, (), sample.template)
-            if max(len(sample.sentence), len(_pair(sample).action)) <= _LONGEST and sample.sentence not in known:
+            if max(len(sample.sentence), len(pair_of(sample).action)) <= _LONGEST and sample.sentence not in known:
                 samples.setdefault(sample.sentence, sample)
                 if len(samples) == count:
                     break
@@ -244,10 +242,6 @@ _SPLITS = {
     "noisy": "typos, words swapped or dropped",
 }
 _ALWAYS = ("new_names", "noisy")
-
-
-def _pair(sample: Sample) -> Pair:
-    return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)
 
 
 def _area(action: str) -> str:
