@@ -35,7 +35,7 @@ SWEEP = "models/sweeps/home-en.yaml"
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
     "fast": ("compile", "prove", "tasks", "sweep", "test"),
-    "lint": ("test", "lint"),
+    "lint": ("tasks", "test", "lint"),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
 STAGES: dict[str, str] = runpy.run_path(str(ROOT / "pipeline" / "stages" / "__init__.py"))["SUMMARIES"]

@@ -829,4 +829,4 @@ def _count(expression: Expression, rules: Mapping[str, Any], lists: Mapping[str,
 
 
 def _steps(numbers: RangeSlotList) -> int:
-    return (numbers.stop - numbers.start) // numbers.step + 1
+    return len(range(numbers.start, numbers.stop + 1, numbers.step))

@@ -265,9 +265,8 @@ class _Name:
 
     def _fits(self, name: Named) -> bool:
         context = dict(name.context)
-        return check_required_context(self.requires, context, allow_missing_keys=True) and check_excluded_context(
-            self.excludes, context
-        )
+        required: bool = check_required_context(self.requires, context, allow_missing_keys=True)
+        return required and bool(check_excluded_context(self.excludes, context))
 
 
 @lru_cache(maxsize=20_000)
