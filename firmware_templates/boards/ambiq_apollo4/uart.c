@@ -73,6 +73,8 @@ void uart_init(uint32_t uart_hz) {
 void uart_handler(void) {
     UART_ICR = INT_RX | INT_RX_TIMEOUT;
     while (!(UART_FR & FR_RX_EMPTY)) {
+        if (!receive_has_room())
+            return;
         uint32_t data = UART_DR;
         receive_keep((uint8_t)data);
         if (data & DR_OVERRUN)

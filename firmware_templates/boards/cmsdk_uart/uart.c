@@ -21,11 +21,15 @@ void uart_init(uint32_t uart_hz) {
 
 void uart_handler(void) {
     UART_INTCLEAR = INT_RX;
-    while (UART_STATE & STATE_RX_FULL)
-        receive_keep((uint8_t)UART_DATA);
-    if (UART_STATE & STATE_RX_OVERRUN) {
-        UART_STATE = STATE_RX_OVERRUN;
-        receive_lost();
+    for (uint32_t state = UART_STATE; state & (STATE_RX_FULL | STATE_RX_OVERRUN); state = UART_STATE) {
+        if (!receive_has_room())
+            return;
+        if (state & STATE_RX_FULL)
+            receive_keep((uint8_t)UART_DATA);
+        if (state & STATE_RX_OVERRUN) {
+            UART_STATE = STATE_RX_OVERRUN;
+            receive_lost();
+        }
     }
 }
 

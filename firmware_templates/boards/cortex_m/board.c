@@ -2,25 +2,29 @@
 #include "board.h"
 
 #include "cortex_m.h"
+#include "receive_ring.h"
 
 const char board_name[] = BOARD_NAME;
 uint32_t board_tick_hz;
 
-/* Filled by the interrupt, emptied by board_read; the indices run freely and wrap with their type. */
-static volatile uint8_t received[256];
-static volatile uint8_t received_in, received_out;
+static receive_ring received;
 
-/* Stands for lost bytes; a received byte of this value, which no request holds, is kept as its neighbour. */
-#define LOST 0xFFu
+/* Whether the receiving interrupt is off because the ring is full. */
+static volatile bool receive_stalled;
 
-static void keep(uint8_t byte) {
-    uint8_t next = (uint8_t)(received_in + 1);
-    if (next == received_out) {
-        received[(uint8_t)(received_in - 1)] = LOST;
-    } else {
-        received[received_in] = byte;
-        received_in = next;
-    }
+bool receive_has_room(void) {
+    if (receive_ring_has_room(&received))
+        return true;
+    NVIC_ICER(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
+    receive_stalled = true;
+    return false;
+}
+
+/* A UART that was left with a byte need not interrupt again by itself: its interrupt is made pending. */
+static void resume_receiving(void) {
+    receive_stalled = false;
+    NVIC_ISPR(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
+    NVIC_ISER(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
 }
 
 static volatile bool stop_requested;
@@ -29,16 +33,16 @@ void receive_keep(uint8_t byte) {
     if (byte == BOARD_STOP)
         stop_requested = true;
     else
-        keep(byte == LOST ? LOST - 1 : byte);
+        receive_ring_keep(&received, byte);
 }
+
+void receive_lost(void) { receive_ring_mark_lost(&received); }
 
 bool board_stop_requested(void) {
     bool requested = stop_requested;
     stop_requested = false;
     return requested;
 }
-
-void receive_lost(void) { keep(LOST); }
 
 extern const vector vectors[];
 __attribute__((section(".vectors"), used)) const vector vectors[16 + BOARD_UART_RX_IRQ + 1] = {
@@ -69,12 +73,13 @@ void board_init(void) {
  * is taken at the barrier. */
 int board_read(void) {
     __asm volatile("cpsid i" ::: "memory");
-    while (received_in == received_out)
+    while (receive_ring_is_empty(&received))
         __asm volatile("wfi\n cpsie i\n isb\n cpsid i" ::: "memory");
     __asm volatile("cpsie i" ::: "memory");
-    uint8_t byte = received[received_out];
-    received_out = (uint8_t)(received_out + 1);
-    return byte == LOST ? BOARD_LOST : byte;
+    uint8_t byte = receive_ring_take(&received);
+    if (receive_stalled)
+        resume_receiving();
+    return byte == RECEIVE_RING_LOST ? BOARD_LOST : byte;
 }
 
 void board_write(const char *bytes, size_t count) {

@@ -14,6 +14,8 @@
 #define SYST_RVR REGISTER(0xE000E014u) /* reload value, 24 bits */
 #define SYST_CVR REGISTER(0xE000E018u) /* current value, counts down */
 #define NVIC_ISER(irq) REGISTER(0xE000E100u + (irq) / 32 * 4)
+#define NVIC_ICER(irq) REGISTER(0xE000E180u + (irq) / 32 * 4)
+#define NVIC_ISPR(irq) REGISTER(0xE000E200u + (irq) / 32 * 4)
 #define NVIC_IPR(irq) REGISTER(0xE000E400u + (irq) / 4 * 4)
 #define SCB_ICSR REGISTER(0xE000ED04u)
 #define SCB_VTOR REGISTER(0xE000ED08u)
@@ -64,7 +66,10 @@ void uart_init(uint32_t uart_hz);
 void uart_handler(void);
 void uart_put(uint8_t byte);
 
-/* Called by the driver's interrupt: a byte that came, or that some were lost. */
+/* Called by the driver's interrupt. Before it takes a byte or an error out of the UART it asks whether there is room; if not, it
+ * leaves all as it is and returns, the interrupt is off, and it runs again once a byte was read. Then it hands over the byte that
+ * came, or says that some were lost, in the order in which that happened. */
+bool receive_has_room(void);
 void receive_keep(uint8_t byte);
 void receive_lost(void);
 

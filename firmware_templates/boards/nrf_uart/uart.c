@@ -33,10 +33,12 @@ void uart_init(uint32_t uart_hz) {
 
 void uart_handler(void) {
     while (UART_RXDRDY) {
+        if (!receive_has_room())
+            return;
         UART_RXDRDY = 0;
         receive_keep((uint8_t)UART_RXD);
     }
-    if (UART_ERROR) {
+    if (UART_ERROR && receive_has_room()) {
         uint32_t source = UART_ERRORSRC;
         UART_ERROR = 0;
         UART_ERRORSRC = source;

@@ -42,6 +42,8 @@ void uart_init(uint32_t uart_hz) {
 }
 
 void uart_handler(void) {
+    if (!receive_has_room())
+        return;
     if (UARTE_ENDRX) {
         UARTE_ENDRX = 0;
         uint8_t byte = in;

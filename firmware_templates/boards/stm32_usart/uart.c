@@ -21,6 +21,8 @@ void uart_init(uint32_t uart_hz) {
 /* Reading the data after the status clears both flags. */
 void uart_handler(void) {
     for (uint32_t status = USART_SR; status & (SR_RXNE | SR_ORE); status = USART_SR) {
+        if (!receive_has_room())
+            return;
         uint8_t byte = (uint8_t)USART_DR;
         if (status & SR_RXNE)
             receive_keep(byte);

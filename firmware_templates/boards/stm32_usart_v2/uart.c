@@ -22,11 +22,15 @@ void uart_init(uint32_t uart_hz) {
 }
 
 void uart_handler(void) {
-    while (USART_ISR & ISR_RXNE)
-        receive_keep((uint8_t)USART_RDR);
-    if (USART_ISR & ISR_ORE) {
-        USART_ICR = ISR_ORE;
-        receive_lost();
+    for (uint32_t flags = USART_ISR; flags & (ISR_RXNE | ISR_ORE); flags = USART_ISR) {
+        if (!receive_has_room())
+            return;
+        if (flags & ISR_RXNE)
+            receive_keep((uint8_t)USART_RDR);
+        if (flags & ISR_ORE) {
+            USART_ICR = ISR_ORE;
+            receive_lost();
+        }
     }
 }
 
