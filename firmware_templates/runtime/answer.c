@@ -6,6 +6,8 @@
 enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };
 
 static const char *const units[5] = {"weeks", "days", "hours", "minutes", "seconds"};
+enum { HOURS = 2, MINUTES = 3 };
+enum { DURATION_KIND = 2, TIME_KIND = 5 }; /* kinds of quantities come first, in the order of their names */
 enum { DURATION_LENGTH = 8 }; /* of "duration" */
 
 static int32_t first_pointer(const thimble_answers *tables) { return tables->first + tables->kind_count; }
@@ -230,6 +232,41 @@ static void say_words(const thimble_answer *answer, uint16_t start, uint16_t end
     slot->value_length = (uint16_t)(words->to[last] - words->from[first]);
 }
 
+<<<<<<< HEAD
+/* A whole number from 0 to 24 becomes a time of day. */
+static void as_hour(thimble_slot *slot) {
+    static const uint8_t times[] = "00:0001:0002:0003:0004:0005:0006:0007:0008:0009:0010:0011:0012:00"
+                                   "13:0014:0015:0016:0017:0018:0019:0020:0021:0022:0023:0024:00";
+    uint32_t hour = 0;
+    for (uint16_t i = 0; i < slot->value_length; i++) {
+        if (i == 2 || slot->value[i] < '0' || slot->value[i] > '9' || (i == 1 && hour == 0))
+            return;
+        hour = 10 * hour + (uint32_t)(slot->value[i] - '0');
+    }
+    if (slot->value_length == 0 || hour > 24)
+        return;
+    slot->value = times + 5 * hour;
+    slot->value_length = 5;
+}
+
+||||||| 0d5428e
+=======
+/* Of a duration, or of a time HH:MM, the number of a unit instead of the whole. */
+static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit) {
+    const uint8_t *value = mark->value;
+    if (mark->kind == DURATION_KIND) {
+        slot->number = mark->parts[unit];
+    } else if (mark->kind == TIME_KIND && (unit == HOURS || unit == MINUTES)) {
+        value += unit == HOURS ? 0 : 3;
+        slot->number = 10u * (uint32_t)(value[0] - '0') + (uint32_t)(value[1] - '0');
+    } else {
+        return;
+    }
+    slot->value = NULL;
+    slot->value_length = 0;
+}
+
+>>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
 size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots) {
     const thimble_answers *tables = answer->tables;
     const thimble_allowed *allowed = NULL;
@@ -255,7 +292,13 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             say_words(answer, (uint16_t)(id - first_position(tables)), (uint16_t)(ids[i] - first_position(tables)), &slot);
         } else {
             const thimble_mark *mark = &answer->marks[id - first_pointer(tables)];
+<<<<<<< HEAD
+            if (allowed && allowed->expands == THIMBLE_FILLS_UNITS) {
+||||||| 0d5428e
             if (allowed && allowed->fills_units) {
+=======
+            if (allowed && allowed->units == 1) {
+>>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
                 thimble_slot filled = {.name = slot.name, .name_length = (uint16_t)(slot.name_length - DURATION_LENGTH)};
                 for (size_t unit = 0; unit < 5; unit++) {
                     filled.unit = units[unit];
@@ -267,6 +310,14 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             }
             slot.value = mark->value;
             slot.value_length = mark->value_length;
+<<<<<<< HEAD
+            if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == tables->number_kind)
+                as_hour(&slot);
+||||||| 0d5428e
+=======
+            if (allowed && allowed->units)
+                take_unit(&slot, mark, allowed->units - 2u);
+>>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
         }
         made = insert(slots, made, &slot);
     }

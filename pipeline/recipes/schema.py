@@ -597,8 +597,8 @@ class HomeAssistantConfig(TaskSection):
     home: str = ""
     """The home that ships with the model, seen from the recipe's folder: a `home.yaml`. Training makes up others."""
     exclude: tuple[str, ...] = Field((), strict=False)
-    """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, or JSON lines with
-    `sentence`."""
+    """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, JSON lines with
+    `sentence`, or their hashes."""
     held_out: bool = True
     """Whether templates and combinations are kept from training, to measure on; a product trains on all."""
     split_sentences: int = Field(600, ge=1)
@@ -677,7 +677,8 @@ class SentenceHints(StrictModel):
     open: tuple[str, ...] = Field((), strict=False)
     """Lists that grow on the device without training."""
     types: dict[str, SlotType] = Field(default_factory=dict)
-    """By slot of a wildcard, what stands there; `minutes` and such are durations of which the slot holds the number."""
+    """By list that is a wildcard, what is said there. `days`, `hours`, `minutes` and `seconds` are durations, whose
+    number the slot holds."""
     examples: tuple[SentenceExample, ...] = Field((), strict=False)
     """Sentences that no template says, with their answers."""
     nomatch: tuple[str, ...] = Field((), strict=False)

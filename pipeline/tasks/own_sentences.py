@@ -15,6 +15,7 @@ from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Pair
 from pipeline.tasks.tests_file import SentenceTest, load_tests
 from pipeline.text.annotation import Entry
+from pipeline.text.answers import StructuredAnswer
 
 __all__ = ["SentencesTask"]
 
@@ -141,4 +142,4 @@ class _WithExamples:
 
 
 def _pair(sample: Sample) -> Pair:
-    return Pair(sample.sentence, "".join([sample.intent, *(f" {k}={v}" for k, v in sorted(sample.slots.items()))]))
+    return Pair(sample.sentence, StructuredAnswer(sample.intent, sample.slots).text)

@@ -18,7 +18,7 @@ from pipeline.workflow.workspace import Workspace
 TINY = {
     "name": "tiny",
     "description": "Whether <b>everything</b> runs, not whether it is clever.",
-    "task": {"name": "home_assistant", "train_sentences": 3000, "split_sentences": 40},
+    "task": {"name": "home_assistant", "split_sentences": 40},
     "tokenizer": {"vocab_size": 400},
     "model": {
         "d_model": 32,

@@ -37,6 +37,7 @@ def random_schema(rng: random.Random) -> AnswerSchema:
             kinds=frozenset(rng.sample(kinds, rng.randrange(4))),
             values=tuple(rng.sample(values, min(len(values), rng.randrange(5)))),
             is_free=is_free and rng.random() < 0.3,
+            part=rng.choice(["", *DURATION_UNITS]),
         )
 
     free_text = rng.random() < 0.8
@@ -70,7 +71,7 @@ def random_sentence(rng: random.Random) -> Annotated:
             if kind == "duration":
                 units = sorted(rng.sample(range(5), rng.randrange(1, 4)))
                 parts = tuple((DURATION_UNITS[unit], str(rng.choice([1, 90, 4294967295]))) for unit in units)
-            value = rng.choice(["", "Küche", "PT5M", "12.5"])
+            value = rng.choice(["08:15", "23:00"]) if kind == "time" else rng.choice(["", "Küche", "PT5M", "12.5"])
             marks.append(Mark(kind, index, end, value, parts, kind in QUANTITY_KINDS))
         index = end
     return Annotated(text, tuple(words), tuple(marks))

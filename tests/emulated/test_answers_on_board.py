@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,11 +16,14 @@ from pipeline.compiler import CompiledModel, compile_model
 from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
+from pipeline.errors import ThimbleError
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.numerics.confidence import CERTAIN
 from pipeline.numerics.sampler import logit_step
-from pipeline.recipes.schema import ModelConfig
+from pipeline.recipes.schema import AnswersConfig, ModelConfig
+from pipeline.stages import understanding
+from pipeline.stages.understanding import Place, understand
 from pipeline.targets.boards import Board
 from pipeline.tasks.answer_schema import make_schema
 from pipeline.tasks.samples import IntentSchema, SlotSchema
@@ -30,6 +36,8 @@ from pipeline.verification.checks import Expectation, reference_run, verify
 from pipeline.verification.host_engine import host_engine
 from pipeline.verification.oracle import Oracle
 from pipeline.verification.reply import Reply, ask
+from pipeline.workflow.artifacts import FIRMWARE, PACKED_SOURCES, TFLITE
+from pipeline.workflow.workspace import Workspace
 
 CONTEXT = 40
 INTENTS = {
@@ -85,6 +93,7 @@ class Built:
     """The model, its image, and what TensorFlow Lite Micro says that it must give."""
 
     tflite: bytes
+    sources: Path
     codec: StructuredCodec
     firmware: Firmware
     compiled: CompiledModel
@@ -130,6 +139,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     step = logit_step(oracle.logit_scale)
     return Built(
         tflite,
+        folder / "model",
         codec,
         build_project(folder / "project", folder / "build"),
         compiled,
@@ -193,3 +203,64 @@ def test_the_engine_on_the_host_replies_the_same(built: Built) -> None:
             assert ask(engine, built.codec, expectation.text, step) == expected
             cut = ask(engine, built.codec, expectation.text, step, 1)
             assert cut.text == "NoMatch" and cut.reason in ("unfinished", *REFUSED)
+
+
+@pytest.fixture
+def recipe(built: Built, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A recipe whose stages have run."""
+    workspace = Workspace(tmp_path / "build", "answers")
+    data = workspace.stage("data")
+    data.mkdir(parents=True)
+    built.codec.tokenizer.save(data / "tokenizer.json")
+    built.codec.schema.save(data / "answers.json")
+    NAMES.save(data / "vocabulary.json")
+    tflite = workspace.path(TFLITE.of("quantize"))
+    sources = workspace.path(PACKED_SOURCES.of("convert"), packing=board.packing)
+    elf = workspace.path(FIRMWARE.of("firmware"), "mps2_an386-aot")
+    for path in (tflite, sources, elf):
+        path.parent.mkdir(parents=True)
+    tflite.write_bytes(built.tflite)
+    sources.symlink_to(built.sources)
+    elf.symlink_to(built.firmware.elf)
+    monkeypatch.setattr(understanding, "run_recipe", lambda *_: workspace)
+    recipe = SimpleNamespace(
+        name="answers",
+        engine="aot",
+        boards=("mps2_an386",),
+        answers=AnswersConfig(),
+        model=SimpleNamespace(context=CONTEXT),
+    )
+    recipe.with_boards = lambda _: recipe
+    return recipe
+
+
+def asked(recipe: Any, tmp_path: Path, place: str, home: Path | None = None) -> list[dict[str, Any]]:
+    sentences = tmp_path / "sentences.jsonl"
+    lines = [json.dumps({"sentence": sentence, "accepted": []}) for sentence in SENTENCES[:5]]
+    sentences.write_text("\n".join([*lines, "", *SENTENCES[5:], *REFUSED.values()]))
+    understand(recipe, tmp_path / "build", Place(place), home, str(sentences), str(tmp_path / "answers.jsonl"))
+    return [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text("utf-8").splitlines()]
+
+
+@pytest.mark.slow
+def test_many_sentences_on_the_host_and_on_the_board(built: Built, recipe: Any, tmp_path: Path) -> None:
+    on_host, on_board = (asked(recipe, tmp_path, place) for place in ("host", "mps2_an386"))
+    assert on_host == on_board
+    for record, (sentence, (intent, slots)) in zip(on_host, ANSWERS.items(), strict=False):
+        assert (record["sentence"], record["intent"], record["slots"]) == (sentence, intent, slots)
+        assert record["text"] == StructuredAnswer(intent, slots).text and record["confidence"] > 0.5
+    assert [record["reason"] for record in on_host[len(ANSWERS) :]] == list(REFUSED)
+
+
+@pytest.mark.slow
+def test_names_of_another_home(recipe: Any, tmp_path: Path) -> None:
+    home = tmp_path / "home.yaml"
+    home.write_text(
+        "areas:\n  - name: The Cook's Room\n    aliases: [kitchen]\n"
+        "entities:\n  - {name: Reading Light, domain: light, aliases: [desk lamp]}\n"
+    )
+    on_host, on_board = (asked(recipe, tmp_path, place, home) for place in ("host", "mps2_an386"))
+    assert on_host == on_board
+    assert on_host[0]["slots"] == {"area": "The Cook's Room", "name": "Reading Light"}
+    with pytest.raises(ThimbleError, match="has the names of its image"):
+        asked(recipe, tmp_path, "/dev/ttyNONE", home)

@@ -94,6 +94,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     )
     workspace.stage("data").mkdir(parents=True)
     tokenizer.save(workspace.stage("data") / "tokenizer.json")
+    monkeypatch.setattr(serial_command, "load_task", lambda _: SimpleNamespace(text=lambda _: None))
     monkeypatch.setattr(
         serial_command,
         "reference_runs",

@@ -10,7 +10,7 @@ from pipeline.tasks.task import Dataset
 
 @pytest.fixture(scope="session")
 def english_task() -> HomeAssistantTask:
-    return HomeAssistantTask.from_mapping({"language": "en", "train_sentences": 20_000, "split_sentences": 200})
+    return HomeAssistantTask.from_mapping({"language": "en", "split_sentences": 200})
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from hassil.intents import SlotList, TextSlotList, TextSlotValue
 from hassil.recognize import recognize_all
 
-from pipeline.tasks.home_assistant.home import Home
-from pipeline.tasks.home_assistant.templates import Language, slot_text
+from pipeline.tasks.home_assistant.templates import DOWN, Language, slot_text
+from pipeline.tasks.home_file import Area, Entity, Floor, Home
 from pipeline.tasks.task import Pair
+from pipeline.text.answers import parse_answer
 
 __all__ = ["recognized"]
 
@@ -24,42 +25,46 @@ def recognized(language: Language, home: Home, pair: Pair) -> bool:
     the device stands in a room, so a sentence may leave the area out; any reading may be the right one, where Home
     Assistant takes the best.
     """
-    intent, slots = _parse(pair.action)
+    templates = [template for template in language.templates if template.intent == pair.action.partition(" ")[0]]
+    slot_names = {slot for template in templates for slot in (*template.slots, *template.block.slots)}
+    answer = parse_answer(pair.action, sorted(slot_names))
+    slots = {name: value.lower() for name, value in answer.slots.items()}
     lists: dict[str, SlotList] = {
-        "area": TextSlotList(name="area", values=_values([slots.get("area") or home.areas[0]])),
-        "floor": TextSlotList(name="floor", values=_values([slots.get("floor") or home.floors[0]])),
+        "area": TextSlotList(name="area", values=_values(_names(home.areas, answer.slots.get("area")))),
+        "floor": TextSlotList(name="floor", values=_values(_names(home.floors, answer.slots.get("floor")))),
     }
-    if "name" in slots:
-        templates = [template for template in language.templates if template.intent == intent]
-        domains = sorted({domain for template in templates for domain in template.domains})
-        values = [value for domain in domains for value in _values([slots["name"]], domain)]
-        lists["name"] = TextSlotList(name="name", values=values)
-    else:
-        lists["name"] = TextSlotList(name="name", values=[])
+    contexts = sorted({(domain, template.device_class) for template in templates for domain in template.domains})
+    name = answer.slots.get("name")
+    names = [] if name is None else _names(home.entities, name)
+    lists["name"] = TextSlotList(
+        name="name", values=[value for context in contexts for value in _values(names, *context)]
+    )
     readings = recognize_all(
         pair.sentence, language.intents, slot_lists=lists, intent_context={"area": _HERE}, language=language.code
     )
     for reading in readings:
-        slot_values = {name: entity.value for name, entity in reading.entities.items() if entity.value != _HERE}
-        recognized_slots = {name: slot_text(value).strip().lower() for name, value in slot_values.items()}
-        if reading.intent.name == intent and recognized_slots == slots:
+        if reading.intent.name != answer.intent:
+            continue
+        values = {name: entity.value for name, entity in reading.entities.items() if entity.value != _HERE}
+        if {name: _said(value) for name, value in values.items()} == slots:
             return True
     return False
 
 
-def _values(names: Sequence[str], domain: str | None = None) -> list[TextSlotValue]:
-    context = {} if domain is None else {"domain": domain}
-    return [TextSlotValue.from_tuple((name, name, context), allow_template=False) for name in names]
+def _said(value: object) -> str:
+    """A slot's value as the task has it."""
+    text = slot_text(value).strip().lower()
+    return DOWN if text.startswith("-") else text
 
 
-def _parse(action: str) -> tuple[str, dict[str, str]]:
-    intent, *words = action.split(" ")
-    slots: dict[str, str] = {}
-    last = ""
-    for word in words:
-        key, equals, value = word.partition("=")
-        if equals:
-            last, slots[key] = key, value
-        elif last:
-            slots[last] += f" {word}"
-    return intent, slots
+def _names(things: Sequence[Area | Floor | Entity], name: str | None) -> list[tuple[str, str]]:
+    """What people say for a name, with the name; of the first thing where there is none."""
+    if name is None:
+        return [(thing.name, thing.name) for thing in things[:1]]
+    said = {name: None, **{alias: None for thing in things if thing.name == name for alias in thing.aliases}}
+    return [(alias, name) for alias in said]
+
+
+def _values(names: Sequence[tuple[str, str]], domain: str = "", device_class: str = "") -> list[TextSlotValue]:
+    context = {"domain": domain, "device_class": device_class} if domain else {}
+    return [TextSlotValue.from_tuple((said, name, context), allow_template=False) for said, name in names]

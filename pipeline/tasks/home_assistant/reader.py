@@ -103,10 +103,10 @@ class _Regex:
             first, *rest = expression.items
             if not rest:
                 return self.of(first)
-            orders = (
-                f"{_SPACE}{self.of(item)}{_SPACE}{self.of(Permutation(items=[i for i in expression.items if i is not item]))}"
-                for item in expression.items
-            )
+            orders: list[str] = []
+            for item in expression.items:
+                others = Permutation(items=[other for other in expression.items if other is not item])
+                orders.append(f"{_SPACE}{self.of(item)}{_SPACE}{self.of(others)}")
             return f"(?:{'|'.join(orders)}){_SPACE}"
         if isinstance(expression, Group):
             return "".join(self.of(item) for item in expression.items)

@@ -31,7 +31,7 @@ from hassil.numbers import get_rbnf_engine
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["NAMED", "Language", "Template", "Walk", "load_language", "number_words", "slot_text"]
+__all__ = ["DOWN", "NAMED", "Language", "Template", "Walk", "load_language", "number_words", "slot_text"]
 
 _IMPLIED_DOMAINS = {"HassLightSet": "light"}
 NAMED = ("name", "area", "floor")
@@ -39,7 +39,7 @@ NAMED = ("name", "area", "floor")
 
 _WORD_NUMBERS = 0.2  # share of numbers that are spelled out
 _VALUE, _VALUE_END = "\1", "\2"  # around a slot's value in a sentence under construction
-_DOWN = "down"  # of a step, as `volume_step` of the package has it without a number
+DOWN = "down"  # of a step, as `volume_step` of the package has it without a number
 _OWN = "own"  # key of a block's metadata
 
 
@@ -252,7 +252,7 @@ class _Compiler:
         if values.fraction_type is not None and choice < values.stop and rng.random() < 0.15:
             number = choice + 0.5
         # An answer can point at a number, not at its negative: of "down by 7" it keeps the direction.
-        out = _DOWN if (values.multiplier or 1) < 0 else slot_text(float(number * (values.multiplier or 1)))
+        out = DOWN if (values.multiplier or 1) < 0 else slot_text(float(number * (values.multiplier or 1)))
         words = values.words and isinstance(number, int) and number <= 100 and rng.random() < _WORD_NUMBERS
         spoken = number_words(self._language, int(number)) if words else ""
         return spoken or str(number), out
@@ -388,7 +388,7 @@ def load_language(code: str) -> Language:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.json")))
         raise ThimbleError(f"`task.language` {code!r} is not in home-assistant-intents", f"use one of: {known}")
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    own = Path(__file__).parent / "sentences" / f"{code.split('-', maxsplit=1)[0]}.yaml"
+    own = Path(__file__).parent / "sentences" / f"{code}.yaml"  # its rules are those of this very package
     if own.exists():
         _add(data, yaml.safe_load(own.read_text(encoding="utf-8")))
     _leave_out_implied(data)

@@ -27,7 +27,16 @@ from pipeline.tasks.samples import NO_MATCH
 from pipeline.tasks.sentences.located import UNKNOWN, LocatedDict, Place, place_of, read_located, with_place
 from pipeline.validation import did_you_mean
 
-__all__ = ["BUILTIN", "HOME_LISTS", "Fault", "SentenceFiles", "expand_paths", "raise_faults", "read_files"]
+__all__ = [
+    "BUILTIN",
+    "HOME_LISTS",
+    "Fault",
+    "SentenceFiles",
+    "expand_paths",
+    "raise_faults",
+    "read_files",
+    "references",
+]
 
 HOME_LISTS = ("name", "area", "floor")
 """Lists that the home fills."""
@@ -224,6 +233,7 @@ def _language(wanted: str | None, spoken: Mapping[str, Place], reader: _Reader) 
                 remedy = "name the language in `task.language`, or give a task each"
                 reader.fault(place, f"`language` is {code!r}, and that of other files {first!r}", remedy)
     if wanted is None and not spoken:
+        raise_faults(reader.faults)
         what = "neither the files nor the task name the language"
         raise ConfigError("", [Problem("language", what, "add `language`, such as `language: de`, to the task")])
     return wanted or next(iter(spoken))
@@ -518,7 +528,7 @@ def _refer(text: str, scope: _Scope, reader: _Reader) -> bool:
     before = len(reader.faults)
 
     def visit(body: str, rules: tuple[str, ...], lists: tuple[str, ...]) -> None:
-        for reference in _references(parse_sentence(body).expression):
+        for reference in references(parse_sentence(body).expression):
             if isinstance(reference, RuleReference):
                 name = reference.rule_name
                 if name in rules:
@@ -578,12 +588,13 @@ def _list_remedy(reference: ListReference, scope: _Scope) -> str:
     return f"add it to `lists`, or name the file that has it{did_you_mean(name, known)}"
 
 
-def _references(expression: Expression) -> Iterator[ListReference | RuleReference]:
+def references(expression: Expression) -> Iterator[ListReference | RuleReference]:
+    """The lists and rules to which an expression refers."""
     if isinstance(expression, ListReference | RuleReference):
         yield expression
     elif isinstance(expression, Group):
         for item in expression.items:
-            yield from _references(item)
+            yield from references(item)
 
 
 def _normalize(intents: Intents) -> None:

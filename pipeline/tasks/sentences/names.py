@@ -18,6 +18,7 @@ DOMAINS = (*KINDS, "input_boolean", "siren", "humidifier", "remote", "group", "a
 """Domains that a block of sentences without `requires_context` may mean."""
 _POOL = 400  # homes that are drawn once
 _FRESH = 0.05  # share of sentences in a home that no other sentence has
+_SHIPPED = 0.2  # share of sentences in the home that ships, where there is one
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,22 @@ class Names:
 
     def __init__(self, source: HomeSource, home: Path | None = None) -> None:
         self._source = source
+        self._pool: dict[int, HomeNames] = {}
         self.shipped = HomeNames() if home is None else HomeNames.of_home(load_home(home))
-
-    @cached_property
-    def _pool(self) -> list[HomeNames]:
-        rng = random.Random("homes of sentences")
-        homes = [HomeNames.of_home(self._source.draw_home(rng)) for _ in range(_POOL)]
-        return homes + [self.shipped] * (_POOL // 4 if self.shipped.entries else 0)
 
     def draw(self, rng: random.Random) -> HomeNames:
         """Names of a home for one sentence; that which ships in one of five, where there is one."""
-        if rng.random() < _FRESH:
+        share = rng.random()
+        if share < _FRESH:
             return HomeNames.of_home(self._source.draw_home(rng))
-        return self._pool[int(rng.random() * len(self._pool))]
+        if share < _FRESH + _SHIPPED and self.shipped.entries:
+            return self.shipped
+        number = int(rng.random() * _POOL)
+        home = self._pool.get(number)
+        if home is None:
+            own = random.Random(f"home {number} of sentences")
+            home = self._pool[number] = HomeNames.of_home(self._source.draw_home(own))
+        return home
 
     def make(self, rng: random.Random, list_name: str, domain: str = "") -> Named:
         """A name that the home lacks.

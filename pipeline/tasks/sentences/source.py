@@ -19,6 +19,7 @@ from hassil.recognize import RecognizeResult, recognize_all
 from pipeline.errors import ConfigError, Problem
 from pipeline.languages import languages, load_language_file
 from pipeline.recipes.schema import SentenceHints, SentencesConfig, SplitRule
+from pipeline.tasks.answer_schema import QUANTITY_KINDS
 from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.homes import HomeSource
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
@@ -30,6 +31,7 @@ from pipeline.tasks.sentences.files import (
     expand_paths,
     raise_faults,
     read_files,
+    references,
 )
 from pipeline.tasks.sentences.free_text import Phrases
 from pipeline.tasks.sentences.located import Place, place_of
@@ -204,18 +206,29 @@ class SentencesSource:
         Every list is whose values can be listed, but short ones of whose values templates say half or more literally as
         well, such as on and off: they are words of the language rather than names, and are answer tokens alone.
         """
+        others = {*QUANTITY_KINDS, *(KINDS + HOME_LISTS if self._names_things else ())}
         kinds: dict[int, str] = {}
         taken: dict[str, int] = {}
         for name, values in self._text_lists():
             surfaces = self._surfaces[id(values)]
             if not surfaces:
                 continue
-            if 2 * sum(self._is_word(name, surfaces, text) for text, _ in surfaces) >= len(surfaces):
+            if 2 * len(self._words_among(name, surfaces)) >= len(surfaces):
                 continue
-            number = taken.get(name, 0)
-            taken[name] = number + 1
-            kinds[id(values)] = name if not number else f"{name}_{number + 1}"
+            kind = f"{name}_list" if name in others else name
+            number = taken.get(kind, 0)
+            taken[kind] = number + 1
+            kinds[id(values)] = kind if not number else f"{kind}_{number + 1}"
         return kinds
+
+    @property
+    def _names_things(self) -> bool:
+        """Whether sentences name things of a home."""
+        rules = self.files.intents.expansion_rules.values()
+        expressions = [rule.expression for rule in rules]
+        expressions += [sentence.expression for _, block in self._blocks() for sentence in block.sentences]
+        names = {r.list_name for e in expressions for r in references(e) if isinstance(r, ListReference)}
+        return self.has_home or not names.isdisjoint(HOME_LISTS)
 
     @cached_property
     def _said(self) -> frozenset[str]:
@@ -223,10 +236,11 @@ class SentencesSource:
         said = {" ".join(words_of(text)) for text in self._literal_texts()}
         return frozenset(said | {word for text in said for word in text.split()})
 
-    def _is_word(self, name: str, surfaces: Sequence[tuple[str, str]], text: str) -> bool:
-        """Whether a value of a short list is a word that templates say literally as well: it is not marked then."""
-        is_small = len({value for _, value in surfaces}) <= _MAX_CLOSED and name not in self.hints.open
-        return is_small and " ".join(words_of(text)) in self._said
+    def _words_among(self, name: str, surfaces: Sequence[tuple[str, str]]) -> frozenset[str]:
+        """Values of a short list that templates say literally as well: they are not marked."""
+        if name in self.hints.open or len({value for _, value in surfaces}) > _MAX_CLOSED:
+            return frozenset()
+        return frozenset(text for text, _ in surfaces if " ".join(words_of(text)) in self._said)
 
     @cached_property
     def _units(self) -> Mapping[str, tuple[str, str]]:
@@ -248,6 +262,7 @@ class SentencesSource:
                     lists=lists,
                     list_kinds=self._kinds,
                     home_first=self.has_home,
+                    open_lists=frozenset(self.hints.open),
                     units=self._units,
                 )
                 node = compiler.compile(sentence.expression)
@@ -315,6 +330,10 @@ class SentencesSource:
         known("types", hints.types, wild, "wildcard list of the files")
         for name, several in hints.required.items():
             known(f"required.{name}", several, slots, "slot of the sentences")
+        for name, values in self._text_lists():
+            if name in hints.open and id(values) not in self._kinds:
+                what = f"`open` names {name!r}, whose values cannot be listed: they have lists in them"
+                problems.append(Problem("open", what, "write its values as text"))
         if problems:
             raise ConfigError("", problems)
 
@@ -367,6 +386,13 @@ class SentencesSource:
             home = self.names.draw(rng) if self._uses_home else HomeNames()
         try:
             return self._walk(chosen, home, rng)
+        except Impossible:
+            return None
+
+    def draw_template(self, template: Template, rng: random.Random) -> Sample | None:
+        """One sentence of a template; None where this try gives none."""
+        try:
+            return self._walk(template, self.names.draw(rng), rng)
         except Impossible:
             return None
 
@@ -435,7 +461,7 @@ class SentencesSource:
                 sentence = f"{filler} {sentence}"
                 shift = len(filler) + 1
                 spans = tuple((start + shift, end + shift) for start, end in spans)
-        slots = {name: slot_text(value) for name, value in block.slots.items() if not name.startswith(HIDDEN)}
+        slots = {name: slot_text(value) for name, value in fixed_slots(block).items() if not name.startswith(HIDDEN)}
         slots.update(walk.slots)
         for name, value in self.hints.default.get(template.intent, {}).items():
             slots.setdefault(name, slot_text(value))
@@ -471,6 +497,10 @@ class SentencesSource:
 
     def entries(self) -> tuple[Entry, ...]:
         """Names of the home that ships, then values of the lists that are marked."""
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> tuple[Entry, ...]:
         result: dict[tuple[str, str], Entry] = {}
         for entry in self.names.shipped.entries:
             result.setdefault((entry.text.casefold(), entry.kind), entry)
@@ -480,11 +510,18 @@ class SentencesSource:
             if kind is None or id(values) not in used:
                 continue
             surfaces = self._surfaces[id(values)] or ()
+            words = self._words_among(name, surfaces)
             for said, value in surfaces:
-                if self._is_word(name, surfaces, said):
-                    continue
-                result.setdefault((said.casefold(), kind), Entry(said, kind, value))
+                if said not in words:
+                    result.setdefault((said.casefold(), kind), Entry(said, kind, value))
         return tuple(result.values())
+
+    def listed(self) -> Iterator[tuple[str, TextSlotList, Sequence[tuple[str, str]]]]:
+        """Lists whose values can be listed: name, list, and what is said for each value with the value."""
+        for name, values in self._text_lists():
+            surfaces = self._surfaces[id(values)]
+            if surfaces is not None:
+                yield name, values, surfaces
 
     def intents(self) -> Mapping[str, IntentSchema]:
         """All intents but `NO_MATCH`, with what their slots may hold."""
@@ -495,7 +532,7 @@ class SentencesSource:
         slots: dict[str, dict[str, _SlotBuilder]] = {}
         for template in self.templates:
             known = slots.setdefault(template.intent, {})
-            for name, value in template.block.slots.items():
+            for name, value in fixed_slots(template.block).items():
                 if not name.startswith(HIDDEN):
                     known.setdefault(name, _SlotBuilder()).values.add(slot_text(value))
             for name, uses in template.uses.items():
@@ -703,6 +740,15 @@ def unit_words(language: str) -> Mapping[str, tuple[str, str]]:
                 for word in data.get(section, {}).get(unit, ()):
                     words[str(word).lower()] = ("duration", unit)
     return words
+
+
+def fixed_slots(block: IntentData) -> dict[str, Any]:
+    """The fixed slots of a block, and those that a context of one value fills."""
+    slots: dict[str, Any] = {}
+    for key, wanted in block.requires_context.items():
+        if isinstance(wanted, Mapping) and wanted.get("slot") and isinstance(wanted.get("value"), str):
+            slots[wanted["slot"] if isinstance(wanted["slot"], str) else key] = wanted["value"]
+    return {**slots, **block.slots}
 
 
 def _remedy(reason: str) -> str:

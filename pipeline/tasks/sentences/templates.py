@@ -22,7 +22,7 @@ from pipeline.tasks.sentences.files import HOME_LISTS
 from pipeline.tasks.sentences.names import DOMAINS, HomeNames, Named, Names
 from pipeline.text.annotation import Entry
 
-__all__ = ["Compiler", "Impossible", "Node", "SlotUse", "Walk", "assemble", "slot_text", "words_of"]
+__all__ = ["Compiler", "Impossible", "Node", "SlotUse", "Walk", "assemble", "number_words", "slot_text", "words_of"]
 
 _SPELLED = 0.2  # share of numbers that are written as words
 _FRACTION = 0.15  # share of numbers with a fraction where a range has them
@@ -218,7 +218,7 @@ class _Number:
                 number = whole
         text = str(number)
         if limits.words and (walk.random() < _SPELLED or not limits.digits):
-            spelled = _number_words(limits.words_language or self.language, number)
+            spelled = number_words(limits.words_language or self.language, number)
             if spelled:
                 text = walk.rng.choice(spelled)
         walk.pieces.append((text, 1))
@@ -271,7 +271,7 @@ class _Name:
 
 
 @lru_cache(maxsize=20_000)
-def _number_words(language: str, number: float) -> tuple[str, ...]:
+def number_words(language: str, number: float) -> tuple[str, ...]:
     """How a language spells a number; in one way only for the larger ones, which have a dozen of grammar's."""
     try:
         result = get_rbnf_engine(language).format_number(number)
@@ -300,6 +300,7 @@ class Compiler:
         lists: by name, the block's own before the others.
         list_kinds: the kind of the marks of a list by its identity; lists whose values are no marks are not in it.
         home_first: whether the home's names win over a list of the same name.
+        open_lists: lists that grow on the device: their values are marked and no answer tokens.
         units: by word, the kind of a quantity that it makes of the number before it, and the part that the number is.
         uses: what was learned of the slots.
         said: words that the templates say literally.
@@ -312,12 +313,13 @@ class Compiler:
     lists: Mapping[str, SlotList]
     list_kinds: Mapping[int, str]
     home_first: bool
+    open_lists: frozenset[str]
     units: Mapping[str, tuple[str, str]]
     uses: dict[str, list[SlotUse]] = field(default_factory=dict)
     said: set[str] = field(default_factory=set)
     empty: set[str] = field(default_factory=set)
     used_lists: dict[str, SlotList] = field(default_factory=dict)
-    _before: str = ""
+    _before: str = ""  # the last word of the template so far, empty behind a list
 
     def compile(self, expression: Expression, follow: frozenset[str] = frozenset()) -> Node:
         """The node of an expression.
@@ -327,8 +329,10 @@ class Compiler:
             follow: words that may come right after it.
         """
         if isinstance(expression, TextChunk):
-            self.said.update(words_of(expression.text))
-            self._before = expression.text or self._before
+            said = words_of(expression.text)
+            self.said.update(said)
+            if said:
+                self._before = said[-1]
             return _Text(expression.text)
         if isinstance(expression, Alternative):
             nodes = []
@@ -458,8 +462,7 @@ class Compiler:
         if ":" in follow:
             kinds.add("time")
             part = "hours"
-        before_words = words_of(before)
-        if before_words and self.units.get(before_words[-1], ("", ""))[0] == "time":
+        if before == ":" or self.units.get(before, ("", ""))[0] == "time":
             kinds.add("time")
             part = "minutes"
         return SlotUse(kinds=frozenset(kinds), part=part)
@@ -489,7 +492,7 @@ class Compiler:
                 if not isinstance(node, _Dead):
                     groups.setdefault(out, {})[f"\0{len(seen)}{len(groups.get(out, ()))}"] = node
         kind = self.list_kinds.get(id(values))
-        closed = None if None in groups else tuple(sorted(str(out) for out in groups))
+        closed = None if None in groups or name in self.open_lists else tuple(sorted(str(out) for out in groups))
         self._use(slot, SlotUse(kinds=frozenset({kind} if kind else ()), values=closed, is_free=None in groups))
         if not groups:
             self.empty.add(name)

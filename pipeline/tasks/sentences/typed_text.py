@@ -1,16 +1,27 @@
-"""What people say for a slot that has a type instead of a list: numbers, times, durations, names."""
+"""What people say for a slot that has a type instead of a list: numbers, times, durations, dates."""
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Mapping, Sequence
 
-from hassil.numbers import get_rbnf_engine
-
+from pipeline.errors import ConfigError, Problem
 from pipeline.languages import languages, load_language_file
+from pipeline.tasks.number_words import quantities
+from pipeline.tasks.sentences.templates import number_words
+from pipeline.text.annotation import Quantity
+from pipeline.text.normalize import Normalizer
 
 __all__ = ["spoken_values"]
 
-_UNITS = {"days": ("D", 7), "hours": ("H", 23), "minutes": ("M", 90), "seconds": ("S", 90)}
+UNITS = ("days", "hours", "minutes", "seconds")
+"""Types of slots that hold the number of a unit of a duration."""
+_TOP = {"number": 120, "percent": 100, "degrees": 40}
+_BEHIND = {"number": "", "percent": " %", "degrees": "°"}
+_FILLED = 60  # texts of each pattern
+_SPELLED = 0.4  # share of numbers that are written as words
+_ROUND = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 15, 18, 20, 25, 30, 35, 40, 45, 50, 55, 60, 75, 90)
 
 
 def spoken_values(kind: str, language: str) -> Sequence[tuple[str, str]]:
@@ -19,49 +30,59 @@ def spoken_values(kind: str, language: str) -> Sequence[tuple[str, str]]:
     Args:
         kind: a type of `SentenceHints.types`.
         language: code.
+
+    Raises:
+        ConfigError: the language has no phrases of the type.
     """
-    if kind in ("number", "percent", "degrees"):
-        behind = {"number": "", "percent": " %", "degrees": "°"}[kind]
-        top = {"number": 120, "percent": 100, "degrees": 40}[kind]
-        digits = [(f"{number}{behind}", str(number)) for number in range(top + 1)]
-        words = [(_words(number, language), str(number)) for number in range(top + 1)] if kind == "number" else []
-        return [*digits, *(pair for pair in words if pair[0])]
-    if kind == "time":
-        return [(f"{h}:{m:02}", f"{h:02}:{m:02}") for h in range(24) for m in range(0, 60, 5)]
-    data = _quantities(language)
-    if kind == "date":
-        dates = data.get("dates", {})
-        return [(str(word), str(value)) for value, words in dates.items() for word in words]
-    units = data.get("units", {})
-    if kind == "duration":
-        return [pair for unit in _UNITS for pair in _durations(unit, units, language, is_iso=True)]
-    if kind in _UNITS:
-        return _durations(kind, units, language, is_iso=False)
-    return []
+    if kind == "name":
+        return ()
+    if kind in _TOP:
+        digits = [(f"{number}{_BEHIND[kind]}", str(number)) for number in range(_TOP[kind] + 1)]
+        spelled = [(text, value) for _, value in digits for text in number_words(language, int(value))]
+        return [*digits, *spelled] if kind == "number" else digits
+    wanted = "duration" if kind in UNITS else kind
+    patterns = _patterns(language, wanted)
+    if not patterns:
+        what = f"`types` has {kind}, of which the language {language!r} has no phrases"
+        remedy = "use a list with `values:`, or add `spoken` to the language's phrases.yaml"
+        raise ConfigError("", [Problem("types", what, remedy)])
+    rng = random.Random(f"{language} {kind}")
+    found: dict[str, str] = {}
+    normalizer, numbers = Normalizer(), quantities(language)
+    for pattern in patterns:
+        for _ in range(_FILLED if "{" in pattern else 1):
+            text = re.sub(r"\{(\w+)\}", lambda match: _filled(match[1], language, rng), pattern)
+            words = [word.text for word in normalizer.words(text)]
+            quantity = numbers.at(words, 0)
+            value = None if quantity is None else _value(quantity, len(words), kind)
+            if value is not None:
+                found.setdefault(text, value)
+    return list(found.items())
 
 
-def _durations(unit: str, units: Mapping[str, Sequence[str]], language: str, is_iso: bool) -> list[tuple[str, str]]:
-    letter, top = _UNITS[unit]
-    result = []
-    words = list(units.get(unit, ())) or [unit]
-    for number in range(1, top + 1):
-        word = words[0] if number == 1 else words[min(1, len(words) - 1)]
-        value = (f"P{number}D" if unit == "days" else f"PT{number}{letter}") if is_iso else str(number)
-        result.append((f"{number} {word}", value))
-        if number > 1 and (spelled := _words(number, language)):
-            result.append((f"{spelled} {word}", value))
-    return result
+def _value(quantity: Quantity, count: int, kind: str) -> str | None:
+    """The value of a text that is one quantity; None where it is another, or not in one unit."""
+    if quantity.count != count:
+        return None
+    if kind not in UNITS:
+        return quantity.value if quantity.kind == kind else None
+    parts = dict(quantity.parts)
+    return parts[kind] if quantity.kind == "duration" and set(parts) == {kind} else None
 
 
-def _words(number: int, language: str) -> str:
-    try:
-        return str(get_rbnf_engine(language).format_number(number).text)
-    except (ValueError, KeyError, AttributeError):
-        return ""
+def _patterns(language: str, kind: str) -> Sequence[str]:
+    known = languages("phrases")
+    if language not in known and language.split("-", maxsplit=1)[0] not in known:
+        return ()
+    spoken: Mapping[str, Sequence[str]] = load_language_file(language, "phrases").get("spoken", {})
+    return spoken.get(kind, ())
 
 
-def _quantities(language: str) -> Mapping[str, dict[str, Sequence[str]]]:
-    known = languages("quantities")
-    if language in known or language.split("-", maxsplit=1)[0] in known:
-        return load_language_file(language, "quantities")
-    return {}
+def _filled(name: str, language: str, rng: random.Random) -> str:
+    if name == "mm":
+        return f"{5 * rng.randrange(12):02}" if rng.random() < 0.7 else f"{rng.randrange(60):02}"
+    number = rng.randrange(24) if name == "h" else rng.randrange(1, 32) if name == "d" else rng.choice(_ROUND)
+    if name == "n" and rng.random() < 0.2:
+        number = rng.randrange(2, 60)
+    words = number_words(language, number)
+    return words[0] if name != "d" and words and rng.random() < _SPELLED else str(number)

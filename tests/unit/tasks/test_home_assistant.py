@@ -9,131 +9,155 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ThimbleError
+from pipeline.tasks.excluded import write_hashes
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.task import HomeAssistantTask
+from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.registry import load_task
+from pipeline.tasks.samples import Sample
 from pipeline.tasks.task import Dataset, Pair
+from pipeline.text.answers import StructuredAnswer
 
 HELD_OUT = ("new_combinations", "new_names", "new_templates", "noisy")
-NAMES = ("area", "name")
-
-
-def _slots(action: str) -> dict[str, str]:
-    slots: dict[str, str] = {}
-    key = ""
-    for word in action.split(" ")[1:]:
-        if "=" in word:
-            key, _, slots[key] = word.partition("=")
-        else:
-            slots[key] += f" {word}"
-    return slots
+NAMES = ("area", "floor", "name")
 
 
 def _all(dataset: Dataset) -> Iterator[tuple[str, Pair]]:
-    for name, pairs in {"train": dataset.train, "dev": dataset.dev, **dataset.splits}.items():
+    for name, pairs in {"dev": dataset.dev, **dataset.splits}.items():
         yield from ((name, pair) for pair in pairs)
 
 
-def _digest(dataset: Dataset) -> str:
-    text = "\n".join(f"{name}\t{pair.sentence}\t{pair.action}" for name, pair in _all(dataset))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _digest(task: HomeAssistantTask, count: int = 200) -> str:
+    source = task.training_source
+    drawn = [source.draw(random.Random(f"digest {number}")) for number in range(count)]
+    lines = [f"{s.sentence}\t{s.intent}\t{sorted(s.slots.items())}\t{s.entries}\t{s.fixed}" for s in drawn]
+    lines += [f"{name}\t{pair.sentence}\t{pair.action}" for name, pair in _all(task.dataset())]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def drawn(english_task: HomeAssistantTask) -> list[Sample]:
+    source = english_task.training_source
+    return [source.draw(random.Random(f"sample {number}")) for number in range(3_000)]
 
 
 def test_the_splits_have_the_sizes_asked_for(english: Dataset) -> None:
-    assert len(english.train) == 20_000
-    assert len(english.dev) == 200
+    assert english.train == []
+    assert len(english.dev) == 400
     assert {name: len(pairs) for name, pairs in english.splits.items()} == dict.fromkeys(HELD_OUT, 200)
 
 
 def test_no_sentence_stands_in_two_splits(english: Dataset) -> None:
-    splits = {"train": english.train, "dev": english.dev, **english.splits}
-    sentences = {name: {pair.sentence for pair in pairs} for name, pairs in splits.items()}
+    sentences = {name: {pair.sentence for pair in pairs} for name, pairs in english.splits.items()}
+    sentences["dev"] = {pair.sentence for pair in english.dev}
     for left, right in combinations(sentences, 2):
         assert not sentences[left] & sentences[right], (left, right)
 
 
-def test_a_sentence_has_one_action(english: Dataset) -> None:
-    pairs = [pair for _, pair in _all(english)]
-    assert len({pair.sentence for pair in pairs}) == len(pairs)
+def test_held_out_combinations_are_never_drawn(english_task: HomeAssistantTask, drawn: list[Sample]) -> None:
+    templates = english_task.templates.templates
+    assert not any(english_task.is_held_out(templates[sample.template], sample.slots) for sample in drawn)
 
 
-def test_new_combinations_are_new_actions_of_known_values(english: Dataset) -> None:
-    known = {pair.action for pair in [*english.train, *english.dev]}
-    values = {item for pair in [*english.train, *english.dev] for item in _slots(pair.action).items()}
-    for pair in english.splits["new_combinations"]:
-        assert pair.action not in known
-        assert _slots(pair.action).items() <= values
-
-
-def test_new_names_hold_no_name_that_training_has(english: Dataset) -> None:
-    known = {value for pair in [*english.train, *english.dev] for value in _slots(pair.action).values()}
-    for pair in english.splits["new_names"]:
-        slots = _slots(pair.action)
-        assert not {slots[key] for key in NAMES if key in slots} & known
-        assert not set(slots.values()) <= known, "nothing in it is new"
-
-
-def test_the_other_splits_hold_only_names_that_training_may_have(
-    english_task: HomeAssistantTask, english: Dataset
+def test_withheld_templates_are_taught_by_others_and_never_drawn(
+    english_task: HomeAssistantTask, drawn: list[Sample]
 ) -> None:
-    home = english_task.home
-    for split in ("train", "dev", "new_combinations", "new_templates", "noisy"):
-        pairs = english.train if split == "train" else english.dev if split == "dev" else english.splits[split]
-        for pair in pairs:
-            slots = _slots(pair.action)
-            names = [slots[key] for key in NAMES if key in slots]
-            assert not any(home.held_out(name) for name in names if name not in home.areas), pair
-
-
-def test_withheld_templates_are_taught_by_others_and_never_drawn(english_task: HomeAssistantTask) -> None:
-    withheld = [t for t in english_task.language.templates if t.index in english_task.withheld]
-    trained = [t for t in english_task.language.templates if t.index not in english_task.withheld]
-    assert 0.06 < len(withheld) / len(english_task.language.templates) < 0.1
+    templates = english_task.templates.templates
+    withheld = [template for template in templates if template.index in english_task.withheld]
+    trained = [template for template in templates if template.index not in english_task.withheld]
+    assert 0.06 < len(withheld) / len(templates) < 0.1
     for template in withheld:
         assert sum(candidate.signature == template.signature for candidate in trained) >= 2
-    assert {t.intent for t in trained} == {t.intent for t in english_task.language.templates}
+    assert {t.intent for t in trained} == {t.intent for t in templates}
+    assert not {sample.template for sample in drawn} & english_task.withheld
 
 
-def test_all_intents_of_the_language_are_taught(english_task: HomeAssistantTask, english: Dataset) -> None:
-    taught = {pair.action.split(" ")[0] for pair in english.train}
-    assert taught == set(english_task.language.intents.intents)
+def test_a_product_trains_on_everything() -> None:
+    task = HomeAssistantTask.from_mapping({"held_out": False, "split_sentences": 20})
+    assert not task.withheld
+    assert set(task.dataset().splits) == set(task.splits) == {"new_names", "noisy"}
 
 
-def test_pairs_are_canonical_and_short(english: Dataset) -> None:
-    for _, pair in _all(english):
-        assert pair.sentence == " ".join(pair.sentence.lower().split()) != ""
-        slots = _slots(pair.action)
-        assert list(slots) == sorted(slots)
-        assert " ".join([pair.action.split(" ")[0], *(f"{k}={v}" for k, v in slots.items())]) == pair.action
-        assert max(len(pair.sentence), len(pair.action)) <= 96
+def test_all_intents_of_the_language_are_taught(english_task: HomeAssistantTask, drawn: list[Sample]) -> None:
+    assert {sample.intent for sample in drawn} == set(english_task.templates.intents.intents)
+    assert set(english_task.source.intents()) == set(english_task.templates.intents.intents)
 
 
-def test_names_stand_in_the_sentence_as_in_the_action(english: Dataset) -> None:
-    for _, pair in _all(english):
-        slots = _slots(pair.action)
-        for key in NAMES:
-            if key in slots:
-                assert slots[key] in pair.sentence, pair
+def test_what_samples_hold_is_what_the_schema_allows(english_task: HomeAssistantTask, drawn: list[Sample]) -> None:
+    intents = english_task.source.intents()
+    for sample in drawn:
+        slots = intents[sample.intent].slots
+        assert sample.slots.keys() <= slots.keys(), sample
+        assert {name for name, slot in slots.items() if slot.is_required} <= sample.slots.keys(), sample
+        known = {entry.value: entry.kind for entry in sample.entries}
+        for name, value in sample.slots.items():
+            slot = slots[name]
+            assert slot.is_free or value in slot.values or slot.kinds & {"number", "percent", "degrees"}, (name, sample)
+            if name in NAMES and not (name == "name" and "Timer" in sample.intent) and value in known:
+                assert known[value] in slot.kinds, (name, sample)
 
 
-def test_building_again_gives_the_same(english: Dataset) -> None:
-    rebuilt = load_task(
-        {"name": "home_assistant", "language": "en", "train_sentences": 20_000, "split_sentences": 200}
-    ).dataset()
-    assert _digest(rebuilt) == _digest(english)
+def test_the_sentence_s_own_names_are_nearly_always_known(drawn: list[Sample]) -> None:
+    named = [
+        value in {entry.value for entry in sample.entries}
+        for sample in drawn
+        for slot, value in sample.slots.items()
+        if slot in ("area", "floor")
+    ]
+    assert 0.85 < sum(named) / len(named) < 0.97
+
+
+def test_other_names_never_stand_where_they_would_mean_something(
+    english_task: HomeAssistantTask, drawn: list[Sample]
+) -> None:
+    intents = english_task.source.intents()
+    for sample in drawn:
+        commanded = set().union(*(slot.kinds for slot in intents[sample.intent].slots.values()))
+        said = {value.lower() for value in sample.slots.values()}
+        for entry in sample.entries:
+            if entry.kind in commanded and entry.text.lower() not in said and not sample.intent.endswith("Timer"):
+                inside = f" {entry.text.lower()} " in f" {sample.sentence.lower()} "
+                assert not inside or any(entry.text.lower() in value for value in said), (entry, sample)
+
+
+def test_names_stand_before_areas_and_areas_before_floors(drawn: list[Sample]) -> None:
+    order = {"area": 1, "floor": 2}
+    for sample in drawn:
+        ranks = [order.get(entry.kind, 0) for entry in sample.entries]
+        assert ranks == sorted(ranks)
+        assert len({entry.text.lower() for entry in sample.entries}) == len(ranks)
+
+
+def test_values_stand_where_the_sample_says(drawn: list[Sample]) -> None:
+    for sample in drawn:
+        texts = [sample.sentence[first:end] for first, end in sample.fixed]
+        for slot in ("area", "floor"):
+            if slot in sample.slots:
+                assert sample.slots[slot].lower() in map(str.lower, texts), sample
+
+
+def test_names_of_the_home_that_ships_are_never_made_up(english_task: HomeAssistantTask) -> None:
+    own = {thing.name.lower() for thing in english_task.home.entities}
+    homes, rng = english_task.homes, random.Random(1)
+    assert not {homes.name(rng, rng.choice(KINDS)).lower() for _ in range(5_000)} & own
+
+
+def test_building_again_gives_the_same(english_task: HomeAssistantTask) -> None:
+    again = HomeAssistantTask.from_mapping({"language": "en", "split_sentences": 200})
+    assert _digest(again) == _digest(english_task)
 
 
 def test_the_data_does_not_hang_on_the_hash_seed_of_a_process() -> None:
     code = (
         "from pipeline.tasks.registry import load_task; from tests.unit.tasks.test_home_assistant import _digest;"
-        "print(_digest(load_task({'name': 'home_assistant', 'language': 'fr', 'train_sentences': 800,"
-        " 'split_sentences': 40}).dataset()))"
+        "print(_digest(load_task({'name': 'home_assistant', 'language': 'fr', 'split_sentences': 20})))"
     )
     digests = set()
     for seed in ("1", "2"):
@@ -144,30 +168,27 @@ def test_the_data_does_not_hang_on_the_hash_seed_of_a_process() -> None:
 
 
 def test_another_seed_gives_other_data() -> None:
-    config = {"name": "home_assistant", "train_sentences": 300, "split_sentences": 20}
-    assert _digest(load_task({**config, "seed": 1}).dataset()) != _digest(load_task({**config, "seed": 2}).dataset())
+    tasks = [HomeAssistantTask.from_mapping({"split_sentences": 20, "seed": seed}) for seed in (1, 2)]
+    assert _digest(tasks[0], 20) != _digest(tasks[1], 20)
 
 
 @pytest.mark.parametrize("language", ["en", "de", "fr", "ru", "zh-CN"])
 def test_hassil_reads_the_sentences_as_the_task_does(language: str) -> None:
-    """The one known difference: hassil does not negate a spelled number ("volume down by seven")."""
-    task = HomeAssistantTask.from_mapping(
-        {"language": language, "train_sentences": 400, "split_sentences": 10, "polite": 0.0, "spoiled": 0.0}
-    )
-    pairs = [pair for pair in task.dataset().train if "volume_step=-" not in pair.action][:250]
+    task = HomeAssistantTask.from_mapping({"language": language, "split_sentences": 10})
+    pairs = [pair for pair in task.dataset().dev if "volume_step=down" not in pair.action][:200]
     right = task.baseline(pairs)
     wrong = [pair for pair, agreed in zip(pairs, right, strict=True) if not agreed]
-    assert len(wrong) <= 2, wrong
+    assert len(wrong) <= 3, wrong
 
 
 def test_hassil_refuses_a_wrong_action(english_task: HomeAssistantTask) -> None:
     sentence = "turn off the kitchen lights"
     actions = [
-        "HassTurnOff area=kitchen domain=light",
-        "HassTurnOn area=kitchen domain=light",
-        "HassTurnOff area=kitchen",
+        "HassTurnOff area=Kitchen domain=light",
+        "HassTurnOn area=Kitchen domain=light",
+        "HassTurnOff area=Kitchen",
         "HassTurnOff domain=light",
-        "HassTurnOff area=garden domain=light",
+        "HassTurnOff area=Garden domain=light",
         "HassTurnOff",
     ]
     right = english_task.baseline([Pair(sentence, action) for action in actions])
@@ -182,21 +203,83 @@ def test_noise_is_hard_for_hassil(english_task: HomeAssistantTask, english: Data
 def test_the_examples_mean_what_hassil_reads(english_task: HomeAssistantTask) -> None:
     examples = list(english_task.examples())
     assert len(examples) == 12
-    assert Pair("turn off the kitchen lights", "HassTurnOff area=kitchen domain=light") in examples
-    wrong = [pair for pair, right in zip(examples, english_task.baseline(examples), strict=True) if not right]
-    assert not wrong
+    assert Pair("set a timer for 5 minutes", "HassStartTimer minutes=5") in examples
+    right = english_task.baseline(examples)
+    assert sum(right) >= len(right) - 1, examples
 
 
 @pytest.mark.parametrize("language", ["de", "fr", "ru", "el", "ja", "zh-CN", "ar", "hi", "de-CH"])
 def test_any_language_builds(language: str) -> None:
-    task = load_task({"name": "home_assistant", "language": language, "train_sentences": 600, "split_sentences": 30})
+    task = HomeAssistantTask.from_mapping({"language": language, "split_sentences": 20})
     dataset = task.dataset()
-    assert len(dataset.train) >= 500
+    assert len(dataset.dev) > 100
     assert all(dataset.splits[name] for name in HELD_OUT)
-    sentences = [pair.sentence for _, pair in _all(dataset)]
-    assert len(set(sentences)) == len(sentences)
-    assert len(list(task.examples())) == 12
     assert list(task.examples()) == list(task.examples())
+    sample = task.training_source.draw(random.Random(1))
+    assert sample.entries and sample.intent in task.source.intents()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_templates_read_their_sentences(language: str) -> None:
+    task = HomeAssistantTask.from_mapping({"language": language, "held_out": False})
+    drawn = [task.source.draw_in_home(random.Random(number)) for number in range(400)]
+    sentences = [sample.sentence for sample in drawn if sample is not None]
+    assert sum(map(task.source.reads, sentences)) > 0.88 * len(sentences)
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "what is the capital of france",
+        "i turned off the light already",
+        "don't turn off the kitchen lights",
+        "thank you",
+        "tell me a joke",
+        "that was a long day off",
+    ],
+)
+def test_no_template_reads_what_is_no_command(english_task: HomeAssistantTask, sentence: str) -> None:
+    assert not english_task.source.reads(sentence)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "intent", "slots"),
+    [
+        ("en", "is the tumble dryer running", "HassGetState", {"name": "Tumble Dryer", "state": "on"}),
+        ("en", "how many batteries are low", "HassGetState", {"device_class": "battery", "state": "on"}),
+        ("en", "stop vacuuming", "HassVacuumReturnToBase", {}),
+        ("en", "water the garden", "HassTurnOn", {"area": "Garden", "domain": "valve"}),
+        ("de", "öffne alle jalousien im bad", "HassTurnOn", {"area": "Bad", "domain": "cover"}),
+        ("de", "ist jemand zu hause", "HassGetState", {"domain": "person", "state": "home"}),
+    ],
+)
+def test_sentences_of_the_project_s_own_are_read(
+    language: str, sentence: str, intent: str, slots: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "home.yaml").write_text(
+        "areas: [{name: Garden}, {name: Bad}]\nentities: [{name: Tumble Dryer, domain: binary_sensor}]\n"
+    )
+    task = HomeAssistantTask.from_mapping({"language": language, "home": "home.yaml"}, tmp_path)
+    answer = StructuredAnswer(intent, slots)
+    if "device_class" in slots:
+        answer = StructuredAnswer(intent, {**slots, "domain": "binary_sensor"})
+    assert task.source.reads(sentence)
+    assert task.baseline([Pair(sentence, answer.text)]) == [True]
+
+
+def test_training_never_sees_excluded_sentences(tmp_path: Path) -> None:
+    (tmp_path / "said.jsonl").write_text('{"sentence": "Pause the Timer!"}\n')
+    assert write_hashes(tmp_path / "more.hashes", [tmp_path / "said.jsonl"], "whose they are") == 1
+    for file in ("said.jsonl", "more.hashes"):
+        task = HomeAssistantTask.from_mapping({"exclude": [file]}, tmp_path)
+        assert "pause the timer" in task.excluded
+        assert "pause the music" not in task.excluded
+
+
+def test_a_missing_file_of_sentences_is_an_error(tmp_path: Path) -> None:
+    task = HomeAssistantTask.from_mapping({"exclude": ["none.jsonl"]}, tmp_path)
+    with pytest.raises(ThimbleError, match=r"cannot read .*none\.jsonl"):
+        len(task.excluded)
 
 
 def test_an_unknown_language_names_the_known_ones() -> None:
@@ -212,8 +295,8 @@ def test_a_language_that_is_no_code_is_unknown(language: str) -> None:
 
 
 def test_a_language_of_a_dozen_templates_withholds_none() -> None:
-    dataset = load_task({"name": "home_assistant", "language": "sw", "train_sentences": 300}).dataset()
-    assert len(dataset.train) == 300
+    dataset = HomeAssistantTask.from_mapping({"language": "sw", "split_sentences": 20}).dataset()
+    assert dataset.dev
     assert dataset.splits["new_templates"] == []
     assert dataset.splits["new_names"]
 
@@ -229,7 +312,7 @@ def test_a_language_of_a_dozen_templates_withholds_none() -> None:
         ("polite", "much", r"`task\.polite` is 'much' \(str\), not a number"),
         ("polite", 1.5, r"`task\.polite` is 1\.5.*\n.*from 0 to 1"),
         ("spoiled", -0.1, r"`task\.spoiled` is -0\.1.*\n.*from 0 to 1"),
-        ("train_sentences", 0, r"`task\.train_sentences` is 0\n.*from 100 on"),
+        ("train_sentences", 100, r"unknown key `task\.train_sentences`"),
         ("split_sentences", 0, r"`task\.split_sentences` is 0\n.*from 1 on"),
     ],
 )

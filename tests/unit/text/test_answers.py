@@ -170,6 +170,25 @@ def test_every_answer_that_is_allowed_can_be_read(data: st.DataObject) -> None:
     assert parse_answer(said.text, SCHEMA.slots).text == said.text
 
 
+def test_a_slot_may_hold_a_part_of_a_duration_or_of_a_time() -> None:
+    slots = {
+        "n": SlotSchema(kinds=frozenset({"duration", "number"}), part="minutes"),
+        "h": SlotSchema(kinds=frozenset({"time"}), part="hours"),
+        "m": SlotSchema(kinds=frozenset({"time"}), part="minutes"),
+    }
+    ids = TokenIds(make_schema({"Wait": IntentSchema(slots)}, (), pointers=3), FIRST)
+    marks = (
+        Mark("duration", 1, 3, "PT1H10M", (("hours", "1"), ("minutes", "10")), is_quantity=True),
+        Mark("time", 4, 5, "07:05", is_quantity=True),
+    )
+    prompt = StructuredPrompt(annotated("wait 70 minutes at 7:05", *marks), ids, encode_word, BOS, SEP, EOS)
+    said = {"n": "10", "h": "7", "m": "5"}
+    assert prompt.answer(prompt.encode("Wait", said, lower)).slots == said
+    plain = annotated("wait 10", Mark("number", 1, 2, "10", is_quantity=True))
+    prompt = StructuredPrompt(plain, ids, encode_word, BOS, SEP, EOS)
+    assert prompt.answer(prompt.encode("Wait", {"n": "10"}, lower)).slots == {"n": "10"}
+
+
 def test_more_names_than_pointers() -> None:
     marks = [Mark("light", index, index + 1, str(index)) for index in range(4)]
     prompt = prompt_of("a b c d", *marks)

@@ -29,7 +29,8 @@ texts = st.one_of(
 
 
 def _texts(dataset: Dataset) -> list[str]:
-    return [text for pair in dataset.train for text in (pair.sentence, pair.action)]
+    pairs = [*dataset.dev, *(pair for pairs in dataset.splits.values() for pair in pairs)]
+    return [text for pair in pairs for text in (pair.sentence, pair.action)]
 
 
 @pytest.fixture(scope="module")

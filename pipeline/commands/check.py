@@ -1,0 +1,123 @@
+"""`check`: what is wrong, or may be, in a task of sentences, before it is trained."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from pipeline.commands.command import Command
+from pipeline.errors import ThimbleError
+
+if TYPE_CHECKING:
+    from pipeline.recipes.schema import SentencesConfig
+    from pipeline.tasks.check import Summary
+
+__all__ = ["COMMAND"]
+
+_COLORS = {"error": "red", "warning": "yellow", "note": "dim"}
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "task",
+        type=Path,
+        metavar="TASK",
+        help="a recipe with `task: {name: sentences}`, or a file or folder of sentences",
+    )
+    parser.add_argument("--language", metavar="CODE", help="of files that do not name one")
+    parser.add_argument("--home", metavar="FILE", help="a home's file, for sentences without a recipe")
+    parser.add_argument("--tests", metavar="FILE", help="a file of tests, for sentences without a recipe")
+    parser.add_argument("--strict", action="store_true", help="warnings make the exit status 1, as errors do")
+    parser.add_argument("--json", action="store_true", help="for programs")
+
+
+def _work(options: argparse.Namespace, console: Console) -> int:
+    from rich.progress import Progress
+
+    from pipeline.tasks.check import check_sentences
+    from pipeline.tasks.sentences.source import load_sentences
+    from pipeline.tasks.tests_file import load_tests
+
+    config, folder = _task(options)
+    source = load_sentences(config, folder, is_strict=False)
+    tests = load_tests(folder / config.tests) if config.tests else ()
+    with Progress(console=console, transient=True, disable=options.json or not console.is_terminal) as bar:
+        task = bar.add_task("reading samples", total=None)
+        summary = check_sentences(source, tests, lambda done, total: bar.update(task, completed=done, total=total))
+    if options.json:
+        print(json.dumps(_as_dict(summary), indent=1, ensure_ascii=False))
+    else:
+        _print(summary, console)
+    severities = {finding.severity for finding in summary.findings}
+    return 1 if "error" in severities or (options.strict and "warning" in severities) else 0
+
+
+def _task(options: argparse.Namespace) -> tuple[SentencesConfig, Path]:
+    from pipeline.recipes.load import load_recipe
+    from pipeline.recipes.schema import SentencesConfig
+    from pipeline.validation import read_yaml
+
+    path: Path = options.task
+    if not path.exists():
+        raise ThimbleError(f"there is no {path}", "name a recipe, or a file or folder of sentences")
+    data = None if path.is_dir() else read_yaml(path, "task", "give a readable UTF-8 YAML file")
+    if isinstance(data, dict) and "task" in data:
+        task = load_recipe(path).task
+        if not isinstance(task, SentencesConfig):
+            remedy = "name a recipe with `task: {name: sentences}`, or a file or folder of sentences"
+            raise ThimbleError(f"the task of {path} is {task.name!r}, which has no sentences of its own", remedy)
+        return task, path.parent
+    config = SentencesConfig(
+        files=(str(path.resolve()),),
+        language=options.language,
+        home=str(Path(options.home).resolve()) if options.home else None,
+        tests=str(Path(options.tests).resolve()) if options.tests else None,
+    )
+    return config, path.parent.resolve()
+
+
+def _as_dict(summary: Summary) -> dict[str, object]:
+    from dataclasses import asdict
+
+    data = asdict(summary)
+    data["findings"] = [{**asdict(finding), "place": str(finding.place)} for finding in summary.findings]
+    return data
+
+
+def _print(summary: Summary, console: Console) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(
+        f"{summary.intents} intents, {summary.templates} templates, {_number(summary.variants)} variants, "
+        f"{_number(summary.sentences)} sentences with lists filled; {summary.lists} lists, {summary.values} values",
+        highlight=False,
+    )
+    if not summary.findings:
+        console.print("[green]✓[/] nothing to say against it")
+        return
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in summary.findings:
+        color = _COLORS[finding.severity]
+        place = f"[bold]{escape(str(finding.place))}[/]\n" if str(finding.place) else ""
+        remedy = f"\n[dim]→ {escape(finding.remedy)}[/]" if finding.remedy else ""
+        table.add_row(
+            f"[{color}]{finding.severity}[/]", f"[{color}]{finding.kind}[/]", f"{place}{escape(finding.what)}{remedy}"
+        )
+    console.print(table, highlight=False, soft_wrap=False)
+    counts = [(s, sum(finding.severity == s for finding in summary.findings)) for s in _COLORS]
+    console.print(", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts if count), highlight=False)
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count < 10_000_000 else f"{count:.2g}"
+
+
+COMMAND = Command("check", "what may be wrong in a task of sentences", _arguments, _work, extras=("tasks",))
