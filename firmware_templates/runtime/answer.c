@@ -7,7 +7,7 @@ enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };
 
 static const char *const units[5] = {"weeks", "days", "hours", "minutes", "seconds"};
 enum { HOURS = 2, MINUTES = 3 };
-enum { DURATION_KIND = 2, TIME_KIND = 5 }; /* kinds of quantities come first, in the order of their names */
+enum { DURATION_KIND = 2, NUMBER_KIND = 3, TIME_KIND = 5 }; /* kinds of quantities come first, in the order of their names */
 enum { DURATION_LENGTH = 8 }; /* of "duration" */
 
 static int32_t first_pointer(const thimble_answers *tables) { return tables->first + tables->kind_count; }
@@ -232,7 +232,6 @@ static void say_words(const thimble_answer *answer, uint16_t start, uint16_t end
     slot->value_length = (uint16_t)(words->to[last] - words->from[first]);
 }
 
-<<<<<<< HEAD
 /* A whole number from 0 to 24 becomes a time of day. */
 static void as_hour(thimble_slot *slot) {
     static const uint8_t times[] = "00:0001:0002:0003:0004:0005:0006:0007:0008:0009:0010:0011:0012:00"
@@ -249,8 +248,6 @@ static void as_hour(thimble_slot *slot) {
     slot->value_length = 5;
 }
 
-||||||| 0d5428e
-=======
 /* Of a duration, or of a time HH:MM, the number of a unit instead of the whole. */
 static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit) {
     const uint8_t *value = mark->value;
@@ -266,7 +263,6 @@ static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit)
     slot->value_length = 0;
 }
 
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
 size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots) {
     const thimble_answers *tables = answer->tables;
     const thimble_allowed *allowed = NULL;
@@ -292,13 +288,7 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             say_words(answer, (uint16_t)(id - first_position(tables)), (uint16_t)(ids[i] - first_position(tables)), &slot);
         } else {
             const thimble_mark *mark = &answer->marks[id - first_pointer(tables)];
-<<<<<<< HEAD
             if (allowed && allowed->expands == THIMBLE_FILLS_UNITS) {
-||||||| 0d5428e
-            if (allowed && allowed->fills_units) {
-=======
-            if (allowed && allowed->units == 1) {
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
                 thimble_slot filled = {.name = slot.name, .name_length = (uint16_t)(slot.name_length - DURATION_LENGTH)};
                 for (size_t unit = 0; unit < 5; unit++) {
                     filled.unit = units[unit];
@@ -310,14 +300,10 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             }
             slot.value = mark->value;
             slot.value_length = mark->value_length;
-<<<<<<< HEAD
-            if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == tables->number_kind)
+            if (allowed && allowed->expands >= THIMBLE_TAKES_UNIT)
+                take_unit(&slot, mark, allowed->expands - (size_t)THIMBLE_TAKES_UNIT);
+            else if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == NUMBER_KIND)
                 as_hour(&slot);
-||||||| 0d5428e
-=======
-            if (allowed && allowed->units)
-                take_unit(&slot, mark, allowed->units - 2u);
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
         }
         made = insert(slots, made, &slot);
     }

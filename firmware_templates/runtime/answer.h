@@ -26,8 +26,9 @@ typedef enum {
 } thimble_reason;
 
 /* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a time
- * of day, where a whole number from 0 to 24 is a full hour. */
-enum { THIMBLE_FILLS_UNITS = 1, THIMBLE_TAKES_HOURS = 2 };
+ * of day, where a whole number from 0 to 24 is a full hour; as the number of a unit of a duration, or the hours or
+ * minutes of a time. */
+enum { THIMBLE_FILLS_UNITS = 1, THIMBLE_TAKES_HOURS = 2, THIMBLE_TAKES_UNIT = 3 };
 
 /* What a slot of an intent may hold. A list is its length, then so many indices, ascending. */
 typedef struct {
@@ -35,21 +36,13 @@ typedef struct {
     uint16_t kinds;      /* where the list of markers' indices begins in `lists` */
     uint16_t values;     /* where the list of closed values begins */
     uint8_t is_free;     /* whether it may hold any words of the sentence */
-<<<<<<< HEAD
-    uint8_t expands;     /* THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS, or 0 */
-||||||| 0d5428e
-    uint8_t fills_units; /* whether it stands for the slots of units that a duration fills; its name ends in "duration" */
-=======
-    uint8_t units;       /* 1: it stands for the slots of units that a duration fills, and its name ends in "duration";
-                            2 + unit: it holds the number of that unit of a duration, or the hours or minutes of a time; or 0 */
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
+    uint8_t expands;     /* how it takes a mark: 0, THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS, THIMBLE_TAKES_UNIT + unit */
 } thimble_allowed;
 
 /* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */
 typedef struct {
     uint16_t first; /* id of the first marker */
     uint16_t kind_count, pointer_count, position_count, intent_count, slot_count, value_count;
-    uint16_t number_kind;           /* the marker of numbers; kind_count where there is none */
     uint32_t threshold;             /* confidence below which nothing is done */
     const uint16_t *intent_starts;  /* [intent_count + 1]: where the slots of each intent start in `allowed` */
     const thimble_allowed *allowed; /* slots ascending within an intent */

@@ -31,10 +31,6 @@ extern const thimble_answers model_answers;
 """
 
 
-_TAKES_HOURS = 2
-"""THIMBLE_TAKES_HOURS of answer.h."""
-
-
 def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     """Writes `answer_tables.c` and `answer_tables.h` into a folder.
 
@@ -49,24 +45,13 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values)]
     lists = _Lists()
     rows = [
-<<<<<<< HEAD
-        (
-            slot,
-            lists.add(allowed.kinds),
-            lists.add(allowed.values),
-            int(allowed.is_free),
-            int(allowed.fills_units) or (_TAKES_HOURS if allowed.takes_hours else 0),
-        )
-||||||| 0d5428e
-        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), int(allowed.fills_units))
-=======
-        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), _units(allowed))
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
+        (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), _expands(allowed))
         for intent in range(len(schema.intents))
         for slot, allowed in schema.allowed.get(intent, {}).items()
     ]
     if any(row[4] > 1 for row in rows):
-        assert schema.kinds[2] == "duration" and schema.kinds[5] == "time", "answer.c knows them by their indices"
+        known = (schema.kinds[2], schema.kinds[3], schema.kinds[5])
+        assert known == ("duration", "number", "time"), "answer.c knows them by their indices"
     counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
     _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
     body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
@@ -87,7 +72,6 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
         f"    .intent_count = {len(schema.intents)},",
         f"    .slot_count = {len(schema.slots)},",
         f"    .value_count = {len(schema.values)},",
-        f"    .number_kind = {schema.kinds.index('number') if 'number' in schema.kinds else len(schema.kinds)},",
         f"    .threshold = {schema.threshold},",
         *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "lists", "text_starts", "text")),
         "};",
@@ -112,6 +96,15 @@ class _Lists:
         return self._starts[key]
 
 
+def _expands(allowed: AllowedValues) -> int:
+    """`thimble_allowed.expands`: 1, 2 and 3 are THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS and THIMBLE_TAKES_UNIT."""
+    if allowed.fills_units:
+        return 1
+    if allowed.unit:
+        return 3 + DURATION_UNITS.index(allowed.unit)
+    return 2 if allowed.takes_hours else 0
+
+
 def _check_sizes(schema: AnswerSchema, first: int, text_bytes: int, list_items: int) -> None:
     if schema.pointers > _MAX_POINTERS:
         raise ThimbleError(
@@ -125,13 +118,6 @@ def _check_sizes(schema: AnswerSchema, first: int, text_bytes: int, list_items: 
             f"use at most {_MAX_IDS} ids, {_MAX_KINDS} kinds, {_MAX_INDEX} bytes and {_MAX_INDEX} entries: give long "
             "lists names (`open: true`) instead of closed values",
         )
-
-
-def _units(allowed: AllowedValues) -> int:
-    """`thimble_allowed.units`; where it names a unit answer.c knows durations and times by their kinds."""
-    if allowed.fills_units:
-        return 1
-    return 2 + DURATION_UNITS.index(allowed.unit) if allowed.unit else 0
 
 
 def _max_slots(schema: AnswerSchema) -> int:

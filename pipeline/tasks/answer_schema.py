@@ -61,12 +61,8 @@ def make_schema(
                 tuple(sorted(kind_ids[kind] for kind in slot.kinds | ({"number"} if "time" in slot.kinds else set()))),
                 tuple(sorted({value_ids[value] for value in slot.values})),
                 slot.is_free,
-<<<<<<< HEAD
                 takes_hours="time" in slot.kinds,
-||||||| 0d5428e
-=======
                 unit=slot.part if slot.part in DURATION_UNITS and slot.kinds & {"duration", "time"} else "",
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
             )
             for name, slot in by_slot.items()
         }

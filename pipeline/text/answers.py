@@ -35,15 +35,9 @@ DURATION_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 """Units that a duration fills: slots of these names, or with one prefix before all of them (`start_minutes`)."""
 
 _FORMAT = 1
-<<<<<<< HEAD
-_DURATION = "duration"
+_DURATION, _TIME, _NUMBER = "duration", "time", "number"
 _HOUR = re.compile(r"1?\d|2[0-4]")
-||||||| 0d5428e
-_DURATION = "duration"
-=======
-_DURATION, _TIME = "duration", "time"
 _TIME_PARTS = {"hours": slice(0, 2), "minutes": slice(3, 5)}
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
 
 
 @dataclass(frozen=True)
@@ -56,27 +50,22 @@ class AllowedValues:
         is_free: whether it may hold any words of the sentence.
         fills_units: whether it stands for unit slots that a duration fills; the slot's name is then their prefix and
             `duration`.
-<<<<<<< HEAD
         takes_hours: whether it holds a time of day, where a whole number from 0 to 24 is a full hour ("at seven").
-||||||| 0d5428e
-=======
         unit: one of `DURATION_UNITS` of which it holds the number where it points at a duration, or the hours or
             minutes of a time; empty for whole values.
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
     """
 
     kinds: tuple[int, ...] = ()
     values: tuple[int, ...] = ()
     is_free: bool = False
     fills_units: bool = False
-<<<<<<< HEAD
     takes_hours: bool = False
-||||||| 0d5428e
-=======
     unit: str = ""
 
     def value_of(self, mark: Mark) -> str:
         """What the slot holds when it points at a mark."""
+        if self.takes_hours and mark.kind == _NUMBER and _HOUR.fullmatch(mark.value):
+            return f"{int(mark.value):02d}:00"
         if not self.unit:
             return mark.value
         if mark.kind == _DURATION:
@@ -84,7 +73,6 @@ class AllowedValues:
         if mark.kind == _TIME and self.unit in _TIME_PARTS:
             return str(int(mark.value[_TIME_PARTS[self.unit]]))
         return mark.value
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
 
 
 @dataclass(frozen=True)
@@ -136,12 +124,8 @@ class AnswerSchema:
                         "values": [self.values[value] for value in allowed.values],
                         **({"free": True} if allowed.is_free else {}),
                         **({"units": True} if allowed.fills_units else {}),
-<<<<<<< HEAD
                         **({"hours": True} if allowed.takes_hours else {}),
-||||||| 0d5428e
-=======
                         **({"unit": allowed.unit} if allowed.unit else {}),
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
                     }
                     for slot, allowed in slots.items()
                 }
@@ -183,12 +167,8 @@ class AnswerSchema:
                     tuple(sorted(value_ids[value] for value in entry["values"])),
                     bool(entry.get("free", False)),
                     bool(entry.get("units", False)),
-<<<<<<< HEAD
                     bool(entry.get("hours", False)),
-||||||| 0d5428e
-=======
                     str(entry.get("unit", "")),
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
                 )
                 for slot, entry in sorted(by_slot.items())
             }
@@ -402,13 +382,7 @@ class StructuredPrompt:
         self, allowed: AllowedValues, slot: str, value: str, normalize: Callable[[str], Sequence[str]]
     ) -> list[int]:
         ids = self._ids
-<<<<<<< HEAD
-        number = self._mark_of(allowed, lambda mark: _pointed(mark, allowed) == value)
-||||||| 0d5428e
-        number = self._mark_of(allowed, lambda mark: mark.value == value)
-=======
         number = self._mark_of(allowed, lambda mark: allowed.value_of(mark) == value)
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
         if number >= 0:
             return [ids.pointer + number]
         for index in allowed.values:
@@ -494,13 +468,7 @@ class StructuredPrompt:
                 if allowed.fills_units:
                     slots.update(_filled(mark, name.removesuffix(_DURATION)))
                 else:
-<<<<<<< HEAD
-                    slots[name] = _pointed(mark, schema.allowed[intent][slot])
-||||||| 0d5428e
-                    slots[name] = mark.value
-=======
                     slots[name] = allowed.value_of(mark)
->>>>>>> de227a61ad14115dac6f5a527ecc491de5c53a16
             elif ids.position <= token < ids.intent:
                 if start < 0:
                     start = token - ids.position
@@ -522,12 +490,6 @@ class StructuredPrompt:
 
 def _kind_ids(ids: TokenIds) -> dict[str, int]:
     return {kind: ids.first + index for index, kind in enumerate(ids.schema.kinds)}
-
-
-def _pointed(mark: Mark, allowed: AllowedValues) -> str:
-    """What a slot holds that points at a mark."""
-    is_hour = allowed.takes_hours and mark.kind == "number" and _HOUR.fullmatch(mark.value) is not None
-    return f"{int(mark.value):02d}:00" if is_hour else mark.value
 
 
 def _fills(slots: Mapping[str, str], prefix: str, mark: Mark) -> bool:
