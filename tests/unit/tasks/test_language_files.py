@@ -176,7 +176,9 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
     weave, no_match = load_language_file(language, "weave"), load_language_file(language, "no_match")
     grammar = load_weave(language).grammar
     groups = {group.name for group in grammar.groups}
-    features = _holes(grammar) | {"definite", "indefinite", "bare", "singular", "plural", "open", "closed", "predicate"}
+    features = _holes(grammar) | {
+        *("definite", "indefinite", "bare", "singular", "plural", "open", "closed", "predicate")
+    }
     for classes in (
         *(weave["frames"], weave["things"], weave["questions"]["frames"]),
         *(no_match["near_by"], no_match["negations"], no_match["reports"]),
