@@ -11,10 +11,12 @@ from typing import Any
 from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
 from pipeline.tasks.clauses import Frames, Grammar
+from pipeline.tasks.number_words import quantities
 from pipeline.tasks.phrases import Pattern, Piece, expansions, items, join, lines, parse_pattern, split
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SampleSource
 from pipeline.tasks.surface import Repair, Surface, expand_set
 from pipeline.text.annotation import Entry
+from pipeline.text.normalize import Normalizer
 
 __all__ = ["Weave", "WeaveSource", "common_phrases", "free_texts", "load_weave", "people", "set_values"]
 
@@ -173,6 +175,7 @@ class WeaveSource:
                     f"the common phrases mean an intent {intent!r}, which the task does not have",
                     f"name one of: {', '.join(sorted(intents))}",
                 )
+        self._normalizer, self._quantities = Normalizer(), quantities(source.language)
         self._has_free_text = any(slot.is_free for intent in intents.values() for slot in intent.slots.values())
         self._own_words = {
             *source.literal_words(),
@@ -240,10 +243,32 @@ class WeaveSource:
             pieces = self._surface.fill_seams(self._weave.rephrase(pieces, rng, avoided, groups), rng)
         if rng.random() < _REPAIRED:
             pieces = self._repair.apply(pieces, rng, sample.entries)
-        pieces = self._surface.apply(pieces, rng)
+        pieces = self._surface.apply(self._with_units(pieces), rng)
         pieces = self._surface.add_fillers(pieces, rng)
         sentence, spans = join(pieces)
         return dataclasses.replace(sample, sentence=sentence, fixed=spans)
+
+    def _with_units(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """Values in one piece with the words that make them quantities ("5 minutes and"), which nothing may change."""
+        words: list[str] = []
+        owners: list[int] = []
+        for index, piece in enumerate(pieces):
+            for word in self._normalizer.words(piece.text):
+                words.append(word.text)
+                owners.append(index)
+        joined: list[Piece] = []
+        index = 0
+        while index < len(pieces):
+            last = index
+            if pieces[index].spans:
+                for number in (number for number, owner in enumerate(owners) if owner == index):
+                    quantity = self._quantities.at(words, number)
+                    if quantity is not None:
+                        last = max(last, owners[number + quantity.count - 1])
+            text, spans = join(pieces[index : last + 1])
+            joined.append(Piece(text, spans) if last > index else pieces[index])
+            index = last + 1
+        return joined
 
     def _is_new(self, sample: Sample, sentence: str) -> bool:
         """Whether no template reads the sentence, so that its meaning is not another one there."""
