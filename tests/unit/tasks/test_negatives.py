@@ -86,8 +86,8 @@ def test_commands_of_other_tasks_share_no_word_with_this_one(language: str, ligh
 
 
 def test_a_sentence_near_to_a_command_is_no_foreign_talk() -> None:
-    """The task reads "what time is it", so that "what time is it in Paris" may be what it was trained to answer."""
+    """The task reads "what time is it", and "what time is it in Paris" is too near to that."""
     source = NegativeSource(ToySource("en", {"Time": ["what time is it", "turn on the {lamp}"]}, {"lamp": ["lamp"]}))
-    sentences = {sample.sentence for sample in _negatives(source, 4000)}
-    assert not [sentence for sentence in sentences if sentence.startswith("what time is it")]
+    sentences = {sample.sentence for sample in _negatives(source, 4000) if not sample.slots}
+    assert not [sentence for sentence in sentences if "what time is it in" in sentence]
     assert any("what day is it" in sentence for sentence in sentences)
