@@ -173,6 +173,18 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def accuracy(session: nox.Session) -> None:
+    """What people say, and what the models do: all tables of docs/accuracy.md (`-- --intents CHECKOUT` for those who
+    have no `../shared`)."""
+    shared = Path("..") / "shared"
+    known = {"--sentences": shared / "human_sentences", "--assist": shared / "assist"}
+    options = [str(part) for option, folder in known.items() if folder.is_dir() for part in (option, folder)]
+    options += ["--foreign", "tests/foreign.en.jsonl"]
+    command = ("-m", "pipeline", "bench", "accuracy", *options, *session.posargs)
+    session.run(str(with_toolchain(session)), *command, external=True)
+
+
+@nox.session(venv_backend="none")
 def sweep(session: nox.Session) -> None:
     """Train and measure many recipes: what accuracy costs (`-- SWEEP --jobs N`, `--ray ADDRESS`)."""
     arguments = session.posargs or [SWEEP]

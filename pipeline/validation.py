@@ -23,6 +23,7 @@ from typing_extensions import get_type_hints, is_typeddict
 from pipeline.errors import ConfigError, Problem
 
 __all__ = [
+    "NAME_PATTERN",
     "Complaint",
     "Name",
     "Number",
@@ -94,7 +95,8 @@ def _as_given(value: Any, handler: Any) -> Any:
 
 Number = Annotated[float, WrapValidator(_as_given)]
 """A number; one that is written as a whole number stays so, since fingerprints tell 2 from 2.0."""
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """What may name a folder or a file: letters, digits, `-`, `_` and `.`, at most 64."""
 
 

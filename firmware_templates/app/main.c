@@ -10,6 +10,7 @@
 #include "tokenizer_tables.h"
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
+#include "names.h"
 #include "normalizer_tables.h"
 #include "vocabulary_tables.h"
 #endif
@@ -40,6 +41,11 @@ static struct {
 /* Where a sentence's names and quantities are found: in the KV cache, which the answer empties, unless that is too small. */
 enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) };
 static _Alignas(thimble_annotation) uint8_t work_memory[CACHE_HOLDS_WORK ? 1 : sizeof(thimble_annotation)];
+static thimble_annotator annotator;
+#if THIMBLE_NAMES_BYTES
+static thimble_names names;
+static _Alignas(4) uint8_t names_memory[THIMBLE_NAMES_BYTES];
+#endif
 #endif
 
 /* A request's token ids; a byte of text takes at most one id, and the tokenizer's frame comes around them. */
@@ -279,12 +285,18 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks) {
 #ifdef THIMBLE_ANSWERS
 /* Makes the prompt of a sentence, and answers it; or says why nothing is done: "OK 0 0 0 refused NoMatch confidence reason". */
 static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, bool in_blocks) {
+#ifdef THIMBLE_INTERPRETER
+    if (!model.model) {
+        put_init_error();
+        return ANSWERED;
+    }
+#endif
     thimble_reason reason = THIMBLE_TOO_MANY_WORDS;
     int32_t marks = thimble_normalize(&model_normalizer, text, length, &sentence.words), count = 0;
     if (marks == THIMBLE_TEXT_NOT_UTF8)
         return not_utf8;
     if (marks >= 0)
-        marks = thimble_annotate(&model_annotator, text, &sentence.words, sentence.marks, sentence.values,
+        marks = thimble_annotate(&annotator, text, &sentence.words, sentence.marks, sentence.values,
                                  (thimble_annotation *)(void *)(CACHE_HOLDS_WORK ? (uint8_t *)model.cache : work_memory));
     if (marks == THIMBLE_TEXT_HAS_TOO_MANY_MARKS)
         reason = THIMBLE_TOO_MANY_NAMES;
@@ -495,6 +507,69 @@ static error arena(char *line) {
 static error ask_in_steps(char *line) { return ask(line, false); }
 static error ask_in_blocks(char *line) { return ask(line, true); }
 
+#ifdef THIMBLE_ANSWERS
+#if THIMBLE_NAMES_BYTES
+/* The kind of names that a word says, percent-encoded; -1: there is none. */
+static int32_t read_kind(char *word) {
+    const int32_t length = percent_decode(word);
+    const int32_t kind = length < 0 ? -1 : thimble_kind_of(&model_answers, (const uint8_t *)word, (size_t)length);
+    for (size_t i = THIMBLE_NUMBER; i <= THIMBLE_DATE; i++)
+        if (kind == annotator.quantity_kinds[i])
+            return -1;
+    return kind;
+}
+
+static error names_told(void) {
+    put_text("OK");
+    put_count(" names=", names.vocabulary.count);
+    put_count(" most=", names.max_names);
+    put_text("\n");
+    return ANSWERED;
+}
+
+/* NAME kind value text: what people say for a thing from now on, before what the model knows. */
+static error add_name(char *line) {
+    char *kind_word = next_word(&line), *value = next_word(&line), *text = next_word(&line);
+    const int32_t kind = read_kind(kind_word), value_length = percent_decode(value), length = percent_decode(text);
+    if (value_length <= 0 || length <= 0 || *line)
+        return "malformed NAME kind value text, each percent-encoded";
+    if (kind < 0)
+        return "out-of-range the model knows no such kind of names";
+    switch (thimble_names_add(&names, &model_annotator, (uint8_t)kind, (const uint8_t *)value, (size_t)value_length,
+                              (const uint8_t *)text, (size_t)length, &sentence.words)) {
+    case THIMBLE_NAMES_FULL:
+        return "full there is no memory for more names";
+    case THIMBLE_NAME_TOO_LONG:
+        return "too-long a name has at most 255 bytes";
+    case THIMBLE_NAME_NO_WORDS:
+        return "malformed a name has letters or digits, in well-formed UTF-8";
+    default:
+        thimble_use_vocabulary(&annotator, &names.vocabulary);
+        return names_told();
+    }
+}
+
+/* NAMES: how many were added; NAMES clear: forgets them. */
+static error count_names(char *line) {
+    const char *what = next_word(&line);
+    if (*line || (*what && !equal(what, "clear")))
+        return "malformed NAMES, NAMES clear";
+    if (*what) {
+        thimble_names_clear(&names);
+        annotator = model_annotator;
+    }
+    return names_told();
+}
+#else
+static error add_name(char *line) {
+    (void)line;
+    return "unsupported build with -DTHIMBLE_NAMES_BYTES=4096 to add names";
+}
+
+static error count_names(char *line) { return add_name(line); }
+#endif
+#endif
+
 /* What takes the rest of a request's line. */
 static const struct {
     char name[8];
@@ -502,6 +577,9 @@ static const struct {
 } requests[] = {
     {"ASK", ask_in_steps}, {"PROMPT", ask_in_blocks}, {"GEN", generate}, {"SAMPLE", sample},
     {"ENC", encode},       {"INFO", info},            {"STACK", stack},  {"PROFILE", profile},
+#ifdef THIMBLE_ANSWERS
+    {"NAME", add_name},    {"NAMES", count_names},
+#endif
 #ifdef THIMBLE_TEST_COMMANDS
     {"CRASH", crash},
 #ifdef THIMBLE_INTERPRETER
@@ -511,7 +589,11 @@ static const struct {
     {"", NULL},
 };
 
+#ifdef THIMBLE_ANSWERS
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE NAME NAMES"
+#else
 #define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
+#endif
 
 int main(void) {
     board_init();
@@ -520,6 +602,12 @@ int main(void) {
         put_init_error();
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_init(&sampler, sampler_marks);
+#endif
+#ifdef THIMBLE_ANSWERS
+    annotator = model_annotator;
+#if THIMBLE_NAMES_BYTES
+    thimble_names_init(&names, names_memory, sizeof names_memory);
+#endif
 #endif
     put_text("READY thimble " STRING(PROTOCOL_VERSION) "\n");
     for (;;) {

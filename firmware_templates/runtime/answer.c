@@ -323,6 +323,20 @@ const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t inten
     return name;
 }
 
+int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length) {
+    const int32_t before = tables->intent_count + tables->slot_count + tables->value_count;
+    for (int32_t kind = 0; kind < tables->kind_count; kind++) {
+        uint16_t bytes;
+        const uint8_t *text = text_at(tables, before + kind, &bytes);
+        size_t same = 0;
+        while (same < length && same < bytes && text[same] == name[same])
+            same++;
+        if (same == length && same == bytes)
+            return kind;
+    }
+    return -1;
+}
+
 /* Says a number in decimal digits. */
 static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t count)) {
     uint8_t digits[10];

@@ -47,8 +47,8 @@ typedef struct {
     const uint16_t *intent_starts;  /* [intent_count + 1]: where the slots of each intent start in `allowed` */
     const thimble_allowed *allowed; /* slots ascending within an intent */
     const uint16_t *lists;
-    const uint16_t *text_starts; /* [intent_count + slot_count + value_count + 1]: where each text starts in `text` */
-    const uint8_t *text;         /* names of intents, of slots, and values; UTF-8 */
+    const uint16_t *text_starts; /* [intent_count + slot_count + value_count + kind_count + 1]: where each text starts in `text` */
+    const uint8_t *text;         /* names of intents, of slots, values, and names of markers; UTF-8 */
 } thimble_answers;
 
 /* A sentence and its answer so far. What it points at stays the caller's. */
@@ -107,6 +107,9 @@ thimble_reason thimble_answer_reason(const thimble_answer *answer, const thimble
 
 /* The name of an intent by its index; 0: nothing is done. */
 const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t intent, size_t *length);
+
+/* The index of a marker by its name, or -1. */
+int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length);
 
 /* Says "Intent slot=value slot=value" in pieces. */
 void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const thimble_slot *slots, size_t count,

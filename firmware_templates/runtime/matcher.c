@@ -86,8 +86,8 @@ static const uint8_t *skeleton_at(const sentence *s, size_t index, size_t *lengt
 }
 
 /* Adds a skeleton to those before it, as the skeleton of both in one word would be: of "o" and "eck" it is "ock". */
-static size_t join(const sentence *s, uint8_t *joined, size_t length, const uint8_t *skeleton, size_t added) {
-    if (s->annotator->inflection->umlauts && length && added && skeleton[0] == 'e') {
+static size_t join(const thimble_annotator *annotator, uint8_t *joined, size_t length, const uint8_t *skeleton, size_t added) {
+    if (annotator->inflection->umlauts && length && added && skeleton[0] == 'e') {
         const uint8_t last = joined[length - 1];
         if (last == 'a' || last == 'o' || last == 'u') {
             skeleton++;
@@ -133,7 +133,7 @@ static void read_name(const sentence *s, const thimble_vocabulary *names, uint32
         while (end < length && text[end] != ' ')
             end++;
         const size_t bytes = make_skeleton(s, text + start, end - start, name->skeletons + made);
-        joined = join(s, name->joined, joined, name->skeletons + made, bytes);
+        joined = join(s->annotator, name->joined, joined, name->skeletons + made, bytes);
         name->starts[name->words++] = (uint16_t)made;
         made += bytes;
         start = end + 1;
@@ -454,7 +454,7 @@ static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark 
             continue;
         uint8_t part[WORD_BYTES];
         const size_t part_length = make_skeleton(s, text, seam, part);
-        const size_t joined = join(s, s->joined, s->ends[end - index - 1], part, part_length);
+        const size_t joined = join(s->annotator, s->joined, s->ends[end - index - 1], part, part_length);
         const char *letters = inflection->linking.text;
         for (uint8_t i = 0; i < inflection->linking.count; i++) {
             const size_t bytes = strlen(letters);
@@ -487,7 +487,7 @@ static size_t read_spans(sentence *s, size_t index, size_t limit) {
            (spans == 0 || count_letters(s->joined, s->ends[spans]) < longest)) {
         size_t length;
         const uint8_t *skeleton = skeleton_at(s, index + spans, &length);
-        s->ends[spans + 1] = (uint16_t)join(s, s->joined, s->ends[spans], skeleton, length);
+        s->ends[spans + 1] = (uint16_t)join(s->annotator, s->joined, s->ends[spans], skeleton, length);
         spans++;
     }
     return spans;
@@ -734,7 +734,7 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
     for (size_t i = index; i < limit; i++) {
         size_t length;
         const uint8_t *skeleton = skeleton_at(s, i, &length);
-        const size_t words = i - index + 1, joined = join(s, s->joined, s->ends[words - 1], skeleton, length);
+        const size_t words = i - index + 1, joined = join(s->annotator, s->joined, s->ends[words - 1], skeleton, length);
         s->ends[words] = (uint16_t)joined;
         spans[words].letters = count_letters(s->joined, joined);
         spans[words].set = letter_set(s->joined, joined);
@@ -806,6 +806,20 @@ static bool mark_misspelt(sentence *s) {
         index = mark.end;
     }
     return true;
+}
+
+size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *text, size_t length, uint8_t *skeleton) {
+    uint8_t word[THIMBLE_MAX_NAME_BYTES];
+    size_t joined = 0;
+    for (size_t start = 0; start < length;) {
+        size_t end = start;
+        while (end < length && text[end] != ' ')
+            end++;
+        const size_t bytes = thimble_skeleton(annotator->normalizer, text + start, end - start, word);
+        joined = join(annotator, skeleton, joined, word, bytes);
+        start = end + 1;
+    }
+    return joined;
 }
 
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,

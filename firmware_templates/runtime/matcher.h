@@ -86,4 +86,13 @@ typedef struct {
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
                          thimble_mark *marks, uint8_t *values, thimble_annotation *work);
 
+/* The skeleton of a name, normalized and of at most THIMBLE_MAX_NAME_BYTES, as vocabularies are sorted by it; its bytes. */
+size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *text, size_t length, uint8_t *skeleton);
+
+/* Names of the application's own from now on, instead of those of the home that came with the model; NULL: none. The lists of the
+ * task stay. */
+static inline void thimble_use_vocabulary(thimble_annotator *annotator, const thimble_vocabulary *names) {
+    annotator->layers[0] = names;
+}
+
 #endif

@@ -21,14 +21,14 @@ from pipeline.bench.people import HomeNames, PeopleSentence, is_right, read_chec
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.recipes.paths import MODELS
-from pipeline.recipes.schema import HomeAssistantConfig, SentencesConfig
+from pipeline.recipes.paths import MODELS, RECIPE, WEIGHTS, shipped_models
+from pipeline.recipes.schema import CommandsConfig, HomeAssistantConfig
 from pipeline.stages.understanding import Listener, Place, listening
 from pipeline.tasks.home_file import load_home
 from pipeline.tasks.tests_file import SentenceTest, Verdict, load_tests, score, wilson
 from pipeline.text.answers import NO_MATCH, StructuredAnswer
 
-__all__ = ["AccuracyOptions", "run_accuracy"]
+__all__ = ["AccuracyOptions", "run_accuracy", "shipped_recipes"]
 
 HASSIL = "hassil"
 _VERDICTS = ("right", "nothing", "wrong")
@@ -74,6 +74,11 @@ class _Row:
         return {"what": self.what, "who": self.who, **counts, "note": self.note}
 
 
+def shipped_recipes() -> list[Path]:
+    """The recipes of all shipped models."""
+    return [MODELS / name / RECIPE for name in shipped_models() if (MODELS / name / WEIGHTS).exists()]
+
+
 def run_accuracy(options: AccuracyOptions, console: Console) -> None:
     """Measures, prints the table, and writes `bench/accuracy.json`.
 
@@ -89,14 +94,16 @@ def run_accuracy(options: AccuracyOptions, console: Console) -> None:
     folder = options.build / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "accuracy.json", {"rows": [row.as_dict() for row in rows], "place": options.place.name})
-    console.print(_table(rows))
+    console.print(_table(rows) if console.is_terminal else "")
+    if not console.is_terminal:
+        Console(width=160).print(_table(rows))
 
 
 def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> Iterable[_Row]:
     task = recipe.task
     if isinstance(task, HomeAssistantConfig):
         yield from _home_rows(recipe, task.language.split("-", maxsplit=1)[0], options, console)
-    tests = recipe.path.parent / (task.tests or "" if isinstance(task, SentencesConfig) else "tests.yaml")
+    tests = recipe.path.parent / (task.tests or "" if isinstance(task, CommandsConfig) else "tests.yaml")
     shared_tests = MODELS / "home-en-small" / "tests.yaml"
     if not tests.is_file() and isinstance(task, HomeAssistantConfig) and task.language == "en":
         tests = shared_tests

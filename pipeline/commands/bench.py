@@ -36,7 +36,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         distillation.add_argument(f"--{name}", type=float, metavar="X", help="(default: as `distill` in a recipe)")
     distillation.add_argument("--kinds", nargs="+", default=["alone", "distilled"], choices=["alone", "distilled"])
     distillation.set_defaults(study_work=_distillation)
-    for study in (rounding, distillation):
+    accuracy = studies.add_parser("accuracy", help="how often models do what people say, nothing, or something else")
+    accuracy.add_argument("--recipes", nargs="+", type=Path, metavar="RECIPE", help="(default: the shipped models)")
+    accuracy.add_argument("--on", default="mps2_an386", metavar="host|BOARD", help="(default: mps2_an386, emulated)")
+    accuracy.add_argument("--sentences", type=Path, metavar="DIR", help="with LANG.jsonl and LANG.home.json")
+    accuracy.add_argument("--intents", type=Path, metavar="DIR", help="a checkout of home-assistant/intents, instead")
+    accuracy.add_argument("--assist", type=Path, metavar="DIR", help="with assist.jsonl and homes/")
+    accuracy.add_argument("--foreign", type=Path, metavar="FILE", help="English sentences on which nothing may be done")
+    accuracy.add_argument("--limit", type=int, metavar="N", help="sentences of each table (default: all)")
+    accuracy.set_defaults(study_work=_accuracy)
+    for study in (rounding, distillation, accuracy):
         # Said before or after the study's name; without a default, which would write over what stood before.
         study.add_argument("--build", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="(default: build)")
 
@@ -50,6 +59,23 @@ def _measure(options: argparse.Namespace, console: Console) -> None:
     from pipeline.bench.run import BenchOptions, run_bench
 
     run_bench(BenchOptions.of(options.cores, options.models, options.quick, options.build), console)
+
+
+def _accuracy(options: argparse.Namespace, console: Console) -> None:
+    from pipeline.bench.accuracy import AccuracyOptions, run_accuracy, shipped_recipes
+    from pipeline.stages.understanding import Place
+
+    chosen = AccuracyOptions(
+        recipes=tuple(options.recipes or shipped_recipes()),
+        build=options.build,
+        place=Place(options.on),
+        sentences=options.sentences,
+        intents=options.intents,
+        assist=options.assist,
+        foreign={"en": options.foreign} if options.foreign else {},
+        limit=options.limit,
+    )
+    run_accuracy(chosen, console)
 
 
 def _rounding(options: argparse.Namespace, console: Console) -> None:

@@ -13,7 +13,7 @@ from pipeline.commands.command import Command
 from pipeline.errors import ThimbleError
 
 if TYPE_CHECKING:
-    from pipeline.recipes.schema import SentencesConfig
+    from pipeline.recipes.schema import SentencesConfig, ToolsConfig
     from pipeline.tasks.check import Summary
 
 __all__ = ["COMMAND"]
@@ -26,7 +26,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "task",
         type=Path,
         metavar="TASK",
-        help="a recipe with `task: {name: sentences}`, or a file or folder of sentences",
+        help="a recipe with `task: {name: sentences}` or `tools`, or a file or folder of sentences",
     )
     parser.add_argument("--language", metavar="CODE", help="of files that do not name one")
     parser.add_argument("--home", metavar="FILE", help="a home's file, for sentences without a recipe")
@@ -38,12 +38,17 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _work(options: argparse.Namespace, console: Console) -> int:
     from rich.progress import Progress
 
+    from pipeline.recipes.schema import SentencesConfig
     from pipeline.tasks.check import check_sentences
+    from pipeline.tasks.own_tools import load_tool_sentences
     from pipeline.tasks.sentences.source import load_sentences
     from pipeline.tasks.tests_file import load_tests
 
     config, folder = _task(options)
-    source = load_sentences(config, folder, is_strict=False)
+    if isinstance(config, SentencesConfig):
+        source = load_sentences(config, folder, is_strict=False)
+    else:
+        source = load_tool_sentences(config, folder, is_strict=False)
     tests = load_tests(folder / config.tests) if config.tests else ()
     with Progress(console=console, transient=True, disable=options.json or not console.is_terminal) as bar:
         task = bar.add_task("reading samples", total=None)
@@ -56,9 +61,9 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     return 1 if "error" in severities or (options.strict and "warning" in severities) else 0
 
 
-def _task(options: argparse.Namespace) -> tuple[SentencesConfig, Path]:
+def _task(options: argparse.Namespace) -> tuple[SentencesConfig | ToolsConfig, Path]:
     from pipeline.recipes.load import load_recipe
-    from pipeline.recipes.schema import SentencesConfig
+    from pipeline.recipes.schema import SentencesConfig, ToolsConfig
     from pipeline.validation import read_yaml
 
     path: Path = options.task
@@ -67,8 +72,8 @@ def _task(options: argparse.Namespace) -> tuple[SentencesConfig, Path]:
     data = None if path.is_dir() else read_yaml(path, "task", "give a readable UTF-8 YAML file")
     if isinstance(data, dict) and "task" in data:
         task = load_recipe(path).task
-        if not isinstance(task, SentencesConfig):
-            remedy = "name a recipe with `task: {name: sentences}`, or a file or folder of sentences"
+        if not isinstance(task, SentencesConfig | ToolsConfig):
+            remedy = "name a recipe with `task: {name: sentences}` or `tools`, or a file or folder of sentences"
             raise ThimbleError(f"the task of {path} is {task.name!r}, which has no sentences of its own", remedy)
         return task, path.parent
     config = SentencesConfig(

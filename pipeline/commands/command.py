@@ -27,6 +27,7 @@ __all__ = [
     "build_argument",
     "complete_with",
     "emulator_argument",
+    "home_argument",
     "print_error",
     "recipe_arguments",
     "selected_recipe",
@@ -90,6 +91,17 @@ def recipe_arguments(parser: argparse.ArgumentParser) -> None:
     build_argument(parser)
 
 
+def home_argument(parser: argparse.ArgumentParser) -> None:
+    """`--home`: the recipe's home is another one."""
+    parser.add_argument(
+        "--home",
+        type=Path,
+        dest="recipe_home",
+        metavar="FILE",
+        help="the names of a home, instead of the recipe's; nothing is trained anew",
+    )
+
+
 def emulator_argument(parser: argparse.ArgumentParser) -> None:
     """`--emulator`."""
     parser.add_argument("--emulator", choices=["qemu", "renode"], help="instead of the first that is present")
@@ -111,7 +123,7 @@ def selected_recipe(options: argparse.Namespace) -> Recipe:
     """Loads the recipe, with the command line's overrides.
 
     Raises:
-        ThimbleError: there is no such recipe or engine.
+        ThimbleError: there is no such recipe or engine, or its task knows no homes.
     """
     from pipeline.recipes.load import load_recipe
     from pipeline.recipes.schema import ENGINES
@@ -123,6 +135,8 @@ def selected_recipe(options: argparse.Namespace) -> Recipe:
         if options.engine not in ENGINES:
             raise ThimbleError(f"--engine {options.engine} is not known", f"use one of: {', '.join(ENGINES)}")
         recipe = recipe.with_engine(options.engine)
+    if getattr(options, "recipe_home", None) is not None:
+        recipe = recipe.with_home(options.recipe_home)
     return recipe.as_quick() if getattr(options, "quick", False) else recipe
 
 

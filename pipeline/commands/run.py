@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from pipeline.commands.command import WHOLE_RUN, Command, recipe_arguments, selected_recipe
+from pipeline.commands.command import WHOLE_RUN, Command, home_argument, recipe_arguments, selected_recipe
 from pipeline.stages import SUMMARIES
 
 __all__ = ["COMMANDS"]
@@ -14,6 +14,7 @@ __all__ = ["COMMANDS"]
 
 def _stage_arguments(parser: argparse.ArgumentParser) -> None:
     recipe_arguments(parser)
+    home_argument(parser)
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -26,6 +27,7 @@ def _run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", dest="restart", choices=list(SUMMARIES), metavar="STAGE", help="run again from this stage on"
     )
+    parser.add_argument("--strict", action="store_true", help="exit status 1 unless every test of the task is right")
     parser.set_defaults(until="report")
 
 
@@ -48,6 +50,8 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     restart = options.restart
     if options.force and restart is None:
         restart = "data" if options.command == "run" else options.until
+    if getattr(options, "strict", False):
+        recipe = recipe.replace(budgets=recipe.budgets.replace(min_tests=100))
     run = RunOptions(
         options.build, options.until, restart, options.emulator, options.retrain, tensorboard=options.tensorboard
     )

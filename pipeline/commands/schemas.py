@@ -20,10 +20,12 @@ FOLDER = ROOT / "docs" / "schemas"
 
 def _texts() -> dict[str, str]:
     """All schemas by the name of their file."""
-    from pipeline.recipes.json_schema import schemas
+    from pipeline.recipes.json_schema import schema_of, schemas
+    from pipeline.tasks.home_file import HomeFile
     from pipeline.verification.result import result_schema
 
-    content = {**schemas(), "result.schema.json": result_schema()}
+    home = schema_of(HomeFile, "A home of Thimble: home.yaml")
+    content = {**schemas(), "home.schema.json": home, "result.schema.json": result_schema()}
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in content.items()}
 
 
@@ -70,9 +72,9 @@ def _work(options: argparse.Namespace, console: Console) -> int:
 
 COMMAND = Command(
     "schemas",
-    "write the JSON schemas of recipes, boards, sweeps and result.json",
+    "write the JSON schemas of recipes, boards, sweeps, homes and result.json",
     _arguments,
     _work,
-    "Writes the JSON schemas of recipes, boards, sweeps and result.json, with which editors complete and check the "
-    "files, and prints which were not current.",
+    "Writes the JSON schemas of recipes, boards, sweeps, homes and result.json, with which editors complete and check "
+    "the files, and prints which were not current.",
 )

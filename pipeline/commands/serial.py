@@ -6,7 +6,7 @@ import argparse
 
 from rich.console import Console
 
-from pipeline.commands.command import WHOLE_RUN, Command, recipe_arguments, selected_recipe
+from pipeline.commands.command import WHOLE_RUN, Command, home_argument, recipe_arguments, selected_recipe
 
 __all__ = ["COMMAND"]
 
@@ -14,6 +14,7 @@ __all__ = ["COMMAND"]
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("port", metavar="PORT", help="such as /dev/ttyACM0 or COM3")
     recipe_arguments(parser)
+    home_argument(parser)
     parser.add_argument("--baud", type=int, help="instead of the board's speed")
     parser.add_argument(
         "--instructions-per-tick",

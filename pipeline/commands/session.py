@@ -13,11 +13,12 @@ from rich.console import Console
 from pipeline.device.chat import TextStream, TickScale, chat_loop, described, read_lines, statistics
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import connect
-from pipeline.emulators.select import pick
+from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
-from pipeline.targets.boards import load_board
+from pipeline.stages.understanding import Place, device_in_home
+from pipeline.targets.boards import Board, load_board
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.codec import Codec, StructuredCodec
 from pipeline.timing.costs import load_core
@@ -31,13 +32,14 @@ __all__ = ["SessionOptions", "chat_with_board", "generate_text"]
 @dataclass(frozen=True)
 class SessionOptions:
     """Where the board is (an emulator's name, or a serial port), and how it draws tokens; `max_tokens` None: the
-    model's context."""
+    model's context; `home`: a file of names, instead of the recipe's."""
 
     emulator: str | None = None
     port: str | None = None
     baud: int | None = None
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     max_tokens: int | None = None
+    home: Path | None = None
 
 
 def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
@@ -75,18 +77,40 @@ def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> It
     board = load_board(recipe.boards[0])
     key = target_key(board.name, recipe.engine)
     if options.port:
-        link = connect(options.port, options.baud or board.uart.baud)
-        with Device(link, booted=True) as device:
+        with _connected(recipe, workspace, options, board) as device:
             _set(device, options.sampler)
             yield device, TickScale.real(device.info().tick_hz), f"{board.title} on {options.port}"
         return
     emulator = pick(board, options.emulator)
-    elf = workspace.path(FIRMWARE.of("firmware"), key)
     rate = _traced_rate(RESULT.path(workspace.folder / key), board.core)
-    with Device(emulator.start(elf, board)) as device:
+    with _emulated(recipe, workspace, options, board, emulator) as device:
         _set(device, options.sampler)
         tick_scale = TickScale.emulated(board, emulator.name, rate)
         yield device, tick_scale, f"{board.title} on {emulator.name} {emulator.version}"
+
+
+@contextmanager
+def _connected(recipe: Recipe, workspace: Workspace, options: SessionOptions, board: Board) -> Iterator[Device]:
+    port, baud = str(options.port), options.baud or board.uart.baud
+    if options.home is not None:
+        with device_in_home(recipe, workspace, Place(port, baud=baud), options.home) as device:
+            yield device
+        return
+    with Device(connect(port, baud), booted=True) as device:
+        yield device
+
+
+@contextmanager
+def _emulated(
+    recipe: Recipe, workspace: Workspace, options: SessionOptions, board: Board, emulator: Emulator
+) -> Iterator[Device]:
+    if options.home is not None:
+        with device_in_home(recipe, workspace, Place(board.name, emulator.name), options.home) as device:
+            yield device
+        return
+    elf = workspace.path(FIRMWARE.of("firmware"), target_key(board.name, recipe.engine))
+    with Device(emulator.start(elf, board)) as device:
+        yield device
 
 
 def _set(device: Device, sampler: SamplerSettings) -> None:

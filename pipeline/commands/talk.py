@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -23,6 +24,7 @@ def _session_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", help="the serial port of a real board, such as /dev/ttyACM0")
     parser.add_argument("--baud", type=int, help="of that port, instead of the board's speed")
     parser.add_argument("--tokens", type=int, metavar="N", help="most new tokens (default: the model's context)")
+    parser.add_argument("--home", type=Path, metavar="FILE", help="the names of a home, instead of the recipe's")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 (default): always the most likely token")
     parser.add_argument("--top-k", type=int, default=0, metavar="K", help="draw from the K most likely (0: all)")
     parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw from those that make up P")
@@ -67,7 +69,11 @@ def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Wor
         options.build, "firmware", "firmware" if options.force else None, options.emulator, options.retrain
     )
     workspace = run_recipe(recipe.with_boards(recipe.boards[:1]), run, console)
-    return recipe, workspace, SessionOptions(options.emulator, options.port, options.baud, sampler, options.tokens)
+    return (
+        recipe,
+        workspace,
+        SessionOptions(options.emulator, options.port, options.baud, sampler, options.tokens, options.home),
+    )
 
 
 COMMANDS = (

@@ -139,7 +139,7 @@ def chat_loop(
 
 def described(answer: Answer) -> str:
     """An answer in answer tokens: its text, the reason why nothing is done, where there is one, and its confidence."""
-    reason = f", {answer.reason}" if answer.reason else ""
+    reason = f", {answer.reason}" if answer.reason and f"={answer.reason}" not in answer.text else ""
     confidence = f" {100 * answer.confidence / 65536:.0f} %" if answer.confidence is not None else ""
     return f"{answer.text}{reason}{confidence}"
 

@@ -11,6 +11,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 from pipeline.device.link import SerialLink
 from pipeline.errors import DeviceError
 from pipeline.numerics.sampler import SamplerSettings
+from pipeline.text.annotation import Entry
 
 __all__ = ["VERSION", "Answer", "Device", "Info", "Prefill", "Step"]
 
@@ -175,6 +176,19 @@ class Device:
     def encode(self, text: bytes) -> list[int]:
         """The device's token ids of a text, lower-cased as ASK does."""
         return [int(word) for word in self.request(f"ENC {quote_from_bytes(text, safe='')}")[-1].split()[1:]]
+
+    def add_name(self, entry: Entry) -> None:
+        """Adds a name, which counts before those that the model's image knows.
+
+        Raises:
+            DeviceError: there is no room (`full`), no such kind, or the build takes no names.
+        """
+        words = (quote_from_bytes(text.encode(), safe="") for text in (entry.kind, entry.value, entry.text))
+        self.request(f"NAME {' '.join(words)}")
+
+    def clear_names(self) -> None:
+        """Forgets the names that were added."""
+        self.request("NAMES clear")
 
     def stack(self) -> tuple[int, int]:
         """Bytes of stack that were ever in use, and the stack's size."""

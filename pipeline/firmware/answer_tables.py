@@ -42,7 +42,7 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     Raises:
         ThimbleError: there are more ids, kinds, names or bytes than the tables can hold.
     """
-    texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values)]
+    texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values, *schema.kinds)]
     lists = _Lists()
     rows = [
         (slot, lists.add(allowed.kinds), lists.add(allowed.values), int(allowed.is_free), _expands(allowed))

@@ -38,8 +38,12 @@ KERNEL_OPTIMIZATION = {
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
 _AROUND_MODEL = ("tokenizer", "sampler")
-_TEXT_PATH = ("words", "normalize", "quantities", "matcher", "answer")
+_TEXT_PATH = ("words", "normalize", "quantities", "matcher", "names", "answer")
 """Of the runtime, what only models with answer tokens need."""
+_ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
+_ANSWER_OPTIONS = """\
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added at run time (request NAME); 40 a name, 0: none")
+"""
 _TEXT_PATH_STACK = 4096
 """Bytes of stack in which names and quantities are found."""
 _OWN = """| `model/` | the model as C, the tokenizer's tables, what the device says of itself |
@@ -73,7 +77,8 @@ def write_project(
     _copy(model_dir, out / "model")
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out / "board")
-    stack = max(board.stack_bytes, _TEXT_PATH_STACK) if isinstance(codec, StructuredCodec) else board.stack_bytes
+    has_answers = isinstance(codec, StructuredCodec)
+    stack = max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes
     (out / "board" / "board_facts.h").write_text(_facts(board), encoding="ascii")
     (out / "board" / "memory.ld").write_text(_memory(board, stack), encoding="ascii")
     _copy(TEMPLATES / "cmake", out / "cmake")
@@ -84,7 +89,7 @@ def write_project(
         for file in (out / "runtime").iterdir():
             if file.stem in _TEXT_PATH:
                 file.unlink()
-    around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if isinstance(codec, StructuredCodec) else ()))
+    around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else ()))
     qemu = board.emulators.get("qemu")
     values = {
         "title": name,
@@ -92,9 +97,13 @@ def write_project(
         "flags": " ".join(board.flags),
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
-        "definitions": " THIMBLE_ANSWERS" if isinstance(codec, StructuredCodec) else "",
+        "definitions": _ANSWER_DEFINITIONS if has_answers else "",
+        "options": _ANSWER_OPTIONS if has_answers else "",
         "around": " ".join(f"runtime/{file}.c" for file in around),
-        "layout": _OWN if kernels is None else _INTERPRETED,
+        "layout": (_OWN if kernels is None else _INTERPRETED).replace(
+            "the tokenizer |",
+            "the tokenizer, what finds names and quantities, answers |" if has_answers else "the tokenizer |",
+        ),
         "run": f"qemu-system-arm -M {qemu.machine} -display none -monitor none {serial_options(qemu)} "
         "-icount shift=0,sleep=off -kernel build/firmware.elf"
         if qemu

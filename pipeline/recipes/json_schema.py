@@ -14,7 +14,7 @@ from pipeline.recipes.sweep_schema import SweepFile
 from pipeline.targets.boards import Board
 from pipeline.targets.cores import CORES
 
-__all__ = ["schemas"]
+__all__ = ["schema_of", "schemas"]
 
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 """What editors' YAML servers read; pydantic's schemas use nothing of a later draft but `$defs`, which they know."""
@@ -26,15 +26,15 @@ _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "ex
 
 def schemas() -> dict[str, dict[str, Any]]:
     """The schemas by the name of their file."""
-    recipe = _schema_of(Recipe, "A recipe of Thimble")
+    recipe = schema_of(Recipe, "A recipe of Thimble")
     _complete_recipe(recipe)
-    board = _schema_of(Board, "A board of Thimble: board.yaml")
+    board = schema_of(Board, "A board of Thimble: board.yaml")
     board["properties"]["core"]["enum"] = list(CORES)
-    sweep = _schema_of(SweepFile, "A sweep of Thimble")
+    sweep = schema_of(SweepFile, "A sweep of Thimble")
     return {"recipe.schema.json": recipe, "board.schema.json": board, "sweep.schema.json": sweep}
 
 
-def _schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
+def schema_of(model: type[BaseModel], title: str) -> dict[str, Any]:
     """A model's schema, without the titles that pydantic makes of the keys' names."""
     schema: dict[str, Any] = _cleaned(model.model_json_schema())
     return {"$schema": _DIALECT, "title": title, **schema}
@@ -49,6 +49,8 @@ def _complete_recipe(schema: dict[str, Any]) -> None:
     model["properties"] = {"variant": variant, **model["properties"]}
     for task in ("HomeAssistantConfig", "TextTask"):
         schema["$defs"][task]["required"] = ["name"]
+    examples = schema["$defs"]["ToolsConfig"]["properties"]["examples"]["additionalProperties"]
+    examples["items"] = {"anyOf": [{"type": "string"}, examples["items"]]}
     imported = {"properties": {"task": {"properties": {"name": {"const": "text"}}}}}
     schema["if"], schema["then"], schema["else"] = imported, {"required": ["weights"]}, {"required": ["train"]}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,14 @@ __all__ = [
     "RECIPE",
     "SHIPPED",
     "WEIGHTS",
+    "file_digests",
     "identity",
     "imported_tokenizer",
     "imported_weights",
     "rebase",
     "resolve",
     "shipped_models",
+    "task_files",
 ]
 
 MODELS = ROOT / "models"
@@ -110,3 +113,33 @@ def _existing(recipe: Recipe, path: Path) -> Path:
     if not path.is_file():
         raise ThimbleError(f"{recipe.path} names {path.name}, and there is no {path}", _REMEDY)
     return path
+
+
+def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
+    """The files that a recipe's `task` section names, by the name in it.
+
+    Args:
+        recipe: of the task.
+        for_training: those alone that decide what is trained on: a home and tests do not.
+    """
+    config, folder = recipe.task, recipe.path.parent
+    patterns: list[str | None] = list(config.training_files)
+    if not for_training:
+        patterns += [getattr(config, "home", None), getattr(config, "tests", None), *getattr(config, "exclude", ())]
+    files: dict[str, Path] = {}
+    for pattern in patterns:
+        if not pattern:
+            continue
+        path = folder / pattern
+        matches = (
+            sorted(path.rglob("*")) if path.is_dir() else sorted(folder.glob(pattern)) if "*" in pattern else [path]
+        )
+        files.update(
+            {str(match.relative_to(folder)) if match.is_relative_to(folder) else pattern: match for match in matches}
+        )
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def file_digests(files: Mapping[str, Path]) -> dict[str, str]:
+    """SHA-256 of each file by its name."""
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}

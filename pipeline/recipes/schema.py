@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.errors import ConfigError, Problem
+from pipeline.errors import ConfigError, Problem, ThimbleError
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window
 from pipeline.recipes.paths import MODELS, RECIPE, SHIPPED, WEIGHTS, identity, resolve, shipped_models
 from pipeline.targets.boards import all_boards
@@ -46,6 +46,7 @@ __all__ = [
     "PATTERNS",
     "AnswersConfig",
     "Budgets",
+    "CommandsConfig",
     "DistillConfig",
     "EvaluateConfig",
     "HomeAssistantConfig",
@@ -62,6 +63,8 @@ __all__ = [
     "TaskConfig",
     "TextTask",
     "TokenizerConfig",
+    "ToolExample",
+    "ToolsConfig",
     "TrainConfig",
     "size_bytes",
     "task_config",
@@ -526,6 +529,10 @@ class Budgets(BoardBudgets):
     """Points of exact match, mean of all splits, that the quantized model may be below the float one."""
     min_exact_match: Percent | dict[str, Percent] | None = None
     """Exact match in percent that the quantized model must have: on each split, or by split."""
+    min_tests: Percent | None = None
+    """Share in percent of the task's `tests` that must be right."""
+    max_wrong_action: Percent | None = None
+    """Share in percent of the task's `tests` that may do something else than was asked for."""
     boards: dict[str, BoardBudgets] = Field(default_factory=dict)
     """By board, what holds there instead of the limits above."""
 
@@ -578,6 +585,11 @@ class TaskSection(StrictModel):
         """The keys that the recipe gives, as it gives them."""
         return self.model_dump(exclude_unset=True, mode="json")
 
+    @property
+    def training_files(self) -> tuple[str, ...]:
+        """Files, folders and patterns that decide what is trained on, seen from the recipe's folder."""
+        return tuple(getattr(self, "files", ()))
+
     def fingerprint_data(self) -> dict[str, Any]:
         """Of these keys those that decide what is trained."""
         return {key: value for key, value in self.as_given().items() if key not in self.untrained}
@@ -595,10 +607,12 @@ class HomeAssistantConfig(TaskSection):
     seed: int = 1
     """Decides all sentences and what is held out."""
     home: str = ""
-    """The home that ships with the model, seen from the recipe's folder: a `home.yaml`. Training makes up others."""
+    """The home that ships with the model: a `home.yaml`, seen from the recipe's folder. Training makes up others."""
     exclude: tuple[str, ...] = Field((), strict=False)
     """Files of sentences that training must not see, seen from the recipe's folder: `tests.yaml`, JSON lines with
     `sentence`, or their hashes."""
+    tests: str | None = None
+    """A file with sentences that users say, and the answers that count as right; training does not see them."""
     held_out: bool = True
     """Whether templates and combinations are kept from training, to measure on; a product trains on all."""
     split_sentences: int = Field(600, ge=1)
@@ -698,23 +712,17 @@ def _split_rule(value: object) -> object:
     return {"share": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-class SentencesConfig(SentenceHints, TaskSection):
-    """Sentences from files in the format of Home Assistant's `custom_sentences`."""
+class CommandsConfig(TaskSection):
+    """What tasks of commands from files have in common."""
 
     section: ClassVar[str] = "task"
 
-    name: Literal["sentences"] = "sentences"
-    """The task."""
-    files: tuple[str, ...] = Field(strict=False, min_length=1)
-    """Files, folders or patterns such as `*.yaml`, seen from the recipe's folder."""
     language: str | None = None
     """A language's code; absent: that of the files."""
     home: str | None = None
     """A file with areas and things, which `{name}`, `{area}` and `{floor}` stand for."""
     tests: str | None = None
     """A file with sentences that users say, and the answers that count as right."""
-    base: Literal["home_assistant"] | None = None
-    """What lies below the files: the language's own intents, or nothing."""
     weave: Share = 0
     """Share of training sentences around which the language's other ways to say them are woven."""
     common: dict[str, str] = Field(default_factory=dict)
@@ -738,6 +746,68 @@ class SentencesConfig(SentenceHints, TaskSection):
             rest = {key: value for key, value in data.items() if key != "nomatch"}
             return {"nomatch_share": data["nomatch"], **rest}
         return data
+
+
+class SentencesConfig(SentenceHints, CommandsConfig):
+    """Sentences from files in the format of Home Assistant's `custom_sentences`."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["sentences"] = "sentences"
+    """The task."""
+    files: tuple[str, ...] = Field(strict=False, min_length=1)
+    """Files, folders or patterns such as `*.yaml`, seen from the recipe's folder."""
+    base: Literal["home_assistant"] | None = None
+    """What lies below the files: the language's own intents, or nothing."""
+
+
+class ToolExample(StrictModel):
+    """Sentences that call a tool."""
+
+    sentences: Texts = Field(min_length=1)
+    """Templates as those of `custom_sentences`, in which `{parameter}` stands for what a parameter holds."""
+    arguments: dict[str, str | int | float | bool] = Field(default_factory=dict)
+    """Arguments that all of the sentences give, whatever they say."""
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _quoted(cls, arguments: object) -> object:
+        if isinstance(arguments, Mapping) and any(isinstance(name, bool) for name in arguments):
+            what = "has a name that YAML reads as true or false"
+            complain([complaint("", what, 'write on, off, yes and no in quotes: {"on": true}', arguments)])
+        return arguments
+
+
+def _tool_examples(value: object) -> object:
+    """Sentences without arguments may stand as plain text."""
+    if not isinstance(value, list | tuple):
+        return value
+    plain = [item for item in value if isinstance(item, str)]
+    return [*([{"sentences": plain}] if plain else []), *(item for item in value if not isinstance(item, str))]
+
+
+class ToolsConfig(CommandsConfig):
+    """Functions to call, as the Model Context Protocol's `tools/list` and OpenAI's `tools` describe them, with
+    sentences that call them."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["tools"] = "tools"
+    """The task."""
+    files: tuple[str, ...] = Field(strict=False, min_length=1)
+    """JSON files of tools: name and JSON schema of the parameters of each; seen from the recipe's folder."""
+    examples: dict[str, Annotated[tuple[ToolExample, ...], BeforeValidator(_tool_examples), Field(strict=False)]] = (
+        Field(default_factory=dict)
+    )
+    """By tool, sentences that call it: templates, or `{sentences, arguments}`; `[]` for a tool that is never called."""
+    sentences: tuple[str, ...] = Field((), strict=False)
+    """Files of sentences, as the task `sentences` reads them, whose intents are tools and whose slots are
+    parameters."""
+
+    @property
+    def training_files(self) -> tuple[str, ...]:
+        """The tools and their sentences."""
+        return (*self.files, *self.sentences)
 
 
 class PairsConfig(TaskSection):
@@ -764,7 +834,9 @@ class PairsConfig(TaskSection):
     """Names and quantities of a sentence at which an answer can point."""
 
 
-TaskConfig = Annotated[HomeAssistantConfig | PairsConfig | SentencesConfig | TextTask, Field(discriminator="name")]
+TaskConfig = Annotated[
+    HomeAssistantConfig | PairsConfig | SentencesConfig | TextTask | ToolsConfig, Field(discriminator="name")
+]
 """Where the data comes from; `name` says which task it is."""
 
 
@@ -915,6 +987,17 @@ class Recipe(StrictModel):
             ValidationError: there is no such engine (a ValueError).
         """
         return self.replace(engine=engine)
+
+    def with_home(self, home: Path) -> Recipe:
+        """A copy of the recipe with another home. Training does not depend on it.
+
+        Raises:
+            ThimbleError: its task knows no homes.
+        """
+        if not isinstance(self.task, HomeAssistantConfig | CommandsConfig):
+            remedy = "leave the home out, or use `task: {name: sentences}` or `{name: home_assistant}`"
+            raise ThimbleError(f"the task {self.task.name!r} of {self.name} knows no homes", remedy)
+        return self.replace(task=self.task.replace(home=str(home.resolve())))
 
     def as_quick(self) -> Recipe:
         """The same recipe, measured on few sentences; a part of the fingerprints, so no full run takes its results."""

@@ -24,7 +24,7 @@ matplotlib.rcParams.update(
 
 from matplotlib.figure import Figure  # noqa: E402  (the backend is chosen first)
 
-__all__ = ["accuracy_by_split", "instructions_by_layer", "memory_map", "training_curves"]
+__all__ = ["accuracy_by_split", "instructions_by_layer", "memory_map", "tests_over_threshold", "training_curves"]
 
 BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#dd8b2f", "#2f9e77", "#cbd2d9"
 SHADES = ["#2b6cb0", "#63a4dd", "#2f9e77", "#8fd0b5", "#dd8b2f", "#f0c088", "#8d6bb8"]
@@ -112,6 +112,30 @@ def accuracy_by_split(quality: Mapping[str, Mapping[str, float]], baseline: Mapp
     axes.set_ylim(0, 112)
     axes.set_ylabel("exact match, %")
     axes.set_title("Whole action right, by held-out split")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _svg(figure)
+
+
+def tests_over_threshold(curve: Sequence[Mapping[str, float]], threshold: float) -> str:
+    """Shares of right, nothing and wrong among the tests, over the confidence below which nothing is done.
+
+    Args:
+        curve: points in order, each with `threshold` (0…1) and the counts `right`, `nothing` and `wrong`.
+        threshold: the recipe's.
+    """
+    figure = Figure(figsize=(8.5, 2.8))
+    axes = figure.add_subplot(1, 1, 1)
+    totals = [max(point["right"] + point["nothing"] + point["wrong"], 1) for point in curve]
+    for name, color in (("right", GREEN), ("nothing", GREY), ("wrong", ORANGE)):
+        shares = [100 * point[name] / total for point, total in zip(curve, totals, strict=True)]
+        axes.plot([point["threshold"] for point in curve], shares, color=color, linewidth=1.8, label=name)
+    axes.axvline(threshold, color="#444", linestyle="--", linewidth=1, label="this recipe")
+    axes.set_xlim(-0.02, 1)
+    axes.set_ylim(0, 102)
+    axes.set_xlabel("confidence below which nothing is done")
+    axes.set_ylabel("of all tests, %")
+    axes.set_title("Tests over the threshold")
+    axes.grid(color="#e4e7eb", linewidth=0.6)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _svg(figure)
 

@@ -104,6 +104,12 @@ def _print_quality(result: RunResult, console: Console) -> None:
     quality = result.quality
     names = {"float": "float", "quantized": "quantized, host", "device": "quantized, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
+    for half, counts in result.tests.items():
+        console.print(
+            f"tests, {half}: {counts.right} right, {counts.nothing} nothing, {counts.wrong} wrong", highlight=False
+        )
+    if not engines:
+        return
     what = "text of its own" if "nll" in quality["float"] else "exact match"
     if result.quick:
         what += ", quick: few sentences"

@@ -12,8 +12,8 @@ from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import VerificationFailed
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
-from pipeline.tasks.registry import load_task
-from pipeline.tasks.structured import WATCHED
+from pipeline.tasks.registry import TASK_FILES, load_task
+from pipeline.tasks.sentence_files import WATCHED
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
 from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, PROOF, TFLITE, TOKENIZER
@@ -92,10 +92,11 @@ STAGE = Stage(
         "pipeline.compiler",
         "pipeline.tasks.imported",
         "pipeline.tasks.pairs",
+        "pipeline.tasks.structured",
         "pipeline.verification.host_engine",
         "pipeline.verification.oracle",
     ),
-    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c", *TASK_FILES),
     tools=("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers"),
     check_prerequisites=_check_compiler,
 )

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
-from pipeline.recipes.paths import imported_tokenizer, imported_weights
+from pipeline.recipes.paths import file_digests, imported_tokenizer, imported_weights, task_files
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
-from pipeline.tasks.registry import file_digests, load_task, task_files, task_module, task_tools
-from pipeline.tasks.structured import WATCHED, StructuredTask
+from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
+from pipeline.tasks.sentence_files import WATCHED
+from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Dataset, Pair, Task, TextWriter, WrittenText
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
@@ -186,6 +187,7 @@ STAGE = Stage(
     writes=(SENTENCES, TOKENIZER, ANSWERS, KNOWN_NAMES, SUMMARY, EVALUATION_TEXT),
     sections=("task", "tokenizer"),
     work=_work,
+    data=TASK_FILES,
     tools=_tools,
     environment_facts=_environment_facts,
     is_training=has_trained_weights,

@@ -14,6 +14,7 @@ from pipeline.recipes.schema import DistillConfig
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
+from pipeline.tasks.registry import TASK_FILES, task_module, task_tools
 from pipeline.training.labels import pseudo_label
 from pipeline.verification.host_engine import host_engine
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
@@ -124,6 +125,26 @@ def _environment_facts(context: StageContext) -> dict[str, str]:
     return {"teacher": weights_fingerprint(teacher_of(context.recipe), versions={})}
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that do the work, with those that draw the task's sentences."""
+    return (
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.quantize.ptq",
+        "pipeline.stages.fine_tune",
+        task_module(recipe.task),
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.distill",
+        "pipeline.training.labels",
+        "pipeline.verification.host_engine",
+    )
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("tensorflow", "tf-keras", "ai-edge-litert", "gcc", "numpy", "tokenizers", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="distill",
     summary=SUMMARIES["distill"],
@@ -136,19 +157,9 @@ STAGE = Stage(
     ),
     writes=(WEIGHTS, TRAINING_LOG),
     sections=("distill", "train", "model"),
-    work=(
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.quantize.ptq",
-        "pipeline.stages.fine_tune",
-        "pipeline.tasks.sentence_files",
-        "pipeline.training.distill",
-        "pipeline.training.labels",
-        "pipeline.verification.host_engine",
-    ),
-    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
-    tools=("tensorflow", "tf-keras", "ai-edge-litert", "gcc", "numpy", "tokenizers"),
+    work=_work,
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c", *TASK_FILES),
+    tools=_tools,
     resumable=True,
     environment_facts=_environment_facts,
     is_training=partial(is_trained_here, stage="distill"),

@@ -20,13 +20,16 @@ from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, FOLDED_STACKS, KNOWN_NAMES, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
-from pipeline.tasks.registry import load_task, task_module, task_tools
+from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
 from pipeline.tasks.text_path import load_codec
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
 from pipeline.verification.assemble import assemble_result
+from pipeline.verification.board_reply import ask_device
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
+from pipeline.verification.reply import Reply
 from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
+from pipeline.verification.sentence_tests import mismatches
 from pipeline.workflow.artifacts import (
     COMPILED,
     EXPECTATIONS,
@@ -36,6 +39,8 @@ from pipeline.workflow.artifacts import (
     PACKED_SOURCES,
     QUALITY,
     SIZES,
+    TEST_REPLIES,
+    TESTS,
     TFLITE,
     TOKENIZER,
 )
@@ -82,6 +87,7 @@ def run(context: StageContext) -> str:
         )
     timing = model_time(context, compiled, verification)
     quality = _quality(context, emulator)
+    tests, unequal = _ask_tests(context, emulator)
     instructions = verification.instructions
     counts = instructions.model_dump()
     result = assemble_result(
@@ -95,10 +101,14 @@ def run(context: StageContext) -> str:
         instructions=instructions,
         cycles=CycleCounts.model_validate(timing.cycles(board, counts)),
         milliseconds=StepEstimates.model_validate(timing.milliseconds(board, counts)),
-        more_checks={} if timing.traced_on is None else {"trace_matches_counter": not timing.differences},
-        more_failures=timing.differences,
+        more_checks={
+            **({} if timing.traced_on is None else {"trace_matches_counter": not timing.differences}),
+            **({} if tests is None else {"tests_match_host": not unequal}),
+        },
+        more_failures=(*timing.differences, *unequal),
         layers=timing.layers,
         quality=quality,
+        tests=tests,
         quality_sentences={"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences}
         if "device" in quality
         else {},
@@ -170,6 +180,24 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
     return {**quality, "device": device_quality}
 
 
+def _ask_tests(context: StageContext, emulator: Emulator) -> tuple[dict[str, Any] | None, list[str]]:
+    """What the host made of the task's tests, None where there are none; and a line for each sentence to which the
+    board replies otherwise. A quick run asks the board the first few."""
+    if not context.path(TESTS.of("evaluate")).exists():
+        return None, []
+    replies = context.load(TEST_REPLIES.of("evaluate"))["replies"]
+    if context.recipe.quick:
+        replies = replies[: context.recipe.evaluate.device_sentences]
+    sentences = [str(reply["sentence"]) for reply in replies]
+    with (
+        context.console.status(f"asking the board {len(sentences)} tests"),
+        Device(emulator.start(context.path(FIRMWARE.of("firmware")), context.require_board())) as device,
+    ):
+        board = [ask_device(device, sentence, context.recipe.model.context) for sentence in sentences]
+    host = [Reply(reply["text"], reply["confidence"], reply["reason"]) for reply in replies]
+    return context.load(TESTS.of("evaluate")), mismatches(sentences, board, host)
+
+
 def _versions(emulator: Emulator) -> dict[str, str]:
     return {
         "arm-none-eabi-gcc": tools.version("arm-none-eabi-gcc"),
@@ -220,7 +248,9 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.timing.model",
         "pipeline.timing.folded",
         "pipeline.verification.assemble",
+        "pipeline.verification.board_reply",
         "pipeline.verification.checks",
+        "pipeline.verification.sentence_tests",
     )
 
 
@@ -252,6 +282,8 @@ STAGE = Stage(
         PACKED_SOURCES.of("convert"),
         PACKED_COMPILED.of("convert"),
         QUALITY.of("evaluate"),
+        TESTS.of("evaluate"),
+        TEST_REPLIES.of("evaluate"),
         FIRMWARE.of("firmware"),
         SIZES.of("firmware"),
         COMPILED.of("firmware"),
@@ -260,7 +292,7 @@ STAGE = Stage(
     writes=(RESULT, EXPECTATIONS, FOLDED_STACKS),
     sections=("name", "prompts", "budgets", "evaluate", "task", "answers"),
     work=_work,
-    data=("pipeline/timing/cores.yaml", "renode/*"),
+    data=("pipeline/timing/cores.yaml", "renode/*", *TASK_FILES),
     tools=_tools,
     per_board=True,
     environment_facts=_environment_facts,

@@ -12,16 +12,21 @@ from pipeline import tools
 from pipeline.compiler.reader import read_tflite
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.load import Recipe
+from pipeline.recipes.paths import file_digests
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks import accuracy
-from pipeline.tasks.registry import load_task, task_module, task_tools
+from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tests, task_tools
 from pipeline.tasks.task import EvaluationText, Pair, Task
 from pipeline.tasks.text_path import load_codec
+from pipeline.text.codec import StructuredCodec
 from pipeline.verification.host_engine import HostEngine, host_engine
 from pipeline.verification.likelihood import format_metrics, likelihood, measure
-from pipeline.workflow.artifacts import QUALITY, SPLITS, TFLITE, TOKENIZER, WEIGHTS
+from pipeline.verification.reply import at_threshold
+from pipeline.verification.sentence_tests import ask_tests, format_tests, summarize
+from pipeline.workflow.artifacts import QUALITY, SPLITS, TEST_REPLIES, TESTS, TFLITE, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
 __all__ = ["STAGE", "evaluation_progress"]
@@ -33,7 +38,7 @@ Report = Callable[[int], None]
 def run(context: StageContext) -> str:
     """Writes `quality.json`: of the `float` and the `quantized` model the share of right answers by split, and that of
     the field's own tool where there is one; for a model that writes text its likelihood. And
-    `splits.json`: what was measured."""
+    `splits.json`: what was measured; where the task has tests, `tests.json` and `test_replies.json`."""
     task, data = load_task(context.recipe), context.input("data")
     tflite = context.load(TFLITE.of("quantize"))
     splits = task.held_out(data, context.recipe.evaluate.host_sentences)
@@ -44,11 +49,48 @@ def run(context: StageContext) -> str:
             _score(context, task, splits, engine, quality)
         if text is not None:
             _measure(context, text, tflite, engine, quality)
+        tests = _ask_tests(context, tflite, engine)
     context.save(QUALITY, quality)
     context.save(
         SPLITS, {split: {"holds": task.splits[split], "sentences": len(pairs)} for split, pairs in splits.items()}
     )
-    return "; ".join(f"{name}: {format_metrics(quality[name])}" for name in ("float", "quantized"))
+    figures = [f"{name}: {format_metrics(quality[name])}" for name in ("float", "quantized") if quality[name]]
+    return "; ".join([*figures, *([tests] if tests else [])]) or "nothing is held out, and there are no tests"
+
+
+def _ask_tests(context: StageContext, tflite: bytes, engine: HostEngine) -> str:
+    """Asks the quantized model the task's tests; what came of it in a line, empty where there are none."""
+    recipe, tests = context.recipe, task_tests(context.recipe)
+    if not tests:
+        return ""
+    threshold = round(65536 * recipe.answers.threshold)
+    codec = load_codec(context.input("data"))
+    graph = read_tflite(tflite)
+    step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
+    with (
+        evaluation_progress(context.console, len(tests)) as progress,
+        progress("quantized, on the host: tests", len(tests)) as report,
+    ):
+        replies = ask_tests(engine, codec, tests, step, recipe.model.context, report)
+    slots = codec.schema.slots if isinstance(codec, StructuredCodec) else None
+    summary = summarize(tests, replies, slots, threshold)
+    context.save(TESTS, summary)
+    said = [at_threshold(reply, threshold) for reply in replies]
+    context.save(
+        TEST_REPLIES,
+        {
+            "replies": [
+                {
+                    "sentence": test.sentence,
+                    "text": reply.text,
+                    "confidence": reply.confidence,
+                    "reason": reply.reason,
+                }
+                for test, reply in zip(tests, said, strict=True)
+            ]
+        },
+    )
+    return format_tests(summary)
 
 
 def _score(
@@ -124,8 +166,16 @@ def _share(right: Sequence[bool]) -> float:
 
 
 def _check_prerequisites(context: StageContext) -> None:
-    """Refuses a budget for a split that the task does not have."""
+    """Refuses a budget for a split that the task does not have, or for tests where it has none."""
     tools.require("gcc")
+    budgets = context.recipe.budgets
+    if not task_tests(context.recipe):
+        for key in ("min_tests", "max_wrong_action"):
+            if getattr(budgets, key) is not None:
+                raise ThimbleError(
+                    f"`budgets.{key}` is given, and the task has no tests",
+                    "name a file in `task.tests`, or take it out",
+                )
     least = context.recipe.budgets.min_exact_match
     if isinstance(least, Mapping):
         splits = load_task(context.recipe).splits
@@ -135,6 +185,12 @@ def _check_prerequisites(context: StageContext) -> None:
                     f"`budgets.min_exact_match` names {split!r}, and the task has no such split",
                     f"use {', '.join(splits)}",
                 )
+
+
+def _environment_facts(context: StageContext) -> dict[str, str]:
+    """The digest of the tests."""
+    tests = getattr(context.recipe.task, "tests", None)
+    return file_digests({"tests": context.recipe.path.parent / tests}) if tests else {}
 
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
@@ -150,6 +206,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.training.loop",
         "pipeline.verification.host_engine",
         "pipeline.verification.likelihood",
+        "pipeline.verification.sentence_tests",
     )
 
 
@@ -170,10 +227,11 @@ STAGE = Stage(
         WEIGHTS.of("qat"),
         TFLITE.of("quantize"),
     ),
-    writes=(QUALITY, SPLITS),
+    writes=(QUALITY, SPLITS, TESTS, TEST_REPLIES),
     sections=("task", "model", "evaluate", "answers"),
     work=_work,
-    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c"),
+    data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c", *TASK_FILES),
     tools=_tools,
+    environment_facts=_environment_facts,
     check_prerequisites=_check_prerequisites,
 )

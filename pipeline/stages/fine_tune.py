@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import SENTENCES
-from pipeline.tasks.sentence_files import read_pairs
-from pipeline.tasks.structured import WATCHED
+from pipeline.tasks.sentence_files import WATCHED, read_pairs
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.codec import StructuredCodec
 from pipeline.workflow.artifacts import WEIGHTS

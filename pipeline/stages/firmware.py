@@ -199,7 +199,10 @@ STAGE = Stage(
     writes=(PROJECT, MODEL_SOURCES, FIRMWARE, SIZES, COMPILED),
     sections=("name", "engine", "answers"),
     work=_work,
-    data=tuple(f"firmware_templates/{folder}/**/*" for folder in ("app", "cmake", "runtime", "tflm")),
+    data=(
+        *(f"firmware_templates/{folder}/**/*" for folder in ("app", "cmake", "runtime", "tflm")),
+        "pipeline/languages/**/*.yaml",
+    ),
     tools=_tools,
     per_board=True,
     environment_facts=_environment_facts,

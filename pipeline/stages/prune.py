@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage
+from pipeline.tasks.registry import TASK_FILES, task_module, task_tools
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
@@ -33,6 +35,23 @@ def run(context: StageContext) -> str:
     return fine_tune_stage(context, "prune", "pruning", work)
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that do the work, with those that draw the task's sentences."""
+    return (
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.stages.fine_tune",
+        task_module(recipe.task),
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.prune",
+    )
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy", "tokenizers", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="prune",
     summary=SUMMARIES["prune"],
@@ -45,15 +64,9 @@ STAGE = Stage(
     ),
     writes=(WEIGHTS, TRAINING_LOG),
     sections=("prune", "train", "model"),
-    work=(
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.stages.fine_tune",
-        "pipeline.tasks.sentence_files",
-        "pipeline.training.prune",
-    ),
-    tools=("tensorflow", "tf-keras", "tensorflow-model-optimization", "numpy", "tokenizers"),
+    work=_work,
+    data=TASK_FILES,
+    tools=_tools,
     is_training=partial(is_trained_here, stage="prune"),
     recognizes=partial(recognizes_weights, stage="prune"),
     resumable=True,

@@ -6,11 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import QatConfig
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage, finish_training, tensorboard_folder
-from pipeline.tasks.registry import load_task
+from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import is_trained_here, read_weights_metadata, recognizes_weights
 from pipeline.workflow.stage import Stage, StageContext
@@ -72,6 +73,32 @@ def _fit(context: StageContext, tuning: QatConfig) -> str:
     return f"in integers {share:.1f} % of the tokens are float's, on the text that it was fitted on"
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that do the work, with those that draw the task's sentences."""
+    return (
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.stages.fine_tune",
+        task_module(recipe.task),
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.fit_int",
+        "pipeline.training.qat",
+    )
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return (
+        "tensorflow",
+        "tf-keras",
+        "tensorflow-model-optimization",
+        "ai-edge-litert",
+        "numpy",
+        "tokenizers",
+        *task_tools(recipe.task),
+    )
+
+
 STAGE = Stage(
     name="qat",
     summary=SUMMARIES["qat"],
@@ -85,17 +112,9 @@ STAGE = Stage(
     ),
     writes=(WEIGHTS, TRAINING_LOG, CALIBRATED_INTEGERS),
     sections=("qat", "quantize", "train", "model"),
-    work=(
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.stages.fine_tune",
-        "pipeline.tasks.imported",
-        "pipeline.tasks.sentence_files",
-        "pipeline.training.fit_int",
-        "pipeline.training.qat",
-    ),
-    tools=("tensorflow", "tf-keras", "tensorflow-model-optimization", "ai-edge-litert", "numpy", "tokenizers"),
+    work=_work,
+    data=TASK_FILES,
+    tools=_tools,
     is_training=partial(is_trained_here, stage="qat"),
     recognizes=partial(recognizes_weights, stage="qat"),
     resumable=True,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.network.tf_setup import load_tensorflow
+from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
-from pipeline.tasks.registry import load_task
+from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TFLITE, TFLITE_FACTS, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
 
@@ -54,6 +55,22 @@ def _learned(context: StageContext) -> tuple[dict[str, tuple[float, float]], dic
     return ranges, {layer: np.array(mean, np.float32) for layer, mean in data["key_means"].items()}
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that do the work, with those that draw the task's sentences."""
+    return (
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.quantize.ptq",
+        task_module(recipe.task),
+        "pipeline.training.loop",
+    )
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "tokenizers", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="quantize",
     summary=SUMMARIES["quantize"],
@@ -67,14 +84,7 @@ STAGE = Stage(
     ),
     writes=(TFLITE, TFLITE_FACTS),
     sections=("task", "model", "quantize"),
-    work=(
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.quantize.ptq",
-        "pipeline.tasks.imported",
-        "pipeline.tasks.pairs",
-        "pipeline.training.loop",
-    ),
-    tools=("tensorflow", "tf-keras", "ai-edge-litert", "numpy", "tokenizers"),
+    work=_work,
+    data=TASK_FILES,
+    tools=_tools,
 )

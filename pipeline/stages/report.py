@@ -16,7 +16,7 @@ from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
 from pipeline.verification.result import RESULT, RunResult
-from pipeline.workflow.artifacts import PAGE, PICTURE, SPLITS, WEIGHTS
+from pipeline.workflow.artifacts import PAGE, PICTURE, SPLITS, TESTS, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
 from pipeline.workflow.stage import Stage, StageContext
 from pipeline.workflow.workspace import target_key
@@ -52,6 +52,9 @@ def run(context: StageContext) -> str:
         drawn[f"flame-{result.board}"] = _flame(result, FOLDED_STACKS.path(folder, count="cycles"))
     if splits:
         drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
+    tests = context.load(TESTS.of("evaluate")) if context.path(TESTS.of("evaluate")).exists() else None
+    if tests is not None:
+        drawn["tests"] = charts.tests_over_threshold(tests["curve"], tests["threshold"])
     if recipe.weights is None:
         drawn["training"] = charts.training_curves(_joined(facts["history"]))
     for name, svg in drawn.items():
@@ -72,13 +75,15 @@ def run(context: StageContext) -> str:
         time_rows=_TIME_ROWS,
         accuracy_picture=Markup(drawn.get("accuracy", "")),
         training_picture=Markup(drawn.get("training", "")),
+        tests=tests,
+        tests_picture=Markup(drawn.get("tests", "")),
         quality=quality,
         splits=list(dict.fromkeys(key for figures in quality.values() for key in figures)),
         format_metric=format_metric,
         has_splits=bool(splits),
         split_texts={split: measured["holds"] for split, measured in splits.items()} or TEXT_FIGURES,
         split_sizes={split: measured["sentences"] for split, measured in splits.items()},
-        quality_notes=_notes(first, baseline, facts) if splits else _text_notes(facts),
+        quality_notes=_notes(first, baseline, facts) if recipe.weights is None else _text_notes(facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
         versions=first.versions,
         recipe_text=recipe.path.read_text(encoding="utf-8"),
@@ -124,11 +129,13 @@ def _joined(history: dict[str, list[dict[str, float]]]) -> list[dict[str, float]
 
 def _notes(result: RunResult, baseline: dict[str, float], facts: dict[str, Any]) -> list[str]:
     counts = result.quality_sentences
-    notes = [
-        f"Measured on the first {counts['host']} sentences of each split on the host, {counts['device']} on the board. "
-        "A sentence counts when the whole action is right to the letter.",
-        f"The model has {facts['parameters']:,} parameters.",
-    ]
+    notes = [f"The model has {facts['parameters']:,} parameters."]
+    if counts:
+        notes.insert(
+            0,
+            f"Measured on the first {counts['host']} sentences of each split on the host, {counts['device']} on the "
+            "board. A sentence counts when the whole action is right to the letter.",
+        )
     if baseline:
         share = 100 * baseline["noisy"]
         notes.append(f"hassil itself, given all the names, recognizes {share:.1f} % of the noisy sentences.")
@@ -148,6 +155,7 @@ STAGE = Stage(
     run=run,
     reads=(
         SPLITS.of("evaluate"),
+        TESTS.of("evaluate"),
         WEIGHTS.of("qat"),
         RESULT.of("emulate"),
         FOLDED_STACKS.of("emulate", count="cycles"),

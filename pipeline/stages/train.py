@@ -10,11 +10,11 @@ from pathlib import Path
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
-from pipeline.recipes.paths import imported_weights
+from pipeline.recipes.paths import imported_weights, task_files
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, SENTENCES
 from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder
-from pipeline.tasks.registry import task_files
+from pipeline.tasks.registry import TASK_FILES, task_module, task_tools
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
     is_trained_here,
@@ -98,6 +98,24 @@ def _should_rerun(context: StageContext) -> bool:
     return shipped is not None and context.workspace.path(WEIGHTS.of("train")).read_bytes() == shipped.read_bytes()
 
 
+def _work(recipe: Recipe) -> tuple[str, ...]:
+    """The modules that do the work, with those that draw the task's sentences."""
+    return (
+        __name__,
+        "pipeline.network.checkpoint",
+        "pipeline.network.tf_setup",
+        "pipeline.recipes.paths",
+        "pipeline.stages.fine_tune",
+        task_module(recipe.task),
+        "pipeline.tasks.sentence_files",
+        "pipeline.training.loop",
+    )
+
+
+def _tools(recipe: Recipe) -> tuple[str, ...]:
+    return ("tensorflow", "tf-keras", "numpy", "tokenizers", *task_tools(recipe.task))
+
+
 STAGE = Stage(
     name="train",
     summary=SUMMARIES["train"],
@@ -110,16 +128,9 @@ STAGE = Stage(
     ),
     writes=(WEIGHTS, TRAINING_LOG),
     sections=("task", "tokenizer", "model", "train"),
-    work=(
-        __name__,
-        "pipeline.network.checkpoint",
-        "pipeline.network.tf_setup",
-        "pipeline.recipes.paths",
-        "pipeline.stages.fine_tune",
-        "pipeline.tasks.sentence_files",
-        "pipeline.training.loop",
-    ),
-    tools=("tensorflow", "tf-keras", "numpy", "tokenizers"),
+    work=_work,
+    data=TASK_FILES,
+    tools=_tools,
     resumable=True,
     environment_facts=_environment_facts,
     is_training=partial(is_trained_here, stage="train"),

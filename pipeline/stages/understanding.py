@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,19 +27,22 @@ from pipeline.stages.artifacts import KNOWN_NAMES
 from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.tasks.home_file import KINDS, load_home
+from pipeline.tasks.registry import load_calls
 from pipeline.tasks.text_path import load_codec
-from pipeline.text.answers import NO_MATCH, StructuredAnswer, parse_answer
+from pipeline.tasks.tool_files import CallMaker
+from pipeline.text.annotation import Entry
+from pipeline.text.answers import StructuredAnswer
 from pipeline.text.codec import Codec, StructuredCodec
+from pipeline.verification.board_reply import ask_device
 from pipeline.verification.host_engine import host_engine
-from pipeline.verification.reply import Reply, ask
+from pipeline.verification.reply import Reply, ask, parse_reply
 from pipeline.workflow.artifacts import FIRMWARE, MODEL_SOURCES, PACKED_SOURCES, TFLITE
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace, target_key
 
-__all__ = ["HOST", "Listener", "Place", "listening", "parse_reply", "read_sentences", "understand"]
+__all__ = ["HOST", "Listener", "Place", "device_in_home", "listening", "read_sentences", "understand"]
 
 HOST = "host"
-_SLOT = re.compile(r"[A-Za-z_]\w*")
 _HOME_KINDS = frozenset({*KINDS, "area", "floor"})
 
 Asker = Callable[[str], Reply]
@@ -71,28 +73,31 @@ def understand(
     recipe: Recipe, build: Path, place: Place, home: Path | None, sentences: str, out: str, retrain: bool = False
 ) -> None:
     """Writes a line of JSON for each sentence, with `sentence`, `intent`, `slots`, `confidence`, `text` and, where
-    nothing is done and it is known why, `reason`.
+    nothing is done and it is known why, `reason`; for a task of tools `call` too: name and arguments, or null where
+    nothing can be called.
 
     Args:
         recipe: of the model; what is missing of it is made.
         build: where artifacts are.
         place: where the model runs.
-        home: a file of names, instead of those of the home that came with the task; None: the task's.
+        home: a file of names, instead of those of the home that came with the task; None: the task's. A board on a port
+            knows those of its image too.
         sentences: a file with a sentence a line, see `read_sentences`; "-": standard input.
         out: the file to write; "-": standard output.
         retrain: see `RunOptions`.
 
     Raises:
-        ThimbleError: from the stages; a file cannot be read; the recipe's model knows no homes; the board has other
-            names than those of `home`.
+        ThimbleError: from the stages; a file cannot be read; the recipe's model knows no homes; the board on the port
+            has no memory for the names of `home`.
     """
     console = Console(stderr=True, quiet=out == "-" and not sys.stderr.isatty())
+    call = load_calls(recipe)
     with ExitStack() as stack:
         source = sys.stdin.buffer if sentences == "-" else stack.enter_context(_opened(Path(sentences)))
         listener = stack.enter_context(listening(recipe, build, place, home, console, retrain))
         sink = sys.stdout if out == "-" else stack.enter_context(Path(out).open("w", encoding="utf-8"))
         for sentence in read_sentences(source):
-            record = _record(sentence, listener.ask(sentence), listener.slots)
+            record = _record(sentence, listener.ask(sentence), listener.slots, call)
             print(json.dumps(record, ensure_ascii=False), file=sink, flush=True)
 
 
@@ -126,9 +131,9 @@ def listening(
     until = "quantize" if place.name == HOST else "firmware"
     options = RunOptions(build, until, emulator=place.emulator, retrain=retrain)
     workspace = run_recipe(recipe.with_boards(recipe.boards[:1]), options, console)
-    codec = _codec(recipe, workspace, home)
+    codec, entries = _codec(recipe, workspace, home)
     slots = codec.schema.slots if isinstance(codec, StructuredCodec) else None
-    with _asker(recipe, workspace, codec, place, home is not None) as ask_one:
+    with _asker(recipe, workspace, codec, place, entries) as ask_one:
         yield Listener(ask_one, slots)
 
 
@@ -157,23 +162,9 @@ def read_sentences(lines: Iterable[bytes]) -> Iterator[str]:
             yield line
 
 
-def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
-    """Intent and slots of a reply; `NO_MATCH` for text that says none.
-
-    Args:
-        reply: of a model.
-        slots: names that slots may have; None: any.
-    """
-    text = reply.text
-    if slots is None:
-        slots = [name for word in text.split(" ")[1:] if _SLOT.fullmatch(name := word.partition("=")[0])]
-        intent, _, rest = text.partition(" ")
-        if not _SLOT.fullmatch(intent) or (rest and "=" not in rest.partition(" ")[0]):
-            return StructuredAnswer(NO_MATCH)
-    return parse_answer(text, list(slots))
-
-
-def _record(sentence: str, reply: Reply, slots: Iterable[str] | None) -> dict[str, object]:
+def _record(
+    sentence: str, reply: Reply, slots: Iterable[str] | None, call: CallMaker | None = None
+) -> dict[str, object]:
     answer = parse_reply(reply, slots)
     record: dict[str, object] = {
         "sentence": sentence,
@@ -182,16 +173,19 @@ def _record(sentence: str, reply: Reply, slots: Iterable[str] | None) -> dict[st
         "confidence": None if reply.confidence is None else round(reply.confidence / 65536, 5),
         "text": reply.text,
     }
+    if call is not None:
+        record["call"] = call(answer)
     if reply.reason:
         record["reason"] = reply.reason
     return record
 
 
-def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> Codec:
+def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> tuple[Codec, tuple[Entry, ...] | None]:
+    """The model's codec, and the names of the home, where one is given."""
     data, threshold = workspace.stage("data"), recipe.answers.threshold
     codec = load_codec(data, threshold)
     if home is None:
-        return codec
+        return codec, None
     if not isinstance(codec, StructuredCodec):
         raise ThimbleError(
             f"the model of {recipe.name} takes no names: it answers in text",
@@ -199,11 +193,14 @@ def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> Codec:
         )
     names = KNOWN_NAMES.load(data)
     lists = frozenset(entry.kind for entry in names.entries) - _HOME_KINDS
-    return load_codec(data, threshold, names.with_home(load_home(home).entries(), lists))
+    entries = tuple(entry for entry in load_home(home).entries() if entry.kind in codec.schema.kinds)
+    return load_codec(data, threshold, names.with_home(entries, lists)), entries
 
 
 @contextmanager
-def _asker(recipe: Recipe, workspace: Workspace, codec: Codec, place: Place, has_home: bool) -> Iterator[Asker]:
+def _asker(
+    recipe: Recipe, workspace: Workspace, codec: Codec, place: Place, entries: tuple[Entry, ...] | None
+) -> Iterator[Asker]:
     if place.name == HOST:
         tflite = workspace.path(TFLITE.of("quantize")).read_bytes()
         graph = read_tflite(tflite)
@@ -211,29 +208,58 @@ def _asker(recipe: Recipe, workspace: Workspace, codec: Codec, place: Place, has
         with host_engine(tflite) as engine:
             yield lambda sentence: ask(engine, codec, sentence, step, recipe.model.context)
         return
-    with _device(recipe, workspace, codec, place, has_home) as device:
-        yield lambda sentence: _ask_device(device, sentence, recipe.model.context)
+    with _device(recipe, workspace, codec, place, entries) as device:
+        yield lambda sentence: ask_device(device, sentence, recipe.model.context)
 
 
 @contextmanager
-def _device(recipe: Recipe, workspace: Workspace, codec: Codec, place: Place, has_home: bool) -> Iterator[Device]:
+def _device(
+    recipe: Recipe, workspace: Workspace, codec: Codec, place: Place, entries: tuple[Entry, ...] | None
+) -> Iterator[Device]:
     board = load_board(recipe.boards[0])
     if not place.is_board:
-        if has_home:
-            raise ThimbleError(
-                f"the board on {place.name} has the names of its image",
-                f"ask an emulated board (--on {board.name}), or name the home in the recipe and flash its image",
-            )
         with Device(connect(place.name, place.baud or board.uart.baud), booted=True) as device:
+            if entries is not None:
+                _tell_names(device, entries, place)
             yield device
         return
     emulator = pick(board, place.emulator)
     with tempfile.TemporaryDirectory() as folder:
         elf = workspace.path(FIRMWARE.of("firmware"), target_key(board.name, recipe.engine))
-        if has_home:
+        if entries is not None:
             elf = _build(recipe, workspace, codec, board, Path(folder))
         with Device(emulator.start(elf, board)) as device:
             yield device
+
+
+@contextmanager
+def device_in_home(recipe: Recipe, workspace: Workspace, place: Place, home: Path) -> Iterator[Device]:
+    """A board that knows the names of a home; see `understand`.
+
+    Args:
+        recipe: of the model, whose firmware is built.
+        workspace: its artifacts.
+        place: an emulated board or a port.
+        home: a file of names.
+    """
+    codec, entries = _codec(recipe, workspace, home)
+    with _device(recipe, workspace, codec, place, entries) as device:
+        yield device
+
+
+def _tell_names(device: Device, entries: Sequence[Entry], place: Place) -> None:
+    """Adds the names of a home to those of a board's image, before which they count."""
+    device.clear_names()
+    try:
+        for entry in entries:
+            device.add_name(entry)
+    except DeviceError as error:
+        if error.code != "full":
+            raise
+        raise ThimbleError(
+            f"the board on {place.name} has no memory for {len(entries)} names",
+            "build its image with a larger -DTHIMBLE_NAMES_BYTES, or with this home",
+        ) from None
 
 
 def _build(recipe: Recipe, workspace: Workspace, codec: Codec, board: Board, folder: Path) -> Path:
@@ -243,16 +269,6 @@ def _build(recipe: Recipe, workspace: Workspace, codec: Codec, board: Board, fol
         model = workspace.path(PACKED_SOURCES.of("convert"), packing=board.packing)
     write_project(model, codec, board, recipe.name, folder / "project", ENGINES[recipe.engine])
     return build_project(folder / "project", folder / "build").elf
-
-
-def _ask_device(device: Device, sentence: str, max_new: int) -> Reply:
-    try:
-        answer = device.prompt(sentence, max_new)
-    except DeviceError as error:
-        if error.code in ("fault", "protocol"):
-            raise
-        return Reply("", None, error.code)
-    return Reply(answer.text, answer.confidence, answer.reason)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
-from pipeline.errors import ThimbleError
 from pipeline.text.annotation import Entry
 from pipeline.validation import StrictModel, complain, complaint, read_yaml, validate
 
@@ -245,15 +244,3 @@ def _named(item: Mapping[str, Any]) -> dict[str, Any]:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none is listed"
-
-
-def home_or_error(path: Path) -> Home:
-    """As `load_home`, for a file that must name something.
-
-    Raises:
-        ThimbleError: it names nothing.
-    """
-    home = load_home(path)
-    if not home.entries():
-        raise ThimbleError(f"{path} names nothing", _REMEDY)
-    return home

@@ -21,6 +21,7 @@ import random
 import re
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -101,6 +102,7 @@ class HomeSource:
             return cls(load_language_file(code, "homes"), pool_seed, avoided)
         return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
 
+    @cached_property
     def words(self) -> frozenset[str]:
         """Words of which names are made, lower-case, but made-up ones."""
         texts = [
@@ -247,6 +249,9 @@ def made_up_words(template_texts: Sequence[str], seed: int) -> dict[str, Any]:
     rng.shuffle(onsets)
     onsets = onsets[:120]
 
+    is_glued = not any(" " in text.strip() for text in template_texts)
+    joiner = "" if is_glued else " "
+
     def several(count: int) -> list[str]:
         return sorted({"".join(rng.choice(onsets) for _ in range(rng.choice((2, 2, 3)))) for _ in range(count)})
 
@@ -256,9 +261,15 @@ def made_up_words(template_texts: Sequence[str], seed: int) -> dict[str, Any]:
         "people": several(40),
         "modifiers": several(100),
         "syllables": {"onsets": onsets, "rimes": [""]},
-        "patterns": {"{modifier} {noun}": 6, "{area} {noun}": 4, "{noun}": 1, "{made} {noun}": 3, "{made}": 1},
+        "patterns": {
+            f"{{modifier}}{joiner}{{noun}}": 6,
+            f"{{area}}{joiner}{{noun}}": 4,
+            "{noun}": 1,
+            f"{{made}}{joiner}{{noun}}": 3,
+            "{made}": 1,
+        },
         "things": {kind: {"nouns": several(12)} for kind, _ in _COMMON},
-        "glued": not any(" " in text.strip() for text in template_texts),
+        "glued": is_glued,
     }
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.recipes.schema import SentencesConfig
+from pipeline.recipes.schema import CommandsConfig, SentencesConfig
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SampleSource
 from pipeline.tasks.sentences.source import SentencesSource, load_sentences
 from pipeline.tasks.structured import StructuredTask
@@ -41,12 +41,16 @@ class SentencesTask(StructuredTask):
     """
 
     def __init__(self, config: SentencesConfig, folder: Path) -> None:
+        self._take(config, load_sentences(config, folder), folder)
+
+    def _take(self, config: CommandsConfig, source: SentencesSource, folder: Path) -> None:
+        self.config: CommandsConfig
         self.config, self.seed, self.pointers = config, config.seed, config.pointers
         self.splits = {
             name: f"{rule.share:.0%} of {_BY[rule.by]}" if rule.by == "sentence" else _BY[rule.by]
             for name, rule in config.splits.items()
         }
-        self._source = load_sentences(config, folder)
+        self._source = source
         self.tests: tuple[SentenceTest, ...] = load_tests(folder / config.tests) if config.tests else ()
 
     @property

@@ -6,18 +6,22 @@ closure of a recipe with another.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from pipeline.recipes.schema import Recipe, TaskConfig, task_config
+from pipeline.recipes.schema import Recipe, TaskConfig, ToolsConfig, task_config
 from pipeline.tasks.sample_stream import SampleStream
 from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.task import Task
+from pipeline.tasks.tests_file import SentenceTest, load_tests
+from pipeline.tasks.tool_files import CallMaker
 
-__all__ = ["file_digests", "load_stream", "load_task", "task_files", "task_module", "task_tools"]
+__all__ = ["TASK_FILES", "load_calls", "load_stream", "load_task", "task_module", "task_tests", "task_tools"]
+
+TASK_FILES = ("pipeline/languages/**/*.yaml", "pipeline/tasks/home_assistant/sentences/*.yaml")
+"""The package's files, as glob patterns, that tasks read."""
 
 
 class _Entry(NamedTuple):
@@ -35,6 +39,7 @@ _TASKS = {
         "pipeline.tasks.own_sentences", "SentencesTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),
     "text": _Entry("pipeline.tasks.imported", "ImportedTextTask", ("numpy", "tokenizers")),
+    "tools": _Entry("pipeline.tasks.own_tools", "ToolsTask", ("home-assistant-intents", "hassil", "tokenizers")),
 }
 
 
@@ -81,31 +86,19 @@ def load_stream(config: Mapping[str, object], folder: Path, data: Path, context:
     return task.stream(data, context)
 
 
-def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
-    """The files that a recipe's `task` section names, by the name in it.
+def load_calls(recipe: Recipe) -> CallMaker | None:
+    """What makes calls of a model's answers; None where the task has no tools."""
+    if not isinstance(recipe.task, ToolsConfig):
+        return None
+    module = importlib.import_module(task_module(recipe.task))
+    return cast(CallMaker, module.load_calls(recipe.task, recipe.path.parent))
 
-    Args:
-        recipe: of the task.
-        for_training: those alone that decide what is trained on: a home and tests do not.
+
+def task_tests(recipe: Recipe) -> tuple[SentenceTest, ...]:
+    """The tests that a recipe's `task` section names; none where it names none.
+
+    Raises:
+        ThimbleError: see `load_tests`.
     """
-    config, folder = recipe.task, recipe.path.parent
-    patterns = list(getattr(config, "files", ()))
-    if not for_training:
-        patterns += [getattr(config, "home", None), getattr(config, "tests", None), *getattr(config, "exclude", ())]
-    files: dict[str, Path] = {}
-    for pattern in patterns:
-        if not pattern:
-            continue
-        path = folder / pattern
-        matches = (
-            sorted(path.rglob("*")) if path.is_dir() else sorted(folder.glob(pattern)) if "*" in pattern else [path]
-        )
-        files.update(
-            {str(match.relative_to(folder)) if match.is_relative_to(folder) else pattern: match for match in matches}
-        )
-    return {name: path for name, path in files.items() if path.is_file()}
-
-
-def file_digests(files: Mapping[str, Path]) -> dict[str, str]:
-    """SHA-256 of each file by its name."""
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    tests = getattr(recipe.task, "tests", None)
+    return load_tests(recipe.path.parent / tests) if tests else ()

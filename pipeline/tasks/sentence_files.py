@@ -8,7 +8,10 @@ from pathlib import Path
 from pipeline.errors import ThimbleError
 from pipeline.tasks.task import Pair
 
-__all__ = ["read_pairs", "write_pairs"]
+__all__ = ["WATCHED", "read_pairs", "write_pairs"]
+
+WATCHED = "watched"
+"""Name of the sentence file on which training is watched, where sentences are drawn."""
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:

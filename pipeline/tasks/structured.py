@@ -15,17 +15,14 @@ from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
 from pipeline.tasks.samples import Sample, SampleSource
-from pipeline.tasks.sentence_files import read_pairs
+from pipeline.tasks.sentence_files import WATCHED, read_pairs
 from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.normalize import Normalizer, build_restore
 
-__all__ = ["WATCHED", "StructuredTask"]
-
-WATCHED = "watched"
-"""Name of the sentence file on which training is watched."""
+__all__ = ["StructuredTask"]
 
 _TYPICAL = 10_000  # samples, from which tokenizer, known words and kinds of names are made
 _FREQUENT = 5  # of these, in which a word is said that is no misspelt name then

@@ -50,7 +50,8 @@ class AllowedValues:
         is_free: whether it may hold any words of the sentence.
         fills_units: whether it stands for unit slots that a duration fills; the slot's name is then their prefix and
             `duration`.
-        takes_hours: whether it holds a time of day, where a whole number from 0 to 24 is a full hour ("at seven").
+        takes_hours: whether it holds a time of day, where a whole number from 0 to 24 is a full hour ("at seven"); not
+            where it has a `unit`.
         unit: one of `DURATION_UNITS` of which it holds the number where it points at a duration, or the hours or
             minutes of a time; empty for whole values.
     """
@@ -64,10 +65,9 @@ class AllowedValues:
 
     def value_of(self, mark: Mark) -> str:
         """What the slot holds when it points at a mark."""
-        if self.takes_hours and mark.kind == _NUMBER and _HOUR.fullmatch(mark.value):
-            return f"{int(mark.value):02d}:00"
         if not self.unit:
-            return mark.value
+            is_hour = self.takes_hours and mark.kind == _NUMBER and _HOUR.fullmatch(mark.value)
+            return f"{int(mark.value):02d}:00" if is_hour else mark.value
         if mark.kind == _DURATION:
             return dict(mark.parts).get(self.unit, "0")
         if mark.kind == _TIME and self.unit in _TIME_PARTS:

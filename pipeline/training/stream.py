@@ -1,8 +1,8 @@
 """Token sequences that are drawn while a model trains, in processes of their own.
 
-An epoch's sequences are three parts of a stream without end, and each epoch replaces one of them: a sentence is seen
-three times, drawing takes a third of the work that it would take if each were seen once, and no more than one pool is
-in memory. An epoch depends on its number alone, so a training can go on from any of them.
+An epoch's sequences are six parts of a stream without end, and each epoch replaces one of them: a sentence is seen six
+times, drawing takes a sixth of the work that it would take if each were seen once, and no more than one pool is in
+memory. An epoch depends on its number alone, so a training can go on from any of them.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pipeline.tasks.sample_stream import SampleStream
 
 __all__ = ["DrawnStream", "SequenceStream"]
 
-_PARTS = 3
-_PART = 16_384
+_PARTS = 6
+_PART = 8_192
 _PROCESSES = 2
 _SLICES = 4  # of a part, so that both processes draw at the beginning
 

@@ -20,7 +20,9 @@ from pipeline.verification.result import (
     RamBytes,
     RunResult,
     StepEstimates,
+    TestCounts,
 )
+from pipeline.verification.sentence_tests import unmet_tests
 
 __all__ = ["assemble_result", "flash_bytes", "ram_bytes"]
 
@@ -41,6 +43,7 @@ def assemble_result(
     more_failures: Sequence[str] = (),
     layers: Sequence[Mapping[str, Any]] = (),
     quality: Mapping[str, dict[str, float]] | None = None,
+    tests: Mapping[str, Any] | None = None,
     quality_sentences: Mapping[str, int] | None = None,
     versions: Mapping[str, str] | None = None,
     seconds: Mapping[str, float] | None = None,
@@ -63,6 +66,7 @@ def assemble_result(
         more_failures: their lines.
         layers: the cost of each, with the fields of `LayerCost`.
         quality: figures by engine and split.
+        tests: what came of the task's tests, as `pipeline.verification.sentence_tests.summarize` has it.
         quality_sentences: how many sentences were asked.
         versions: of the tools.
         seconds: that each stage took.
@@ -76,6 +80,10 @@ def assemble_result(
         inaccurate = accuracy_failures(budgets, quality["float"], quality["quantized"])
         checks["accuracy"] = not inaccurate
         exceeded += inaccurate
+    if tests is not None:
+        failed = unmet_tests(dict(tests), budgets.min_tests, budgets.max_wrong_action)
+        checks["tests"] = not failed
+        exceeded += failed
     return RunResult(
         recipe=recipe.name,
         board=board.name,
@@ -95,6 +103,7 @@ def assemble_result(
         budgets=BudgetResult(limits=budgets.limits(), failures=tuple(exceeded)),
         layers=tuple(LayerCost.model_validate(layer) for layer in layers),
         quality=quality,
+        tests={} if tests is None else {half: TestCounts(**counts) for half, counts in tests["halves"].items()},
         quick=recipe.quick,
         quality_sentences=dict(quality_sentences or {}),
         versions=dict(versions or {}),

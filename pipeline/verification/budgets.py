@@ -8,7 +8,7 @@ from pipeline.recipes.schema import Budgets
 
 __all__ = ["DEFAULT_MAX_LOSS", "accuracy_failures", "over_budget", "proof_holds"]
 
-_BUDGET_CHECKS = ("budgets_met", "accuracy")
+_BUDGET_CHECKS = ("budgets_met", "accuracy", "tests")
 DEFAULT_MAX_LOSS = 10.0
 """Points of exact match, mean of all splits, that a quantized model may lose where the recipe has no budget of
 accuracy. The worst of the shipped sweep's models loses 4.8."""

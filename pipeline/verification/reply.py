@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,15 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.numerics.confidence import CERTAIN, joint, probability
-from pipeline.text.answers import NO_MATCH, StructuredPrompt
+from pipeline.text.answers import NO_MATCH, StructuredAnswer, StructuredPrompt, parse_answer
 from pipeline.text.codec import Codec, Prompt
 
-__all__ = ["MAX_WORDS", "MAX_WORDS_BYTES", "REFUSED", "BlockEngine", "Reply", "ask", "choose", "refusal", "reply_of"]
+__all__ = [
+    "MAX_WORDS",
+    "MAX_WORDS_BYTES",
+    "REFUSED",
+    "BlockEngine",
+    "Reply",
+    "ask",
+    "at_threshold",
+    "choose",
+    "parse_reply",
+    "refusal",
+    "reply_of",
+]
 
 MAX_WORDS, MAX_WORDS_BYTES = 64, 640
 """Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of words.h."""
 REFUSED = "refused"
 """End of an answer for which the model was not asked."""
+_SLOT = re.compile(r"[A-Za-z_]\w*")
 _UNFINISHED = {"context": "too-long", "length": "unfinished", "stopped": "unfinished"}
 
 
@@ -83,6 +97,34 @@ def reply_of(prompt: Prompt, tokens: Sequence[int], confidence: int, end: str) -
         return Reply(NO_MATCH, confidence, _UNFINISHED[end])
     answer = prompt.answer(tokens, confidence)
     return Reply(answer.text, confidence, answer.reason)
+
+
+def at_threshold(reply: Reply, threshold: int) -> Reply:
+    """What a model replies that does nothing below a confidence.
+
+    Args:
+        reply: of the same model with a threshold of 0.
+        threshold: in 1/65536.
+    """
+    if reply.confidence is None or reply.confidence >= threshold or reply.reason in _UNFINISHED.values():
+        return reply
+    return Reply(NO_MATCH, reply.confidence, "low-confidence")
+
+
+def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
+    """Intent and slots of a reply; `NO_MATCH` for text that says none.
+
+    Args:
+        reply: of a model.
+        slots: names that slots may have; None: any.
+    """
+    text = reply.text
+    if slots is None:
+        slots = [name for word in text.split(" ")[1:] if _SLOT.fullmatch(name := word.partition("=")[0])]
+        intent, _, rest = text.partition(" ")
+        if not _SLOT.fullmatch(intent) or (rest and "=" not in rest.partition(" ")[0]):
+            return StructuredAnswer(NO_MATCH)
+    return parse_answer(text, list(slots))
 
 
 def choose(prompt: Prompt, answer: Sequence[int], logits: NDArray[np.signedinteger]) -> int:

@@ -31,6 +31,7 @@ __all__ = [
     "RamBytes",
     "RunResult",
     "StepEstimates",
+    "TestCounts",
     "TracedPrompts",
     "result_schema",
 ]
@@ -184,6 +185,19 @@ class EmulatedCounts(_Part):
     cycles: CycleCounts | None
 
 
+class TestCounts(_Part):
+    """What the model made of the sentences of one half of the task's tests."""
+
+    __test__ = False  # pytest would collect it
+
+    right: int
+    """What was asked for was done, and nothing where nothing may be."""
+    nothing: int
+    """Nothing was done though something was asked for."""
+    wrong: int
+    """Something else was done."""
+
+
 class RunResult(_Part):
     """All that a run on one board found, as `result.json` holds it."""
 
@@ -215,6 +229,8 @@ class RunResult(_Part):
     writes text."""
     quality_sentences: dict[str, int] = {}
     """How many sentences of each split were asked: `host`, `device`."""
+    tests: dict[str, TestCounts] = {}
+    """Of the task's tests, by half (`look`, whose mistakes the report shows, and `blind`); empty where it has none."""
     quick: bool = False
     """Whether accuracy was measured on few sentences, by `--quick`."""
     versions: dict[str, str] = {}

@@ -34,6 +34,8 @@ __all__ = [
     "SIZES",
     "SPLITS",
     "SUMMARY",
+    "TESTS",
+    "TEST_REPLIES",
     "TFLITE",
     "TFLITE_FACTS",
     "TOKENIZER",
@@ -188,6 +190,11 @@ QUALITY = json_artifact("quality.json")
 """Of `evaluate`: figures by model (`float`, `quantized`, the field's own tool) and split."""
 SPLITS = json_artifact("splits.json")
 """Of `evaluate`: what each split holds (`holds`), and how many of its sentences were measured (`sentences`)."""
+TESTS = json_artifact("tests.json")
+"""Of `evaluate`, for a task with tests: counts by half, kind and intent, the mistakes of the half that is shown, and
+the counts over the threshold (`pipeline.verification.sentence_tests`)."""
+TEST_REPLIES = json_artifact("test_replies.json")
+"""Beside `TESTS`: what the quantized model on the host replied to each sentence, for the board to be compared with."""
 PACKED_SOURCES = _folder("{packing}/model")
 """Of `convert`: the C sources of the model, its weights packed for a kind of core."""
 PACKED_COMPILED = json_artifact("{packing}/compiled.json")

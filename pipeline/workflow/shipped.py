@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ import numpy as np
 from pipeline.errors import ThimbleError
 from pipeline.files import atomic_write, fingerprint
 from pipeline.recipes.load import Recipe, load_recipe
+from pipeline.recipes.paths import file_digests, task_files
 from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import StageContext
 
@@ -41,6 +43,9 @@ __all__ = [
     "weights_fingerprint",
 ]
 
+_DAMAGED = (SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+"""What numpy raises of a damaged file besides; its header is parsed as Python."""
+_ANSWERS = "answers.json"  # `pipeline.stages.artifacts.ANSWERS`
 _DATA_PACKAGES = ("home-assistant-intents", "hassil", "tokenizers")
 
 
@@ -207,6 +212,9 @@ def _parts(recipe: Recipe, until: str) -> dict[str, Any]:
     done = TRAINING_STAGES[: TRAINING_STAGES.index(until) + 1]
     if "prune" not in done:
         parts["prune"] = None
+    sentences = file_digests(task_files(recipe, for_training=True))
+    if sentences:
+        parts["sentences"] = sentences
     if "distill" in done and recipe.distill is not None:
         parts.update(recipe.part("distill"))
     if "qat" in done and recipe.qat is not None:
@@ -243,7 +251,7 @@ def shipped_tokenizer(recipe: Recipe) -> Path | None:
 
 
 def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
-    """Copies trained weights and their tokenizer to the recipe's path of shipped weights.
+    """Copies trained weights, their tokenizer and their answer tokens to the recipe's path of shipped weights.
 
     Raises:
         ThimbleError: the recipe names no such place, or the weights are not what it describes.
@@ -253,7 +261,8 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
         raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: weights.npz` to it")
     if not are_final(recipe, read_weights_metadata(weights)):
         raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
-    for source, target in ((tokenizer, TOKENIZER.path(weights_path.parent)), (weights, weights_path)):
+    beside = [path for path in (tokenizer, tokenizer.with_name(_ANSWERS)) if path.exists()]
+    for source, target in (*((path, weights_path.parent / path.name) for path in beside), (weights, weights_path)):
         with atomic_write(target) as partial:
             shutil.copyfile(source, partial)
     return weights_path
@@ -272,5 +281,5 @@ def read_weights_metadata(path: Path) -> dict[str, Any]:
         raise ThimbleError(
             f"no weights at {path}", "restore the file, or take `shipped` or `train.start` out of the recipe"
         ) from None
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+    except (*_DAMAGED, OSError, ValueError, KeyError, EOFError, TypeError) as error:
         raise ThimbleError(f"the weights {path} are damaged: {error}", "restore the file from the repository") from None

@@ -28,6 +28,7 @@ NOT_FOLLOWED = {
     "pipeline.tools": "finds programs; their versions are in the fingerprint themselves",
     "pipeline.program": "what remedies call the program is in no artifact",
     "pipeline.resources": "says where files are; their contents are in the fingerprint themselves",
+    "pipeline.tasks.registry": "finds a task's module, which stages name in `work` themselves",
     "pipeline.files": "how a file is put in place",
     "pipeline.training.progress": "draws the terminal's progress bar",
     "pipeline.workflow": "runs stages; what it passes to them is in the fingerprint",
@@ -62,13 +63,15 @@ def module_digests(work: Iterable[str]) -> dict[str, str]:
 
 
 def data_digests(patterns: Iterable[str]) -> dict[str, str]:
-    """A digest of the files that each glob pattern matches, seen from where the package's data lies."""
+    """A digest of the files that each glob pattern matches, seen from where the package's data lies, or from where the
+    package lies where it begins with its name."""
     digests: dict[str, str] = {}
     for pattern in patterns:
         digest = hashlib.sha256()
-        for path in sorted(ROOT.glob(pattern)):
+        folder = _PACKAGE_FOLDER.parent if pattern.startswith(f"{_PACKAGE}/") else ROOT
+        for path in sorted(folder.glob(pattern)):
             if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
+                digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
                 digest.update(hashlib.sha256(read_data(path)).digest())
         digests[pattern] = digest.hexdigest()[:16]
     return digests

@@ -19,7 +19,7 @@ TINY = {
     "name": "tiny",
     "description": "Whether <b>everything</b> runs, not whether it is clever.",
     "task": {"name": "home_assistant", "split_sentences": 40},
-    "tokenizer": {"vocab_size": 400},
+    "tokenizer": {"vocab_size": 560},
     "model": {
         "d_model": 32,
         "layers": 2,

@@ -25,6 +25,7 @@ from pipeline.text.tokenizers.byte_bpe import BOS, EOS, SEP, Tokenizer
 RUNTIME = ROOT / "firmware_templates" / "runtime"
 NAME_KINDS = ("area", "light", "person", "switch")
 WORDS = ["turn", "Küche", "lamp", "ON", "in", "the", "двор", "a", "it's", "☃", "Pizza", "x" * 70]
+VALUES = {"time": ["08:15", "23:00"], "number": ["0", "7", "05", "24", "25", "-3", "2.5", "123456"]}
 SEEDS = range(4)
 
 
@@ -71,7 +72,7 @@ def random_sentence(rng: random.Random) -> Annotated:
             if kind == "duration":
                 units = sorted(rng.sample(range(5), rng.randrange(1, 4)))
                 parts = tuple((DURATION_UNITS[unit], str(rng.choice([1, 90, 4294967295]))) for unit in units)
-            value = rng.choice(["08:15", "23:00"]) if kind == "time" else rng.choice(["", "Küche", "PT5M", "12.5"])
+            value = rng.choice(VALUES.get(kind, ["", "Küche", "PT5M", "12.5"]))
             marks.append(Mark(kind, index, end, value, parts, kind in QUANTITY_KINDS))
         index = end
     return Annotated(text, tuple(words), tuple(marks))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from pipeline.commands.session import SessionOptions, chat_with_board
 from pipeline.compiler import CompiledModel, compile_model
 from pipeline.compiler.reader import read_tflite
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
-from pipeline.errors import ThimbleError
+from pipeline.errors import DeviceError
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.numerics.confidence import CERTAIN
@@ -81,6 +84,13 @@ ANSWERS = {
     "☃": ("NoMatch", {}),
 }
 SENTENCES = tuple(ANSWERS)
+HOME = """\
+areas:
+  - name: The Cook's Room
+    aliases: [kitchen]
+entities:
+  - {name: Reading Light, domain: light, aliases: [desk lamp]}
+"""
 REFUSED = {
     "too-many-names": "kitchen " * 4,
     "too-long": "a very very long sentence about nothing in particular that goes on and on",
@@ -255,12 +265,62 @@ def test_many_sentences_on_the_host_and_on_the_board(built: Built, recipe: Any, 
 @pytest.mark.slow
 def test_names_of_another_home(recipe: Any, tmp_path: Path) -> None:
     home = tmp_path / "home.yaml"
-    home.write_text(
-        "areas:\n  - name: The Cook's Room\n    aliases: [kitchen]\n"
-        "entities:\n  - {name: Reading Light, domain: light, aliases: [desk lamp]}\n"
-    )
+    home.write_text(HOME)
     on_host, on_board = (asked(recipe, tmp_path, place, home) for place in ("host", "mps2_an386"))
     assert on_host == on_board
     assert on_host[0]["slots"] == {"area": "The Cook's Room", "name": "Reading Light"}
-    with pytest.raises(ThimbleError, match="has the names of its image"):
-        asked(recipe, tmp_path, "/dev/ttyNONE", home)
+
+
+@pytest.mark.slow
+def test_names_that_are_added_while_it_runs(built: Built, device: Device) -> None:
+    entries = [Entry("kitchen", "area", "The Cook's Room"), Entry("DESK-lamp", "light", "Reading Light")]
+    codec = StructuredCodec(built.codec.tokenizer, built.codec.schema, built.codec.annotator.with_entries(entries))
+    graph = read_tflite(built.tflite)
+    step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
+    for entry in entries:
+        device.add_name(entry)
+    with host_engine(built.tflite) as engine:
+        for sentence in SENTENCES:
+            answer = device.prompt(sentence, CONTEXT)
+            reply = ask(engine, codec, sentence, step)
+            assert Reply(answer.text, answer.confidence, answer.reason) == reply
+            if sentence == SENTENCES[0]:
+                assert reply.text == "TurnOn area=The Cook's Room name=Reading Light"
+    device.clear_names()
+    assert device.prompt(SENTENCES[0], CONTEXT).text == "TurnOn area=Kitchen name=Desk Lamp"
+
+
+@pytest.mark.slow
+def test_names_that_are_refused(device: Device) -> None:
+    for line, code in (
+        ("NAME number x y", "out-of-range"),
+        ("NAME nothing x y", "out-of-range"),
+        ("NAME light x", "malformed"),
+        ("NAME light x %3f", "malformed"),
+        ("NAME light x y z", "malformed"),
+        ("NAMES all", "malformed"),
+        (f"NAME light x {'a' * 300}", "too-long"),
+    ):
+        with pytest.raises(DeviceError) as refused:
+            device.request(line)
+        assert refused.value.code == code
+    assert device.request("NAMES") == ["OK names=0 most=102"]
+    for number in range(102):
+        device.add_name(Entry(f"lamp {number}", "light", "x"))
+    with pytest.raises(DeviceError, match="full"):
+        device.add_name(Entry("one more lamp", "light", "x"))
+
+
+@pytest.mark.slow
+def test_a_chat_in_another_home(
+    recipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home.yaml"
+    home.write_text(HOME)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{SENTENCES[5]}\n{'a ' * 70}\n{SENTENCES[0]}\n"))
+    workspace = Workspace(tmp_path / "build", "answers")
+    assert chat_with_board(recipe, workspace, SessionOptions(home=home), Console(file=io.StringIO())) == 0
+    said = capsys.readouterr().out
+    assert "\nNoMatch reason=two-commands " in said
+    assert "\nNoMatch, too-many-words 100 %  (the model was not asked)\n" in said
+    assert "\nTurnOn area=The Cook's Room name=Reading Light " in said

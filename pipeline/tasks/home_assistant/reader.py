@@ -27,6 +27,9 @@ _NAME = rf"{_NAME_MARK}[^ ]+(?: (?:{_NAME_MARK}[^ ]+|\d+)){{0,5}}"
 _NUMBER_WORD = "\2"  # instead of a spelled number's word
 _NUMBER = rf"(?:-?\d+(?:[.,]\d+)?|{_NUMBER_WORD}(?: {_NUMBER_WORD})*)"
 _UNIT = re.compile(r" ?([%°]) ?")
+_GLUED = re.compile(
+    r"(?:\{(?:area|floor|name)[^}]*\}|<(?:area|floor|name)[^>]*>)\[?([^\W\d_]+(?:\|[^\W\d_]+)*)(?=[\] ]|$)"
+)
 _DROPPED = re.compile(r"[?!.,;:\"]+(?= |$)|[\"¿¡]")
 
 
@@ -42,16 +45,20 @@ class Reader:
 
     def __init__(self, language: Language, name_words: Iterable[str]) -> None:
         self._language = language
-        self._name_words = frozenset(word for word in name_words if not word.isdigit())
+        names = {word for word in name_words if not word.isdigit()}
+        glued = sorted(
+            {ending for text in _texts(language) for found in _GLUED.findall(text) for ending in found.split("|")}
+        )
+        self._name_words = frozenset(names | {word + ending for word in names for ending in glued})
         self._patterns: dict[int, re.Pattern[str]] = {}
         self._words: list[tuple[Template, frozenset[str], bool, bool]] = []
         for template in language.templates:
             lists = language.lists(template)
-            names = [reference.list_name for reference in language.references(template)]
+            used = [reference.list_name for reference in language.references(template)]
             is_free = any(
-                name not in NAMED and not isinstance(lists.get(name), RangeSlotList | TextSlotList) for name in names
+                name not in NAMED and not isinstance(lists.get(name), RangeSlotList | TextSlotList) for name in used
             )
-            self._words.append((template, language.words_of(template), bool({*names} & {*NAMED}), is_free))
+            self._words.append((template, language.words_of(template), bool({*used} & {*NAMED}), is_free))
         literal = language.literal_words()
         self._numbers = (
             frozenset(
@@ -86,6 +93,12 @@ class Reader:
             text = _Regex(self._language, template).of(template.sentence.expression)
             pattern = self._patterns[template.index] = re.compile(f"{_SPACE}*{text}{_SPACE}*")
         return pattern
+
+
+def _texts(language: Language) -> list[str]:
+    """Templates and rules, as they are written."""
+    rules = (rule.text or "" for rule in language.intents.expansion_rules.values())
+    return [*(template.text for template in language.templates), *rules]
 
 
 class _Regex:

@@ -22,7 +22,7 @@ from pipeline.text.annotation import Entry
 __all__ = ["HomeAssistantSource"]
 
 _KNOWN = 0.95  # share of names that the home has
-_CALLED_AS_A_NOUN = 0.08  # share of sentences in whose home another thing has a noun of the sentence as its name
+_CALLED_AS_A_NOUN = 0.12  # share of sentences in whose home another thing has a noun of the sentence as its name
 _ASKED_AS_OTHER = 0.25  # share of a sensor's names that belong to a thing which commands act on, too
 _MEASURED = ("sensor", "binary_sensor")
 _OPENED = ("door", "window", "garage_door", "opening")
@@ -153,7 +153,7 @@ class HomeAssistantSource:
     @cached_property
     def _reader(self) -> Reader:
         names = {word for entry in self.entries() for word in entry.text.lower().split()}
-        return Reader(self._language, self.homes.words() | names)
+        return Reader(self._language, self.homes.words | names)
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
@@ -208,11 +208,13 @@ class _DrawnNames:
         self._own: list[Entry] = []
         self._said: list[str] = []
         self.has_unknown = False
+        self._names_thing = False
 
     def value(self, list_name: str) -> tuple[str, str]:
         """The text of a list's value, and what the slot holds."""
         rng, homes = self._rng, self._homes
         if list_name == "name":
+            self._names_thing = True
             kind, name = self._thing()
         elif list_name == "area":
             kind, name = list_name, homes.area(rng)
@@ -259,19 +261,20 @@ class _DrawnNames:
             for name, entry in others
             if name not in text or (entry.kind not in kinds and not any(own in name for own in said))
         ]
-        own = {entry.text.lower() for entry in self._own}
+        own = list(self._own)
         if self._rng.random() < _CALLED_AS_A_NOUN:
-            kept += self._called_as_a_noun(text, kinds)
-        if not self._own:
+            own += self._called_as_a_noun(text, kinds)
+        if not own:
             return tuple(kept)
-        kept = [entry for entry in kept if entry.text.lower() not in own]
-        return tuple(sorted((*self._own, *kept), key=_rank))
+        names = {entry.text.lower() for entry in own}
+        return tuple(sorted((*own, *(entry for entry in kept if entry.text.lower() not in names)), key=_rank))
 
     def _called_as_a_noun(self, text: str, kinds: frozenset[str]) -> list[Entry]:
         """A thing that is called as a noun of the sentence, such as "Light", and that the sentence does not mean."""
         said = {word for name in self._said for word in name.lower().split()}
-        nouns = [word for word in text.split() if word in self._homes.words() and word not in said and len(word) > 2]
-        others = [kind for kind in (*_MEASURED, "scene", "script") if kind not in kinds]
+        nouns = [word for word in text.split() if word in self._homes.words and word not in said and len(word) > 2]
+        # Where the sentence names a thing, a noun that its answer could mean as well would be another reading of it.
+        others = [kind for kind in (*_MEASURED, "scene", "script") if not self._names_thing or kind not in kinds]
         if not nouns or not others:
             return []
         noun = nouns[int(self._rng.random() * len(nouns))].title()
@@ -343,8 +346,8 @@ def _quantity_kinds(values: RangeSlotList) -> set[str]:
 
 
 def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float]]:
-    """Templates with cumulative weights: an intent counts as the root of its number of templates, and half of it is
-    shared by templates, half by blocks."""
+    """Templates with cumulative weights: an intent counts as its number of templates to the power of 0.75, so that one
+    of many questions is not learned last; half of it is shared by templates, half by blocks."""
     by_intent = Counter(template.intent for template in templates)
     blocks: dict[str, set[int]] = {}
     in_block = Counter((template.intent, id(template.block)) for template in templates)
@@ -354,7 +357,7 @@ def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float
     for template in templates:
         count = by_intent[template.intent]
         by_block = 1 / (len(blocks[template.intent]) * in_block[template.intent, id(template.block)])
-        weights.append(count**0.5 * (0.5 / count + 0.5 * by_block))
+        weights.append(count**0.75 * (0.5 / count + 0.5 * by_block))
     return list(templates), list(accumulate(weights))
 
 

@@ -33,10 +33,10 @@ _TRIES = 400  # for one held-out sentence
 _EXAMPLES = {
     "en": [
         ("turn off the kitchen lights", "HassTurnOff area=Kitchen domain=light"),
-        ("set the bedroom brightness to 40 percent", "HassLightSet area=Bedroom brightness=40 domain=light"),
+        ("set the bedroom brightness to 40 percent", "HassLightSet area=Bedroom brightness=40"),
         ("set a timer for 5 minutes", "HassStartTimer minutes=5"),
         ("add oat milk to my shopping list", "HassShoppingListAddItem item=oat milk"),
-        ("set the lights in the office to blue", "HassLightSet area=Office color=blue domain=light"),
+        ("set the lights in the office to blue", "HassLightSet area=Office color=blue"),
         ("pause the pizza timer", "HassPauseTimer name=pizza"),
         ("what time is it", "HassGetCurrentTime"),
     ]
@@ -137,8 +137,9 @@ class HomeAssistantTask(StructuredTask):
 
     @cached_property
     def excluded(self) -> Container[str]:
-        """Sentences of the files that `exclude` names."""
-        return read_excluded([self._folder / file for file in self.config.exclude], self.names.annotator().words)
+        """Sentences of the tests, and of the files that `exclude` names."""
+        files = (*self.config.exclude, self.config.tests or "")
+        return read_excluded([self._folder / file for file in files if file], self.names.annotator().words)
 
     def examples(self) -> Sequence[Pair]:
         """Up to a dozen pairs to show, in the home that ships: chosen ones in English, else drawn ones."""

@@ -442,7 +442,6 @@ def _leave_out_implied(data: dict[str, Any]) -> None:
         for block in data["intents"].get(intent, {"data": ()})["data"]:
             if block.get("slots", {}).get("domain") == domain:
                 block["slots"] = {key: value for key, value in block["slots"].items() if key != "domain"}
-                block.setdefault("requires_context", {}).setdefault("domain", domain)
 
 
 def _domains(block: IntentData) -> tuple[str, ...]:

@@ -29,10 +29,12 @@ from pipeline.validation import did_you_mean
 
 __all__ = [
     "BUILTIN",
+    "HINTS",
     "HOME_LISTS",
     "Fault",
     "SentenceFiles",
     "expand_paths",
+    "merge_contents",
     "raise_faults",
     "read_files",
     "references",
@@ -168,12 +170,26 @@ def read_files(files: Iterable[tuple[str, Path]], language: str | None, is_on_to
         ConfigError: a file is no YAML, or there is no language.
         ThimbleError: Home Assistant has no such language, and it is asked for.
     """
+    return merge_contents(((name, read_located(path, name)) for name, path in files), language, is_on_top)
+
+
+def merge_contents(contents: Iterable[tuple[str, Any]], language: str | None, is_on_top: bool = False) -> SentenceFiles:
+    """Merges what files hold.
+
+    Args:
+        contents: what messages call each file, and its content as `read_located` gives it.
+        language: see `read_files`.
+        is_on_top: see `read_files`.
+
+    Raises:
+        ConfigError: there is no language.
+        ThimbleError: Home Assistant has no such language, and it is asked for.
+    """
     reader = _Reader()
     merged: dict[str, Any] = {}
     hints: list[Mapping[str, Any]] = []
     spoken: dict[str, Place] = {}
-    for name, path in files:
-        data = read_located(path, name)
+    for name, data in contents:
         if data is None:
             reader.note(Place(name), "the file is empty", "take it out of `task.files`")
             continue

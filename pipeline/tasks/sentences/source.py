@@ -18,7 +18,7 @@ from hassil.recognize import RecognizeResult, recognize_all
 
 from pipeline.errors import ConfigError, Problem
 from pipeline.languages import languages, load_language_file
-from pipeline.recipes.schema import SentenceHints, SentencesConfig, SplitRule
+from pipeline.recipes.schema import CommandsConfig, SentenceHints, SentencesConfig, SplitRule
 from pipeline.tasks.answer_schema import QUANTITY_KINDS
 from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.homes import HomeSource
@@ -51,7 +51,7 @@ from pipeline.tasks.sentences.typed_text import spoken_values
 from pipeline.text.annotation import Entry
 from pipeline.validation import did_you_mean, validate
 
-__all__ = ["SentencesSource", "Template", "load_sentences"]
+__all__ = ["SentencesSource", "Template", "load_sentences", "make_source"]
 
 _TRIES = 60
 _MAX_SURFACES = 48  # of one value that is a template
@@ -112,6 +112,13 @@ def load_sentences(
         ConfigError: files that cannot be read, or sentences that cannot work, each with file and line.
     """
     files = read_files(expand_paths(config.files, folder), config.language, config.base is not None)
+    return make_source(config, files, folder, names, is_strict)
+
+
+def make_source(
+    config: CommandsConfig, files: SentenceFiles, folder: Path, names: Names | None = None, is_strict: bool = True
+) -> SentencesSource:
+    """The source of files that were read; see `load_sentences`."""
     if names is None:
         texts = [text for intent in files.intents.intents.values() for b in intent.data for text in b.sentence_texts]
         names = Names(HomeSource.of_language(files.language, texts), folder / config.home if config.home else None)
@@ -131,7 +138,7 @@ class SentencesSource:
         templates: that can be drawn.
     """
 
-    def __init__(self, config: SentencesConfig, files: SentenceFiles, names: Names) -> None:
+    def __init__(self, config: CommandsConfig, files: SentenceFiles, names: Names) -> None:
         self.config, self.files, self.names = config, files, names
         self.faults: list[Fault] = list(files.faults)
         self.notes: list[Fault] = list(files.notes)
@@ -158,8 +165,9 @@ class SentencesSource:
         """Of the files and the recipe; the recipe's entries win."""
         merged: dict[str, Any] = {}
         parts = [validate(SentenceHints, dict(part), "", "thimble").model_dump() for part in self.files.hints]
-        own = self.config.model_dump(include=set(SentenceHints.model_fields))
-        for part in [*parts, own]:
+        if isinstance(self.config, SentenceHints):
+            parts.append(self.config.model_dump(include=set(SentenceHints.model_fields)))
+        for part in parts:
             for key, value in part.items():
                 if isinstance(value, Mapping):
                     merged[key] = {**merged.get(key, {}), **value}
@@ -208,7 +216,7 @@ class SentencesSource:
         """
         others = {*QUANTITY_KINDS, *(KINDS + HOME_LISTS if self._names_things else ())}
         kinds: dict[int, str] = {}
-        taken: dict[str, int] = {}
+        taken: dict[str, list[tuple[tuple[str, str], ...]]] = {}
         for name, values in self._text_lists():
             surfaces = self._surfaces[id(values)]
             if not surfaces:
@@ -216,8 +224,10 @@ class SentencesSource:
             if 2 * len(self._words_among(name, surfaces)) >= len(surfaces):
                 continue
             kind = f"{name}_list" if name in others else name
-            number = taken.get(kind, 0)
-            taken[kind] = number + 1
+            several = taken.setdefault(kind, [])
+            if surfaces not in several:  # blocks may have the same list each
+                several.append(surfaces)
+            number = several.index(surfaces)
             kinds[id(values)] = kind if not number else f"{kind}_{number + 1}"
         return kinds
 

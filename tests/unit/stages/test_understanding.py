@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import ThimbleError
-from pipeline.stages.understanding import parse_reply, read_sentences
-from pipeline.verification.reply import Reply
+from pipeline.stages.understanding import read_sentences
+from pipeline.verification.reply import Reply, parse_reply
 
 
 def test_lines_are_text_or_json() -> None:

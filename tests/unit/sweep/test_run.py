@@ -32,7 +32,7 @@ from tests.support.sweep_points import made_point
 BOARD = "mps2_an386"
 TINY: dict[str, Any] = {
     "task": {"name": "home_assistant", "split_sentences": 20},
-    "tokenizer": {"vocab_size": 400},
+    "tokenizer": {"vocab_size": 560},
     "model": {"d_model": 16, "layers": 1, "heads": 2, "kv_heads": 1, "ffn_dim": 24, "context": 64},
     "train": {"steps": 4, "batch_size": 8},
     "quantize": {"calibration_sentences": 5},

@@ -21,7 +21,7 @@ from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.task import HomeAssistantTask
 from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.samples import Sample
+from pipeline.tasks.samples import NO_MATCH, Sample
 from pipeline.tasks.task import Dataset, Pair
 from pipeline.text.answers import StructuredAnswer
 
@@ -86,42 +86,49 @@ def test_a_product_trains_on_everything() -> None:
 
 
 def test_all_intents_of_the_language_are_taught(english_task: HomeAssistantTask, drawn: list[Sample]) -> None:
-    assert {sample.intent for sample in drawn} == set(english_task.templates.intents.intents)
+    assert {sample.intent for sample in drawn} == {*english_task.templates.intents.intents, NO_MATCH}
     assert set(english_task.source.intents()) == set(english_task.templates.intents.intents)
 
 
 def test_what_samples_hold_is_what_the_schema_allows(english_task: HomeAssistantTask, drawn: list[Sample]) -> None:
     intents = english_task.source.intents()
     for sample in drawn:
+        if sample.intent == NO_MATCH:
+            continue
         slots = intents[sample.intent].slots
         assert sample.slots.keys() <= slots.keys(), sample
         assert {name for name, slot in slots.items() if slot.is_required} <= sample.slots.keys(), sample
         known = {entry.value: entry.kind for entry in sample.entries}
         for name, value in sample.slots.items():
             slot = slots[name]
-            assert slot.is_free or value in slot.values or slot.kinds & {"number", "percent", "degrees"}, (name, sample)
-            if name in NAMES and not (name == "name" and "Timer" in sample.intent) and value in known:
+            assert slot.is_free or slot.kinds or value in slot.values, (name, sample)
+            if name in NAMES and not (name == "name" and "Timer" in sample.intent):
                 assert known[value] in slot.kinds, (name, sample)
 
 
-def test_the_sentence_s_own_names_are_nearly_always_known(drawn: list[Sample]) -> None:
-    named = [
-        value in {entry.value for entry in sample.entries}
-        for sample in drawn
-        for slot, value in sample.slots.items()
-        if slot in ("area", "floor")
-    ]
-    assert 0.85 < sum(named) / len(named) < 0.97
+def test_a_thing_that_the_home_does_not_have_is_no_match(drawn: list[Sample]) -> None:
+    refused = [sample for sample in drawn if sample.intent == NO_MATCH]
+    assert 0.01 < len(refused) / len(drawn) < 0.1
+    assert not any(sample.slots for sample in refused)
 
 
 def test_other_names_never_stand_where_they_would_mean_something(
     english_task: HomeAssistantTask, drawn: list[Sample]
 ) -> None:
     intents = english_task.source.intents()
+    templates = english_task.templates
     for sample in drawn:
+        if sample.intent == NO_MATCH:
+            continue
+        names = [reference.list_name for reference in templates.references(templates.templates[sample.template])]
+        if names.count("name") > 1:  # "how much does my {name} cost my {name}": the last one counts
+            continue
         commanded = set().union(*(slot.kinds for slot in intents[sample.intent].slots.values()))
         said = {value.lower() for value in sample.slots.values()}
         for entry in sample.entries:
+            # Where no thing is named, one may be called as a noun of the sentence is: "Light" in "turn on the light".
+            if "name" not in sample.slots and entry.kind not in ("area", "floor") and " " not in entry.text:
+                continue
             if entry.kind in commanded and entry.text.lower() not in said and not sample.intent.endswith("Timer"):
                 inside = f" {entry.text.lower()} " in f" {sample.sentence.lower()} "
                 assert not inside or any(entry.text.lower() in value for value in said), (entry, sample)
@@ -279,7 +286,7 @@ def test_training_never_sees_excluded_sentences(tmp_path: Path) -> None:
 def test_a_missing_file_of_sentences_is_an_error(tmp_path: Path) -> None:
     task = HomeAssistantTask.from_mapping({"exclude": ["none.jsonl"]}, tmp_path)
     with pytest.raises(ThimbleError, match=r"cannot read .*none\.jsonl"):
-        len(task.excluded)
+        assert "anything" in task.excluded
 
 
 def test_an_unknown_language_names_the_known_ones() -> None:

@@ -106,7 +106,7 @@ def _registry(folder: Path, key: str, **data: Any) -> Path:
 
 
 def _registries(folder: Path, exposed: Mapping[str, bool] | None = None) -> list[Path]:
-    entities = [
+    entities: list[dict[str, Any]] = [
         {"entity_id": "light.a", "original_name": None, "has_entity_name": True, "device_id": "d", "aliases": ["Glow"]},
         {"entity_id": "sensor.b", "original_name": "Humidity", "has_entity_name": True, "device_id": "d"},
         {"entity_id": "switch.c", "name": "Kettle", "area_id": "kitchen", "original_device_class": "outlet"},
@@ -116,7 +116,7 @@ def _registries(folder: Path, exposed: Mapping[str, bool] | None = None) -> list
     ]
     for entity in entities:
         if exposed is not None:
-            options = {"conversation": {"should_expose": exposed.get(str(entity["entity_id"]), False)}}
+            options = {"conversation": {"should_expose": exposed.get(entity["entity_id"], False)}}
             entity["options"] = options
     return [
         _registry(folder, "core.entity_registry", entities=entities),

@@ -1,0 +1,29 @@
+"""What a board replies to a sentence, in the form in which the host does."""
+
+from __future__ import annotations
+
+from pipeline.device.protocol import Device
+from pipeline.errors import DeviceError
+from pipeline.verification.reply import Reply
+
+__all__ = ["ask_device"]
+
+
+def ask_device(device: Device, sentence: str, max_new: int) -> Reply:
+    """What a board replies; no text and the code of the error where it refuses the sentence.
+
+    Args:
+        device: the board.
+        sentence: what is said.
+        max_new: maximum number of tokens of the answer.
+
+    Raises:
+        DeviceError: a fault, or no answer by the protocol.
+    """
+    try:
+        answer = device.prompt(sentence, max_new)
+    except DeviceError as error:
+        if error.code in ("fault", "protocol"):
+            raise
+        return Reply("", None, error.code)
+    return Reply(answer.text, answer.confidence, answer.reason)

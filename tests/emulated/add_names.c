@@ -1,0 +1,65 @@
+/* Adds names as an application does, and prints the vocabulary; tests/emulated/test_names_in_c.py writes them to stdin. */
+#include "names.h"
+#include "vocabulary_tables.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static uint32_t number(void) {
+    uint32_t value;
+    if (fread(&value, sizeof value, 1, stdin) != 1)
+        exit(0);
+    return value;
+}
+
+static uint8_t *bytes(uint32_t *count) {
+    *count = number();
+    uint8_t *data = malloc(*count ? *count : 1);
+    if (fread(data, 1, *count, stdin) != *count)
+        exit(1);
+    return data;
+}
+
+static void put(const uint8_t *text, uint32_t start, uint32_t end) {
+    printf(" ");
+    for (; start < end; start++)
+        printf("%02x", text[start]);
+}
+
+int main(void) {
+    for (;;) {
+        static thimble_words words;
+        thimble_names names;
+        const uint32_t memory_bytes = number(), count = number();
+        void *memory = malloc(memory_bytes);
+        thimble_names_init(&names, memory, memory_bytes);
+        for (uint32_t i = 0; i < count; i++) {
+            uint32_t value_length, length;
+            const uint8_t kind = (uint8_t)number();
+            uint8_t *value = bytes(&value_length), *text = bytes(&length);
+            printf("%d ", thimble_names_add(&names, &model_annotator, kind, value, value_length, text, length, &words));
+            free(value);
+            free(text);
+        }
+        const thimble_vocabulary *v = &names.vocabulary;
+        printf("\n%u %u %u\n", v->count, v->longest, v->max_words);
+        for (uint16_t i = 0; i < v->count; i++) {
+            const uint16_t at = v->value_of[i];
+            printf("%u", v->kinds[i]);
+            put(v->text, v->text_starts[i], v->text_starts[i + 1]);
+            if (at == THIMBLE_OWN_TEXT)
+                put(v->text, v->text_starts[i], v->text_starts[i + 1]);
+            else
+                put(v->values, v->value_starts[at], v->value_starts[at + 1]);
+            printf("\n");
+        }
+        for (uint16_t i = 0; i < v->count; i++)
+            printf("%u ", v->by_text[i]);
+        printf("\n");
+        for (uint16_t i = 0; i < v->skeleton_count; i++)
+            printf("%u ", v->by_skeleton[i]);
+        printf("\nend\n");
+        thimble_names_clear(&names);
+        free(memory);
+    }
+}

@@ -1,0 +1,120 @@
+"""The application of a model with answer tokens, compiled for the host under sanitizers, fed with anything."""
+
+from __future__ import annotations
+
+import subprocess
+import zlib
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from pipeline import tools
+from pipeline.firmware.tables import write_tokenizer
+from pipeline.firmware.text_path_tables import write_text_path
+from pipeline.resources import ROOT
+from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.samples import IntentSchema, SlotSchema
+from pipeline.tasks.text_path import KnownNames
+from pipeline.text.annotation import Entry
+from pipeline.text.codec import StructuredCodec
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from tests.support.standin import FOLDER, VOCAB
+
+TEMPLATES = ROOT / "firmware_templates"
+INTENTS = {
+    "TurnOn": IntentSchema(
+        {"name": SlotSchema(kinds=frozenset({"light"})), "to": SlotSchema(kinds=frozenset({"percent"}))}
+    ),
+    "Wait": IntentSchema({unit: SlotSchema(kinds=frozenset({"number"})) for unit in ("hours", "minutes")}),
+}
+SENTENCES = (
+    "turn on the lamp",
+    "wait for two and a half hours",
+    "lamp lamp lamp lamp",
+    "a " * 70,
+    "a very long sentence that no context holds, however one would say it, over and over",
+)
+
+
+@pytest.fixture(scope="module", params=[0, 200, 4096])
+def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("host")
+    names = KnownNames("en", (Entry("lamp", "light", "Lamp"),), ("for", "on", "the", "turn", "wait"))
+    tokenizer = Tokenizer.train(["turn on"] * 3, 268)
+    codec = StructuredCodec(tokenizer, make_schema(INTENTS, ("light",), 3, 0.5), names.annotator())
+    assert codec.vocab_size <= VOCAB
+    write_tokenizer(tokenizer, folder)
+    write_text_path(codec, folder)
+    (folder / "build.h").write_text(
+        '#define BUILD_MODEL_NAME "stand-in"\n#define BUILD_ID "0"\n'
+        f"#define BUILD_WEIGHTS_CRC32 0x{zlib.crc32(bytes([1, 2, 3, 4])):x}u\n"
+    )
+    runtime = TEMPLATES / "runtime"
+    sources = [
+        *sorted((TEMPLATES / "app").glob("*.c")),
+        *runtime.glob("*.c"),
+        *sorted(folder.glob("*.c")),
+        *(FOLDER / "model.c", Path(__file__).parent / "host_board.c"),
+    ]
+    flags = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    flags += ["-DTHIMBLE_ANSWERS", f"-DTHIMBLE_NAMES_BYTES={request.param}"]
+    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    includes = [f"-I{path}" for path in (TEMPLATES / "app", runtime, FOLDER, folder)]
+    command: list[str | Path] = [
+        tools.require("gcc"),
+        *flags,
+        *sanitizers,
+        *includes,
+        "-o",
+        folder / "program",
+        *sources,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "program"
+
+
+def run(program: Path, data: bytes) -> list[str]:
+    done = subprocess.run([program], input=data, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
+    lines = done.stdout.decode("ascii").split("\n")
+    assert lines[0] == "READY thimble 1"
+    return [line for line in lines[1:-1] if not line.startswith(("STEP ", "PREFILL "))]
+
+
+commands = st.sampled_from(
+    ["ASK 9", "PROMPT 48", "PROMPT 2", "GEN 3 5", "NAME light", "NAME area", "NAMES", "NAMES clear"]
+)
+texts = st.one_of(st.sampled_from(SENTENCES), st.text(max_size=40), st.text("twolamp ½%:°ü5'-", max_size=60))
+encoded = st.one_of(texts.map(lambda text: quote(text, safe="")), st.binary(max_size=9).map(quote))
+requests = st.lists(st.one_of(commands, encoded), max_size=4).map(
+    lambda parts: " ".join(parts).encode("ascii", "replace")
+)
+
+
+def test_every_line_gets_one_answer_and_nothing_is_touched_that_should_not_be(program: Path) -> None:
+    @settings(max_examples=100, deadline=None)
+    @given(st.lists(requests, max_size=12))
+    @example([f"PROMPT 48 {quote(sentence)}".encode() for sentence in SENTENCES])
+    @example([f"NAME light {quote('ü' * 20)}{number} lamp%20{number}".encode() for number in range(9)])
+    def check(lines: list[bytes]) -> None:
+        answers = run(program, b"".join(line + b"\n" for line in lines) + b"STACK\n")
+        assert len(answers) == len(lines) + 1
+        assert all(answer.startswith(("OK", "ERR ")) for answer in answers)
+
+    check()
+
+
+def test_sentences_for_which_the_model_is_not_asked(program: Path) -> None:
+    answers = run(program, b"".join(f"PROMPT 48 {quote(sentence)}\n".encode() for sentence in SENTENCES[2:]))
+    reasons = ("too-many-names", "too-many-words", "too-long")
+    assert answers == [f"OK 0 0 0 refused NoMatch 65536 {reason}" for reason in reasons]
+
+
+def test_an_answer_that_is_cut_does_nothing(program: Path) -> None:
+    (answer,) = run(program, b"PROMPT 1 turn%20on\n")
+    end, text, _, reason = answer.split()[4:]
+    assert (end, text, reason) == ("length", "NoMatch", "unfinished")
