@@ -31,8 +31,9 @@ class Surface:
 
     def __init__(self, data: Mapping[str, Any], excluded: Container[str] = ()) -> None:
         table = data["surface"]
+        function_words = frozenset(table.get("function_words", ()))
         self._before, self._behind, self._particles = (
-            _without(lines(table[key]), excluded) for key in ("before", "behind", "particles")
+            _without(lines(table[key]), excluded, function_words) for key in ("before", "behind", "particles")
         )
         self._hesitations: Sequence[str] = table["hesitations"]
         self._dialect = _by_phrase(table["dialect"], excluded)
@@ -258,9 +259,13 @@ def expand_set(value: Mapping[str, Any]) -> list[list[str]]:
     return [*lists, plain] if plain else lists
 
 
-def _without(texts: Sequence[str], excluded: Container[str]) -> list[Pattern]:
-    """The fillers that say no excluded word."""
-    kept = [text for text in texts if not any(word.lower() in excluded for word in re.findall(r"\w+", text))]
+def _without(texts: Sequence[str], excluded: Container[str], function_words: Container[str]) -> list[Pattern]:
+    """The fillers that say no excluded word but words without a meaning of their own."""
+
+    def is_excluded(word: str) -> bool:
+        return word in excluded and word not in function_words
+
+    kept = [text for text in texts if not any(map(is_excluded, re.findall(r"[\w']+", text.lower())))]
     return [parse_pattern(text) for text in kept or [","]]
 
 
