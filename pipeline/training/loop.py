@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pipeline.errors import ThimbleError
-from pipeline.network.checkpoint import start_from
+from pipeline.network.checkpoint import StartWeights, start_from
 from pipeline.network.decoder import Attention, Dropout, build_decoder, dropout_bits
 from pipeline.recipes.schema import ModelConfig, TrainConfig
 from pipeline.tasks.task import Pair
@@ -351,7 +350,7 @@ def train(
     training_data: TrainingData,
     out: Path,
     progress: Progress,
-    start: Path | None = None,
+    start: StartWeights | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Trains from the configuration's seed or the weights in `start`, or resumes from the checkpoint in `out`.
 
@@ -364,7 +363,7 @@ def train(
     hooks = Hooks()
     if start is not None:
         start_from(start, model, model_config)
-        hooks = Hooks(settings=zlib.crc32(start.read_bytes()))
+        hooks = Hooks(settings=start.digest())
     return model, fit(model, config, training_data, out, progress, hooks)
 
 

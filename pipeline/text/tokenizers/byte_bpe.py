@@ -48,7 +48,7 @@ class Tokenizer(PromptTokenizer):
 
         Args:
             texts: what to compress.
-        vocab_size: ids in all, specials and bytes included.
+            vocab_size: ids in all, specials and bytes included.
             alphabet: how many different characters may have a piece of their own (the most frequent ones).
             exact_size: whether ids that few texts leave without a piece get one that stands for nothing, since other
                 ids follow.

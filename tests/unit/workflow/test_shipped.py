@@ -145,8 +145,8 @@ def test_changed_bytes_are_an_error_or_do_no_harm(tmp_path: Path) -> None:
             assert "damaged" in error.what
 
 
-def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
-    """The train stage refuses others, and runs again when the file changes."""
+def test_weights_of_other_tokens_need_their_tokenizer(tmp_path: Path) -> None:
+    """It decides what the new tokens begin as, so the stage runs again when one of the files changes."""
     data = yaml.safe_load((ROOT / "models" / "home-en-nano" / "recipe.yaml").read_text(encoding="utf-8"))
     weights = tmp_path / "mine.npz"
     del data["shipped"]
@@ -156,9 +156,13 @@ def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
     recipe = load_recipe(tmp_path / "r.yaml")
     before = started(recipe, tmp_path)
     assert list(before) == ["start"] and before == started(recipe, tmp_path)
-    shutil.copyfile(ROOT / "models" / "home-en-small" / "weights.npz", weights)
-    with pytest.raises(ThimbleError, match=r"train\.start.*tokenizer.*1024"):
+    shutil.copyfile(ROOT / "models" / "coffee-de" / "weights.npz", weights)
+    with pytest.raises(ThimbleError, match=r"train\.start.*mine\.npz was trained for another task.*no tokenizer\.json"):
         started(recipe, tmp_path)
+    for name in (TOKENIZER_FILE, ANSWERS_FILE):
+        shutil.copyfile(ROOT / "models" / "coffee-de" / name, tmp_path / name)
+    files = started(recipe, tmp_path)
+    assert sorted(files) == ["start", f"start {ANSWERS_FILE}", f"start {TOKENIZER_FILE}"]
     weights.unlink()
     with pytest.raises(ThimbleError, match=r"no weights at .*mine\.npz"):
         started(recipe, tmp_path)
