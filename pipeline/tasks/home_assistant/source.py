@@ -346,7 +346,7 @@ def _quantity_kinds(values: RangeSlotList) -> set[str]:
 
 
 def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float]]:
-    """Templates with cumulative weights: an intent counts as its number of templates to the power of 0.6, so that one
+    """Templates with cumulative weights: an intent counts as its number of templates to the power of 0.7, so that one
     of many questions is not learned last, and one of few is learned at all; half of it is shared by templates, half by
     blocks."""
     by_intent = Counter(template.intent for template in templates)
@@ -358,7 +358,7 @@ def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float
     for template in templates:
         count = by_intent[template.intent]
         by_block = 1 / (len(blocks[template.intent]) * in_block[template.intent, id(template.block)])
-        weights.append(count**0.6 * (0.5 / count + 0.5 * by_block))
+        weights.append(count**0.7 * (0.5 / count + 0.5 * by_block))
     return list(templates), list(accumulate(weights))
 
 
