@@ -22,7 +22,7 @@ __all__ = ["Weave", "WeaveSource", "common_phrases", "free_texts", "load_weave",
 _SAMPLES = 2_000  # that tell which verbs each intent's templates say
 _TRIES = 3
 _REFRAMED = 0.8  # share of woven sentences that are taken apart and put together again, where that can be done
-_REPAIRED = 0.04  # share in which a value is corrected
+_REPAIRED = 0.1  # share in which a value is corrected
 _COMMON = 0.03  # share of phrases of each common intent
 
 
