@@ -7,7 +7,7 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from hassil.intents import RangeSlotList, TextSlotList
 
@@ -23,6 +23,7 @@ __all__ = ["HomeAssistantSource"]
 
 _KNOWN = 0.95  # share of names that the home has
 _CALLED_AS_A_NOUN = 0.12  # share of sentences in whose home another thing has a noun of the sentence as its name
+_CALLED_AS_A_PART = 0.15  # share of sentences with a longer value in whose home something has a word of it as its name
 _ASKED_AS_OTHER = 0.25  # share of a sensor's names that belong to a thing which commands act on, too
 _MEASURED = ("sensor", "binary_sensor")
 _OPENED = ("door", "window", "garage_door", "opening")
@@ -157,7 +158,8 @@ class HomeAssistantSource:
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
-        entries = names.entries(text, self._named_kinds[template.intent])
+        values = [text[first:end].lower() for first, end in fixed]
+        entries = names.entries(text, values, self._named_kinds[template.intent])
         # Nothing can be done to a thing that the home does not have, however clear the sentence is.
         intent, slots = (NO_MATCH, {}) if names.has_unknown else (template.intent, walk.slots)
         sample = Sample(text, intent, slots, entries, template.index, fixed)
@@ -244,26 +246,35 @@ class _DrawnNames:
             return other, self._homes.name(rng, kind, template.device_class)
         return kind, self._homes.name(rng, kind, template.device_class)
 
-    def entries(self, sentence: str, kinds: frozenset[str]) -> tuple[Entry, ...]:
+    def entries(self, sentence: str, values: Sequence[str], kinds: frozenset[str]) -> tuple[Entry, ...]:
         """The sentence's own names and those of another home, entities first, then areas, then floors.
 
-        Names of the other home that stand in the sentence by chance are left out where they would mean something.
+        Names of the other home that stand in the sentence by chance are left out where they would mean something; but
+        not inside of a longer value ("play the office", "open the garage door").
 
         Args:
             sentence: with the names.
+            values: the texts of its slots' values in lower case, names among them.
             kinds: of names that its answer may hold.
         """
         others = self._homes.other_entries(self._rng)
         text = f" {sentence.lower()} "
         said = [name.lower() for name in self._said]
+        longer = [f" {value} " for value in values if " " in value and value not in said]
+        outside = text
+        for value in longer:
+            outside = outside.replace(value, "  ")
         kept = [
             entry
             for name, entry in others
-            if name not in text or (entry.kind not in kinds and not any(own in name for own in said))
+            if name not in (outside if name not in longer else text)
+            or (entry.kind not in kinds and not any(own in name for own in said))
         ]
         own = list(self._own)
         if self._rng.random() < _CALLED_AS_A_NOUN:
             own += self._called_as_a_noun(text, kinds)
+        if longer and self._rng.random() < _CALLED_AS_A_PART:
+            own += self._called_as_a_part(longer)
         if not own:
             return tuple(kept)
         names = {entry.text.lower() for entry in own}
@@ -272,7 +283,10 @@ class _DrawnNames:
     def _called_as_a_noun(self, text: str, kinds: frozenset[str]) -> list[Entry]:
         """A thing that is called as a noun of the sentence, such as "Light", and that the sentence does not mean."""
         said = {word for name in self._said for word in name.lower().split()}
-        nouns = [word for word in text.split() if word in self._homes.words and word not in said and len(word) > 2]
+        words = text.split()
+        nouns = [word for word in words if word in self._homes.words and word not in said and len(word) > 2]
+        if not self._names_thing:  # "Motion Sensors", in a sentence about all of them
+            nouns += [f"{first} {word}" for first, word in pairwise(words) if word in nouns and first in nouns]
         # Where the sentence names a thing, a noun that its answer could mean as well would be another reading of it.
         others = [kind for kind in (*_MEASURED, "scene", "script") if not self._names_thing or kind not in kinds]
         if not nouns or not others:
@@ -280,6 +294,15 @@ class _DrawnNames:
         noun = nouns[int(self._rng.random() * len(nouns))].title()
         kind = others[int(self._rng.random() * len(others))]
         return [Entry(noun, kind, noun)]
+
+    def _called_as_a_part(self, values: Sequence[str]) -> list[Entry]:
+        """An area or a thing that is called as a word of a longer value, and that the sentence does not mean."""
+        said = {word for name in self._said for word in name.lower().split()}
+        words = [word for value in values for word in value.split() if len(word) > 3 and word not in said]
+        if not words:
+            return []
+        word = words[int(self._rng.random() * len(words))].title()
+        return [Entry(word, "area" if self._rng.random() < 0.5 else self._homes.kind(self._rng), word)]
 
 
 class _HomeNames:
