@@ -286,7 +286,8 @@ class _DrawnNames:
         words = text.split()
         nouns = [word for word in words if word in self._homes.words and word not in said and len(word) > 2]
         if not self._names_thing:  # "Motion Sensors", in a sentence about all of them
-            nouns += [f"{first} {word}" for first, word in pairwise(words) if word in nouns and first in nouns]
+            plurals = [word for word in nouns if word.endswith("s") and len(word) > 4]
+            nouns += [f"{first} {word}" for first, word in pairwise(words) if word in plurals and first in nouns]
         # Where the sentence names a thing, a noun that its answer could mean as well would be another reading of it.
         others = [kind for kind in (*_MEASURED, "scene", "script") if not self._names_thing or kind not in kinds]
         if not nouns or not others:
