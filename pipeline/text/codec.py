@@ -143,7 +143,18 @@ class StructuredCodec:
         entries: Sequence[Entry] = (),
         excluded: Container[str] = (),
     ) -> list[int]:
-        """The ids of a sentence and its answer.
+        """The ids of a sentence and its answer, see `lesson`."""
+        return self.lesson(sentence, intent, slots, entries, excluded)[1]
+
+    def lesson(
+        self,
+        sentence: str,
+        intent: str,
+        slots: Mapping[str, str],
+        entries: Sequence[Entry] = (),
+        excluded: Container[str] = (),
+    ) -> tuple[Prompt, list[int]]:
+        """A sentence's prompt, and the ids of the sentence and its answer.
 
         Args:
             sentence: as it is said.
@@ -162,7 +173,7 @@ class StructuredCodec:
         prompt = self._prompt(annotator.annotate(sentence))
         if prompt.has_too_many_names:
             raise ValueError("the sentence has more names and quantities than there are pointers")
-        return [*prompt.tokens, *prompt.encode(intent, slots, annotator.words)]
+        return prompt, [*prompt.tokens, *prompt.encode(intent, slots, annotator.words)]
 
     def answer(self, sentence: str, tokens: Sequence[int], confidence: int = 65536) -> StructuredAnswer:
         """What the ids of an answer to the sentence say."""
