@@ -43,8 +43,13 @@ class Prompt(Protocol):
         """The ids that may follow the answer so far, ascending; None where all may."""
         ...
 
+    def refusal(self, context: int) -> str:
+        """Why a model that sees so many tokens is not asked, see `StructuredPrompt.refusal`; empty where it is."""
+        ...
+
     def text(self, answer: Sequence[int], confidence: int = 65536) -> str:
-        """What an answer's ids say; a confidence in 1/65536 below the model's threshold says that nothing is done."""
+        """What an answer's ids say. With answer tokens nothing is done where the answer has no end (`eos`), or a
+        confidence in 1/65536 below the model's threshold."""
         ...
 
 
@@ -77,6 +82,9 @@ class _PlainPrompt:
 
     def allowed(self, answer: Sequence[int]) -> None:
         """Any id may follow."""
+
+    def refusal(self, context: int) -> str:
+        return "too-long" if len(self.tokens) > context else ""
 
     def text(self, answer: Sequence[int], confidence: int = 65536) -> str:
         return self.tokenizer.decode(answer, self.tokens[-1])

@@ -62,7 +62,7 @@ def decode_all(
         prompt = codec.prompt(sentence)
         action = _answer(teacher, prompt)
         if action:
-            pairs.append(Pair(sentence, prompt.text(action)))
+            pairs.append(Pair(sentence, prompt.text([*action, EOS])))
         if progress is not None:
             progress(number)
     return pairs
