@@ -99,7 +99,8 @@ static uint32_t compose(const thimble_normalizer *normalizer, uint32_t letter, u
     for (uint32_t run = 0; run < normalizer->pair_count; run++) {
         uint32_t index = normalizer->pair_firsts[run];
         for (uint32_t i = 0; i < (normalizer->pair_runs[run] & RUN_BITS); i++, index++)
-            if (normalizer->pair_bases[index] == letter && FIRST_MARK + (normalizer->pair_marks[index] & MARK_BITS) == mark)
+            if (FIRST_MARK + (normalizer->pair_marks[index] & MARK_BITS) == mark &&
+                normalizer->bases[normalizer->pair_bases[index]] == letter)
                 return normalizer->pair_codes[run] + i * step_of(normalizer->pair_runs[run]);
     }
     return letter;
@@ -261,7 +262,7 @@ static uint32_t without_marks(const thimble_normalizer *normalizer, uint32_t cod
         index += normalizer->pair_firsts[run];
         if (normalizer->pair_marks[index] & KEPT_MARK)
             return code;
-        code = normalizer->pair_bases[index];
+        code = normalizer->bases[normalizer->pair_bases[index]];
     }
 }
 

@@ -36,8 +36,9 @@ typedef struct {
     const uint16_t *pair_codes;       /* [pair_count]: where a run of what letters with a mark become begins, */
     const uint8_t *pair_runs;         /* [pair_count]: its length, */
     const uint16_t *pair_firsts;      /* [pair_count]: and the index of the first of the run in both of these: */
-    const uint16_t *pair_bases;       /* the letter, */
+    const uint8_t *pair_bases;        /* the letter, as an index of `bases`, */
     const uint8_t *pair_marks;        /* and the mark, plus 0x80 where a skeleton keeps it */
+    const uint16_t *bases;
     const uint16_t *plain_codes;      /* [plain_count]: letters that do not decompose, */
     const uint8_t (*plain_text)[2];   /* [plain_count]: and what they are in a skeleton; zero bytes stand for none */
     bool umlauts;                     /* in skeletons ae, oe and ue are a, o and u, as other spellings of ä, ö and ü */

@@ -16,6 +16,7 @@ __all__ = ["NormalizerBytes", "write_normalizer"]
 _FIRST_MARK = 0x300
 _KEPT_MARK = _EVERY_OTHER = 0x80
 _MAX_RUN = 0x7F
+_MAX_BASES = 0x100
 _HEADER = """\
 /* How texts are folded and cut into words; generated. */
 #ifndef NORMALIZER_TABLES_H
@@ -73,6 +74,9 @@ def write_normalizer(
     runs = _runs(table.folds)
     pair_runs = _letter_runs(sorted(table.pairs.values()))
     pairs = sorted((letter, base, mark) for (base, mark), letter in table.pairs.items())
+    bases = sorted({base for _, base, _ in pairs})
+    if len(bases) > _MAX_BASES:
+        raise ThimbleError(f"{len(bases)} letters take marks, and {_MAX_BASES} is the most", "use fewer scripts")
     plain = sorted((ord(letter), text.encode()) for letter, text in PLAIN_SPELLINGS.items())
     restored = [word.encode() for _, word in sorted((restore or {}).items(), key=lambda item: item[0].encode())]
     if any(skeleton(word, umlauts, table) != plain_word for plain_word, word in (restore or {}).items()):
@@ -86,7 +90,7 @@ def write_normalizer(
     classes = [first | second << 4 for first, second in zip_longest(kinds[::2], kinds[1::2], fillvalue=0)]
     size = NormalizerBytes(
         folds=5 * len(runs) + 2 * len(table.digits),
-        pairs=5 * len(pair_runs) + 3 * len(pairs),
+        pairs=5 * len(pair_runs) + 2 * len(pairs) + 2 * len(bases),
         classes=2 * len(table.classes) + len(classes),
         plain=4 * len(plain),
         restore=2 * (len(restored) + 1) + sum(map(len, restored)),
@@ -108,7 +112,8 @@ def write_normalizer(
         array("uint16_t", "pair_codes", (letter for letter, _ in pair_runs), "0x{:x}"),
         array("uint8_t", "pair_runs", (run for _, run in pair_runs)),
         array("uint16_t", "pair_firsts", accumulate((run & _MAX_RUN for _, run in pair_runs[:-1]), initial=0)),
-        array("uint16_t", "pair_bases", (base for _, base, _ in pairs), "0x{:x}"),
+        array("uint8_t", "pair_bases", (bases.index(base) for _, base, _ in pairs)),
+        array("uint16_t", "bases", bases, "0x{:x}"),
         array("uint8_t", "pair_marks", marks),
         array("uint16_t", "plain_codes", (code for code, _ in plain), "0x{:x}"),
         f"static const uint8_t plain_text[][2] = {{{texts}}};\n",
@@ -135,6 +140,7 @@ def write_normalizer(
                 "pair_runs",
                 "pair_firsts",
                 "pair_bases",
+                "bases",
                 "pair_marks",
                 "plain_codes",
                 "plain_text",
