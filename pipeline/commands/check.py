@@ -26,7 +26,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "task",
         type=Path,
         metavar="TASK",
-        help="a recipe with `task: {name: sentences}` or `tools`, or a file or folder of sentences",
+        help="a recipe with `task: {name: sentences}` or `tools`, its folder, or a file or folder of sentences",
     )
     parser.add_argument("--language", metavar="CODE", help="of files that do not name one")
     parser.add_argument("--home", metavar="FILE", help="a home's file, for sentences without a recipe")
@@ -63,10 +63,13 @@ def _work(options: argparse.Namespace, console: Console) -> int:
 
 def _task(options: argparse.Namespace) -> tuple[SentencesConfig | ToolsConfig, Path]:
     from pipeline.recipes.load import load_recipe
+    from pipeline.recipes.paths import RECIPE
     from pipeline.recipes.schema import SentencesConfig, ToolsConfig
     from pipeline.validation import read_yaml
 
     path: Path = options.task
+    if (path / RECIPE).is_file():
+        path = path / RECIPE  # a folder as `thimble new` makes it
     if not path.exists():
         raise ThimbleError(f"there is no {path}", "name a recipe, or a file or folder of sentences")
     data = None if path.is_dir() else read_yaml(path, "task", "give a readable UTF-8 YAML file")

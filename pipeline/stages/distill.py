@@ -99,7 +99,7 @@ def label_with(
     """
     from pipeline.quantize.ptq import quantize
 
-    calibration = training_data.sequences[: min(teacher.quantize.calibration_sentences, config.labelled)]
+    calibration = training_data.first(min(teacher.quantize.calibration_sentences, config.labelled)).sequences
     with host_engine(quantize(model, teacher.model, calibration)) as engine:
         return pseudo_label(training_data, config, engine, progress)
 

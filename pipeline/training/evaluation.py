@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.tasks.accuracy import answer_limit, answer_tokens
+from pipeline.tasks.accuracy import answer_limit, answer_room, answer_text, answer_tokens, unasked
 from pipeline.tasks.task import Pair
 from pipeline.text.codec import Codec
 from pipeline.text.tokenizers.byte_bpe import EOS, PAD, SEP
@@ -82,9 +82,7 @@ def answers(
     pairs: Sequence[Pair],
     progress: Callable[[int], None] | None = None,
 ) -> list[str | None]:
-    """Greedy decoding's answer to each pair's sentence, None where the pair is longer than the context.
-
-    An answer is cut at `pipeline.tasks.accuracy.max_answer_tokens`.
+    """What each pair's sentence comes to by greedy decoding, as `pipeline.tasks.accuracy.answers` has it.
 
     Args:
         decoder: the model.
@@ -93,24 +91,20 @@ def answers(
         progress: called with the number of sentences answered.
     """
     prompts = [codec.prompt(pair.sentence) for pair in pairs]
-    lengths = [answer_tokens(codec, pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)]
-    fitting = [
-        index
-        for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
-        if len(prompt.tokens) + length <= decoder.context
-    ]
-    result: list[str | None] = [None] * len(pairs)
-    asked = [prompts[index] for index in fitting]
+    limit = answer_limit([answer_tokens(codec, pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)])
+    asked = [prompt for prompt in prompts if not prompt.refusal(decoder.context)]
     decoded = decoder.greedy(
         [prompt.tokens for prompt in asked],
-        answer_limit(lengths),
+        limit,
         EOS,
         progress,
         [prompt.allowed for prompt in asked],
     )
-    for index, prompt, tokens in zip(fitting, asked, decoded, strict=True):
-        result[index] = prompt.text(tokens)
-    return result
+    texts = {
+        id(prompt): answer_text(prompt, tokens, answer_room(prompt, decoder.context, limit))
+        for prompt, tokens in zip(asked, decoded, strict=True)
+    }
+    return [texts[id(prompt)] if id(prompt) in texts else unasked(prompt) for prompt in prompts]
 
 
 def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int) -> list[bool]:

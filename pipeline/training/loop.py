@@ -108,14 +108,15 @@ def training_sequences(codec: Codec, pairs: Sequence[Pair], context: int) -> lis
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a model is trained on: pairs, or a stream of token sequences that are drawn while it trains.
+    """What a model is trained on: pairs, token sequences, or a stream of these that are drawn while it trains.
 
     Attributes:
         codec: makes token sequences of pairs.
-        pairs: to train on; none where there is a stream.
+        pairs: to train on; none where there are token sequences.
         dev: pairs to watch the training with.
         context: tokens that the model sees.
         stream: token sequences by epoch.
+        drawn: token sequences that are the same in every epoch.
     """
 
     codec: Codec
@@ -123,10 +124,24 @@ class TrainingData:
     dev: Sequence[Pair]
     context: int
     stream: SequenceStream | None = None
+    drawn: Sequence[Sequence[int]] = ()
+
+    def first(self, count: int) -> TrainingData:
+        """The first `count` training sentences alone; those of a stream are drawn at once."""
+        if self.stream is None:
+            return dataclasses.replace(self, pairs=self.pairs[:count], drawn=self.drawn[:count])
+        return dataclasses.replace(self, stream=None, drawn=[tokens for _, tokens in self.stream.lessons(count)])
+
+    @property
+    def size(self) -> int:
+        """The number of sentences; 0 for a stream, which has no end."""
+        return len(self.pairs) + len(self.drawn)
 
     @cached_property
     def sequences(self) -> Sequence[Sequence[int]]:
         """The training pairs as tokens, see `training_sequences`; those of a stream's first epoch."""
+        if self.drawn:
+            return self.drawn
         if self.stream is not None:
             return self.stream.epoch(0)
         return training_sequences(self.codec, self.pairs, self.context)
@@ -440,7 +455,7 @@ class _Loop:
         self._dev = _Dev(model, training_data)
         best = [tf.Variable(step.averaged, trainable=False)] if config.early_stopping else []
         self._best = best[0] if best else step.averaged
-        settings = {"train": vars(config), "sentences": len(training_data.pairs), "more": hooks.settings}
+        settings = {"train": vars(config), "sentences": training_data.size, "more": hooks.settings}
         self._checkpoint = Checkpoint(out / CHECKPOINT, [*step.state, *best, *hooks.state], settings)
         self._history: list[dict[str, float]] = []
         self._rows: list[dict[str, float]] = []

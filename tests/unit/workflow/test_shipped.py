@@ -21,7 +21,15 @@ from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.text_path import ANSWERS_FILE, TOKENIZER_FILE, VOCABULARY_FILE, load_codec
 from pipeline.text.answers import AnswerSchema
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.workflow.shipped import read_weights_metadata, shipped_tokenizer, shipped_weights, weights_fingerprint
+from pipeline.workflow.artifacts import WEIGHTS
+from pipeline.workflow.shipped import (
+    has_weights,
+    read_weights_metadata,
+    recipes_with_weights,
+    shipped_tokenizer,
+    shipped_weights,
+    weights_fingerprint,
+)
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 
@@ -171,3 +179,27 @@ def test_weights_of_other_tokens_need_their_tokenizer(tmp_path: Path) -> None:
 def started(recipe: Recipe, folder: Path) -> dict[str, str]:
     assert train.STAGE.environment_facts is not None
     return train.STAGE.environment_facts(StageContext(recipe, Workspace(folder, "r"), folder, Console(quiet=True)))
+
+
+def test_models_that_have_weights_are_those_whose_weights_are_the_recipes(tmp_path: Path) -> None:
+    """Asked of the recipes: each is there whose weights are what it describes, and no other."""
+    found = recipes_with_weights()
+    assert found == sorted(found, key=lambda recipe: recipe.model.parameter_count)
+    names = {recipe.name for recipe in found}
+    for path in (ROOT / "models").glob("*/recipe.yaml"):
+        recipe = load_recipe(path)
+        is_there = recipe.shipped_path is not None and recipe.shipped_path.exists()
+        assert (recipe.name in names) == (is_there and shipped_weights(recipe) is not None)
+        assert has_weights(recipe, tmp_path) == (recipe.name in names)
+
+
+def test_weights_of_an_earlier_run_are_weights(tmp_path: Path) -> None:
+    shipped = next(iter(recipes_with_weights()))
+    weights = shipped_weights(shipped)
+    assert weights is not None
+    recipe = shipped.replace(shipped=None)
+    assert not has_weights(recipe, tmp_path)
+    own = Workspace(tmp_path, recipe.name).path(WEIGHTS.of("train"))
+    own.parent.mkdir(parents=True)
+    shutil.copyfile(weights, own)
+    assert has_weights(recipe, tmp_path)
