@@ -23,6 +23,7 @@ __all__ = ["HomeAssistantSource"]
 
 _KNOWN = 0.95  # share of names that the home has
 _CALLED_AS_A_NOUN = 0.12  # share of sentences in whose home another thing has a noun of the sentence as its name
+_FREE_TEXT = 1.5  # how much more often templates with free text are drawn
 _CALLED_AS_A_PART = 0.15  # share of sentences with a longer value in whose home something has a word of it as its name
 _ASKED_AS_OTHER = 0.25  # share of a sensor's names that belong to a thing which commands act on, too
 _MEASURED = ("sensor", "binary_sensor")
@@ -56,12 +57,22 @@ class HomeAssistantSource:
         self._language, self._keeps = language, keeps
         self._polite, self._spoiled = polite, spoiled
         self._templates = tuple(language.templates if templates is None else templates)
-        self._choices, self._weights = _weighted(self._templates)
+        self._choices, self._weights = _weighted(self._templates, self._says_free_text)
 
     @property
     def language(self) -> str:
         """Its code."""
         return self._language.code
+
+    def _says_free_text(self, template: Template) -> bool:
+        """Whether a sentence of the template may hold any words, such as a title."""
+        lists = self._language.lists(template)
+        return any(
+            not reference.is_capture
+            and reference.list_name not in ("name", *NAMED)
+            and not isinstance(lists.get(reference.list_name), RangeSlotList | TextSlotList)
+            for reference in self._language.references(template)
+        )
 
     def draw(self, rng: random.Random) -> Sample:
         """One training sentence, in a home of its own."""
@@ -369,10 +380,13 @@ def _quantity_kinds(values: RangeSlotList) -> set[str]:
     return {"number"} | {{"percentage": "percent", "temperature": "degrees"}.get(values.type, "number")}
 
 
-def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float]]:
-    """Templates with cumulative weights: an intent counts as its number of templates to the power of 0.7, so that one
-    of many questions is not learned last, and one of few is learned at all; half of it is shared by templates, half by
-    blocks."""
+def _weighted(
+    templates: Sequence[Template], says_free_text: Callable[[Template], bool]
+) -> tuple[list[Template], list[float]]:
+    """Templates with cumulative weights: an intent counts as the geometric mean of its numbers of templates and of
+    blocks to the power of 0.75, so that one of many questions is not learned last, and one of few is learned at all;
+    half of it is shared by templates, half by blocks. Free text is harder to learn than a name that is marked, and
+    counts more."""
     by_intent = Counter(template.intent for template in templates)
     blocks: dict[str, set[int]] = {}
     in_block = Counter((template.intent, id(template.block)) for template in templates)
@@ -381,8 +395,10 @@ def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float
     weights = []
     for template in templates:
         count = by_intent[template.intent]
-        by_block = 1 / (len(blocks[template.intent]) * in_block[template.intent, id(template.block)])
-        weights.append(count**0.7 * (0.5 / count + 0.5 * by_block))
+        num_blocks = len(blocks[template.intent])
+        by_block = 1 / (num_blocks * in_block[template.intent, id(template.block)])
+        free = _FREE_TEXT if says_free_text(template) else 1.0
+        weights.append(free * (count * num_blocks) ** 0.375 * (0.5 / count + 0.5 * by_block))
     return list(templates), list(accumulate(weights))
 
 
