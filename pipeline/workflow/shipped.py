@@ -287,7 +287,9 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
     if weights_path is None:
         raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: weights.npz` to it")
     if not are_final(recipe, read_weights_metadata(weights)):
-        raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
+        raise ThimbleError(
+            f"{weights} is not what {recipe.path} describes", "run its last training stage with --retrain first"
+        )
     beside = [path for path in (tokenizer, tokenizer.with_name(_ANSWERS)) if path.exists()]
     for source, target in (*((path, weights_path.parent / path.name) for path in beside), (weights, weights_path)):
         with atomic_write(target) as partial:
