@@ -156,7 +156,8 @@ def split_batch(
     rows = len(tokens) // parts
     pieces = [slice(begin, begin + rows) for begin in range(0, len(tokens), rows)]
     granule = -(-rows * inputs.shape[1] // granules)
-    size = -(-max(int(counted[piece].sum()) for piece in pieces) // granule) * granule
+    most = max(int(counted[piece].sum()) for piece in pieces)
+    size = min(-(-most // granule) * granule, rows * inputs.shape[1])  # of text all positions may count
     found = []
     for piece in pieces:
         index = np.flatnonzero(counted[piece]).astype(np.int32)
