@@ -114,6 +114,18 @@ def test_generate_goes_on_with_a_prompt(
     assert "out" in capfd.readouterr().err
 
 
+def test_shipped_weights_are_taken_with_their_tokenizer(ran: tuple[Workspace, str], recipe: Recipe) -> None:
+    workspace, _ = ran
+    folder = recipe.path.parent
+    path = folder / "shipped.yaml"
+    path.write_text(yaml.safe_dump({**RECIPE, "shipped": "weights.npz"}, allow_unicode=True), encoding="utf-8")
+    assert main(["ship", str(path), "--build", str(workspace.folder.parent)]) == 0
+    _, printed = run(load_recipe(path), folder / "another", until="quantize")
+    assert "took the shipped weights" in printed
+    tokenizers = [stage / "tokenizer.json" for stage in (folder / "another" / "log" / "data", workspace.stage("data"))]
+    assert tokenizers[0].read_bytes() == tokenizers[1].read_bytes()
+
+
 def test_check_says_what_there_is(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(recipe.path)]) == 0
     printed = capsys.readouterr().out

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.network.decode_step import DecodeStep
-from pipeline.recipes.schema import PruneConfig, QatConfig, TrainConfig
+from pipeline.recipes.schema import DistillConfig, PruneConfig, QatConfig, TrainConfig
 from pipeline.tasks.task import TrainingText
 from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import BOS, EOS, PAD, SEP
@@ -17,6 +17,7 @@ from pipeline.text.tokenizers.text_bpe import train_on_texts
 from pipeline.training import evaluation, loop
 from pipeline.training.batches import batches, counted_positions, split_batch
 from pipeline.training.checkpointing import read_history
+from pipeline.training.distill import distill
 from pipeline.training.loop import TrainingData, train
 from pipeline.training.prune import prune
 from pipeline.training.qat import train_quantized
@@ -108,10 +109,12 @@ def test_early_stopping_keeps_the_weights_of_the_least_loss(tmp_path: Path, monk
 
 
 @pytest.mark.slow
-def test_it_is_pruned_and_trained_in_integers_as_any_other(tmp_path: Path) -> None:
+def test_it_is_pruned_distilled_and_trained_in_integers_as_any_other(tmp_path: Path) -> None:
     model, _ = train(CONFIG, BRIEF, TRAINING_DATA, tmp_path, ignore)
     common = (BRIEF, TRAINING_DATA)
     pruned = prune(model, CONFIG, PruneConfig(steps=6), *common, tmp_path / "prune", ignore)
     rounded = train_quantized(model, CONFIG, QatConfig(steps=6), "int8", *common, tmp_path / "qat", ignore)
-    for history in (pruned, rounded):
-        assert 0 < history[-1]["dev_loss"] < np.log(300)
+    student, config = lively(CONFIG), DistillConfig(teacher="teacher.yaml", steps=6)
+    taught = distill(student, model, config, *common, tmp_path / "distill", ignore)
+    for history in (pruned, rounded, taught):
+        assert np.isfinite(history[-1]["dev_loss"]) and "dev_exact_match" not in history[-1]
