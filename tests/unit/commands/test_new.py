@@ -26,7 +26,7 @@ def test_each_template_is_a_task_that_loads(kind: str, language: str, tmp_path: 
     task, tests = load_task(recipe), task_tests(recipe)
     if kind == "corpus":
         documents = task.dataset().documents
-        assert documents is not None and len(documents.train) > 500 and documents.dev and documents.held_out
+        assert documents is not None and len(documents.train) > 400 and documents.dev and documents.held_out
         return
     assert len(task.examples()) >= 7
     if kind != "text":
