@@ -13,11 +13,16 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import imported_weights, task_files
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import ANSWERS, SENTENCES
-from pipeline.stages.fine_tune import finish_training, load_training_data, tensorboard_folder, training_modules
+from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, SENTENCES
+from pipeline.stages.fine_tune import (
+    dev_outcome,
+    finish_training,
+    load_training_data,
+    tensorboard_folder,
+    training_modules,
+)
 from pipeline.tasks.registry import TASK_FILES, task_tools
 from pipeline.text.answers import AnswerSchema
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.transfer import TokenTable, token_sources
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
 from pipeline.workflow.shipped import (
@@ -64,7 +69,7 @@ def run(context: StageContext) -> str:
         model, history = train(recipe.model, recipe.train, load_training_data(context), context.out, report, begin)
     save_model(context.target(WEIGHTS), model, training_facts(recipe, "train", {"train": history}, context.modules))
     finish_training(context.out)
-    outcome = f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %" if history else "as they are"
+    outcome = dev_outcome(history, bool(recipe.train.early_stopping)) if history else "as they are"
     begun = f" from {recipe.train.start}" if start else ""
     return f"{recipe.model.parameter_count:,} parameters{begun}, {outcome}"
 
@@ -114,7 +119,8 @@ def _start_weights(context: StageContext, path: Path) -> StartWeights:
 
 def _token_table(folder: Path) -> TokenTable:
     answers = ANSWERS.path(folder)
-    return TokenTable(Tokenizer.load(TOKENIZER.path(folder)), AnswerSchema.load(answers) if answers.exists() else None)
+    schema = AnswerSchema.load(answers) if answers.exists() else None
+    return TokenTable(TOKENIZER.load(folder), schema)
 
 
 def _environment_facts(context: StageContext) -> dict[str, str]:
@@ -139,7 +145,13 @@ def _should_rerun(context: StageContext) -> bool:
 
 
 def _work(recipe: Recipe) -> tuple[str, ...]:
-    return (__name__, *training_modules(recipe), "pipeline.recipes.paths", "pipeline.training.loop")
+    return (
+        __name__,
+        *training_modules(recipe),
+        "pipeline.recipes.paths",
+        "pipeline.text.transfer",
+        "pipeline.training.loop",
+    )
 
 
 def _tools(recipe: Recipe) -> tuple[str, ...]:
@@ -154,6 +166,7 @@ STAGE = Stage(
         TOKENIZER.of("data"),
         ANSWERS.of("data"),
         SENTENCES.of("data", split="train"),
+        DOCUMENTS.of("data"),
         SENTENCES.of("data", split="dev"),
     ),
     writes=(WEIGHTS, TRAINING_LOG),

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import TextTask
-from pipeline.tasks.task import Dataset, EvaluationText, Pair, TextWriter
+from pipeline.tasks.task import Dataset, EvaluationText, MeasuredText, Pair, TextWriter
 
 __all__ = ["ImportedTextTask", "read_text", "write_text"]
 
@@ -65,21 +65,24 @@ class ImportedTextTask:
 
     def calibration(self, data: Path, count: int, context: int) -> list[list[int]]:
         """The texts that were written to calibrate with, whatever the count of sentences."""
-        calibration: list[list[int]] = self.text(data).calibration.tolist()
+        calibration: list[list[int]] = read_text(data / TEXT).calibration.tolist()
         return calibration
 
     def proof(self, data: Path, context: int) -> dict[str, list[int]]:
         """The first text, which may be longer than the KV cache has rows."""
-        tokens = self.text(data).tokens[:_PROOF_TEXTS]
+        tokens = read_text(data / TEXT).tokens[:_PROOF_TEXTS]
         return {f"text {number}": row for number, row in enumerate(tokens.tolist(), 1)}
 
     def held_out(self, data: Path, limit: int | None = None) -> dict[str, list[Pair]]:
         """None: text is measured by its likelihood."""
         return {}
 
-    def text(self, data: Path) -> EvaluationText:
-        """What the model wrote."""
-        return read_text(data / TEXT)
+    def training_text(self, data: Path, context: int) -> None:
+        """Imported models are not trained."""
+
+    def text(self, data: Path, context: int, limit: int | None = None) -> MeasuredText:
+        """What the model wrote to be measured on."""
+        return read_text(data / TEXT).measured
 
     def prompts(self) -> tuple[str, ...]:
         """Nothing: the model begins."""

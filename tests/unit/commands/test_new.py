@@ -25,6 +25,10 @@ def test_each_template_is_a_task_that_loads(kind: str, language: str, tmp_path: 
     recipe = load_recipe(tmp_path / "mine" / "recipe.yaml")
     assert recipe.name == "mine" and "$" not in (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
     task, tests = load_task(recipe), task_tests(recipe)
+    if kind == "corpus":
+        documents = task.dataset().documents
+        assert documents is not None and len(documents.train) > 400 and documents.dev and documents.held_out
+        return
     assert len(task.examples()) >= 7
     if kind != "text":
         assert len(tests) >= 40 and sum(test.is_foreign for test in tests) >= 10
