@@ -96,8 +96,7 @@ static uint8_t class_of(const thimble_normalizer *normalizer, uint32_t code) {
 
 /* What a letter and a mark become together; the letter where they do not. Marks are rare in texts: no index. */
 static uint32_t compose(const thimble_normalizer *normalizer, uint32_t letter, uint32_t mark) {
-    for (uint32_t run = 0; run < normalizer->pair_count; run++) {
-        uint32_t index = normalizer->pair_firsts[run];
+    for (uint32_t run = 0, index = 0; run < normalizer->pair_count; run++) {
         for (uint32_t i = 0; i < (normalizer->pair_runs[run] & RUN_BITS); i++, index++)
             if (FIRST_MARK + (normalizer->pair_marks[index] & MARK_BITS) == mark &&
                 normalizer->bases[normalizer->pair_bases[index]] == letter)
@@ -259,7 +258,9 @@ static uint32_t without_marks(const thimble_normalizer *normalizer, uint32_t cod
         if (run == normalizer->pair_count)
             return code;
         uint32_t index = (code - normalizer->pair_codes[run]) / step_of(normalizer->pair_runs[run]);
-        index += normalizer->pair_firsts[run];
+        index += normalizer->pair_firsts[run / THIMBLE_RUN_BLOCK];
+        for (uint32_t before = run / THIMBLE_RUN_BLOCK * THIMBLE_RUN_BLOCK; before < run; before++)
+            index += normalizer->pair_runs[before] & RUN_BITS;
         if (normalizer->pair_marks[index] & KEPT_MARK)
             return code;
         code = normalizer->bases[normalizer->pair_bases[index]];

@@ -20,7 +20,7 @@ enum {
     THIMBLE_DIGIT = 4
 };
 
-enum { THIMBLE_MAX_RESTORED_BYTES = 64 };
+enum { THIMBLE_MAX_RESTORED_BYTES = 64, THIMBLE_RUN_BLOCK = 8 };
 
 /* Tables, generated, of code points up to U+FFFF; all are ascending. Combining marks are given as their distance from
  * U+0300. A run is of code points one after the other, or of every other one, which its length says with 0x80 more. */
@@ -35,7 +35,7 @@ typedef struct {
     const uint8_t *classes;           /* two of [class_count] a byte, the first in its lower half */
     const uint16_t *pair_codes;       /* [pair_count]: where a run of what letters with a mark become begins, */
     const uint8_t *pair_runs;         /* [pair_count]: its length, */
-    const uint16_t *pair_firsts;      /* [pair_count]: and the index of the first of the run in both of these: */
+    const uint16_t *pair_firsts;      /* and for every THIMBLE_RUN_BLOCK-th the index of its first in both of these: */
     const uint8_t *pair_bases;        /* the letter, as an index of `bases`, */
     const uint8_t *pair_marks;        /* and the mark, plus 0x80 where a skeleton keeps it */
     const uint16_t *bases;

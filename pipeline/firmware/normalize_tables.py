@@ -16,6 +16,7 @@ __all__ = ["NormalizerBytes", "write_normalizer"]
 _FIRST_MARK = 0x300
 _KEPT_MARK = _EVERY_OTHER = 0x80
 _MAX_RUN = 0x7F
+_RUN_BLOCK = 8  # THIMBLE_RUN_BLOCK
 _MAX_BASES = 0x100
 _HEADER = """\
 /* How texts are folded and cut into words; generated. */
@@ -88,9 +89,10 @@ def write_normalizer(
         )
     kinds = [kind for _, kind in table.classes]
     classes = [first | second << 4 for first, second in zip_longest(kinds[::2], kinds[1::2], fillvalue=0)]
+    firsts = list(accumulate((run & _MAX_RUN for _, run in pair_runs[:-1]), initial=0))[::_RUN_BLOCK]
     size = NormalizerBytes(
         folds=5 * len(runs) + 2 * len(table.digits),
-        pairs=5 * len(pair_runs) + 2 * len(pairs) + 2 * len(bases),
+        pairs=3 * len(pair_runs) + 2 * len(firsts) + 2 * len(pairs) + 2 * len(bases),
         classes=2 * len(table.classes) + len(classes),
         plain=4 * len(plain),
         restore=2 * (len(restored) + 1) + sum(map(len, restored)),
@@ -111,7 +113,7 @@ def write_normalizer(
         array("uint8_t", "classes", classes, "0x{:02x}"),
         array("uint16_t", "pair_codes", (letter for letter, _ in pair_runs), "0x{:x}"),
         array("uint8_t", "pair_runs", (run for _, run in pair_runs)),
-        array("uint16_t", "pair_firsts", accumulate((run & _MAX_RUN for _, run in pair_runs[:-1]), initial=0)),
+        array("uint16_t", "pair_firsts", firsts),
         array("uint8_t", "pair_bases", (bases.index(base) for _, base, _ in pairs)),
         array("uint16_t", "bases", bases, "0x{:x}"),
         array("uint8_t", "pair_marks", marks),
