@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import CorpusConfig
 from pipeline.tasks.corpus_files import read_documents, share_out
-from pipeline.tasks.task import Dataset, Document, Documents, MeasuredText, Pair, TextWriter, TrainingText
+from pipeline.tasks.plain_text import PlainTextTask
+from pipeline.tasks.task import Dataset, Document, Documents, MeasuredText, TextWriter, TrainingText
 from pipeline.text.tokenizers.text_bpe import TextTokenizer
 
 __all__ = ["DOCUMENTS_FILE", "CorpusTask", "EncodedDocuments", "encode_documents", "load_documents", "save_documents"]
@@ -114,11 +115,8 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers ^ (numbers >> np.uint64(31))
 
 
-class CorpusTask:
+class CorpusTask(PlainTextTask):
     """See `pipeline.tasks.task.Task`."""
-
-    splits: Mapping[str, str] = {}
-    baseline_splits: tuple[str, ...] = ()
 
     def __init__(self, config: CorpusConfig, folder: Path = Path()) -> None:
         self.config, self._folder = config, folder
@@ -161,10 +159,6 @@ class CorpusTask:
         windows = load_documents(data / DOCUMENTS_FILE)["dev"].scattered_windows(context)[:_PROOF_WINDOWS]
         return {f"text {number}": window.tolist() for number, window in enumerate(windows, 1)}
 
-    def held_out(self, data: Path, limit: int | None = None) -> dict[str, list[Pair]]:
-        """None: text is measured by its likelihood."""
-        return {}
-
     def training_text(self, data: Path, context: int) -> TrainingText:
         """All windows of the documents to train on, and some of those that watch it."""
         documents = load_documents(data / DOCUMENTS_FILE)
@@ -179,26 +173,3 @@ class CorpusTask:
             return None
         sizes = np.array([len(piece) for piece in TextTokenizer.load(data / "tokenizer.json").pieces])
         return MeasuredText(windows, int(sum(sizes[window[1:]].sum() for window in windows)))
-
-    def prompts(self) -> tuple[str, ...]:
-        """Nothing: the model begins."""
-        return ("",)
-
-    def examples(self) -> Sequence[Pair]:
-        """None."""
-        return ()
-
-    def vocabulary(self) -> None:
-        """Any text may come out."""
-
-    def grammar(self) -> None:
-        """Any text may come out."""
-
-    def score(self, pairs: Sequence[Pair], answers: Sequence[str | None]) -> list[bool]:
-        """Of no pairs no verdicts."""
-        assert not pairs
-        return []
-
-    def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
-        """No tool of the field is asked."""
-        return []

@@ -16,7 +16,7 @@ from pipeline.recipes.schema import Recipe
 from pipeline.targets.boards import load_board
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.workflow.workspace import Workspace
-from tests.e2e.conftest import run
+from tests.e2e.conftest import TINY, run
 
 pytestmark = pytest.mark.slow
 
@@ -25,16 +25,7 @@ RECIPE = {
     "name": "log",
     "task": {"name": "corpus", "files": ["logs/*.txt"], "held_out": 0.3},
     "tokenizer": {"vocab_size": 320},
-    "model": {
-        "d_model": 32,
-        "layers": 2,
-        "heads": 4,
-        "kv_heads": 2,
-        "ffn": "gated",
-        "ffn_dim": 48,
-        "positions": "rotary",
-        "context": 48,
-    },
+    "model": {**TINY["model"], "context": 48},
     "train": {"steps": 60, "batch_size": 16, "warmup": 10, "early_stopping": 2},
     "quantize": {"calibration_sentences": 20},
     "evaluate": {"host_sentences": 20},
