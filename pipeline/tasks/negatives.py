@@ -119,10 +119,10 @@ class NegativeSource(SourceOnTop):
         ]
         self._meant = {phrase for name in common for phrase in common_phrases(source.language, name)}
         kinds: list[tuple[float, Callable[[random.Random], Sample | None]]] = [
-            (0.36, self._foreign_sentence),
-            (0.14, self._near_by),
+            (0.32, self._foreign_sentence),
+            (0.18, self._near_by),
             (0.22, self._negation),
-            (0.08, self._report),
+            (0.1, self._report),
             (0.06, self._half_sentence),
             (0.04, self._command_of_others),
             (0.06, self._two_commands),

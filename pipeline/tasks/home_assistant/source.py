@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 
 from hassil.intents import RangeSlotList, TextSlotList
 
+from pipeline.languages import languages, load_language_file
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
@@ -197,7 +198,8 @@ class HomeAssistantSource:
 
     @cached_property
     def _droppable(self) -> frozenset[str]:
-        """Optional words: short ones that the templates put in brackets, and that are no slot's value."""
+        """Optional words: short ones that the templates put in brackets, and that mean nothing of their own. Particles
+        do: without "off" or "zu" a command is its opposite, and without its verb none."""
         droppable: set[str] = set()
         rules = {name: rule.text or "" for name, rule in self._language.intents.expansion_rules.items()}
         for template in self._language.templates:
@@ -206,11 +208,17 @@ class HomeAssistantSource:
                 if inside.startswith("<") and inside.endswith(">"):
                     inside = rules.get(inside[1:-1], "").strip("()")
                 droppable.update(word for word in inside.lower().split("|") if word.isalpha() and len(word) <= 4)
-        lists = self._language.intents.slot_lists.values()
-        values = {
-            str(value.value_out).lower() for some in lists if isinstance(some, TextSlotList) for value in some.values
-        }
-        return frozenset(droppable - values)
+        return frozenset(droppable & self._small_words)
+
+    @cached_property
+    def _small_words(self) -> set[str]:
+        """Articles, pronouns in the dative, and politeness, where the language has a file of them."""
+        code = self.language.split("-", maxsplit=1)[0]
+        if code not in languages("weave"):
+            return set()
+        table = load_language_file(code, "weave")
+        determiners = {word for determiner in table["determiners"] for word in determiner["words"].split()}
+        return {*determiners, *table["surface"]["articles"], *table["datives"], *table["politeness"]}
 
 
 class _DrawnNames:

@@ -373,3 +373,25 @@ def test_a_filler_goes_before_or_after() -> None:
     rng = random.Random(1)
     variants = {polite("fans on", ["please"], rng) for _ in range(50)}
     assert variants == {"please fans on", "fans on please"}
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_noise_never_drops_what_a_command_means(language: str) -> None:
+    """Without "off" or "zu" it is its opposite, without "set" no command."""
+    source = HomeAssistantTask.from_mapping({"language": language}).source
+    assert {"en": {"the", "my"}, "de": {"die", "mal"}}[language] <= source._droppable
+    assert not source._droppable & {
+        "on",
+        "off",
+        "up",
+        "set",
+        "put",
+        "run",
+        "an",
+        "aus",
+        "auf",
+        "zu",
+        "hoch",
+        "mach",
+    } - {"an"}
+    assert language == "en" or "an" not in source._droppable
