@@ -33,7 +33,7 @@ from pipeline.workflow.shipped import (
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 
-RECIPES = sorted(path.with_name("recipe.yaml") for path in (ROOT / "models").glob("home-en-*/weights.npz"))
+RECIPES = sorted(path.with_name("recipe.yaml") for path in (ROOT / "models").glob("home-*/weights.npz"))
 TARGETS = {"new_names": 0.85, "noisy": 0.80}
 BELOW_TARGETS = {"home-en-nano": {"new_names": 0.80, "noisy": 0.70}}
 SENTENCES = 300
