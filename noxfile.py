@@ -101,8 +101,8 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on all processors; arguments go to pytest (`-- -n 0`: one after the other)."""
     python = with_toolchain(session)
-    # A file's tests stay in one process: they share what takes long to build.
-    parallel = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile")
+    # A file's tests stay in one process: they share what takes long to build. tests/conftest.py begins with long files.
+    parallel = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", "--no-loadscope-reorder")
     session.run(str(python), "-m", "pytest", *parallel, *session.posargs, external=True)
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,27 @@ tools.configure_tensorflow()
 # Models are tiny: compiling is what takes time.
 _XLA = ("backend_optimization_level=0", "cpu_use_fusion_emitters=false", "cpu_parallel_codegen_split_count=1")
 os.environ.setdefault("XLA_FLAGS", " ".join(f"--xla_{flag}" for flag in _XLA))
+
+
+# Of half a minute and more, longest first: begun last, one of them would keep one processor busy and the others idle.
+_LONG_FILES = (
+    "e2e/test_whole_way.py",
+    "unit/training/test_reproducible.py",
+    "unit/sweep/test_run.py",
+    "unit/tasks/test_home_assistant.py",
+    "unit/training/test_fit_int.py",
+    "renode/test_suites.py",
+    "e2e/test_imported.py",
+    "golden/test_golden.py",
+    "emulated/test_answers_on_board.py",
+    "unit/workflow/test_shipped.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; the other files stay in their order."""
+    ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(_LONG_FILES)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -52,19 +52,24 @@ static bool ends_with(const uint8_t *text, size_t length, const char *ending, si
     return ending_length <= length && memcmp(text + length - ending_length, ending, ending_length) == 0;
 }
 
-static bool has_hash(const uint32_t *table, uint16_t count, const uint8_t *text, size_t length) {
+static bool has_hash(const uint8_t *table, uint16_t count, const uint8_t *text, size_t length) {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < length; i++)
         hash = (hash ^ text[i]) * 16777619u;
-    uint16_t low = 0, high = count;
+    hash = hash >> 24 ^ (hash & 0xFFFFFFu);
+    uint32_t low = 0, high = count;
     while (low < high) {
-        const uint16_t middle = (uint16_t)((low + high) / 2);
-        if (table[middle] < hash)
-            low = (uint16_t)(middle + 1);
+        const uint32_t middle = (low + high) / 2;
+        const uint8_t *bytes = table + THIMBLE_HASH_BYTES * middle;
+        const uint32_t found = (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
+        if (found == hash)
+            return true;
+        if (found < hash)
+            low = middle + 1;
         else
             high = middle;
     }
-    return low < count && table[low] == hash;
+    return false;
 }
 
 static size_t make_skeleton(const sentence *s, const uint8_t *word, size_t length, uint8_t *skeleton) {

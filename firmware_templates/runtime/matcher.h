@@ -47,7 +47,10 @@ typedef struct {
     thimble_strings last, clitics, inner, linking, dropped;
 } thimble_inflection;
 
-/* All that is known beside the home's names. Hashes are FNV-1a of 32 bits, ascending. */
+enum { THIMBLE_HASH_BYTES = 3 };
+
+/* All that is known beside the home's names. Hashes are FNV-1a of 32 bits, the highest byte xored to the lowest of the other three;
+ * these, the highest first, stand in the tables, which are ascending. */
 typedef struct {
     const thimble_normalizer *normalizer;
     const thimble_quantities *quantities;
@@ -55,8 +58,8 @@ typedef struct {
     const thimble_vocabulary *layers[THIMBLE_LAYERS]; /* the home's names, the task's lists; NULL: none */
     uint8_t quantity_kinds[THIMBLE_DATE + 1]; /* the index of each kind's marker */
     uint16_t known_count, common_count;
-    const uint32_t *known;  /* words that the task's templates say */
-    const uint32_t *common; /* words of the language that are no misspelt names */
+    const uint8_t *known;   /* words that the task's templates say */
+    const uint8_t *common;  /* words of the language that are no misspelt names */
 } thimble_annotator;
 
 /* Names in other forms and with typos take at most so many words. */

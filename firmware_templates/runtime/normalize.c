@@ -61,6 +61,17 @@ static uint32_t not_above(const uint16_t *table, uint32_t count, uint32_t code) 
     return low;
 }
 
+static uint32_t step_of(uint8_t run) { return run & EVERY_OTHER ? 2 : 1; }
+
+/* The index of the run that a code point is in; `count`: it is in none. */
+static uint32_t find_run(const uint16_t *codes, const uint8_t *runs, uint32_t count, uint32_t code) {
+    const uint32_t index = not_above(codes, count, code) - 1; /* none: above all */
+    if (index >= count)
+        return count;
+    const uint32_t distance = code - codes[index], step = step_of(runs[index]);
+    return distance % step == 0 && distance / step < (runs[index] & RUN_BITS) ? index : count;
+}
+
 static uint32_t fold(const thimble_normalizer *normalizer, uint32_t code) {
     if (code > 0xFFFF) {
         bool is_digit = code >= FIRST_MATHEMATICAL_DIGIT && code <= LAST_MATHEMATICAL_DIGIT;
@@ -69,18 +80,15 @@ static uint32_t fold(const thimble_normalizer *normalizer, uint32_t code) {
     uint32_t digits = not_above(normalizer->digits, normalizer->digit_count, code);
     if (digits && code - normalizer->digits[digits - 1] < 10)
         return '0' + code - normalizer->digits[digits - 1];
-    uint32_t runs = not_above(normalizer->fold_codes, normalizer->fold_count, code);
-    if (runs == 0)
-        return code;
-    uint32_t distance = code - normalizer->fold_codes[runs - 1], run = normalizer->fold_runs[runs - 1];
-    uint32_t step = run & EVERY_OTHER ? 2 : 1;
-    bool is_in = distance % step == 0 && distance / step < (run & RUN_BITS);
-    return is_in ? normalizer->fold_to[runs - 1] + distance : code;
+    uint32_t run = find_run(normalizer->fold_codes, normalizer->fold_runs, normalizer->fold_count, code);
+    return run < normalizer->fold_count ? normalizer->fold_to[run] + code - normalizer->fold_codes[run] : code;
 }
 
 static uint8_t class_of(const thimble_normalizer *normalizer, uint32_t code) {
-    if (code <= 0xFFFF)
-        return normalizer->classes[not_above(normalizer->class_codes, normalizer->class_count, code) - 1];
+    if (code <= 0xFFFF) {
+        uint32_t index = not_above(normalizer->class_codes, normalizer->class_count, code) - 1;
+        return normalizer->classes[index / 2] >> index % 2 * 4 & 15;
+    }
     if (code >= FIRST_VARIATION_SELECTOR && code <= LAST_VARIATION_SELECTOR)
         return THIMBLE_IGNORED;
     return code >= FIRST_TAG || (code >= FIRST_EMOJI && code <= LAST_EMOJI) ? THIMBLE_SEPARATOR : THIMBLE_LETTER;
@@ -88,9 +96,12 @@ static uint8_t class_of(const thimble_normalizer *normalizer, uint32_t code) {
 
 /* What a letter and a mark become together; the letter where they do not. Marks are rare in texts: no index. */
 static uint32_t compose(const thimble_normalizer *normalizer, uint32_t letter, uint32_t mark) {
-    for (uint32_t i = 0; i < normalizer->pair_count; i++)
-        if (normalizer->pair_bases[i] == letter && FIRST_MARK + (normalizer->pair_marks[i] & MARK_BITS) == mark)
-            return normalizer->pair_letters[i];
+    for (uint32_t run = 0, index = 0; run < normalizer->pair_count; run++) {
+        for (uint32_t i = 0; i < (normalizer->pair_runs[run] & RUN_BITS); i++, index++)
+            if (FIRST_MARK + (normalizer->pair_marks[index] & MARK_BITS) == mark &&
+                normalizer->bases[normalizer->pair_bases[index]] == letter)
+                return normalizer->pair_codes[run] + i * step_of(normalizer->pair_runs[run]);
+    }
     return letter;
 }
 
@@ -243,10 +254,16 @@ int32_t thimble_normalize(const thimble_normalizer *normalizer, const uint8_t *t
 /* The letter without its accents. */
 static uint32_t without_marks(const thimble_normalizer *normalizer, uint32_t code) {
     for (;;) {
-        uint32_t pairs = code > 0xFFFF ? 0 : not_above(normalizer->pair_letters, normalizer->pair_count, code);
-        if (pairs == 0 || normalizer->pair_letters[pairs - 1] != code || normalizer->pair_marks[pairs - 1] & KEPT_MARK)
+        uint32_t run = find_run(normalizer->pair_codes, normalizer->pair_runs, normalizer->pair_count, code);
+        if (run == normalizer->pair_count)
             return code;
-        code = normalizer->pair_bases[pairs - 1];
+        uint32_t index = (code - normalizer->pair_codes[run]) / step_of(normalizer->pair_runs[run]);
+        index += normalizer->pair_firsts[run / THIMBLE_RUN_BLOCK];
+        for (uint32_t before = run / THIMBLE_RUN_BLOCK * THIMBLE_RUN_BLOCK; before < run; before++)
+            index += normalizer->pair_runs[before] & RUN_BITS;
+        if (normalizer->pair_marks[index] & KEPT_MARK)
+            return code;
+        code = normalizer->bases[normalizer->pair_bases[index]];
     }
 }
 

@@ -20,22 +20,25 @@ enum {
     THIMBLE_DIGIT = 4
 };
 
-enum { THIMBLE_MAX_RESTORED_BYTES = 64 };
+enum { THIMBLE_MAX_RESTORED_BYTES = 64, THIMBLE_RUN_BLOCK = 8 };
 
 /* Tables, generated, of code points up to U+FFFF; all are ascending. Combining marks are given as their distance from
- * U+0300. */
+ * U+0300. A run is of code points one after the other, or of every other one, which its length says with 0x80 more. */
 typedef struct {
     uint16_t fold_count, pair_count, class_count;
     uint8_t digit_count, plain_count;
     const uint16_t *fold_codes;       /* [fold_count]: where a run of code points begins that are folded alike */
-    const uint8_t *fold_runs;         /* [fold_count]: how many, plus 0x80 where only every other one is */
+    const uint8_t *fold_runs;         /* [fold_count]: the run's length */
     const uint16_t *fold_to;          /* [fold_count]: what the first of them is folded to */
     const uint16_t *digits;           /* [digit_count]: zeros beside ASCII's; the other nine follow each */
     const uint16_t *class_codes;      /* [class_count]: where a class begins, after folding; the first is 0 */
-    const uint8_t *classes;           /* [class_count] */
-    const uint16_t *pair_letters;     /* [pair_count]: what a letter and a mark become, */
-    const uint16_t *pair_bases;       /* [pair_count]: the letter, */
-    const uint8_t *pair_marks;        /* [pair_count]: and the mark, plus 0x80 where a skeleton keeps it */
+    const uint8_t *classes;           /* two of [class_count] a byte, the first in its lower half */
+    const uint16_t *pair_codes;       /* [pair_count]: where a run of what letters with a mark become begins, */
+    const uint8_t *pair_runs;         /* [pair_count]: its length, */
+    const uint16_t *pair_firsts;      /* and for every THIMBLE_RUN_BLOCK-th the index of its first in both of these: */
+    const uint8_t *pair_bases;        /* the letter, as an index of `bases`, */
+    const uint8_t *pair_marks;        /* and the mark, plus 0x80 where a skeleton keeps it */
+    const uint16_t *bases;
     const uint16_t *plain_codes;      /* [plain_count]: letters that do not decompose, */
     const uint8_t (*plain_text)[2];   /* [plain_count]: and what they are in a skeleton; zero bytes stand for none */
     bool umlauts;                     /* in skeletons ae, oe and ue are a, o and u, as other spellings of ä, ö and ü */

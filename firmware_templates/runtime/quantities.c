@@ -15,13 +15,13 @@ enum { A_NUMBER = 20, AN_AMOUNT, AN_HOUR, ANY_HOUR, A_MINUTE, A_CLOCK, A_DOTTED,
 enum { OPTIONAL = 0x80 };
 /* Kinds of patterns beside those of quantities, and a pattern's flags. */
 enum { NONE = 0, PART = 7, KIND = 0x0F, NOT_BEFORE = 0x10, NOT_AFTER = 0x20, BACKWARDS = 0x40 };
-enum { GLUED = 0x80 };
+enum { GLUED = 0x80, LAST_CLASS = 0x80 };
 enum { AT_END = 0xFF }; /* the class of the beginning and the end of a text */
 enum { NO_MORPHEME = 0xFFFF, DIGITS = 0xFFFE };
 
 typedef struct {
     int64_t value;         /* of digits, in units of 1 / ONE */
-    uint16_t entry;        /* of the table, NO_MORPHEME or DIGITS */
+    uint16_t entry;        /* where it begins in the table, NO_MORPHEME or DIGITS */
     int16_t minutes;       /* digits that are a clock time: since midnight, else -1 */
     bool is_whole;         /* digits without decimals */
     uint8_t left, right;   /* both sides of the only sign, at most 255 */
@@ -58,34 +58,51 @@ static const uint8_t month_days[12] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 3
 
 /* Words and morphemes */
 
+/* Where the classes of a morpheme begin. */
+static const uint8_t *classes_of(const uint8_t *entry) { return entry + 1 + (entry[0] & ~(unsigned)GLUED); }
+
+static const uint8_t *next_class(const uint8_t *at) { return at + ((at[0] & ~(unsigned)LAST_CLASS) < LITERAL ? 2 : 1); }
+
+/* Below 0, 0 or above 0, as a morpheme is lower than a text, equal or higher. */
+static int compare(const uint8_t *entry, const uint8_t *text, size_t length) {
+    const size_t size = entry[0] & ~(unsigned)GLUED;
+    const int order = memcmp(entry + 1, text, size < length ? size : length);
+    return order ? order : (size > length) - (size < length);
+}
+
 /* Where a text is in the table, or NO_MORPHEME. */
 static uint16_t find(const thimble_quantities *tables, const uint8_t *text, size_t length) {
-    uint16_t low = 0, high = tables->morpheme_count;
-    while (low < high) {
-        uint16_t middle = (uint16_t)((low + high) / 2);
-        const uint8_t *entry = tables->morphemes + tables->starts[middle];
-        size_t size = entry[0] & ~(unsigned)GLUED;
-        int order = memcmp(entry + 1, text, size < length ? size : length);
-        if (order == 0 && size == length)
-            return middle;
-        if (order < 0 || (order == 0 && size < length))
-            low = (uint16_t)(middle + 1);
+    uint32_t low = 0, high = tables->block_count;
+    while (high - low > 1) {
+        const uint32_t middle = (low + high) / 2;
+        if (compare(tables->morphemes + tables->starts[middle], text, length) <= 0)
+            low = middle;
         else
             high = middle;
+    }
+    const uint8_t *entry = tables->morphemes + tables->starts[low], *end = tables->morphemes + tables->morpheme_bytes;
+    for (unsigned i = 0; i < THIMBLE_MORPHEME_BLOCK && entry < end; i++) {
+        const int order = compare(entry, text, length);
+        if (order >= 0)
+            return order == 0 ? (uint16_t)(entry - tables->morphemes) : (uint16_t)NO_MORPHEME;
+        entry = classes_of(entry);
+        while (!(entry[0] & LAST_CLASS))
+            entry = next_class(entry);
+        entry = next_class(entry);
     }
     return NO_MORPHEME;
 }
 
 /* The value that an entry has in a class, or -1. */
 static int32_t entry_sense(const thimble_quantities *tables, uint16_t entry, uint8_t class) {
-    if (entry >= tables->morpheme_count)
+    if (entry >= DIGITS)
         return -1;
-    const uint8_t *at = tables->morphemes + tables->starts[entry];
-    const uint8_t *end = tables->morphemes + tables->starts[entry + 1];
-    for (at += 1 + (at[0] & ~(unsigned)GLUED); at < end; at += at[0] < LITERAL ? 2 : 1)
-        if (at[0] == class)
+    for (const uint8_t *at = classes_of(tables->morphemes + entry);; at = next_class(at)) {
+        if ((at[0] & ~(unsigned)LAST_CLASS) == class)
             return class < LITERAL ? at[1] : 0;
-    return -1;
+        if (at[0] & LAST_CLASS)
+            return -1;
+    }
 }
 
 /* A number in digits, such as "-5", "1.5", "1,500", "7:20". */
@@ -169,7 +186,7 @@ static unsigned split_rest(const thimble_quantities *tables, const uint8_t *text
         if (entry == NO_MORPHEME)
             continue;
         bool before_digit = end < length && text[end] >= '0' && text[end] <= '9';
-        if (!(tables->morphemes[tables->starts[entry]] & GLUED) &&
+        if (!(tables->morphemes[entry] & GLUED) &&
             !(before_digit && entry_sense(tables, entry, ABBREVIATION) >= 0))
             continue;
         out[count] = (morpheme){.entry = entry, .minutes = -1, .is_last = end == length};

@@ -9,17 +9,18 @@
 
 enum { THIMBLE_NUMBER = 1, THIMBLE_PERCENT, THIMBLE_DEGREES, THIMBLE_DURATION, THIMBLE_TIME, THIMBLE_DATE };
 
-enum { THIMBLE_MAX_QUANTITY_BYTES = 64 };
+enum { THIMBLE_MAX_QUANTITY_BYTES = 64, THIMBLE_MORPHEME_BLOCK = 8 };
 
 /* A language's tables, generated. */
 typedef struct {
-    uint16_t morpheme_count, pattern_count;
+    uint16_t morpheme_bytes, pattern_count;
+    uint16_t block_count;          /* of THIMBLE_MORPHEME_BLOCK morphemes, the last one of up to so many */
     uint8_t longest;               /* bytes of the longest morpheme that may stand with others in one word */
     uint8_t decimal;               /* the sign before decimals in digits */
     uint8_t number_style;          /* how 21 and 71 are said */
-    const uint16_t *starts;        /* [morpheme_count + 1]: where each begins in `morphemes` */
+    const uint16_t *starts;        /* [block_count]: where each block begins in `morphemes` */
     const uint8_t *morphemes;      /* sorted; each: its length, | 0x80 if it may stand together with others; its text;
-                                      its classes, those below 32 with a value */
+                                      its classes, | 0x80 the last of them, those below 32 with a value behind */
     const uint8_t *patterns;       /* each: its size; its kind and flags; a value; numbers of classes before and behind;
                                       these classes; its items */
     const uint8_t (*fractions)[2]; /* numerator, denominator */

@@ -55,16 +55,26 @@ void thimble_fold(const thimble_tokenizer *tokenizer, uint8_t *text, size_t leng
     }
 }
 
+static bool is_white(uint32_t code) { return code == ' ' || code == '\t' || code == '\n' || code == '\r'; }
+
+/* Whether a character begins a word, `before` the one that it follows. */
+static bool begins_word(const thimble_tokenizer *tokenizer, uint32_t before, uint32_t code) {
+    if (!tokenizer->words)
+        return false;
+    return tokenizer->space_runs ? is_white(code) && !is_white(before) : code == ' ';
+}
+
 /* Goes on behind `count` ids, which the first word may merge with. */
 static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids, size_t count,
                              size_t capacity) {
     size_t word = 0; /* the word's first id */
+    uint32_t code = 0;
     while (length) {
-        uint32_t code;
+        const uint32_t before = code;
         size_t size = read_character(text, length, &code);
         if (size == 0)
             return THIMBLE_TEXT_NOT_UTF8;
-        if (code == ' ' && tokenizer->words) {
+        if (begins_word(tokenizer, before, code)) {
             count = word + merge_word(tokenizer, ids + word, count - word);
             word = count;
         }

@@ -24,6 +24,7 @@ typedef struct {
     uint8_t prefix_count, suffix_count, stop_count;
     bool folds;                        /* prompts are lower-cased */
     bool words;                        /* no merge crosses the beginning of a word, which is a space */
+    bool space_runs;                   /* with `words`, a word begins at a run of spaces, tabs and line ends */
     bool bare_start;                   /* the space that a piece begins with is not shown right behind `bos` */
     const uint16_t *piece_starts;      /* [vocab_size + 1]: where the bytes of each id start in `pieces` */
     const uint8_t *pieces;

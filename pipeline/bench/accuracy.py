@@ -21,12 +21,13 @@ from pipeline.bench.people import HomeNames, PeopleSentence, is_right, read_chec
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.recipes.paths import MODELS, RECIPE, WEIGHTS, shipped_models
+from pipeline.recipes.paths import MODELS
 from pipeline.recipes.schema import CommandsConfig, HomeAssistantConfig
 from pipeline.stages.understanding import Listener, Place, listening
 from pipeline.tasks.home_file import load_home
 from pipeline.tasks.tests_file import SentenceTest, Verdict, load_tests, score, wilson
 from pipeline.text.answers import NO_MATCH, StructuredAnswer
+from pipeline.workflow.shipped import recipes_with_weights
 
 __all__ = ["AccuracyOptions", "run_accuracy", "shipped_recipes"]
 
@@ -75,8 +76,8 @@ class _Row:
 
 
 def shipped_recipes() -> list[Path]:
-    """The recipes of all shipped models."""
-    return [MODELS / name / RECIPE for name in shipped_models() if (MODELS / name / WEIGHTS).exists()]
+    """The recipes of all shipped models that have weights."""
+    return [recipe.path for recipe in recipes_with_weights()]
 
 
 def run_accuracy(options: AccuracyOptions, console: Console) -> None:

@@ -1,15 +1,14 @@
 """Does a teacher help? The smallest variant trained alone and distilled, with the same steps, data and seeds.
 
 `thimble bench distillation` trains `nano` with the teacher's tokens from three seeds, where 3,000 sentences
-have their actions: on these alone, and taught by `home-en-base`, which is trained first where it is not, answers 30,000
-sentences more and gives its distributions of each token. It prints exact match of the int8 model on the held-out
-splits. `--labelled 0`: all sentences of the task have their actions. Every run is kept in `build/distillation`; an
-interrupted one goes on.
+have their actions: on these alone, and taught by `home-en-base`, which is trained first where it is not (a line says
+so), answers 30,000 sentences more and gives its distributions of each token. It prints exact match of the int8 model
+on the held-out splits. `--labelled 0`: all sentences of the task have their actions. Every run is kept in
+`build/distillation`; an interrupted one goes on.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,12 +76,12 @@ def compare_distillation(options: DistillationStudy, console: Console) -> None:
     )
     training_data = {"alone": home.training_data, "distilled": home.training_data}
     if lesson.labelled:
-        few = dataclasses.replace(home.training_data, pairs=home.training_data.pairs[: lesson.labelled])
+        few = home.training_data.first(lesson.labelled)
         with console.status("the teacher answers"):
             taught = label_with(home.model, home.recipe, home.training_data, lesson)
-        answers = taught.pairs[lesson.labelled :]
-        true = {pair.sentence: pair.action for pair in home.training_data.pairs}
-        right = float(np.mean([true[pair.sentence] == pair.action for pair in answers]))
+        answers = taught.sequences[len(few.sequences) :]
+        true = {tuple(tokens) for tokens in home.training_data.first(lesson.labelled + lesson.relabelled).sequences}
+        right = sum(tuple(tokens) in true for tokens in answers) / max(len(answers), 1)
         console.print(f"of {len(answers):,} answers of the teacher {100 * right:.1f} % are right", highlight=False)
         training_data = {"alone": few, "distilled": taught}
     results: list[dict[str, Any]] = []
@@ -119,7 +118,7 @@ def _run(
     from pipeline.training.loop import train
 
     kind = "alone" if lesson is None else "distilled"
-    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "sentences": len(training_data.pairs)}
+    facts: dict[str, Any] = {"model": vars(config), "train": vars(settings), "sentences": training_data.size}
     facts["distill"] = None if lesson is None else vars(lesson)
     out = build / "distillation" / f"{kind}-{settings.seed}-{fingerprint(facts)[:8]}"
     done = out / "result.json"

@@ -22,13 +22,14 @@ from pipeline.text.codec import Codec
 from pipeline.text.tokenizers.byte_bpe import SEP
 from pipeline.workflow.artifacts import WEIGHTS
 from pipeline.workflow.runner import RunOptions
+from pipeline.workflow.shipped import has_weights
 
 if TYPE_CHECKING:
     import tf_keras as keras
 
     from pipeline.training.loop import TrainingData
 
-__all__ = ["HomeModel", "load_home_model", "matching", "nats_and_best"]
+__all__ = ["HomeModel", "announce_training", "load_home_model", "matching", "nats_and_best"]
 
 Splits = Mapping[str, list[Pair]]
 
@@ -50,6 +51,7 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
         ThimbleError: from the stages.
     """
     recipe = load_recipe(path)
+    announce_training(recipe, build, console)
     workspace = run_recipe(recipe, RunOptions(build=build, until="prune"), console)
     with console.status("loading TensorFlow"):
         load_tensorflow()
@@ -61,6 +63,19 @@ def load_home_model(path: Path, build: Path, console: Console) -> HomeModel:
     training_data = read_training_data(data, recipe)
     model = build_from(workspace.path(WEIGHTS.of("prune")), recipe.model)
     return HomeModel(recipe, model, training_data, load_task(recipe).held_out(data))
+
+
+def announce_training(recipe: Recipe, build: Path, console: Console) -> None:
+    """Says in one line that a model has no weights and is trained first, where that is so.
+
+    Args:
+        recipe: of the model.
+        build: the folder of the runs' workspaces.
+        console: gets the line.
+    """
+    if not has_weights(recipe, build):
+        what = f"{recipe.name} has no weights: it is trained first, {recipe.train.steps:,} steps, and kept in {build}"
+        console.print(what, markup=False, highlight=False, soft_wrap=True)
 
 
 def matching(engine: Generator, codec: Codec, splits: Splits) -> dict[str, list[bool]]:

@@ -13,7 +13,7 @@ from pipeline.bench import charts, tables
 from pipeline.bench.cores import CORES
 from pipeline.bench.measure import compressed_rows, float_rows, kernel_rows, model_rows
 from pipeline.bench.rows import Row, as_dict
-from pipeline.bench.shapes import COMPRESSED, DEPTHS, MODELS, ROWS, load_models
+from pipeline.bench.shapes import DEPTHS, ROWS, default_models, known_models, load_models
 from pipeline.bench.tflm import tflm_rows
 from pipeline.errors import ThimbleError
 from pipeline.files import write_json
@@ -36,12 +36,13 @@ class BenchOptions:
 
     @classmethod
     def of(cls, cores: str | None, models: str | None, quick: bool, build: Path) -> BenchOptions:
-        """From the command line's lists with commas; None stands for all.
+        """From the command line's lists with commas; None stands for all cores, and for `default_models`.
 
         Raises:
             ThimbleError: a core or model is not known.
         """
-        return cls(_words("--cores", cores, tuple(CORES)), _words("--models", models, MODELS), quick, build)
+        chosen = default_models() if models is None else _words("--models", models, known_models())
+        return cls(_words("--cores", cores, tuple(CORES)), chosen, quick, build)
 
 
 def run_bench(options: BenchOptions, console: Console) -> None:
@@ -83,8 +84,8 @@ def _measure(options: BenchOptions, console: Console) -> list[Row]:
                 jobs.append((what, lambda c=core, m=model, p=path: float_rows(c, m, p / "float")))  # type: ignore[misc]
                 what = f"{core.name}: {model.name} on TensorFlow Lite Micro"
                 jobs.append((what, lambda c=core, m=model, p=path: tflm_rows(c, m, p / "tflm")))  # type: ignore[misc]
-        compressed = [model for model in models if model.name == COMPRESSED and not options.quick]
-        for model in compressed:
+        trained = [] if options.quick else [model for model in models if model.tokenizer is not None]
+        for model in sorted(trained, key=lambda model: model.config.parameter_count)[-1:]:
             path = folder / key / f"{model.name}-compressed"
             jobs.append((f"{core.name}: structures", lambda c=core, m=model, p=path: compressed_rows(c, m, p)))  # type: ignore[misc]
     rows: list[Row] = []

@@ -10,23 +10,26 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from pipeline.bench.held_out import announce_training
 from pipeline.bench.structures import Weights
 from pipeline.files import write_bytes
 from pipeline.quantize.tflite_file import schema, write_model
 from pipeline.recipes.load import load_recipe
+from pipeline.recipes.paths import MODELS, RECIPE, shipped_models
 from pipeline.recipes.schema import ModelConfig
-from pipeline.resources import ROOT
 from pipeline.stages.registry import run_recipe
 from pipeline.workflow.artifacts import TFLITE, TOKENIZER
 from pipeline.workflow.runner import RunOptions
+from pipeline.workflow.shipped import recipes_with_weights
 
 __all__ = [
-    "COMPRESSED",
     "DEPTHS",
-    "MODELS",
     "ROWS",
+    "SHAPES",
     "STORIES",
     "Model",
+    "default_models",
+    "known_models",
     "layer_tflite",
     "load_models",
     "product_tflite",
@@ -35,15 +38,13 @@ __all__ = [
 
 DEPTHS = (48, 64, 96, 128, 172, 192)
 ROWS = 64
-RECIPES = ROOT / "models"
 STORIES: dict[str, object] = {
     **{"vocab_size": 512, "d_model": 64, "layers": 5, "heads": 8, "kv_heads": 4, "ffn": "gated", "ffn_dim": 172},
     **{"norm": "rmsnorm", "positions": "rotary", "context": 256, "tied_embeddings": True},
 }
 """The shapes of stories260K (karpathy/tinyllamas), with a context of 256."""
-COMPRESSED = "home-en-base"
-"""Whose products are measured with structured weights too."""
-MODELS = ("home-en-nano", "home-en-small", "home-en-base", "stories260K-shapes")
+SHAPES = "stories260K-shapes"
+"""The model of these shapes, with random weights."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,34 @@ class Model:
     tokenizer: Path | None = None
 
 
+def known_models() -> tuple[str, ...]:
+    """Names of what can be measured: the shipped recipes, and `SHAPES`."""
+    return (*shipped_models(), SHAPES)
+
+
+def default_models() -> tuple[str, ...]:
+    """What is measured where nothing is named: the shipped models that have weights, the smallest first, and `SHAPES`.
+
+    Raises:
+        ThimbleError: shipped weights are damaged.
+    """
+    return (*(recipe.name for recipe in recipes_with_weights()), SHAPES)
+
+
 def load_models(names: tuple[str, ...], build: Path, console: Console) -> list[Model]:
-    """The models, quantized on first use and kept in `build`: shipped recipes with their shipped weights, and a model
-    with stories260K's shapes and random weights.
+    """The models, quantized on first use and kept in `build`: shipped recipes with their shipped weights, which a line
+    says of one that is trained first for want of them, and a model with stories260K's shapes and random weights.
 
     Raises:
         ThimbleError: from the stages that quantize.
     """
     models = []
     for name in names:
-        if name == "stories260K-shapes":
+        if name == SHAPES:
             models.append(_stories(name, build / "bench"))
             continue
-        recipe = load_recipe(RECIPES / name / "recipe.yaml")
+        recipe = load_recipe(MODELS / name / RECIPE)
+        announce_training(recipe, build, console)
         workspace = run_recipe(recipe, RunOptions(until="quantize", build=build), console)
         tflite = TFLITE.load(workspace.stage("quantize"))
         models.append(Model(name, tflite, recipe.model, workspace.path(TOKENIZER.of("data"))))

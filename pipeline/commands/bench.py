@@ -14,7 +14,7 @@ __all__ = ["COMMAND"]
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", metavar="A,B", help="such as m4f,m55 (default: all)")
-    parser.add_argument("--models", metavar="A,B", help="such as nano,small (default: all)")
+    parser.add_argument("--models", metavar="A,B", help="such as home-en-nano (default: those with weights)")
     parser.add_argument("--quick", action="store_true", help="two depths, one model, no peers of whole models")
     build_argument(parser, "where models and results lie (default: build)")
     parser.set_defaults(study_work=_measure)

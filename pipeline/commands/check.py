@@ -1,4 +1,4 @@
-"""`check`: what is wrong, or may be, in a task of sentences, before it is trained."""
+"""`check`: what is wrong, or may be, in a task of sentences or of plain text, before it is trained."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pipeline.commands.command import Command
 from pipeline.errors import ThimbleError
 
 if TYPE_CHECKING:
+    from pipeline.recipes.load import Recipe
     from pipeline.recipes.schema import SentencesConfig, ToolsConfig
     from pipeline.tasks.check import Summary
 
@@ -26,7 +27,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "task",
         type=Path,
         metavar="TASK",
-        help="a recipe with `task: {name: sentences}` or `tools`, or a file or folder of sentences",
+        help="a recipe with `task: {name: sentences}`, `tools` or `corpus`, its folder, or files of sentences",
     )
     parser.add_argument("--language", metavar="CODE", help="of files that do not name one")
     parser.add_argument("--home", metavar="FILE", help="a home's file, for sentences without a recipe")
@@ -38,13 +39,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _work(options: argparse.Namespace, console: Console) -> int:
     from rich.progress import Progress
 
-    from pipeline.recipes.schema import SentencesConfig
+    from pipeline.recipes.schema import CorpusConfig, SentencesConfig
     from pipeline.tasks.check import check_sentences
     from pipeline.tasks.own_tools import load_tool_sentences
     from pipeline.tasks.sentences.source import load_sentences
     from pipeline.tasks.tests_file import load_tests
 
-    config, folder = _task(options)
+    recipe = _recipe(options)
+    if recipe is not None and isinstance(recipe.task, CorpusConfig):
+        return _check_corpus(recipe, options.json, console)
+    config, folder = _task(options, recipe)
     if isinstance(config, SentencesConfig):
         source = load_sentences(config, folder, is_strict=False)
     else:
@@ -61,21 +65,59 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     return 1 if "error" in severities or (options.strict and "warning" in severities) else 0
 
 
-def _task(options: argparse.Namespace) -> tuple[SentencesConfig | ToolsConfig, Path]:
+def _recipe(options: argparse.Namespace) -> Recipe | None:
+    """The recipe that is named, None where it is sentences."""
     from pipeline.recipes.load import load_recipe
-    from pipeline.recipes.schema import SentencesConfig, ToolsConfig
+    from pipeline.recipes.paths import RECIPE
     from pipeline.validation import read_yaml
 
     path: Path = options.task
+    if (path / RECIPE).is_file():
+        path = path / RECIPE  # a folder as `thimble new` makes it
     if not path.exists():
         raise ThimbleError(f"there is no {path}", "name a recipe, or a file or folder of sentences")
     data = None if path.is_dir() else read_yaml(path, "task", "give a readable UTF-8 YAML file")
-    if isinstance(data, dict) and "task" in data:
-        task = load_recipe(path).task
+    return load_recipe(path) if isinstance(data, dict) and "task" in data else None
+
+
+def _check_corpus(recipe: Recipe, as_json: bool, console: Console) -> int:
+    """What there is to train on, and what cannot be right by the errors that reading it raises."""
+    from pipeline.tasks.corpus import CorpusTask
+    from pipeline.tasks.corpus_summary import summarize_corpus
+    from pipeline.tasks.registry import load_task
+
+    task = load_task(recipe)
+    assert isinstance(task, CorpusTask)
+    summary = summarize_corpus(task, recipe.vocab_size, recipe.model.context)
+    seen = recipe.train.steps * recipe.train.batch_size / max(summary.windows, 1)
+    if as_json:
+        print(json.dumps({**vars(summary), "times_seen": round(seen, 1)}, indent=1, ensure_ascii=False))
+        return 0
+    parts = summary.documents
+    console.print(
+        f"{summary.read:,} documents, {summary.copies:,} of them copies: {parts['train']:,} to train on, "
+        f"{parts['dev']:,} to watch it, {parts['held_out']:,} to measure on\n"
+        f"{summary.characters:,} characters to train on, {summary.tokens:,} tokens of "
+        f"{summary.characters / max(summary.tokens, 1):.1f} characters; "
+        f"{summary.cut:,} documents are longer than `model.context` {recipe.model.context} and are cut\n"
+        f"{summary.windows:,} sequences, each of which `train` sees {seen:.1f} times",
+        highlight=False,
+    )
+    for warning in summary.warnings:
+        console.print(f"[yellow]warning[/] {warning}", highlight=False)
+    return 0
+
+
+def _task(options: argparse.Namespace, recipe: Recipe | None) -> tuple[SentencesConfig | ToolsConfig, Path]:
+    from pipeline.recipes.schema import SentencesConfig, ToolsConfig
+
+    path: Path = options.task
+    if recipe is not None:
+        task = recipe.task
         if not isinstance(task, SentencesConfig | ToolsConfig):
-            remedy = "name a recipe with `task: {name: sentences}` or `tools`, or a file or folder of sentences"
+            remedy = "name a recipe with `task: {name: sentences}`, `tools` or `corpus`, or a file of sentences"
             raise ThimbleError(f"the task of {path} is {task.name!r}, which has no sentences of its own", remedy)
-        return task, path.parent
+        return task, recipe.path.parent
     config = SentencesConfig(
         files=(str(path.resolve()),),
         language=options.language,
@@ -125,4 +167,4 @@ def _number(count: int) -> str:
     return f"{count:,}" if count < 10_000_000 else f"{count:.2g}"
 
 
-COMMAND = Command("check", "what may be wrong in a task of sentences", _arguments, _work, extras=("tasks",))
+COMMAND = Command("check", "what may be wrong in a task of sentences or text", _arguments, _work, extras=("tasks",))

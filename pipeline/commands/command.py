@@ -30,9 +30,11 @@ __all__ = [
     "home_argument",
     "print_error",
     "recipe_arguments",
+    "recipe_path",
     "selected_recipe",
 ]
 
+_RECIPE = "recipe.yaml"
 WHOLE_RUN = ("compile", "prove", "train")
 """The extras that a recipe needs from its sentences to the proof on the board."""
 
@@ -67,9 +69,15 @@ def complete_with(action: argparse.Action, values: Callable[[], Iterable[str]]) 
     action.completer = completer  # type: ignore[attr-defined]  # where argcomplete looks
 
 
+def recipe_path(text: str) -> Path:
+    """A recipe as the command line names it: its file, or the folder of a model with `recipe.yaml` in it."""
+    path = Path(text)
+    return path / _RECIPE if (path / _RECIPE).is_file() else path
+
+
 def recipe_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of all commands that work on a recipe; `selected_recipe` reads most of them."""
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file")
+    parser.add_argument("recipe", type=recipe_path, metavar="RECIPE", help="a recipe's YAML file, or its folder")
     board = parser.add_argument(
         "--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat"
     )

@@ -18,6 +18,7 @@ KINDS = {
     "appliance": "a device with commands of its own",
     "tools": "functions as MCP's `tools/list` writes them",
     "text": "questions that are answered in text",
+    "corpus": "text that the model goes on with, such as stories, logs or code",
 }
 """What `--like` may say, and what such a folder holds."""
 _FILLED = (".yaml", ".md")  # of these the top-level files hold $name and $folder

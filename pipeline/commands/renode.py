@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.commands.command import WHOLE_RUN, Command, board_names, build_argument, complete_with
+from pipeline.commands.command import WHOLE_RUN, Command, board_names, build_argument, complete_with, recipe_path
 from pipeline.errors import ThimbleError
 from pipeline.resources import IN_CLONE
 
@@ -19,7 +18,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     fetch = actions.add_parser("fetch", help="download the pinned release, its SHA-256 checked")
     fetch.set_defaults(action_work=_fetch)
     suites = actions.add_parser("suites", help="run the Robot suites, the result against QEMU's")
-    suites.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file")
+    suites.add_argument("recipe", type=recipe_path, metavar="RECIPE", help="a recipe's YAML file, or its folder")
     board = suites.add_argument(
         "--board", action="append", metavar="BOARD", help="instead of the recipe's boards; may repeat"
     )

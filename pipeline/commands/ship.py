@@ -14,12 +14,15 @@ __all__ = ["COMMAND"]
 def _work(options: argparse.Namespace, console: Console) -> int:
     from pipeline.recipes.load import load_recipe
     from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
-    from pipeline.workflow.shipped import ship
+    from pipeline.workflow.shipped import TRAINING_STAGES, ship
     from pipeline.workflow.workspace import Workspace
 
     recipe = load_recipe(options.recipe)
     workspace = Workspace(options.build, recipe.name)
-    target = ship(recipe, workspace.path(WEIGHTS.of("qat")), workspace.path(TOKENIZER.of("data")))
+    # The stages behind the last that trains pass its weights on; they need not have run, or not since it ran again.
+    made = [workspace.path(WEIGHTS.of(stage)) for stage in TRAINING_STAGES]
+    weights = max((path for path in made if path.exists()), key=lambda path: path.stat().st_mtime, default=made[0])
+    target = ship(recipe, weights, workspace.path(TOKENIZER.of("data")))
     console.print(f"shipped: {target}", highlight=False)
     return 0
 

@@ -14,13 +14,14 @@ from pipeline.commands.command import (
     build_argument,
     complete_with,
     emulator_argument,
+    recipe_path,
 )
 
 __all__ = ["COMMAND"]
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("recipe", type=Path, metavar="RECIPE", help="a recipe's YAML file")
+    parser.add_argument("recipe", type=recipe_path, metavar="RECIPE", help="a recipe's YAML file, or its folder")
     parser.add_argument("--home", type=Path, metavar="FILE", help="the names of a home, instead of the recipe's")
     where = parser.add_argument(
         "--on",

@@ -70,8 +70,8 @@ def verify_on_port(
     with Device(link, booted=True) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
-        text = load_task(recipe).text(workspace.stage("data"))
-        texts = None if text is None else text.tokens
+        text = load_task(recipe).text(workspace.stage("data"), recipe.model.context, recipe.evaluate.host_sentences)
+        texts = None if text is None else text.sequences
         expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), codec, texts)
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0

@@ -117,9 +117,10 @@ def chat_loop(
         write: shows text.
         max_new: most tokens of an answer.
         start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.
+            An indentation is a part of text that goes on.
     """
     for line in lines:
-        sentence = line.strip()
+        sentence = line.strip() if start is None else line.rstrip()
         if not sentence and start is None:
             continue
         stream = TextStream(decoder, write, None if sentence else start) if decoder is not None else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
@@ -16,6 +16,8 @@ __all__ = ["NormalizerBytes", "write_normalizer"]
 _FIRST_MARK = 0x300
 _KEPT_MARK = _EVERY_OTHER = 0x80
 _MAX_RUN = 0x7F
+_RUN_BLOCK = 8  # THIMBLE_RUN_BLOCK
+_MAX_BASES = 0x100
 _HEADER = """\
 /* How texts are folded and cut into words; generated. */
 #ifndef NORMALIZER_TABLES_H
@@ -71,7 +73,11 @@ def write_normalizer(
         ThimbleError: the words to restore are more than the tables hold.
     """
     runs = _runs(table.folds)
+    pair_runs = _letter_runs(sorted(table.pairs.values()))
     pairs = sorted((letter, base, mark) for (base, mark), letter in table.pairs.items())
+    bases = sorted({base for _, base, _ in pairs})
+    if len(bases) > _MAX_BASES:
+        raise ThimbleError(f"{len(bases)} letters take marks, and {_MAX_BASES} is the most", "use fewer scripts")
     plain = sorted((ord(letter), text.encode()) for letter, text in PLAIN_SPELLINGS.items())
     restored = [word.encode() for _, word in sorted((restore or {}).items(), key=lambda item: item[0].encode())]
     if any(skeleton(word, umlauts, table) != plain_word for plain_word, word in (restore or {}).items()):
@@ -81,10 +87,13 @@ def write_normalizer(
             f"{len(restored)} words with accents take {sum(map(len, restored))} bytes, and 65535 is the most",
             "use fewer names and list values",
         )
+    kinds = [kind for _, kind in table.classes]
+    classes = [first | second << 4 for first, second in zip_longest(kinds[::2], kinds[1::2], fillvalue=0)]
+    firsts = list(accumulate((run & _MAX_RUN for _, run in pair_runs[:-1]), initial=0))[::_RUN_BLOCK]
     size = NormalizerBytes(
         folds=5 * len(runs) + 2 * len(table.digits),
-        pairs=5 * len(pairs),
-        classes=3 * len(table.classes),
+        pairs=3 * len(pair_runs) + 2 * len(firsts) + 2 * len(pairs) + 2 * len(bases),
+        classes=2 * len(table.classes) + len(classes),
         plain=4 * len(plain),
         restore=2 * (len(restored) + 1) + sum(map(len, restored)),
     )
@@ -101,9 +110,12 @@ def write_normalizer(
         array("uint16_t", "fold_to", (folded for _, _, folded in runs), "0x{:x}"),
         array("uint16_t", "digits", table.digits, "0x{:x}"),
         array("uint16_t", "class_codes", (code for code, _ in table.classes), "0x{:x}"),
-        array("uint8_t", "classes", (kind for _, kind in table.classes)),
-        array("uint16_t", "pair_letters", (letter for letter, _, _ in pairs), "0x{:x}"),
-        array("uint16_t", "pair_bases", (base for _, base, _ in pairs), "0x{:x}"),
+        array("uint8_t", "classes", classes, "0x{:02x}"),
+        array("uint16_t", "pair_codes", (letter for letter, _ in pair_runs), "0x{:x}"),
+        array("uint8_t", "pair_runs", (run for _, run in pair_runs)),
+        array("uint16_t", "pair_firsts", firsts),
+        array("uint8_t", "pair_bases", (bases.index(base) for _, base, _ in pairs)),
+        array("uint16_t", "bases", bases, "0x{:x}"),
         array("uint8_t", "pair_marks", marks),
         array("uint16_t", "plain_codes", (code for code, _ in plain), "0x{:x}"),
         f"static const uint8_t plain_text[][2] = {{{texts}}};\n",
@@ -111,7 +123,7 @@ def write_normalizer(
         array("uint8_t", "restore_text", b"".join(restored)),
         "const thimble_normalizer model_normalizer = {",
         f"    .fold_count = {len(runs)},",
-        f"    .pair_count = {len(pairs)},",
+        f"    .pair_count = {len(pair_runs)},",
         f"    .class_count = {len(table.classes)},",
         f"    .digit_count = {len(table.digits)},",
         f"    .plain_count = {len(plain)},",
@@ -126,8 +138,11 @@ def write_normalizer(
                 "digits",
                 "class_codes",
                 "classes",
-                "pair_letters",
+                "pair_codes",
+                "pair_runs",
+                "pair_firsts",
                 "pair_bases",
+                "bases",
                 "pair_marks",
                 "plain_codes",
                 "plain_text",
@@ -165,6 +180,23 @@ def _runs(folds: Mapping[int, int]) -> list[tuple[int, int, int]]:
                 counts[step] += 1
         step = max(counts, key=lambda each: (counts[each], -each))
         runs.append((code, counts[step] | (_EVERY_OTHER if step == 2 else 0), folded))
+    return runs
+
+
+def _letter_runs(letters: Sequence[int]) -> list[tuple[int, int]]:
+    """First code point, length and flag of the runs of ascending code points, as `_runs` has them."""
+    runs: list[tuple[int, int]] = []
+    begin = 0
+    while begin < len(letters):
+        ends = {}
+        for step in (1, 2):
+            end = begin + 1
+            while end < len(letters) and end - begin < _MAX_RUN and letters[end] == letters[end - 1] + step:
+                end += 1
+            ends[step] = end
+        step = max(ends, key=lambda each: (ends[each], -each))
+        runs.append((letters[begin], ends[step] - begin | (_EVERY_OTHER if step == 2 else 0)))
+        begin = ends[step]
     return runs
 
 

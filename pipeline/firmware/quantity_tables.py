@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
@@ -22,7 +23,11 @@ extern const thimble_quantities model_quantities;
 
 #endif
 """
-_GLUED = _OPTIONAL = 0x80
+_GLUED = _OPTIONAL = _LAST_CLASS = 0x80
+_BLOCK = 8
+"""THIMBLE_MORPHEME_BLOCK of quantities.h."""
+_MAX_BYTES = 0xFFFE
+"""Places behind it mean that a word is no morpheme."""
 _NOT_BEFORE, _NOT_AFTER, _BACKWARDS = 0x10, 0x20, 0x40
 
 
@@ -33,9 +38,8 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         ThimbleError: a value does not fit into its byte.
     """
     entries = _entries(tables)
-    starts = [0]
-    for entry in entries:
-        starts.append(starts[-1] + len(entry))
+    *begins, num_bytes = accumulate(map(len, entries), initial=0)
+    starts = begins[::_BLOCK]
     try:
         patterns = [_pattern(pattern) for pattern in tables.patterns]
         fractions = [bytes(fraction) for fraction in tables.fractions]
@@ -44,10 +48,10 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         raise ThimbleError(
             f"a value of the quantities does not fit into a byte: {error}", "make the language file smaller"
         ) from error
-    if starts[-1] > 0xFFFF or not patterns:
+    if num_bytes > _MAX_BYTES or not patterns:
         raise ThimbleError(
-            f"the quantities have {starts[-1]} bytes of morphemes and {len(patterns)} patterns",
-            "use at most 65535 bytes and one pattern or more",
+            f"the quantities have {num_bytes} bytes of morphemes and {len(patterns)} patterns",
+            f"use at most {_MAX_BYTES} bytes and one pattern or more",
         )
     in_words = (
         len(text.encode())
@@ -68,7 +72,8 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         "};",
         "",
         "const thimble_quantities model_quantities = {",
-        f"    .morpheme_count = {len(entries)},",
+        f"    .morpheme_bytes = {num_bytes},",
+        f"    .block_count = {len(starts)},",
         f"    .pattern_count = {len(patterns)},",
         f"    .longest = {max(in_words, default=0)},",
         f"    .decimal = {ord(tables.decimal)},",
@@ -84,7 +89,7 @@ def quantity_table_bytes(tables: QuantityTables) -> int:
     """Bytes of the tables in flash on a 32-bit core."""
     entries = _entries(tables)
     return (
-        2 * (len(entries) + 1)
+        2 * -(-len(entries) // _BLOCK)
         + sum(map(len, entries))
         + sum(len(_pattern(pattern)) for pattern in tables.patterns)
         + 2 * (len(tables.fractions) + len(tables.day_parts))
@@ -93,20 +98,25 @@ def quantity_table_bytes(tables: QuantityTables) -> int:
 
 
 def _entries(tables: QuantityTables) -> list[bytes]:
-    """For each morpheme its length and whether it stands with others in one word, its text, its senses."""
+    """For each morpheme its length and whether it stands with others in one word, its text, its senses, the last of
+    which is marked."""
     entries = []
     for text, senses in zip(tables.morphemes, tables.senses, strict=True):
         data = text.encode()
         glued = not tables.glued.isdisjoint(kind for kind, _ in senses)
         if len(data) > 0x7F:
             raise ThimbleError(f"the word {text!r} has {len(data)} bytes", "use words of at most 127 bytes")
-        entries.append(bytes([len(data) | glued * _GLUED]) + data + b"".join(map(_sense, senses)))
+        *before, last = map(_sense, senses)
+        classes = b"".join((*before, bytes([last[0] | _LAST_CLASS]), last[1:]))
+        entries.append(bytes([len(data) | glued * _GLUED]) + data + classes)
     return entries
 
 
 def _sense(sense: tuple[int, int]) -> bytes:
     """A class and its value, which literal words do not have."""
     kind, value = sense
+    if kind >= _LAST_CLASS:
+        raise ThimbleError(f"the quantities' patterns have {kind} classes of words", "use fewer literal words")
     return bytes([kind]) if kind >= Class.LITERAL else bytes([kind, value])
 
 

@@ -68,6 +68,7 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
         f"    .folds = {int(template.lowercase)},",
         f"    .words = {int(template.split_on_space)},",
         f"    .bare_start = {int(template.strip_leading_space)},",
+        *(["    .space_runs = 1,"] if template.space_runs else []),
         *(
             f"    .{name} = {name},"
             for name in (

@@ -10,13 +10,16 @@ from pathlib import Path
 from pipeline.errors import ThimbleError
 from pipeline.firmware.c_arrays import array
 from pipeline.text.annotation import Entry
+from pipeline.text.known_words import word_hash
 from pipeline.text.quantities import KINDS as QUANTITY_KINDS
 from pipeline.text.vocabulary import MIN_FUZZY_LETTERS, Inflection, Layer, Name, Vocabulary
 
-__all__ = ["LayerTables", "TableBytes", "fnv1a", "write_vocabulary"]
+__all__ = ["HASH_BYTES", "LayerTables", "TableBytes", "hash_table", "write_vocabulary"]
 
 _MAX_ENTRIES, _MAX_NAME_BYTES, _MAX_DROPPED_BYTES, _OWN_TEXT, _LAYERS = 0xFFFF, 255, 8, 0xFFFF, 2
 """Limits of matcher.h."""
+HASH_BYTES = 3
+"""Of a word that is known: THIMBLE_HASH_BYTES of matcher.h."""
 _HEADER = """\
 /* What a sentence is searched for; generated. */
 #ifndef VOCABULARY_TABLES_H
@@ -50,12 +53,10 @@ class TableBytes:
         return sum(self.layers) + self.words + self.inflection
 
 
-def fnv1a(word: str) -> int:
-    """The FNV-1a hash of 32 bits of the word's UTF-8."""
-    value = 2166136261
-    for byte in word.encode():
-        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
-    return value
+def hash_table(words: Iterable[str]) -> bytes:
+    """The hashes of words, ascending, each once, in `HASH_BYTES` bytes of which the highest is the first."""
+    hashes = sorted({word_hash(word) for word in words})
+    return b"".join(value.to_bytes(HASH_BYTES, "big") for value in hashes)
 
 
 def write_vocabulary(
@@ -81,9 +82,11 @@ def write_vocabulary(
     layers = [LayerTables(layer, kinds) for layer in vocabulary.layers]
     if len(layers) > _LAYERS:
         raise ThimbleError(f"the vocabulary has {len(layers)} layers", "put the lists of the task into one")
-    known, common = sorted(map(fnv1a, known_words)), sorted(map(fnv1a, inflection.common_words - set(known_words)))
-    if max(len(known), len(common)) > 0xFFFF:
-        raise ThimbleError(f"the task knows {len(known)} words", "use at most 65535 different words in templates")
+    known, common = hash_table(known_words), hash_table(inflection.common_words - set(known_words))
+    if max(len(known), len(common)) > 0xFFFF * HASH_BYTES:
+        raise ThimbleError(
+            f"the task knows {len(known) // HASH_BYTES} words", "use at most 65535 different words in templates"
+        )
     names = ["NULL"] * (_LAYERS - len(layers)) + [f"&{name}" for name in _LAYER_NAMES[_LAYERS - len(layers) :]]
     strings = (
         *inflection.last,
@@ -94,7 +97,7 @@ def write_vocabulary(
     )
     size = TableBytes(
         tuple(layer.num_bytes for layer in layers),
-        4 * (len(known) + len(common)),
+        len(known) + len(common),
         sum(len(string.encode()) + 1 for string in strings) + 4,
     )
     lines = [
@@ -111,16 +114,16 @@ def write_vocabulary(
             for line in layer.lines(name)
         ),
         *_inflection_lines(inflection),
-        array("uint32_t", "known", known, "0x{:08x}u"),
-        array("uint32_t", "common", common, "0x{:08x}u"),
+        array("uint8_t", "known", known),
+        array("uint8_t", "common", common),
         "const thimble_annotator model_annotator = {",
         "    .normalizer = &model_normalizer,",
         "    .quantities = &model_quantities,",
         "    .inflection = &inflection,",
         f"    .layers = {{{', '.join(names)}}},",
         f"    .quantity_kinds = {{{', '.join(map(str, _quantity_kinds(kinds)))}}},",
-        f"    .known_count = {len(known)},",
-        f"    .common_count = {len(common)},",
+        f"    .known_count = {len(known) // HASH_BYTES},",
+        f"    .common_count = {len(common) // HASH_BYTES},",
         "    .known = known,",
         "    .common = common,",
         "};",

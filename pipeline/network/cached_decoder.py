@@ -63,7 +63,8 @@ class CachedDecoder(tf.Module):
 
         Args:
             prompts: token ids; each at least one, and none longer than the context.
-            max_new_tokens: an answer ends after so many, and where the context ends.
+            max_new_tokens: an answer ends after so many, and where the context ends, in which its last token takes
+                no place.
             eos: the id that ends an answer.
             progress: called with the number of prompts answered.
             allowed: of each prompt, the ids that may follow an answer so far, ascending; None where all may. All
@@ -94,7 +95,7 @@ class CachedDecoder(tf.Module):
                 tf.constant(tokens), tf.constant(lengths), tf.constant(max_new_tokens), tf.constant(eos)
             ).numpy()
             for row, length, line in zip(rows, lengths, decoded, strict=True):
-                answer = line[: self.config.context - length].tolist()
+                answer = line[: self.config.context - length + 1].tolist()
                 answers[row] = answer[: answer.index(eos)] if eos in answer else answer
             if progress is not None:
                 progress(begin + len(rows))
@@ -130,7 +131,7 @@ class CachedDecoder(tf.Module):
                     running[row] = False
                 else:
                     answers[row].append(int(following[row]))
-                    running[row] = lengths[row] + index + 1 < config.context
+                    running[row] = lengths[row] + index < config.context
             if not running.any():
                 break
             position = np.minimum(lengths + index, config.context - 1)
@@ -177,7 +178,7 @@ class CachedDecoder(tf.Module):
             token = tf.where(running, token, eos)
             answers = answers.write(index, token)
             position = lengths + index
-            running = running & (token != eos) & (position + 1 < config.context)
+            running = running & (token != eos) & (position < config.context)
             # A row that has ended goes along; its results are not read.
             x, caches = self._layers(token[:, None], tf.minimum(position, rows - 1)[:, None], caches)
             return index + 1, self._most_likely(x), running, answers, caches

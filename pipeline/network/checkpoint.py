@@ -10,7 +10,8 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from pipeline.errors import ThimbleError
 from pipeline.files import atomic_write
 from pipeline.recipes.schema import ModelConfig
 
-__all__ = ["build_from", "save_model", "start_from"]
+__all__ = ["StartWeights", "build_from", "save_model", "start_from"]
 
+_TOKEN_AXES = {"embed/table:0": 0, "head/kernel:0": 1}
+"""Arrays with a vector for each token, and along which axis."""
 _REMEDY = "make it again: run the `train` stage with --force --retrain"
 
 
@@ -56,18 +59,49 @@ def build_from(path: Path, config: ModelConfig, dropout: float = 0.0) -> keras.M
     return model
 
 
-def start_from(path: Path, model: keras.Model, config: ModelConfig) -> int:
+@dataclass(frozen=True)
+class StartWeights:
+    """Weights in which a training begins.
+
+    Attributes:
+        path: the file.
+        token_sources: where the model has other tokens, for each of its ids the file's ids whose mean it begins as, see
+            `pipeline.text.transfer`.
+    """
+
+    path: Path
+    token_sources: Sequence[Sequence[int]] | None = None
+
+    def digest(self) -> int:
+        """A number of all that the result depends on."""
+        return zlib.crc32(repr(self.token_sources).encode(), zlib.crc32(self.path.read_bytes()))
+
+
+def start_from(start: StartWeights, model: keras.Model, config: ModelConfig) -> int:
     """Loads those weights of a file that match the model by name and shape, and returns their number; others keep their
     values.
 
     Weights that several layers share become the mean of what the file has for each of these layers.
 
+    Args:
+        start: the file.
+        model: whose weights change.
+        config: of the model.
+
     Raises:
         ThimbleError: no such file, a damaged one, or none of its weights fits.
     """
+    path = start.path
     arrays = _load(path)
     num_loaded = 0
     for weight in model.trainable_variables:
+        if start.token_sources is not None and weight.name in _TOKEN_AXES and weight.name in arrays:
+            axis = _TOKEN_AXES[weight.name]
+            old, new = _finite(path, weight.name, arrays), weight.numpy()
+            if old.shape[1 - axis] == new.shape[1 - axis]:
+                weight.assign(_other_tokens(old, new, start.token_sources, axis))
+                num_loaded += 1
+            continue
         names = [name for name in _sources(weight.name, config) if name in arrays]
         if names and all(arrays[name].shape == tuple(weight.shape) for name in names):
             weight.assign(np.mean([_finite(path, name, arrays) for name in names], axis=0))
@@ -77,6 +111,15 @@ def start_from(path: Path, model: keras.Model, config: ModelConfig) -> int:
             f"`train.start`: no array of {path} fits the model", "start from weights of a model of the same width"
         )
     return num_loaded
+
+
+def _other_tokens(old: np.ndarray, new: np.ndarray, sources: Sequence[Sequence[int]], axis: int) -> np.ndarray:
+    """The new table, with the means of old rows (columns, for axis 1) where there are any."""
+    old, table = np.moveaxis(old, axis, 0), np.moveaxis(new, axis, 0).copy()
+    for index, rows in enumerate(sources):
+        if rows:
+            table[index] = old[list(rows)].mean(axis=0)
+    return np.moveaxis(table, 0, axis)
 
 
 def _sources(name: str, config: ModelConfig) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "identity",
     "imported_tokenizer",
     "imported_weights",
+    "matching_files",
     "rebase",
     "resolve",
     "shipped_models",
@@ -128,16 +129,33 @@ def task_files(recipe: Recipe, for_training: bool = False) -> dict[str, Path]:
         patterns += [getattr(config, "home", None), getattr(config, "tests", None), *getattr(config, "exclude", ())]
     files: dict[str, Path] = {}
     for pattern in patterns:
-        if not pattern:
-            continue
-        path = folder / pattern
-        matches = (
-            sorted(path.rglob("*")) if path.is_dir() else sorted(folder.glob(pattern)) if "*" in pattern else [path]
+        if pattern:
+            files |= matching_files(pattern, folder)
+    return files
+
+
+def matching_files(pattern: str, folder: Path) -> dict[str, Path]:
+    """The files that an entry of a recipe means, by their names in the folder, in order.
+
+    Args:
+        pattern: a file, a folder with all that is in it, or a pattern such as `texts/*.txt`.
+        folder: from which it is seen.
+    """
+    path = folder / pattern
+    if path.is_dir():
+        matches = sorted(path.rglob("*"))
+    elif "*" in pattern:
+        start = Path(path.anchor) if Path(pattern).is_absolute() else folder
+        matches = sorted(start.glob(str(path.relative_to(start))))
+    else:
+        return (
+            {str(path.relative_to(folder)) if path.is_relative_to(folder) else pattern: path} if path.is_file() else {}
         )
-        files.update(
-            {str(match.relative_to(folder)) if match.is_relative_to(folder) else pattern: match for match in matches}
-        )
-    return {name: path for name, path in files.items() if path.is_file()}
+    return {
+        str(match.relative_to(folder)) if match.is_relative_to(folder) else str(match): match
+        for match in matches
+        if match.is_file()
+    }
 
 
 def file_digests(files: Mapping[str, Path]) -> dict[str, str]:

@@ -47,6 +47,7 @@ __all__ = [
     "AnswersConfig",
     "Budgets",
     "CommandsConfig",
+    "CorpusConfig",
     "DistillConfig",
     "EvaluateConfig",
     "HomeAssistantConfig",
@@ -529,6 +530,10 @@ class Budgets(BoardBudgets):
     """Points of exact match, mean of all splits, that the quantized model may be below the float one."""
     min_exact_match: Percent | dict[str, Percent] | None = None
     """Exact match in percent that the quantized model must have: on each split, or by split."""
+    max_perplexity: float | None = Field(None, ge=1)
+    """Perplexity that the quantized model may have on the text that is measured."""
+    max_perplexity_loss: Percent | None = None
+    """By how many percent it may be above the float model's."""
     min_tests: Percent | None = None
     """Share in percent of the task's `tests` that must be right."""
     max_wrong_action: Percent | None = None
@@ -657,6 +662,23 @@ class TextTask(TaskSection):
     def measured_texts(self, context: int) -> int:
         """How many texts of the context's length are measured; of the tokens of each the first is given."""
         return math.ceil(self.measured_tokens / max(context - 1, 1))
+
+
+class CorpusConfig(TaskSection):
+    """Plain text, such as stories, logs, code or chats: the model learns to go on with it."""
+
+    section: ClassVar[str] = "task"
+
+    name: Literal["corpus"] = "corpus"
+    """The task."""
+    files: tuple[str, ...] = Field(strict=False, min_length=1)
+    """Files of UTF-8 text, folders or patterns such as `*.txt`, seen from the recipe's folder."""
+    documents: Literal["blank_line", "file"] = "blank_line"
+    """What a document is, at whose end the model ends too: what stands between blank lines, or a file."""
+    held_out: Number = Field(0.1, ge=0, lt=1)
+    """Share of the documents that training does not see: half of them watch it, on the others it is measured."""
+    seed: int = Field(1, ge=0)
+    """Decides which documents are held out."""
 
 
 class SentenceExample(StrictModel):
@@ -835,7 +857,8 @@ class PairsConfig(TaskSection):
 
 
 TaskConfig = Annotated[
-    HomeAssistantConfig | PairsConfig | SentencesConfig | TextTask | ToolsConfig, Field(discriminator="name")
+    CorpusConfig | HomeAssistantConfig | PairsConfig | SentencesConfig | TextTask | ToolsConfig,
+    Field(discriminator="name"),
 ]
 """Where the data comes from; `name` says which task it is."""
 
@@ -1012,6 +1035,8 @@ class Recipe(StrictModel):
         return {key: _plain(getattr(self, key)) for key in keys}
 
 
+_TEXT_TASKS = ("text", "corpus")
+"""Tasks of text that goes on, which has no answers."""
 _REQUIRED = tuple(name for name, field in Recipe.model_fields.items() if field.is_required())
 
 
@@ -1026,6 +1051,9 @@ def _kind_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
     name = _task_name(data)
     if name is None:
         return
+    yield from _budget_complaints(name, data.get("budgets"))
+    if name == "corpus":
+        yield from _answer_complaints(data.get("distill"))
     if name != "text":
         if "weights" in data:
             what = f"is given with the task {name!r}: only imported models have their own"
@@ -1036,15 +1064,31 @@ def _kind_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
     if "weights" not in data:
         what = "is missing with `task: {name: text}`"
         yield complaint("weights", what, "write the recipe with `import-llama2c`")
-    budgets = data.get("budgets")
-    for key in ("max_loss", "min_exact_match"):
-        if isinstance(budgets, Mapping) and key in budgets:
-            what = "is given with `task: {name: text}`: text has no right answers"
-            yield complaint(f"budgets.{key}", what, "take it out", budgets[key])
     for key in ("train", "distill", "prune", "shipped"):
         if key in data:
             what = "is given with `task: {name: text}`: imported models are not trained"
             yield complaint(key, what, "take it out", data[key])
+
+
+def _budget_complaints(name: str, budgets: object) -> Iterator[Complaint]:
+    """Budgets of what the task does not measure."""
+    if not isinstance(budgets, Mapping):
+        return
+    for key in ("max_loss", "min_exact_match") if name in _TEXT_TASKS else ("max_perplexity", "max_perplexity_loss"):
+        if key in budgets:
+            why = "text has no right answers" if name in _TEXT_TASKS else "answers are right or wrong"
+            remedy = "use `max_perplexity_loss` or `max_perplexity`, or take it out"
+            if name not in _TEXT_TASKS:
+                remedy = "use `max_loss` or `min_exact_match`, or take it out"
+            yield complaint(f"budgets.{key}", f"is given with `task: {{name: {name}}}`: {why}", remedy, budgets[key])
+
+
+def _answer_complaints(distill: object) -> Iterator[Complaint]:
+    """Ways to distill that tell sentences from answers."""
+    for key in ("spoiled", "labelled", "relabelled"):
+        if isinstance(distill, Mapping) and distill.get(key):
+            what = "is given with `task: {name: corpus}`: text has no sentences with answers"
+            yield complaint(f"distill.{key}", what, "take it out", distill[key])
 
 
 def _section_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
@@ -1057,8 +1101,10 @@ def _section_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
     if train and train.steps == 0 and "distill" not in data and not train.start:
         what = "is 0, and there is neither `train.start` nor `distill`"
         yield complaint("train.steps", what, "use a whole number above 0", 0)
+    if model and model.context < 2 and _task_name(data) == "corpus":
+        yield complaint("model.context", "is 1, which has no token to go on with", "use 2 or more", model.context)
     prompts = data.get("prompts")
-    if isinstance(prompts, list | tuple) and "" in prompts and _task_name(data) != "text":
+    if isinstance(prompts, list | tuple) and "" in prompts and _task_name(data) not in _TEXT_TASKS:
         yield complaint("prompts", "holds '', a prompt of nothing", "write a sentence", "")
 
 

@@ -141,13 +141,15 @@ def tests_over_threshold(curve: Sequence[Mapping[str, float]], threshold: float)
 
 
 def training_curves(history: Sequence[Mapping[str, object]]) -> str:
-    """Loss and exact match against the step.
+    """Loss and exact match against the step; of text, which has no answers, the loss on dev.
 
     Args:
-        history: in order, each with `step` and any of `loss` (nats a token) and `dev_exact_match` (share).
+        history: in order, each with `step` and any of `loss`, `dev_loss` (nats a token) and `dev_exact_match` (share).
     """
     figure = Figure(figsize=(8.5, 2.8))
-    panels = (("loss", "loss, nats a token", 1.0), ("dev_exact_match", "exact match on dev, %", 100.0))
+    has_answers = any("dev_exact_match" in row for row in history) or not any("dev_loss" in row for row in history)
+    on_dev = ("dev_exact_match", "exact match on dev, %", 100.0) if has_answers else ("dev_loss", "loss on dev", 1.0)
+    panels = (("loss", "loss, nats a token", 1.0), on_dev)
     for column, (key, label, scale) in enumerate(panels):
         axes = figure.add_subplot(1, 2, column + 1)
         points = [(_number(row["step"]), scale * _number(row[key])) for row in history if row.get(key) is not None]

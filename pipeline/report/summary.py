@@ -23,7 +23,7 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
         result = RESULT.load(workspace.folder / key)
         _print_answers(result, console)
         _print_cost(result, console)
-        _print_quality(result, console)
+        _print_quality(result, console, "text of its own" if recipe.weights is not None else "held-out text")
         for line in result.failures:
             console.print(f"[red]✗[/] {escape(line)}", highlight=False)
         console.print(f"\nfirmware project  {workspace.path(PROJECT.of('firmware'), key)}", highlight=False)
@@ -100,7 +100,7 @@ def _range(span: Estimate) -> str:
     return f"{span.likely:.1f} ({span.low:.1f} to {span.high:.1f})"
 
 
-def _print_quality(result: RunResult, console: Console) -> None:
+def _print_quality(result: RunResult, console: Console, text: str) -> None:
     quality = result.quality
     names = {"float": "float", "quantized": "quantized, host", "device": "quantized, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
@@ -110,9 +110,9 @@ def _print_quality(result: RunResult, console: Console) -> None:
         )
     if not engines:
         return
-    what = "text of its own" if "nll" in quality["float"] else "exact match"
+    what = text if "nll" in quality["float"] else "exact match"
     if result.quick:
-        what += ", quick: few sentences"
+        what += ", quick: little of it" if "nll" in quality["float"] else ", quick: few sentences"
     table = Table(what, *(names[engine] for engine in engines), box=None, header_style="dim", padding=(0, 2, 0, 0))
     for split in dict.fromkeys(key for engine in engines for key in quality[engine]):
         cells = [format_metric(split, quality[engine][split]) if split in quality[engine] else "" for engine in engines]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipeline.tasks.corpus import DOCUMENTS_FILE, EncodedDocuments, load_documents, save_documents
 from pipeline.tasks.imported import read_text, write_text
 from pipeline.tasks.sentence_files import read_pairs, write_pairs
 from pipeline.tasks.task import EvaluationText, Pair
@@ -13,7 +14,7 @@ from pipeline.text.answers import AnswerSchema
 from pipeline.timing.folded import read_folded, write_folded
 from pipeline.workflow.artifacts import Artifact
 
-__all__ = ["ANSWERS", "EVALUATION_TEXT", "FOLDED_STACKS", "KNOWN_NAMES", "SENTENCES"]
+__all__ = ["ANSWERS", "DOCUMENTS", "EVALUATION_TEXT", "FOLDED_STACKS", "KNOWN_NAMES", "SENTENCES"]
 
 
 def _write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
@@ -36,6 +37,8 @@ SENTENCES: Artifact[Iterable[Pair]] = Artifact("{split}.tsv", _read_pairs, _writ
 """Of `data`: the sentences of a split, each with its action."""
 EVALUATION_TEXT: Artifact[EvaluationText] = Artifact("text.npz", read_text, write_text)
 """Of `data`, for an imported model: text that the float model wrote, and how likely it held it."""
+DOCUMENTS: Artifact[EncodedDocuments] = Artifact(DOCUMENTS_FILE, load_documents, save_documents)
+"""Of `data`, for a task of plain text: its documents as tokens."""
 ANSWERS: Artifact[AnswerSchema] = Artifact(ANSWERS_FILE, AnswerSchema.load, lambda path, schema: schema.save(path))
 """Of `data`, for tasks with intents and slots: the answer tokens."""
 KNOWN_NAMES: Artifact[KnownNames] = Artifact(VOCABULARY_FILE, KnownNames.load, lambda path, names: names.save(path))

@@ -11,7 +11,7 @@ from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import VerificationFailed
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks.registry import TASK_FILES, load_task
 from pipeline.tasks.sentence_files import WATCHED
 from pipeline.verification.host_engine import HostEngine
@@ -79,6 +79,7 @@ STAGE = Stage(
     reads=(
         TOKENIZER.of("data"),
         SENTENCES.of("data", split="dev"),
+        DOCUMENTS.of("data"),
         SENTENCES.of("data", split=WATCHED),
         ANSWERS.of("data"),
         KNOWN_NAMES.of("data"),
@@ -90,6 +91,7 @@ STAGE = Stage(
     work=(
         __name__,
         "pipeline.compiler",
+        "pipeline.tasks.corpus",
         "pipeline.tasks.imported",
         "pipeline.tasks.pairs",
         "pipeline.tasks.structured",

@@ -1,4 +1,5 @@
-"""data: the task's sentences, split, and the tokenizer trained on them; of an imported model its tokenizer alone."""
+"""data: the task's sentences or documents, split, and the tokenizer trained on them; of an imported model its tokenizer
+alone."""
 
 from __future__ import annotations
 
@@ -11,13 +12,15 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import file_digests, imported_tokenizer, imported_weights, task_files
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
+from pipeline.tasks.corpus import encode_documents
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
 from pipeline.tasks.sentence_files import WATCHED
 from pipeline.tasks.structured import StructuredTask
-from pipeline.tasks.task import Dataset, Pair, Task, TextWriter, WrittenText
+from pipeline.tasks.task import Dataset, Documents, Pair, Task, TextWriter, WrittenText
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.load import load_tokenizer
+from pipeline.text.tokenizers.text_bpe import TextTokenizer, train_on_texts
 from pipeline.verification.likelihood import format_metrics, likelihood
 from pipeline.workflow.artifacts import SUMMARY, TOKENIZER, WEIGHTS
 from pipeline.workflow.shipped import are_of, has_trained_weights, read_weights_metadata, shipped_tokenizer
@@ -29,16 +32,18 @@ _FEWEST_PIECES = 300
 
 
 def run(context: StageContext) -> str:
-    """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`; for a task
-    without pairs `text.npz` and `tokenizer.json`."""
+    """Writes `train.tsv`, `dev.tsv`, one `.tsv` a held-out split, `tokenizer.json` and `summary.json`; for a task of
+    plain text `documents.npz` instead of sentences; for an imported model `text.npz` and `tokenizer.json`."""
     recipe = context.recipe
     task = load_task(recipe)
     if recipe.weights is not None:
         return _imported(context, task)
     if isinstance(task, StructuredTask):
         return _drawn(context, task)
-    with context.console.status("sampling sentences from the templates"):
+    with context.console.status("reading the task's data"):
         dataset = task.dataset()
+    if dataset.documents is not None:
+        return _encoded(context, dataset.documents)
     _save_pairs(context, task, {"train": dataset.train, "dev": dataset.dev, **dataset.splits})
     shipped = None if context.retrain else shipped_tokenizer(recipe)
     if shipped is None:
@@ -48,6 +53,28 @@ def run(context: StageContext) -> str:
     else:
         TOKENIZER.copy(context.out, shipped)
     return f"{len(dataset.train):,} sentences to train on{_held_out(dataset)}"
+
+
+def _encoded(context: StageContext, documents: Documents) -> str:
+    """Documents as tokens, and the tokenizer that was trained on those to train on."""
+    recipe = context.recipe
+    shipped = None if context.retrain else shipped_tokenizer(recipe)
+    if shipped is None:
+        with context.console.status("training the tokenizer"):
+            tokenizer = train_on_texts((document.text for document in documents.train), recipe.vocab_size)
+        context.save(TOKENIZER, tokenizer)
+    else:
+        tokenizer = TextTokenizer.load(TOKENIZER.copy(context.out, shipped))
+    with context.console.status("encoding the documents"):
+        encoded = encode_documents(tokenizer, documents)
+    context.save(DOCUMENTS, encoded)
+    counts = {name: len(part.keys) for name, part in encoded.items()}
+    context.save(SUMMARY, {"documents": counts, "tokens": {name: len(part.tokens) for name, part in encoded.items()}})
+    characters = sum(len(document.text) for document in documents.train) / max(len(encoded["train"].tokens), 1)
+    return (
+        f"{counts['train']:,} documents to train on, {len(encoded['train'].tokens):,} tokens of {characters:.1f} "
+        f"characters; {counts['dev']:,} to watch it; held out: {counts['held_out']:,}"
+    )
 
 
 def _drawn(context: StageContext, task: StructuredTask) -> str:
@@ -184,7 +211,7 @@ STAGE = Stage(
     name="data",
     summary=SUMMARIES["data"],
     run=run,
-    writes=(SENTENCES, TOKENIZER, ANSWERS, KNOWN_NAMES, SUMMARY, EVALUATION_TEXT),
+    writes=(SENTENCES, DOCUMENTS, TOKENIZER, ANSWERS, KNOWN_NAMES, SUMMARY, EVALUATION_TEXT),
     sections=("task", "tokenizer"),
     work=_work,
     data=TASK_FILES,

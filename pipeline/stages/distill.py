@@ -12,7 +12,7 @@ from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import DistillConfig
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import SENTENCES
+from pipeline.stages.artifacts import DOCUMENTS, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage, training_modules
 from pipeline.tasks.registry import TASK_FILES, task_tools
 from pipeline.training.labels import pseudo_label
@@ -99,7 +99,7 @@ def label_with(
     """
     from pipeline.quantize.ptq import quantize
 
-    calibration = training_data.sequences[: min(teacher.quantize.calibration_sentences, config.labelled)]
+    calibration = training_data.first(min(teacher.quantize.calibration_sentences, config.labelled)).sequences
     with host_engine(quantize(model, teacher.model, calibration)) as engine:
         return pseudo_label(training_data, config, engine, progress)
 
@@ -147,6 +147,7 @@ STAGE = Stage(
     reads=(
         TOKENIZER.of("data"),
         SENTENCES.of("data", split="train"),
+        DOCUMENTS.of("data"),
         SENTENCES.of("data", split="dev"),
         WEIGHTS.of("train"),
     ),

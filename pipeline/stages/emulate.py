@@ -17,7 +17,7 @@ from pipeline.errors import VerificationFailed
 from pipeline.firmware.build import build_project
 from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, FOLDED_STACKS, KNOWN_NAMES, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, FOLDED_STACKS, KNOWN_NAMES, SENTENCES
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
@@ -67,8 +67,8 @@ def run(context: StageContext) -> str:
     per_tick = board.instructions_per_tick(emulator.name)
 
     with context.console.status("asking the oracle for the expected tokens"):
-        text = load_task(recipe).text(context.input("data"))
-        texts = None if text is None else text.tokens
+        text = load_task(recipe).text(context.input("data"), recipe.model.context, recipe.evaluate.host_sentences)
+        texts = None if text is None else text.sequences
         expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), codec, texts)
     write_expectations(context.target(EXPECTATIONS), expectations)
     with (
@@ -159,8 +159,8 @@ def _build_to_trace(context: StageContext, tracing: Board) -> Path:
 
 
 def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, float]]:
-    """Exact match by engine and split; the device is asked the first sentences of each split. Of an imported model the
-    likelihood of text; the device's logits are the quantized model's, as the prompts showed."""
+    """Exact match by engine and split; the device is asked the first sentences of each split. Of a model that writes
+    text its likelihood; the device's logits are the quantized model's, as the prompts showed."""
     recipe, board, task = context.recipe, context.require_board(), load_task(context.recipe)
     quality: dict[str, dict[str, float]] = context.load(QUALITY.of("evaluate"))
     splits = task.held_out(context.input("data"), recipe.evaluate.device_sentences)
@@ -277,6 +277,7 @@ STAGE = Stage(
         ANSWERS.of("data"),
         KNOWN_NAMES.of("data"),
         SENTENCES.of("data"),
+        DOCUMENTS.of("data"),
         EVALUATION_TEXT.of("data"),
         TFLITE.of("quantize"),
         PACKED_SOURCES.of("convert"),

@@ -16,10 +16,10 @@ from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.paths import file_digests
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import ANSWERS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
+from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks import accuracy
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tests, task_tools
-from pipeline.tasks.task import EvaluationText, Pair, Task
+from pipeline.tasks.task import MeasuredText, Pair, Predictions, Task
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.codec import StructuredCodec
 from pipeline.verification.host_engine import HostEngine, host_engine
@@ -42,7 +42,7 @@ def run(context: StageContext) -> str:
     task, data = load_task(context.recipe), context.input("data")
     tflite = context.load(TFLITE.of("quantize"))
     splits = task.held_out(data, context.recipe.evaluate.host_sentences)
-    text = task.text(data)
+    text = task.text(data, context.recipe.model.context, context.recipe.evaluate.host_sentences)
     quality: Quality = {"float": {}, "quantized": {}}
     with host_engine(tflite) as engine:
         if splits:
@@ -124,17 +124,33 @@ def _score(
             quality.setdefault("hassil", {})[split] = _share(right)
 
 
-def _measure(context: StageContext, text: EvaluationText, tflite: bytes, engine: HostEngine, quality: Quality) -> None:
-    """The likelihood of the text; what the float model says of it is known since it was written."""
+def _measure(context: StageContext, text: MeasuredText, tflite: bytes, engine: HostEngine, quality: Quality) -> None:
+    """The likelihood of the text."""
     graph = read_tflite(tflite)
     scale = graph.tensors[graph.outputs["logits"]].scale
-    count = len(text.tokens)
-    quality["float"].update(likelihood(text.nll))
+    count = len(text.sequences)
+    predictions = text.predictions or _predictions(context, text)
+    quality["float"].update(likelihood(predictions.nll, text.num_bytes))
     with (
         evaluation_progress(context.console, count) as progress,
-        progress("quantized, on the host: text of the float model", count) as report,
+        progress("quantized, on the host: text", count) as report,
     ):
-        quality["quantized"].update(measure(engine, text, scale, report))
+        quality["quantized"].update(measure(engine, text, predictions, scale, report))
+
+
+def _predictions(context: StageContext, text: MeasuredText) -> Predictions:
+    """What the float model says of text that it did not write itself."""
+    with context.console.status("loading TensorFlow"):
+        load_tensorflow()
+    from pipeline.network.checkpoint import build_from
+    from pipeline.training import evaluation
+    from pipeline.training.loop import limit_threads
+
+    limit_threads()
+    recipe, count = context.recipe, len(text.sequences)
+    model = build_from(context.path(WEIGHTS.of("qat")), recipe.model)
+    with evaluation_progress(context.console, count) as progress, progress("float: text", count) as report:
+        return evaluation.predictions(model, text.sequences, recipe.model.context, report)
 
 
 @contextmanager
@@ -224,6 +240,7 @@ STAGE = Stage(
         KNOWN_NAMES.of("data"),
         SENTENCES.of("data"),
         EVALUATION_TEXT.of("data"),
+        DOCUMENTS.of("data"),
         WEIGHTS.of("qat"),
         TFLITE.of("quantize"),
     ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages.artifacts import SENTENCES
-from pipeline.tasks.registry import task_module
+from pipeline.tasks.registry import load_task, task_module
 from pipeline.tasks.sentence_files import WATCHED, read_pairs
 from pipeline.tasks.text_path import load_codec
 from pipeline.text.codec import StructuredCodec
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.training.loop import Progress, TrainingData
 
 __all__ = [
+    "dev_outcome",
     "fine_tune_stage",
     "finish_training",
     "load_training_data",
@@ -57,7 +58,20 @@ def fine_tune_stage(
     made = training_facts(recipe, stage, {**facts["history"], stage: history}, context.modules)
     save_model(context.target(WEIGHTS), model, made)
     finish_training(context.out)
-    return f"exact match on dev {100 * history[-1]['dev_exact_match']:.1f} %"
+    return dev_outcome(history)
+
+
+def dev_outcome(history: History, is_best: bool = False) -> str:
+    """What the last evaluation on dev found, or the one with the least loss, in words.
+
+    Args:
+        history: as `pipeline.training.loop.fit` returns it.
+        is_best: whether the weights are those of the least loss.
+    """
+    entry = min(history, key=lambda entry: entry["dev_loss"]) if is_best else history[-1]
+    if "dev_exact_match" in entry:
+        return f"exact match on dev {100 * entry['dev_exact_match']:.1f} %"
+    return f"loss on dev {entry['dev_loss']:.4f} nats a token"
 
 
 def training_modules(recipe: Recipe) -> tuple[str, ...]:
@@ -105,6 +119,9 @@ def read_training_data(data: Path, recipe: Recipe) -> TrainingData:
     from pipeline.training.stream import DrawnStream
 
     codec, context = load_codec(data), recipe.model.context
+    text = load_task(recipe).training_text(data, context)
+    if text is not None:
+        return TrainingData(codec, [], [], context, text=text)
     if not isinstance(codec, StructuredCodec):
         train, dev = (read_pairs(SENTENCES.path(data, split=split)) for split in ("train", "dev"))
         return TrainingData(codec, train, dev, context)

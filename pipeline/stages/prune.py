@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import SENTENCES
+from pipeline.stages.artifacts import DOCUMENTS, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage, training_modules
 from pipeline.tasks.registry import TASK_FILES, task_tools
 from pipeline.workflow.artifacts import TOKENIZER, TRAINING_LOG, WEIGHTS
@@ -50,6 +50,7 @@ STAGE = Stage(
     reads=(
         TOKENIZER.of("data"),
         SENTENCES.of("data", split="train"),
+        DOCUMENTS.of("data"),
         SENTENCES.of("data", split="dev"),
         WEIGHTS.of("distill"),
     ),

@@ -9,7 +9,7 @@ from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import QatConfig
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.stages.artifacts import DOCUMENTS, EVALUATION_TEXT, SENTENCES
 from pipeline.stages.fine_tune import fine_tune_stage, finish_training, tensorboard_folder, training_modules
 from pipeline.tasks.registry import TASK_FILES, load_task, task_tools
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TOKENIZER, TRAINING_LOG, WEIGHTS
@@ -96,6 +96,7 @@ STAGE = Stage(
     reads=(
         TOKENIZER.of("data"),
         SENTENCES.of("data", split="train"),
+        DOCUMENTS.of("data"),
         SENTENCES.of("data", split="dev"),
         EVALUATION_TEXT.of("data"),
         WEIGHTS.of("prune"),

@@ -7,7 +7,7 @@ import numpy as np
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import EVALUATION_TEXT, SENTENCES
+from pipeline.stages.artifacts import DOCUMENTS, EVALUATION_TEXT, SENTENCES
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
 from pipeline.workflow.artifacts import CALIBRATED_INTEGERS, TFLITE, TFLITE_FACTS, TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import Stage, StageContext
@@ -78,6 +78,7 @@ STAGE = Stage(
     reads=(
         TOKENIZER.of("data"),
         SENTENCES.of("data", split="train"),
+        DOCUMENTS.of("data"),
         EVALUATION_TEXT.of("data"),
         WEIGHTS.of("qat"),
         CALIBRATED_INTEGERS.of("qat"),

@@ -83,7 +83,7 @@ def run(context: StageContext) -> str:
         has_splits=bool(splits),
         split_texts={split: measured["holds"] for split, measured in splits.items()} or TEXT_FIGURES,
         split_sizes={split: measured["sentences"] for split, measured in splits.items()},
-        quality_notes=_notes(first, baseline, facts) if recipe.weights is None else _text_notes(facts),
+        quality_notes=_notes(first, baseline, facts) if recipe.weights is None else _imported_notes(facts),
         reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
         versions=first.versions,
         recipe_text=recipe.path.read_text(encoding="utf-8"),
@@ -136,13 +136,15 @@ def _notes(result: RunResult, baseline: dict[str, float], facts: dict[str, Any])
             f"Measured on the first {counts['host']} sentences of each split on the host, {counts['device']} on the "
             "board. A sentence counts when the whole action is right to the letter.",
         )
+    if "perplexity" in result.quality.get("quantized", {}):
+        notes.insert(0, "Measured on documents that training did not see, cut to what the model sees at once.")
     if baseline:
         share = 100 * baseline["noisy"]
         notes.append(f"hassil itself, given all the names, recognizes {share:.1f} % of the noisy sentences.")
     return notes
 
 
-def _text_notes(facts: dict[str, Any]) -> list[str]:
+def _imported_notes(facts: dict[str, Any]) -> list[str]:
     return [
         "Measured on text that the float model wrote itself, drawn at temperature 1.",
         f"The model has {facts['parameters']:,} parameters; it was imported from {facts['source']}.",

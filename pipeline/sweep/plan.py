@@ -129,6 +129,13 @@ class Sweep(SweepFile):
                 raise ThimbleError(f"{self.path}: two points are called {name}", "give choices names that differ")
         if not points:
             raise ThimbleError(f"{self.path} has no points", "give it `axes` with choices, or `points`")
+        for point in points:
+            task = point.recipe.get("task")
+            if isinstance(task, Mapping) and task.get("name") == "corpus":
+                raise ThimbleError(
+                    f"{self.path}: the task of {point.name} is 'corpus', and a sweep compares shares of right answers",
+                    "run its recipes one by one, and compare `perplexity` in their result.json",
+                )
         return points
 
 

@@ -13,11 +13,14 @@ __all__ = [
     "ANSWER_MARGIN",
     "Generator",
     "answer_limit",
+    "answer_room",
+    "answer_text",
     "answer_tokens",
     "answers",
     "exact_match",
     "matches",
     "max_answer_tokens",
+    "unasked",
 ]
 
 ANSWER_MARGIN = 8
@@ -61,6 +64,28 @@ def answer_tokens(codec: Codec, pair: Pair, prompt: Prompt) -> int:
         return 1
 
 
+def answer_room(prompt: Prompt, context: int, limit: int) -> int:
+    """Tokens of an answer, its end included, before it is cut: `limit`, or up to the end of the context. The last one
+    takes no place in it."""
+    return min(context - len(prompt.tokens) + 1, limit)
+
+
+def answer_text(prompt: Prompt, answer: Sequence[int], room: int) -> str:
+    """What an answer says, as the device says it; one that was cut off does nothing where there are answer tokens.
+
+    Args:
+        prompt: the sentence.
+        answer: ids without the end, as a `Generator` gives them.
+        room: how many it was asked for; fewer are a whole answer.
+    """
+    return prompt.text([*answer, EOS] if len(answer) < room else answer)
+
+
+def unasked(prompt: Prompt) -> str | None:
+    """What a sentence comes to for which the model is not asked: `NO_MATCH`; None where answers are text."""
+    return prompt.text(()) or None
+
+
 def exact_match(
     engine: Generator, codec: Codec, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> float:
@@ -79,8 +104,8 @@ def matches(
 def answers(
     engine: Generator, codec: Codec, pairs: Sequence[Pair], progress: Callable[[int], None] | None = None
 ) -> list[str | None]:
-    """The engine's greedy answer to each pair's sentence, cut at `max_answer_tokens`; None where the prompt is longer
-    than the context.
+    """What each pair's sentence comes to: the engine's greedy answer, cut at `max_answer_tokens`, as a device says it.
+    None where the prompt of a model that writes text is longer than the context.
 
     Args:
         engine: what answers.
@@ -92,10 +117,11 @@ def answers(
     limit = answer_limit([answer_tokens(codec, pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)])
     texts: list[str | None] = []
     for number, prompt in enumerate(prompts, 1):
-        room = engine.context - len(prompt.tokens) + 1
-        max_new = min(room, limit)
-        answer = engine.generate(prompt.tokens, max_new, EOS, prompt.allowed) if room > 0 else None
-        texts.append(None if answer is None else prompt.text(answer))
+        if prompt.refusal(engine.context):
+            texts.append(unasked(prompt))
+        else:
+            max_new = answer_room(prompt, engine.context, limit)
+            texts.append(answer_text(prompt, engine.generate(prompt.tokens, max_new, EOS, prompt.allowed), max_new))
         if progress is not None:
             progress(number)
     return texts

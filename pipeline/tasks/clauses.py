@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,12 +51,14 @@ class VerbGroup:
         verbs: synonyms.
         states: what may stand alone for the verb ("Licht an").
         asks: whether the command asks for a thing, so that the thing alone may stand for it.
+        needs: features that a command must have to be read as one of the group.
     """
 
     name: str
     verbs: tuple[Verb, ...]
     states: tuple[Pieces, ...]
     asks: bool
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,14 @@ class Clause:
         values: pieces by hole, as far as the verb does not matter.
         features: names of the holes that are not empty, and what the object is: `definite`, `indefinite`, `bare`,
             `singular`, `plural`.
+        has_verb: whether the command said its verb, and not only a state ("lights off").
     """
 
     verb: Verb
     group: VerbGroup
     values: Mapping[str, Pieces]
     features: frozenset[str]
+    has_verb: bool = True
 
 
 class Parts(NamedTuple):
@@ -81,7 +86,8 @@ class Parts(NamedTuple):
 
     Attributes:
         values: pieces by hole: `wh`, `verb`, `subject`, `predicate`, `adverbials`, `rest` of a question; `thing`.
-        features: names of the holes that are not empty; of a question, whether it is `open` or `closed`.
+        features: names of the holes that are not empty; of a question, whether it is `open` or `closed`, and whether it
+            `asks_subject` ("how many lamps are on").
     """
 
     values: Mapping[str, Pieces]
@@ -201,7 +207,7 @@ class Grammar:
             own = [self._verb(verb) for verb in value["verbs"]]
             also = [self._verb(verb) for verb in value.get("also", ())]
             states = tuple(pieces_of(state) for state in value.get("states", ()))
-            group = VerbGroup(name, (*own, *also), states, bool(value.get("asks")))
+            group = VerbGroup(name, (*own, *also), states, bool(value.get("asks")), frozenset(value.get("needs", ())))
             self.groups.append(group)
             for verb in own:
                 self._by_stem.setdefault(verb.forms[f"bare_{self.columns[0]}"][0].text.lower(), []).append(
@@ -226,6 +232,7 @@ class Grammar:
                     known_verbs += [verb for verb in verbs if verb not in known_verbs]
                 if column == polite.get("form"):
                     self._polite[form.lower()] = verbs
+        self._nouns = frozenset(table.get("nouns", ()))
         self._adverbials = frozenset(word.lower() for word in data["adverbials_begin"])
         self._links = frozenset(data["links"])
         self._dropped = frozenset(word.lower() for word in data["politeness"])
@@ -246,6 +253,7 @@ class Grammar:
         self._wh = frozenset(questions["words"])
         self._finite = frozenset(questions["finite"])
         self._predicates = frozenset(questions.get("predicates", ()))
+        self._contractions = {word: list(pieces_of(words)) for word, words in questions.get("contractions", {}).items()}
 
     def _verb(self, name: str) -> Verb:
         words = name.replace("|", " ").replace(" _ ", " ").split()
@@ -291,28 +299,32 @@ class Grammar:
         lead = next((len(words) for words in self._leads if tuple(lower[: len(words)]) == words), 0)
         kept, lower = kept[lead:], lower[lead:]
         if len(kept) > 1 and lower[1] and lower[1] == self._polite_word and lower[0] in self._polite:
-            found = self._verb_first(self._polite[lower[0]], kept[2:], lower[2:])
-        elif kept and lower[0] in self._imperatives:
-            found = self._verb_first(self._imperatives[lower[0]], kept[1:], lower[1:])
-        else:
-            found = self._verb_last(kept, lower)
-        if found is None:
-            return None
-        verb, group, middle, after = found
-        return self._clause(verb, group, middle, after)
+            return self._verb_first(self._polite[lower[0]], kept[2:], lower[2:])
+        if kept and lower[0] in self._imperatives and not self._is_noun(lower):
+            return self._verb_first(self._imperatives[lower[0]], kept[1:], lower[1:])
+        return self._verb_last(kept, lower)
+
+    def _is_noun(self, lower: Sequence[str]) -> bool:
+        """Whether the first word, which is a verb's form too, is a noun here: no article or name follows."""
+        return lower[0] in self._nouns and len(lower) > 1 and lower[1] != "" and lower[1] not in self._determiners
 
     def _verb_first(
         self, verbs: Sequence[tuple[Verb, VerbGroup]], pieces: Sequence[Piece], lower: Sequence[str]
-    ) -> tuple[Verb, VerbGroup, Sequence[Piece], Sequence[Piece]] | None:
+    ) -> Clause | None:
         for verb, group in verbs:
             size = len(verb.particle)
             if not size:
-                return verb, group, pieces, ()
+                clause = self._clause(verb, group, pieces, ())
+                if clause is None or group.needs <= clause.features:
+                    return clause
+                continue
             words = tuple(piece.text.lower() for piece in verb.particle)
             starts = [
                 start
                 for start in range(len(lower) - size, -1, -1)
                 if tuple(lower[start : start + size]) == words
+                # "turn the light to on" has a value, and no particle.
+                and (start == 0 or lower[start - 1] not in self._links)
                 and (
                     start + size == len(lower)
                     or (verb.is_free and start == 0)
@@ -323,13 +335,19 @@ class Grammar:
                 continue
             start = starts[0]
             if start == 0 and verb.is_free:
-                return verb, group, pieces[size:], ()
-            return verb, group, pieces[:start], pieces[start + size :]
+                middle, after = pieces[size:], pieces[:0]
+            else:
+                middle, after = pieces[:start], pieces[start + size :]
+            # "put the fan on off" says a value too.
+            rest = [piece.text.lower() for piece in (*middle[-1:], *after[:1]) if not piece.spans]
+            if any(word in self._by_state for word in rest):
+                continue
+            clause = self._clause(verb, group, middle, after)
+            if clause is None or group.needs <= clause.features:
+                return clause
         return None
 
-    def _verb_last(
-        self, pieces: Sequence[Piece], lower: Sequence[str]
-    ) -> tuple[Verb, VerbGroup, Sequence[Piece], Sequence[Piece]] | None:
+    def _verb_last(self, pieces: Sequence[Piece], lower: Sequence[str]) -> Clause | None:
         if len(pieces) < 2:
             return None
         for verb, group in self._by_final.get(lower[-1], ()):
@@ -337,18 +355,20 @@ class Grammar:
             size = 1 if joined else 1 + len(verb.particle)
             words = tuple(piece.text.lower() for piece in verb.particle)
             if joined or tuple(lower[-size:-1]) == words:
-                return verb, group, pieces[:-size], ()
+                return self._clause(verb, group, pieces[:-size], ())
         group_of_state = self._by_state.get(lower[-1])
-        if group_of_state is not None:
-            return group_of_state.verbs[0], group_of_state, pieces[:-1], ()
-        return None
+        if group_of_state is None:
+            return None
+        rest = pieces[:-1] if lower[-2] not in self._links else pieces[:-2]
+        clause = self._clause(group_of_state.verbs[0], group_of_state, rest, ()) if rest else None
+        return dataclasses.replace(clause, has_verb=False) if clause is not None else None
 
     def _clause(self, verb: Verb, group: VerbGroup, middle: Sequence[Piece], after: Sequence[Piece]) -> Clause | None:
         index = 0
         while index < len(middle) and not middle[index].spans and middle[index].text.lower() in self._datives:
             index += 1
         end = index
-        while end < len(middle) and middle[end].text.split()[0].lower() not in self._adverbials:
+        while end < len(middle) and not self._begins_adverbial(middle, end, index):
             end += 1
         obj = tuple(middle[index:end])
         adverbials = (*middle[end:], *after)
@@ -366,10 +386,22 @@ class Grammar:
             self.describe(obj, values, features)
         if adverbials and adverbials[0].text in self._links and any(piece.spans for piece in adverbials[1:]):
             values["value"] = adverbials[1:]
-        if group.asks and obj and ("indefinite" in features or {"subject", "bare"} <= {*values, *features}):
+        # "make espresso", never "make the kitchen lamp red".
+        is_bare_thing = {"subject", "bare"} <= {*values, *features} and len(obj) == 1 and "value" not in values
+        if group.asks and obj and ("indefinite" in features or is_bare_thing):
             values["thing"] = (*obj, *adverbials)
         features.update(name for name, value in values.items() if value)
         return Clause(verb, group, values, frozenset(features))
+
+    def _begins_adverbial(self, pieces: Sequence[Piece], index: int, start: int) -> bool:
+        piece = pieces[index]
+        if piece.text.split()[0].lower() not in self._adverbials:
+            return False
+        if index == start and piece.text.lower() in self._determiners:
+            return False  # "all lights"; not "all over"
+        # A name behind an article, or where the object begins ("open Back Door").
+        is_name = index == start or pieces[index - 1].text.lower() in self._determiners or piece.text[0].isupper()
+        return not (piece.spans and is_name)
 
     def describe(self, obj: Pieces, values: dict[str, Pieces], features: set[str]) -> None:
         """Adds the object's other cases and pronouns to `values`, and what kind of object it is to `features`."""
@@ -413,6 +445,8 @@ class Grammar:
     def parse_question(self, pieces: Sequence[Piece]) -> Parts | None:
         """Takes a direct question apart; None where it is none."""
         kept = self._kept(pieces)
+        if kept and not kept[0].spans:
+            kept[:1] = self._contractions.get(kept[0].text.lower(), kept[:1])
         lower = ["" if piece.spans else piece.text.lower() for piece in kept]
         finite = next((i for i, word in enumerate(lower[:5]) if word in self._finite), None)
         if finite is None or len(kept) < finite + 2 or (finite > 0 and lower[0] not in self._wh):
@@ -423,7 +457,7 @@ class Grammar:
             "rest": tuple(kept[finite + 1 :]),
         }
         end = finite + 1
-        while end < len(kept) and kept[end].text.split()[0].lower() not in self._adverbials:
+        while end < len(kept) and not self._begins_adverbial(kept, end, finite + 1):
             end += 1
         if finite + 1 < end < len(kept) and lower[end] in self._predicates:
             end += 1
@@ -432,6 +466,8 @@ class Grammar:
         values["subject"], values["predicate"] = tuple(kept[finite + 1 : last]), tuple(kept[last:end])
         features = {name for name, value in values.items() if value}
         features.add("open" if values["wh"] else "closed")
+        if lower[finite + 1] in self._predicates:
+            features.add("asks_subject")
         return Parts(values, frozenset(features))
 
     def is_determiner(self, pieces: Sequence[Piece], index: int) -> bool:

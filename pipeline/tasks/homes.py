@@ -170,6 +170,10 @@ class HomeSource:
         count = (1, 2, 2, 3)[int(4 * rng.random())]
         return "".join([_pick(rng, self._onsets) + _pick(rng, self._rimes) for _ in range(count)])
 
+    def kind(self, rng: random.Random) -> str:
+        """The kind of a thing, as often as homes have it."""
+        return self._kinds[bisect(self._kind_weights, rng.random() * self._kind_weights[-1])]
+
     def draw_home(self, rng: random.Random) -> Home:
         """A home of one to five floors, two to fifteen areas and five to forty things."""
         floors = [Floor(name=self.floor(rng)) for _ in range(rng.choice((0, 0, 1, 2, 3, 4)))]
@@ -180,7 +184,7 @@ class HomeSource:
             areas.setdefault(name.lower(), Area(name=name, floor=floor))
         entities = []
         for _ in range(rng.randrange(5, 41)):
-            kind = self._kinds[bisect(self._kind_weights, rng.random() * self._kind_weights[-1])]
+            kind = self.kind(rng)
             key = _pick(rng, self._classes[kind])
             device_class = key.partition(".")[2]
             called = kind
@@ -206,7 +210,8 @@ class HomeSource:
     def _area(self, rng: random.Random) -> tuple[str, str]:
         chance = rng.random()
         if chance < 0.72:
-            return _pick(rng, self._areas)
+            # The list begins with what most homes have: the first tenth of it is drawn every fourth time.
+            return self._areas[int(len(self._areas) * rng.random() ** 1.6)]
         if chance < 0.82:
             made = self.made_up(rng)
             return made, made

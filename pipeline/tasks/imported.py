@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import TextTask
-from pipeline.tasks.task import Dataset, EvaluationText, Pair, TextWriter
+from pipeline.tasks.plain_text import PlainTextTask
+from pipeline.tasks.task import Dataset, EvaluationText, MeasuredText, TextWriter
 
 __all__ = ["ImportedTextTask", "read_text", "write_text"]
 
@@ -37,11 +37,8 @@ def read_text(path: Path) -> EvaluationText:
         raise ThimbleError(f"cannot read {path}: {error}", "run the `data` stage again with --force") from None
 
 
-class ImportedTextTask:
+class ImportedTextTask(PlainTextTask):
     """See `pipeline.tasks.task.Task`."""
-
-    splits: Mapping[str, str] = {}
-    baseline_splits: tuple[str, ...] = ()
 
     def __init__(self, config: TextTask, folder: Path = Path()) -> None:
         self.config = config
@@ -65,41 +62,17 @@ class ImportedTextTask:
 
     def calibration(self, data: Path, count: int, context: int) -> list[list[int]]:
         """The texts that were written to calibrate with, whatever the count of sentences."""
-        calibration: list[list[int]] = self.text(data).calibration.tolist()
+        calibration: list[list[int]] = read_text(data / TEXT).calibration.tolist()
         return calibration
 
     def proof(self, data: Path, context: int) -> dict[str, list[int]]:
         """The first text, which may be longer than the KV cache has rows."""
-        tokens = self.text(data).tokens[:_PROOF_TEXTS]
+        tokens = read_text(data / TEXT).tokens[:_PROOF_TEXTS]
         return {f"text {number}": row for number, row in enumerate(tokens.tolist(), 1)}
 
-    def held_out(self, data: Path, limit: int | None = None) -> dict[str, list[Pair]]:
-        """None: text is measured by its likelihood."""
-        return {}
+    def training_text(self, data: Path, context: int) -> None:
+        """Imported models are not trained."""
 
-    def text(self, data: Path) -> EvaluationText:
-        """What the model wrote."""
-        return read_text(data / TEXT)
-
-    def prompts(self) -> tuple[str, ...]:
-        """Nothing: the model begins."""
-        return ("",)
-
-    def examples(self) -> Sequence[Pair]:
-        """None."""
-        return ()
-
-    def vocabulary(self) -> None:
-        """Any text may come out."""
-
-    def grammar(self) -> None:
-        """Any text may come out."""
-
-    def score(self, pairs: Sequence[Pair], answers: Sequence[str | None]) -> list[bool]:
-        """Of no pairs no verdicts."""
-        assert not pairs
-        return []
-
-    def baseline(self, pairs: Sequence[Pair]) -> list[bool]:
-        """No tool of the field is asked."""
-        return []
+    def text(self, data: Path, context: int, limit: int | None = None) -> MeasuredText:
+        """What the model wrote to be measured on."""
+        return read_text(data / TEXT).measured

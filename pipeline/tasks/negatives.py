@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from pipeline.errors import ThimbleError
@@ -21,6 +22,7 @@ __all__ = ["NegativeSource", "NoMatchFile", "load_no_match"]
 
 _TRIES = 8
 _MIN_LETTERS = 4  # of a word that tells what a sentence is about
+_MAX_EXPANSIONS = 12  # of a pattern, that are looked at
 _NOISY = 0.5  # share whose words are changed as those of woven commands are
 _COMMON = ("stop", "again", "help", "yes", "no")
 
@@ -110,16 +112,17 @@ class NegativeSource(SourceOnTop):
         self._commands = [pattern for pattern in self._file.commands if not _speaks_of(pattern, subjects)]
         foreign = [pattern for patterns in self._file.foreign.values() for pattern in patterns]
         self._foreign = foreign
+        self._near_commands: dict[str, bool] = {}
         self._extra = list(extra)
         self._common = [
             phrase for name in _COMMON if name not in common for phrase in common_phrases(source.language, name)
         ]
         self._meant = {phrase for name in common for phrase in common_phrases(source.language, name)}
         kinds: list[tuple[float, Callable[[random.Random], Sample | None]]] = [
-            (0.36, self._foreign_sentence),
-            (0.14, self._near_by),
+            (0.32, self._foreign_sentence),
+            (0.18, self._near_by),
             (0.22, self._negation),
-            (0.08, self._report),
+            (0.1, self._report),
             (0.06, self._half_sentence),
             (0.04, self._command_of_others),
             (0.06, self._two_commands),
@@ -142,9 +145,11 @@ class NegativeSource(SourceOnTop):
         for _ in range(_TRIES):
             kind = rng.choices(self._kinds, self._weights)[0]
             sample = kind(rng)
-            if sample is None:
+            if sample is None or not sample.sentence:
                 continue
             if rng.random() < _NOISY and not sample.slots:
+                if self._source.reads(sample.sentence):
+                    continue  # A command that is hard to understand is a command.
                 sample = self._noisy(sample, rng)
             if sample.sentence and sample.sentence not in self._meant and not self._source.reads(sample.sentence):
                 return sample
@@ -155,7 +160,7 @@ class NegativeSource(SourceOnTop):
         sentence, spans = join(self._surface.add_fillers(pieces, rng))
         return dataclasses.replace(sample, sentence=sentence, fixed=spans)
 
-    def _foreign_sentence(self, rng: random.Random) -> Sample:
+    def _foreign_sentence(self, rng: random.Random) -> Sample | None:
         return self._from_pattern(_choose(self._foreign, rng), rng)
 
     def _command_of_others(self, rng: random.Random) -> Sample | None:
@@ -242,7 +247,19 @@ class NegativeSource(SourceOnTop):
             words.append("".join(_choose(self._file.syllables, rng) for _ in range(1 + int(rng.random() * 3))))
         return Sample(" ".join(words), NO_MATCH, {})
 
-    def _from_pattern(self, pattern: Pattern, rng: random.Random) -> Sample:
+    def _is_near_command(self, pattern: Pattern) -> bool:
+        """Whether the task's templates read one of the pattern's sentences: the others are then too near to it."""
+        if pattern.source not in self._near_commands:
+            rng = random.Random(pattern.source)
+            self._near_commands[pattern.source] = any(
+                self._source.reads(join(self._fill(expansion, {}, rng))[0])
+                for expansion in islice(expansions(pattern), _MAX_EXPANSIONS)
+            )
+        return self._near_commands[pattern.source]
+
+    def _from_pattern(self, pattern: Pattern, rng: random.Random) -> Sample | None:
+        if self._is_near_command(pattern):
+            return None
         sentence, _ = join(self._fill(pattern.draw(rng), {}, rng))
         return Sample(sentence, NO_MATCH, {})
 

@@ -35,7 +35,10 @@ class PairTask:
         """The first pairs of each split that has any; a small language can spare no template."""
         return {split: pairs for split in self.splits if (pairs := read_pairs(data / f"{split}.tsv", limit))}
 
-    def text(self, data: Path) -> None:
+    def training_text(self, data: Path, context: int) -> None:
+        """Pairs are trained on, and no text."""
+
+    def text(self, data: Path, context: int, limit: int | None = None) -> None:
         """Pairs are measured, and no text."""
 
     def vocabulary(self) -> None:

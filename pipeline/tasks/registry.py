@@ -31,6 +31,7 @@ class _Entry(NamedTuple):
 
 
 _TASKS = {
+    "corpus": _Entry("pipeline.tasks.corpus", "CorpusTask", ("numpy", "tokenizers")),
     "home_assistant": _Entry(
         "pipeline.tasks.home_assistant.task", "HomeAssistantTask", ("home-assistant-intents", "hassil", "tokenizers")
     ),

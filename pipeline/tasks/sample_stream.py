@@ -8,7 +8,7 @@ from collections.abc import Container, Iterator
 
 from pipeline.errors import ThimbleError
 from pipeline.tasks.samples import Sample, SampleSource
-from pipeline.text.codec import StructuredCodec
+from pipeline.text.codec import Prompt, StructuredCodec
 
 __all__ = ["SampleStream", "draw_samples"]
 
@@ -49,7 +49,11 @@ class SampleStream:
         self.dropped: Counter[str] = Counter()
 
     def sequence(self, number: int) -> list[int]:
-        """The tokens of a sentence and its answer.
+        """The tokens of a sentence and its answer, see `lesson`."""
+        return self.lesson(number)[1]
+
+    def lesson(self, number: int) -> tuple[Prompt, list[int]]:
+        """A sentence's prompt, and the tokens of the sentence and its answer.
 
         Raises:
             ThimbleError: none of many samples can be encoded.
@@ -59,7 +63,7 @@ class SampleStream:
         for _ in range(_TRIES):
             sample = self._source.draw(rng)
             try:
-                tokens = self._codec.encode_sample(
+                prompt, tokens = self._codec.lesson(
                     sample.sentence, sample.intent, sample.slots, sample.entries, self._excluded
                 )
             except ValueError as error:
@@ -67,7 +71,7 @@ class SampleStream:
                 self.dropped[f"{sample.intent}: {error}"] += 1
                 continue
             if len(tokens) <= self._context:
-                return tokens
+                return prompt, tokens
             reason = f"{sample.sentence!r} with its answer takes {len(tokens)} tokens, the model sees {self._context}"
             self.dropped["too long for the context"] += 1
         raise ThimbleError(

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pipeline.tasks.phrases import Hole, Pattern, Piece, lines, parse_pattern
+from pipeline.tasks.phrases import Hole, Pattern, Piece, expansions, lines, parse_pattern
 from pipeline.text.annotation import Entry
 
 __all__ = ["Repair", "Surface", "expand_set"]
@@ -31,8 +31,9 @@ class Surface:
 
     def __init__(self, data: Mapping[str, Any], excluded: Container[str] = ()) -> None:
         table = data["surface"]
+        function_words = frozenset(table.get("function_words", ()))
         self._before, self._behind, self._particles = (
-            _without(lines(table[key]), excluded) for key in ("before", "behind", "particles")
+            _without(lines(table[key]), excluded, function_words) for key in ("before", "behind", "particles")
         )
         self._hesitations: Sequence[str] = table["hesitations"]
         self._dialect = _by_phrase(table["dialect"], excluded)
@@ -65,7 +66,7 @@ class Surface:
             if piece.text != "~":
                 filled.append(piece)
             elif may_fill:
-                filled += _words(_choose(self._particles, rng).draw(rng))
+                filled += _choose(_choose(self._particles, rng), rng)
                 may_fill = False
         return filled
 
@@ -73,12 +74,12 @@ class Surface:
         """Perhaps something before and something behind."""
         draw = rng.random()
         if draw < 0.22:
-            pieces = [*_words(_choose(self._before, rng).draw(rng)), *pieces]
+            pieces = [*_choose(_choose(self._before, rng), rng), *pieces]
         if draw > 0.18 and draw < 0.34:
             last = pieces[-1]
             if not last.spans and last.text[-1] in ".!?":
                 pieces = [*pieces[:-1], Piece(last.text[:-1])] if len(last.text) > 1 else pieces[:-1]
-            pieces = [*pieces, *_words(_choose(self._behind, rng).draw(rng))]
+            pieces = [*pieces, *_choose(_choose(self._behind, rng), rng)]
         return pieces
 
     def apply(self, pieces: list[Piece], rng: random.Random) -> list[Piece]:
@@ -258,10 +259,19 @@ def expand_set(value: Mapping[str, Any]) -> list[list[str]]:
     return [*lists, plain] if plain else lists
 
 
-def _without(texts: Sequence[str], excluded: Container[str]) -> list[Pattern]:
-    """The fillers that say no excluded word."""
-    kept = [text for text in texts if not any(word.lower() in excluded for word in re.findall(r"\w+", text))]
-    return [parse_pattern(text) for text in kept or [","]]
+def _without(texts: Sequence[str], excluded: Container[str], function_words: Container[str]) -> list[list[list[Piece]]]:
+    """For each filler what it may say without an excluded word, but words without a meaning of their own; one that can
+    say nothing else is left out."""
+
+    def is_excluded(word: str) -> bool:
+        return word in excluded and word not in function_words
+
+    def may_be_said(pieces: Sequence[Piece]) -> bool:
+        return not any(is_excluded(word) for piece in pieces for word in re.findall(r"[\w']+", piece.text.lower()))
+
+    fillers = ([_words(expansion) for expansion in expansions(parse_pattern(text))] for text in texts)
+    kept = [allowed for filler in fillers if (allowed := [pieces for pieces in filler if may_be_said(pieces)])]
+    return kept or [[_words(parse_pattern(",").draw(random.Random(0)))]]
 
 
 def _alternatives(

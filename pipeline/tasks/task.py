@@ -10,7 +10,19 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Dataset", "EvaluationText", "Pair", "Task", "TextWriter", "WrittenText"]
+__all__ = [
+    "Dataset",
+    "Document",
+    "Documents",
+    "EvaluationText",
+    "MeasuredText",
+    "Pair",
+    "Predictions",
+    "Task",
+    "TextWriter",
+    "TrainingText",
+    "WrittenText",
+]
 
 
 @dataclass(frozen=True)
@@ -19,6 +31,75 @@ class Pair:
 
     sentence: str
     action: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text that begins and ends.
+
+    Attributes:
+        text: as it is trained on.
+        key: 64 bits, the same for copies of a document.
+    """
+
+    text: str
+    key: int
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Documents by the part they belong to; no part holds copies of another one's.
+
+    Attributes:
+        train: to train on.
+        dev: to watch the training with.
+        held_out: to measure on; none where training sees all.
+    """
+
+    train: Sequence[Document]
+    dev: Sequence[Document]
+    held_out: Sequence[Document]
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """Text as token sequences that a model sees whole; all tokens count, and not those of an answer alone.
+
+    Attributes:
+        train: to train on.
+        dev: to watch the training with.
+    """
+
+    train: Sequence[Sequence[int]]
+    dev: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of each token of some sequences but their first ones, one sequence behind the other.
+
+    Attributes:
+        nll: its negative log-likelihood in nats, float32 [tokens].
+        top1: the token that the model holds most likely there, int32 [tokens].
+    """
+
+    nll: NDArray[np.float32]
+    top1: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class MeasuredText:
+    """Text whose likelihood is measured.
+
+    Attributes:
+        sequences: token sequences, int [T] each, of which all tokens but the first are measured.
+        num_bytes: what the measured tokens stand for; None where nobody asks.
+        predictions: what the float model says of them, where it is known since the text was written.
+    """
+
+    sequences: Sequence[NDArray[np.signedinteger]]
+    num_bytes: int | None = None
+    predictions: Predictions | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +121,11 @@ class EvaluationText:
     nll: NDArray[np.float32]
     top1: NDArray[np.int32]
 
+    @property
+    def measured(self) -> MeasuredText:
+        """What is measured."""
+        return MeasuredText([*self.tokens], predictions=Predictions(self.nll.ravel(), self.top1.ravel()))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -50,12 +136,14 @@ class Dataset:
         dev: pairs like them, to watch the training with.
         splits: pairs that are held out, by the name of the split.
         text: text of the model's own, for a task that has no pairs.
+        documents: for a task of plain text.
     """
 
     train: list[Pair]
     dev: list[Pair]
     splits: dict[str, list[Pair]]
     text: EvaluationText | None = None
+    documents: Documents | None = None
 
 
 class WrittenText(Protocol):
@@ -128,8 +216,18 @@ class Task(Protocol):
         """The first `limit` pairs of each split that has any."""
         ...
 
-    def text(self, data: Path) -> EvaluationText | None:
-        """The text whose likelihood is measured, for a task without pairs."""
+    def training_text(self, data: Path, context: int) -> TrainingText | None:
+        """The text to train on, for a model that sees `context` tokens; None for a task that has none."""
+        ...
+
+    def text(self, data: Path, context: int, limit: int | None = None) -> MeasuredText | None:
+        """The text whose likelihood is measured, for a task without pairs.
+
+        Args:
+            data: see above.
+            context: tokens that the model sees.
+            limit: the most sequences, where the task does not say how many itself.
+        """
         ...
 
     def prompts(self) -> tuple[str, ...]:

@@ -11,16 +11,18 @@ from typing import Any
 from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
 from pipeline.tasks.clauses import Frames, Grammar
+from pipeline.tasks.number_words import quantities
 from pipeline.tasks.phrases import Pattern, Piece, expansions, items, join, lines, parse_pattern, split
 from pipeline.tasks.samples import NO_MATCH, Sample, SampleSource, SourceOnTop
 from pipeline.tasks.surface import Repair, Surface, expand_set
+from pipeline.text.normalize import Normalizer
 
 __all__ = ["Weave", "WeaveSource", "common_phrases", "free_texts", "load_weave", "people", "set_values"]
 
 _SAMPLES = 2_000  # that tell which verbs each intent's templates say
 _TRIES = 3
 _REFRAMED = 0.8  # share of woven sentences that are taken apart and put together again, where that can be done
-_REPAIRED = 0.04  # share in which a value is corrected
+_REPAIRED = 0.1  # share in which a value is corrected
 _COMMON = 0.03  # share of phrases of each common intent
 
 
@@ -45,19 +47,28 @@ class Weave:
         self.questions = Frames(data["questions"]["frames"], rules)
         self.things = Frames(data["things"], rules)
 
-    def rephrase(self, pieces: Sequence[Piece], rng: random.Random, avoided: Container[str] = ()) -> list[Piece]:
+    def rephrase(
+        self,
+        pieces: Sequence[Piece],
+        rng: random.Random,
+        avoided: Container[str] = (),
+        groups: Container[str] | None = None,
+    ) -> list[Piece]:
         """The same command in another frame, or as it was where its structure is not known.
 
         Args:
             pieces: of the sentence.
             rng: decides.
             avoided: verbs that are no synonyms here.
+            groups: of verbs that a state alone may stand for; all of them if not given.
         """
         question = self.grammar.parse_question(pieces)
         if question is not None:
             drawn = self.questions.draw(rng, "", question.features)
             return self.grammar.fill_parts(drawn, question) if drawn is not None else list(pieces)
         clause = self.grammar.parse(pieces)
+        if clause is not None and not clause.has_verb and groups is not None and clause.group.name not in groups:
+            return list(pieces)
         if clause is not None:
             drawn = self.frames.draw(rng, clause.group.name, self.grammar.features(clause))
             return self.grammar.fill(drawn, clause, rng, avoided) if drawn is not None else list(pieces)
@@ -164,6 +175,7 @@ class WeaveSource(SourceOnTop):
                     f"the common phrases mean an intent {intent!r}, which the task does not have",
                     f"name one of: {', '.join(sorted(intents))}",
                 )
+        self._normalizer, self._quantities = Normalizer(), quantities(source.language)
         self._has_free_text = any(slot.is_free for intent in intents.values() for slot in intent.slots.values())
         self._own_words = {
             *source.literal_words(),
@@ -171,21 +183,25 @@ class WeaveSource(SourceOnTop):
         }
         grammar = self._weave.grammar
         self._surface = Surface(self._weave.data, self._own_words - grammar.small_talk)
-        self._avoided = self._verbs_of_others()
+        self._avoided, self._groups = self._said_verbs()
 
-    def _verbs_of_others(self) -> dict[str, frozenset[str]]:
-        """By intent, the verbs that only commands of other intents say, which are no synonyms here."""
+    def _said_verbs(self) -> tuple[dict[str, frozenset[str]], dict[str, set[str]]]:
+        """By intent, the verbs that only commands of other intents say, which are no synonyms here, and the groups of
+        its own verbs: "lights off" may be a question in a task where no question says "turn off"."""
         rng = random.Random(0)
         intents_of: dict[str, set[str]] = {}
+        groups: dict[str, set[str]] = {}
         for _ in range(_SAMPLES):
             sample = self._source.draw(rng)
             clause = self._weave.grammar.parse(split(sample.sentence, sample.fixed))
-            if clause is not None:
+            if clause is not None and clause.has_verb:
                 intents_of.setdefault(clause.verb.name, set()).add(sample.intent)
-        return {
+                groups.setdefault(sample.intent, set()).add(clause.group.name)
+        avoided = {
             intent: frozenset(verb for verb, intents in intents_of.items() if intent not in intents)
             for intent in self._source.intents()
         }
+        return avoided, groups
 
     def draw(self, rng: random.Random) -> Sample:
         """A sentence of the source, with the share's chance in another form."""
@@ -207,14 +223,36 @@ class WeaveSource(SourceOnTop):
     def _woven(self, sample: Sample, rng: random.Random) -> Sample:
         pieces: list[Piece] = split(sample.sentence, sample.fixed)
         if rng.random() < _REFRAMED:
-            avoided = self._avoided.get(sample.intent, frozenset())
-            pieces = self._surface.fill_seams(self._weave.rephrase(pieces, rng, avoided), rng)
+            avoided, groups = self._avoided.get(sample.intent, frozenset()), self._groups.get(sample.intent, set())
+            pieces = self._surface.fill_seams(self._weave.rephrase(pieces, rng, avoided, groups), rng)
         if rng.random() < _REPAIRED:
             pieces = self._repair.apply(pieces, rng, sample.entries)
-        pieces = self._surface.apply(pieces, rng)
+        pieces = self._surface.apply(self._with_units(pieces), rng)
         pieces = self._surface.add_fillers(pieces, rng)
         sentence, spans = join(pieces)
         return dataclasses.replace(sample, sentence=sentence, fixed=spans)
+
+    def _with_units(self, pieces: Sequence[Piece]) -> list[Piece]:
+        """Values in one piece with the words that make them quantities ("5 minutes and"), which nothing may change."""
+        words: list[str] = []
+        owners: list[int] = []
+        for index, piece in enumerate(pieces):
+            for word in self._normalizer.words(piece.text):
+                words.append(word.text)
+                owners.append(index)
+        joined: list[Piece] = []
+        index = 0
+        while index < len(pieces):
+            last = index
+            if pieces[index].spans:
+                for number in (number for number, owner in enumerate(owners) if owner == index):
+                    quantity = self._quantities.at(words, number)
+                    if quantity is not None:
+                        last = max(last, owners[number + quantity.count - 1])
+            text, spans = join(pieces[index : last + 1])
+            joined.append(Piece(text, spans) if last > index else pieces[index])
+            index = last + 1
+        return joined
 
     def _is_new(self, sample: Sample, sentence: str) -> bool:
         """Whether no template reads the sentence, so that its meaning is not another one there."""

@@ -21,6 +21,8 @@ from pipeline.text.annotation import Annotated, Mark
 
 __all__ = [
     "DURATION_UNITS",
+    "MAX_WORDS",
+    "MAX_WORDS_BYTES",
     "NO_MATCH",
     "AllowedValues",
     "AnswerSchema",
@@ -32,6 +34,8 @@ __all__ = [
 
 NO_MATCH = "NoMatch"
 """The intent of a sentence on which nothing may be done."""
+MAX_WORDS, MAX_WORDS_BYTES = 64, 640
+"""Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of words.h."""
 DURATION_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 """Units that a duration fills: slots of these names, or with one prefix before all of them (`start_minutes`)."""
 
@@ -250,8 +254,8 @@ class StructuredAnswer:
         intent: `NO_MATCH` where nothing may be done.
         slots: canonical values by slot.
         confidence: from 0 to 1.
-        reason: why nothing may be done, where that is known: "too-long", "too-many-names", "low-confidence", or what
-            the model says.
+        reason: why nothing may be done, where that is known: one of `StructuredPrompt.refusal`, "low-confidence",
+            "unfinished", or what the model says.
     """
 
     intent: str
@@ -341,6 +345,20 @@ class StructuredPrompt:
     def has_too_many_names(self) -> bool:
         """Whether there are marks that no pointer reaches."""
         return len(self.annotated.marks) > self._ids.schema.pointers
+
+    def refusal(self, context: int) -> str:
+        """Why the model is not asked: "too-many-words", "too-many-names" or "too-long"; empty where it is.
+
+        Args:
+            context: tokens that the model sees.
+        """
+        words = self.annotated.words
+        num_bytes = sum(len(word.text.encode()) + 1 for word in words) - 1
+        if len(words) > MAX_WORDS or num_bytes > MAX_WORDS_BYTES:
+            return "too-many-words"
+        if self.has_too_many_names:
+            return "too-many-names"
+        return "too-long" if len(self.tokens) > context else ""
 
     def encode(self, intent: str, slots: Mapping[str, str], normalize: Callable[[str], Sequence[str]]) -> list[int]:
         """The ids of an answer, `eos` last.
@@ -442,15 +460,15 @@ class StructuredPrompt:
         return [self._ids.position + start for start in sorted(set(self.start_of)) if start < limit]
 
     def answer(self, tokens: Sequence[int], confidence: int = 65536) -> StructuredAnswer:
-        """What an answer says.
+        """What an answer says: nothing may be done where it was cut off before its end.
 
         Args:
-            tokens: its ids, each allowed after those before it; `eos` may be last.
+            tokens: its ids, each allowed after those before it; `eos` is the last of a whole answer.
             confidence: of the answer, in 1/65536.
         """
         ids, schema = self._ids, self._ids.schema
-        if not tokens:
-            return StructuredAnswer(NO_MATCH, reason="too-long")
+        if not tokens or tokens[-1] != self._eos:
+            return StructuredAnswer(NO_MATCH, {}, confidence / 65536, "unfinished")
         if confidence < schema.threshold:
             return StructuredAnswer(NO_MATCH, {}, confidence / 65536, "low-confidence")
         intent = tokens[0] - ids.intent

@@ -43,8 +43,13 @@ class Prompt(Protocol):
         """The ids that may follow the answer so far, ascending; None where all may."""
         ...
 
+    def refusal(self, context: int) -> str:
+        """Why a model that sees so many tokens is not asked, see `StructuredPrompt.refusal`; empty where it is."""
+        ...
+
     def text(self, answer: Sequence[int], confidence: int = 65536) -> str:
-        """What an answer's ids say; a confidence in 1/65536 below the model's threshold says that nothing is done."""
+        """What an answer's ids say. With answer tokens nothing is done where the answer has no end (`eos`), or a
+        confidence in 1/65536 below the model's threshold."""
         ...
 
 
@@ -77,6 +82,9 @@ class _PlainPrompt:
 
     def allowed(self, answer: Sequence[int]) -> None:
         """Any id may follow."""
+
+    def refusal(self, context: int) -> str:
+        return "too-long" if len(self.tokens) > context else ""
 
     def text(self, answer: Sequence[int], confidence: int = 65536) -> str:
         return self.tokenizer.decode(answer, self.tokens[-1])
@@ -143,7 +151,18 @@ class StructuredCodec:
         entries: Sequence[Entry] = (),
         excluded: Container[str] = (),
     ) -> list[int]:
-        """The ids of a sentence and its answer.
+        """The ids of a sentence and its answer, see `lesson`."""
+        return self.lesson(sentence, intent, slots, entries, excluded)[1]
+
+    def lesson(
+        self,
+        sentence: str,
+        intent: str,
+        slots: Mapping[str, str],
+        entries: Sequence[Entry] = (),
+        excluded: Container[str] = (),
+    ) -> tuple[Prompt, list[int]]:
+        """A sentence's prompt, and the ids of the sentence and its answer.
 
         Args:
             sentence: as it is said.
@@ -162,7 +181,7 @@ class StructuredCodec:
         prompt = self._prompt(annotator.annotate(sentence))
         if prompt.has_too_many_names:
             raise ValueError("the sentence has more names and quantities than there are pointers")
-        return [*prompt.tokens, *prompt.encode(intent, slots, annotator.words)]
+        return prompt, [*prompt.tokens, *prompt.encode(intent, slots, annotator.words)]
 
     def answer(self, sentence: str, tokens: Sequence[int], confidence: int = 65536) -> StructuredAnswer:
         """What the ids of an answer to the sentence say."""

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Protocol
 
 from pipeline.text.annotation import Annotated, Entry, Mark, Quantity, Word
+from pipeline.text.known_words import KnownWords
 from pipeline.text.vocabulary import (
     MAX_FUZZY_LETTERS,
     MIN_FUZZY_LETTERS,
@@ -79,7 +80,8 @@ class Annotator:
         self.normalizer = normalizer
         self.quantities = quantities
         self.known_words = frozenset(known_words)
-        self._known = self.known_words | vocabulary.inflection.common_words
+        self._nouns = KnownWords(self.known_words)
+        self._known = KnownWords(self.known_words | vocabulary.inflection.common_words)
         self.restore = restore
 
     def with_entries(self, entries: Iterable[Entry]) -> Annotator:
@@ -125,7 +127,7 @@ class _Sentence:
         self.skeleton = self.forms.skeleton
         self.skeletons = [self.skeleton(text) for text in self.texts]
         self.quantities = annotator.quantities
-        self.nouns = annotator.known_words
+        self.nouns = annotator._nouns
         self.known = annotator._known
         self.restore = annotator.restore
         self.longest = max([layer.longest for layer in self.layers])
@@ -318,7 +320,7 @@ class _Sentence:
         if text in self.nouns:
             return text
         restored = self.restore.get(self.skeleton(text))
-        return restored if restored in self.nouns else None
+        return restored if restored is not None and restored in self.nouns else None
 
     def split(self, index: int, seam: int, position: int) -> None:
         """Divides a word in two; marks from `position` on move by a word."""

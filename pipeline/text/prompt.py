@@ -26,8 +26,9 @@ class PromptTemplate:
 
     A prompt is `bos`, the text, `suffix`. A text that is not empty begins with `prefix`, and is lower-cased first where
     `lowercase`. The 256 ids from `byte_base` on stand for bytes. Generation ends with any of `stops`. With
-    `split_on_space`, no merge crosses the beginning of a word, which is a space. With `strip_leading_space`, the space
-    that a piece begins with is not shown right behind `bos`.
+    `split_on_space`, no merge crosses the beginning of a word, which is a space; with `space_runs` too, it is a
+    run of spaces, tabs and line ends. With `strip_leading_space`, the space that a piece begins with is not shown right
+    behind `bos`.
     """
 
     bos: int
@@ -37,6 +38,7 @@ class PromptTemplate:
     prefix: tuple[int, ...] = ()
     lowercase: bool = False
     split_on_space: bool = False
+    space_runs: bool = False
     strip_leading_space: bool = False
 
     @property

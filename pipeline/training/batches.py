@@ -9,14 +9,14 @@ import numpy as np
 
 from pipeline.text.tokenizers.byte_bpe import PAD, SEP
 
-__all__ = ["Batch", "batches", "bucket_widths", "split_batch"]
+__all__ = ["Batch", "batches", "bucket_widths", "counted_positions", "split_batch"]
 
 _GRANULE = 4  # widths are multiples of it
 _EVEN_WIDTH = 64  # where attention, quadratic in the width, costs as much as all that is linear in it
 
 
 class Batch(NamedTuple):
-    """Rows of token sequences with the positions that count: those whose next token is of an action.
+    """Rows of token sequences with the positions that count: those whose next token is of an action, or of text.
 
     The logits of all other positions are not needed, so a loss gathers these from the hidden states first.
 
@@ -123,6 +123,20 @@ def batches(
             number += 1
 
 
+def counted_positions(tokens: np.ndarray) -> np.ndarray:
+    """Where the next token counts: behind `<sep>`; in a row of text, which has none, everywhere.
+
+    Args:
+        tokens: int32 [B, T + 1], padded.
+
+    Returns:
+        bool [B, T].
+    """
+    separators = tokens[:, :-1] == SEP
+    counts = (np.cumsum(separators, axis=1) > 0) | ~separators.any(axis=1, keepdims=True)
+    return np.asarray(counts & (tokens[:, 1:] != PAD))
+
+
 def split_batch(
     tokens: np.ndarray, parts: int = 1, granules: int = 1, altered: np.ndarray | None = None
 ) -> list[Batch]:
@@ -137,12 +151,13 @@ def split_batch(
     if len(tokens) % parts:
         parts = 1
     inputs, following = tokens[:, :-1], tokens[:, 1:]
-    counted = (np.cumsum(inputs == SEP, axis=1) > 0) & (following != PAD)
+    counted = counted_positions(tokens)
     trusted = np.ones(len(tokens), np.float32) if altered is None else 1 - altered
     rows = len(tokens) // parts
     pieces = [slice(begin, begin + rows) for begin in range(0, len(tokens), rows)]
     granule = -(-rows * inputs.shape[1] // granules)
-    size = -(-max(int(counted[piece].sum()) for piece in pieces) // granule) * granule
+    most = max(int(counted[piece].sum()) for piece in pieces)
+    size = min(-(-most // granule) * granule, rows * inputs.shape[1])  # of text all positions may count
     found = []
     for piece in pieces:
         index = np.flatnonzero(counted[piece]).astype(np.int32)

@@ -8,15 +8,25 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 import tf_keras as keras
+from numpy.typing import NDArray
 
-from pipeline.tasks.accuracy import answer_limit, answer_tokens
-from pipeline.tasks.task import Pair
+from pipeline.tasks.accuracy import answer_limit, answer_room, answer_text, answer_tokens, unasked
+from pipeline.tasks.task import Pair, Predictions
 from pipeline.text.codec import Codec
 from pipeline.text.tokenizers.byte_bpe import EOS, PAD, SEP
 
-__all__ = ["BatchGenerator", "answers", "encode_pairs", "exact_match", "matches", "teacher_forced_match"]
+__all__ = [
+    "BatchGenerator",
+    "answers",
+    "encode_pairs",
+    "exact_match",
+    "matches",
+    "predictions",
+    "teacher_forced_match",
+]
 
 _BATCH = 64
+_MAX_LOGITS = 1 << 25  # of a batch, 128 MB
 
 Allowed = Callable[[Sequence[int]], Sequence[int] | None]
 """The ids that may follow an answer so far, None where all may: `pipeline.text.codec.Prompt.allowed`."""
@@ -82,9 +92,7 @@ def answers(
     pairs: Sequence[Pair],
     progress: Callable[[int], None] | None = None,
 ) -> list[str | None]:
-    """Greedy decoding's answer to each pair's sentence, None where the pair is longer than the context.
-
-    An answer is cut at `pipeline.tasks.accuracy.max_answer_tokens`.
+    """What each pair's sentence comes to by greedy decoding, as `pipeline.tasks.accuracy.answers` has it.
 
     Args:
         decoder: the model.
@@ -93,24 +101,54 @@ def answers(
         progress: called with the number of sentences answered.
     """
     prompts = [codec.prompt(pair.sentence) for pair in pairs]
-    lengths = [answer_tokens(codec, pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)]
-    fitting = [
-        index
-        for index, (prompt, length) in enumerate(zip(prompts, lengths, strict=True))
-        if len(prompt.tokens) + length <= decoder.context
-    ]
-    result: list[str | None] = [None] * len(pairs)
-    asked = [prompts[index] for index in fitting]
+    limit = answer_limit([answer_tokens(codec, pair, prompt) for pair, prompt in zip(pairs, prompts, strict=True)])
+    asked = [prompt for prompt in prompts if not prompt.refusal(decoder.context)]
     decoded = decoder.greedy(
         [prompt.tokens for prompt in asked],
-        answer_limit(lengths),
+        limit,
         EOS,
         progress,
         [prompt.allowed for prompt in asked],
     )
-    for index, prompt, tokens in zip(fitting, asked, decoded, strict=True):
-        result[index] = prompt.text(tokens)
-    return result
+    texts = {
+        id(prompt): answer_text(prompt, tokens, answer_room(prompt, decoder.context, limit))
+        for prompt, tokens in zip(asked, decoded, strict=True)
+    }
+    return [texts[id(prompt)] if id(prompt) in texts else unasked(prompt) for prompt in prompts]
+
+
+def predictions(
+    model: keras.Model,
+    sequences: Sequence[NDArray[np.signedinteger]],
+    context: int,
+    progress: Callable[[int], None] | None = None,
+) -> Predictions:
+    """What the float model says of each token of the sequences but their first ones.
+
+    Args:
+        model: the training model.
+        sequences: int [T] each, of at most `context` tokens.
+        context: tokens that the model sees.
+        progress: called with the number of sequences done.
+    """
+
+    @tf.function(autograph=False)
+    def forward(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        logits = model(tokens, training=False)[:, :-1]
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(tokens[:, 1:], logits)
+        return losses, tf.argmax(logits, axis=-1, output_type=tf.int32)
+
+    rows = max(1, min(_BATCH, _MAX_LOGITS // (context * int(model.output.shape[-1]))))
+    nll, top1 = [np.zeros(0, np.float32)], [np.zeros(0, np.int32)]
+    for begin in range(0, len(sequences), rows):
+        part = sequences[begin : begin + rows]
+        losses, best = (values.numpy() for values in forward(tf.constant(_padded(part, context, rows))))
+        for row, sequence in enumerate(part):
+            nll.append(losses[row, : len(sequence) - 1])
+            top1.append(best[row, : len(sequence) - 1])
+        if progress is not None:
+            progress(begin + len(part))
+    return Predictions(np.concatenate(nll), np.concatenate(top1))
 
 
 def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int) -> list[bool]:
@@ -126,9 +164,11 @@ def _forced(model: keras.Model, sequences: Sequence[Sequence[int]], context: int
     return matches
 
 
-def _padded(sequences: Sequence[Sequence[int]], context: int) -> np.ndarray:
-    """int32 [_BATCH, context]."""
-    tokens = np.full((_BATCH, context), PAD, np.int32)
+def _padded(
+    sequences: Sequence[Sequence[int] | NDArray[np.signedinteger]], context: int, rows: int = _BATCH
+) -> np.ndarray:
+    """int32 [rows, context]."""
+    tokens = np.full((rows, context), PAD, np.int32)
     for row, sequence in enumerate(sequences):
         tokens[row, : len(sequence)] = sequence
     return tokens

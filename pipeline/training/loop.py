@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,10 +23,10 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pipeline.errors import ThimbleError
-from pipeline.network.checkpoint import start_from
+from pipeline.network.checkpoint import StartWeights, start_from
 from pipeline.network.decoder import Attention, Dropout, build_decoder, dropout_bits
 from pipeline.recipes.schema import ModelConfig, TrainConfig
-from pipeline.tasks.task import Pair
+from pipeline.tasks.task import Pair, TrainingText
 from pipeline.text.codec import Codec
 from pipeline.text.tokenizers.byte_bpe import PAD, SEP
 from pipeline.training.batches import Batch, batches, split_batch
@@ -109,14 +108,16 @@ def training_sequences(codec: Codec, pairs: Sequence[Pair], context: int) -> lis
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a model is trained on: pairs, or a stream of token sequences that are drawn while it trains.
+    """What a model is trained on: pairs, token sequences, a stream of these that are drawn while it trains, or text.
 
     Attributes:
         codec: makes token sequences of pairs.
-        pairs: to train on; none where there is a stream.
-        dev: pairs to watch the training with.
+        pairs: to train on; none where there are token sequences or text.
+        dev: pairs to watch the training with; none where there is text.
         context: tokens that the model sees.
         stream: token sequences by epoch.
+        drawn: token sequences that are the same in every epoch.
+        text: token sequences of which all tokens count.
     """
 
     codec: Codec
@@ -124,13 +125,35 @@ class TrainingData:
     dev: Sequence[Pair]
     context: int
     stream: SequenceStream | None = None
+    drawn: Sequence[Sequence[int]] = ()
+    text: TrainingText | None = None
+
+    def first(self, count: int) -> TrainingData:
+        """The first `count` training sentences alone; those of a stream are drawn at once."""
+        if self.stream is None:
+            return dataclasses.replace(self, pairs=self.pairs[:count], drawn=self.drawn[:count])
+        return dataclasses.replace(self, stream=None, drawn=[tokens for _, tokens in self.stream.lessons(count)])
+
+    @property
+    def size(self) -> int:
+        """The number of sentences or of windows of text; 0 for a stream, which has no end."""
+        return len(self.pairs) + len(self.drawn) + (len(self.text.train) if self.text is not None else 0)
 
     @cached_property
     def sequences(self) -> Sequence[Sequence[int]]:
-        """The training pairs as tokens, see `training_sequences`; those of a stream's first epoch."""
+        """The training pairs as tokens, see `training_sequences`; those of a stream's first epoch; or the text."""
+        if self.text is not None:
+            return self.text.train
+        if self.drawn:
+            return self.drawn
         if self.stream is not None:
             return self.stream.epoch(0)
         return training_sequences(self.codec, self.pairs, self.context)
+
+    @cached_property
+    def dev_sequences(self) -> Sequence[Sequence[int]]:
+        """What watches the training as tokens; pairs that are longer than the context are left out."""
+        return encode_pairs(self.codec, self.dev, self.context) if self.text is None else self.text.dev
 
     def batches(self, batch_size: int, seed: int, start: int = 0, max_buckets: int = 1) -> Iterator[np.ndarray]:
         """Endless batches of the training data, see `pipeline.training.batches.batches`."""
@@ -139,20 +162,22 @@ class TrainingData:
 
 
 class _Dev:
-    """Loss and exact match of a model on the dev pairs, which are encoded and compiled once."""
+    """Loss and exact match of a model on the dev pairs, loss on dev text; encoded and compiled once."""
 
     def __init__(self, model: keras.Model, training_data: TrainingData) -> None:
-        sequences = encode_pairs(training_data.codec, training_data.dev, training_data.context)
+        sequences = training_data.dev_sequences
         rows = -(-len(sequences) // _DEV_ROWS) * _DEV_ROWS
         self._tokens = np.full((rows, training_data.context), PAD, np.int32)
         for row, sequence in enumerate(sequences):
             self._tokens[row, : len(sequence)] = sequence
         self._sequences, self._pairs = len(sequences), len(training_data.dev)
+        self._has_answers = training_data.text is None
 
         @tf.function(jit_compile=True, autograph=False)
         def forward(tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             logits, following = model(tokens, training=False)[:, :-1], tokens[:, 1:]
-            after = tf.cumsum(tf.cast(tokens[:, :-1] == SEP, tf.int32), axis=1) > 0
+            separators = tf.cast(tokens[:, :-1] == SEP, tf.int32)  # as `counted_positions`
+            after = (tf.cumsum(separators, axis=1) > 0) | (tf.reduce_sum(separators, axis=1, keepdims=True) == 0)
             counted = after & (following != PAD)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
             best = tf.argmax(logits, axis=-1, output_type=tf.int32)
@@ -162,15 +187,19 @@ class _Dev:
         self._forward = forward
 
     def figures(self) -> dict[str, float]:
-        """`dev_loss` in nats a token of the actions, and `dev_exact_match`, the share of pairs whose action's tokens
-        are each the most likely one after the true tokens before it; a pair longer than the context is wrong."""
+        """`dev_loss` in nats a token of the actions, or of the text; and of pairs `dev_exact_match`, the share of those
+        whose action's tokens are each the most likely one after the true tokens before it; a pair longer than the
+        context is wrong."""
         found = [
             [value.numpy() for value in self._forward(tf.constant(self._tokens[begin : begin + _DEV_ROWS]))]
             for begin in range(0, len(self._tokens), _DEV_ROWS)
         ]
-        right = sum(int(rows.sum()) for _, _, rows in found) - (len(self._tokens) - self._sequences)  # less padding
         losses, tokens = (float(sum(part[column] for part in found)) for column in range(2))
-        return {"dev_loss": losses / max(tokens, 1.0), "dev_exact_match": right / max(self._pairs, 1)}
+        figures = {"dev_loss": losses / max(tokens, 1.0)}
+        if self._has_answers:
+            right = sum(int(rows.sum()) for _, _, rows in found) - (len(self._tokens) - self._sequences)  # no padding
+            figures["dev_exact_match"] = right / max(self._pairs, 1)
+        return figures
 
 
 def answer_logits(model: keras.Model, training: bool) -> Callable[[Batch], tf.Tensor]:
@@ -194,7 +223,7 @@ def answer_logits(model: keras.Model, training: bool) -> Callable[[Batch], tf.Te
 
 
 def answer_loss(model: keras.Model) -> Loss:
-    """Cross-entropy of the actions' tokens."""
+    """Cross-entropy of the tokens that count."""
     logits = answer_logits(model, training=True)
 
     def loss(batch: Batch) -> tf.Tensor:
@@ -351,7 +380,7 @@ def train(
     training_data: TrainingData,
     out: Path,
     progress: Progress,
-    start: Path | None = None,
+    start: StartWeights | None = None,
 ) -> tuple[keras.Model, list[dict[str, float]]]:
     """Trains from the configuration's seed or the weights in `start`, or resumes from the checkpoint in `out`.
 
@@ -364,7 +393,7 @@ def train(
     hooks = Hooks()
     if start is not None:
         start_from(start, model, model_config)
-        hooks = Hooks(settings=zlib.crc32(start.read_bytes()))
+        hooks = Hooks(settings=start.digest())
     return model, fit(model, config, training_data, out, progress, hooks)
 
 
@@ -408,8 +437,8 @@ def fit(
     of the evaluation with the least loss on dev.
 
     Returns:
-        The history: `step`, `loss` since the entry before, `dev_loss`, `dev_exact_match` every 500 steps and at the
-        end.
+        The history: `step`, `loss` since the entry before, `dev_loss`, and `dev_exact_match` of pairs, every 500 steps
+        and at the end.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came; the state is saved.
@@ -441,7 +470,7 @@ class _Loop:
         self._dev = _Dev(model, training_data)
         best = [tf.Variable(step.averaged, trainable=False)] if config.early_stopping else []
         self._best = best[0] if best else step.averaged
-        settings = {"train": vars(config), "sentences": len(training_data.pairs), "more": hooks.settings}
+        settings = {"train": vars(config), "sentences": training_data.size, "more": hooks.settings}
         self._checkpoint = Checkpoint(out / CHECKPOINT, [*step.state, *best, *hooks.state], settings)
         self._history: list[dict[str, float]] = []
         self._rows: list[dict[str, float]] = []

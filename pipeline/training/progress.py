@@ -61,6 +61,8 @@ def _figures(figures: dict[str, float]) -> str:
     parts = [f"loss {figures['loss']:.4f}"] if "loss" in figures else []
     if "dev_exact_match" in figures:
         parts.append(f"exact match on dev {100 * figures['dev_exact_match']:.1f} %")
+    elif "dev_loss" in figures:
+        parts.append(f"on dev {figures['dev_loss']:.4f}")
     if "agreement" in figures:
         parts.append(f"agreement {100 * figures['agreement']:.1f} %")
     return ", ".join(parts)

@@ -8,7 +8,7 @@ memory. An epoch depends on its number alone, so a training can go on from any o
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pipeline.tasks.registry import load_stream
 from pipeline.tasks.sample_stream import SampleStream
+from pipeline.text.codec import Prompt
 
 __all__ = ["DrawnStream", "SequenceStream"]
 
@@ -33,6 +34,10 @@ class SequenceStream(Protocol):
     """Equally many token sequences by epoch."""
 
     def epoch(self, number: int) -> Sequence[Sequence[int]]: ...
+
+    def lessons(self, count: int) -> Iterator[tuple[Prompt, Sequence[int]]]:
+        """The first `count` sentences: each one's prompt, and the tokens of the sentence and its answer."""
+        ...
 
 
 @dataclass
@@ -72,6 +77,11 @@ class DrawnStream:
                 del self._parts[part]
             self._epochs = {number: sequences}
         return self._epochs[number]
+
+    def lessons(self, count: int) -> Iterator[tuple[Prompt, Sequence[int]]]:
+        """The first `count` sentences, drawn in this process; see `SequenceStream`."""
+        stream = load_stream(self.task, self.folder, self.data, self.context)
+        return (stream.lesson(number) for number in range(count))
 
     def close(self) -> None:
         """Ends the processes."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board
-from pipeline.verification.budgets import accuracy_failures, over_budget
+from pipeline.verification.budgets import accuracy_failures, over_budget, text_failures
 from pipeline.verification.checks import Verification
 from pipeline.verification.result import (
     BudgetResult,
@@ -80,6 +80,10 @@ def assemble_result(
         inaccurate = accuracy_failures(budgets, quality["float"], quality["quantized"])
         checks["accuracy"] = not inaccurate
         exceeded += inaccurate
+    if "perplexity_loss" in quality.get("quantized", {}):
+        unlikely = text_failures(budgets, quality["quantized"], is_imported=recipe.weights is not None)
+        checks["accuracy"] = not unlikely
+        exceeded += unlikely
     if tests is not None:
         failed = unmet_tests(dict(tests), budgets.min_tests, budgets.max_wrong_action)
         checks["tests"] = not failed

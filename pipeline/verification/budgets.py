@@ -6,9 +6,19 @@ from collections.abc import Mapping
 
 from pipeline.recipes.schema import Budgets
 
-__all__ = ["DEFAULT_MAX_LOSS", "accuracy_failures", "over_budget", "proof_holds"]
+__all__ = [
+    "DEFAULT_MAX_LOSS",
+    "DEFAULT_MAX_PERPLEXITY_LOSS",
+    "accuracy_failures",
+    "over_budget",
+    "proof_holds",
+    "text_failures",
+]
 
 _BUDGET_CHECKS = ("budgets_met", "accuracy", "tests")
+DEFAULT_MAX_PERPLEXITY_LOSS = 25.0
+"""Percent by which the perplexity of a quantized model may be above float's where its recipe, which says how to train
+it, has no budget of that."""
 DEFAULT_MAX_LOSS = 10.0
 """Points of exact match, mean of all splits, that a quantized model may lose where the recipe has no budget of
 accuracy. The worst of the shipped sweep's models loses 4.8."""
@@ -82,6 +92,33 @@ def accuracy_failures(
                 f"accuracy: {100 * quantized_match[split]:.1f} % of {split.replace('_', ' ')} are right, "
                 f"the budget is at least {limit:g} %"
             )
+    return lines
+
+
+def text_failures(budgets: Budgets, figures: Mapping[str, float], is_imported: bool) -> list[str]:
+    """A line for each budget of likelihood that is not kept.
+
+    Where the recipe has none, a model that was trained may lose `DEFAULT_MAX_PERPLEXITY_LOSS`; of imported ones nothing
+    is asked.
+
+    Args:
+        budgets: the recipe's.
+        figures: of the quantized model, as `pipeline.verification.likelihood.measure` has them.
+        is_imported: whether the model is an imported one.
+    """
+    lines = []
+    max_loss, allowed = budgets.max_perplexity_loss, "the budget is"
+    if max_loss is None and budgets.max_perplexity is None and not is_imported:
+        max_loss, allowed = DEFAULT_MAX_PERPLEXITY_LOSS, "without a budget that fails above"
+    perplexity, loss = figures["perplexity"], 100 * figures["perplexity_loss"]
+    if budgets.max_perplexity is not None and perplexity > budgets.max_perplexity:
+        lines.append(
+            f"accuracy: the quantized model's perplexity is {perplexity:.2f}, the budget is {budgets.max_perplexity:g}"
+        )
+    if max_loss is not None and loss > max_loss:
+        lines.append(
+            f"accuracy: the quantized model's perplexity is {loss:.1f} % above float's, {allowed} {max_loss:g} %"
+        )
     return lines
 
 

@@ -52,6 +52,7 @@ OVERHEAD_PER_ANSWER_ID = 80
 # compilers); which step that is differs from request to request.
 SYSTICK_WRAP_OVERHEAD = 8
 _TEXTS_TRIED = 16
+_MAX_QUOTED = 1000  # characters of a prompt: a line of the protocol has 1024
 
 
 class StepEngine(Protocol):
@@ -208,13 +209,13 @@ def _expected_step(engine: StepEngine, token: int) -> ExpectedStep:
 
 
 def reference_runs(
-    recipe: Recipe, tflite: Path, codec: Codec, texts: NDArray[np.int32] | None = None
+    recipe: Recipe, tflite: Path, codec: Codec, texts: Sequence[NDArray[np.signedinteger]] | None = None
 ) -> list[Expectation]:
     """Reference runs by TensorFlow Lite Micro of the recipe's prompts, or of its task's examples. Where none reaches
     the end of the context, also the beginning of one of the `texts` that does.
 
     Args:
-        texts: token ids [texts, length] of the model's own, if it writes any.
+        texts: token ids of texts for the model to go on with, if it writes any.
 
     Raises:
         ThimbleError: a prompt does not fit the model's context.
@@ -236,13 +237,15 @@ def reference_runs(
 
 
 def reference_run_to_context_end(
-    engine: StepEngine, codec: Codec, context: int, texts: NDArray[np.int32]
+    engine: StepEngine, codec: Codec, context: int, texts: Sequence[NDArray[np.signedinteger]]
 ) -> Expectation:
-    """Reference run that reaches the end of the context: of the texts' first quarters the first whose answer does, else
-    the longest."""
+    """Reference run that reaches the end of the context: of the texts' beginnings, a quarter of the context, the first
+    whose answer does, else the longest. A beginning fits a line of the protocol."""
     expectations: list[Expectation] = []
-    for first, *rest in texts[:_TEXTS_TRIED].tolist():
+    for first, *rest in (text.tolist() for text in texts[:_TEXTS_TRIED]):
         text = codec.tokenizer.decode(rest[: max(1, context // 4)], first).strip("\ufffd")
+        while len(quote(text, safe="")) > _MAX_QUOTED:
+            text = text[: 3 * len(text) // 4]
         expectations.append(reference_run(engine, codec, context, text, context))
         if len(expectations[-1].steps) == context:
             break

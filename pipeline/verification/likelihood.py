@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.tasks.task import EvaluationText
+from pipeline.tasks.task import MeasuredText, Predictions
 
 __all__ = [
     "TEXT_FIGURES",
@@ -25,6 +25,7 @@ TEXT_FIGURES = {
     "nll": "negative log-likelihood of the text, nats a token",
     "perplexity": "e to that power",
     "perplexity_loss": "by how much the float model's perplexity is lower",
+    "nats_per_byte": "the same a byte of text, which other tokenizers can be compared by",
     "agreement": "tokens where the same next one is most likely as with the float model",
     "tokens": "tokens measured",
 }
@@ -38,40 +39,58 @@ class StepEngine(Protocol):
     def step(self, token: int) -> NDArray[np.signedinteger]: ...
 
 
-def likelihood(nll: NDArray[np.floating]) -> dict[str, float]:
-    """`nll` in nats a token, `perplexity`, and the number of `tokens`."""
+def likelihood(nll: NDArray[np.floating], num_bytes: int | None = None) -> dict[str, float]:
+    """`nll` in nats a token, `perplexity`, and the number of `tokens`; `nats_per_byte` where the bytes are known.
+
+    Args:
+        nll: of each token, in nats.
+        num_bytes: of text that the tokens stand for.
+    """
     mean = float(nll.mean(dtype=np.float64))
-    return {"nll": round(mean, 5), "perplexity": round(math.exp(mean), 5), "tokens": nll.size}
+    by_byte = {"nats_per_byte": round(mean * nll.size / num_bytes, 5)} if num_bytes else {}
+    return {"nll": round(mean, 5), "perplexity": round(math.exp(mean), 5), **by_byte, "tokens": nll.size}
 
 
 def measure(
-    engine: StepEngine, text: EvaluationText, scale: float, progress: Callable[[int], None] | None = None
+    engine: StepEngine,
+    text: MeasuredText,
+    predictions: Predictions,
+    scale: float,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
     """Evaluates the engine on the text: `likelihood`, the relative increase of the float model's perplexity
     (`perplexity_loss`), and the share of tokens with the same top-1 prediction (`agreement`).
 
     Args:
+        engine: what is measured.
+        text: what it is measured on.
+        predictions: the float model's.
         scale: of the logits.
-        progress: called with the number of texts done.
+        progress: called with the number of sequences done.
     """
-    nll = np.zeros(text.nll.shape, np.float64)
-    agreed = 0
-    for row, sequence in enumerate(text.tokens):
+    nll = np.zeros(predictions.nll.shape, np.float64)
+    agreed = done = 0
+    for number, sequence in enumerate(text.sequences, 1):
         engine.reset()
-        for position, (token, following) in enumerate(pairwise(sequence)):
+        for token, following in pairwise(sequence):
             logits = engine.step(int(token)).ravel().astype(np.float64) * scale
-            agreed += int(logits.argmax() == text.top1[row, position])
+            agreed += int(logits.argmax() == predictions.top1[done])
             logits -= logits.max()
-            nll[row, position] = math.log(np.exp(logits).sum()) - logits[following]
+            nll[done] = math.log(np.exp(logits).sum()) - logits[following]
+            done += 1
         if progress is not None:
-            progress(row + 1)
-    loss = math.exp(float(nll.mean() - text.nll.mean(dtype=np.float64))) - 1
-    return {**likelihood(nll), "perplexity_loss": round(loss, 6), "agreement": round(agreed / nll.size, 6)}
+            progress(number)
+    loss = math.exp(float(nll.mean() - predictions.nll.mean(dtype=np.float64))) - 1
+    return {
+        **likelihood(nll, text.num_bytes),
+        "perplexity_loss": round(loss, 6),
+        "agreement": round(agreed / nll.size, 6),
+    }
 
 
 def format_metric(key: str, value: float) -> str:
     """A figure of a table: shares in percent, nats and perplexity as they are, tokens as a count."""
-    if key in ("nll", "perplexity"):
+    if key in ("nll", "perplexity", "nats_per_byte"):
         return f"{value:.4f}"
     return f"{value:,.0f}" if key == "tokens" else f"{100 * value:.{2 if 'loss' in key else 1}f} %"
 

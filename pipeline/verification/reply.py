@@ -15,8 +15,6 @@ from pipeline.text.answers import NO_MATCH, StructuredAnswer, StructuredPrompt, 
 from pipeline.text.codec import Codec, Prompt
 
 __all__ = [
-    "MAX_WORDS",
-    "MAX_WORDS_BYTES",
     "REFUSED",
     "BlockEngine",
     "Reply",
@@ -28,8 +26,6 @@ __all__ = [
     "reply_of",
 ]
 
-MAX_WORDS, MAX_WORDS_BYTES = 64, 640
-"""Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of words.h."""
 REFUSED = "refused"
 """End of an answer for which the model was not asked."""
 _SLOT = re.compile(r"[A-Za-z_]\w*")
@@ -71,15 +67,8 @@ def refusal(prompt: Prompt, context: int) -> Reply | None:
     """
     if not isinstance(prompt, StructuredPrompt):
         return None
-    words = prompt.annotated.words
-    num_bytes = sum(len(word.text.encode()) + 1 for word in words) - 1
-    if len(words) > MAX_WORDS or num_bytes > MAX_WORDS_BYTES:
-        return Reply(NO_MATCH, CERTAIN, "too-many-words")
-    if prompt.has_too_many_names:
-        return Reply(NO_MATCH, CERTAIN, "too-many-names")
-    if len(prompt.tokens) > context:
-        return Reply(NO_MATCH, CERTAIN, "too-long")
-    return None
+    reason = prompt.refusal(context)
+    return Reply(NO_MATCH, CERTAIN, reason) if reason else None
 
 
 def reply_of(prompt: Prompt, tokens: Sequence[int], confidence: int, end: str) -> Reply:

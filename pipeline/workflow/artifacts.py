@@ -173,7 +173,7 @@ def _read_weights_metadata(path: Path) -> dict[str, Any]:
 
 TOKENIZER: Artifact[PromptTokenizer] = Artifact("tokenizer.json", _load_tokenizer, _save_tokenizer)
 SUMMARY = json_artifact("summary.json")
-"""Of `data`: the number of sentences by split, and examples."""
+"""Of `data`: the number of sentences by split, and examples; of documents how many, and how many tokens."""
 WEIGHTS: Artifact[dict[str, Any]] = Artifact("weights.npz", _read_weights_metadata)
 """The float weights; read here, without TensorFlow, is what the file says of itself."""
 TRAINING_LOG = _folder("log")

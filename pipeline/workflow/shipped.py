@@ -21,19 +21,22 @@ import numpy as np
 from pipeline.errors import ThimbleError
 from pipeline.files import atomic_write, fingerprint
 from pipeline.recipes.load import Recipe, load_recipe
-from pipeline.recipes.paths import file_digests, task_files
+from pipeline.recipes.paths import MODELS, RECIPE, file_digests, shipped_models, task_files
 from pipeline.workflow.artifacts import TOKENIZER, WEIGHTS
 from pipeline.workflow.stage import StageContext
+from pipeline.workflow.workspace import Workspace
 
 __all__ = [
     "TRAINING_STAGES",
     "are_final",
     "are_of",
     "has_trained_weights",
+    "has_weights",
     "is_trained_here",
     "newer_modules",
     "newer_packages",
     "read_weights_metadata",
+    "recipes_with_weights",
     "recognizes_weights",
     "ship",
     "shipped_tokenizer",
@@ -235,6 +238,30 @@ def shipped_weights(recipe: Recipe) -> Path | None:
     return path if are_of(recipe, read_weights_metadata(path)) else None
 
 
+def recipes_with_weights() -> list[Recipe]:
+    """The recipes of the models that come with the package whose weights come with it too, the smallest first."""
+    recipes = [load_recipe(MODELS / name / RECIPE) for name in shipped_models()]
+    there = [recipe for recipe in recipes if recipe.shipped_path is not None and recipe.shipped_path.exists()]
+    found = [recipe for recipe in there if shipped_weights(recipe) is not None]
+    return sorted(found, key=lambda recipe: (recipe.model.parameter_count, recipe.name))
+
+
+def has_weights(recipe: Recipe, build: Path) -> bool:
+    """Whether a run of the recipe finds trained weights, imported, shipped or of an earlier run, and need not train.
+
+    Args:
+        recipe: what describes the weights.
+        build: the folder of the runs' workspaces.
+
+    Raises:
+        ThimbleError: see `shipped_weights`.
+    """
+    if recipe.weights is not None or shipped_weights(recipe) is not None:
+        return True
+    own = Workspace(build, recipe.name).path(WEIGHTS.of("train"))
+    return own.exists() and are_of(recipe, read_weights_metadata(own))
+
+
 def shipped_tokenizer(recipe: Recipe) -> Path | None:
     """The tokenizer beside the shipped weights, under the same condition.
 
@@ -260,7 +287,9 @@ def ship(recipe: Recipe, weights: Path, tokenizer: Path) -> Path:
     if weights_path is None:
         raise ThimbleError(f"{recipe.path} names no `shipped` weights", "add `shipped: weights.npz` to it")
     if not are_final(recipe, read_weights_metadata(weights)):
-        raise ThimbleError(f"{weights} is not what {recipe.path} describes", "run the `qat` stage with --retrain first")
+        raise ThimbleError(
+            f"{weights} is not what {recipe.path} describes", "run its last training stage with --retrain first"
+        )
     beside = [path for path in (tokenizer, tokenizer.with_name(_ANSWERS)) if path.exists()]
     for source, target in (*((path, weights_path.parent / path.name) for path in beside), (weights, weights_path)):
         with atomic_write(target) as partial:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ from pipeline.stages.registry import run_recipe
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace
 
-TINY = {
+TINY: dict[str, Any] = {
     "name": "tiny",
     "description": "Whether <b>everything</b> runs, not whether it is clever.",
     "task": {"name": "home_assistant", "split_sentences": 40},

@@ -303,7 +303,7 @@ def test_stages_write_what_they_declare(whole_run: WholeRun) -> None:
 def test_a_recipe_with_int16_activations(whole_run: WholeRun, tmp_path: Path) -> None:
     build = tmp_path / "build"
     shutil.copytree(whole_run.workspace.folder.parent, build)
-    recipe = tiny_recipe(tmp_path, quantize={**TINY["quantize"], "activations": "int16"})  # type: ignore[dict-item]
+    recipe = tiny_recipe(tmp_path, quantize={**TINY["quantize"], "activations": "int16"})
     workspace, printed = run(recipe, build)
     assert "steps equal TensorFlow Lite Micro's to the byte" in " ".join(printed.split())
     result = json.loads((workspace.folder / whole_run.target_key / "result.json").read_text(encoding="utf-8"))

@@ -115,13 +115,13 @@ int main(void) {
         }
         case 'K':
             free((void *)(uintptr_t)annotator.known);
-            annotator.known = read_table(4, &count);
-            annotator.known_count = (uint16_t)count;
+            annotator.known = read_table(1, &count);
+            annotator.known_count = (uint16_t)(count / THIMBLE_HASH_BYTES);
             break;
         case 'C':
             free((void *)(uintptr_t)annotator.common);
-            annotator.common = read_table(4, &count);
-            annotator.common_count = (uint16_t)count;
+            annotator.common = read_table(1, &count);
+            annotator.common_count = (uint16_t)(count / THIMBLE_HASH_BYTES);
             break;
         case 'I':
             inflection.umlauts = read_number() != 0;

@@ -19,7 +19,7 @@ from pipeline import tools
 from pipeline.errors import ThimbleError
 from pipeline.firmware.normalize_tables import write_normalizer
 from pipeline.firmware.quantity_tables import write_quantities
-from pipeline.firmware.vocabulary_tables import LayerTables, fnv1a, write_vocabulary
+from pipeline.firmware.vocabulary_tables import LayerTables, hash_table, write_vocabulary
 from pipeline.languages import load_language_file
 from pipeline.resources import ROOT
 from pipeline.tasks.number_words import quantities, quantity_tables
@@ -115,7 +115,7 @@ class CMatcher:
 
     def _hashes(self, command: bytes, words: Iterable[str]) -> None:
         self._in.write(command)
-        self._table("I", sorted(map(fnv1a, words)))
+        self._table("B", hash_table(words))
 
 
 @dataclass

@@ -83,6 +83,8 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
         task={"name": "home_assistant"},
         budgets=Budgets(),
         answers=AnswersConfig(),
+        model=SimpleNamespace(context=CONTEXT),
+        evaluate=SimpleNamespace(host_sentences=None),
         quick=False,
     )
     stage = workspace.stage("firmware", "mps2_an386-aot")
@@ -94,7 +96,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     )
     workspace.stage("data").mkdir(parents=True)
     tokenizer.save(workspace.stage("data") / "tokenizer.json")
-    monkeypatch.setattr(serial_command, "load_task", lambda _: SimpleNamespace(text=lambda _: None))
+    monkeypatch.setattr(serial_command, "load_task", lambda _: SimpleNamespace(text=lambda *_: None))
     monkeypatch.setattr(
         serial_command,
         "reference_runs",

@@ -21,6 +21,7 @@ from pipeline.resources import ROOT
 from pipeline.text.prompt import PromptTemplate, PromptTokenizer, fold
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
+from pipeline.text.tokenizers.text_bpe import TextTokenizer
 from tests.support.made_llama2c import pieces_of
 
 RUNTIME = ROOT / "firmware_templates" / "runtime"
@@ -34,6 +35,11 @@ TEXTS = [
     "HassLightSet area=büro brightness=50",
     "réglez la température à 21 degrés",
     "включи свет на кухне",
+]
+
+PLAIN = [
+    "def Turn(on):\n    if on:\n        return ON\n    return None\n",
+    "[INFO] Küche: Licht AN\r\n\tnext   line\n\n\nThe End. ",
 ]
 
 
@@ -96,6 +102,7 @@ KINDS: dict[str, Callable[[], PromptTokenizer]] = {
     "small": lambda: Tokenizer.train(TEXTS * 3, 290, 24),
     "large": lambda: Tokenizer.train(TEXTS * 3, 420, 100),
     "tiny": lambda: Tokenizer.train(TEXTS * 3, 261, 1),
+    "text": lambda: TextTokenizer.train([*TEXTS, *PLAIN] * 3, 420),
     "llama2.c": lambda: llama2c(False),
     "llama2.c, spaces inside": lambda: llama2c(True),
 }
@@ -130,14 +137,17 @@ def both(
     """Runs a check on texts like the training's, on any Unicode, and on repetitions that merge in many orders."""
     like = st.text(alphabet="".join(sorted({*"".join(TEXTS), *"ABXYZ"})), max_size=60)
     repeated = st.text(alphabet="the nio", max_size=80)
+    plain = st.lists(st.sampled_from([*"".join(PLAIN), "\n    ", "  ", "return", "IF"]), max_size=60).map("".join)
     anything = st.text(max_size=40)
 
     def test(pair: tuple[PromptTokenizer, CTokenizer]) -> None:
         @settings(max_examples=400, deadline=None)
-        @given(st.one_of(like, repeated, anything))
+        @given(st.one_of(like, repeated, plain, anything))
         @example("")
         @example(" ")
         @example("  turn  on   ")
+        @example(PLAIN[0])
+        @example(PLAIN[1])
         @example("<pad><bos><0x41>")
         @example("\x00\x7f\u0080\u07ff\u0800\ufffd\uffff\U00010000\U0010ffff")
         @example("Àé×ÞßÖ ÷")

@@ -45,18 +45,16 @@ def test_one_text_goes_on_to_the_end_of_the_context(tokenizer: Tokenizer) -> Non
     context = 12
     texts = np.array([tokenizer.encode(f"{word} the light now")[:8] for word in ("turn on", "off", "x", "set", "dim")])
     lengths = [
-        len(reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, text[None]).steps) for text in texts
+        len(reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, [text]).steps) for text in texts
     ]
     assert min(lengths) < context == max(lengths), "the stand-in ends some texts early, and not all"
-    expectation = reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, texts)
+    expectation = reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, list(texts))
     assert len(expectation.steps) == context and expectation.end == "context"
     text = texts[lengths.index(context)]
     assert expectation.text == tokenizer.decode(text[1:4].tolist(), int(text[0]))
     short = [text for text, length in zip(texts, lengths, strict=True) if length < context]
     longest = max(length for length in lengths if length < context)
-    assert (
-        len(reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, np.stack(short)).steps) == longest
-    )
+    assert len(reference_run_to_context_end(Standin(), PlainCodec(tokenizer), context, short).steps) == longest
 
 
 def check(link: SerialLink, expectations: Sequence[Expectation], firmware: Firmware) -> Verification:

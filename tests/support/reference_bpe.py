@@ -10,17 +10,17 @@ from itertools import pairwise
 
 from pipeline.text.tokenizers.byte_bpe import BYTE_BASE, Tokenizer
 
-__all__ = ["reference_encode"]
+__all__ = ["merged", "reference_characters", "reference_encode"]
 
 
 def reference_encode(tokenizer: Tokenizer, text: str) -> list[int]:
     """Ids of the text, by the tokenizer's pieces and merges alone."""
-    pieces = {piece: index for index, piece in enumerate(tokenizer.pieces) if index >= BYTE_BASE + 256}
-    ranks = {(left, right): (rank, merged) for rank, (left, right, merged) in enumerate(tokenizer.merges)}
-    ids: list[int] = []
-    for word in _words(text):
-        ids += _merge(_characters(word, pieces), ranks)
-    return ids
+    return [index for word in _words(text) for index in merged(tokenizer, reference_characters(tokenizer, word))]
+
+
+def merged(tokenizer: Tokenizer, ids: list[int]) -> list[int]:
+    """The ids of a word's characters, merged as long as some neighbours can."""
+    return _merge(ids, {(left, right): (rank, index) for rank, (left, right, index) in enumerate(tokenizer.merges)})
 
 
 def _words(text: str) -> list[str]:
@@ -32,7 +32,9 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _characters(word: str, pieces: dict[bytes, int]) -> list[int]:
+def reference_characters(tokenizer: Tokenizer, word: str) -> list[int]:
+    """The ids of a word's characters, or of their bytes."""
+    pieces = {piece: index for index, piece in enumerate(tokenizer.pieces) if index >= BYTE_BASE + 256}
     ids: list[int] = []
     for character in word:
         piece = character.encode()

@@ -7,10 +7,11 @@ from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from hassil.intents import RangeSlotList, TextSlotList
 
+from pipeline.languages import languages, load_language_file
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
@@ -23,6 +24,8 @@ __all__ = ["HomeAssistantSource"]
 
 _KNOWN = 0.95  # share of names that the home has
 _CALLED_AS_A_NOUN = 0.12  # share of sentences in whose home another thing has a noun of the sentence as its name
+_FREE_TEXT = 1.5  # how much more often templates with free text are drawn
+_CALLED_AS_A_PART = 0.15  # share of sentences with a longer value in whose home something has a word of it as its name
 _ASKED_AS_OTHER = 0.25  # share of a sensor's names that belong to a thing which commands act on, too
 _MEASURED = ("sensor", "binary_sensor")
 _OPENED = ("door", "window", "garage_door", "opening")
@@ -55,12 +58,22 @@ class HomeAssistantSource:
         self._language, self._keeps = language, keeps
         self._polite, self._spoiled = polite, spoiled
         self._templates = tuple(language.templates if templates is None else templates)
-        self._choices, self._weights = _weighted(self._templates)
+        self._choices, self._weights = _weighted(self._templates, self._says_free_text)
 
     @property
     def language(self) -> str:
         """Its code."""
         return self._language.code
+
+    def _says_free_text(self, template: Template) -> bool:
+        """Whether a sentence of the template may hold any words, such as a title."""
+        lists = self._language.lists(template)
+        return any(
+            not reference.is_capture
+            and reference.list_name not in ("name", *NAMED)
+            and not isinstance(lists.get(reference.list_name), RangeSlotList | TextSlotList)
+            for reference in self._language.references(template)
+        )
 
     def draw(self, rng: random.Random) -> Sample:
         """One training sentence, in a home of its own."""
@@ -157,7 +170,8 @@ class HomeAssistantSource:
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
         text, fixed = walk.finish()
-        entries = names.entries(text, self._named_kinds[template.intent])
+        values = [text[first:end].lower() for first, end in fixed]
+        entries = names.entries(text, values, self._named_kinds[template.intent])
         # Nothing can be done to a thing that the home does not have, however clear the sentence is.
         intent, slots = (NO_MATCH, {}) if names.has_unknown else (template.intent, walk.slots)
         sample = Sample(text, intent, slots, entries, template.index, fixed)
@@ -184,7 +198,8 @@ class HomeAssistantSource:
 
     @cached_property
     def _droppable(self) -> frozenset[str]:
-        """Optional words: short ones that the templates put in brackets, and that are no slot's value."""
+        """Optional words: short ones that the templates put in brackets, and that mean nothing of their own. Particles
+        do: without "off" or "zu" a command is its opposite, and without its verb none."""
         droppable: set[str] = set()
         rules = {name: rule.text or "" for name, rule in self._language.intents.expansion_rules.items()}
         for template in self._language.templates:
@@ -193,11 +208,17 @@ class HomeAssistantSource:
                 if inside.startswith("<") and inside.endswith(">"):
                     inside = rules.get(inside[1:-1], "").strip("()")
                 droppable.update(word for word in inside.lower().split("|") if word.isalpha() and len(word) <= 4)
-        lists = self._language.intents.slot_lists.values()
-        values = {
-            str(value.value_out).lower() for some in lists if isinstance(some, TextSlotList) for value in some.values
-        }
-        return frozenset(droppable - values)
+        return frozenset(droppable & self._small_words)
+
+    @cached_property
+    def _small_words(self) -> set[str]:
+        """Articles, pronouns in the dative, and politeness, where the language has a file of them."""
+        code = self.language.split("-", maxsplit=1)[0]
+        if code not in languages("weave"):
+            return set()
+        table = load_language_file(code, "weave")
+        determiners = {word for determiner in table["determiners"] for word in determiner["words"].split()}
+        return {*determiners, *table["surface"]["articles"], *table["datives"], *table["politeness"]}
 
 
 class _DrawnNames:
@@ -244,26 +265,35 @@ class _DrawnNames:
             return other, self._homes.name(rng, kind, template.device_class)
         return kind, self._homes.name(rng, kind, template.device_class)
 
-    def entries(self, sentence: str, kinds: frozenset[str]) -> tuple[Entry, ...]:
+    def entries(self, sentence: str, values: Sequence[str], kinds: frozenset[str]) -> tuple[Entry, ...]:
         """The sentence's own names and those of another home, entities first, then areas, then floors.
 
-        Names of the other home that stand in the sentence by chance are left out where they would mean something.
+        Names of the other home that stand in the sentence by chance are left out where they would mean something; but
+        not inside of a longer value ("play the office", "open the garage door").
 
         Args:
             sentence: with the names.
+            values: the texts of its slots' values in lower case, names among them.
             kinds: of names that its answer may hold.
         """
         others = self._homes.other_entries(self._rng)
         text = f" {sentence.lower()} "
         said = [name.lower() for name in self._said]
+        longer = [f" {value} " for value in values if " " in value and value not in said]
+        outside = text
+        for value in longer:
+            outside = outside.replace(value, "  ")
         kept = [
             entry
             for name, entry in others
-            if name not in text or (entry.kind not in kinds and not any(own in name for own in said))
+            if name not in (outside if name not in longer else text)
+            or (entry.kind not in kinds and not any(own in name for own in said))
         ]
         own = list(self._own)
         if self._rng.random() < _CALLED_AS_A_NOUN:
             own += self._called_as_a_noun(text, kinds)
+        if longer and self._rng.random() < _CALLED_AS_A_PART:
+            own += self._called_as_a_part(longer)
         if not own:
             return tuple(kept)
         names = {entry.text.lower() for entry in own}
@@ -272,7 +302,11 @@ class _DrawnNames:
     def _called_as_a_noun(self, text: str, kinds: frozenset[str]) -> list[Entry]:
         """A thing that is called as a noun of the sentence, such as "Light", and that the sentence does not mean."""
         said = {word for name in self._said for word in name.lower().split()}
-        nouns = [word for word in text.split() if word in self._homes.words and word not in said and len(word) > 2]
+        words = text.split()
+        nouns = [word for word in words if word in self._homes.words and word not in said and len(word) > 2]
+        if not self._names_thing:  # "Motion Sensors", in a sentence about all of them
+            plurals = [word for word in nouns if word.endswith("s") and len(word) > 4]
+            nouns += [f"{first} {word}" for first, word in pairwise(words) if word in plurals and first in nouns]
         # Where the sentence names a thing, a noun that its answer could mean as well would be another reading of it.
         others = [kind for kind in (*_MEASURED, "scene", "script") if not self._names_thing or kind not in kinds]
         if not nouns or not others:
@@ -280,6 +314,15 @@ class _DrawnNames:
         noun = nouns[int(self._rng.random() * len(nouns))].title()
         kind = others[int(self._rng.random() * len(others))]
         return [Entry(noun, kind, noun)]
+
+    def _called_as_a_part(self, values: Sequence[str]) -> list[Entry]:
+        """An area or a thing that is called as a word of a longer value, and that the sentence does not mean."""
+        said = {word for name in self._said for word in name.lower().split()}
+        words = [word for value in values for word in value.split() if len(word) > 3 and word not in said]
+        if not words:
+            return []
+        word = words[int(self._rng.random() * len(words))].title()
+        return [Entry(word, "area" if self._rng.random() < 0.5 else self._homes.kind(self._rng), word)]
 
 
 class _HomeNames:
@@ -345,9 +388,13 @@ def _quantity_kinds(values: RangeSlotList) -> set[str]:
     return {"number"} | {{"percentage": "percent", "temperature": "degrees"}.get(values.type, "number")}
 
 
-def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float]]:
-    """Templates with cumulative weights: an intent counts as its number of templates to the power of 0.75, so that one
-    of many questions is not learned last; half of it is shared by templates, half by blocks."""
+def _weighted(
+    templates: Sequence[Template], says_free_text: Callable[[Template], bool]
+) -> tuple[list[Template], list[float]]:
+    """Templates with cumulative weights: an intent counts as the geometric mean of its numbers of templates and of
+    blocks to the power of 0.75, so that one of many questions is not learned last, and one of few is learned at all;
+    half of it is shared by templates, half by blocks. Free text is harder to learn than a name that is marked, and
+    counts more."""
     by_intent = Counter(template.intent for template in templates)
     blocks: dict[str, set[int]] = {}
     in_block = Counter((template.intent, id(template.block)) for template in templates)
@@ -356,8 +403,10 @@ def _weighted(templates: Sequence[Template]) -> tuple[list[Template], list[float
     weights = []
     for template in templates:
         count = by_intent[template.intent]
-        by_block = 1 / (len(blocks[template.intent]) * in_block[template.intent, id(template.block)])
-        weights.append(count**0.75 * (0.5 / count + 0.5 * by_block))
+        num_blocks = len(blocks[template.intent])
+        by_block = 1 / (num_blocks * in_block[template.intent, id(template.block)])
+        free = _FREE_TEXT if says_free_text(template) else 1.0
+        weights.append(free * (count * num_blocks) ** 0.375 * (0.5 / count + 0.5 * by_block))
     return list(templates), list(accumulate(weights))
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, Self
 
 from tokenizers import Regex
 from tokenizers import Tokenizer as Library
@@ -32,6 +33,9 @@ _PIECES = BYTE_BASE + 256
 class Tokenizer(PromptTokenizer):
     """Token ids: 4 specials, 256 bytes, then the pieces. A prompt is lower-cased, between `<bos>` and `<sep>`."""
 
+    word_start: ClassVar[str] = " "
+    """The expression of what begins a word."""
+
     def __init__(self, library: Library) -> None:
         self._library = library
 
@@ -43,19 +47,31 @@ class Tokenizer(PromptTokenizer):
         )
 
     @classmethod
-    def train(cls, texts: Iterable[str], vocab_size: int, alphabet: int = 100, exact_size: bool = False) -> Tokenizer:
+    def train(
+        cls,
+        texts: Iterable[str],
+        vocab_size: int,
+        alphabet: int = 100,
+        exact_size: bool = False,
+        longest: int | None = None,
+    ) -> Self:
         """Learns merges from texts.
 
         Args:
             texts: what to compress.
-        vocab_size: ids in all, specials and bytes included.
+            vocab_size: ids in all, specials and bytes included.
             alphabet: how many different characters may have a piece of their own (the most frequent ones).
             exact_size: whether ids that few texts leave without a piece get one that stands for nothing, since other
                 ids follow.
+            longest: the most characters of a piece; None: any number.
         """
-        trained = _library(BPE(byte_fallback=True, unk_token=None))
+        trained = cls._library_of(BPE(byte_fallback=True, unk_token=None))
         trainer = BpeTrainer(
-            vocab_size=max(vocab_size - _PIECES, 1), limit_alphabet=alphabet, special_tokens=[], show_progress=False
+            vocab_size=max(vocab_size - _PIECES, 1),
+            limit_alphabet=alphabet,
+            special_tokens=[],
+            show_progress=False,
+            max_token_length=longest,
         )
         trained.train_from_iterator(texts, trainer)
         model = json.loads(trained.to_str())["model"]
@@ -67,17 +83,23 @@ class Tokenizer(PromptTokenizer):
         if exact_size:
             for index in range(len(vocabulary), vocab_size):
                 vocabulary[f"<unused{index}>"] = index
-        return cls(_library(BPE(vocab=vocabulary, merges=merges, byte_fallback=True)))
+        return cls(cls._library_of(BPE(vocab=vocabulary, merges=merges, byte_fallback=True)))
 
     @classmethod
-    def load(cls, path: Path) -> Tokenizer:
+    def _library_of(cls, model: BPE) -> Library:
+        library = Library(model)
+        library.pre_tokenizer = Split(Regex(cls.word_start), behavior="merged_with_next")
+        return library
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
         """Reads a file of `save`.
 
         Raises:
             ThimbleError: no such file, not a tokenizer, or not one of this form.
         """
         try:
-            library = Library.from_str(path.read_text(encoding="utf-8"))
+            library = Library.from_str(cls._library_json(path.read_text(encoding="utf-8")))
         except OSError as error:
             raise ThimbleError(f"cannot read the tokenizer {path}: {error.strerror}", "run the `data` stage") from None
         except Exception as error:  # the library raises plain exceptions
@@ -89,6 +111,11 @@ class Tokenizer(PromptTokenizer):
                 "run the `data` stage with --force",
             )
         return cls(library)
+
+    @classmethod
+    def _library_json(cls, text: str) -> str:
+        """The library's part of a file's text."""
+        return text
 
     def save(self, path: Path) -> None:
         """Writes the library's JSON."""
@@ -132,9 +159,3 @@ class Tokenizer(PromptTokenizer):
         vocabulary = self._library.get_vocab()
         pairs = json.loads(self._library.to_str())["model"]["merges"]
         return [(vocabulary[a], vocabulary[b], vocabulary[a + b]) for a, b in pairs]
-
-
-def _library(model: BPE) -> Library:
-    library = Library(model)
-    library.pre_tokenizer = Split(Regex(" "), behavior="merged_with_next")
-    return library

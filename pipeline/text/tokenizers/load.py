@@ -7,7 +7,10 @@ from pathlib import Path
 
 from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.text.tokenizers.llama2c import KIND, Llama2cTokenizer
+from pipeline.text.tokenizers.llama2c import KIND as LLAMA2C
+from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
+from pipeline.text.tokenizers.text_bpe import KIND as TEXT
+from pipeline.text.tokenizers.text_bpe import TextTokenizer
 
 __all__ = ["load_tokenizer"]
 
@@ -22,4 +25,6 @@ def load_tokenizer(path: Path) -> PromptTokenizer:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Tokenizer.load(path)  # which reports what is wrong
-    return Llama2cTokenizer.load(path) if isinstance(data, dict) and data.get("type") == KIND else Tokenizer.load(path)
+    kind = data.get("type") if isinstance(data, dict) else None
+    loaders: dict[object, type[Llama2cTokenizer | Tokenizer]] = {LLAMA2C: Llama2cTokenizer, TEXT: TextTokenizer}
+    return loaders[kind].load(path) if kind in loaders else Tokenizer.load(path)

@@ -11,15 +11,19 @@ from rich.console import Console
 
 from pipeline.bench import charts, tables
 from pipeline.bench.cores import CORES
+from pipeline.bench.held_out import announce_training
 from pipeline.bench.limits import min_instructions_per_mac
 from pipeline.bench.measure import kernel_rows
 from pipeline.bench.rows import Row, as_dict
-from pipeline.bench.shapes import layer_tflite
+from pipeline.bench.run import BenchOptions
+from pipeline.bench.shapes import SHAPES, layer_tflite
 from pipeline.bench.structures import STRUCTURES
 from pipeline.bench.tflm import ENGINE
 from pipeline.commands.main import main
 from pipeline.compiler import Objective, WeightLayout, compile_model
+from pipeline.errors import ThimbleError
 from pipeline.recipes.schema import ModelConfig
+from pipeline.workflow.shipped import recipes_with_weights
 
 KERNEL = Row("Cortex-M4F", "thimble", kernel="fully_connected_s8", depth=64, rows=64, macs=4096, instructions=4100)
 STEPS = [
@@ -132,3 +136,22 @@ def test_structured_weights_beside_dense_ones() -> None:
     text = text_of(tables.compressed_table(rows))
     assert "68.0 %" in text and "1.25" in text
     assert tables.step_table(rows).row_count == 0
+
+
+def test_what_has_no_weights_is_measured_where_it_is_named_alone(tmp_path: Path) -> None:
+    default = BenchOptions.of(None, None, False, tmp_path).models
+    assert default == (*(recipe.name for recipe in recipes_with_weights()), SHAPES)
+    named = BenchOptions.of("m4f", f"home-en-base,{SHAPES}", False, tmp_path)
+    assert named.models == ("home-en-base", SHAPES) and named.cores == ("m4f",)
+    with pytest.raises(ThimbleError, match="home-en-bass"):
+        BenchOptions.of(None, "home-en-bass", False, tmp_path)
+
+
+def test_a_training_is_announced(tmp_path: Path) -> None:
+    console = Console(width=60, record=True, file=io.StringIO())
+    trained, *_ = recipes_with_weights()
+    announce_training(trained, tmp_path, console)
+    assert console.export_text() == ""
+    announce_training(trained.replace(shipped=None), tmp_path, console)
+    (line,) = console.export_text().splitlines()
+    assert line.startswith(f"{trained.name} has no weights: it is trained first, {trained.train.steps:,} steps")

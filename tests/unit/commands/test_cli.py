@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.commands.command import recipe_path
 from pipeline.commands.main import COMMANDS, main
 from pipeline.resources import ROOT
 from pipeline.stages import SUMMARIES, registry
@@ -161,3 +162,9 @@ def test_commands_that_need_no_tensorflow_do_not_import_it() -> None:
         "sys.exit('tensorflow' in sys.modules or 'tf_keras' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_a_recipe_is_named_by_its_file_or_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("", encoding="utf-8")
+    assert recipe_path(str(tmp_path)) == tmp_path / "recipe.yaml" == recipe_path(str(tmp_path / "recipe.yaml"))
+    assert recipe_path("shipped:home-en-small") == Path("shipped:home-en-small")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,10 @@ def test_each_template_is_a_task_that_loads(kind: str, language: str, tmp_path: 
     recipe = load_recipe(tmp_path / "mine" / "recipe.yaml")
     assert recipe.name == "mine" and "$" not in (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
     task, tests = load_task(recipe), task_tests(recipe)
+    if kind == "corpus":
+        documents = task.dataset().documents
+        assert documents is not None and len(documents.train) > 400 and documents.dev and documents.held_out
+        return
     assert len(task.examples()) >= 7
     if kind != "text":
         assert len(tests) >= 40 and sum(test.is_foreign for test in tests) >= 10
@@ -38,6 +43,18 @@ def test_tests_are_no_sentences_of_a_template(language: str, tmp_path: Path) -> 
     source, normalizer = load_task(recipe).source, Normalizer()  # type: ignore[attr-defined]
     read = [test.sentence for test in task_tests(recipe) if source.reads(normalizer.text(test.sentence))]
     assert len(read) <= 4, read
+
+
+@pytest.mark.parametrize("kind", ["appliance", "tools"])
+def test_its_folder_is_checked_as_its_recipe_is(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not as a folder of sentence files, in which recipe and tests are files without a meaning."""
+    create_folder(tmp_path / "mine", kind, "en")
+    found = []
+    for path in (tmp_path / "mine", tmp_path / "mine" / "recipe.yaml"):
+        assert main(["check", str(path), "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert not [finding for finding in found[0]["findings"] if finding["kind"] == "file"]
 
 
 def test_an_existing_folder_is_left_alone(

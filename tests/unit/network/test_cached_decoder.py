@@ -30,17 +30,20 @@ def plain(model: keras.Model, prompts: Sequence[Sequence[int]], context: int) ->
     for row, prompt in zip(rows, prompts, strict=True):
         row[: len(prompt)] = prompt
     best = tf.function(lambda tokens: tf.argmax(model(tokens, training=False), axis=-1))
-    running = {index for index, end in enumerate(ends) if end < context}
+    answers: list[list[int]] = [[] for _ in prompts]
+    running = set(range(len(prompts)))
     while running:
         chosen = best(tf.constant(rows)).numpy()
         for index in sorted(running):
             token = int(chosen[index, ends[index] - 1])
             if token != EOS:
+                answers[index].append(token)
+            if token == EOS or ends[index] == context:  # the last token has no place, and is not fed
+                running.discard(index)
+            else:
                 rows[index, ends[index]] = token
                 ends[index] += 1
-            if token == EOS or ends[index] == context:
-                running.discard(index)
-    return [row[len(prompt) : end].tolist() for row, prompt, end in zip(rows, prompts, ends, strict=True)]
+    return answers
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)

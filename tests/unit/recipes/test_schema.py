@@ -143,7 +143,7 @@ def test_a_variant_can_be_overridden() -> None:
 
 
 def test_shipped_recipes_span_sizes_and_kinds() -> None:
-    """Three variants from about 60 K to at most 400 K parameters, embeddings included, of more than one kind."""
+    """Three variants from about 90 K to at most 400 K parameters, embeddings included, of more than one kind."""
     assert len(variants()) >= 3
     counts, kinds = [], set()
     for path in sorted((ROOT / "models").glob("home-en-*/recipe.yaml")):
@@ -153,5 +153,5 @@ def test_shipped_recipes_span_sizes_and_kinds() -> None:
         kinds.add((config.ffn, config.positions, config.kv_heads == config.heads))
     assert len(counts) >= 3
     assert max(counts) <= 400_000
-    assert min(counts) <= 80_000
+    assert min(counts) <= 100_000
     assert len(kinds) >= 2

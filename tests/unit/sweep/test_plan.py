@@ -120,3 +120,10 @@ def test_shipped_sweeps_make_recipes(path: Path, tmp_path: Path) -> None:
     for point in points:
         (tmp_path / "r.yaml").write_text(recipe_text(point), encoding="utf-8")
         assert load_recipe(tmp_path / "r.yaml").name == f"{path.stem}-{point.name}"
+
+
+def test_a_corpus_has_no_right_answers_to_compare(tmp_path: Path) -> None:
+    task = {"name": "corpus", "files": ["*.txt"]}
+    with pytest.raises(ThimbleError, match="the task of one-dense is 'corpus'") as caught:
+        sweep_of(tmp_path, recipe={"task": task}).grid()
+    assert "perplexity" in caught.value.remedy

@@ -46,8 +46,10 @@ def test_the_texts_are_shared_out(tmp_path: Path, is_fitted: bool) -> None:
     write_text(tmp_path / "text.npz", text)
     assert task.calibration(tmp_path, 1, LENGTH) == text.calibration.tolist()
     assert task.proof(tmp_path, 4) == {"text 1": text.tokens[0].tolist()}
-    stored = task.text(tmp_path)
-    assert stored is not None and np.array_equal(stored.nll, text.nll)
+    stored = task.text(tmp_path, LENGTH)
+    assert stored is not None and np.array_equal(stored.sequences, text.tokens)
+    assert stored.predictions is not None and np.array_equal(stored.predictions.nll, text.nll.ravel())
+    assert task.training_text(tmp_path, LENGTH) is None
 
 
 def test_it_has_no_pairs(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pipeline.errors import ThimbleError
 from pipeline.tasks.negatives import NegativeSource
 from pipeline.tasks.samples import NO_MATCH, Sample
 from pipeline.tasks.weave import WeaveSource, common_phrases
+from tests.support.toy_source import ToySource
 from tests.support.toy_tasks import fish_tank
 
 LANGUAGES = ("de", "en")
@@ -82,3 +83,11 @@ def test_a_common_intent_that_the_task_understands_is_not_refused(language: str)
 def test_commands_of_other_tasks_share_no_word_with_this_one(language: str, light: str) -> None:
     drawn = {sample.sentence for sample in _negatives(NegativeSource(fish_tank(language)), 3000)}
     assert light not in drawn
+
+
+def test_a_sentence_near_to_a_command_is_no_foreign_talk() -> None:
+    """The task reads "what time is it", and "what time is it in Paris" is too near to that."""
+    source = NegativeSource(ToySource("en", {"Time": ["what time is it", "turn on the {lamp}"]}, {"lamp": ["lamp"]}))
+    sentences = {sample.sentence for sample in _negatives(source, 4000) if not sample.slots}
+    assert not [sentence for sentence in sentences if "what time is it in" in sentence]
+    assert any("what day is it" in sentence for sentence in sentences)

@@ -90,6 +90,13 @@ def test_frames_take_what_the_clause_has() -> None:
         ("en", "make the light brighter", "make _ brighter", "the light"),
         ("en", "can you set the oven to two hundred", "set", "the oven to two hundred"),
         ("en", "lights off", "turn off", "lights"),
+        ("en", "lights to off", "turn off", "lights"),
+        ("en", "water main off", "turn off", "water main"),
+        ("en", "turn the fan mode to off", "turn", "the fan mode to off"),
+        ("en", "put the fan mode on off", "put", "the fan mode on off"),
+        ("en", "lower down the gate", "lower down", "the gate"),
+        ("en", "get all lamps off", "get _ off", "all lamps"),
+        ("en", "bring me a coffee", "bring", "me a coffee"),
     ],
 )
 def test_a_command_is_taken_apart(language: str, sentence: str, verb: str, rest: str) -> None:
@@ -125,6 +132,11 @@ def test_what_is_no_known_command_is_left_alone(language: str, sentence: str) ->
         ("en", "turn on the filter in the tank", "I want the filter turned on in the tank"),
         ("en", "is the pump on", "tell me if the pump is on"),
         ("en", "how warm is it in the tank", "do you know how warm it is in the tank"),
+        ("en", "what's the weather", "can you tell me what the weather is"),
+        ("en", "how many lamps are on", "I wonder how many lamps are on"),
+        ("en", "why is the pump on in the tank", "please tell me why the pump is on in the tank"),
+        ("en", "turn off all lamps", "get all lamps off"),
+        ("en", "play some jazz", "I'd like to hear some jazz"),
     ],
 )
 def test_a_command_is_said_in_sound_order(language: str, sentence: str, expected: str) -> None:
@@ -138,6 +150,38 @@ def test_a_command_is_said_in_sound_order(language: str, sentence: str, expected
         if expected in said:
             return
     pytest.fail(f"{expected!r} never came; near: {sorted(said)[:5]}")
+
+
+@pytest.mark.parametrize(("language", "sentence"), [("de", "alle Lampen aus"), ("en", "all lamps off")])
+def test_a_state_alone_stands_for_a_verb_only_where_it_may(language: str, sentence: str) -> None:
+    """It may be a question in a task, which "turn off all lamps" is not."""
+    weave, pieces = load_weave(language), split(sentence, ())
+    clause = weave.grammar.parse(pieces)
+    assert clause is not None and not clause.has_verb
+    for i in range(100):
+        assert weave.rephrase(pieces, random.Random(i), groups=frozenset()) == pieces
+    assert any(weave.rephrase(pieces, random.Random(i), groups={clause.group.name}) != pieces for i in range(20))
+
+
+@pytest.mark.parametrize(("language", "unit"), [("de", "Minuten"), ("en", "minutes")])
+def test_no_noise_takes_the_unit_from_a_number(language: str, unit: str) -> None:
+    source = WeaveSource(fish_tank(language), 1.0)
+    timed = [
+        sample
+        for sample in _draws(source, 4000)
+        if sample.intent == "TurnOn" and any(sample.sentence[a:b][:1].isdigit() for a, b in sample.fixed)
+    ]
+    assert len(timed) > 50
+    assert all(f" {unit}" in sample.sentence for sample in timed)
+
+
+def test_a_name_is_no_adverbial() -> None:
+    grammar = load_weave("en").grammar
+    for sentence, name in [("unlock Back Door", "Back Door"), ("unlock the back door to 5", "back door")]:
+        start = sentence.index(name)
+        clause = grammar.parse(split(sentence, ((start, start + len(name)),)))
+        assert clause is not None
+        assert clause.values["object"][-1].text == name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

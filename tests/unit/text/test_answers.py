@@ -204,6 +204,19 @@ def test_an_answer_below_the_threshold_does_nothing() -> None:
     assert prompt.answer(wait, 30_000) == StructuredAnswer(NO_MATCH, {}, 30_000 / 65536, "low-confidence")
 
 
+def test_an_answer_that_was_cut_off_does_nothing() -> None:
+    whole = LAMP.encode("Wait", {}, lower)
+    assert LAMP.answer(whole).intent == "Wait"
+    for length in range(len(whole)):
+        assert LAMP.answer(whole[:length]) == StructuredAnswer(NO_MATCH, {}, 1.0, "unfinished")
+
+
+def test_sentences_of_which_the_model_is_not_asked() -> None:
+    assert LAMP.refusal(len(LAMP.tokens)) == "" and LAMP.refusal(len(LAMP.tokens) - 1) == "too-long"
+    for text, reason in (("a " * 64 + "a", "too-many-words"), ("a" * 641, "too-many-words"), ("a" * 640, "")):
+        assert StructuredPrompt(annotated(text), IDS, encode_word, BOS, SEP, EOS).refusal(99) == reason
+
+
 def test_a_schema_is_read_as_it_was_written(tmp_path: Path) -> None:
     SCHEMA.save(tmp_path / "answers.json")
     assert AnswerSchema.load(tmp_path / "answers.json") == SCHEMA

@@ -11,7 +11,7 @@ from pipeline.tasks.accuracy import ANSWER_MARGIN, max_answer_tokens
 from pipeline.tasks.task import Pair
 from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import BYTE_BASE, EOS
-from pipeline.training.evaluation import answers, encode_pairs, exact_match, matches, teacher_forced_match
+from pipeline.training.evaluation import answers, exact_match, matches, teacher_forced_match
 from tests.support.tiny_models import PAIRS, config_of, lively, tokenizer_of
 
 TOKENIZER = tokenizer_of(400)
@@ -73,12 +73,24 @@ def test_answers_are_cut_behind_the_longest_true_one() -> None:
 
 def test_a_pair_longer_than_the_context_is_wrong() -> None:
     script = {pair.sentence: TOKENIZER.encode(pair.action) for pair in PAIRS}
-    lengths = sorted(len(sequence) for sequence in encode_pairs(CODEC, PAIRS, CONTEXT))
-    assert exact_match(ScriptedDecoder(script, lengths[-1]), CODEC, PAIRS) == 1.0
-    fitting = sum(length < lengths[-1] for length in lengths)
-    decoder = ScriptedDecoder(script, lengths[-1] - 1)
-    assert exact_match(decoder, CODEC, PAIRS) == pytest.approx(fitting / len(PAIRS))
-    assert answers(decoder, CODEC, PAIRS).count(None) == len(PAIRS) - fitting
+    longest = max(len(CODEC.prompt(pair.sentence).tokens) for pair in PAIRS)
+    fitting = [len(CODEC.prompt(pair.sentence).tokens) < longest for pair in PAIRS]
+    found = answers(ScriptedDecoder(script, longest - 1), CODEC, PAIRS)
+    assert [answer is not None for answer in found] == fitting and not all(fitting)
+
+
+@pytest.mark.parametrize("context", [16, 20, 32])
+def test_the_float_twin_cuts_answers_where_the_host_does(context: int) -> None:
+    """A model that hardly ever ends its answers, up to the end of the context."""
+    config = config_of("rmsnorm, gated, rotary, grouped", vocab_size=TOKENIZER.vocab_size, context=context)
+    decoder = CachedDecoder(lively(config), config)
+    prompts = [CODEC.prompt(pair.sentence).tokens for pair in PAIRS]
+    fitting = [prompt for prompt in prompts if len(prompt) <= context]
+    bound = decoder.greedy(fitting, 99, EOS, None, [lambda _: range(TOKENIZER.vocab_size)] * len(fitting))
+    assert decoder.greedy(fitting, 99, EOS) == bound
+    rooms = [context - len(prompt) + 1 for prompt in fitting]
+    assert all(len(answer) <= room for answer, room in zip(bound, rooms, strict=True))
+    assert any(len(answer) == room for answer, room in zip(bound, rooms, strict=True))
 
 
 def test_nothing_to_measure() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from pipeline.recipes.schema import DistillConfig
 from pipeline.tasks.task import Pair
-from pipeline.text.codec import PlainCodec
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.training.labels import decode_all
+from pipeline.text.codec import PlainCodec, Prompt
+from pipeline.text.tokenizers.byte_bpe import PAD, Tokenizer
+from pipeline.training.labels import decode_all, pseudo_label
+from pipeline.training.loop import TrainingData
 
 TOKENIZER = Tokenizer.train(["turn on the light", "HassTurnOn domain=light"] * 5, 300)
+CODEC = PlainCodec(TOKENIZER)
 
 
 class Teacher:
@@ -51,3 +54,44 @@ def test_sentences_without_an_end_of_their_answer_are_left_out() -> None:
     )
     assert reported == [1, 2, 3]
     assert len(teacher.asked) == 2  # the last sentence does not fit, and is not asked
+
+
+class Stream:
+    """Sentences of which each is said in its own way; a `SequenceStream`."""
+
+    def epoch(self, number: int) -> Sequence[Sequence[int]]:
+        raise AssertionError("labelling needs the first sentences alone, not a pool of them")
+
+    def lessons(self, count: int) -> Iterator[tuple[Prompt, Sequence[int]]]:
+        for number in range(count):
+            pair = Pair("turn on the light" + " please" * number, "HassTurnOn domain=light")
+            yield CODEC.prompt(pair.sentence), CODEC.encode_pair(pair.sentence, pair.action)
+
+
+def test_a_stream_gives_sentences_to_label() -> None:
+    data = TrainingData(CODEC, [], [], 64, Stream())
+    teacher = Teacher(64, ["HassTurnOn", "", "HassTurnOn domain=light"])
+    reported: list[int] = []
+    config = DistillConfig(teacher="teacher.yaml", labelled=2, relabelled=3)
+    taught = pseudo_label(data, config, teacher, reported.append)
+    true = [tokens for _, tokens in Stream().lessons(5)]
+    assert taught.sequences == [*true[:2], CODEC.encode_pair("turn on the light please please", "HassTurnOn"), true[4]]
+    assert taught.size == 4 and taught.stream is None and reported == [1, 2, 3]
+    assert teacher.asked == [CODEC.prompt("turn on the light" + " please" * number).tokens for number in (2, 3, 4)]
+    few = data.first(2)
+    assert few.sequences == true[:2] and few.size == 2
+    batch = next(few.batches(2, 1))
+    assert {tuple(row[row != PAD].tolist()) for row in batch} == set(map(tuple, true[:2]))
+
+
+def test_answers_that_the_student_does_not_see_whole_are_left_out() -> None:
+    longest = len(CODEC.encode_pair("turn on the light please", "HassTurnOn domain=light"))
+    data = TrainingData(CODEC, [], [], longest - 1, Stream())
+    config = DistillConfig(teacher="teacher.yaml", labelled=1, relabelled=1)
+    assert pseudo_label(data, config, Teacher(64, ["HassTurnOn domain=light"])).size == 1
+
+
+def test_the_first_pairs_alone() -> None:
+    pairs = [Pair("turn on the light", "HassTurnOn domain=light"), Pair("turn on", "HassTurnOn")]
+    few = TrainingData(CODEC, pairs, [], 64).first(1)
+    assert list(few.pairs) == pairs[:1] and few.size == len(few.sequences) == 1

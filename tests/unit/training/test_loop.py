@@ -17,7 +17,7 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pipeline.errors import ThimbleError
-from pipeline.network.checkpoint import save_model
+from pipeline.network.checkpoint import StartWeights, save_model
 from pipeline.network.decoder import Dropout, dropout_bits
 from pipeline.recipes.schema import TrainConfig
 from pipeline.text.codec import PlainCodec
@@ -51,16 +51,16 @@ def test_training_begins_in_other_weights(tmp_path: Path) -> None:
     model, _ = train(CONFIG, BRIEF, TRAINING_DATA, tmp_path, ignore)
     save_model(first, model, {})
     untouched = TrainConfig.from_mapping({"steps": 0, "start": "first.npz"})
-    started, history = train(CONFIG, untouched, TRAINING_DATA, tmp_path, ignore, first)
+    started, history = train(CONFIG, untouched, TRAINING_DATA, tmp_path, ignore, StartWeights(first))
     assert history == []
     for weight, reference in zip(started.trainable_variables, model.trainable_variables, strict=True):
         np.testing.assert_array_equal(weight.numpy(), reference.numpy().astype(np.float16).astype(np.float32))
-    _, history = train(CONFIG, BRIEF, TRAINING_DATA, tmp_path, ignore, first)
+    _, history = train(CONFIG, BRIEF, TRAINING_DATA, tmp_path, ignore, StartWeights(first))
     _, alone = trained(tmp_path)
     assert history[-1]["loss"] < alone[-1]["loss"]
 
     deeper = CONFIG.replace(layers=2)
-    grown, _ = train(deeper, untouched, TRAINING_DATA, tmp_path, ignore, first)
+    grown, _ = train(deeper, untouched, TRAINING_DATA, tmp_path, ignore, StartWeights(first))
     same = {weight.name: weight.numpy() for weight in started.trainable_variables}
     fitting = [weight for weight in grown.trainable_variables if weight.name in same]
     assert 0 < len(fitting) < len(grown.trainable_variables)
@@ -68,7 +68,33 @@ def test_training_begins_in_other_weights(tmp_path: Path) -> None:
         np.testing.assert_array_equal(weight.numpy(), same[weight.name])
     wider = CONFIG.replace(d_model=20, vocab_size=TOKENIZER.vocab_size, ffn_dim=28)
     with pytest.raises(ThimbleError, match=r"train\.start.*no array"):
-        train(wider, untouched, TRAINING_DATA, tmp_path, ignore, first)
+        train(wider, untouched, TRAINING_DATA, tmp_path, ignore, StartWeights(first))
+
+
+@pytest.mark.parametrize("kind", ["rmsnorm, relu, learned, tied", "rmsnorm, gated, rotary, grouped"])
+def test_a_model_of_other_tokens_begins_in_the_vectors_of_like_ones(tmp_path: Path, kind: str) -> None:
+    config = config_of(kind, vocab_size=TOKENIZER.vocab_size, layers=1, context=40)
+    old = lively(config)
+    save_model(tmp_path / "old.npz", old, {}, exact=True)
+    sources = [(5,), (6, 8), (), *[(7,)] * 300]
+    other = config.replace(vocab_size=len(sources))
+    start = StartWeights(tmp_path / "old.npz", sources)
+    started, _ = train(other, TrainConfig(steps=0), TRAINING_DATA, tmp_path, ignore, start)
+    untouched, _ = train(other, TrainConfig(steps=0), TRAINING_DATA, tmp_path, ignore)
+    for name, axis in {"embed/table:0": 0, "head/kernel:0": 1}.items():
+        tables = [
+            np.moveaxis(weight.numpy(), axis, 0)
+            for model in (old, started, untouched)
+            for weight in model.trainable_variables
+            if weight.name == name
+        ]
+        if tables:
+            before, after, seed = tables
+            np.testing.assert_array_equal(after[0], before[5])
+            np.testing.assert_allclose(after[1], (before[6] + before[8]) / 2, rtol=1e-6)
+            np.testing.assert_array_equal(after[2], seed[2])
+            np.testing.assert_array_equal(after[-1], before[7])
+    assert start.digest() != StartWeights(start.path).digest()
 
 
 def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -> None:
@@ -76,7 +102,7 @@ def test_layers_that_share_weights_begin_in_the_mean_of_theirs(tmp_path: Path) -
     save_model(tmp_path / "four.npz", four, {}, exact=True)
     shared = CONFIG.replace(layers=4, shared_layers=2)
     untouched = TrainConfig(steps=0)
-    model, _ = train(shared, untouched, TRAINING_DATA, tmp_path, ignore, tmp_path / "four.npz")
+    model, _ = train(shared, untouched, TRAINING_DATA, tmp_path, ignore, StartWeights(tmp_path / "four.npz"))
     assert shared.parameter_count == sum(weight.shape.num_elements() for weight in model.trainable_variables)
     for name, layers in (("layer0_up", (0, 1)), ("layer1_up", (2, 3))):
         mean = np.mean([four.get_layer(f"layer{i}_up").kernel.numpy() for i in layers], axis=0)
@@ -233,9 +259,10 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_sigterm_keeps_the_step_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGTERM)  # another library's, where its tests ran in this process
     raised = stopped(tmp_path / "cut", BRIEF, 1, monkeypatch, signal.SIGTERM)
     assert isinstance(raised, SystemExit) and raised.code == 143
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
     with np.load(tmp_path / "cut" / CHECKPOINT) as data:
         assert json.loads(str(data["facts"]))["step"] == 1
 

@@ -310,7 +310,7 @@ def graph() -> grimp.ImportGraph:
 
 
 def _recipes() -> list[Recipe]:
-    """One of each kind: trained, imported, and for an interpreter."""
+    """One of each kind: trained, trained on text, imported, and for an interpreter."""
     trained = load_recipe(TEACHER)
     sections = {
         "tokenizer": {"vocab_size": trained.vocab_size},
@@ -318,7 +318,8 @@ def _recipes() -> list[Recipe]:
         "boards": ["mps2_an386"],
     }
     imported = Recipe.from_mapping({"name": "i", "task": {"name": "text"}, "weights": "i.npz", **sections})
-    return [trained, imported, trained.with_engine("tflm")]
+    corpus = Recipe.from_mapping({"name": "c", "task": {"name": "corpus", "files": ["*.txt"]}, "train": {}, **sections})
+    return [trained, corpus, imported, trained.with_engine("tflm")]
 
 
 # Through what a stage's own module reaches work that other recipes need; `_recipes` has one of each kind.

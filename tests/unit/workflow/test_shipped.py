@@ -21,11 +21,19 @@ from pipeline.tasks.structured import StructuredTask
 from pipeline.tasks.text_path import ANSWERS_FILE, TOKENIZER_FILE, VOCABULARY_FILE, load_codec
 from pipeline.text.answers import AnswerSchema
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.workflow.shipped import read_weights_metadata, shipped_tokenizer, shipped_weights, weights_fingerprint
+from pipeline.workflow.artifacts import WEIGHTS
+from pipeline.workflow.shipped import (
+    has_weights,
+    read_weights_metadata,
+    recipes_with_weights,
+    shipped_tokenizer,
+    shipped_weights,
+    weights_fingerprint,
+)
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 
-RECIPES = sorted(path.with_name("recipe.yaml") for path in (ROOT / "models").glob("home-en-*/weights.npz"))
+RECIPES = sorted(path.with_name("recipe.yaml") for path in (ROOT / "models").glob("home-*/weights.npz"))
 TARGETS = {"new_names": 0.85, "noisy": 0.80}
 BELOW_TARGETS = {"home-en-nano": {"new_names": 0.80, "noisy": 0.70}}
 SENTENCES = 300
@@ -145,8 +153,8 @@ def test_changed_bytes_are_an_error_or_do_no_harm(tmp_path: Path) -> None:
             assert "damaged" in error.what
 
 
-def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
-    """The train stage refuses others, and runs again when the file changes."""
+def test_weights_of_other_tokens_need_their_tokenizer(tmp_path: Path) -> None:
+    """It decides what the new tokens begin as, so the stage runs again when one of the files changes."""
     data = yaml.safe_load((ROOT / "models" / "home-en-nano" / "recipe.yaml").read_text(encoding="utf-8"))
     weights = tmp_path / "mine.npz"
     del data["shipped"]
@@ -156,9 +164,13 @@ def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
     recipe = load_recipe(tmp_path / "r.yaml")
     before = started(recipe, tmp_path)
     assert list(before) == ["start"] and before == started(recipe, tmp_path)
-    shutil.copyfile(ROOT / "models" / "home-en-small" / "weights.npz", weights)
-    with pytest.raises(ThimbleError, match=r"train\.start.*tokenizer.*1024"):
+    shutil.copyfile(ROOT / "models" / "coffee-de" / "weights.npz", weights)
+    with pytest.raises(ThimbleError, match=r"train\.start.*mine\.npz was trained for another task.*no tokenizer\.json"):
         started(recipe, tmp_path)
+    for name in (TOKENIZER_FILE, ANSWERS_FILE):
+        shutil.copyfile(ROOT / "models" / "coffee-de" / name, tmp_path / name)
+    files = started(recipe, tmp_path)
+    assert sorted(files) == ["start", f"start {ANSWERS_FILE}", f"start {TOKENIZER_FILE}"]
     weights.unlink()
     with pytest.raises(ThimbleError, match=r"no weights at .*mine\.npz"):
         started(recipe, tmp_path)
@@ -167,3 +179,27 @@ def test_weights_to_start_from_are_of_the_same_tokens(tmp_path: Path) -> None:
 def started(recipe: Recipe, folder: Path) -> dict[str, str]:
     assert train.STAGE.environment_facts is not None
     return train.STAGE.environment_facts(StageContext(recipe, Workspace(folder, "r"), folder, Console(quiet=True)))
+
+
+def test_models_that_have_weights_are_those_whose_weights_are_the_recipes(tmp_path: Path) -> None:
+    """Asked of the recipes: each is there whose weights are what it describes, and no other."""
+    found = recipes_with_weights()
+    assert found == sorted(found, key=lambda recipe: recipe.model.parameter_count)
+    names = {recipe.name for recipe in found}
+    for path in (ROOT / "models").glob("*/recipe.yaml"):
+        recipe = load_recipe(path)
+        is_there = recipe.shipped_path is not None and recipe.shipped_path.exists()
+        assert (recipe.name in names) == (is_there and shipped_weights(recipe) is not None)
+        assert has_weights(recipe, tmp_path) == (recipe.name in names)
+
+
+def test_weights_of_an_earlier_run_are_weights(tmp_path: Path) -> None:
+    shipped = next(iter(recipes_with_weights()))
+    weights = shipped_weights(shipped)
+    assert weights is not None
+    recipe = shipped.replace(shipped=None)
+    assert not has_weights(recipe, tmp_path)
+    own = Workspace(tmp_path, recipe.name).path(WEIGHTS.of("train"))
+    own.parent.mkdir(parents=True)
+    shutil.copyfile(weights, own)
+    assert has_weights(recipe, tmp_path)
