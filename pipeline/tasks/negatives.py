@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -17,6 +17,7 @@ from pipeline.tasks.phrases import Hole, Pattern, Piece, expansions, join, lines
 from pipeline.tasks.samples import NO_MATCH, Sample, SampleSource, SourceOnTop
 from pipeline.tasks.surface import Surface
 from pipeline.tasks.weave import WeaveSource, common_phrases, load_weave
+from pipeline.text.annotation import Entry
 
 __all__ = ["NegativeSource", "NoMatchFile", "load_no_match"]
 
@@ -24,6 +25,8 @@ _TRIES = 8
 _MIN_LETTERS = 4  # of a word that tells what a sentence is about
 _MAX_EXPANSIONS = 12  # of a pattern, that are looked at
 _NOISY = 0.5  # share whose words are changed as those of woven commands are
+_TALK = 0.1  # share of sentences, commands or not, that have talk before or behind them
+_TALK_KINDS = ("context", "statements")  # of foreign sentences that may stand beside a command
 _COMMON = ("stop", "again", "help", "yes", "no")
 
 
@@ -106,12 +109,17 @@ class NegativeSource(SourceOnTop):
         self._file = load_no_match(source.language)
         self._weave = load_weave(source.language)
         grammar = self._weave.grammar
-        own = {*source.literal_words(), *(word for entry in source.entries() for word in entry.text.lower().split())}
+        own = source.literal_words() | _words_of(source.entries())
         self._surface = Surface(self._weave.data, own - grammar.small_talk)
         subjects = {word for word in own if len(word) >= _MIN_LETTERS} - grammar.small_talk - grammar.words()
         self._commands = [pattern for pattern in self._file.commands if not _speaks_of(pattern, subjects)]
-        foreign = [pattern for patterns in self._file.foreign.values() for pattern in patterns]
-        self._foreign = foreign
+        self._foreign = [pattern for patterns in self._file.foreign.values() for pattern in patterns]
+        self._talk = [patterns for kind in _TALK_KINDS if (patterns := self._file.foreign.get(kind))]
+        self._named = _words_of(source.entries()) - grammar.small_talk
+        self._free_slots = {
+            intent: {name for name, slot in schema.slots.items() if slot.is_free}
+            for intent, schema in source.intents().items()
+        }
         self._near_commands: dict[str, bool] = {}
         self._extra = list(extra)
         self._common = [
@@ -136,9 +144,8 @@ class NegativeSource(SourceOnTop):
 
     def draw(self, rng: random.Random) -> Sample:
         """A command, or with the share's chance a sentence that is none."""
-        if rng.random() >= self._share:
-            return self._source.draw(rng)
-        return self.draw_negative(rng)
+        sample = self._source.draw(rng) if rng.random() >= self._share else self.draw_negative(rng)
+        return self._beside_talk(sample, rng) if self._share and rng.random() < _TALK else sample
 
     def draw_negative(self, rng: random.Random) -> Sample:
         """A sentence on which nothing may be done."""
@@ -154,6 +161,29 @@ class NegativeSource(SourceOnTop):
             if sample.sentence and sample.sentence not in self._meant and not self._source.reads(sample.sentence):
                 return sample
         return self._garbage(rng)
+
+    def _beside_talk(self, sample: Sample, rng: random.Random) -> Sample:
+        """The sentence with another one before or behind it that asks for nothing: it means what it meant alone.
+        Left as it was where a template reads the two as something else."""
+        if not self._talk:
+            return sample
+        talk = self._from_pattern(_choose(_choose(self._talk, rng), rng), rng)
+        if talk is None:
+            return sample
+        words = set(re.findall(r"\w+", talk.sentence.lower()))
+        if words & self._named or words & _words_of(sample.entries):
+            return sample  # A name or a value of a list, which the command might be taken to mean.
+        # Text that is spoken to the sentence's end would take in what stands behind it.
+        is_before = rng.random() < 0.5 or not self._free_slots.get(sample.intent, set()).isdisjoint(sample.slots)
+        own, other = split(sample.sentence.rstrip(".!?… "), sample.fixed), split(talk.sentence.rstrip(".!?… "), ())
+        if not own or not other:
+            return sample
+        comma = Piece(_choose((",", ",", ".", ""), rng))
+        first, second = (other, own) if is_before else (own, other)
+        sentence, fixed = join([*first, *([comma] if comma.text else ()), *second])
+        if self._source.reads(sentence):
+            return sample
+        return dataclasses.replace(sample, sentence=sentence, fixed=fixed)
 
     def _noisy(self, sample: Sample, rng: random.Random) -> Sample:
         pieces = self._surface.apply(split(sample.sentence, sample.fixed), rng)
@@ -294,6 +324,10 @@ def _speaks_of(pattern: Pattern, subjects: Collection[str]) -> bool:
         if len(word) >= _MIN_LETTERS
     }
     return any(subject in word or word in subject for word in said for subject in subjects)
+
+
+def _words_of(entries: Iterable[Entry]) -> set[str]:
+    return {word for entry in entries for word in entry.text.lower().split()}
 
 
 def _choose(options: Sequence[Any], rng: random.Random) -> Any:

@@ -91,3 +91,24 @@ def test_a_sentence_near_to_a_command_is_no_foreign_talk() -> None:
     sentences = {sample.sentence for sample in _negatives(source, 4000) if not sample.slots}
     assert not [sentence for sentence in sentences if "what time is it in" in sentence]
     assert any("what day is it" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_command_beside_talk_means_what_it_meant_alone(language: str) -> None:
+    plain = fish_tank(language, has_notes=True)
+    source = NegativeSource(plain, 0.2)
+    drawn = [source.draw(random.Random(i)) for i in range(4000)]
+    beside = [sample for sample in drawn if sample.intent != NO_MATCH and not plain.reads(sample.sentence)]
+    assert 0.05 < len(beside) / sum(sample.intent != NO_MATCH for sample in drawn) < 0.12
+    for sample in beside:
+        words = sample.sentence.split()
+        command = {
+            *(" ".join(words[first:]) for first in range(1, len(words))),
+            *(" ".join(words[:last]).rstrip(",.") for last in range(1, len(words))),
+        }
+        assert any(plain.reads(text) for text in command), sample
+        assert all(value in sample.sentence for value in sample.slots.values()), sample
+        for name, slot in plain.intents()[sample.intent].slots.items():
+            if slot.is_free and name in sample.slots:
+                # Free text is spoken to the sentence's end: talk behind it would be part of it.
+                assert sample.sentence.endswith(sample.slots[name]), sample
