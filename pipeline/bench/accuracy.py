@@ -2,13 +2,15 @@
 
 People's sentences come first: those of Home Assistant's own authors, commands in homes that others have described,
 sentences on which nothing may be done, and the tests that lie beside each model. hassil stands beside the models.
+On this machine each sentence is asked once, and a second table says what other thresholds would make of the answers.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,16 +25,20 @@ from pipeline.files import write_json
 from pipeline.recipes.load import Recipe, load_recipe
 from pipeline.recipes.paths import MODELS
 from pipeline.recipes.schema import CommandsConfig, HomeAssistantConfig
-from pipeline.stages.understanding import Listener, Place, listening
+from pipeline.stages.understanding import HOST, Place, listening
 from pipeline.tasks.home_file import load_home
 from pipeline.tasks.tests_file import SentenceTest, Verdict, load_tests, score, wilson
 from pipeline.text.answers import NO_MATCH, StructuredAnswer
 from pipeline.workflow.shipped import recipes_with_weights
 
-__all__ = ["AccuracyOptions", "run_accuracy", "shipped_recipes"]
+__all__ = ["THRESHOLDS", "AccuracyOptions", "Asked", "Row", "foreign_rows", "run_accuracy", "shipped_recipes"]
 
 HASSIL = "hassil"
+THRESHOLDS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9)
+"""Of confidence, at which answers are counted besides the recipe's own."""
 _VERDICTS = ("right", "nothing", "wrong")
+Asked = Callable[[str], Sequence[StructuredAnswer]]
+"""The answers to a sentence: at the recipe's threshold, then at each other one that is counted, if any."""
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 
 
@@ -62,17 +68,28 @@ class AccuracyOptions:
 
 
 @dataclass
-class _Row:
-    """A line of a table: what was measured by whom, and what came out."""
+class Row:
+    """A line of a table: what was measured by whom, and what came out.
+
+    Attributes:
+        verdicts: at the recipe's threshold, then at each of `THRESHOLDS` where they were counted.
+    """
 
     what: str
     who: str
-    verdict: Verdict
-    note: str = ""
+    verdicts: Sequence[Verdict]
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.verdicts[0]
+
+    @property
+    def by_threshold(self) -> Mapping[float, Verdict]:
+        return dict(zip(THRESHOLDS, self.verdicts[1:], strict=False))
 
     def as_dict(self) -> dict[str, object]:
-        counts = {name: getattr(self.verdict, name) for name in _VERDICTS}
-        return {"what": self.what, "who": self.who, **counts, "note": self.note}
+        at = {str(threshold): _counts(verdict) for threshold, verdict in self.by_threshold.items()}
+        return {"what": self.what, "who": self.who, **_counts(self.verdict), **({"thresholds": at} if at else {})}
 
 
 def shipped_recipes() -> list[Path]:
@@ -86,21 +103,42 @@ def run_accuracy(options: AccuracyOptions, console: Console) -> None:
     Raises:
         ThimbleError: from the stages; files that cannot be read.
     """
-    rows: list[_Row] = []
+    rows: list[Row] = []
     for path in options.recipes:
         recipe = load_recipe(path)
         for row in _model_rows(recipe, options, console):
             rows.append(row)
-            console.print(f"{row.what}: {row.who}: {_shares(row.verdict)}{row.note and f' ({row.note})'}")
+            console.print(f"{row.what}: {row.who}: {_shares(row.verdict)}")
     folder = options.build / "bench"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "accuracy.json", {"rows": [row.as_dict() for row in rows], "place": options.place.name})
-    console.print(_table(rows) if console.is_terminal else "")
-    if not console.is_terminal:
-        Console(width=160).print(_table(rows))
+    wide = console if console.is_terminal else Console(width=160)
+    wide.print(_table(rows))
+    if any(row.by_threshold for row in rows):
+        wide.print(_threshold_table(rows))
 
 
-def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> Iterable[_Row]:
+@dataclass(frozen=True)
+class _Model:
+    """A recipe's model, asked with no threshold of its own where other thresholds are counted."""
+
+    recipe: Recipe
+    options: AccuracyOptions
+    console: Console
+
+    @contextmanager
+    def asked(self, home: Path | None) -> Iterator[Asked]:
+        own = self.recipe.answers.threshold
+        if self.options.place.name != HOST:
+            with listening(self.recipe, self.options.build, self.options.place, home, self.console) as listener:
+                yield lambda sentence: [listener.understand(sentence)]
+            return
+        bare = self.recipe.replace(answers=self.recipe.answers.replace(threshold=0.0))
+        with listening(bare, self.options.build, self.options.place, home, self.console) as listener:
+            yield lambda sentence: listener.understand_at(sentence, (own, *THRESHOLDS))
+
+
+def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> Iterable[Row]:
     task = recipe.task
     if isinstance(task, HomeAssistantConfig):
         yield from _home_rows(recipe, task.language.split("-", maxsplit=1)[0], options, console)
@@ -109,11 +147,11 @@ def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> I
     if not tests.is_file() and isinstance(task, HomeAssistantConfig) and task.language == "en":
         tests = shared_tests
     if tests.is_file():
-        with listening(recipe, options.build, options.place, None, console) as listener:
-            yield from _tests_rows(recipe.name, load_tests(tests)[: options.limit], listener)
+        with _Model(recipe, options, console).asked(None) as ask:
+            yield from _tests_rows(recipe.name, load_tests(tests)[: options.limit], ask)
 
 
-def _home_rows(recipe: Recipe, language: str, options: AccuracyOptions, console: Console) -> Iterable[_Row]:
+def _home_rows(recipe: Recipe, language: str, options: AccuracyOptions, console: Console) -> Iterable[Row]:
     with tempfile.TemporaryDirectory() as folder:
         people = _people(language, options, Path(folder))
         if people is not None:
@@ -121,11 +159,12 @@ def _home_rows(recipe: Recipe, language: str, options: AccuracyOptions, console:
             sentences = sentences[: options.limit]
             names = HomeNames.of(json.loads(home.read_text(encoding="utf-8")))
             peer = HassilPeer(language, load_home(home))
-            with listening(recipe, options.build, options.place, home, console) as listener:
-                yield from _people_rows(recipe.name, language, sentences, names, listener, peer)
+            with _Model(recipe, options, console).asked(home) as ask:
+                askers = {recipe.name: ask, HASSIL: _only(peer)}
+                yield from _people_rows(language, sentences, names, askers)
                 foreign = options.foreign.get(language)
                 if foreign is not None:
-                    yield from _foreign_rows(recipe.name, language, foreign, options.limit, listener, peer)
+                    yield from foreign_rows(language, foreign, options.limit, askers)
     if language == "en" and options.assist is not None:
         yield from _assist_rows(recipe, options, console)
 
@@ -142,79 +181,105 @@ def _people(language: str, options: AccuracyOptions, folder: Path) -> tuple[list
 
 
 def _people_rows(
-    model: str,
-    language: str,
-    sentences: Sequence[PeopleSentence],
-    names: HomeNames,
-    listener: Listener,
-    peer: HassilPeer,
-) -> Iterable[_Row]:
+    language: str, sentences: Sequence[PeopleSentence], names: HomeNames, askers: Mapping[str, Asked]
+) -> Iterable[Row]:
     known = [sentence for sentence in sentences if sentence.in_package]
     parts = {f"people, {language}": list(sentences)}
     if known and len(known) < len(sentences):
         parts[f"people, {language}, of them read by the published templates"] = known
 
-    def verdict(answer: StructuredAnswer, sentence: PeopleSentence) -> str:
-        if answer.intent == NO_MATCH or not answer.intent:
-            return "nothing"
-        return "right" if is_right(answer, sentence.accepted, names) else "wrong"
+    def verdicts(answers: Sequence[StructuredAnswer], sentence: PeopleSentence) -> list[str]:
+        return [
+            "nothing"
+            if answer.intent == NO_MATCH or not answer.intent
+            else ("right" if is_right(answer, sentence.accepted, names) else "wrong")
+            for answer in answers
+        ]
 
-    for who, ask in ((model, listener.understand), (HASSIL, peer.understand)):
-        verdicts = {sentence.sentence: verdict(ask(sentence.sentence), sentence) for sentence in sentences}
+    for who, ask in askers.items():
+        outcomes = {sentence.sentence: verdicts(ask(sentence.sentence), sentence) for sentence in sentences}
         for what, part in parts.items():
-            yield _Row(what, who, _counted(verdicts[sentence.sentence] for sentence in part))
+            yield Row(what, who, _counted(outcomes[sentence.sentence] for sentence in part))
         if language == "de":
-            without = (verdict(ask(each.sentence.translate(_UMLAUTS)), each) for each in sentences)
-            yield _Row("people, de, written with ae, oe, ue", who, _counted(without))
+            without = (verdicts(ask(each.sentence.translate(_UMLAUTS)), each) for each in sentences)
+            yield Row("people, de, written with ae, oe, ue", who, _counted(without))
 
 
-def _foreign_rows(
-    model: str, language: str, path: Path, limit: int | None, listener: Listener, peer: HassilPeer
-) -> Iterable[_Row]:
+def foreign_rows(language: str, path: Path, limit: int | None, askers: Mapping[str, Asked]) -> Iterable[Row]:
+    """Sentences on which nothing may be done.
+
+    Args:
+        language: of the sentences.
+        path: a file with a line of JSON each, with `sentence`.
+        limit: of sentences; None: all.
+        askers: who is asked, by name.
+
+    Raises:
+        ThimbleError: the file cannot be read.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()[:limit]
         sentences = [json.loads(line)["sentence"] for line in lines]
     except (OSError, ValueError, KeyError) as error:
         raise ThimbleError(f"cannot read {path}: {error}", "write lines of JSON with `sentence`") from None
-    for who, ask in ((model, listener.understand), (HASSIL, peer.understand)):
-        verdicts = ("right" if ask(sentence).intent == NO_MATCH else "wrong" for sentence in sentences)
-        yield _Row(f"nothing may be done, {language}", who, _counted(verdicts))
+    for who, ask in askers.items():
+        outcomes = (
+            ["right" if answer.intent == NO_MATCH else "wrong" for answer in ask(sentence)] for sentence in sentences
+        )
+        yield Row(f"nothing may be done, {language}", who, _counted(outcomes))
 
 
-def _assist_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> Iterable[_Row]:
+def _assist_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> Iterable[Row]:
     assert options.assist is not None
     sentences = read_assist(options.assist)[: options.limit]
     homes = load_homes(sentences)
     by_home: dict[Path, list[AssistSentence]] = {}
     for sentence in sentences:
         by_home.setdefault(sentence.home, []).append(sentence)
-    outcomes: dict[str, list[tuple[AssistSentence, str]]] = {recipe.name: [], HASSIL: []}
+    outcomes: dict[str, list[tuple[AssistSentence, list[str]]]] = {recipe.name: [], HASSIL: []}
     for path, said in by_home.items():
-        peer = HassilPeer("en", homes[path])
-        with listening(recipe, options.build, options.place, path, console) as listener:
-            for who, ask in ((recipe.name, listener.understand), (HASSIL, peer.understand)):
-                outcomes[who] += [(each, each.verdict(ask(each.sentence), homes[path])) for each in said]
+        home = homes[path]
+        with _Model(recipe, options, console).asked(path) as asked:
+            for who, ask in ((recipe.name, asked), (HASSIL, _only(HassilPeer("en", home)))):
+                outcomes[who] += [
+                    (each, [each.verdict(answer, home) for answer in ask(each.sentence)]) for each in said
+                ]
     for who, pairs in outcomes.items():
-        changing = [(sentence, verdict) for sentence, verdict in pairs if sentence.changes]
-        yield _Row("assist: a change is expected", who, _counted(verdict for _, verdict in changing))
-        still = [verdict for sentence, verdict in pairs if not sentence.changes]
-        yield _Row("assist: nothing may change", who, _counted(still))
+        changing = [verdicts for sentence, verdicts in pairs if sentence.changes]
+        yield Row("assist: a change is expected", who, _counted(changing))
+        still = [verdicts for sentence, verdicts in pairs if not sentence.changes]
+        yield Row("assist: nothing may change", who, _counted(still))
 
 
-def _tests_rows(model: str, tests: Sequence[SentenceTest], listener: Listener) -> Iterable[_Row]:
-    outcomes = score(tests, (listener.understand(test.sentence) for test in tests))
+def _tests_rows(model: str, tests: Sequence[SentenceTest], ask: Asked) -> Iterable[Row]:
+    answers = [ask(test.sentence) for test in tests]
+    outcomes = [score([test] * len(given), given) for test, given in zip(tests, answers, strict=True)]
     for half, is_blind in (("look", False), ("blind", True)):
-        part = [outcome for outcome in outcomes if outcome.test.is_blind == is_blind]
         for what, is_foreign in (("commands", False), ("nothing may be done", True)):
-            chosen = [outcome.verdict for outcome in part if outcome.test.is_foreign == is_foreign]
-            yield _Row(f"own tests of {model}, {half} half: {what}", model, _counted(chosen))
+            chosen = [
+                [outcome.verdict for outcome in each]
+                for test, each in zip(tests, outcomes, strict=True)
+                if (test.is_blind, test.is_foreign) == (is_blind, is_foreign)
+            ]
+            yield Row(f"own tests of {model}, {half} half: {what}", model, _counted(chosen))
 
 
-def _counted(verdicts: Iterable[str]) -> Verdict:
-    counted = Verdict()
-    for verdict in verdicts:
-        counted.add(verdict)
-    return counted
+def _only(peer: HassilPeer) -> Asked:
+    return lambda sentence: [peer.understand(sentence)]
+
+
+def _counted(outcomes: Iterable[Sequence[str]]) -> list[Verdict]:
+    """Counts of the verdicts on each sentence, threshold by threshold."""
+    counted: list[Verdict] = []
+    for verdicts in outcomes:
+        counted = counted or [Verdict() for _ in verdicts]
+        for sum_, verdict in zip(counted, verdicts, strict=True):
+            sum_.add(verdict)
+    return counted or [Verdict()]
+
+
+def _counts(verdict: Verdict) -> dict[str, int]:
+    return {name: getattr(verdict, name) for name in _VERDICTS}
 
 
 def _shares(verdict: Verdict) -> str:
@@ -226,7 +291,7 @@ def _shares(verdict: Verdict) -> str:
     )
 
 
-def _table(rows: Sequence[_Row]) -> Table:
+def _table(rows: Sequence[Row]) -> Table:
     table = Table(
         "sentences", "asked", "how many", "right", "95 % interval", "nothing", "wrong", title="what people say"
     )
@@ -241,4 +306,18 @@ def _table(rows: Sequence[_Row]) -> Table:
             f"{100 * row.verdict.share('nothing'):.1f} %",
             f"{100 * row.verdict.share('wrong'):.1f} %",
         )
+    return table
+
+
+def _threshold_table(rows: Sequence[Row]) -> Table:
+    table = Table(
+        "sentences",
+        "asked",
+        *(f"{threshold:g}" for threshold in THRESHOLDS),
+        title="right, and wrong in brackets, at other thresholds (`answers: {threshold: …}`, no training)",
+    )
+    for row in rows:
+        if row.by_threshold:
+            shares = (f"{100 * v.share('right'):.1f} ({100 * v.share('wrong'):.1f})" for v in row.by_threshold.values())
+            table.add_row(row.what, row.who, *shares)
     return table

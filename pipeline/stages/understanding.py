@@ -35,7 +35,7 @@ from pipeline.text.answers import StructuredAnswer
 from pipeline.text.codec import Codec, StructuredCodec
 from pipeline.verification.board_reply import ask_device
 from pipeline.verification.host_engine import host_engine
-from pipeline.verification.reply import Reply, ask, parse_reply
+from pipeline.verification.reply import Reply, ask, at_threshold, parse_reply
 from pipeline.workflow.artifacts import FIRMWARE, MODEL_SOURCES, PACKED_SOURCES, TFLITE
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace, target_key
@@ -115,7 +115,19 @@ class Listener:
 
     def understand(self, sentence: str) -> StructuredAnswer:
         """What a sentence asks for."""
+        return self._answer(self.ask(sentence))
+
+    def understand_at(self, sentence: str, thresholds: Sequence[float]) -> list[StructuredAnswer]:
+        """What a sentence asks for, of a model that does nothing below a confidence.
+
+        Args:
+            sentence: asked once.
+            thresholds: from 0 to 1, none of them below the model's own.
+        """
         reply = self.ask(sentence)
+        return [self._answer(at_threshold(reply, round(65536 * threshold))) for threshold in thresholds]
+
+    def _answer(self, reply: Reply) -> StructuredAnswer:
         answer = parse_reply(reply, self.slots)
         confidence = 1.0 if reply.confidence is None else reply.confidence / 65536
         return StructuredAnswer(answer.intent, answer.slots, confidence, reply.reason)
