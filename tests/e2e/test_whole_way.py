@@ -38,6 +38,7 @@ from pipeline.verification.result import RunResult
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 from tests.e2e.conftest import TINY, WholeRun, run, tiny_recipe
+from tests.support.shared_stages import shared_stages
 
 pytestmark = pytest.mark.slow
 
@@ -276,7 +277,7 @@ def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Pa
 def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
     recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
     recipe = recipe.replace(evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
-    workspace, _ = run(recipe, tmp_path / "build", until="firmware")
+    workspace, _ = run(recipe, tmp_path / "build", until="firmware", shared=shared_stages(tmp_path / "shared"))
     elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"
     assert read_sizes(elf).code <= 30 * 1024, "engine, runtime, protocol and startup in 10 KB, the text path in 18"
     board = load_board("mps2_an386")
