@@ -72,7 +72,7 @@ def variables(folder: Path, board: Board) -> dict[str, str]:
     return {
         "BOARD": board.name,
         "UART": entry.uart,
-        "INSTRUCTIONS_PER_TICK": f"{entry.instructions_per_tick:g}",
+        "INSTRUCTIONS_PER_TICK": repr(entry.instructions_per_tick),
         "ELF": f"{folder}/firmware.elf",
         "TEST_ELF": f"{folder}/test.elf",
         "EXPECTED": f"{folder}/expected.json",

@@ -193,6 +193,8 @@ def test_a_tick_is_as_many_instructions_as_the_board_says(board: Board) -> None:
         frequency = platform_of(board)["nvic"].parameters["systickFrequency"]
     assert frequency == board.clock_hz
     assert mips * 1_000_000 / frequency == pytest.approx(entry.instructions_per_tick)
+    if board in BOARDS:  # at the board's own clock Renode's SysTick advances in steps, and equal runs differ by some ticks
+        assert mips == 1000
     qemu = board.emulators.get("qemu")
     if qemu is not None and not entry.in_tree:  # one nanosecond an instruction on both
         assert qemu.instructions_per_tick == entry.instructions_per_tick
