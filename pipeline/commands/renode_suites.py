@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from rich.console import Console
 from pipeline import tools
 from pipeline.commands.command import print_error
 from pipeline.emulators.renode.files import FOLDER, entry_of
-from pipeline.emulators.renode.launcher import Renode, stage_renode_files
+from pipeline.emulators.renode.launcher import Renode, private_folder, stage_renode_files
 from pipeline.errors import MissingTool, ThimbleError, VerificationFailed
 from pipeline.program import command
 from pipeline.recipes.load import Recipe
@@ -131,12 +130,14 @@ def _on_board(board: Board, recipe: Recipe, build: Path, runner: Path, console: 
         console.print(f"[green]✓[/] {board.name}: Renode's result equals QEMU's, counts within 0.1 %")
         expected = with_counts(expected, results["qemu"])
     firmware = workspace.stage("firmware", key)
-    with tempfile.TemporaryDirectory(prefix="thimble-") as name:
-        folder = Path(name)
+    folder = private_folder()
+    try:
         shutil.copytree(PROJECT.path(firmware), folder / "project")
         tested = build_project(folder / "project", folder / "build", test_commands=True)
         stage_suite_files(folder, board, FIRMWARE.path(firmware), tested.elf, expected)
         run_suites(runner, folder, board, workspace.folder / "renode" / key)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     console.print(f"[green]✓[/] {board.name}: the suites passed; {workspace.folder / 'renode' / key / 'log.html'}")
 
 

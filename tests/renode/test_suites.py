@@ -24,8 +24,8 @@ from pipeline.commands.renode_suites import stage_suite_files, variables
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.emulators.renode.files import FOLDER as SUITES
-from pipeline.emulators.renode.launcher import find_renode
-from pipeline.errors import ThimbleError
+from pipeline.emulators.renode.launcher import Renode, find_renode
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.resources import ROOT
@@ -136,6 +136,23 @@ def test_the_image_lies_where_the_platform_has_memory(board: Board, tmp_path: Pa
     assert vectors[1] & ~1 == symbols["reset_handler"] & ~1
     handlers = {vectors[i] for i in (3, 15)}
     assert vectors[16 + board.uart.rx_irq] not in {0, *handlers}, "no handler of its own for the UART's interrupt"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_the_pipeline_talks_to_renode(first: Gathered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the mirror, by a script as a distribution's `renode` is one, under a TMPDIR with a space."""
+    script = tmp_path / "renode"
+    script.write_text(f'#!/bin/sh\n"{sys.executable}" "{HERE / "renode_mirror.py"}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("RENODE", str(script))
+    (tmp_path / "a space").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a space"))
+    with Device(Renode().start(first.folder / "firmware.elf", first.board), timeout=20) as device:
+        assert device.info().board == first.board.name
+        assert device.ask("turn on the lights", 4).tokens_out
+        with pytest.raises(DeviceError, match="too-long"):  # said of the prompt: the line came whole
+            device.ask("light " * 60, 4)
+    assert not list((tmp_path / "a space").iterdir())
 
 
 def wrong_token(expected: dict[str, Any]) -> None:
