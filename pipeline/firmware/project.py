@@ -24,7 +24,7 @@ from pipeline.targets.boards import Board, serial_options
 from pipeline.targets.cores import WeightLayout
 from pipeline.text.codec import Codec, StructuredCodec
 
-__all__ = ["build_id", "set_weights_crc", "write_project"]
+__all__ = ["TEMPLATES", "build_id", "set_weights_crc", "write_board", "write_project"]
 
 _FOLDERS = ("src", "model", "runtime", "interpreter", "board", "cmake", "CMakeLists.txt")
 _SOURCES = (".c", ".cc", ".h", ".ld", ".cmake", ".txt")
@@ -75,12 +75,8 @@ def write_project(
     if kernels is not None:
         _interpret(out, board, kernels)
     _copy(model_dir, out / "model")
-    for folder in reversed(board.folders):  # a board's own file goes before a shared one
-        _copy(folder, out / "board")
     has_answers = isinstance(codec, StructuredCodec)
-    stack = max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes
-    (out / "board" / "board_facts.h").write_text(_facts(board), encoding="ascii")
-    (out / "board" / "memory.ld").write_text(_memory(board, stack), encoding="ascii")
+    write_board(board, out / "board", max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes)
     _copy(TEMPLATES / "cmake", out / "cmake")
     write_tokenizer(codec.tokenizer, out / "model")
     if isinstance(codec, StructuredCodec):
@@ -120,6 +116,14 @@ def write_project(
         "#define BUILD_WEIGHTS_CRC32 0x00000000u\n\n#endif\n"
     )
     (out / _BUILD_HEADER).write_text(header, encoding="ascii")
+
+
+def write_board(board: Board, out: Path, stack_bytes: int) -> None:
+    """Writes a board's sources, its facts as a header and its memory for the linker into a folder that exists."""
+    for folder in reversed(board.folders):  # a board's own file goes before a shared one
+        _copy(folder, out)
+    (out / "board_facts.h").write_text(_facts(board), encoding="ascii")
+    (out / "memory.ld").write_text(_memory(board, stack_bytes), encoding="ascii")
 
 
 def set_weights_crc(project: Path, crc: int) -> bool:
