@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
+from rich.console import Console
 
 from pipeline import tools
 from pipeline.commands import renode_suites
@@ -28,12 +30,14 @@ from pipeline.emulators.renode.launcher import Renode, find_renode
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
+from pipeline.recipes.load import load_recipe
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
 from pipeline.text.codec import PlainCodec
 from pipeline.verification.agreement import disagreements, with_counts
 from pipeline.verification.checks import reference_run, verify, write_expectations
-from pipeline.verification.result import EmulatorVersion, RunResult
+from pipeline.verification.result import RESULT, EmulatorVersion, RunResult
+from pipeline.workflow.workspace import Workspace
 from tests.support.run_results import made_result
 from tests.support.standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
 
@@ -306,6 +310,22 @@ def test_without_renode_the_command_says_how_to_get_it(
     (tmp_path / "renode").touch()
     assert main(["renode", "suites", str(recipe)]) == 1
     assert "renode-test" in capsys.readouterr().err
+
+
+def test_the_suites_are_not_run_where_the_probe_sent_the_image_to_qemu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for mps3_an547 under Renode 1.16.1."""
+    board = next(board for board in EMULATED if board.name == "mps3_an547")
+    workspace = Workspace(tmp_path / "build", "stand-in")
+    result = made_result(recipe="x", board=board.name, emulator=EmulatorVersion(name="qemu", version="7.2"))
+    RESULT.save(workspace.stage("emulate", f"{board.name}-aot"), result)
+    monkeypatch.setattr("pipeline.stages.registry.run_recipe", lambda *_: workspace)
+    recipe = load_recipe(ROOT / "models" / "home-en-nano" / "recipe.yaml")
+    out = io.StringIO()
+    runner = tmp_path / "no-renode-test"
+    renode_suites._on_board(board, recipe, tmp_path / "build", runner, Console(file=out, width=200))
+    assert f"{board.name}: Renode cannot verify it; its suites are not run" in out.getvalue()
 
 
 def test_a_board_that_fails_keeps_no_other_from_its_turn(
