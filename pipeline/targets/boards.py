@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, Self
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import TypedDict
@@ -41,6 +41,8 @@ __all__ = [
 BOARDS = ROOT / "firmware_templates" / "boards"
 _GUARDED = 1 << 20
 """Bytes that the MPU guards below the stack, which lies at the start of RAM."""
+_VECTORS_ALIGNED = 0x200
+"""What the address of the vectors is a multiple of, for the cores of all boards."""
 _IN_TREE = "platforms/"
 _NEEDED = {
     "link.ld": "`cortex_m` to `shared`",
@@ -65,13 +67,15 @@ class Uart(StrictModel):
     """The UART that carries the protocol."""
 
     model: str
-    """Its class in Renode."""
+    """Its class in Renode, among its UARTs unless a dot says otherwise."""
     address: int = Field(ge=0)
     """Address of its registers."""
     rx_irq: int = Field(ge=0)
     """The interrupt that says that a byte came."""
     tx_irq: int = Field(0, ge=0)
     """The interrupt that says that a byte went."""
+    error_irq: int | None = Field(None, ge=0)
+    """The interrupt that says that a byte came wrong, where it is not that of received bytes."""
     baud: int = Field(115200, ge=1)
     """Bits a second."""
     where: str = ""
@@ -112,6 +116,8 @@ class RenodeSettings(StrictModel):
     """The UART's name in the platform."""
     mips: int = Field(ge=1)
     """Instructions that a microsecond of the board's time takes."""
+    counter_hz: int | None = Field(None, ge=1)
+    """The rate of the board's counter in the platform, where that is not the core's clock."""
     instructions_per_tick: _PerTick
     """Instructions that one tick of the board's counter stands for."""
     cpu: str = ""
@@ -166,6 +172,12 @@ class Board(StrictModel):
     """What the cycle model knows of the board."""
     emulators: Emulators
     """What emulates the board."""
+    image: Literal["elf", "hex", "bin", "uf2"] = "elf"
+    """The file that a real board is flashed with; the build makes it beside the ELF."""
+    boot_offset: int = Field(0, ge=0)
+    """Bytes of the chip's flash before `memory.flash`, which a boot loader has."""
+    uf2_family: int | None = Field(None, ge=0)
+    """The number by which a boot loader knows that a .uf2 is for its chip."""
     program: str = ""
     """A command that puts an image into a real board."""
 
@@ -188,11 +200,20 @@ class Board(StrictModel):
         if self.stack_bytes >= self.ram.size:
             what = f"{self.stack_bytes:,} does not fit below {self.ram.size:,}, all RAM"
             yield complaint("stack_bytes", what, "use a smaller stack")
+        if self.boot_offset > self.flash.origin:
+            what = f"{self.boot_offset:#x} bytes do not fit before the flash at {self.flash.origin:#x}"
+            yield complaint("boot_offset", what, "`memory.flash` starts behind the boot loader")
+        if self.flash.origin % _VECTORS_ALIGNED:
+            what = f"starts at {self.flash.origin:#x}, which is no multiple of {_VECTORS_ALIGNED:#x}"
+            yield complaint("memory.flash", what, "the core finds its vectors there: move it up")
+        if (self.image == "uf2") != (self.uf2_family is not None):
+            yield complaint("uf2_family", "goes with `image: uf2`, and with it only", "name the chip's family there")
         renode = self.emulators.get("renode")
         if renode is not None:
-            per_tick = renode.mips * 1e6 / self.clock_hz
+            counter_hz = renode.counter_hz or self.clock_hz
+            per_tick = renode.mips * 1e6 / counter_hz
             if abs(per_tick - renode.instructions_per_tick) > 1e-9 * renode.instructions_per_tick:
-                what = f"{renode.mips} MIPS at {self.clock_hz:,} Hz are {per_tick:g} instructions a tick"
+                what = f"{renode.mips} MIPS at {counter_hz:,} Hz are {per_tick:g} instructions a tick"
                 what = f"is {renode.instructions_per_tick:g}, and {what}"
                 yield complaint("emulators.renode.instructions_per_tick", what, "mend it, or `mips`")
 

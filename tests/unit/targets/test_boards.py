@@ -31,6 +31,23 @@ def test_a_board_is_whole(board: Any) -> None:
     assert set(board.summary()) >= {"name", "core", "clock_hz", "flash_bytes", "ram_bytes", "emulators"}
 
 
+@pytest.mark.parametrize("board", all_boards(), ids=lambda board: board.name)
+def test_a_board_says_how_it_is_flashed(board: Any) -> None:
+    data = yaml.safe_load((board.folder / "board.yaml").read_text())
+    assert {"image", "boot_offset"} <= set(data), "it says both"
+    if board.program:
+        assert f"build/firmware.{board.image}" in board.program
+        assert board.uart.where
+    page = (BOARDS.parents[1] / "docs" / "serial.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{board.name}` |")] or [""]
+    if board.program:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[-1].startswith(f"`.{board.image}`"), row
+        assert (f"{board.boot_offset:#x}" in cells[-1]) is bool(board.boot_offset), row
+    else:
+        assert not row, "an FPGA's image is not wired"
+
+
 @pytest.mark.parametrize(("name", "crystal"), [("stm32f4_discovery", 8e6), ("stm32f746_discovery", 25e6)])
 def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
     """The numbers in clock.c against board.yaml and the limits of RM0090, 7.3.2, and RM0385, 5.3.2."""
@@ -138,6 +155,10 @@ def _changed(data: dict[str, Any], section: str, **values: object) -> dict[str, 
             lambda data: _changed(data, "timing", cycles_per_instruction=1),
             "unknown key `timing.cycles_per_instruction`",
         ),
+        (lambda data: {**data, "image": "srec"}, "`image` 'srec' is not known"),
+        (lambda data: {**data, "image": "uf2"}, "`uf2_family` goes with `image: uf2`"),
+        (lambda data: {**data, "boot_offset": 0x8000}, "`boot_offset` 0x8000 bytes do not fit before the flash at 0x0"),
+        (lambda data: _changed(data, "memory", flash={"origin": 0x8100, "size": 65536}), "no multiple of 0x200"),
         (lambda data: [], "not a mapping of keys"),
         (lambda data: {**data, "name": "other"}, "names the board 'other'"),
     ],
