@@ -250,6 +250,8 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.emulators.select",
         "pipeline.firmware.build",
         "pipeline.stages.firmware",
+        "pipeline.targets.boards",
+        "pipeline.targets.memories",
         task_module(recipe.task),
         "pipeline.tasks.text_path",
         "pipeline.timing.model",

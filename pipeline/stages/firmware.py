@@ -158,6 +158,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.firmware.build",
         "pipeline.firmware.project",
         "pipeline.targets.boards",
+        "pipeline.targets.memories",
         "pipeline.tasks.text_path",
     )
     if ENGINES[recipe.engine] is None:

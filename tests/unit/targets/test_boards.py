@@ -199,3 +199,65 @@ def test_a_board_that_cannot_be_is_not_made() -> None:
     with pytest.raises(ValueError, match="cortex-m99"):
         board.replace(core="cortex-m99")
     assert board.replace(title="mine").folder == board.folder
+
+
+def _further(folder: Path, name: str, **changes: Any) -> Path:
+    """A board of one's own: a copy of a shipped one with other keys."""
+    source = BOARDS / "mps2_an386" / "board.yaml"
+    data = {**yaml.safe_load(source.read_text(encoding="utf-8")), "name": name, **changes}
+    (folder / name).mkdir(parents=True)
+    (folder / name / "board.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    return folder / name / "board.yaml"
+
+
+def test_one_bad_board_of_ones_own_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _further(tmp_path, "good_one")
+    _further(tmp_path, "bad_one", clock_hz="fast")
+    _further(tmp_path, "mps2_an385")
+    (tmp_path / "not_yaml").mkdir()
+    (tmp_path / "not_yaml" / "board.yaml").write_bytes(b"\xff{")
+    monkeypatch.setenv("THIMBLE_BOARDS", str(tmp_path))
+    names = [board.name for board in all_boards()]
+    assert "good_one" in names and "bad_one" not in names and "mps2_an386" in names
+    assert load_board("good_one").core == "cortex-m4"
+    assert load_board("mps2_an385").folder.parent == BOARDS, "one's own does not take the place of a shipped one"
+    with pytest.raises(ConfigError, match="`clock_hz` is 'fast'"):
+        load_board("bad_one")
+    with pytest.raises(ThimbleError, match="no UTF-8"):
+        load_board("not_yaml")
+    assert caplog.text.count("left out") == 3 and "two boards are called mps2_an385" in caplog.text
+
+
+def test_a_board_that_nothing_emulates_is_a_board(tmp_path: Path) -> None:
+    path = _further(tmp_path, "bare")
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del data["emulators"]
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    board = read_board(path)
+    assert not board.emulators and board.summary()["emulators"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"title": "a\nb"}, "title"),
+        ({"program": "x\r\ny"}, "program"),
+        ({"flags": ["-mcpu=cortex-m4 -o /x"]}, "flags.0"),
+        ({"flags": ['-DX="y"']}, "flags.0"),
+        ({"shared": ["../x"]}, "shared.0"),
+        ({"shared": [""]}, "shared.0"),
+        ({"clock_hz": 1 << 32}, "clock_hz"),
+        ({"uart": {"model": "PL011", "address": 1 << 32, "rx_irq": 0}}, "uart.address"),
+        ({"uart": {"model": "PL011", "address": 0, "rx_irq": 496}}, "uart.rx_irq"),
+        ({"emulators": {"renode": {"platform": "../../x", "uart": "u", "mips": 1, "instructions_per_tick": 1}}},
+         "emulators.renode.platform"),
+    ],
+)  # fmt: skip
+def test_what_goes_into_files_and_commands_has_the_form_that_they_need(
+    changes: dict[str, Any], key: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_board(_further(tmp_path, "mine", **changes))
+    assert key in [problem.key for problem in caught.value.problems]
