@@ -21,6 +21,7 @@ __all__ = ["ProcessLink", "spawn"]
 
 _T = TypeVar("_T")
 _END = None
+_MAX_SAID = 200  # characters of a line that a message repeats
 _POLL = 0.1  # seconds between two looks whether a UART is there
 _GRACE = 3.0  # seconds for a program to end by itself
 
@@ -176,7 +177,8 @@ class ProcessLink:
     def _failure(self, what: str) -> ThimbleError:
         status = self._process.poll()
         ended = "" if status is None else f" (exit status {status})"
-        lines = " | ".join([*self._recent, *self._complaints]) or "nothing"
+        said = [*self._recent, *self._complaints]
+        lines = " | ".join(line if len(line) <= _MAX_SAID else f"{line[:_MAX_SAID]}…" for line in said) or "nothing"
         return ThimbleError(
             f"the board under {self._name} {what}{ended}; last it said: {lines}",
             "a FAULT line names the failing instruction, to look up in firmware.map; "
