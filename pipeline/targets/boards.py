@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, Self
+from typing import Annotated, Any, NotRequired, Self, cast
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import TypedDict
@@ -155,7 +155,7 @@ class Emulators(TypedDict):
 
 
 def _no_emulators() -> Emulators:
-    return Emulators()
+    return cast(Emulators, {})
 
 
 class Board(StrictModel):
