@@ -194,7 +194,8 @@ def _tool(entry: Any, file: str) -> Tool:
     if not isinstance(schema, Mapping):
         raise ValueError(f"the parameters of {name} are no JSON schema")
     properties, required = schema.get("properties", {}), schema.get("required", [])
-    if not isinstance(properties, Mapping) or not isinstance(required, list):
+    names = required if isinstance(required, list) else [None]
+    if not isinstance(properties, Mapping) or not all(isinstance(key, str) for key in (*names, *properties)):
         raise ValueError(f"the parameters of {name} are no JSON schema of an object")
     fault = next((f"has `{key}` in its schema" for key in (*_COMPOSED, *_DEPENDENT) if key in schema), "")
     if schema.get("type", "object") != "object":
