@@ -24,6 +24,9 @@ __all__ = ["Recipe", "load_recipe"]
 _MAX_SIZE = 1 << 20
 """Of a width, depth or length of a model: beyond what any device holds."""
 
+_MAX_SIZE_LETTERS = 20
+"""Of a budget's size: a number of 64 bits has as many."""
+
 
 def load_recipe(path: Path) -> Recipe:
     """Reads and checks a recipe.
@@ -57,3 +60,13 @@ def _size_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     for key, value in model.items() if isinstance(model, Mapping) else ():
         if isinstance(value, int) and value > _MAX_SIZE:
             yield Problem(f"model.{key}", f"`model.{key}` is {value}", f"use a number up to {_MAX_SIZE:,}")
+    budgets = recipe.get("budgets")
+    boards = budgets.get("boards") if isinstance(budgets, Mapping) else None
+    limits = {"budgets": budgets}
+    limits |= {f"budgets.boards.{name}": limit for name, limit in boards.items()} if isinstance(boards, Mapping) else {}
+    for where, some in limits.items():
+        for key in ("flash", "ram") if isinstance(some, Mapping) else ():
+            if len(text := str(some.get(key))) > _MAX_SIZE_LETTERS:
+                yield Problem(
+                    f"{where}.{key}", f"`{where}.{key}` is {text[:40]!r}", "write bytes, or such as 256K or 1M"
+                )
