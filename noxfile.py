@@ -119,7 +119,7 @@ def fast(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def fuzz(session: nox.Session) -> None:
     """Wrong inputs against all that reads a file or a text, docs/reliability.md (`-- --minutes 10 --target recipe`)."""
-    session.run(str(environment(session)), "-m", "tests.fuzz", *session.posargs, external=True)
+    session.run(str(with_toolchain(session)), "-m", "tests.fuzz", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")
