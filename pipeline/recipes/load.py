@@ -65,10 +65,9 @@ def _size_problems(recipe: Mapping[str, Any]) -> Iterator[Problem]:
     limits = {"budgets": budgets}
     limits |= {f"budgets.boards.{name}": limit for name, limit in boards.items()} if isinstance(boards, Mapping) else {}
     for where, some in limits.items():
-        if not isinstance(some, Mapping):
-            continue
-        for key in ("flash", "ram"):
-            if len(text := str(some.get(key))) > _MAX_SIZE_LETTERS:
+        sizes = {key: str(some.get(key)) for key in ("flash", "ram")} if isinstance(some, Mapping) else {}
+        for key, text in sizes.items():
+            if len(text) > _MAX_SIZE_LETTERS:
                 yield Problem(
                     f"{where}.{key}", f"`{where}.{key}` is {text[:40]!r}", "write bytes, or such as 256K or 1M"
                 )
