@@ -11,6 +11,10 @@
 #include "tokenizer.h"
 #include "words.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* 1 in confidences. */
 #define THIMBLE_CERTAIN 65536u
 
@@ -117,5 +121,9 @@ void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const th
 
 /* A reason in one word, "-" for none; of what the model says it is the slot's value. */
 const char *thimble_reason_name(thimble_reason reason);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 #include "quantities.h"
 #include "words.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What annotate answers instead of a count, beside those of the tokenizer. */
 enum { THIMBLE_TEXT_HAS_TOO_MANY_MARKS = -3 };
 
@@ -97,5 +101,9 @@ size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *
 static inline void thimble_use_vocabulary(thimble_annotator *annotator, const thimble_vocabulary *names) {
     annotator->layers[0] = names;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,6 +4,10 @@
 
 #include "matcher.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     THIMBLE_NAME_KNOWN = 0, /* it was added, or has another kind and value now */
     THIMBLE_NAME_NO_WORDS,  /* the text has no letter or digit, or is not UTF-8 */
@@ -30,5 +34,9 @@ void thimble_names_clear(thimble_names *names);
 thimble_name_status thimble_names_add(thimble_names *names, const thimble_annotator *annotator, uint8_t kind,
                                       const uint8_t *value, size_t value_length, const uint8_t *text, size_t length,
                                       thimble_words *words);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -110,7 +110,7 @@ static void advance(cursor *at) {
     const thimble_normalizer *normalizer = at->normalizer;
     at->class = END;
     while (at->next < at->length) {
-        uint32_t code;
+        uint32_t code = 0;
         size_t from = at->next, to = from + read_character(at->text + from, at->length - from, &code);
         code = fold(normalizer, code);
         uint8_t class = class_of(normalizer, code);

@@ -11,6 +11,10 @@
 #include "tokenizer.h"
 #include "words.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What a folded code point is to the cutting of words. */
 enum {
     THIMBLE_LETTER = 0,
@@ -58,5 +62,9 @@ size_t thimble_skeleton(const thimble_normalizer *normalizer, const uint8_t *wor
 /* The word that lost its accents, by its skeleton, and its bytes; NULL: there is none. */
 const uint8_t *thimble_restored(const thimble_normalizer *normalizer, const uint8_t *skeleton, size_t length,
                                 size_t *restored_length);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

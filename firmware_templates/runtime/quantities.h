@@ -7,6 +7,10 @@
 
 #include "words.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { THIMBLE_NUMBER = 1, THIMBLE_PERCENT, THIMBLE_DEGREES, THIMBLE_DURATION, THIMBLE_TIME, THIMBLE_DATE };
 
 enum { THIMBLE_MAX_QUANTITY_BYTES = 64, THIMBLE_MORPHEME_BLOCK = 8 };
@@ -39,5 +43,9 @@ typedef struct {
 /* The longest quantity that begins at a word; false: none does. `words` are skeletons: lower case, without accents. */
 bool thimble_quantity_at(const thimble_quantities *tables, const thimble_words *words, uint16_t index,
                          thimble_quantity *quantity);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 
 #include "thimble.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The most tokens that top-k keeps, and that top-p chooses from. */
 #define SAMPLER_CANDIDATES 64
 /* How many of the newest tokens the repetition penalty applies to. */
@@ -38,5 +42,9 @@ int32_t thimble_sampler_draw(thimble_sampler *sampler, const thimble_model *mode
 
 /* 2^16 * 2^-x of x in 2^-16. */
 uint32_t thimble_power(uint64_t x);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -9,6 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     THIMBLE_OK = 0,
     THIMBLE_BAD_MEMORY,   /* too small, not aligned to 4 bytes, or refused by the model's engine */
@@ -69,6 +73,10 @@ int32_t thimble_sample_greedy(const thimble_model *model, const void *logits);
 #ifdef THIMBLE_PROFILE
 /* Called before layer `layer` of a step, and with the number of layers at its end; the application defines it. */
 void thimble_profile_mark(uint32_t layer);
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif

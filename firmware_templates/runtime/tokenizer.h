@@ -11,6 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What encode answers instead of a count. */
 enum { THIMBLE_TEXT_NOT_UTF8 = -1, THIMBLE_TEXT_TOO_LONG = -2 };
 
@@ -62,5 +66,9 @@ bool thimble_stops(const thimble_tokenizer *tokenizer, int32_t id);
 /* The bytes of one id, which may be a part of a character; none for the specials and for ids out of range. `before` is
  * the id that it follows. */
 const uint8_t *thimble_piece(const thimble_tokenizer *tokenizer, int32_t before, int32_t id, size_t *length);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -5,6 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { THIMBLE_MAX_WORDS = 64, THIMBLE_MAX_WORDS_BYTES = 640, THIMBLE_MAX_MARKS = 16 };
 
 /* Normalized words, joined by single spaces. */
@@ -25,5 +29,9 @@ typedef struct {
     const uint8_t *value;
     uint16_t value_length;
 } thimble_mark;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -3,7 +3,7 @@
 #include "thimble_pairs.h"
 #include "thimble_softmax_row.h"
 
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
 
 /* A head's columns of new rows of K and V: of one token; or of two, where `to_before` tells where the values of the token before
  * lie, whose row is the upper one of a pair. The lower row of a pair of K is stored with its signs changed, by `k_flip`. */
@@ -55,7 +55,7 @@ static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int
                      "add    %[k], %[k], #4\n"
                      "cmp    %[k], %[end]\n"
                      "bne    1b\n"
-                     : [k] "+r"(*k), [v] "+r"(*v), [k_to] "+r"(*k_to), [v_to] "+r"(*v_to), [k0] "=&r"(k0), [k1] "=&r"(k1),
+                     : [k] "+&r"(*k), [v] "+&r"(*v), [k_to] "+&r"(*k_to), [v_to] "+&r"(*v_to), [k0] "=&r"(k0), [k1] "=&r"(k1),
                        [v0] "=&r"(v0), [other] "=&r"(other), [t] "=&r"(t)
                      : [end] "r"(*k + head_dim), [to_before] "r"(to_before), [v_step] "r"(v_step), [k_flip] "r"(k_flip)
                      : "cc", "memory");
@@ -89,7 +89,7 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
 {
     const int32_t head_dim = p->head_dim, columns = p->kv_heads * head_dim, capacity = THIMBLE_CACHE_ROWS(p->context);
     while (tokens > 0) {
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
         const int32_t two = position & (tokens > 1);
 #else
         const int32_t two = 0;
@@ -132,7 +132,7 @@ typedef struct {
     const thimble_product_scale *scale;
 } blocks;
 
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
 
 /* Two columns of two rows: the sum of both, and of the low row. */
 #define SUM_TWO(weights, x, both, low)                         \
@@ -166,7 +166,7 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
     register const void *r0 __asm__("r0") = s;
     register const int16_t *r1 __asm__("r1") = weights;
     register void *r2 __asm__("r2") = out;
-    __asm__ volatile("push   {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    __asm__ volatile("push   {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov    r12, r2\n"
                      "add    r2, r0, #32\n"
                      "ldm    r2, {r2-r6, r8}\n"
@@ -239,10 +239,10 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
                      "ldr    pc, [sp, #52]\n"
                      "7:\n"
                      "add    sp, #60\n"
-                     "pop    {r7}\n"
+                     "pop    {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2)
                      :
-                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* Two scores as weights, packed. */
@@ -271,7 +271,7 @@ static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int
                      "strd   r4, r5, [%[s]], #8\n"
                      "cmp    %[s], %[end]\n"
                      "bne    1b\n"
-                     : [s] "+r"(scores), [sums] "+r"(sums)
+                     : [s] "+&r"(scores), [sums] "+&r"(sums)
                      : [end] "r"(end), [exp] "r"(exp), [mantissa] "r"(reciprocal.doubled_mantissa), [ones] "r"(0x00010001),
                        [shift] "r"(shift)
                      : "r3", "r4", "r5", "cc", "memory");
@@ -290,7 +290,7 @@ static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, co
     __asm__ volatile("1:\n" ADD_EXPONENTIAL ADD_EXPONENTIAL ADD_EXPONENTIAL ADD_EXPONENTIAL
                      "cmp    %[s], %[end]\n"
                      "bne    1b\n"
-                     : [s] "+r"(scores), [total] "+r"(total), [e] "=&r"(e)
+                     : [s] "+&r"(scores), [total] "+&r"(total), [e] "=&r"(e)
                      : [end] "r"(end), [exp] "r"(exp), [unit] "r"(1 << 20)
                      : "cc", "memory");
     return total;
@@ -308,7 +308,7 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
             "sel    %[best], r3, %[best]\n"
             "cmp    %[s], %[end]\n"
             "bne    1b\n"
-            : [s] "+r"(scores), [best] "+r"(best)
+            : [s] "+&r"(scores), [best] "+&r"(best)
             : [end] "r"(end)
             : "r2", "r3", "r12", "cc", "memory");
     const int32_t low = (int16_t)best, high = best >> 16;
@@ -399,7 +399,7 @@ static inline void start(blocks *s, int32_t sum, int32_t offset)
 static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t step, int32_t head_dim)
 {
     int32_t sum = 0;
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
     const int16x2_t offsets = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
     for (const int8_t *const end = q + head_dim; q != end; q += 4, wide += step) {
         int32_t four, even, odd;
@@ -413,7 +413,7 @@ static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t ste
         sum = __smlad(even, 0x00010001, __smlad(odd, 0x00010001, sum));
         __asm__("pkhbt %2, %0, %1, lsl #16\n"
                 "pkhtb %0, %1, %0, asr #16\n"
-                : "+r"(even), "+r"(odd), "=&r"(four));
+                : "+&r"(even), "+&r"(odd), "=&r"(four));
         __builtin_memcpy(wide, &four, 4);
         __builtin_memcpy(wide + 2, &even, 4);
     }
@@ -461,7 +461,7 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
     scores.x = wide;
     scores.x_end = wide + head_dim;
     scores.table = p->mask + 128;
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
     if (head_dim == 8) {
         scores.kind = SCORES_OF_EIGHT;
         wide = (int16_t *)(void *)&scores;

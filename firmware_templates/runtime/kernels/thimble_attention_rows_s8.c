@@ -95,7 +95,7 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
                      "vstrb.32 q0, [%[scores]], #4\n"                                                             \
                      "subs %[rows], %[rows], #4\n"                                                                \
                      "bgt 1b\n"                                                                                   \
-                     : [k] "+r"(k), [rows] "+r"(rows), [largest] "+r"(largest), [scores] "+l"(scores)             \
+                     : [k] "+&r"(k), [rows] "+&r"(rows), [largest] "+&r"(largest), [scores] "+&l"(scores)             \
                      : [constants] "r"(constants + 4), [head_dim] "r"(head_dim),                                  \
                        [offset] "r"(p->q_offset), [q0] "w"(q0), [q1] "w"(q1), [one0] "w"(one0), [one1] "w"(one1), \
                        [most] "w"(vdupq_n_s32(255)), [least] "w"(vdupq_n_s32(0))                                  \
@@ -166,7 +166,7 @@ static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_
                      "vrshr.u32 q1, q1, #12\n"
                      "vaddva.u32 %[sum], q1\n"
                      "letp lr, 1b\n"
-                     : [scores] "+l"(scores), [sum] "+Te"(sum)
+                     : [scores] "+&l"(scores), [sum] "+&Te"(sum)
                      : [rows] "r"(rows), [exp] "r"(exp)
                      : "lr", "q0", "q1", "memory");
     return sum;
@@ -188,7 +188,7 @@ static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t 
                      "vaddva.u32 %[sum], q1\n"
                      "vstrb.32 q1, [%[scores]], #4\n"
                      "letp lr, 1b\n"
-                     : [scores] "+l"(scores), [sum] "+Te"(sum)
+                     : [scores] "+&l"(scores), [sum] "+&Te"(sum)
                      : [rows] "r"(rows), [exp] "r"(exp), [mantissa] "w"(vdupq_n_u32(reciprocal.doubled_mantissa)),
                        [shift] "r"(-right), [most] "w"(vdupq_n_u32(255))
                      : "lr", "q0", "q1", "memory");

@@ -4,7 +4,7 @@
 #include "thimble_kernels_s16.h"
 #include "thimble_softmax_row_s16.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 #define FOUR_PRODUCTS                        \
     "ldrd   %[q0], %[q1], [%[q]], #8\n"      \
@@ -14,7 +14,7 @@
 
 #define SUM_PRODUCTS(instructions)                                                                                         \
     __asm__ volatile(instructions                                                                                          \
-                     : [q] "+r"(q), [k] "+r"(k), [low] "+r"(low), [high] "+r"(high), [q0] "=&r"(q0), [q1] "=&r"(q1),       \
+                     : [q] "+&r"(q), [k] "+&r"(k), [low] "+&r"(low), [high] "+&r"(high), [q0] "=&r"(q0), [q1] "=&r"(q1),       \
                        [k0] "=&r"(k0), [k1] "=&r"(k1)                                                                      \
                      :                                                                                                     \
                      : "memory")
@@ -52,7 +52,7 @@ static inline int64_t dot(const int16_t *q, const int16_t *k, int32_t count)
 
 #define SUM_ROWS(instructions)                                                                                             \
     __asm__ volatile(instructions                                                                                          \
-                     : [p] "+r"(p), [v] "+r"(v), [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3),               \
+                     : [p] "+&r"(p), [v] "+&r"(v), [s0] "+&r"(s0), [s1] "+&r"(s1), [s2] "+&r"(s2), [s3] "+&r"(s3),               \
                        [v0] "=&r"(v0), [v1] "=&r"(v1), [w0] "=&r"(w0), [w1] "=&r"(w1)                                      \
                      : [step] "r"(step)                                                                                    \
                      : "memory")

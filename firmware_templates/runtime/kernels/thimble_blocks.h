@@ -22,7 +22,7 @@
 #define END 9
 #define BIASED 10
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* As in thimble_fully_connected_pairs_s8.c: five instructions for two columns of four rows. */
 #define COLUMNS(ab, cd, x)                      \
@@ -80,7 +80,7 @@ __attribute__((noinline)) static void multiply(const int32_t *stream, const int3
     register const int32_t *r1 __asm__("r1") = x;
     register int8_t *r2 __asm__("r2") = out;
     register int32_t r3 __asm__("r3") = (2 * zero_point + 257) * 0x10001;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov     r10, r2\n"
                      "movs    r7, #0\n"
                      "mov     r2, #0\n"
@@ -152,10 +152,10 @@ __attribute__((noinline)) static void multiply(const int32_t *stream, const int3
 
                      "7:\n"
                      "add     sp, #20\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
                      :
-                     : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 #else

@@ -5,8 +5,7 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-#define THIMBLE_ELEMENTWISE_DSP 1
+#ifdef THIMBLE_DSP
 
 /* What a product is shifted by, 1..22, and what is added before: half of a step, and the zero point. */
 static inline int32_t thimble_shift_of(const thimble_product_scale *s)

@@ -8,7 +8,7 @@
 /* x limited to -32768..32767. */
 static inline int16_t thimble_saturate_s16(int32_t x)
 {
-#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_SAT
     int32_t limited;
     __asm__("ssat %0, #16, %1" : "=r"(limited) : "r"(x));
     return (int16_t)limited;
@@ -70,7 +70,7 @@ static inline void thimble_limit_s16(int16_t *out, int32_t count, int32_t low, i
 /* As thimble_multiply of a * b, for a shift <= 0. a * b may be 2^30, which cannot be doubled in 32 bits; its negative can. */
 static inline int32_t thimble_scale_product(thimble_scaler s, int32_t a, int32_t b)
 {
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
     int32_t high;
     const int32_t doubled = (int32_t)((uint32_t)(-a * b) << 1);
     __asm__("smmlsr %0, %1, %2, %3" : "=r"(high) : "r"(doubled), "r"(s.multiplier), "r"(0));

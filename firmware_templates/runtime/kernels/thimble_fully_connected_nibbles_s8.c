@@ -14,7 +14,7 @@ static inline int32_t excess_of(const int16_t *x, int32_t columns)
     return excess / 16;
 }
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* What the loop reads, in the order in which it does. */
 typedef struct {
@@ -49,7 +49,7 @@ __attribute__((noinline)) static void multiply(const uint32_t *weights, const ro
     register const uint32_t *r0 __asm__("r0") = weights;
     register const rows_of_token *r1 __asm__("r1") = p;
     register int8_t *r2 __asm__("r2") = out;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov     r10, r2\n"
                      "ldmia   r1, {r1-r9, r12}\n"
                      "push    {r12}\n"
@@ -126,10 +126,10 @@ __attribute__((noinline)) static void multiply(const uint32_t *weights, const ro
                      "cmp     r10, r4\n"
                      "bne     0b\n"
                      "add     sp, #40\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2)
                      :
-                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 void thimble_fully_connected_nibbles_s8(const thimble_fully_connected_nibbles_s8_params *p, const int16_t *x, int8_t *out)

@@ -6,7 +6,7 @@
  * the weight after it is negative: these halfwords would not fit. */
 #include "thimble_packed_rows.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* Two columns of four rows: the words [a b] and [c d], and x. */
 #define COLUMNS(ab, cd, x)                      \
@@ -95,7 +95,7 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_pac
     register const int16_t *r1 __asm__("r1") = x;
     register void *r2 __asm__("r2") = out;
     register int32_t r3 __asm__("r3") = minus_excess;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "ldmia   r0, {r4-r10}\n"
                      "mov     r0, r4\n"
                      "mov     r12, r3\n"
@@ -185,10 +185,10 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_pac
                      "stmia   r3!, {r4-r7}\n"
                      "8:\n"
                      "add     sp, #48\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
                      :
-                     : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* Two columns of two tokens. */
@@ -243,7 +243,7 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
     register const void *r0 __asm__("r0") = p;
     register const int16_t *r1 __asm__("r1") = x;
     register int8_t *r2 __asm__("r2") = out;
-    __asm__ volatile("push    {r7}\n"
+    __asm__ volatile("push    {r7, r9}\n"
                      "ldmia   r0, {r3-r9}\n"
                      "lsls    r0, r9, #1\n"
                      "addw    r0, r0, #257\n"
@@ -331,10 +331,10 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
                      "cmp     r2, r12\n"
                      "bne     0b\n"
                      "add     sp, #60\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2)
                      :
-                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* The sums of four rows, part by part. */

@@ -6,7 +6,7 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* Two pairs, whose places begin at these bits. */
 #define WORD(weights, first, second)                       \
@@ -26,12 +26,12 @@
 static inline const uint32_t *add_row(const uint32_t *stream, const int32_t *x, int32_t words, int32_t step, int32_t *row_sum)
 {
     int32_t sum = 0, both, pair;
-    uint32_t places;
+    uint32_t places = 0;
     for (; words >= 4; words -= 4) {
         __asm__ volatile("ldr    %[places], [%[stream]], #4\n"
                          "ldmia  %[stream]!, {r4, r5, r6, r8}\n"
                          WORD("r4", "0", "4") WORD("r5", "8", "12") WORD("r6", "16", "20") WORD("r8", "24", "28")
-                         : [stream] "+r"(stream), [x] "+r"(x), [sum] "+r"(sum), [places] "=&r"(places), [both] "=&r"(both),
+                         : [stream] "+&r"(stream), [x] "+&r"(x), [sum] "+&r"(sum), [places] "=&r"(places), [both] "=&r"(both),
                            [pair] "=&r"(pair)
                          : [step] "r"(step)
                          : "r4", "r5", "r6", "r8", "memory");
@@ -41,7 +41,7 @@ static inline const uint32_t *add_row(const uint32_t *stream, const int32_t *x, 
     }
     for (; words; words--, places >>= 8) {
         __asm__ volatile("ldr    r4, [%[stream]], #4\n" WORD("r4", "0", "4")
-                         : [stream] "+r"(stream), [x] "+r"(x), [sum] "+r"(sum), [both] "=&r"(both), [pair] "=&r"(pair)
+                         : [stream] "+&r"(stream), [x] "+&r"(x), [sum] "+&r"(sum), [both] "=&r"(both), [pair] "=&r"(pair)
                          : [step] "r"(step), [places] "r"(places)
                          : "r4", "memory");
     }

@@ -14,7 +14,7 @@ static int32_t excess_of(const int16_t *x_end)
     return excess;
 }
 
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_THUMB2
 
 /* What the loop over blocks reads: sums of the words, of 256 a + b + 128 and of 256 (b + 128) + c + 128, times x, modulo 2^32;
  * they begin with what the 128 add, negative. */
@@ -95,7 +95,7 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int32_t *w
 {
     register const blocks *r0 __asm__("r0") = p;
     register const int32_t *r1 __asm__("r1") = weights;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov     r12, r1\n"
                      "add     r1, r0, #36\n"
                      "ldm     r1, {r2-r6, r8-r9}\n"
@@ -189,10 +189,10 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int32_t *w
                      "stmia   r3!, {r4-r6, r8}\n"
                      "11:\n"
                      "add     sp, #80\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1)
                      : PLACES
-                     : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r2", "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
 }
 
 /* What the 128 of b, c and d add to a token's sums, negative. */

@@ -25,7 +25,7 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int8_t *we
 {
     register const blocks *r0 __asm__("r0") = p;
     register const int8_t *r1 __asm__("r1") = weights;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "ldm     r0, {r2-r6, r11, r12}\n"
                      "push    {r2-r5}\n"
                      "mov     r5, r6\n"
@@ -62,15 +62,15 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int8_t *we
                      "cmp     r5, r8\n"
                      "bne     0b\n"
                      "add     sp, #16\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1)
                      :
-                     : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "q0", "q1", "cc", "memory");
+                     : "r2", "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "q0", "q1", "cc", "memory");
 }
 
 #else
 
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && defined(__OPTIMIZE__) && !defined(THIMBLE_PLAIN_C)
+#if defined(THIMBLE_THUMB2) && defined(THIMBLE_ALL_REGISTERS)
 
 #define COLUMN                        \
     "ldrsh   %[x0], [%[x]], #2\n"     \
@@ -85,8 +85,8 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int8_t *we
 
 #define SUM_COLUMNS(instructions)                                                                                          \
     __asm__ volatile(instructions                                                                                          \
-                     : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [x] "+r"(x), [first] "+r"(first),               \
-                       [second] "+r"(second), [third] "+r"(third), [fourth] "+r"(fourth), [x0] "=&r"(x0), [w0] "=&r"(w0)   \
+                     : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [x] "+&r"(x), [first] "+&r"(first),               \
+                       [second] "+&r"(second), [third] "+&r"(third), [fourth] "+&r"(fourth), [x0] "=&r"(x0), [w0] "=&r"(w0)   \
                      :                                                                                                     \
                      : "memory")
 

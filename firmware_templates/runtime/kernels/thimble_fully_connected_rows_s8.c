@@ -50,8 +50,8 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_row
                      "vqmovnb.s16 q0, q0\n"                                                                       \
                      "vstrb.32 q0, [%[out]], #4\n"                                                                \
                      "le lr, 1b\n"                                                                                \
-                     : [x] "+r"(x), [w] "+r"(w), [bias] "+r"(bias), [multiplier] "+r"(multiplier),                \
-                       [shift] "+l"(shift), [out] "+l"(out), [left] "+r"(left)                                    \
+                     : [x] "+&r"(x), [w] "+&r"(w), [bias] "+&r"(bias), [multiplier] "+&r"(multiplier),                \
+                       [shift] "+&l"(shift), [out] "+&l"(out), [left] "+&r"(left)                                    \
                      : [zero] "r"(zero_point)                                                                     \
                      : "r4", "r6", "r8", "r10", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory")
 
@@ -139,8 +139,8 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
                      "vstrb.32 q0, [%[out2]], #4\n"
                      "vldrw.s32 q7, [%[sums], #32]\n"
                      "le lr, 1b\n"
-                     : [x] "+r"(x), [x2] "+r"(x2), [w] "+r"(w), [bias] "+r"(bias), [multiplier] "+r"(multiplier),
-                       [shift] "+l"(shift), [out] "+l"(out), [out2] "+l"(out2), [left] "+r"(left), "+r"(to_tail)
+                     : [x] "+&r"(x), [x2] "+&r"(x2), [w] "+&r"(w), [bias] "+&r"(bias), [multiplier] "+&r"(multiplier),
+                       [shift] "+&l"(shift), [out] "+&l"(out), [out2] "+&l"(out2), [left] "+&r"(left), "+r"(to_tail)
                      : [zero] "r"(p->out_zero_point), [sums] "r"(sums), [skip] "r"((192 - p->depth) / 16 * 20 - 2)
                      : "r10", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
 }
@@ -171,7 +171,7 @@ __attribute__((noinline)) static void multiply_two_any(const thimble_fully_conne
                              "letp lr, 1b\n"
                              "strd r4, r6, [%[pair]]\n"
                              "strd r8, r10, [%[pair], #8]\n"
-                             : [x1] "+r"(x1), [x2] "+r"(x2), [w0] "+r"(w0), [w1] "+r"(w1)
+                             : [x1] "+&r"(x1), [x2] "+&r"(x2), [w0] "+&r"(w0), [w1] "+&r"(w1)
                              : [pair] "r"(pair), [depth] "r"(depth)
                              : "r4", "r6", "r8", "r10", "lr", "q0", "q1", "q2", "q3", "cc", "memory");
         }

@@ -17,7 +17,7 @@ void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const 
 
 #else
 
-#ifdef THIMBLE_ELEMENTWISE_DSP
+#ifdef THIMBLE_DSP
 
 #define GATE_ONE                                            \
     "ldrsb %[a], [%[gate]], #1\n\t"                         \
@@ -33,7 +33,7 @@ void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const 
 {
     int32_t a, b;
     __asm__ volatile(THIMBLE_PAIRS_LOOP(GATE_ONE GATE_ONE)
-                     : [gate] "+r"(gate), [up] "+r"(up), [out] "+r"(out), [a] "=&r"(a), [b] "=&r"(b)
+                     : [gate] "+&r"(gate), [up] "+&r"(up), [out] "+&r"(out), [a] "=&r"(a), [b] "=&r"(b)
                      : [end] "r"(out + tokens * p->columns), [table] "r"(p->table + 128), [up_offset] "r"(p->up_offset),
                        [twice_gate_offset] "r"(2 * p->gate_offset), [multiplier] "r"(p->out.multiplier),
                        [right] "r"(thimble_shift_of(&p->out)), [addend] "r"(thimble_addend_of(&p->out))

@@ -2,11 +2,10 @@
 #ifndef THIMBLE_HELIUM_H
 #define THIMBLE_HELIUM_H
 
+#include "thimble_bodies.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_MVE) && !defined(THIMBLE_PLAIN_C)
-#include <arm_mve.h>
-#define THIMBLE_HELIUM 1
+#ifdef THIMBLE_HELIUM
 
 /* As far as `count` goes, at least 1, of 16 or 4 values; the others are 0, or left as they are. Asm, since the compiler
  * would carry a predicate through a core register. */
@@ -87,7 +86,7 @@ static inline int16x8_t thimble_narrow_8(int32x4_t even, int32x4_t odd)
 {
     __asm__("vqmovnb.s32 %q0, %q0\n"
             "vqmovnt.s32 %q0, %q1\n"
-            : "+w"(even)
+            : "+&w"(even)
             : "w"(odd));
     return vreinterpretq_s16_s32(even);
 }
@@ -99,7 +98,7 @@ static inline int8x16_t thimble_join_16(int16x8_t even, int16x8_t odd, int32_t z
     odd = vqaddq_n_s16(odd, (int16_t)zero_point);
     __asm__("vqmovnb.s16 %q0, %q0\n"
             "vqmovnt.s16 %q0, %q1\n"
-            : "+w"(even)
+            : "+&w"(even)
             : "w"(odd));
     return vreinterpretq_s8_s16(even);
 }
@@ -171,8 +170,8 @@ static inline int8x16_t thimble_look_up_16(const int8_t *table, int8x16_t x)
                      "letp lr, 1b\n"                                                                                \
                      "vmov %q[sums][2], %q[sums][0], r4, r8\n"                                                      \
                      "vmov %q[sums][3], %q[sums][1], r6, r10\n"                                                     \
-                     : [sums] "=&w"(sums), [xs] "=&w"(xs), [x] "+r"(x), [w0] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), \
-                       [w3] "+r"(w3)                                                                                \
+                     : [sums] "=&w"(sums), [xs] "=&w"(xs), [x] "+&r"(x), [w0] "+&r"(w), [w1] "+&r"(w1), [w2] "+&r"(w2), \
+                       [w3] "+&r"(w3)                                                                                \
                      : [start] "r"(start), [depth] "r"(depth)                                                       \
                      : "r4", "r6", "r8", "r10", "lr", "memory")
 

@@ -8,6 +8,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One operand of an element-wise kernel: row r, column c is data[r * row_stride + c * step]. A step of 0 repeats one value
  * along a row, a row_stride of 0 repeats one row. */
 typedef struct {
@@ -268,6 +272,10 @@ typedef struct {
 /* rotation: [pairs][2][2], what a pair is multiplied with: cos, sin; -sin, cos. position: 0..2^31-1. */
 void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *rotation);
 void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *rotation);
+
+#ifdef __cplusplus
+}
+#endif
 
 #include "thimble_kernels_compressed_s8.h"
 #include "thimble_kernels_s16.h"

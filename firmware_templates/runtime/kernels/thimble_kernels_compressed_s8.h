@@ -5,6 +5,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The form of inputs that weights in blocks are multiplied with: of every `columns` inputs, 4 or 8, the word -256 times the sum
  * of x + offset, then 2 * (x + offset) of each as int16; beyond `depth` zeros. */
 #define THIMBLE_BLOCKS_BYTES(depth, columns) (((depth) + (columns) - 1) / (columns) * (4 + 2 * (columns)))
@@ -65,5 +69,9 @@ typedef struct {
 
 /* x: made by thimble_widen_picked_s8; out: rows. */
 void thimble_fully_connected_picked_s8(const thimble_fully_connected_picked_s8_params *p, const int32_t *x, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One operand of an element-wise kernel: row r, column c is data[r * row_stride + c * step]. A step of 0 repeats one value
  * along a row, a row_stride of 0 repeats one row. */
 typedef struct {
@@ -176,5 +180,9 @@ void thimble_append_s16(const thimble_attention_s16_params *p, const int16_t *k_
 
 void thimble_attention_s16(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k_cache,
                            const int16_t *v_cache, int32_t position, int16_t *out, int16_t *scratch);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -26,7 +26,7 @@ static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t 
 
 #else
 
-#ifdef THIMBLE_ELEMENTWISE_DSP
+#ifdef THIMBLE_DSP
 
 #define SUM_ONE                        \
     "ldrsb %[a], [%[x]], #1\n\t"       \
@@ -38,7 +38,7 @@ static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
 {
     int32_t sum = 0, a;
     __asm__ volatile("1:\n\t" SUM_ONE SUM_ONE "cmp %[x], %[end]\n\tbne 1b\n"
-                     : [x] "+r"(x), [sum] "+r"(sum), [a] "=&r"(a)
+                     : [x] "+&r"(x), [sum] "+&r"(sum), [a] "=&r"(a)
                      : [end] "r"(x + columns), [table] "r"(table)
                      : "cc", "memory");
     return sum;
@@ -55,7 +55,7 @@ static void scale(const thimble_product_scale *s, const int8_t *x, int32_t facto
 {
     int32_t a, high;
     __asm__ volatile(THIMBLE_PAIRS_LOOP(SCALE_ONE SCALE_ONE)
-                     : [x] "+r"(x), [out] "+r"(out), [a] "=&r"(a), [high] "=&r"(high)
+                     : [x] "+&r"(x), [out] "+&r"(out), [a] "=&r"(a), [high] "=&r"(high)
                      : [end] "r"(out + columns), [factor] "r"(factor), [base] "r"(base), [multiplier] "r"(s->multiplier),
                        [right] "r"(thimble_shift_of(s)), [addend] "r"(thimble_addend_of(s))
                      : "cc", "memory");

@@ -9,10 +9,7 @@
 
 #include <stdint.h>
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-#include <arm_acle.h>
-#define THIMBLE_PAIRS_DSP 1
-#endif
+#include "thimble_bodies.h"
 
 /* The sums of four rows. */
 typedef struct {

@@ -2,7 +2,7 @@
 #include "thimble_kernels_s16.h"
 
 /* The square root, rounded to the nearest float: an instruction where there is one. */
-#if defined(__ARM_FP) && (__ARM_FP & 4) && !defined(THIMBLE_PLAIN_C)
+#if defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) && !defined(THIMBLE_PLAIN_C)
 
 static inline float square_root(float x)
 {

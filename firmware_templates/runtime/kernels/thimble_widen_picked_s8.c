@@ -3,7 +3,7 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* Four inputs as int16: the first and third, the second and fourth. */
 static inline void widen_four(const int8_t *in, int32_t offset, int32_t *even, int32_t *odd)

@@ -1,6 +1,7 @@
+#include "thimble_bodies.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* Four values of `in` as two words, added to a sum. */
 #define WIDEN_FOUR(load, first, second, sum)                       \
@@ -22,12 +23,13 @@ static void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t 
                      "bne     1b\n\t"
                      "lsl     %[sum], %[sum], #7\n\t"
                      "str     %[sum], [%[out]]\n\t"
-                     : [in] "+r"(in), [out] "+r"(out), [sum] "+r"(sum)
+                     : [in] "+&r"(in), [out] "+&r"(out), [sum] "+&r"(sum)
                      : [offsets] "r"(offsets), [ones] "r"(0x00010001), [end] "r"(in + count)
                      : "r3", "r4", "r8", "cc", "memory");
 }
 
-static void widen_two(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
+/* Takes all registers but one: what is compiled around it must not want more. */
+__attribute__((noinline, no_instrument_function)) static void widen_two(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
 {
     int32_t sum = 0, sum2 = 0;
     __asm__ volatile("1:\n\t"
@@ -39,7 +41,7 @@ static void widen_two(const int8_t *in, uint32_t offsets, int16_t *out, int32_t 
                      "lsl     %[sum], %[sum], #7\n\t"
                      "lsl     %[sum2], %[sum2], #7\n\t"
                      "strd    %[sum], %[sum2], [%[out]]\n\t"
-                     : [in] "+r"(in), [out] "+r"(out), [sum] "+r"(sum), [sum2] "+r"(sum2)
+                     : [in] "+&r"(in), [out] "+&r"(out), [sum] "+&r"(sum), [sum2] "+&r"(sum2)
                      : [offsets] "r"(offsets), [ones] "r"(0x00010001), [end] "r"(in + count), [count] "r"(count)
                      : "r3", "r4", "r5", "r6", "r8", "cc", "memory");
 }

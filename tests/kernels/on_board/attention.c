@@ -99,7 +99,7 @@ static void compare(const layout *l)
         l->plain_append(&p, b, v_new, k_other, v_other, position, tokens);
         l->attend(&p, a, k_one, v_one, position, one, scratch, tokens);
         l->plain_attend(&p, a, k_other, v_other, position, other, scratch, tokens);
-        different += memcmp(one, other, MOST) || memcmp(k_one, k_other, MOST) || memcmp(v_one, v_other, MOST);
+        different += differs(one, other, MOST) || differs(k_one, k_other, MOST) || differs(v_one, v_other, MOST);
     }
     report(l->name, cases, different);
 }

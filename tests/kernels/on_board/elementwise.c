@@ -28,7 +28,7 @@ static void check_widen(void)
         memset(wide_other, 0x55, 1024);
         thimble_widen_s8(a + start, offset, wide_one, count, tokens);
         plain_thimble_widen_s8(a + start, offset, wide_other, count, tokens);
-        different += memcmp(wide_one, wide_other, 1024) != 0;
+        different += differs(wide_one, wide_other, 1024);
     }
     report("widen", cases, different);
 }
@@ -79,13 +79,13 @@ static void check_elementwise(void)
         memset(other, 0x55, 512);
         thimble_add_s8(&sum, x, y, one + at, stride, rows, columns);
         plain_thimble_add_s8(&sum, x, y, other + at, stride, rows, columns);
-        add += memcmp(one, other, 512) != 0;
+        add += differs(one, other, 512);
         thimble_mul_s8(&product, x, y, one + at, stride, rows, columns);
         plain_thimble_mul_s8(&product, x, y, other + at, stride, rows, columns);
-        mul += memcmp(one, other, 512) != 0;
+        mul += differs(one, other, 512);
         thimble_table_s8(table, x, one + at, stride, rows, columns);
         plain_thimble_table_s8(table, x, other + at, stride, rows, columns);
-        look_up += memcmp(one, other, 512) != 0;
+        look_up += differs(one, other, 512);
     }
     report("add", cases, add);
     report("mul", cases, mul);
@@ -94,12 +94,13 @@ static void check_elementwise(void)
 
 static thimble_norm_s8_params draw_norm(int32_t columns)
 {
+    const int32_t mean_multiplier = draw_multiplier() / columns, mean_shift = between(-2, 1);
     return (thimble_norm_s8_params){
         .square = table,
         .inverse_root = second_table,
         .sum_start = columns * between(-127, 128),
         .mean_zero_point = between(-128, 127),
-        .mean = thimble_prepare(draw_multiplier() / columns, between(-2, 1)),
+        .mean = thimble_prepare(mean_multiplier, mean_shift),
         .x_offset = between(-127, 128),
         .root_offset = between(-127, 128),
         .out = draw_product_scale(1, draw() % 8 ? 14 : 22),
@@ -133,30 +134,31 @@ static void check_fused(void)
         const thimble_norm_s8_params n = draw_norm(columns);
         thimble_norm_s8(&n, a + at, one, tokens);
         plain_thimble_norm_s8(&n, a + at, other, tokens);
-        norm += memcmp(one, other, 512) != 0;
+        norm += differs(one, other, 512);
         const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128), draw_product_scale(1, draw() % 8 ? 14 : 22), columns};
         thimble_gate_s8(&g, a, b + at, one + at, tokens);
         plain_thimble_gate_s8(&g, a, b + at, other + at, tokens);
-        gate += memcmp(one, other, 512) != 0;
+        gate += differs(one, other, 512);
         thimble_sum_s8_params t = {draw_sum_scale(22), columns};
         t.scale.y_factor = 1 << 21;
         t.scale.x_factor = 1 << 20;
         t.scale.y_sign = 1;
         thimble_sum_s8(&t, a, b + at, one + at, tokens);
         plain_thimble_sum_s8(&t, a, b + at, other + at, tokens);
-        sum += memcmp(one, other, 512) != 0;
+        sum += differs(one, other, 512);
         const int32_t half = tokens == 1 ? between(1, 12) : 2 * between(1, 6);
-        const thimble_rotary_s8_params r = draw_rotary(between(1, 5), half, between(0, half));
+        const int32_t heads = between(1, 5), pairs = between(0, half);
+        const thimble_rotary_s8_params r = draw_rotary(heads, half, pairs);
         /* Tokens' matrices lie one before the other. */
         const int8_t *const rotation = b + 4 * half * (tokens - 1);
         thimble_rotary_s8(&r, a + at, rotation, one + at, tokens);
         plain_thimble_rotary_s8(&r, a + at, rotation, other + at, tokens);
-        rotary += memcmp(one, other, 512) != 0;
+        rotary += differs(one, other, 512);
         const thimble_rotary_moved_s8_params m = {r, table};
         const int8_t *const drift = b + 170 + 4 * (half - r.pairs) * (tokens - 1);
         thimble_rotary_moved_s8(&m, a + at, rotation, drift, one + at, tokens);
         plain_thimble_rotary_moved_s8(&m, a + at, rotation, drift, other + at, tokens);
-        moved += memcmp(one, other, 512) != 0;
+        moved += differs(one, other, 512);
     }
     report("norm", cases, norm);
     report("gate", cases, gate);

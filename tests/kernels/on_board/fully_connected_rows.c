@@ -43,7 +43,7 @@ void check(void)
         memset(other, 0x55, MOST);
         thimble_fully_connected_rows_s8(&p, a, one, tokens);
         plain_thimble_fully_connected_rows_s8(&p, a, other, tokens);
-        different += memcmp(one, other, MOST) != 0;
+        different += differs(one, other, MOST);
     }
     report("fully_connected_rows", cases, different);
     static const int32_t depths[] = {48, 64, 96, 128, 172, 192};

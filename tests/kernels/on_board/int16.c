@@ -28,7 +28,11 @@ static void fill_s16(int16_t *values, int32_t count)
 }
 
 /* 16 bits, shifted left as the high word of a product wants it. */
-static int32_t draw_high_word(void) { return between(1 << 14, (1 << 15) - 1) << between(0, 16); }
+static int32_t draw_high_word(void)
+{
+    const int32_t multiplier = between(1 << 14, (1 << 15) - 1);
+    return multiplier << between(0, 16);
+}
 
 static void draw_weights(int32_t rows, int32_t depth)
 {
@@ -71,7 +75,7 @@ static void check_fully_connected(void)
         memset(wide_other, 0x55, 128);
         thimble_fully_connected_s16(&p, x, wide_one);
         plain_thimble_fully_connected_s16(&p, x, wide_other);
-        different += memcmp(wide_one, wide_other, 128) != 0;
+        different += differs(wide_one, wide_other, 128);
     }
     report("fully_connected_s16", cases, different);
     static const int32_t depths[] = {64, 128, 172};
@@ -114,9 +118,9 @@ static void check_rows(void)
         memset(wide_other, 0x55, 128);
         thimble_fully_connected_rows_s16(&p, x, wide_one);
         plain_thimble_fully_connected_rows_s16(&p, x, wide_other);
-        different += memcmp(wide_one, wide_other, 128) != 0;
+        different += differs(wide_one, wide_other, 128);
         plain_thimble_fully_connected_s16(&packed, x, wide_other);
-        different += memcmp(wide_one, wide_other, 128) != 0;
+        different += differs(wide_one, wide_other, 128);
     }
     report("fully_connected_rows_s16", cases, different);
     static const int32_t depths[] = {48, 64, 128, 172};
@@ -164,7 +168,7 @@ static void check_attention(void)
         memset(wide_other, 0x55, 2048);
         thimble_attention_s16(&p, x, k, v, position, wide_one, scratch);
         plain_thimble_attention_s16(&p, x, k, v, position, wide_other, scratch);
-        different += memcmp(wide_one, wide_other, 2048) != 0;
+        different += differs(wide_one, wide_other, 2048);
     }
     report("attention_s16", cases, different);
     const thimble_attention_s16_params p = {
@@ -219,20 +223,20 @@ static void check_elementwise(void)
         memset(wide_other, 0x55, 1024);
         thimble_add_s16(&sum, left, right, wide_one + at, stride, rows, columns);
         plain_thimble_add_s16(&sum, left, right, wide_other + at, stride, rows, columns);
-        add += memcmp(wide_one, wide_other, 1024) != 0;
+        add += differs(wide_one, wide_other, 1024);
         thimble_mul_s16(&product, left, right, wide_one + at, stride, rows, columns);
         plain_thimble_mul_s16(&product, left, right, wide_other + at, stride, rows, columns);
-        mul += memcmp(wide_one, wide_other, 1024) != 0;
+        mul += differs(wide_one, wide_other, 1024);
         thimble_scale_s16(&rescaled, left, wide_one + at, stride, rows, columns);
         plain_thimble_scale_s16(&rescaled, left, wide_other + at, stride, rows, columns);
-        scale += memcmp(wide_one, wide_other, 1024) != 0;
+        scale += differs(wide_one, wide_other, 1024);
         for (int32_t i = 0; i < 256; i++) {
             x[i] = (int16_t)(x[i] & 0x7fff);
         }
         const float in_scale = (float)between(1, 1 << 20) * 0x1p-30f, out_scale = (float)between(1, 1 << 20) * 0x1p-34f;
         thimble_root_s16(in_scale, 1e-5f, out_scale, x, wide_one, 256);
         plain_thimble_root_s16(in_scale, 1e-5f, out_scale, x, wide_other, 256);
-        root += memcmp(wide_one, wide_other, 1024) != 0;
+        root += differs(wide_one, wide_other, 1024);
     }
     report("add_s16", cases, add);
     report("mul_s16", cases, mul);

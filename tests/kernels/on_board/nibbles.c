@@ -62,7 +62,7 @@ void check(void)
         memset(other, 0x55, MOST);
         thimble_fully_connected_nibbles_s8(&p, wide_one, one);
         plain_thimble_fully_connected_nibbles_s8(&p, wide_one, other);
-        different += memcmp(one, other, MOST) != 0;
+        different += differs(one, other, MOST);
     }
     report("fully_connected_nibbles", cases, different);
     static const int32_t depths[] = {48, 64, 96, 128, 172, 192};
