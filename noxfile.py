@@ -75,6 +75,12 @@ def state_of(extras: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+def c_files() -> list[str]:
+    """All C that is ours; clang-format leaves out what `.clang-format-ignore` names."""
+    folders = (ROOT / "firmware_templates", ROOT / "tests")
+    return [str(path) for folder in folders for path in sorted(folder.rglob("*.[ch]"))]
+
+
 def with_toolchain(session: nox.Session) -> Path:
     """The Python of the environment with everything, the Arm toolchain and QEMU being there."""
     python = environment(session)
@@ -131,13 +137,23 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """ruff, mypy, the rule which package may import which (import-linter), and whether docs/schemas is current."""
+    """ruff, mypy, the rule which package may import which (import-linter), C's layout (clang-format), and whether
+    docs/schemas is current."""
     python = environment(session, "lint")
     session.run(str(python), "-m", "ruff", "check", ".", external=True)
     session.run(str(python), "-m", "ruff", "format", "--check", ".", external=True)
     session.run(str(python), "-m", "mypy", external=True)
     session.run(str(python.parent / "lint-imports"), external=True)
+    session.run(str(python.parent / "clang-format"), "--dry-run", "-Werror", *c_files(), external=True)
     session.run(str(python), "-m", "pipeline", "schemas", "--check", external=True)
+
+
+@nox.session(venv_backend="none", name="format")
+def format_(session: nox.Session) -> None:
+    """Lay out Python and C as `lint` wants them."""
+    python = environment(session, "lint")
+    session.run(str(python), "-m", "ruff", "format", ".", external=True)
+    session.run(str(python.parent / "clang-format"), "-i", *c_files(), external=True)
 
 
 @nox.session(venv_backend="none")

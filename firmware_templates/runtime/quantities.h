@@ -34,9 +34,9 @@ typedef struct {
 
 typedef struct {
     uint8_t kind;
-    uint8_t count;       /* words that it takes */
+    uint8_t count; /* words that it takes */
     uint8_t value_length;
-    uint32_t parts[5];   /* of a duration: weeks, days, hours, minutes, seconds */
+    uint32_t parts[5]; /* of a duration: weeks, days, hours, minutes, seconds */
     uint8_t value[THIMBLE_MAX_QUANTITY_BYTES];
 } thimble_quantity;
 

@@ -1,5 +1,5 @@
-/* Draws the next token: temperature, top-k, top-p, repetition penalty, in integers, so that every machine draws the same.
- * docs/sampling.md is the definition. */
+/* Draws the next token: temperature, top-k, top-p, repetition penalty, in integers, so that every machine draws the
+ * same. docs/sampling.md is the definition. */
 #ifndef SAMPLER_H
 #define SAMPLER_H
 

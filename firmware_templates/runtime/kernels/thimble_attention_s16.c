@@ -6,6 +6,7 @@
 
 #ifdef THIMBLE_DSP
 
+/* clang-format off */
 #define FOUR_PRODUCTS                        \
     "ldrd   %[q0], %[q1], [%[q]], #8\n"      \
     "ldrd   %[k0], %[k1], [%[k]], #8\n"      \
@@ -18,6 +19,7 @@
                        [k0] "=&r"(k0), [k1] "=&r"(k1)                                                                      \
                      :                                                                                                     \
                      : "memory")
+/* clang-format on */
 
 /* q . k over a multiple of 4 columns. */
 static inline int64_t dot(const int16_t *q, const int16_t *k, int32_t count)
@@ -35,6 +37,7 @@ static inline int64_t dot(const int16_t *q, const int16_t *k, int32_t count)
 }
 
 /* A row of V, four columns, with the weight in the lower or upper half of w. */
+/* clang-format off */
 #define ROW_LOW(w)                          \
     "ldrd   %[v0], %[v1], [%[v]]\n"         \
     "add    %[v], %[v], %[step]\n"          \
@@ -56,6 +59,7 @@ static inline int64_t dot(const int16_t *q, const int16_t *k, int32_t count)
                        [v0] "=&r"(v0), [v1] "=&r"(v1), [w0] "=&r"(w0), [w1] "=&r"(w1)                                      \
                      : [step] "r"(step)                                                                                    \
                      : "memory")
+/* clang-format on */
 
 /* Four columns of V summed over the rows, each with its weight. */
 static inline void weigh_four(const int16_t *p, const int16_t *v, int32_t stride, int32_t rows, int32_t sums[4])
@@ -144,8 +148,8 @@ static void attend(const thimble_attention_s16_params *p, const int16_t *q, cons
     }
 }
 
-void thimble_append_s16(const thimble_attention_s16_params *p, const int16_t *k_new, const int16_t *v_new, int16_t *k_cache,
-                        int16_t *v_cache, int32_t position)
+void thimble_append_s16(const thimble_attention_s16_params *p, const int16_t *k_new, const int16_t *v_new,
+                        int16_t *k_cache, int16_t *v_cache, int32_t position)
 {
     const size_t row_bytes = 2 * (size_t)p->head_dim;
     for (int32_t head = 0; head < p->kv_heads; head++) {

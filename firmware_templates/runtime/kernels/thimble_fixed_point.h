@@ -7,7 +7,6 @@
 #include "thimble_bodies.h"
 #include "thimble_kernels.h"
 
-
 /* round(a * b / 2^31), halves towards +infinity; not both INT32_MIN. */
 static inline int32_t thimble_doubling_high_multiply(int32_t a, int32_t b)
 {
@@ -88,8 +87,8 @@ static inline int32_t thimble_saturate_u8(uint32_t x)
 #endif
 }
 
-/* thimble_multiply of half of doubled_x, plus the zero point, limited to -128..127; |doubled_x| < 2^31, for a right shift of 1
- * to 31. The shift is done but for its last bit, then half and zero point enter, then the last bit goes. */
+/* thimble_multiply of half of doubled_x, plus the zero point, limited to -128..127; |doubled_x| < 2^31, for a right
+ * shift of 1 to 31. The shift is done but for its last bit, then half and zero point enter, then the last bit goes. */
 static inline int8_t thimble_requantize_s8(int32_t doubled_x, int32_t multiplier, int32_t right_shift_less_one,
                                            int32_t twice_zero_point_plus_one)
 {

@@ -10,6 +10,7 @@ typedef struct {
 #if defined(THIMBLE_DSP) && defined(THIMBLE_ALL_REGISTERS)
 
 /* Four columns of four rows: SMLALD sums 256 a + b over two columns in 64 bits, SXTB16 leaves b, SMLAD sums b alone. */
+/* clang-format off */
 #define FOUR_COLUMNS                           \
     "ldrd   %[x0], %[x1], [%[x]], #8\n"        \
     "ldmia  %[w]!, {r4, r5, r6, r8}\n"         \
@@ -32,6 +33,7 @@ typedef struct {
                        [l1] "+&r"(low1), [x] "+&r"(x), [w] "+&r"(weights), [x0] "=&r"(x0), [x1] "=&r"(x1)                 \
                      :                                                                                                 \
                      : "r4", "r5", "r6", "r8", "memory")
+/* clang-format on */
 
 /* (high:mixed - low) / 256, which fits 32 bits. */
 static inline int32_t upper_row(uint32_t mixed, int32_t high, int32_t low)

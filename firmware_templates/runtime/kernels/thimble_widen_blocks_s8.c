@@ -3,7 +3,9 @@
 
 #ifdef THIMBLE_DSP
 
-/* Four inputs, twice each, in `first` and `second`; `sum`, an instruction, begins or goes on with -256 times their sum in r4. */
+/* Four inputs, twice each, in `first` and `second`; `sum`, an instruction, begins or goes on with -256 times their sum
+ * in r4. */
+/* clang-format off */
 #define FOUR(sum, first, second)                                       \
     "ldr     " first ", [%[in]], #4\n"                                  \
     "sxtab16 " second ", %[both], " first "\n"                          \
@@ -22,6 +24,7 @@
                      : [in] "+&r"(in), [out] "+&r"(out), [odd] "=&r"(odd)                                    \
                      : [both] "r"(both), [factors] "r"(factors)                                            \
                      : "r4", "r5", "r6", "r8", "r10", "memory")
+/* clang-format on */
 
 /* Whole blocks, up to `end`. */
 static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset, int32_t *out, int32_t columns)

@@ -9,8 +9,10 @@ void plain_thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thi
 void plain_thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int32_t out_stride, int32_t rows,
                             int32_t columns);
 void plain_thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens);
-void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens);
-void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
+void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out,
+                          int32_t tokens);
+void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out,
+                           int32_t tokens);
 void plain_thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out,
                              int32_t tokens);
 void plain_thimble_rotary_moved_s8(const thimble_rotary_moved_s8_params *p, const int8_t *x, const int8_t *rotation,
@@ -22,7 +24,8 @@ static void check_widen(void)
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 300; cases++) {
-        const int32_t count = between(1, 70), offset = between(-127, 128), start = between(0, 3), tokens = between(1, 5);
+        const int32_t count = between(1, 70), offset = between(-127, 128), start = between(0, 3),
+                      tokens = between(1, 5);
         fill(a, 500, -128);
         memset(wide_one, 0x55, 1024);
         memset(wide_other, 0x55, 1024);
@@ -37,7 +40,12 @@ static void check_widen(void)
 static thimble_operand operand(const int8_t *data, int32_t columns)
 {
     const int32_t kind = between(0, 5);
-    return (thimble_operand){data + between(0, 3), kind < 3 ? columns : kind == 3 ? 0 : kind == 4 ? 1 : 0, kind < 4 ? 1 : 0};
+    return (thimble_operand){data + between(0, 3),
+                             kind < 3    ? columns
+                             : kind == 3 ? 0
+                             : kind == 4 ? 1
+                                         : 0,
+                             kind < 4 ? 1 : 0};
 }
 
 static thimble_sum_scale draw_sum_scale(int32_t most_shift)
@@ -59,7 +67,8 @@ static void check_elementwise(void)
 {
     uint32_t cases = 0, add = 0, mul = 0, look_up = 0;
     for (; cases < 600; cases++) {
-        const int32_t rows = between(1, 4), columns = between(1, 40), stride = columns + between(0, 4), low = between(-128, 0);
+        const int32_t rows = between(1, 4), columns = between(1, 40), stride = columns + between(0, 4),
+                      low = between(-128, 0);
         const int32_t at = between(0, 3), full = draw() % 2 == 0;
         fill(a, 256, -128);
         fill(b, 256, -128);
@@ -135,7 +144,8 @@ static void check_fused(void)
         thimble_norm_s8(&n, a + at, one, tokens);
         plain_thimble_norm_s8(&n, a + at, other, tokens);
         norm += differs(one, other, 512);
-        const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128), draw_product_scale(1, draw() % 8 ? 14 : 22), columns};
+        const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128),
+                                          draw_product_scale(1, draw() % 8 ? 14 : 22), columns};
         thimble_gate_s8(&g, a, b + at, one + at, tokens);
         plain_thimble_gate_s8(&g, a, b + at, other + at, tokens);
         gate += differs(one, other, 512);
@@ -167,12 +177,12 @@ static void check_fused(void)
     report("rotary_moved", cases, moved);
 }
 
-#define COUNT(name, columns, rows, call)  \
-    do {                                  \
-        start_count();                    \
-        for (int32_t i = 0; i < 100; i++) { \
-            call;                         \
-        }                                 \
+#define COUNT(name, columns, rows, call)       \
+    do {                                       \
+        start_count();                         \
+        for (int32_t i = 0; i < 100; i++) {    \
+            call;                              \
+        }                                      \
         print_count(name, columns, rows, 100); \
     } while (0)
 

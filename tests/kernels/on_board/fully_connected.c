@@ -108,11 +108,11 @@ static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t d
 }
 
 /* Of one token alone. */
-#define IN_PARTS(name, parts)                                                                                               \
-    static void name(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens)      \
-    {                                                                                                                       \
-        (void)tokens;                                                                                                       \
-        parts(p, x, out);                                                                                                   \
+#define IN_PARTS(name, parts)                                                                                          \
+    static void name(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens) \
+    {                                                                                                                  \
+        (void)tokens;                                                                                                  \
+        parts(p, x, out);                                                                                              \
     }
 
 IN_PARTS(pairs_in_parts, thimble_fully_connected_pairs_parts_s8)

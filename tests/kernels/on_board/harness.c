@@ -75,8 +75,8 @@ thimble_product_scale draw_product_scale(int32_t least_shift, int32_t most_shift
     return (thimble_product_scale){draw_multiplier(), between(least_shift, most_shift) - 1, 2 * between(-128, 127) + 1};
 }
 
-/* Code that keeps r9 for the table of global offsets, or for somebody else, is called with that in it; KEEP_R9 is for builds of this
- * file and the programs where r9 is not the compiler's. */
+/* Code that keeps r9 for the table of global offsets, or for somebody else, is called with that in it; KEEP_R9 is for
+ * builds of this file and the programs where r9 is not the compiler's. */
 #ifdef KEEP_R9
 extern const char _GLOBAL_OFFSET_TABLE_[];
 
@@ -139,11 +139,15 @@ static void fault(void)
 }
 
 __attribute__((section(".vectors"), used)) static const uintptr_t vectors[16] = {
-    STACK_TOP, (uintptr_t)reset, (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault,
+    STACK_TOP,        (uintptr_t)reset, (uintptr_t)fault, (uintptr_t)fault,
+    (uintptr_t)fault, (uintptr_t)fault, (uintptr_t)fault,
 };
 
 #else
 
-START { check_all(); }
+START
+{
+    check_all();
+}
 
 #endif

@@ -1,9 +1,10 @@
 /* Compares the kernels' fast bodies with their plain C bodies on an emulated core, and counts instructions.
  *
- * The plain bodies are the same files compiled with THIMBLE_PLAIN_C under names that begin with plain_. Each file beside this
- * one is a program: it defines `check`, which prints through semihosting a line `KERNEL <name> cases <n> different <n>` a
- * kernel, and `COUNT <name> <columns> <rows> <instructions>`. Then follows `DIGEST <n>` of all that the fast bodies wrote: the same
- * for every core, compiler and option. Draws are therefore made one after the other, never as arguments of the same call. */
+ * The plain bodies are the same files compiled with THIMBLE_PLAIN_C under names that begin with plain_. Each file
+ * beside this one is a program: it defines `check`, which prints through semihosting a line `KERNEL <name> cases <n>
+ * different <n>` a kernel, and `COUNT <name> <columns> <rows> <instructions>`. Then follows `DIGEST <n>` of all that
+ * the fast bodies wrote: the same for every core, compiler and option. Draws are therefore made one after the other,
+ * never as arguments of the same call. */
 #ifndef HARNESS_H
 #define HARNESS_H
 

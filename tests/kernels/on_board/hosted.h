@@ -1,4 +1,5 @@
-/* What semihosting.h has, for programs of Linux: x86-64, and RV32 under QEMU without a C library that knows it. Nothing is counted. */
+/* What semihosting.h has, for programs of Linux: x86-64, and RV32 under QEMU without a C library that knows it. Nothing
+ * is counted. */
 #ifndef HOSTED_H
 #define HOSTED_H
 
@@ -41,9 +42,15 @@ void _start(void);
 #include <stdio.h>
 #include <stdlib.h>
 
-static inline void print(const char *words) { (void)fputs(words, stdout); }
+static inline void print(const char *words)
+{
+    (void)fputs(words, stdout);
+}
 
-static inline void leave(int32_t failed) { exit(failed); }
+static inline void leave(int32_t failed)
+{
+    exit(failed);
+}
 
 #define START int main(void)
 
@@ -58,7 +65,10 @@ static inline void end_line(char *line, char *at)
 
 static inline void systick_start(void) {}
 
-static inline uint32_t systick_elapsed(void) { return 0; }
+static inline uint32_t systick_elapsed(void)
+{
+    return 0;
+}
 
 static inline void enable_coprocessors(void) {}
 

@@ -1,16 +1,18 @@
 #include "harness.h"
 
 void plain_thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, const int16_t *x, int16_t *out);
-void plain_thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x, int16_t *out);
+void plain_thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x,
+                                            int16_t *out);
 void plain_thimble_attention_s16(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k_cache,
                                  const int16_t *v_cache, int32_t position, int16_t *out, int16_t *scratch);
 void plain_thimble_add_s16(const thimble_add_s16_params *p, thimble_operand_s16 a, thimble_operand_s16 b, int16_t *out,
                            int32_t out_stride, int32_t rows, int32_t columns);
 void plain_thimble_mul_s16(const thimble_mul_s16_params *p, thimble_operand_s16 a, thimble_operand_s16 b, int16_t *out,
                            int32_t out_stride, int32_t rows, int32_t columns);
-void plain_thimble_scale_s16(const thimble_scale_s16_params *p, thimble_operand_s16 in, int16_t *out, int32_t out_stride,
-                             int32_t rows, int32_t columns);
-void plain_thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out, int32_t count);
+void plain_thimble_scale_s16(const thimble_scale_s16_params *p, thimble_operand_s16 in, int16_t *out,
+                             int32_t out_stride, int32_t rows, int32_t columns);
+void plain_thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out,
+                            int32_t count);
 
 static _Alignas(4) int16_t weights[64 * 516];
 static _Alignas(4) int16_t x[MOST], y[MOST], k[MOST], v[MOST];
@@ -22,8 +24,9 @@ static void fill_s16(int16_t *values, int32_t count)
 {
     const int32_t kind = between(0, 5);
     for (int32_t i = 0; i < count; i++) {
-        values[i] = (int16_t)(kind == 0 ? (draw() % 2 ? -32768 : 32767) : kind == 1 ? between(-300, 300)
-                                                                                   : between(-32768, 32767));
+        values[i] = (int16_t)(kind == 0   ? (draw() % 2 ? -32768 : 32767)
+                              : kind == 1 ? between(-300, 300)
+                                          : between(-32768, 32767));
     }
 }
 
@@ -102,7 +105,8 @@ static thimble_fully_connected_rows_s16_params plain_rows(const thimble_fully_co
             rows[row * p->depth + column] = row % 2 ? low : (int8_t)((pair - low) / 256);
         }
     }
-    return (thimble_fully_connected_rows_s16_params){rows, p->bias, p->multiplier, p->depth, p->rows, p->out_min, p->out_max};
+    return (thimble_fully_connected_rows_s16_params){rows,    p->bias,    p->multiplier, p->depth,
+                                                     p->rows, p->out_min, p->out_max};
 }
 
 static void check_rows(void)
@@ -125,7 +129,8 @@ static void check_rows(void)
     report("fully_connected_rows_s16", cases, different);
     static const int32_t depths[] = {48, 64, 128, 172};
     for (int32_t i = 0; i < 4; i++) {
-        const thimble_fully_connected_rows_s16_params p = {(int8_t *)weights, 0, multiplier, depths[i], 64, -32768, 32767};
+        const thimble_fully_connected_rows_s16_params p = {
+            (int8_t *)weights, 0, multiplier, depths[i], 64, -32768, 32767};
         start_count();
         for (int32_t j = 0; j < 100; j++) {
             thimble_fully_connected_rows_s16(&p, x, wide_one);
@@ -194,7 +199,11 @@ static thimble_operand_s16 operand(const int16_t *data, int32_t columns)
 {
     const int32_t kind = between(0, 5);
     return (thimble_operand_s16){
-        data + between(0, 3), kind < 3 ? columns : kind == 4 ? 1 : 0, kind < 4 ? 1 : 0,
+        data + between(0, 3),
+        kind < 3    ? columns
+        : kind == 4 ? 1
+                    : 0,
+        kind < 4 ? 1 : 0,
     };
 }
 
