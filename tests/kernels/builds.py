@@ -80,7 +80,7 @@ class Target:
 
 def _cortex(cpu: str, machine: str, *float_flags: str, code: int = 0, ram: int = 0x20000000) -> Target:
     flags = (f"-mcpu=cortex-{cpu}", "-mthumb", *float_flags)
-    clang = ("--target=arm-none-eabi", *flags, "-isystem", "/usr/lib/arm-none-eabi/include")
+    clang = ("--target=arm-none-eabi", "-fshort-enums", *flags, "-isystem", "/usr/lib/arm-none-eabi/include")
     return Target("arm-none-eabi-gcc", flags, clang, machine, code, ram)
 
 
