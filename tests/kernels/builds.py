@@ -42,7 +42,8 @@ LINK_SCRIPT = """\
 SECTIONS
 {{
     . = {code:#x};
-    .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) *(.got*) }}
+    .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) }}
+    .got : {{ global_offsets = .; *(.got.plt) *(.got) }}
     .ARM.exidx : {{ *(.ARM.exidx*) }}
     . = {ram:#x};
     .data : {{ *(.data*) }}
@@ -226,7 +227,7 @@ def _run(name: str, build: Build, program: str, objects: Sequence[Path], folder:
     if target.is_arm:
         script = folder / f"{name}.ld"
         script.write_text(LINK_SCRIPT.format(code=target.code, ram=target.ram), encoding="utf-8")
-        link += ["-nostartfiles", "--specs=nano.specs", f"-T{script}"]
+        link += ["-nostartfiles", "--specs=nano.specs", "-Wl,--no-warn-execstack", f"-T{script}"]
     _call([target.gcc, *link, *own, *objects, *target.link_flags, "-o", image])
     return _printed(target, image)
 

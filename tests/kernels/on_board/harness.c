@@ -78,13 +78,25 @@ thimble_product_scale draw_product_scale(int32_t least_shift, int32_t most_shift
 /* Code that keeps r9 for the table of global offsets, or for somebody else, is called with that in it; KEEP_R9 is for
  * builds of this file and the programs where r9 is not the compiler's. */
 #ifdef KEEP_R9
-extern const char _GLOBAL_OFFSET_TABLE_[];
+extern const char global_offsets[];
 
 static int32_t r9_is_kept(void)
 {
     const char *r9;
     __asm__ volatile("mov %0, r9" : "=r"(r9));
-    return r9 == _GLOBAL_OFFSET_TABLE_;
+    return r9 == global_offsets;
+}
+#endif
+
+#if defined(__arm__) || defined(__riscv)
+/* What -fstack-protector looks at and calls. */
+uintptr_t __stack_chk_guard;
+void __stack_chk_fail(void);
+
+void __stack_chk_fail(void)
+{
+    end_line(line, put_text(line, "STACK SMASHED"));
+    leave(1);
 }
 #endif
 
@@ -127,7 +139,7 @@ void reset(void);
 void reset(void)
 {
 #ifdef KEEP_R9
-    __asm__ volatile("mov r9, %0" : : "r"(_GLOBAL_OFFSET_TABLE_));
+    __asm__ volatile("mov r9, %0" : : "r"(global_offsets));
 #endif
     check_all();
 }
