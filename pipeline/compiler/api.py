@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from pipeline.compiler.fusions.rotary import fuse_rotaries
 from pipeline.compiler.fusions.table import fuse_tables
 from pipeline.compiler.ir.graph import Graph
 from pipeline.compiler.ir.program import Call, Program, sum_of
+from pipeline.compiler.ir.verify import graph_contradictions, program_contradictions
 from pipeline.compiler.passes.check_operators import check_operators
 from pipeline.compiler.passes.copy_embedding import copy_embedding
 from pipeline.compiler.passes.dead_channels import without_dead_channels
@@ -78,12 +79,18 @@ def compile_model(
         ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.
     """
     graph = read_tflite(tflite)
+    contradictions = graph_contradictions(graph)
+    if contradictions:
+        raise ThimbleError(
+            f"the .tflite contradicts itself: {'; '.join(contradictions[:3])}",
+            "make it again: with the `quantize` stage and --force, or with the program that wrote it",
+        )
     try:
         return _compile(graph, out, packing, block, aim)
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # The .tflite could be read, but is not validated: contradictions in it, and our own mistakes, show anywhere.
+        # What a .tflite's operators want of options and shapes is not validated: that, and our own mistakes, show here.
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
         raise ThimbleError(
@@ -96,9 +103,12 @@ def compile_model(
 def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
+        _require(graph_contradictions(graph), graph_pass)
     program = lower_graph(graph, packing, block, aim)
+    _require(program_contradictions(program), lower_graph)
     for program_pass in PROGRAM_PASSES:
         program = program_pass(program)
+        _require(program_contradictions(program), program_pass)
     plan = place_buffers(program)
     layer_loop = find_layer_loop(program)
     if layer_loop is not None and buffers_can_alias(program, layer_loop.same):
@@ -131,6 +141,11 @@ def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Ob
         },
         products=tuple(_stored(call) for call in program.calls if call.form is not None),
     )
+
+
+def _require(contradictions: Sequence[str], made_by: Callable[..., object]) -> None:
+    """Stops where a pass left something wrong: that is a fault of ours, and shows where it was made."""
+    assert not contradictions, f"after {made_by.__name__}: {'; '.join(contradictions[:3])}"
 
 
 def _stored(call: Call) -> StoredProduct:
