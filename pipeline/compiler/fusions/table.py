@@ -79,7 +79,7 @@ def _unary(graph: Graph, op: Op, unaries: dict[int, Unary]) -> Unary | None:
         return None
     assert operator.evaluate is not None
     values = operator.evaluate(op, operands, out, [source.table.astype(np.int64) for source in sources])
-    return Unary(root, values.astype(np.int8))
+    return None if values is None else Unary(root, values.astype(np.int8))
 
 
 def _lower(ctx: Lowering, op: Op) -> None:

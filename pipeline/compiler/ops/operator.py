@@ -11,9 +11,10 @@ from pipeline.numerics import fixed_point as fp
 
 __all__ = ["Evaluate", "Operator", "always", "by_table", "one_row"]
 
-Evaluate = Callable[[Op, Sequence[Tensor], Tensor, Sequence[fp.Int]], fp.Int]
+Evaluate = Callable[[Op, Sequence[Tensor], Tensor, Sequence[fp.Int]], fp.Int | None]
 """What an element-wise operator computes, exactly: of the operator, its operands, its output, and the operands' values
-as int64 arrays, the output's values."""
+as int64 arrays, the output's values. None where the scales are beyond what TensorFlow Lite Micro or the kernels take:
+`lower` refuses these."""
 
 
 @dataclass(frozen=True)
@@ -52,4 +53,8 @@ def by_table(ctx: Lowering, op: Op) -> None:
     Raises:
         ThimbleError: always.
     """
-    raise ctx.unsupported(op, "its input is constant or quantized by channel", "one int8 tensor with one scale")
+    raise ctx.unsupported(
+        op,
+        "its input is constant or quantized by channel, or its output's scale is far below the input's",
+        "one int8 tensor with one scale",
+    )

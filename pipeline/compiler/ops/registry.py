@@ -11,6 +11,8 @@ from pipeline.compiler.ops import (
     concatenation,
     fully_connected,
     gather,
+    hard_swish,
+    leaky_relu,
     mean,
     mul,
     quantize,
@@ -20,6 +22,7 @@ from pipeline.compiler.ops import (
     sigmoid,
     softmax,
     split,
+    squared_difference,
     transpose,
 )
 from pipeline.compiler.ops.operator import Operator
@@ -27,8 +30,8 @@ from pipeline.compiler.ops.operator import Operator
 __all__ = ["ELEMENTWISE", "OPERATORS", "SUPPORTED", "operator_of"]
 
 _MODULES = (
-    *(add, batch_matmul, concatenation, fully_connected, gather, mean, mul, quantize, relu, reshape, rsqrt, sigmoid),
-    *(softmax, split, transpose),
+    *(add, batch_matmul, concatenation, fully_connected, gather, hard_swish, leaky_relu, mean, mul, quantize, relu),
+    *(reshape, rsqrt, sigmoid, softmax, split, squared_difference, transpose),
 )
 OPERATORS: dict[tuple[str, str], Operator] = {
     (operator.kind, operator.dtype): operator for module in _MODULES for operator in module.OPERATORS

@@ -11,6 +11,12 @@ from pipeline.errors import UnsupportedModel
 
 __all__ = ["check_operators"]
 
+_INSTEAD = {
+    "GELU": "TensorFlow Lite Micro has none; write its tanh form with tensors and constant numbers, x * 0.5 * "
+    "(1 + tanh(0.7978845608 * (x + 0.044715 * x * x * x))): MUL, ADD and TANH, which become one table",
+}
+"""What to write for operators that people have in their models."""
+
 
 def check_operators(graph: Graph) -> Graph:
     """The same graph, whose operators are supported and whose tensors are int8 or int16 with scales, biases or indices.
@@ -31,7 +37,7 @@ def _check(graph: Graph, op: Op) -> None:
     if op.kind not in SUPPORTED:
         raise UnsupportedModel(
             f"operator {op.kind} (tensor {graph.tensors[op.outputs[0]].name!r}) is not supported",
-            f"use one of: {', '.join(sorted(SUPPORTED))}",
+            _INSTEAD.get(op.kind, f"use one of: {', '.join(SUPPORTED)}"),
         )
     for tensor in (graph.tensors[index] for index in (*op.inputs, *op.outputs) if index >= 0):
         if tensor.dtype not in ("INT8", "INT16", "INT32", "INT64"):
