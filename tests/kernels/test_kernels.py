@@ -14,8 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.bench.machine import DEVICE
-from pipeline.compiler.block_sparse import PLACES
-from pipeline.compiler.forms import Product, candidate_encodings
+from pipeline.compiler.encodings.block_sparse import PLACES
+from pipeline.compiler.encodings.choose import candidate_encodings
+from pipeline.compiler.product import Product
 from pipeline.targets.cores import packing_of_core
 from pipeline.tools import require
 from pipeline.verification.host_engine import RUNTIME

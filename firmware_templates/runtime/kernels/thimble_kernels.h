@@ -129,6 +129,17 @@ typedef struct {
 void thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out,
                     int32_t out_stride, int32_t rows, int32_t columns);
 
+/* out = (a - b)^2. Both operands are scaled to twice the larger scale first, after a shift to the left by 7: -31 <=
+ * a_shift, b_shift <= 0, and one of both multipliers is 2^30; -31 <= out_shift <= 0. */
+typedef struct {
+    int32_t a_offset, b_offset;
+    int32_t a_multiplier, a_shift, b_multiplier, b_shift;
+    int32_t out_zero_point, out_multiplier, out_shift;
+} thimble_squared_difference_s8_params;
+
+void thimble_squared_difference_s8(const thimble_squared_difference_s8_params *p, thimble_operand a, thimble_operand b,
+                                   int8_t *out, int32_t out_stride, int32_t rows, int32_t columns);
+
 /* out = table[in + 128]: any function of one int8. */
 void thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int32_t out_stride, int32_t rows,
                       int32_t columns);

@@ -103,6 +103,26 @@ typedef struct {
 void thimble_scale_s16(const thimble_scale_s16_params *p, thimble_operand_s16 in, int16_t *out, int32_t out_stride,
                        int32_t rows, int32_t columns);
 
+/* in * multiplier where it is not negative, else in * slope_multiplier; -31 <= shift, slope_shift <= 14. */
+typedef struct {
+    int32_t multiplier, shift;
+    int32_t slope_multiplier, slope_shift;
+} thimble_leaky_relu_s16_params;
+
+void thimble_leaky_relu_s16(const thimble_leaky_relu_s16_params *p, thimble_operand_s16 in, int16_t *out,
+                            int32_t out_stride, int32_t rows, int32_t columns);
+
+/* out = (a - b)^2, both scaled to twice the larger scale first: -31 <= a_shift, b_shift <= 0, and one of both
+ * multipliers is 2^30; -31 <= out_shift <= 0. */
+typedef struct {
+    int32_t a_multiplier, a_shift, b_multiplier, b_shift;
+    int32_t out_multiplier, out_shift;
+} thimble_squared_difference_s16_params;
+
+void thimble_squared_difference_s16(const thimble_squared_difference_s16_params *p, thimble_operand_s16 a,
+                                    thimble_operand_s16 b, int16_t *out, int32_t out_stride, int32_t rows,
+                                    int32_t columns);
+
 /* QUANTIZE between the two widths; -31 <= shift <= 14, or 22 from int8. The zero point is that of the int8 side. */
 void thimble_quantize_s8_s16(const int8_t *in, int32_t zero_point, int32_t multiplier, int32_t shift, int16_t *out,
                              int32_t count);
