@@ -14,7 +14,7 @@ static bool observes;
 IMPORT(append) void page_on_append(int32_t row);
 
 /* Weights of one head over rows 0..rows-1 of the cache: uint8 in 1/256, or int16 in 1/32768, by `bytes`. */
-IMPORT(attention) void page_on_attention(int32_t head, int32_t heads, int32_t rows, const void *weights, int32_t bytes);
+IMPORT(attention) void page_on_attention(int32_t head, int32_t rows, const void *weights, int32_t bytes);
 
 EXPORT(observe) void page_observe(int32_t value) { observes = value; }
 
@@ -39,7 +39,7 @@ void page_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *
         int8_t unused[MAX_HEAD_DIM];
         one.kv_heads = one.group = 1;
         thimble_attention_rows_s8(&one, q + head * p->head_dim, k_cache + start, v_cache + start, position, unused, scratch, 1);
-        page_on_attention(head, heads, position + 1, scratch, 1);
+        page_on_attention(head, position + 1, scratch, 1);
     }
     thimble_attention_rows_s8(p, q, k_cache, v_cache, position, to, scratch, tokens);
 }
@@ -65,7 +65,7 @@ void page_attention_s16(const thimble_attention_s16_params *p, const int16_t *q,
         int16_t unused[MAX_HEAD_DIM_S16];
         one.kv_heads = one.group = 1;
         thimble_attention_s16(&one, q + head * p->head_dim, k_cache + start, v_cache + start, position, unused, scratch);
-        page_on_attention(head, heads, position + 1, scratch, 2);
+        page_on_attention(head, position + 1, scratch, 2);
     }
     thimble_attention_s16(p, q, k_cache, v_cache, position, to, scratch);
 }

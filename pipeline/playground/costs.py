@@ -46,6 +46,7 @@ def board_facts(result: RunResult, board: Board) -> dict[str, Any] | None:
         "title": board.title,
         "core": board.core,
         "clockHz": result.clock_hz,
+        "engine": result.engine,
         "emulator": f"{result.emulator.name} {result.emulator.version}",
         "steps": steps,
         "line": [round(float(start), 1), round(float(slope), 3)],

@@ -14,7 +14,7 @@ class Engine {
     const engine = new Engine(facts);
     const page = {
       append: (row) => engine._onAppend(row),
-      attention: (head, heads, rows, at, size) => engine._onAttention(head, heads, rows, at, size),
+      attention: (head, rows, at, size) => engine._onAttention(head, rows, at, size),
     };
     const { instance } = await WebAssembly.instantiate(bytes, { page });
     engine._c = instance.exports;
@@ -29,7 +29,7 @@ class Engine {
 
   constructor(facts) {
     this._facts = facts;
-    this._attention = [];
+    this._layers = [];
     this._rowPosition = []; // which token each row of the KV cache holds
     this.position = 0;
   }
@@ -61,15 +61,15 @@ class Engine {
     if (this._c.reset() !== 0) throw new Error("the model refused its memory");
   }
 
-  /* Takes one token. With `observes` the attention of every layer and head comes back, each a list of [position, share]. */
+  /* Takes one token. With `observes` attention comes back: `layers[layer][head]` has a share for each row of the KV cache, and
+   * `positions` says which token the row holds. null: none was seen. */
   step(token, observes = false) {
-    this._attention = [];
-    this._appends = 0;
+    this._layers = [];
     this._c.observe(observes ? 1 : 0);
     const status = this._c.step(token);
     if (status !== 0) throw new Error(status === 3 ? "the context is full" : `the model refused the token ${token}`);
     this.position++;
-    return this._attention;
+    return this._layers.length ? { layers: this._layers, positions: Int32Array.from(this._rowPosition) } : null;
   }
 
   /* CRC-32 of the last step's logits, as the board says it. */
@@ -214,11 +214,10 @@ class Engine {
     this._rowPosition[row] = this.position;
   }
 
-  _onAttention(head, heads, rows, at, size) {
+  _onAttention(head, rows, at, size) {
     const raw = size === 2 ? new Int16Array(this._memory, at, rows) : new Uint8Array(this._memory, at, rows);
-    const shares = Array.from(raw, (weight, row) => [this._rowPosition[row], weight / (size === 2 ? 32768 : 256)]);
-    if (head === 0) this._attention.push([]);
-    this._attention[this._attention.length - 1].push(shares.sort((a, b) => a[0] - b[0]));
+    if (head === 0) this._layers.push([]);
+    this._layers[this._layers.length - 1].push(Float32Array.from(raw, (weight) => weight / (size === 2 ? 32768 : 256)));
   }
 }
 

@@ -16,6 +16,9 @@
       event.preventDefault();
       question(byId("sentence").value);
     });
+    byId("sentence").addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && event.ctrlKey) byId("ask").requestSubmit();
+    });
     byId("stop").addEventListener("click", () => (running = null));
     byId("examples").append(
       ...data.examples.map((sentence) => {
@@ -54,7 +57,7 @@
     byId("prompt-tokens").replaceChildren();
     byId("answer-tokens").replaceChildren();
     byId("status").textContent = "";
-    byId("stop").hidden = false;
+    byId("stop").hidden = !(byId("sampling") || byId("pace")?.checked);
     document.documentElement.dataset.state = "busy";
     let options = {};
     if (byId("sampling")) {
@@ -97,10 +100,15 @@
     if (!byId("marked")) return;
     const parts = [];
     let at = 0;
+    let mark;
     for (const { before, text, kind, value } of marks) {
-      const mark = element("mark", "", text);
       const label = element("span", "kind", readable(data.kinds[kind]));
       if (value.toLowerCase() !== text.toLowerCase()) label.append(` = ${value}`);
+      if (before < at) {
+        mark.append(" ", label); // two of one word
+        continue;
+      }
+      mark = element("mark", "", text);
       mark.append(" ", label);
       parts.push(shown.sentence.slice(at, before), mark);
       at = before + text.length;
@@ -251,7 +259,7 @@
     // The row of the step that chose an answer's token: the token before it asked what comes next.
     const { tokens, chosen } = shown;
     const asks = tokens[chosen].phase === "answer" ? chosen - 1 : chosen;
-    const layers = tokens[asks]?.attention ?? [];
+    const { layers, positions } = tokens[asks]?.attention ?? { layers: [], positions: [] };
     byId("attention-part").hidden = layers.length === 0;
     const select = byId("head");
     const heads = layers.flatMap((rows, layer) => rows.map((_, head) => `layer ${layer + 1}, head ${head + 1}`));
@@ -264,10 +272,10 @@
     const shares = Array.from({ length: width }, () => 0);
     rows.forEach((row, at) => {
       if (picked >= 0 && picked !== at) return;
-      for (const [position, share] of row) shares[position] += share / (picked < 0 ? rows.length : 1);
+      row.forEach((share, place) => (shares[positions[place]] += share / (picked < 0 ? rows.length : 1)));
     });
     document.querySelectorAll(".token").forEach((button, at) => button.style.setProperty("--looked", layers.length ? (shares[at] ?? 0) : 0));
-    draw(layers, width, picked);
+    draw(layers, positions, width, picked);
     const top = shares.map((share, at) => [share, at]).sort((a, b) => b[0] - a[0]).slice(0, 3).filter(([share]) => share > 0);
     const words = top.map(([share, at]) => `“${visible(engine.name(tokens[at].token))}” ${percent(share)}`);
     const by = tokens[chosen].phase === "answer" ? `when it chose “${visible(engine.name(tokens[chosen].token))}”` : "when it read this token";
@@ -276,7 +284,7 @@
     byId("attention-step").textContent = engine.logits().BYTES_PER_ELEMENT === 2 ? "1/32768" : "1/256";
   }
 
-  function draw(layers, width, picked) {
+  function draw(layers, positions, width, picked) {
     const svg = byId("attention");
     const made = [];
     let y = 0;
@@ -285,9 +293,11 @@
       for (const row of rows) {
         const line = svgElement("g", { class: picked >= 0 && picked !== at ? "faint" : "" });
         line.append(svgElement("rect", { x: 0, y, width, height: 0.9, class: "ground" }));
-        for (const [position, share] of row) {
-          if (share >= 0.01) line.append(svgElement("rect", { x: position, y, width: 0.94, height: 0.9, "fill-opacity": Math.sqrt(share).toFixed(3) }));
-        }
+        row.forEach((share, place) => {
+          if (share < 0.01) return;
+          const opacity = Math.sqrt(share).toFixed(3);
+          line.append(svgElement("rect", { x: positions[place], y, width: 0.94, height: 0.9, "fill-opacity": opacity }));
+        });
         made.push(line);
         y += 1;
         at++;
@@ -355,7 +365,7 @@
         const row = element("tr");
         const head = element("th", "", board.name);
         head.scope = "row";
-        head.append(element("small", "", `${board.core}, ${format.format(board.clockHz / 1e6)} MHz; ${board.emulator}`));
+        head.append(element("small", "", `${board.core}, ${format.format(board.clockHz / 1e6)} MHz; ${board.engine} on ${board.emulator}`));
         row.append(head);
         const { prompt, answer, ms } = costsOf(board, promptCount, answerCount);
         const cells = isAsked

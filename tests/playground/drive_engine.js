@@ -9,7 +9,9 @@ async function main() {
       engine.reset();
       return tokens.map((token) => {
         const attention = engine.step(token, observes);
-        return { crc: engine.crc(), logits: Array.from(engine.logits()), next: engine.greedy(), attention };
+        const { layers = [], positions = [] } = attention ?? {};
+        const pairs = layers.map((heads) => heads.map((row) => Array.from(row, (share, at) => [positions[at], share])));
+        return { crc: engine.crc(), logits: Array.from(engine.logits()), next: engine.greedy(), attention: pairs };
       });
     },
     ask: ({ sentence, options, sampling }) => {

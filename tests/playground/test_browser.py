@@ -137,7 +137,7 @@ def ask(page: Any, sentence: str) -> str:
     page.focus("#sentence")
     page.keyboard.press("Control+A")
     page.keyboard.type(sentence)
-    page.keyboard.press("Enter")
+    page.keyboard.press("Control+Enter" if page.locator("textarea").count() else "Enter")
     page.wait_for_function("document.getElementById('status').textContent !== ''", timeout=60_000)
     ready(page)
     return str(page.inner_text("#status"))
