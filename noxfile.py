@@ -119,6 +119,12 @@ def fast(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def fuzz(session: nox.Session) -> None:
+    """Wrong inputs against all that reads a file or a text, docs/reliability.md (`-- --minutes 10 --target recipe`)."""
+    session.run(str(environment(session)), "-m", "tests.fuzz", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
 def golden(session: nox.Session) -> None:
     """Every recorded digest of generated C, four minutes; `tests` checks those that TensorFlow need not convert."""
     session.run(str(with_toolchain(session)), "-m", "tests.golden", *session.posargs, external=True)

@@ -2,6 +2,7 @@
 
     ThimbleError
     ├── ConfigError          a recipe, board or sweep says what cannot be: file and keys
+    │   └── MissingFile      or there is no such file
     ├── MissingTool          a program or library is not installed
     ├── UnsupportedModel     a model uses what the compiler or an engine does not have
     ├── DeviceError          a board answered with an error, or broke the protocol
@@ -13,12 +14,14 @@ Each says what is wrong and what to do about it. Where none of these kinds fits,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
     "ConfigError",
     "DeviceError",
+    "MissingFile",
     "MissingTool",
     "PartialFailure",
     "Problem",
@@ -26,6 +29,18 @@ __all__ = [
     "UnsupportedModel",
     "VerificationFailed",
 ]
+
+
+_MAX_LINE = 1_000
+_MAX_PROBLEMS = 30
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def _printable(text: str) -> str:
+    """A message as any terminal may show it: what files and names hold controls nothing, and has an end."""
+    text = _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    lines = (line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…" for line in text.split("\n"))
+    return "\n".join(lines).encode("utf-8", "backslashreplace").decode()
 
 
 class ThimbleError(Exception):
@@ -37,9 +52,8 @@ class ThimbleError(Exception):
     """
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}\n  fix: {remedy}")
-        self.what = what
-        self.remedy = remedy
+        self.what, self.remedy = _printable(what), _printable(remedy)
+        super().__init__(f"{self.what}\n  fix: {self.remedy}")
 
 
 @dataclass(frozen=True)
@@ -73,8 +87,14 @@ class ConfigError(ThimbleError):
         if len(self.problems) == 1:
             super().__init__(place + self.problems[0].what, self.problems[0].remedy)
             return
-        lines = "".join(f"\n  {problem.what}; {problem.remedy}" for problem in self.problems)
+        lines = "".join(f"\n  {problem.what}; {problem.remedy}" for problem in self.problems[:_MAX_PROBLEMS])
+        if len(self.problems) > _MAX_PROBLEMS:
+            lines += f"\n  and {len(self.problems) - _MAX_PROBLEMS:,} more"
         super().__init__(f"{place}{len(self.problems)} errors{lines}", "mend each of these keys")
+
+
+class MissingFile(ConfigError, FileNotFoundError):
+    """A configuration file that is not there; who knows what else it may be called catches it as FileNotFoundError."""
 
 
 class MissingTool(ThimbleError):

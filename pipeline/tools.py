@@ -19,7 +19,17 @@ from pathlib import Path
 
 from pipeline.errors import MissingTool, ThimbleError
 
-__all__ = ["TOOLS", "Tool", "configure_tensorflow", "find", "install_missing", "missing", "require", "version"]
+__all__ = [
+    "TOOLS",
+    "Tool",
+    "compiler_environment",
+    "configure_tensorflow",
+    "find",
+    "install_missing",
+    "missing",
+    "require",
+    "version",
+]
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,22 @@ TOOLS = {
         ),
     )
 }
+
+
+_OF_COMPILERS = re.compile(
+    r"(AR|AS|ASM|C|CC|CPP|CXX|LD|NM|OBJC|OBJCOPY|RANLIB|RC|STRIP)(FLAGS)?"
+    r"|(C|CPLUS|OBJC|OBJCPLUS)_INCLUDE_PATH|CPATH|COMPILER_PATH|LIBRARY_PATH|LD_RUN_PATH|LDEMULATION"
+    r"|GNUTARGET|GCC_.*|COLLECT_.*|CCC_.*|DEPENDENCIES_OUTPUT|SUNPRO_DEPENDENCIES|SOURCE_DATE_EPOCH|SYSROOT|SDKROOT"
+    r"|CMAKE_.*|CTEST_.*|NINJA.*|MAKE|MAKEFLAGS|MAKELEVEL|MFLAGS|DESTDIR|VERBOSE|LANGUAGE|LC_.*|LANG"
+)
+"""Variables of the environment from which compilers, CMake and Ninja take options, folders and languages."""
+
+
+def compiler_environment() -> dict[str, str]:
+    """The environment for a compiler or a build: the user's, without what would change what is built or in which
+    language errors are."""
+    kept = {name: value for name, value in os.environ.items() if not _OF_COMPILERS.fullmatch(name)}
+    return {**kept, "LC_ALL": "C.UTF-8"}
 
 
 def configure_tensorflow() -> None:
@@ -171,8 +197,13 @@ def install_missing() -> list[str]:
             [*prefix, apt, *arguments], env=environment, capture_output=True, text=True, check=False
         )
         if result.returncode and arguments[0] == "install":
-            last = "; ".join((result.stderr or result.stdout).strip().splitlines()[-2:])
-            raise ThimbleError(f"apt-get could not install {names}: {last}", _commands(tools))
+            lines = (result.stderr or result.stdout).strip().splitlines()
+            if any("/lock" in line for line in lines):
+                raise ThimbleError(
+                    f"apt-get could not install {names}: another program holds its lock",
+                    "wait until it is done, and run this again",
+                )
+            raise ThimbleError(f"apt-get could not install {names}: {'; '.join(lines[-2:])}", _commands(tools))
     left = [tool for tool in tools if find(tool.program) is None]
     if left:
         raise ThimbleError(f"{', '.join(tool.program for tool in left)} still missing after apt-get", _commands(left))

@@ -20,11 +20,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from typing_extensions import get_type_hints, is_typeddict
 
-from pipeline.errors import ConfigError, Problem
+from pipeline.errors import ConfigError, MissingFile, Problem
+from pipeline.files import PlainLoader, read_small_text
 
 __all__ = [
     "NAME_PATTERN",
     "Complaint",
+    "Line",
     "Name",
     "Number",
     "StrictModel",
@@ -98,6 +100,9 @@ Number = Annotated[float, WrapValidator(_as_given)]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """What may name a folder or a file: letters, digits, `-`, `_` and `.`, at most 64."""
+LINE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+Line = Annotated[str, Field(pattern=LINE_PATTERN)]
+"""Text that stands in one line, wherever it is written."""
 
 
 def complaint(key: str | tuple[int | str, ...], what: str, remedy: str, value: object = None) -> Complaint:
@@ -166,17 +171,17 @@ def read_yaml(path: Path, kind: str, remedy: str) -> object:
     """The content of a YAML file that is there.
 
     Raises:
+        MissingFile: there is no such file; it is a FileNotFoundError too.
         ConfigError: it cannot be read, or is not YAML.
-        FileNotFoundError: there is no such file.
     """
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.load(read_small_text(path), Loader=PlainLoader)
     except FileNotFoundError:
-        raise
+        raise MissingFile("", [Problem("", f"there is no {kind} at {path}", "check the path")]) from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        reason = error.strerror if isinstance(error, OSError) else f"it is no UTF-8 ({error})"
         raise ConfigError("", [Problem("", f"cannot read the {kind} {path}: {reason}", remedy)]) from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-99-99
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ConfigError(path, [Problem("", f"not valid YAML: {reason}", "mend the line that it names")]) from None
 
@@ -229,11 +234,14 @@ def _problem(model: type[BaseModel], details: ErrorDetails, prefix: str) -> Prob
             key, f"{named} {_shown(value)} is not known", f"use one of: {', '.join(known)}{did_you_mean(value, known)}"
         )
     if kind == "string_pattern_mismatch":
-        return Problem(
-            key,
-            f"{named} {_shown(value)} cannot name a folder",
-            f"use letters, digits, '-', '_' and '.', at most {_longest(str(context['pattern']))}",
-        )
+        pattern = str(context["pattern"])
+        if pattern == LINE_PATTERN:
+            return Problem(key, f"{named} {_shown(value)} is not one line of text", "write it in one line")
+        longest = re.fullmatch(r"\^\[[^]]*\]\[[^]]*\]\{0,(\d+)\}\$", pattern)
+        if longest is None:
+            return Problem(key, f"{named} {_shown(value)} has another form", f"write what fits {pattern}")
+        allowed = f"use letters, digits, '-', '_' and '.', at most {1 + int(longest[1])}"
+        return Problem(key, f"{named} {_shown(value)} cannot name a folder", allowed)
     wanted = _TYPES.get(kind.removesuffix("_type"))
     if wanted is not None:
         what = f"{named} is {_typed(value)}, not {wanted}" if key else f"{_typed(value)} is not {wanted}"
@@ -242,11 +250,6 @@ def _problem(model: type[BaseModel], details: ErrorDetails, prefix: str) -> Prob
         return Problem(key, f"{named} is empty", "name at least one" if kind == "too_short" else "write some text")
     bounds = _range(field).removeprefix(", ")
     return Problem(key, f"{named} is {_shown(value)}", f"use a number {bounds}" if bounds else details["msg"])
-
-
-def _longest(pattern: str) -> int:
-    """Letters of the longest text that a pattern as `Name`'s allows: one, and the repetitions that follow."""
-    return 1 + int(re.findall(r"\{0,(\d+)\}", pattern)[0])
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.missing_tensorflow import (  # noqa: F401  # hooks
     pytest_runtest_makereport,
     pytest_runtest_setup,
 )
+from tests.support.shared_stages import SHARED_STAGES
 
 tools.configure_tensorflow()
 # Models are tiny: compiling is what takes time.
@@ -27,15 +29,23 @@ os.environ.setdefault("XLA_FLAGS", " ".join(f"--xla_{flag}" for flag in _XLA))
 _LONG_FILES = (
     "e2e/test_whole_way.py",
     "unit/training/test_reproducible.py",
-    "unit/sweep/test_run.py",
     "unit/tasks/test_home_assistant.py",
+    "unit/sweep/test_run.py",
     "unit/training/test_fit_int.py",
+    "unit/workflow/test_shipped.py",
     "renode/test_suites.py",
     "e2e/test_imported.py",
     "golden/test_golden.py",
     "emulated/test_answers_on_board.py",
-    "unit/workflow/test_shipped.py",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder in which the processes of one run of the tests share the stages of recipes."""
+    if SHARED_STAGES not in os.environ:  # processes of pytest-xdist have it from the one that starts them
+        folder = tempfile.TemporaryDirectory(prefix="thimble-stages-")
+        os.environ[SHARED_STAGES] = folder.name
+        config.add_cleanup(folder.cleanup)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -162,17 +162,15 @@ static int32_t logit_at(const thimble_model *model, const void *logits, int32_t 
     return model->logit_bytes == 2 ? ((const int16_t *)logits)[id] : ((const int8_t *)logits)[id];
 }
 
-uint32_t thimble_probability(const thimble_model *model, const void *logits, int32_t id) {
-    const int32_t best = logit_at(model, logits, thimble_sample_greedy(model, logits));
-    uint32_t sum = 0, weight = 0;
-    for (int32_t i = 0; i < model->vocab; i++) {
-        const uint64_t below = (uint64_t)(uint32_t)(best - logit_at(model, logits, i));
-        const uint32_t power = thimble_power((below * (uint32_t)model->logit_step + 128) >> 8);
-        sum += power;
-        if (i == id)
-            weight = power;
+/* The softmax, of the logits that may follow, at the largest of them, in 1/65536. */
+static uint32_t probability_of_best(const thimble_answer *answer, const thimble_model *model, const void *logits, int32_t best) {
+    const int32_t largest = logit_at(model, logits, best);
+    uint32_t sum = 0;
+    for (int32_t id = thimble_answer_allowed(answer, -1); id >= 0; id = thimble_answer_allowed(answer, id)) {
+        const uint64_t below = (uint64_t)(uint32_t)(largest - logit_at(model, logits, id));
+        sum += thimble_power((below * (uint32_t)model->logit_step + 128) >> 8);
     }
-    return (uint32_t)((((uint64_t)weight << 16) + sum / 2) / sum);
+    return (uint32_t)((((uint64_t)thimble_power(0) << 16) + sum / 2) / sum);
 }
 
 int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits) {
@@ -180,7 +178,7 @@ int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model
     for (int32_t id = best; id >= 0; id = thimble_answer_allowed(answer, id))
         if (logit_at(model, logits, id) > logit_at(model, logits, best))
             best = id;
-    const uint64_t product = (uint64_t)answer->confidence * thimble_probability(model, logits, best);
+    const uint64_t product = (uint64_t)answer->confidence * probability_of_best(answer, model, logits, best);
     answer->confidence = (uint32_t)((product + THIMBLE_CERTAIN / 2) >> 16);
     thimble_answer_take(answer, best);
     return best;

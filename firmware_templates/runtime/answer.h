@@ -86,14 +86,12 @@ int32_t thimble_answer_prompt(thimble_answer *answer, const thimble_answers *tab
 /* The lowest id above `after` that may follow the answer so far, or -1; with -1 the lowest of all. */
 int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after);
 
-/* The most likely of the ids that may follow, the lowest of equals; it becomes part of the answer. */
+/* The most likely of the ids that may follow, the lowest of equals; it becomes part of the answer, and the softmax at it of
+ * the logits that may follow a factor of the answer's confidence. */
 int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits);
 
 /* Takes an id that may follow. */
 void thimble_answer_take(thimble_answer *answer, int32_t id);
-
-/* The softmax of all logits at an id, in 1/65536. */
-uint32_t thimble_probability(const thimble_model *model, const void *logits, int32_t id);
 
 /* Whether the answer is whole: nothing may follow. */
 bool thimble_answer_is_whole(const thimble_answer *answer);

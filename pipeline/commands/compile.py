@@ -37,6 +37,8 @@ def _work(options: argparse.Namespace, console: Console) -> int:
         raise ThimbleError(
             f"cannot read {options.tflite}: {error.strerror}", "give a .tflite file; `quantize` writes one"
         ) from None
+    if options.out.exists() and not options.out.is_dir():
+        raise ThimbleError(f"--out {options.out} is a file", "name a new or empty folder; the file was not touched")
     if options.out.exists() and any(options.out.iterdir()):
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
     options.out.mkdir(parents=True, exist_ok=True)

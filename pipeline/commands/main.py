@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -65,7 +67,12 @@ COMMANDS: tuple[Command, ...] = (
 )
 """All commands, in the order of `--help`."""
 
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+
+class _Console(Console):
+    """A console whose reader may leave: `main` says with which status the program ends then."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,17 +82,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes those of the process.
 
     Returns:
-        The exit status: 0 when the command did what was asked, 1 after an error that was printed, 130 after Ctrl-C.
+        The exit status: 0 when the command did what was asked, 1 after an error that was printed, 130 after Ctrl-C, 141
+        where what reads the output went away.
     """
+    _never_fail_to_print()
     parser = _parser()
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    options = parser.parse_args(arguments)
+    try:
+        options = parser.parse_args(arguments)
+        status = _run(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # What is left in the buffers has no reader; Python would complain about it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE if hasattr(signal, "SIGPIPE") else 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Does a command's work, and prints the errors that a user can mend."""
     configure_tensorflow()
     try:
-        return int(options.work(options, Console(soft_wrap=True)))
+        return int(options.work(options, _Console(soft_wrap=True)))
     except ThimbleError as error:
         print_error(error)
         return 1
@@ -98,16 +119,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; what was finished stays, and the same command goes on from there", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if error.errno is None:
             raise
-        print_error(
-            ThimbleError(
-                f"cannot write {error.filename or 'a file'}: {error.strerror}",
-                "free space or use --build DIR; what was finished before stays",
-            )
-        )
+        print_error(_of_system(error))
         return 1
+
+
+def _of_system(error: OSError) -> ThimbleError:
+    """What the system refused, by the file's name."""
+    name = os.fsdecode(error.filename2 or error.filename or "")
+    what = f"cannot use {name}: {error.strerror}" if name else f"the system refused: {error.strerror}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "free space, or use --build DIR on another disk; what was finished before stays"
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        remedy = "mend its permissions, or use --build DIR; what was finished before stays"
+    else:
+        remedy = "name another place, or mend what stands there; what was finished before stays"
+    return ThimbleError(what, remedy)
+
+
+def _never_fail_to_print() -> None:
+    """Letters that the terminal's encoding has not are shown as `?`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipeline.device.chat import TextStream, TickScale, chat_loop, described, read_lines, statistics
+from pipeline.device.chat import (
+    TextStream,
+    TickScale,
+    chat_loop,
+    described,
+    plain_text,
+    read_lines,
+    statistics,
+)
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import connect
 from pipeline.emulators.select import Emulator, pick
@@ -26,13 +34,16 @@ from pipeline.verification.result import RESULT
 from pipeline.workflow.artifacts import FIRMWARE
 from pipeline.workflow.workspace import Workspace, target_key
 
-__all__ = ["SessionOptions", "chat_with_board", "generate_text"]
+__all__ = ["CUT_OFF", "SessionOptions", "chat_with_board", "generate_text"]
+
+CUT_OFF = 3
+"""The exit status of `generate` where an answer has no end of its own."""
 
 
 @dataclass(frozen=True)
 class SessionOptions:
     """Where the board is (an emulator's name, or a serial port), and how it draws tokens; `max_tokens` None: the
-    model's context; `home`: a file of names, instead of the recipe's."""
+    model's context; `home`: a file of names, instead of the recipe's; `is_quiet`: answers alone are shown."""
 
     emulator: str | None = None
     port: str | None = None
@@ -40,25 +51,41 @@ class SessionOptions:
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
     max_tokens: int | None = None
     home: Path | None = None
+    is_quiet: bool = False
 
 
 def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
-    """Chats with the recipe's first board until end of file, or Ctrl-C at the prompt; returns the exit status."""
+    """Chats with the recipe's first board until end of file; returns the exit status."""
     with _opened(recipe, workspace, options) as (device, tick_scale, title):
         codec = _codec(recipe, workspace)
         tokenizer = codec.tokenizer
         start = tokenizer.template.bos if tokenizer.template.is_open_ended else None
         hint = "" if start is None else "; an empty line begins a text"
-        console.print(f"{title}; Ctrl-C ends an answer, Ctrl-D the chat{hint}", highlight=False)
+        if not options.is_quiet:
+            console.print(
+                f"{title}; Ctrl-C ends an answer or clears the line, Ctrl-D ends the chat{hint}", highlight=False
+            )
         decoder = None if isinstance(codec, StructuredCodec) else tokenizer
-        chat_loop(device, tick_scale, decoder, read_lines(), _write, _max_new_tokens(recipe, options), start)
+        lines = read_lines("" if options.is_quiet else "> ")
+        max_new = _max_new_tokens(recipe, options)
+        chat_loop(device, tick_scale, decoder, lines, _write, max_new, start, options.is_quiet)
     return 0
 
 
 def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions, prompt: str) -> int:
-    """Streams the board's answer to one prompt to stdout, and its statistics to stderr; returns the exit status."""
+    """Streams the board's answer to one prompt to stdout, and its statistics to stderr.
+
+    Returns:
+        The exit status: 0, or `CUT_OFF` where the context or the length ended the answer.
+
+    Raises:
+        ThimbleError: the prompt is empty, and the model's texts begin with something.
+    """
+    prompt = plain_text(prompt)
     with _opened(recipe, workspace, options) as (device, tick_scale, _):
         codec = _codec(recipe, workspace)
+        if not prompt.strip() and not codec.tokenizer.template.is_open_ended:
+            raise ThimbleError("the text is empty", "say something by --prompt")
         if isinstance(codec, StructuredCodec):
             answer = device.prompt(prompt, _max_new_tokens(recipe, options))
             _write(described(answer))
@@ -67,8 +94,10 @@ def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions,
             answer = device.prompt(prompt, _max_new_tokens(recipe, options), stream.take)
             stream.end()
         _write("\n")
-        print(statistics(answer, tick_scale), file=sys.stderr)
-    return 0
+        if not options.is_quiet:
+            print(statistics(answer, tick_scale), file=sys.stderr)
+    is_as_asked = answer.end == "length" and options.max_tokens and codec.tokenizer.template.is_open_ended
+    return CUT_OFF if answer.end in ("context", "length", "stopped") and not is_as_asked else 0
 
 
 @contextmanager

@@ -25,6 +25,7 @@ def _session_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--baud", type=int, help="of that port, instead of the board's speed")
     parser.add_argument("--tokens", type=int, metavar="N", help="most new tokens (default: the model's context)")
     parser.add_argument("--home", type=Path, metavar="FILE", help="the names of a home, instead of the recipe's")
+    parser.add_argument("--quiet", action="store_true", help="show answers alone, without figures")
     parser.add_argument("--temperature", type=float, default=0.0, help="0 (default): always the most likely token")
     parser.add_argument("--top-k", type=int, default=0, metavar="K", help="draw from the K most likely (0: all)")
     parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw from those that make up P")
@@ -72,7 +73,9 @@ def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Wor
     return (
         recipe,
         workspace,
-        SessionOptions(options.emulator, options.port, options.baud, sampler, options.tokens, options.home),
+        SessionOptions(
+            options.emulator, options.port, options.baud, sampler, options.tokens, options.home, options.quiet
+        ),
     )
 
 

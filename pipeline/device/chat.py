@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,32 @@ from pipeline.device.protocol import Answer, Device
 from pipeline.errors import DeviceError
 from pipeline.targets.boards import Board
 
-__all__ = ["Decoder", "TextStream", "TickScale", "ask_many", "chat_loop", "described", "read_lines", "statistics"]
+__all__ = [
+    "Decoder",
+    "TextStream",
+    "TickScale",
+    "ask_many",
+    "chat_loop",
+    "described",
+    "plain_text",
+    "read_lines",
+    "statistics",
+]
+
+_ESCAPES = re.compile(
+    "\x1b\\[[0-?]*[ -/]*[@-~]"  # CSI: arrow keys, colors
+    "|\x1bO[ -~]"  # SS3: arrow and function keys of some terminals
+    "|\x1b[P\\]X^_].*?(?:\x07|\x1b\\\\|$)"  # strings, such as a window's title
+    "|\x1b[ -/]*[0-~]?"
+    "|\x9b[0-?]*[ -/]*[@-~]"
+)
+_CONTROLS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+"""All but the tab, which text may hold."""
+
+
+def plain_text(line: str) -> str:
+    """What a line says, without the sequences that keys and terminals send."""
+    return _CONTROLS.sub("", _ESCAPES.sub("", line))
 
 
 class Decoder(Protocol):
@@ -104,6 +131,7 @@ def chat_loop(
     write: Callable[[str], None],
     max_new: int,
     start: int | None = None,
+    is_quiet: bool = False,
 ) -> None:
     """Sends each line to the board and streams its answer; a line that the board refuses does not end the loop. Ctrl-C
     ends an answer.
@@ -118,8 +146,9 @@ def chat_loop(
         max_new: most tokens of an answer.
         start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.
             An indentation is a part of text that goes on.
+        is_quiet: whether only answers are shown, without figures.
     """
-    for line in lines:
+    for line in map(plain_text, lines):
         sentence = line.strip() if start is None else line.rstrip()
         if not sentence and start is None:
             continue
@@ -135,7 +164,7 @@ def chat_loop(
             stream.end()
         else:
             write(described(answer))
-        write(f"  ({statistics(answer, tick_scale)})\n")
+        write("\n" if is_quiet else f"  ({statistics(answer, tick_scale)})\n")
 
 
 def described(answer: Answer) -> str:
@@ -166,17 +195,26 @@ def statistics(answer: Answer, tick_scale: TickScale) -> str:
 
 
 def read_lines(prompt: str = "> ") -> Iterable[str]:
-    """Lines from the terminal until end of file or Ctrl-C; from a file or pipe they are shown too. Bytes that are no
-    UTF-8 go through to the board, which refuses them."""
+    """Lines from the terminal, edited as its shell's are and with those before at the arrow keys, until end of file;
+    Ctrl-C clears the line. From a file or pipe they are shown too, until its end or Ctrl-C. Bytes that are no UTF-8 go
+    through to the board, which refuses them."""
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     interactive = sys.stdin.isatty()
+    if interactive:
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401 - `input` uses it where it was imported
     while True:
         try:
             line = input(prompt)
-        except (EOFError, KeyboardInterrupt):
+        except EOFError:
             print()
             return
+        except KeyboardInterrupt:
+            print()
+            if interactive:
+                continue
+            return
         if not interactive:
-            print(line.encode("utf-8", "replace").decode())
+            print(plain_text(line).encode("utf-8", "replace").decode())
         yield line

@@ -1,22 +1,29 @@
-"""A program with lines in and lines out, on pipes or a socket."""
+"""A program with lines in and lines out, on pipes, a pseudo-terminal or a socket."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import signal
 import socket
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import IO
+from pathlib import Path
+from typing import IO, TypeVar
 
 from pipeline.errors import ThimbleError
 
 __all__ = ["ProcessLink", "spawn"]
 
+_T = TypeVar("_T")
 _END = None
+_MAX_SAID = 200  # characters of a line that a message repeats
+_POLL = 0.1  # seconds between two looks whether a UART is there
+_GRACE = 3.0  # seconds for a program to end by itself
 
 
 class ProcessLink:
@@ -24,11 +31,12 @@ class ProcessLink:
 
     Args:
         name: the emulator, for messages.
-        process: it. It is ended when the link is closed.
+        process: it. It is ended, with what it started, when the link is closed.
         read: gives what came, waiting for at least a byte; b"" at the end.
         write: sends bytes.
         listen: reads the program's stderr to its end, in a thread; otherwise its last lines are kept for messages.
         hang_up: closes what is not the process's own, after the process ended.
+        stdout: what the program says beside the UART, kept for messages as its stderr; None where that is the UART.
     """
 
     def __init__(
@@ -39,6 +47,7 @@ class ProcessLink:
         write: Callable[[bytes], object],
         listen: Callable[[IO[bytes]], None] | None = None,
         hang_up: Callable[[], None] | None = None,
+        stdout: IO[bytes] | None = None,
     ) -> None:
         self._name = name
         self._process = process
@@ -47,11 +56,13 @@ class ProcessLink:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._recent: deque[str] = deque(maxlen=6)
         self._complaints: deque[str] = deque(maxlen=4)
-        self._listener: threading.Thread | None = None
+        self._listeners: list[threading.Thread] = []
+        self._closed = False
         threading.Thread(target=self._pump, args=(read,), daemon=True).start()
-        if process.stderr is not None:
-            self._listener = threading.Thread(target=listen or self._listen, args=(process.stderr,), daemon=True)
-            self._listener.start()
+        for stream, reader in ((process.stderr, listen or self._listen), (stdout, self._listen)):
+            if stream is not None:
+                self._listeners.append(threading.Thread(target=reader, args=(stream,), daemon=True))
+                self._listeners[-1].start()
 
     @classmethod
     def on_pipes(
@@ -73,26 +84,47 @@ class ProcessLink:
         return cls(name, process, lambda: stdout.read1(65536), write, listen)  # type: ignore[attr-defined]
 
     @classmethod
+    def on_terminal(cls, name: str, process: subprocess.Popen[bytes], path: Path, timeout: float) -> ProcessLink:
+        """Opens the pseudo-terminal that the running process makes for the UART. What was said before stays readable.
+
+        Args:
+            path: the terminal's, or of a link to it, which appears when it is ready.
+            timeout: seconds.
+
+        Raises:
+            ThimbleError: it does not appear within the time, or the process ended.
+        """
+        terminal = _awaited(
+            name, process, f"the UART's terminal {path}", timeout, lambda: os.open(path, os.O_RDWR | os.O_NOCTTY)
+        )
+        _make_raw(terminal)
+
+        def write(data: bytes) -> None:
+            while data:
+                data = data[os.write(terminal, data) :]
+
+        def read() -> bytes:
+            return os.read(terminal, 65536)
+
+        return cls(name, process, read, write, hang_up=lambda: os.close(terminal), stdout=process.stdout)
+
+    @classmethod
     def on_socket(cls, name: str, process: subprocess.Popen[bytes], port: int, timeout: float) -> ProcessLink:
         """Connects to the port of this machine where the running process offers the UART.
 
         Raises:
-            ThimbleError: it does not within the time, or it ended.
+            ThimbleError: it does not within the time, or the process ended.
         """
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                connection = socket.create_connection(("127.0.0.1", port), timeout=1)
-                break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    _end(process)
-                    raise ThimbleError(
-                        f"{name} did not open the UART's port {port}", "run it by hand with the same script to see why"
-                    ) from None
-                time.sleep(0.1)
+        connection = _awaited(
+            name,
+            process,
+            f"the UART's port {port}",
+            timeout,
+            lambda: socket.create_connection(("127.0.0.1", port), timeout=1),
+        )
         connection.settimeout(None)
-        return cls(name, process, lambda: connection.recv(65536), connection.sendall, hang_up=connection.close)
+        hang_up, stdout = connection.close, process.stdout
+        return cls(name, process, lambda: connection.recv(65536), connection.sendall, hang_up=hang_up, stdout=stdout)
 
     def send_line(self, line: str) -> None:
         try:
@@ -118,7 +150,13 @@ class ProcessLink:
         return line
 
     def close(self) -> None:
-        _end(self._process, self._listener)
+        if self._closed:
+            return
+        self._closed = True
+        _end(self._process)
+        for listener in self._listeners:
+            listener.join(timeout=60)  # it reads what the pipe still holds
+        _close_streams(self._process)
         if self._hang_up is not None:
             self._hang_up()
 
@@ -139,7 +177,8 @@ class ProcessLink:
     def _failure(self, what: str) -> ThimbleError:
         status = self._process.poll()
         ended = "" if status is None else f" (exit status {status})"
-        lines = " | ".join([*self._recent, *self._complaints]) or "nothing"
+        said = [*self._recent, *self._complaints]
+        lines = " | ".join(line if len(line) <= _MAX_SAID else f"{line[:_MAX_SAID]}…" for line in said) or "nothing"
         return ThimbleError(
             f"the board under {self._name} {what}{ended}; last it said: {lines}",
             "a FAULT line names the failing instruction, to look up in firmware.map; "
@@ -165,16 +204,71 @@ def spawn(name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         raise ThimbleError(f"cannot start {name}: {error}", f"check that {command[0]} runs") from None
 
 
-def _end(process: subprocess.Popen[bytes], listener: threading.Thread | None = None) -> None:
-    if process.poll() is None:
-        process.terminate()
+def _awaited(name: str, process: subprocess.Popen[bytes], what: str, timeout: float, attempt: Callable[[], _T]) -> _T:
+    """What `attempt` gives once it raises no OSError; the process is ended where that takes too long.
+
+    Raises:
+        ThimbleError: it does so for longer than the time in seconds, or the process ended; with its last words.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
         try:
-            process.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    if listener is not None:
-        listener.join(timeout=60)  # it reads what the pipe still holds
+            return attempt()
+        except OSError:
+            if process.poll() is None and time.monotonic() < deadline:
+                time.sleep(_POLL)
+                continue
+        _end(process)
+        said = b""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            said = b"\n".join(process.communicate(timeout=_GRACE))
+        _close_streams(process)
+        lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
+        last = " | ".join(lines[-4:]) or "nothing"
+        raise ThimbleError(
+            f"{name} did not open {what}; last it said: {last}", "run it by hand with the same script to see why"
+        )
+
+
+def _make_raw(terminal: int) -> None:
+    """Bytes pass unchanged and one at a time. Nothing that lies there already is dropped, as pyserial would do."""
+    import termios  # not on Windows
+
+    attributes = termios.tcgetattr(terminal)
+    attributes[0] = attributes[1] = attributes[3] = 0
+    attributes[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
+    attributes[4] = attributes[5] = termios.B115200
+    attributes[6][termios.VMIN], attributes[6][termios.VTIME] = 1, 0
+    termios.tcsetattr(terminal, termios.TCSANOW, attributes)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that `spawn` started and all that it started itself: it may be a script around the real one."""
+    deadline = time.monotonic() + _GRACE
+    _signal_group(process, "SIGTERM")
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_GRACE)
+    while _signal_group(process, None) and time.monotonic() < deadline:
+        time.sleep(_POLL / 4)
+    _signal_group(process, "SIGKILL")
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], name: str | None) -> bool:
+    """Sends a signal (None: none) to the process's group; False where nobody is left in it."""
+    if os.name == "nt":
+        alive = process.poll() is None
+        if alive and name is not None:
+            process.terminate()
+        return alive
+    try:
+        os.killpg(process.pid, 0 if name is None else getattr(signal, name))
+    except (ProcessLookupError, PermissionError):  # macOS says the latter of a group whose processes have all ended
+        return False
+    return True
+
+
+def _close_streams(process: subprocess.Popen[bytes]) -> None:
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             with contextlib.suppress(OSError, ValueError):

@@ -6,23 +6,25 @@ with the checksum of what was linked.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import re
+import shlex
 import subprocess
+import tempfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import tools
-from pipeline.errors import ThimbleError
+from pipeline.errors import MissingTool, ThimbleError
 from pipeline.firmware.image import Sizes, read_sizes, weights_of
 from pipeline.firmware.project import build_id, set_weights_crc
 
 __all__ = ["Firmware", "build_project"]
 
-_COMPILER_VARIABLES = ("CFLAGS", "CXXFLAGS", "LDFLAGS", "CC", "CXX")
-"""Of the environment; meant for the host's compiler."""
+_MAX_LINES = 6
+"""Of CMake's own error that are shown."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +49,14 @@ def build_project(
     cmake, ninja = tools.require("cmake"), tools.require("ninja")
     options = [f"-DTHIMBLE_PROFILE={_on(profile)}", f"-DTHIMBLE_TEST_COMMANDS={_on(test_commands)}"]
     options.append(f"-DTHIMBLE_SAMPLING={_on(sampling)}")
-    _run(
-        [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", project, "-B", build, "-Wno-dev", *options],
-        "configure",
-        project,
-    )
-    _run([cmake, "--build", build], "build", project)
     elf = build / "firmware.elf"
-    crc = zlib.crc32(weights_of(elf))
-    if set_weights_crc(project, crc):
-        _run([cmake, "--build", build], "build", project)
+    with _plain_paths(project, build) as (source, target):
+        configure = [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", source, "-B", target]
+        _run([*configure, "-Wno-dev", *options], "configure", project, target)
+        _run([cmake, "--build", target], "build", project, target)
+        crc = zlib.crc32(weights_of(elf))
+        if set_weights_crc(project, crc):
+            _run([cmake, "--build", target], "build", project, target)
     return Firmware(elf, read_sizes(elf), crc, build_id(project))
 
 
@@ -64,21 +64,80 @@ def _on(value: bool) -> str:
     return "ON" if value else "OFF"
 
 
-def _run(command: list[str | Path], what: str, project: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if key not in _COMPILER_VARIABLES}
+def _run(command: list[str | Path], what: str, project: Path, folder: Path) -> None:
+    environment = {
+        **tools.compiler_environment(),
+        "PWD": str(folder),
+    }  # as the compiler names it, also where it is a link
     result = subprocess.run(
-        [str(part) for part in command], env=environment, capture_output=True, text=True, check=False
+        [str(part) for part in command],
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if result.returncode:
         lines = (result.stdout + result.stderr).splitlines()
         too_large = _overflows(lines, project)
         if too_large:
             raise ThimbleError(f"the firmware does not fit: {too_large}", "choose a smaller model or a larger board")
-        errors = [line for line in lines if "error:" in line.lower() or "undefined ref" in line]
-        raise ThimbleError(
-            f"the firmware does not {what}: {(errors or lines or ['no output'])[0].strip()}",
-            f"run: {' '.join(str(p) for p in command)}",
-        )
+        by_hand = f"run: {shlex.join(str(part) for part in command)}"
+        if missing := _missing_library(result.stdout + result.stderr):
+            raise MissingTool(
+                f"the firmware does not {what}: the Arm compiler has no C library ({missing})",
+                "install it: `apt install libnewlib-arm-none-eabi` (Debian, Ubuntu), "
+                "`dnf install arm-none-eabi-newlib` (Fedora)",
+            )
+        if strange := sorted(set(str(project)) & set(_STRANGE)):
+            by_hand = (
+                f"the folder {project} has {' '.join(strange)} in its name: use --build with another; or {by_hand}"
+            )
+        raise ThimbleError(f"the firmware does not {what}: {_error_of(lines)}", by_hand)
+
+
+_STRANGE = "[]*?$;\"'\\#<>|&()"
+"""Letters of a folder's name that CMake, Ninja or the compiler may take for something else."""
+
+
+def _missing_library(text: str) -> str:
+    """What of the C library is not there; empty where nothing is missing."""
+    library, specs = r"cannot find -l(?:c|g|m)(?:_nano)?\b", r"cannot read spec file 'nano\.specs'"
+    header = r"\b(?:string|stdlib|math)\.h: No such file"
+    match = re.search(rf"(?:{library}|{specs}|{header})[^\n]*", text)
+    return match[0].strip() if match else ""
+
+
+@contextlib.contextmanager
+def _plain_paths(project: Path, build: Path) -> Iterator[tuple[Path, Path]]:
+    """Names of the folders without letters that CMake, Ninja or the compiler take for something else: links to them,
+    where their own have such."""
+    if not set(f"{project.resolve()}{build.resolve()}") & set(_STRANGE):
+        yield project, build
+        return
+    with tempfile.TemporaryDirectory(prefix="thimble-") as folder:
+        links = Path(folder, "project"), Path(folder, "build")
+        build.mkdir(parents=True, exist_ok=True)
+        try:
+            for link, place in zip(links, (project, build), strict=True):
+                link.symlink_to(place.resolve(), target_is_directory=True)
+        except OSError:  # Windows, without the right to make links
+            links = project, build
+        yield links
+
+
+def _error_of(lines: Sequence[str]) -> str:
+    """The first error in a build's output: CMake's own with what it says below, or the compiler's line."""
+    for number, line in enumerate(lines):
+        if line.startswith("CMake Error"):
+            below = [part.strip() for part in lines[number + 1 : number + 20]]
+            said = [part for part in below if part and not part.startswith(("--", "Call Stack"))]
+            return " ".join([line.strip(), *said[:_MAX_LINES]])
+        if "error:" in line.lower() or "undefined ref" in line or "ninja: error" in line:
+            return line.strip()
+    said = [line for line in lines if line.strip() and not line.startswith("--")]
+    return (said or [*lines, "no output"])[-1 if said else 0].strip()
 
 
 def _overflows(lines: Sequence[str], project: Path) -> str:

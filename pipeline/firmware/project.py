@@ -24,7 +24,7 @@ from pipeline.targets.boards import Board, serial_options
 from pipeline.targets.cores import WeightLayout
 from pipeline.text.codec import Codec, StructuredCodec
 
-__all__ = ["build_id", "set_weights_crc", "write_project"]
+__all__ = ["TEMPLATES", "build_id", "set_weights_crc", "write_board", "write_project"]
 
 _FOLDERS = ("src", "model", "runtime", "interpreter", "board", "cmake", "CMakeLists.txt")
 _SOURCES = (".c", ".cc", ".h", ".ld", ".cmake", ".txt")
@@ -44,6 +44,17 @@ _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTE
 _ANSWER_OPTIONS = """\
 set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added at run time (request NAME); 40 a name, 0: none")
 """
+_AFTER = "add_custom_command(TARGET firmware.elf POST_BUILD COMMAND "
+_IMAGES = {
+    "elf": "",
+    "hex": _AFTER + "${CMAKE_OBJCOPY} -O ihex firmware.elf firmware.hex VERBATIM)\n",
+    "bin": _AFTER + "${CMAKE_OBJCOPY} -O binary firmware.elf firmware.bin VERBATIM)\n",
+    "uf2": "find_package(Python3 REQUIRED)\n"
+    + _AFTER
+    + "${CMAKE_OBJCOPY} -O ihex firmware.elf firmware.hex\n  COMMAND ${Python3_EXECUTABLE} "
+    "${CMAKE_CURRENT_SOURCE_DIR}/cmake/uf2.py firmware.hex firmware.uf2 {family} VERBATIM)\n",
+}
+"""What makes the file that a board is flashed with."""
 _TEXT_PATH_STACK = 4096
 """Bytes of stack in which names and quantities are found."""
 _OWN = """| `model/` | the model as C, the tokenizer's tables, what the device says of itself |
@@ -53,6 +64,7 @@ _INTERPRETED = """| `model/` | the .tflite as an array, its operators, the token
 | `interpreter/` | TensorFlow Lite Micro's interpreter as the model; the library itself is `TFLM_DIR`'s |"""
 TEMPLATES = ROOT / "firmware_templates"
 _BUILD_HEADER = "model/build.h"
+_KERNEL = re.compile(r"^void (thimble_\w+)\(", re.MULTILINE)
 
 
 def write_project(
@@ -75,14 +87,14 @@ def write_project(
     if kernels is not None:
         _interpret(out, board, kernels)
     _copy(model_dir, out / "model")
-    for folder in reversed(board.folders):  # a board's own file goes before a shared one
-        _copy(folder, out / "board")
     has_answers = isinstance(codec, StructuredCodec)
-    stack = max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes
-    (out / "board" / "board_facts.h").write_text(_facts(board), encoding="ascii")
-    (out / "board" / "memory.ld").write_text(_memory(board, stack), encoding="ascii")
+    write_board(board, out / "board", max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes)
     _copy(TEMPLATES / "cmake", out / "cmake")
+    if board.image == "uf2":
+        shutil.copyfile(TEMPLATES / "cmake" / "uf2.py", out / "cmake" / "uf2.py")
     write_tokenizer(codec.tokenizer, out / "model")
+    if kernels is None:
+        _leave_out_kernels(out)
     if isinstance(codec, StructuredCodec):
         write_text_path(codec, out / "model")
     else:
@@ -96,6 +108,7 @@ def write_project(
         "board_title": board.title,
         "flags": " ".join(board.flags),
         "kernels": KERNEL_OPTIMIZATION[board.packing],
+        "image": _IMAGES[board.image].replace("{family}", f"0x{board.uf2_family or 0:08X}"),
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
         "definitions": _ANSWER_DEFINITIONS if has_answers else "",
         "options": _ANSWER_OPTIONS if has_answers else "",
@@ -120,6 +133,14 @@ def write_project(
         "#define BUILD_WEIGHTS_CRC32 0x00000000u\n\n#endif\n"
     )
     (out / _BUILD_HEADER).write_text(header, encoding="ascii")
+
+
+def write_board(board: Board, out: Path, stack_bytes: int) -> None:
+    """Writes a board's sources, its facts as a header and its memory for the linker into a folder that exists."""
+    for folder in reversed(board.folders):  # a board's own file goes before a shared one
+        _copy(folder, out)
+    (out / "board_facts.h").write_text(_facts(board), encoding="ascii")
+    (out / "memory.ld").write_text(_memory(board, stack_bytes), encoding="ascii")
 
 
 def set_weights_crc(project: Path, crc: int) -> bool:
@@ -152,6 +173,19 @@ def build_id(project: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _leave_out_kernels(out: Path) -> None:
+    """Removes the kernels that neither the model nor a kernel of the model's calls: half of a build's time."""
+    folder = out / "runtime" / "kernels"
+    left = {path: path.read_text(encoding="utf-8") for path in folder.glob("*.c")}
+    pending = [path.read_text(encoding="utf-8") for path in out.rglob("*.c") if path.parent != folder]
+    while pending:
+        called = set(re.findall(r"\b(thimble_\w+)\(", pending.pop()))
+        for path in [path for path, text in left.items() if called & set(_KERNEL.findall(text))]:
+            pending.append(left.pop(path))
+    for path in left:
+        path.unlink()
+
+
 def _interpret(out: Path, board: Board, kernels: str) -> None:
     """Replaces the kernels by TensorFlow Lite Micro."""
     for path in (out / "runtime" / "kernels").iterdir():
@@ -176,7 +210,8 @@ def _facts(board: Board) -> str:
         f"#define BOARD_CLOCK_HZ {board.clock_hz}u\n"
         f"#define BOARD_UART_ADDRESS 0x{board.uart.address:08X}u\n"
         f"#define BOARD_UART_RX_IRQ {board.uart.rx_irq}u\n"
-        f"#define BOARD_BAUD {board.uart.baud}u\n\n#endif\n"
+        + ("" if board.uart.error_irq is None else f"#define BOARD_UART_ERROR_IRQ {board.uart.error_irq}u\n")
+        + f"#define BOARD_BAUD {board.uart.baud}u\n\n#endif\n"
     )
 
 
@@ -194,8 +229,13 @@ def _real(board: Board) -> str:
     """Instructions for the project's README on flashing a real board."""
     if not board.program:
         return "This board is an FPGA image for prototyping; load `build/firmware.elf` as its documentation describes."
+    loader = (
+        f"\nThe image starts {board.boot_offset:#x} bytes into flash, behind the boot loader."
+        if board.boot_offset
+        else ""
+    )
     where = f"\nThe protocol is on {board.uart.where}, {board.uart.baud} baud, 8N1." if board.uart.where else ""
-    return f"On a real board:\n\n    {board.program}\n{where}"
+    return f"On a real board:\n\n    {board.program}\n{loader}{where}"
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ for all layers. A negative vocab_size says that a classifier of its own ends the
 from __future__ import annotations
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ThimbleError
+from pipeline.numerics.rope import BASE
 from pipeline.recipes.schema import ModelConfig
 
 if TYPE_CHECKING:
@@ -28,6 +30,23 @@ _FIELDS = ("dim", "hidden_dim", "n_layers", "n_heads", "n_kv_heads", "vocab_size
 _BYTES = 4 * len(_FIELDS)
 _MAGIC = 0x616B3432  # "ak42": exports of version 1 and later
 _REMEDY = "give a checkpoint that llama2.c's export wrote with --version 0, whole"
+_OTHERS: tuple[tuple[bytes, str, str], ...] = (
+    (b"GGUF", "a .gguf file of llama.cpp", _REMEDY),
+    (b"ggjt", "a file of llama.cpp from before .gguf", _REMEDY),
+    (b"lmgg", "a file of llama.cpp from before .gguf", _REMEDY),
+    (
+        b"version https://git-lfs",
+        "a pointer of Git LFS, not the file itself",
+        "run `git lfs pull`, or download the file",
+    ),
+    (b"PK\x03\x04", "a zip archive, such as a checkpoint of PyTorch", f"{_REMEDY} (export.py makes one of a .pt)"),
+    (b"\x1f\x8b", "compressed by gzip", "unpack it first"),
+    (b"\x80\x02", "a pickle, such as a checkpoint of PyTorch", f"{_REMEDY} (export.py makes one of a .pt)"),
+    (b"\x89HDF", "an HDF5 file, such as Keras' weights", _REMEDY),
+)
+"""What other files begin with, what they are, and what to do."""
+_TABLE_TOLERANCE = 2e-3
+"""Of a stored cosine or sine; late positions get more, since their angles are rounded to float32."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +70,7 @@ class Header:
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The arrays behind the header in their order; matrices are [layers, out, in]. `freq_cis` holds two tables of
-        rotary positions, which `run.c` computes itself and so do we."""
+        rotary positions, which `run.c` computes itself and so do we; `read_checkpoint` compares them."""
         layers, dim, hidden, kv = self.n_layers, self.dim, self.hidden_dim, self.n_kv_heads * self.head_size
         shapes: dict[str, tuple[int, ...]] = {
             "token_embedding": (self.vocab_size, dim),
@@ -136,6 +155,7 @@ def read_header(path: Path) -> Header:
             f"{path} is a llama2.c export of version {version}, which is not supported",
             "export the model with --version 0 (float32)",
         )
+    _refuse_other_files(path)
     if len(start) < _BYTES:
         raise ThimbleError(f"{path} has {size} bytes, a llama2.c header alone has {_BYTES}", _REMEDY)
     values = dict(zip(_FIELDS, struct.unpack("<7i", start), strict=True))
@@ -161,10 +181,70 @@ def read_checkpoint(path: Path) -> Checkpoint:
         values = data[offset : offset + math.prod(shape)].reshape(shape).astype(np.float32)
         offset += values.size
         bad = values.size - int(np.isfinite(values).sum())
-        if bad and name != "freq_cis":
+        if bad:
             raise ThimbleError(f"{path} holds {bad:,} numbers in {name} that are not finite", _REMEDY)
         weights[name] = values
+    _check_positions(path, weights["freq_cis"])
     return Checkpoint(header, weights)
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Says what a file is that is no checkpoint of this kind, by its first bytes.
+
+    Raises:
+        ThimbleError: it is one that people have beside such a checkpoint.
+    """
+    with path.open("rb") as file:
+        start = file.read(512)
+    for magic, what, remedy in _OTHERS:
+        if start.startswith(magic):
+            raise ThimbleError(f"{path} is {what}", remedy)
+    if len(start) > 9 and start[8:9] == b"{" and struct.unpack_from("<Q", start)[0] < path.stat().st_size:
+        raise ThimbleError(f"{path} is a .safetensors file", _REMEDY)
+    text = start.decode("utf-8", "ignore").lstrip("\ufeff \t\r\n")
+    if re.match(r"(?i)<(!doctype|html|head|\?xml)", text):
+        raise ThimbleError(f"{path} is a page of the web", "download the file itself, not the page that shows it")
+    if start and len(text.encode()) > 0.9 * len(start) and not re.search(r"[\x00-\x08\x0e-\x1f]", text):
+        raise ThimbleError(f"{path} is text: {text[:40]!r} …", _REMEDY)
+
+
+def _check_positions(path: Path, tables: NDArray[np.float32]) -> None:
+    """Checks that the stored cosines and sines are those of the base that our decoder computes with.
+
+    Args:
+        path: of the checkpoint, for messages.
+        tables: float32 [2, positions, head width / 2], cosines and then sines.
+
+    Raises:
+        ThimbleError: they are of another base, or of no rotation that is known.
+    """
+    _, positions, pairs = tables.shape
+    angles = np.arange(positions)[:, None] * BASE ** (-np.arange(pairs) / pairs)
+    tolerance = _TABLE_TOLERANCE + positions * 2.0**-22
+    if np.abs(tables - np.stack([np.cos(angles), np.sin(angles)])).max(initial=0) <= tolerance:
+        return
+    if not np.any(tables):
+        return  # left empty, since nothing reads them
+    base = _base_of(tables)
+    named = f"the base {base:,.0f}" if base else "no base that can be told: scaled positions, or damaged"
+    raise ThimbleError(
+        f"the rotary positions of {path} have {named}; Thimble and llama2.c's `run.c` compute with {BASE:,.0f}",
+        "use a model that was trained with that base, or correct its tables if they alone are wrong",
+    )
+
+
+def _base_of(tables: NDArray[np.float32]) -> float | None:
+    """The base of a table of rotary positions, by the angles of the second position; None where it fits none."""
+    _, positions, pairs = tables.shape
+    if positions < 2 or pairs < 2 or not np.isfinite(tables).all():
+        return None
+    frequencies = np.arctan2(tables[1, 1].astype(np.float64), tables[0, 1])
+    if frequencies[1] <= 0 or abs(frequencies[0] - 1) > _TABLE_TOLERANCE:
+        return None
+    base = float(frequencies[1] ** -pairs)
+    angles = np.arange(positions)[:, None] * base ** (-np.arange(pairs) / pairs)
+    fits = np.abs(tables - np.stack([np.cos(angles), np.sin(angles)])).max() <= 20 * _TABLE_TOLERANCE
+    return base if fits else None
 
 
 def decoder_of(checkpoint: Checkpoint, config: ModelConfig) -> keras.Model:

@@ -93,7 +93,7 @@ def build_wasm(model: Path, codec: Codec) -> bytes:
 
 
 def _run(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=tools.compiler_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         lines = done.stderr.splitlines()
         first = next((line for line in lines if "error" in line), done.stderr[:300])

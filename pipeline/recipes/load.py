@@ -6,10 +6,13 @@ file and the key.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import ConfigError, ThimbleError
 from pipeline.recipes.legacy import recipe_successor
+from pipeline.recipes.path_faults import path_problems
 from pipeline.recipes.paths import RECIPE, SHIPPED, resolve, shipped_models
 from pipeline.recipes.schema import Recipe
 from pipeline.validation import did_you_mean, read_yaml, validate
@@ -29,7 +32,7 @@ def load_recipe(path: Path) -> Recipe:
     """
     if str(path).startswith(SHIPPED):
         path = resolve(str(path), Path(), RECIPE)
-    elif not path.exists():
+    elif not os.path.exists(path):
         path = recipe_successor(path) or path
     try:
         data = read_yaml(path, "recipe", "give a readable UTF-8 YAML file")
@@ -38,4 +41,6 @@ def load_recipe(path: Path) -> Recipe:
         close = did_you_mean(path.stem if path.name != RECIPE else path.parent.name, known)
         remedy = f"name a recipe file; shipped ones: {', '.join(f'{SHIPPED}{name}' for name in known)}{close}"
         raise ThimbleError(f"no recipe at {path}", remedy) from None
+    if isinstance(data, Mapping) and (problems := list(path_problems(data))):
+        raise ConfigError(path, problems)
     return validate(Recipe, data, path, context=path)

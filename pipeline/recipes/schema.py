@@ -626,6 +626,8 @@ class HomeAssistantConfig(TaskSection):
     """Share of training sentences that the language's structure and surface change."""
     nomatch: Share = 0.0
     """Share of training sentences on which nothing may be done: foreign ones, and commands that are denied."""
+    talk: Share = 0.0
+    """Share of training sentences that have a remark before or behind them ("it's dark in here, …"), with `nomatch`."""
     pointers: int = Field(6, ge=1, le=16)
     """Names and quantities of a sentence at which an answer can point."""
     polite: Share = 0.1
@@ -752,6 +754,9 @@ class CommandsConfig(TaskSection):
     nomatch_share: Share = 0.2
     """Share of training sentences that ask for nothing; `nomatch: 0.3` says it too. Where a template reads any
     sentence it is 0 unless given."""
+    talk: Share = 0.1
+    """Share of training sentences that have a remark before or behind them ("… , ich bin noch nicht wach"), where there
+    are sentences that ask for nothing."""
     pointers: int = Field(6, ge=1, le=16)
     """Names and quantities of a sentence at which an answer can point."""
     splits: dict[str, Annotated[SplitRule, BeforeValidator(_split_rule)]] = Field(default_factory=dict)

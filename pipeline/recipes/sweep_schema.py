@@ -17,6 +17,10 @@ SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
 Choice = str | int | float
 """A choice's name, or a number of a range."""
+_MAX_VALUES = 1_000
+"""Numbers of an axis in a grid."""
+_MAX_POINTS = 10_000
+"""Points of a grid: more than anyone trains."""
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
 """What may be part of a file's name."""
 _Overlay = dict[str, Any]
@@ -26,7 +30,7 @@ _Overlay = dict[str, Any]
 class Range(StrictModel):
     """An axis of numbers: one key of the recipe from `low` to `high`."""
 
-    key: str
+    key: str = Field(pattern=r"^[a-z_]+(\.[a-z0-9_]+)*$")
     """The recipe's key, such as `prune.sparsity`."""
     low: Number
     """The first number."""
@@ -46,10 +50,14 @@ class Range(StrictModel):
         """Whether all of its numbers are whole."""
         return all(isinstance(value, int) for value in (self.low, self.high, self.step))
 
+    def count(self) -> float:
+        """How many numbers a grid has; infinite where there is no step."""
+        steps = (self.high - self.low) / self.step if self.step else math.inf
+        return math.floor(steps + 1e-9) + 1 if math.isfinite(steps) else math.inf
+
     def values(self) -> list[Choice]:
         """All numbers, for a grid."""
-        count = math.floor((self.high - self.low) / self.step + 1e-9) + 1
-        return [self.number(self.low + index * self.step) for index in range(count)]
+        return [self.number(self.low + index * self.step) for index in range(int(self.count()))]
 
     def number(self, value: float) -> Choice:
         """The number as the recipe has it: whole, or without the noise of adding steps."""
@@ -68,11 +76,11 @@ class Search(StrictModel):
 
     section: ClassVar[str] = "search"
 
-    points: int = Field(ge=1)
+    points: int = Field(ge=1, le=_MAX_POINTS)
     """How many points are measured."""
     sampler: Sampler = "tpe"
     """What proposes them."""
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=1 << 31)
     """Decides what is proposed."""
 
 
@@ -95,7 +103,7 @@ class SweepFile(StrictModel):
     """A line for the results."""
     recipe: _Overlay = Field(default_factory=dict)
     """What all points share."""
-    axes: dict[str, _AxisChoices] = Field(default_factory=dict)
+    axes: dict[_Label, _AxisChoices] = Field(default_factory=dict)
     """By name: choices, with what each changes of the recipe, or a range of numbers for one key."""
     skip: list[dict[str, Choice | list[Choice]]] = Field(default_factory=list)
     """Combinations that are not wanted: by axis, one choice or a list of them."""
@@ -112,9 +120,20 @@ class SweepFile(StrictModel):
     def _axis_complaints(self) -> Iterator[Complaint]:
         if self.search is not None and not self.axes:
             yield complaint("axes", "is empty: a `search` has nothing to choose from", "give it axes")
+        points = 1.0
         for name, choices in self.axes.items():
-            if self.search is None and isinstance(choices, Range) and not choices.step:
+            if self.search is not None:
+                continue
+            if isinstance(choices, Range) and not choices.step:
                 yield complaint(("axes", name), "has no `step`", "a grid needs one; a `search` does not")
+                continue
+            count = choices.count() if isinstance(choices, Range) else len(choices)
+            points *= count
+            if count > _MAX_VALUES:
+                remedy = f"at most {_MAX_VALUES:,}: a larger `step`, or a `search`"
+                yield complaint(("axes", name), f"has {count:,g} numbers", remedy)
+        if points > _MAX_POINTS:
+            yield complaint("axes", f"make {points:,g} points", f"at most {_MAX_POINTS:,}, or a `search`")
 
     def _skip_complaints(self) -> Iterator[Complaint]:
         """Entries of `skip` whose axes or choices are not there."""

@@ -27,6 +27,7 @@ from pipeline.verification.assemble import assemble_result
 from pipeline.verification.board_reply import ask_device
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
+from pipeline.verification.probe import trusted_emulator
 from pipeline.verification.reply import Reply
 from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
 from pipeline.verification.sentence_tests import mismatches
@@ -61,7 +62,12 @@ def run(context: StageContext) -> str:
             kept the stage is done, and `_unmet` says so.
     """
     board, recipe = context.require_board(), context.recipe
-    emulator = pick(board, context.emulator)
+    emulator, doubt = pick(board, context.emulator), ""
+    if emulator.name == "renode":
+        with context.console.status(f"asking Renode whether it computes as {board.core} does"):
+            emulator, doubt = trusted_emulator(emulator, board, context.path(FIRMWARE.of("firmware")))
+        if doubt:
+            context.console.print(f"[yellow]![/] {board.name}: {doubt}", highlight=False)
     sizes, compiled = context.load(SIZES.of("firmware")), context.load(COMPILED.of("firmware"))
     codec = load_codec(context.input("data"), recipe.answers.threshold)
     per_tick = board.instructions_per_tick(emulator.name)
@@ -118,7 +124,8 @@ def run(context: StageContext) -> str:
     context.save(RESULT, result)
     copy = RESULT.save(context.workspace.folder / context.target_key, result)
     if not proof_holds(result.checks):
-        raise VerificationFailed(f"{board.name}: {result.failure()}", f"see {copy}")
+        because = f" ({doubt})" if doubt else ""
+        raise VerificationFailed(f"{board.name}: {result.failure()}{because}", f"see {copy}")
     return (
         f"{len(expectations)} prompts equal TensorFlow Lite Micro's at every step; "
         f"{instructions.decode_mean:,.0f} instructions a token, "
@@ -243,6 +250,8 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.emulators.select",
         "pipeline.firmware.build",
         "pipeline.stages.firmware",
+        "pipeline.targets.boards",
+        "pipeline.targets.memories",
         task_module(recipe.task),
         "pipeline.tasks.text_path",
         "pipeline.timing.model",
@@ -250,6 +259,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.verification.assemble",
         "pipeline.verification.board_reply",
         "pipeline.verification.checks",
+        "pipeline.verification.probe",
         "pipeline.verification.sentence_tests",
     )
 
@@ -293,7 +303,7 @@ STAGE = Stage(
     writes=(RESULT, EXPECTATIONS, FOLDED_STACKS),
     sections=("name", "prompts", "budgets", "evaluate", "task", "answers"),
     work=_work,
-    data=("pipeline/timing/cores.yaml", "renode/*", *TASK_FILES),
+    data=("pipeline/timing/cores.yaml", "renode/*", "renode/probe/*", *TASK_FILES),
     tools=_tools,
     per_board=True,
     environment_facts=_environment_facts,

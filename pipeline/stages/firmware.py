@@ -27,6 +27,7 @@ from pipeline.verification.tflm_arena import arena_on_host
 from pipeline.workflow.artifacts import (
     COMPILED,
     FIRMWARE,
+    FLASH_IMAGE,
     MODEL_SOURCES,
     PACKED_COMPILED,
     PACKED_SOURCES,
@@ -41,7 +42,8 @@ __all__ = ["STAGE", "write_sources"]
 
 
 def run(context: StageContext) -> str:
-    """Writes `project/`, `firmware.elf`, `sizes.json`, and `compiled.json`, which describes the model in the image."""
+    """Writes `project/`, `firmware.elf` and what else the board is flashed with, `sizes.json`, and `compiled.json`,
+    which describes the model in the image."""
     board = context.require_board()
     project = context.target(PROJECT)
     kernels = ENGINES[context.recipe.engine]
@@ -54,6 +56,8 @@ def run(context: StageContext) -> str:
     else:
         firmware, note = _interpreted(context, board, kernels, project)
     FIRMWARE.copy(context.out, firmware.elf)
+    if board.image != "elf":
+        FLASH_IMAGE.copy(context.out, firmware.elf.with_suffix(f".{board.image}"), form=board.image)
     sizes = firmware.sizes
     facts = {"weights_crc": firmware.weights_crc, "build_id": firmware.build_id}
     context.save(SIZES, {**sizes_as_dict(sizes), **facts})
@@ -154,6 +158,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.firmware.build",
         "pipeline.firmware.project",
         "pipeline.targets.boards",
+        "pipeline.targets.memories",
         "pipeline.tasks.text_path",
     )
     if ENGINES[recipe.engine] is None:
@@ -196,7 +201,7 @@ STAGE = Stage(
         PACKED_SOURCES.of("convert"),
         PACKED_COMPILED.of("convert"),
     ),
-    writes=(PROJECT, MODEL_SOURCES, FIRMWARE, SIZES, COMPILED),
+    writes=(PROJECT, MODEL_SOURCES, FIRMWARE, FLASH_IMAGE, SIZES, COMPILED),
     sections=("name", "engine", "answers"),
     work=_work,
     data=(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 from pydantic import PrivateAttr
 
 from pipeline.errors import ConfigError, Problem, ThimbleError
+from pipeline.recipes.path_faults import path_problems
 from pipeline.recipes.paths import RECIPE, rebase, resolve
 from pipeline.recipes.sweep_schema import Choice, Range, SweepFile
 from pipeline.validation import read_yaml, validate
@@ -99,6 +101,9 @@ class Sweep(SweepFile):
     def _made(self, label: str, choices: Mapping[str, Choice], overlays: list[Mapping[str, Any]]) -> Point:
         """`from` files first, then what all points share, then the choices in the order of the axes."""
         folder = self.path.parent
+        problems = [problem for layer in (self.recipe, *overlays) for problem in path_problems(layer)]
+        if problems:
+            raise ConfigError(self.path, problems)
         layers = [self._file(overlay["from"]) for overlay in (self.recipe, *overlays) if "from" in overlay]
         for layer in (self.recipe, *overlays):
             layers.append(rebase({key: value for key, value in layer.items() if key != "from"}, folder))
@@ -111,6 +116,8 @@ class Sweep(SweepFile):
     def _file(self, name: object) -> dict[str, Any]:
         """A recipe's data. What the sweep measures has no budgets to fail by."""
         remedy = "name a recipe, seen from the sweep file's folder, or `shipped:NAME`"
+        if problems := list(path_problems({"weights": str(name)})):
+            raise ConfigError(self.path, [Problem("from", problems[0].what.replace("`weights`", "`from`"), remedy)])
         path = resolve(str(name), self.path.parent, RECIPE)
         try:
             data = read_yaml(path, "recipe", remedy)
@@ -120,12 +127,13 @@ class Sweep(SweepFile):
             raise ConfigError(self.path, error.problems) from None
         if not isinstance(data, dict):
             raise ConfigError(self.path, [Problem("from", f"`from: {name}` is no recipe", remedy)])
+        if problems := list(path_problems(data)):
+            raise ConfigError(path, problems)
         return {key: value for key, value in rebase(data, path.parent).items() if key != "budgets"}
 
     def _distinct(self, points: list[Point]) -> list[Point]:
-        names = [point.name for point in points]
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(point.name for point in points).items():
+            if count > 1:
                 raise ThimbleError(f"{self.path}: two points are called {name}", "give choices names that differ")
         if not points:
             raise ThimbleError(f"{self.path} has no points", "give it `axes` with choices, or `points`")

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from pipeline.errors import ConfigError, ThimbleError
-from pipeline.files import write_json
+from pipeline.files import path_in, write_json
 from pipeline.recipes.load import load_recipe
 from pipeline.recipes.sweep_schema import Choice
 from pipeline.sweep.charts import draw_front
@@ -245,17 +245,17 @@ class _Folder:
         recipes.mkdir()
         for chosen in results.chosen():
             point = Point(chosen.name, chosen.choices, chosen.recipe)
-            (recipes / f"{chosen.name}.yaml").write_text(recipe_text(point), encoding="utf-8")
+            path_in(recipes, f"{chosen.name}.yaml").write_text(recipe_text(point), encoding="utf-8")
         board = results.boards[0]
         (self.root / "pareto.md").write_text(results.markdown(board), encoding="utf-8")
         draw_front(results, board, self.root / "pareto.png")
         write_json(self.root / "pareto.json", results.as_dict())
 
     def _recipe(self, point: Point) -> Path:
-        return self._points / f"{point.name}.yaml"
+        return path_in(self._points, f"{point.name}.yaml")
 
     def _log(self, point: Point) -> Path:
-        return self._points / str(point.recipe["name"]) / "log.txt"
+        return path_in(self._points, str(point.recipe["name"]), "log.txt")
 
 
 @contextlib.contextmanager

@@ -6,12 +6,12 @@ THIMBLE_BOARDS in the environment names a further folder of such folders, for bo
 from __future__ import annotations
 
 import hashlib
-import itertools
+import logging
 import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, Self
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import TypedDict
@@ -21,7 +21,17 @@ from pipeline.program import command
 from pipeline.resources import ROOT
 from pipeline.targets.cores import CORES, WeightLayout, packing_of_core
 from pipeline.targets.memories import Flash, MemoryRegion
-from pipeline.validation import Complaint, StrictModel, complain, complaint, did_you_mean, read_yaml, validate
+from pipeline.validation import (
+    Complaint,
+    Line,
+    Name,
+    StrictModel,
+    complain,
+    complaint,
+    did_you_mean,
+    read_yaml,
+    validate,
+)
 
 __all__ = [
     "BOARDS",
@@ -41,7 +51,12 @@ __all__ = [
 BOARDS = ROOT / "firmware_templates" / "boards"
 _GUARDED = 1 << 20
 """Bytes that the MPU guards below the stack, which lies at the start of RAM."""
+_VECTORS_ALIGNED = 0x200
+"""What the address of the vectors is a multiple of, for the cores of all boards."""
 _IN_TREE = "platforms/"
+_MAX_INTERRUPT = 495  # of Armv8-M; Armv7-M has as many
+_Flag = Annotated[str, Field(pattern=r"^-[A-Za-z0-9=+._,/-]+$")]
+_Word32 = Annotated[int, Field(ge=0, lt=1 << 32)]
 _NEEDED = {
     "link.ld": "`cortex_m` to `shared`",
     "startup.c": "`cortex_m` to `shared`",
@@ -64,17 +79,19 @@ class BoardMemory(StrictModel):
 class Uart(StrictModel):
     """The UART that carries the protocol."""
 
-    model: str
-    """Its class in Renode."""
-    address: int = Field(ge=0)
+    model: Line
+    """Its class in Renode, among its UARTs unless a dot says otherwise."""
+    address: _Word32
     """Address of its registers."""
-    rx_irq: int = Field(ge=0)
+    rx_irq: int = Field(ge=0, le=_MAX_INTERRUPT)
     """The interrupt that says that a byte came."""
-    tx_irq: int = Field(0, ge=0)
+    tx_irq: int = Field(0, ge=0, le=_MAX_INTERRUPT)
     """The interrupt that says that a byte went."""
-    baud: int = Field(115200, ge=1)
+    error_irq: int | None = Field(None, ge=0, le=_MAX_INTERRUPT)
+    """The interrupt that says that a byte came wrong, where it is not that of received bytes."""
+    baud: int = Field(115200, ge=1, le=100_000_000)
     """Bits a second."""
-    where: str = ""
+    where: Line = ""
     """Where it leaves the board, for people."""
 
 
@@ -95,26 +112,28 @@ _PerTick = Annotated[float, Field(gt=0)]
 class QemuSettings(StrictModel):
     """How QEMU emulates the board."""
 
-    machine: str
+    machine: Line = Field(min_length=1)
     """QEMU's name of the machine."""
     instructions_per_tick: _PerTick
     """Instructions that one tick of the board's counter stands for."""
-    serial: int = Field(0, ge=0)
+    serial: int = Field(0, ge=0, le=15)
     """Which of the machine's UARTs carries the protocol."""
 
 
 class RenodeSettings(StrictModel):
     """How Renode emulates the board."""
 
-    platform: str
+    platform: str = Field(pattern=r"^(platforms/[A-Za-z0-9_./-]+|[A-Za-z0-9][A-Za-z0-9_.-]*)$")
     """A file of `renode/`, or one that Renode brings (`platforms/…`)."""
-    uart: str
+    uart: Name
     """The UART's name in the platform."""
-    mips: int = Field(ge=1)
+    mips: int = Field(ge=1, le=1_000_000)
     """Instructions that a microsecond of the board's time takes."""
+    counter_hz: int | None = Field(None, ge=1)
+    """The rate of the board's counter in the platform, where that is not the core's clock."""
     instructions_per_tick: _PerTick
     """Instructions that one tick of the board's counter stands for."""
-    cpu: str = ""
+    cpu: Line = ""
     """Renode's name of the core, for platforms in `renode/`."""
     trustzone: bool = False
     """Whether the core starts in its secure state, for platforms in `renode/`."""
@@ -141,18 +160,22 @@ class Emulators(TypedDict):
     renode: NotRequired[RenodeSettings]
 
 
+def _no_emulators() -> Emulators:
+    return Emulators()
+
+
 class Board(StrictModel):
     """What the pipeline knows of a board: its `board.yaml`."""
 
-    name: str
+    name: Name
     """The name of its folder."""
-    title: str
+    title: Line
     """The board's name, for people."""
     core: str
     """The core, such as `cortex-m4`."""
-    flags: tuple[str, ...] = Field(strict=False)
+    flags: tuple[_Flag, ...] = Field(strict=False)
     """The compiler's options that choose the core."""
-    clock_hz: int = Field(ge=1)
+    clock_hz: int = Field(ge=1, lt=1 << 32)
     """The core's clock."""
     memory: BoardMemory
     """Where memories lie."""
@@ -160,13 +183,19 @@ class Board(StrictModel):
     """Bytes of the stack, below which the MPU guards."""
     uart: Uart
     """The UART that carries the protocol."""
-    shared: tuple[str, ...] = Field(strict=False)
+    shared: tuple[Name, ...] = Field(strict=False)
     """Folders beside the board's, or beside the boards that come with the package, whose files it needs too."""
     timing: BoardTiming
     """What the cycle model knows of the board."""
-    emulators: Emulators
-    """What emulates the board."""
-    program: str = ""
+    emulators: Emulators = Field(default_factory=_no_emulators)
+    """What emulates the board; absent: nothing, and it is only built."""
+    image: Literal["elf", "hex", "bin", "uf2"] = "elf"
+    """The file that a real board is flashed with; the build makes it beside the ELF."""
+    boot_offset: _Word32 = 0
+    """Bytes of the chip's flash before `memory.flash`, which a boot loader has."""
+    uf2_family: _Word32 | None = None
+    """The number by which a boot loader knows that a .uf2 is for its chip."""
+    program: Line = ""
     """A command that puts an image into a real board."""
 
     _folder: Path = PrivateAttr(default=BOARDS)
@@ -188,11 +217,20 @@ class Board(StrictModel):
         if self.stack_bytes >= self.ram.size:
             what = f"{self.stack_bytes:,} does not fit below {self.ram.size:,}, all RAM"
             yield complaint("stack_bytes", what, "use a smaller stack")
+        if self.boot_offset > self.flash.origin:
+            what = f"{self.boot_offset:#x} bytes do not fit before the flash at {self.flash.origin:#x}"
+            yield complaint("boot_offset", what, "`memory.flash` starts behind the boot loader")
+        if self.flash.origin % _VECTORS_ALIGNED:
+            what = f"starts at {self.flash.origin:#x}, which is no multiple of {_VECTORS_ALIGNED:#x}"
+            yield complaint("memory.flash", what, "the core finds its vectors there: move it up")
+        if (self.image == "uf2") != (self.uf2_family is not None):
+            yield complaint("uf2_family", "goes with `image: uf2`, and with it only", "name the chip's family there")
         renode = self.emulators.get("renode")
         if renode is not None:
-            per_tick = renode.mips * 1e6 / self.clock_hz
+            counter_hz = renode.counter_hz or self.clock_hz
+            per_tick = renode.mips * 1e6 / counter_hz
             if abs(per_tick - renode.instructions_per_tick) > 1e-9 * renode.instructions_per_tick:
-                what = f"{renode.mips} MIPS at {self.clock_hz:,} Hz are {per_tick:g} instructions a tick"
+                what = f"{renode.mips} MIPS at {counter_hz:,} Hz are {per_tick:g} instructions a tick"
                 what = f"is {renode.instructions_per_tick:g}, and {what}"
                 yield complaint("emulators.renode.instructions_per_tick", what, "mend it, or `mips`")
 
@@ -265,41 +303,52 @@ class Board(StrictModel):
 
 
 def all_boards() -> tuple[Board, ...]:
-    """Every board, by name.
+    """Every board, by name. One of THIMBLE_BOARDS that is wrong is left out, with a notice.
 
     Raises:
-        ThimbleError: a `board.yaml` is wrong, THIMBLE_BOARDS names no folder, or two boards have one name.
+        ThimbleError: a `board.yaml` that comes with the package is wrong, or THIMBLE_BOARDS names no folder.
     """
-    return _boards_in(BOARDS, os.environ.get("THIMBLE_BOARDS", ""))
-
-
-@cache
-def _boards_in(folder: Path, further: str) -> tuple[Board, ...]:
-    paths = list(folder.glob("*/board.yaml"))
-    if further:
-        if not Path(further).is_dir():
-            raise ThimbleError(f"THIMBLE_BOARDS names no folder: {further}", "name the folder that holds your boards")
-        paths += Path(further).resolve().glob("*/board.yaml")
-    boards = sorted((read_board(path) for path in paths), key=lambda board: board.name)
-    for first, second in itertools.pairwise(boards):
-        if first.name == second.name:
-            raise ThimbleError(
-                f"two boards are called {first.name}: {first.folder} and {second.folder}", "give yours another name"
-            )
-    return tuple(boards)
+    return _boards()[0]
 
 
 def load_board(name: str) -> Board:
     """The board of that name.
 
     Raises:
-        ThimbleError: there is none.
+        ThimbleError: there is none, or its `board.yaml` is wrong.
     """
-    for board in all_boards():
+    boards, wrong = _boards()
+    for board in boards:
         if board.name == name:
             return board
-    known = ", ".join(board.name for board in all_boards())
+    if name in wrong:
+        raise wrong[name]
+    known = ", ".join(board.name for board in boards)
     raise ThimbleError(f"no board is called {name!r}", f"use one of: {known} (`{command('boards')}`)")
+
+
+def _boards() -> tuple[tuple[Board, ...], dict[str, ThimbleError]]:
+    return _boards_in(BOARDS, os.environ.get("THIMBLE_BOARDS", ""))
+
+
+@cache
+def _boards_in(folder: Path, further: str) -> tuple[tuple[Board, ...], dict[str, ThimbleError]]:
+    """The boards, and the errors of those of `further` that are wrong, by the names of their folders."""
+    boards = {board.name: board for board in map(read_board, folder.glob("*/board.yaml"))}
+    wrong: dict[str, ThimbleError] = {}
+    if further and not os.path.isdir(further):
+        raise ThimbleError(f"THIMBLE_BOARDS names no folder: {further}", "name the folder that holds your boards")
+    for path in sorted(Path(further).resolve().glob("*/board.yaml")) if further else ():
+        try:
+            board = read_board(path)
+            if board.name in boards:
+                what = f"two boards are called {board.name}: {boards[board.name].folder} and {board.folder}"
+                raise ThimbleError(what, "give yours another name")
+            boards[board.name] = board
+        except ThimbleError as error:
+            wrong[path.parent.name] = error
+            logging.getLogger("thimble").warning("notice: left out: %s\n  fix: %s", error.what, error.remedy)
+    return tuple(sorted(boards.values(), key=lambda board: board.name)), wrong
 
 
 def read_board(path: Path) -> Board:

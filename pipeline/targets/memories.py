@@ -31,13 +31,13 @@ class Flash(StrictModel):
 
     section: ClassVar[str] = "timing.flash"
 
-    wait_states: int = Field(0, ge=0)
+    wait_states: int = Field(0, ge=0, le=1_000)
     """Cycles that an access takes beyond its own, at the board's clock."""
-    line_bytes: int = Field(4, ge=4)
+    line_bytes: int = Field(4, ge=4, le=4_096)
     """Bytes that one access brings."""
-    instruction_lines: int = Field(0, ge=0)
+    instruction_lines: int = Field(0, ge=0, le=1_000_000)
     """Lines that the cache of instructions holds, its own or the core's."""
-    data_lines: int = Field(0, ge=0)
+    data_lines: int = Field(0, ge=0, le=1_000_000)
     """Lines that the cache of data holds, its own or the core's."""
     prefetch: bool = False
     """Whether the next line of code is read while one runs."""

@@ -25,8 +25,8 @@ _TRIES = 8
 _MIN_LETTERS = 4  # of a word that tells what a sentence is about
 _MAX_EXPANSIONS = 12  # of a pattern, that are looked at
 _NOISY = 0.5  # share whose words are changed as those of woven commands are
-_TALK = 0.1  # share of sentences, commands or not, that have talk before or behind them
-_TALK_KINDS = ("context", "statements")  # of foreign sentences that may stand beside a command
+_CONTEXT = "context"  # the kind of foreign sentences that people say around commands
+_TALK_KINDS = (_CONTEXT, "statements")  # of foreign sentences that may stand beside a command
 _COMMON = ("stop", "again", "help", "yes", "no")
 
 
@@ -87,6 +87,8 @@ class NegativeSource(SourceOnTop):
         common: names of common intents ("stop") that the task understands, beside those of a `WeaveSource`.
         plain: draws commands as templates say them, which frames are put around; if not given, what a `WeaveSource`
             weaves around, or `source`.
+        talk: share of all sentences, commands or not, that have a remark before or behind them and mean what they mean
+            alone.
 
     Raises:
         ThimbleError: the source's language has no `no_match.yaml`, or `share` is no share.
@@ -99,13 +101,14 @@ class NegativeSource(SourceOnTop):
         extra: Sequence[str] = (),
         common: Collection[str] = (),
         plain: SampleSource | None = None,
+        talk: float = 0.0,
     ) -> None:
         if not 0 <= share < 1:
             raise ThimbleError(f"the share of sentences without a match is {share}", "give a number from 0 to below 1")
         if isinstance(source, WeaveSource):
             plain, common = plain or source.plain, {*common, *source.common}
         super().__init__(source)
-        self._share, self._plain = share, plain or source
+        self._share, self._plain, self._talk_share = share, plain or source, talk
         self._file = load_no_match(source.language)
         self._weave = load_weave(source.language)
         grammar = self._weave.grammar
@@ -113,7 +116,9 @@ class NegativeSource(SourceOnTop):
         self._surface = Surface(self._weave.data, own - grammar.small_talk)
         subjects = {word for word in own if len(word) >= _MIN_LETTERS} - grammar.small_talk - grammar.words()
         self._commands = [pattern for pattern in self._file.commands if not _speaks_of(pattern, subjects)]
-        self._foreign = [pattern for patterns in self._file.foreign.values() for pattern in patterns]
+        self._foreign = [
+            pattern for kind, patterns in self._file.foreign.items() if talk or kind != _CONTEXT for pattern in patterns
+        ]
         self._talk = [patterns for kind in _TALK_KINDS if (patterns := self._file.foreign.get(kind))]
         self._named = _words_of(source.entries()) - grammar.small_talk
         self._free_slots = {
@@ -145,7 +150,7 @@ class NegativeSource(SourceOnTop):
     def draw(self, rng: random.Random) -> Sample:
         """A command, or with the share's chance a sentence that is none."""
         sample = self._source.draw(rng) if rng.random() >= self._share else self.draw_negative(rng)
-        return self._beside_talk(sample, rng) if self._share and rng.random() < _TALK else sample
+        return self._beside_talk(sample, rng) if self._talk_share and rng.random() < self._talk_share else sample
 
     def draw_negative(self, rng: random.Random) -> Sample:
         """A sentence on which nothing may be done."""

@@ -75,7 +75,7 @@ class SentencesTask(StructuredTask):
             from pipeline.tasks.negatives import NegativeSource
 
             own_share = min(_OWN_SHARE * len(own), share / 2)
-            source = NegativeSource(source, (share - own_share) / (1 - own_share))
+            source = NegativeSource(source, (share - own_share) / (1 - own_share), talk=self.config.talk)
             if own:
                 source = _WithExamples(source, own, own_share)
         return source

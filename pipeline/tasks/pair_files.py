@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import random
 import re
 from collections import defaultdict
@@ -16,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
+from pipeline.files import parse_json
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
 from pipeline.tasks.task import Pair
 from pipeline.text.annotation import Entry
@@ -61,7 +61,7 @@ def _json_lines(path: Path, text: str) -> list[Pair]:
         if not line.strip():
             continue
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError as error:
             raise ThimbleError(f"{path} line {number} is no JSON: {error}", _REMEDY) from None
         if not isinstance(entry, Mapping):

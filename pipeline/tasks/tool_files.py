@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, Problem
+from pipeline.files import parse_json
 from pipeline.text.answers import StructuredAnswer
 
 __all__ = ["Argument", "CallMaker", "Parameter", "Tool", "call_maker", "read_tools"]
@@ -154,13 +155,15 @@ def read_tools(files: Iterable[tuple[str, Path]]) -> tuple[Tool, ...]:
 
 def _read(name: str, path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_json(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         problem = Problem("files", f"cannot read {name}: {error.strerror}", "correct `task.files`")
     except UnicodeDecodeError:
         problem = Problem("files", f"{name} is not UTF-8", "save it as UTF-8")
     except json.JSONDecodeError as error:
         problem = Problem("files", f"{name}:{error.lineno}: not valid JSON: {error.msg}", "mend the line that it names")
+    except ValueError as error:
+        problem = Problem("files", f"{name}: not valid JSON: {error}", "mend it")
     raise ConfigError("", [problem])
 
 
@@ -259,9 +262,37 @@ def _type(name: str, schema: Mapping[str, Any]) -> str:
         raise ValueError(f"has the type {kinds[0]!r}, not one of {', '.join(TYPES)}")
     if name.startswith("x_") or not _NAME.fullmatch(name):
         raise ValueError("has a name that begins with x_, or with spaces, brackets or one of = : @ | in it")
-    if not isinstance(schema.get("x-synonyms", {}), Mapping):
-        raise ValueError("has `x-synonyms` that are no mapping of values to what is said for them")
+    _check_keywords(schema)
     return str(kinds[0])
+
+
+_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+
+
+def _check_keywords(schema: Mapping[str, Any]) -> None:
+    """Checks what keywords hold whose values are used.
+
+    Raises:
+        ValueError: what JSON schema does not allow there, as a sentence's end.
+    """
+    for key in ("minLength", "maxLength", *_NUMBERS):
+        value = schema.get(key, 1)
+        is_right = isinstance(value, int) or (key in _NUMBERS and isinstance(value, float))
+        if isinstance(value, bool) or not is_right or (key not in _NUMBERS and value < 0):
+            raise ValueError(f"has `{key}` {value!r:.40}, which is no such number")
+    if schema.get("multipleOf", 1) <= 0:
+        raise ValueError("has a `multipleOf` that is not above 0")
+    try:
+        re.compile(schema.get("pattern", ""))
+    except (re.error, TypeError, RecursionError, OverflowError):
+        raise ValueError(f"has the `pattern` {schema['pattern']!r:.40}, which is no regular expression") from None
+    listed = schema.get("enum", [])
+    if not isinstance(listed, list) or any(isinstance(value, list | dict) for value in (*listed, schema.get("const"))):
+        raise ValueError("has an `enum` or `const` of other than plain values")
+    synonyms = schema.get("x-synonyms", {})
+    texts = [*synonyms.values()] if isinstance(synonyms, Mapping) else [None]
+    if not all(isinstance(text, str) for some in texts for text in (some if isinstance(some, list) else [some])):
+        raise ValueError("has `x-synonyms` that are no mapping of values to what is said for them")
 
 
 def _type_of(value: object) -> str:

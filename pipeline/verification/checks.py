@@ -180,7 +180,8 @@ def reference_run(
     while not end:
         logits = engine.step(fed).ravel()
         following = choose(prompt, generated, logits)
-        confidence = joint(confidence, probability(logits, following, step)) if is_bound else confidence
+        if is_bound:
+            confidence = joint(confidence, probability(logits, following, step, prompt.allowed(generated)))
         steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following))
         generated.append(following)
         fed = following

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.compiler import WeightLayout, compile_model
 from pipeline.errors import MissingTool, ThimbleError
 from pipeline.resources import ROOT
+from pipeline.tools import compiler_environment
 
 __all__ = ["HostEngine", "Status", "check_status", "compile_library", "host_engine", "kernel_sources"]
 
@@ -76,7 +77,7 @@ def compile_library(
             "install one: `apt install gcc libc6-dev` (Debian), `xcode-select --install` (macOS)",
         )
     command = [compiler, *flags, *(f"-I{folder}" for folder in includes), "-o", str(library), *map(str, sources)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=compiler_environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         first = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr[:300])
         raise ThimbleError(
@@ -116,7 +117,13 @@ class HostEngine:
         sources = [LOOP, *sorted(model.glob("model*.c")), RUNTIME / "thimble.c", *kernel_sources(model)]
         compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], library)
         self.vocab, self.context = vocab, context
-        self._library = ctypes.CDLL(str(library))
+        try:
+            self._library = ctypes.CDLL(str(library))
+        except OSError as error:
+            raise ThimbleError(
+                f"the generated C cannot be loaded: {error}",
+                f"where {library.parent} is mounted noexec, set TMPDIR to a folder whose programs may run",
+            ) from None
         self._dtype = np.dtype(f"i{self._library.host_logit_bytes()}")
         self.reset()
 

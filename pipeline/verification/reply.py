@@ -155,7 +155,7 @@ def ask(engine: BlockEngine, codec: Codec, sentence: str, step: int, max_new: in
         logits = engine.prefill(fed)
         position += len(fed)
         answer.append(choose(prompt, answer, logits))
-        confidence = joint(confidence, probability(logits, answer[-1], step))
+        confidence = joint(confidence, probability(logits, answer[-1], step, prompt.allowed(answer[:-1])))
         fed = answer[-1:]
         if answer[-1] in codec.tokenizer.template.stops:
             end = "eos"

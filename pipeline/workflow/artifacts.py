@@ -23,6 +23,7 @@ __all__ = [
     "COMPILED",
     "EXPECTATIONS",
     "FIRMWARE",
+    "FLASH_IMAGE",
     "MODEL_SOURCES",
     "PACKED_COMPILED",
     "PACKED_SOURCES",
@@ -204,6 +205,8 @@ PROJECT = _folder("project")
 MODEL_SOURCES = _folder("model")
 """Of `firmware`: the model's sources for the interpreter, where the engine is one."""
 FIRMWARE = _binary("firmware.elf")
+FLASH_IMAGE = _binary("firmware.{form}")
+"""The same as .hex, .bin or .uf2, where the board is flashed with that."""
 SIZES = json_artifact("sizes.json")
 COMPILED = json_artifact("compiled.json")
 EXPECTATIONS = json_artifact("expected.json")

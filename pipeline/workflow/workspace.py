@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from pipeline.errors import ThimbleError
-from pipeline.files import digest_files, digest_folder, walk_files, write_json
+from pipeline.files import digest_files, digest_folder, path_in, walk_files, write_json
 from pipeline.workflow.artifacts import StageOutput
 from pipeline.workflow.fingerprint import Fingerprint
 
@@ -89,6 +89,7 @@ class Workspace:
     """The folder `build/<recipe>` and the stages' folders in it."""
 
     def __init__(self, root: Path, recipe: str) -> None:
+        self._root, self._name = root, recipe
         self.folder = root / recipe
 
     @contextlib.contextmanager
@@ -98,6 +99,7 @@ class Workspace:
         Raises:
             ThimbleError: another run holds it, or the folder cannot be written.
         """
+        path_in(self._root, self._name)
         lock = FileLock(self.folder / ".lock", timeout=-1 if wait else 0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -111,9 +113,21 @@ class Workspace:
                 f"cannot write in {self.folder}: {error.strerror}", "mend its permissions or use --build DIR"
             ) from None
         try:
+            self._recover()
             yield
         finally:
             lock.release()
+
+    def _recover(self) -> None:
+        """Puts in place what a run that was killed between two renames left beside it."""
+        for left in [*self.folder.glob(".*.old"), *self.folder.glob("*/.*.old")]:
+            place = left.with_name(left.name.removeprefix(".").removesuffix(".old"))
+            partial = left.with_name(f".{place.name}.partial")
+            if not place.exists():
+                is_whole = (partial / STAMP).exists() and not (partial / ".fingerprint").exists()
+                (partial if is_whole else left).rename(place)
+            if left.exists():
+                shutil.rmtree(left)
 
     def stage(self, stage: str, target_key: str = "") -> Path:
         """The finished folder of a stage; `target_key` is `<board>-<engine>` for what differs by board."""
@@ -157,6 +171,7 @@ class Workspace:
         """Creates the folder that the stage fills, beside the finished one. A resumable stage finds there what an
         interrupted run of the same fingerprint left; for others it is empty."""
         folder = self.stage(stage, target_key)
+        path_in(self.folder, *filter(None, (stage, target_key)))
         partial = folder.parent / f".{folder.name}.partial"
         mark = partial / ".fingerprint"
         keep = resumable and mark.exists() and mark.read_text(encoding="utf-8") == fingerprint

@@ -42,6 +42,7 @@ from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 from tests.e2e.conftest import TINY, WholeRun, run, tiny_recipe
 from tests.support.playground_engine import drive, module_of, skip_without_clang, skip_without_node
+from tests.support.shared_stages import shared_stages
 
 pytestmark = pytest.mark.slow
 
@@ -280,7 +281,7 @@ def test_the_project_builds_where_it_is_copied(whole_run: WholeRun, tmp_path: Pa
 def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
     recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
     recipe = recipe.replace(evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
-    workspace, _ = run(recipe, tmp_path / "build", until="firmware")
+    workspace, _ = run(recipe, tmp_path / "build", until="firmware", shared=shared_stages(tmp_path / "shared"))
     elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"
     assert read_sizes(elf).code <= 30 * 1024, "engine, runtime, protocol and startup in 10 KB, the text path in 18"
     board = load_board("mps2_an386")
@@ -353,7 +354,7 @@ def playground(whole_run: WholeRun) -> Path:
 
 def test_the_playground_is_one_file_and_the_report_links_to_it(whole_run: WholeRun, playground: Path) -> None:
     text = playground.read_text(encoding="utf-8")
-    assert len(text.encode()) < 2_000_000 and not re.search(r"(?:src|href)=[\"']?(?!data:|#)", text)
+    assert len(text.encode()) < 2_000_000 and not re.search(r"(?:src|href)=[\"'](?!data:|#)", text)
     assert "<b>everything</b>" not in text and "&lt;b&gt;everything" in text
     report = whole_run.workspace.stage("report") / "index.html"
     links = re.findall(r'href="([^"#]+)"', report.read_text(encoding="utf-8"))

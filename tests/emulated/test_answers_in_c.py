@@ -125,7 +125,7 @@ class Case:
         for row in self.rows:
             choices = prompt.allowed(answer)
             answer.append(choices[int(np.argmax(row[choices]))])
-            confidence = joint(confidence, probability(row, answer[-1], self.step))
+            confidence = joint(confidence, probability(row, answer[-1], self.step, choices))
             lines.append(f"{' '.join(map(str, choices))} -> {answer[-1]} {confidence}")
             if answer[-1] == EOS:
                 said = prompt.answer(answer)
@@ -195,6 +195,8 @@ def test_an_answer_is_as_likely_as_its_tokens() -> None:
     assert joint(CERTAIN, 30_000) == 30_000
     assert joint(1, CERTAIN // 2) == 1 and joint(1, CERTAIN // 2 - 1) == 0
     assert probability(np.zeros(4, np.int16), 0, step) == CERTAIN // 4
+    assert probability(np.zeros(4, np.int16), 2, step, (1, 2)) == CERTAIN // 2
+    assert probability(np.array([127, -128], np.int8), 1, step, (1,)) == CERTAIN, "nothing else may follow"
 
 
 def test_no_match_is_the_first_intent() -> None:

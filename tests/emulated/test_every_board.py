@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from pipeline.errors import DeviceError
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
+from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
 from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
@@ -23,6 +25,10 @@ from pipeline.verification.checks import reference_run, verify
 from pipeline.verification.oracle import Oracle
 from tests.support.standin import FOLDER, VOCAB, Standin
 
+spec = importlib.util.spec_from_file_location("uf2", ROOT / "firmware_templates" / "cmake" / "uf2.py")
+assert spec is not None and spec.loader is not None
+uf2 = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(uf2)
 CONTEXT = 48
 BOARDS = all_boards()
 ON_QEMU = [board for board in BOARDS if "qemu" in board.emulators]
@@ -55,6 +61,48 @@ def test_the_image_lies_in_the_boards_memory(every: tuple[Board, Firmware]) -> N
     assert len(words) == 16 + board.uart.rx_irq + 1
     assert board.ram.origin < words[0] <= board.ram.origin + board.ram.size
     assert all(word & 1 for word in words[[1, 2, 3, 15, 16 + board.uart.rx_irq]]), "handlers are Thumb code"
+
+
+def test_what_the_board_is_flashed_with_is_the_image(every: tuple[Board, Firmware]) -> None:
+    board, firmware = every
+    made = {path.suffix[1:] for path in firmware.elf.parent.glob("firmware.*")} - {"map"}
+    assert made == {"elf", board.image}
+    with firmware.elf.open("rb") as file:
+        segments = [segment for segment in ELFFile(file).iter_segments("PT_LOAD") if segment["p_filesz"]]
+        content = {segment["p_paddr"]: segment.data() for segment in segments}
+    if board.image == "bin":
+        binary = firmware.elf.with_suffix(".bin").read_bytes()
+        for address, data in content.items():
+            start = address - board.flash.origin
+            assert binary[start : start + len(data)] == data
+    if board.image == "hex":
+        memory = uf2.memory_of(firmware.elf.with_suffix(".hex").read_text())
+        for address, data in content.items():
+            assert bytes(memory[address + i] for i in range(len(data))) == data
+
+
+def test_a_board_with_a_drive_gets_a_uf2(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    tools.require("arm-none-eabi-gcc")
+    board = next(board for board in BOARDS if board.name == "arduino_nano_33_ble")
+    board = board.replace(image="uf2", uf2_family=0xADA52840)
+    write_project(FOLDER, PlainCodec(tokenizer), board, "stand-in", tmp_path / "project")
+    elf = build_project(tmp_path / "project", tmp_path / "build").elf
+    blocks = elf.with_suffix(".uf2").read_bytes()
+    assert len(blocks) % 512 == 0
+    memory: dict[int, int] = {}
+    for number in range(len(blocks) // 512):
+        block = blocks[512 * number : 512 * (number + 1)]
+        words = np.frombuffer(block[:32], "<u4")
+        assert [hex(word) for word in words[:3]] == ["0xa324655", "0x9e5d5157", "0x2000"]
+        assert (words[4], words[5], words[6], words[7]) == (256, number, len(blocks) // 512, 0xADA52840)
+        assert block[508:] == bytes.fromhex("306fb10a")
+        memory.update({int(words[3]) + i: byte for i, byte in enumerate(block[32 : 32 + 256])})
+    with elf.open("rb") as file:
+        for segment in ELFFile(file).iter_segments("PT_LOAD"):
+            if segment["p_filesz"]:
+                data, address = segment.data(), segment["p_paddr"]
+                assert bytes(memory[address + i] for i in range(len(data))) == data
+    assert min(memory) == board.boot_offset
 
 
 def test_it_answers_and_tells_of_faults(every: tuple[Board, Firmware], tokenizer: Tokenizer) -> None:

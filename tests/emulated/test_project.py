@@ -21,6 +21,7 @@ from pipeline.resources import ROOT
 from pipeline.targets.boards import Board
 from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from pipeline.verification.host_engine import kernel_sources
 from tests.support.standin import FOLDER
 
 
@@ -40,6 +41,18 @@ def test_a_copy_builds_with_cmake_alone_and_gives_the_same_image(
         subprocess.run(command, cwd=copy, check=True, capture_output=True)
     assert digest(copy / "build" / "firmware.elf") == digest(firmware.elf)
     assert (copy / "build" / "firmware.map").exists()
+
+
+def test_only_the_kernels_that_are_called_come_along(
+    project: Path, tokenizer: Tokenizer, board: Board, tmp_path: Path
+) -> None:
+    assert not list((project / "runtime" / "kernels").glob("*.c")), "the stand-in calls none"
+    model, out = tmp_path / "model", tmp_path / "project"
+    model.mkdir()
+    (model / "model.c").write_text("void step(void)\n{\n    thimble_softmax_s8(0, 0, 0, 0, 0);\n}\n")
+    write_project(model, PlainCodec(tokenizer), board, "one kernel", out)
+    kernels = {path.name for path in (out / "runtime" / "kernels").glob("*.c")}
+    assert kernels == {path.name for path in kernel_sources(model)} and "thimble_softmax_s8.c" in kernels
 
 
 def test_no_path_leads_back(project: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.resources import ROOT
 from pipeline.stages.registry import run_recipe
 from pipeline.training.loop import limit_threads
 from pipeline.workflow.runner import RunOptions
+from tests.support.shared_stages import shared_stages
 
 __all__ = ["decoder_tflite", "imported_tflite", "recipe_tflite"]
 
@@ -93,7 +94,8 @@ def imported_tflite(checkpoint: Path, tokenizer: Path, name: str, options: Impor
 def _quantized(recipe: Recipe) -> bytes:
     _start()
     few = recipe.replace(evaluate=EvaluateConfig(host_sentences=1, device_sentences=1))
-    options = RunOptions(build=Path(_BUILD.name) / "build", until="quantize", shared=Path(_BUILD.name) / "shared")
+    own = Path(_BUILD.name)
+    options = RunOptions(build=own / "build", until="quantize", shared=shared_stages(own / "shared"))
     workspace = run_recipe(few, options, Console(quiet=True))
     return (workspace.stage("quantize") / "model.tflite").read_bytes()
 

@@ -43,7 +43,7 @@ from tests.support.strategies import Quantization, int8_values, int16_values
 __all__ = ["CASES", "MODEL_FILE", "Case"]
 
 MODEL_FILE = "model.tflite"
-RECIPES = ("home-en-nano", "home-en-small", "coffee-de")
+RECIPES = ("home-en-nano", "home-en-small", "home-de-small", "coffee-de")
 CHECKPOINT = ROOT.parent / "shared" / "stories260K"
 STANDIN = ROOT / "tests" / "support" / "standin"
 

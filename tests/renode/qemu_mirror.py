@@ -196,6 +196,10 @@ class qemu_mirror:  # noqa: N801 - Robot finds a library by the name of its modu
         self._pause = bool(defaultPauseEmulation)
         return 0
 
+    def write_char_delay(self, delay: float, testerId: int | None = None) -> None:
+        assert testerId is None
+        assert float(delay) > 0, "Renode would hand all characters over at once"  # QEMU waits until the UART has room
+
     def write_line_to_uart(
         self,
         content: str = "",

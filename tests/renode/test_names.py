@@ -106,6 +106,9 @@ def test_a_platform_has_these_parts(platform: str) -> None:
         part = entry(name)
         assert kind in part
         assert int(re.search(r"sysbus <?(0x[0-9A-Fa-f]+)", part)[1], 16) == address  # type: ignore[index]
+        if name in known.get("events", {}):
+            assert f"ReceiveIRQ -> icu@0x{known['events'][name]:X}" in part
+            continue
         wire = re.search(r"-> (nvic|exti)@(\d+)", part)
         assert wire
         target, number = wire[1], int(wire[2])
@@ -113,7 +116,8 @@ def test_a_platform_has_these_parts(platform: str) -> None:
             assert number == known["exti"][name]
             number = through(entry("exti"))[number]
         assert number == irq
-    assert "Miscellaneous.DWT" not in text
+    dwt = re.search(r"Miscellaneous\.DWT @ sysbus 0xE0001000\n    frequency: (\d+)", text)
+    assert (int(dwt[1]) if dwt else None) == known.get("counter_hz")
     memories = []
     for match in re.finditer(r"^\w+ ?: Memory\.MappedMemory @ (.+?)\n((?:    .*\n)*)", text, re.MULTILINE):
         size = re.search(r"size: (0x[0-9A-Fa-f]+)", match[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import pytest
 import yaml
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
+from rich.console import Console
 
 from pipeline import tools
 from pipeline.commands import renode_suites
@@ -24,16 +26,18 @@ from pipeline.commands.renode_suites import stage_suite_files, variables
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.emulators.renode.files import FOLDER as SUITES
-from pipeline.emulators.renode.launcher import find_renode
-from pipeline.errors import ThimbleError
+from pipeline.emulators.renode.launcher import Renode, find_renode
+from pipeline.errors import DeviceError, ThimbleError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
+from pipeline.recipes.load import load_recipe
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
 from pipeline.text.codec import PlainCodec
 from pipeline.verification.agreement import disagreements, with_counts
 from pipeline.verification.checks import reference_run, verify, write_expectations
-from pipeline.verification.result import EmulatorVersion, RunResult
+from pipeline.verification.result import RESULT, EmulatorVersion, RunResult
+from pipeline.workflow.workspace import Workspace
 from tests.support.run_results import made_result
 from tests.support.standin import CONTEXT, FOLDER, MACS, Standin, standin_tokenizer
 
@@ -136,6 +140,23 @@ def test_the_image_lies_where_the_platform_has_memory(board: Board, tmp_path: Pa
     assert vectors[1] & ~1 == symbols["reset_handler"] & ~1
     handlers = {vectors[i] for i in (3, 15)}
     assert vectors[16 + board.uart.rx_irq] not in {0, *handlers}, "no handler of its own for the UART's interrupt"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
+def test_the_pipeline_talks_to_renode(first: Gathered, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the mirror, by a script as a distribution's `renode` is one, under a TMPDIR with a space."""
+    script = tmp_path / "renode"
+    script.write_text(f'#!/bin/sh\n"{sys.executable}" "{HERE / "renode_mirror.py"}" "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("RENODE", str(script))
+    (tmp_path / "a space").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a space"))
+    with Device(Renode().start(first.folder / "firmware.elf", first.board), timeout=20) as device:
+        assert device.info().board == first.board.name
+        assert device.ask("turn on the lights", 4).tokens_out
+        with pytest.raises(DeviceError, match="too-long"):  # said of the prompt: the line came whole
+            device.ask("light " * 60, 4)
+    assert not list((tmp_path / "a space").iterdir())
 
 
 def wrong_token(expected: dict[str, Any]) -> None:
@@ -289,6 +310,22 @@ def test_without_renode_the_command_says_how_to_get_it(
     (tmp_path / "renode").touch()
     assert main(["renode", "suites", str(recipe)]) == 1
     assert "renode-test" in capsys.readouterr().err
+
+
+def test_the_suites_are_not_run_where_the_probe_sent_the_image_to_qemu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for mps3_an547 under Renode 1.16.1."""
+    board = next(board for board in EMULATED if board.name == "mps3_an547")
+    workspace = Workspace(tmp_path / "build", "stand-in")
+    result = made_result(recipe="x", board=board.name, emulator=EmulatorVersion(name="qemu", version="7.2"))
+    RESULT.save(workspace.stage("emulate", f"{board.name}-aot"), result)
+    monkeypatch.setattr("pipeline.stages.registry.run_recipe", lambda *_: workspace)
+    recipe = load_recipe(ROOT / "models" / "home-en-nano" / "recipe.yaml")
+    out = io.StringIO()
+    runner = tmp_path / "no-renode-test"
+    renode_suites._on_board(board, recipe, tmp_path / "build", runner, Console(file=out, width=200))
+    assert f"{board.name}: Renode cannot verify it; its suites are not run" in out.getvalue()
 
 
 def test_a_board_that_fails_keeps_no_other_from_its_turn(

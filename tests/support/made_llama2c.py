@@ -10,7 +10,16 @@ import numpy as np
 
 from pipeline.importers.llama2c import Checkpoint, Header
 
-__all__ = ["BYTES", "Reference", "checkpoint_file", "header_of", "pieces_of", "reference_encode", "tokenizer_file"]
+__all__ = [
+    "BYTES",
+    "Reference",
+    "checkpoint_file",
+    "header_of",
+    "pieces_of",
+    "reference_encode",
+    "rotary_tables",
+    "tokenizer_file",
+]
 
 BYTES = [f"<0x{value:02X}>" for value in range(256)]
 _SPECIALS = ["<unk>", "\n<s>\n", "\n</s>\n"]
@@ -41,9 +50,18 @@ def checkpoint_file(path: Path, header: Header, **replaced: np.ndarray) -> Path:
         values = rng.normal(0, 0.5, shape) if name in ("token_embedding", "wcls") else rng.normal(0, 0.25, shape)
         if name.startswith("rms"):
             values = rng.uniform(0.5, 1.5, shape)
+        if name == "freq_cis":
+            values = rotary_tables(header)
         data += np.asarray(replaced.get(name, values), "<f4").tobytes()
     path.write_bytes(data)
     return path
+
+
+def rotary_tables(header: Header, base: float = 10_000.0) -> np.ndarray:
+    """`precompute_freqs_cis` of llama2.c: float64 [2, positions, head width / 2], cosines and sines."""
+    pairs = header.head_size // 2
+    angles = np.arange(header.seq_len)[:, None] * base ** (-np.arange(pairs) / pairs)
+    return np.stack([np.cos(angles), np.sin(angles)])
 
 
 class Reference:

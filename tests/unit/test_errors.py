@@ -20,7 +20,7 @@ from pipeline.workflow.workspace import Workspace
 
 def test_the_tree_is_whole() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ThimbleError)]
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     for kind in kinds:
         assert f"{kind.__name__} " in f"{errors.__doc__}".replace("\n", " ") and kind.__name__ in errors.__all__
 

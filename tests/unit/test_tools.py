@@ -141,3 +141,19 @@ def test_the_command(bare: Path, capsys: pytest.CaptureFixture[str], monkeypatch
     assert "missing" in capsys.readouterr().out
     assert main(["tools", "--install"]) == 1
     assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_variables_that_reach_a_compiler_do_not_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    hostile = (
+        "CFLAGS", "CPPFLAGS", "LDFLAGS", "CC", "CXX", "LD", "CPATH", "C_INCLUDE_PATH", "LIBRARY_PATH", "COMPILER_PATH",
+        "GCC_EXEC_PREFIX", "DEPENDENCIES_OUTPUT", "SOURCE_DATE_EPOCH", "CMAKE_TOOLCHAIN_FILE",
+        "CMAKE_C_COMPILER_LAUNCHER",
+        "CMAKE_GENERATOR", "NINJA_STATUS", "MAKEFLAGS", "DESTDIR", "LANG", "LANGUAGE", "LC_MESSAGES",
+    )  # fmt: skip
+    for name in hostile:
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    monkeypatch.setenv("CHARLIE", "stays")
+    environment = tools.compiler_environment()
+    assert not set(hostile) & set(environment)
+    assert (environment["LC_ALL"], environment["CHARLIE"]) == ("C.UTF-8", "stays") and environment["PATH"]

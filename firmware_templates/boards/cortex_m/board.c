@@ -45,6 +45,9 @@ bool board_stop_requested(void) {
 }
 
 extern const vector vectors[];
+#ifdef BOARD_UART_ERROR_IRQ
+_Static_assert(BOARD_UART_ERROR_IRQ < BOARD_UART_RX_IRQ, "the vectors end with that of received bytes");
+#endif
 __attribute__((section(".vectors"), used)) const vector vectors[16 + BOARD_UART_RX_IRQ + 1] = {
     [0] = (vector)(uintptr_t)stack_top,
     [1] = reset_handler,
@@ -58,14 +61,25 @@ __attribute__((section(".vectors"), used)) const vector vectors[16 + BOARD_UART_
     [12] = fault_handler, /* debug monitor */
     [14] = fault_handler, /* PendSV */
     [15] = systick_handler,
+#ifdef BOARD_UART_ERROR_IRQ
+    [16 + BOARD_UART_ERROR_IRQ] = uart_handler,
+#endif
     [16 + BOARD_UART_RX_IRQ] = uart_handler,
 };
+
+/* Low, like SysTick's: none of them interrupts another. */
+static void enable(uint32_t irq) {
+    NVIC_IPR(irq) |= 0xE0u << irq % 4 * 8;
+    NVIC_ISER(irq) = 1u << irq % 32;
+}
 
 void board_init(void) {
     board_clocks clocks = clock_init();
     uart_init(clocks.uart_hz);
-    NVIC_IPR(BOARD_UART_RX_IRQ) |= 0xE0u << BOARD_UART_RX_IRQ % 4 * 8; /* low, like SysTick's */
-    NVIC_ISER(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
+    enable(BOARD_UART_RX_IRQ);
+#ifdef BOARD_UART_ERROR_IRQ
+    enable(BOARD_UART_ERROR_IRQ);
+#endif
     board_tick_hz = counter_init(clocks.core_hz);
 }
 

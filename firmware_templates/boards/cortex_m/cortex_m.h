@@ -9,6 +9,8 @@
 #include "board_facts.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
+#define REGISTER16(address) (*(volatile uint16_t *)(uintptr_t)(address))
+#define REGISTER8(address) (*(volatile uint8_t *)(uintptr_t)(address))
 
 #define SYST_CSR REGISTER(0xE000E010u) /* SysTick control: 1 enable, 2 interrupt, 4 processor clock */
 #define SYST_RVR REGISTER(0xE000E014u) /* reload value, 24 bits */

@@ -1,6 +1,5 @@
 /* The UART of Nordic's nRF51 (reference manual 3.0, chapter 29). BOARD_UART_TX_PIN and _RX_PIN come from the board's pins.h. */
 #include "nrf.h"
-#include "pins.h"
 
 #define UART_STARTRX REGISTER(BOARD_UART_ADDRESS + 0x000u)
 #define UART_STARTTX REGISTER(BOARD_UART_ADDRESS + 0x008u)

@@ -1,7 +1,6 @@
 /* The UARTE of Nordic's nRF52 (nRF52840 product specification 1.7, 6.34): it moves bytes to and from RAM by itself, here one at a
  * time. BOARD_UART_TX_PIN and _RX_PIN come from the board's pins.h. */
 #include "nrf.h"
-#include "pins.h"
 
 #define UARTE_STARTRX REGISTER(BOARD_UART_ADDRESS + 0x000u)
 #define UARTE_STARTTX REGISTER(BOARD_UART_ADDRESS + 0x008u)

@@ -1,4 +1,5 @@
-"""Renode, run without a window; the UART is a socket."""
+"""Renode, run without a window: its monitor is on its stdin and stdout, the UART a pseudo-terminal in a folder of this
+user's own. Nothing of it can be reached over the network, except the UART on Windows, which has no such terminals."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import warnings
 from functools import cached_property
 from pathlib import Path
 
@@ -19,10 +21,11 @@ from pipeline.errors import MissingTool, ThimbleError
 from pipeline.program import command
 from pipeline.targets.boards import Board
 
-__all__ = ["Renode", "find_renode", "stage_renode_files"]
+__all__ = ["Renode", "find_renode", "private_folder", "stage_renode_files"]
 
 PORTABLE = release.FOLDER
 BOOT_SECONDS = 60.0
+_TERMINAL = "uart"
 
 
 def find_renode() -> Path | None:
@@ -36,6 +39,21 @@ def find_renode() -> Path | None:
     if program:
         return Path(program)
     return release.installed(PORTABLE)
+
+
+def private_folder() -> Path:
+    """A new folder of this user's own, whose path has no space: the monitor's paths end at one.
+
+    Raises:
+        ThimbleError: there is no place for it.
+    """
+    candidates = [tempfile.gettempdir(), "/tmp", "/var/tmp", os.environ.get("PUBLIC", "")]
+    for folder in candidates:
+        if folder and not re.search(r"\s", folder) and os.path.isdir(folder) and os.access(folder, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix="thimble-", dir=folder))
+    raise ThimbleError(
+        f"Renode needs a folder without a space in its path, and {candidates[0]} has one", "set TMPDIR to another"
+    )
 
 
 def stage_renode_files(folder: Path, board: Board) -> None:
@@ -87,16 +105,26 @@ class Renode:
         match = re.search(r"v(\d+(?:\.\d+)+)", text)
         return match[1] if match else "?"
 
-    def command(self, folder: Path, board: Board, port: int) -> list[str]:
-        """The command line that runs `firmware.elf` with the board's script, both in the folder."""
+    def command(self, folder: Path, board: Board, port: int | None = None) -> list[str]:
+        """The command line that runs `firmware.elf` with the board's script, both in the folder.
+
+        Args:
+            port: where the UART listens; None: it is the pseudo-terminal `uart` in the folder.
+        """
+        terminal = (
+            f'CreateUartPtyTerminal "serial" "{folder}/{_TERMINAL}" true'
+            if port is None
+            else f'CreateServerSocketTerminal {port} "serial" false'
+        )
         orders = (
             f"$elf=@{folder}/firmware.elf",
             f"include @{folder}/{board.name}.resc",
-            f'emulation CreateServerSocketTerminal {port} "serial" false',
+            f"emulation {terminal}",
             f"connector Connect sysbus.{entry_of(board).uart} serial",
             "start",
         )
-        options = ["--plain", "--disable-gui", "--hide-log", "--port", "0"]
+        # With `--port` Renode's monitor would take anybody's orders: it listens on all interfaces.
+        options = ["--plain", "--disable-gui", "--hide-log", "--console"]
         return [str(self.program), *options, *(part for order in orders for part in ("-e", order))]
 
     def start(self, elf: Path, board: Board) -> SerialLink:
@@ -105,13 +133,24 @@ class Renode:
         if not elf.exists():
             raise ThimbleError(f"no image at {elf}", "run the `firmware` stage")
         self.program  # noqa: B018 - says that it is missing before anything is copied
-        folder = Path(tempfile.mkdtemp(prefix="thimble-"))
-        shutil.copyfile(elf, folder / "firmware.elf")
-        stage_renode_files(folder, board)
-        port = _free_port()
+        folder = private_folder()
+        try:
+            shutil.copyfile(elf, folder / "firmware.elf")
+            stage_renode_files(folder, board)
+            return _Link(self._connect(folder, board), folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _connect(self, folder: Path, board: Board) -> ProcessLink:
         name = f"Renode {self.version}"
+        if os.name != "nt":
+            process = spawn(name, self.command(folder, board))
+            return ProcessLink.on_terminal(name, process, folder / _TERMINAL, BOOT_SECONDS)
+        port = _free_port()
+        warnings.warn(f"while it runs, Renode's UART is open to the network at port {port}", stacklevel=2)
         process = spawn(name, self.command(folder, board, port))
-        return _Link(ProcessLink.on_socket(name, process, port, BOOT_SECONDS), folder)
+        return ProcessLink.on_socket(name, process, port, BOOT_SECONDS)
 
 
 class _Link:

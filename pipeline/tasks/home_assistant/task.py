@@ -121,7 +121,7 @@ class HomeAssistantTask(StructuredTask):
         if config.nomatch:
             from pipeline.tasks.negatives import NegativeSource
 
-            source = NegativeSource(source, config.nomatch, plain=self.source)
+            source = NegativeSource(source, config.nomatch, plain=self.source, talk=config.talk)
         return source
 
     def _keeps(self, template: Template, slots: Mapping[str, str]) -> bool:

@@ -9,12 +9,8 @@ from typing import Any
 
 import yaml
 
-try:  # libyaml's is ten times as fast
-    from yaml import CSafeLoader as SafeLoader
-except ImportError:
-    from yaml import SafeLoader  # type: ignore[assignment]
-
 from pipeline.errors import ConfigError, Problem
+from pipeline.files import PlainLoader
 
 __all__ = ["UNKNOWN", "LocatedDict", "LocatedText", "Place", "place_of", "read_located", "with_place"]
 
@@ -99,19 +95,18 @@ def read_located(path: Path, name: str) -> Any:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         problem = Problem("", f"cannot read the file {name}: {reason}", "name a YAML file in UTF-8 that is there")
         raise ConfigError("", [problem]) from None
-    loader = _Loader(text)
-    loader.file = name
     try:
+        loader = _Loader(text)
+        loader.file = name
         return loader.get_single_data()
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2026-99-99
+    except yaml.YAMLError as error:
         reason = " ".join(str(error).replace("<unicode string>", name).split())
         raise ConfigError(name, [Problem("", f"not valid YAML: {reason}", "mend the line that it names")]) from None
-    finally:
-        loader.dispose()
 
 
-class _Loader(SafeLoader):
+class _Loader(PlainLoader):
     file = ""
+    has_distinct_keys = False  # the last counts, as in Home Assistant; `check` notes it
 
     def place(self, node: yaml.Node) -> Place:
         return Place(self.file, node.start_mark.line + 1)

@@ -168,3 +168,50 @@ def test_a_recipe_is_named_by_its_file_or_its_folder(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("", encoding="utf-8")
     assert recipe_path(str(tmp_path)) == tmp_path / "recipe.yaml" == recipe_path(str(tmp_path / "recipe.yaml"))
     assert recipe_path("shipped:home-en-small") == Path("shipped:home-en-small")
+
+
+def _run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_terminal_without_the_letters_shows_the_rest(encoding: str, tmp_path: Path) -> None:
+    done = _run(["run", str(tmp_path / "größe ▸ 日本.yaml")], PYTHONIOENCODING=encoding)
+    assert done.returncode == 1
+    assert b"no recipe at" in done.stderr and b"Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_complaint() -> None:
+    command = [sys.executable, "-m", "pipeline", "boards", "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        complaint = process.stderr.read()
+        assert process.wait() == 141
+    assert complaint == b""
+
+
+def test_out_that_is_a_file_is_named_and_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, out = tmp_path / "model.tflite", tmp_path / "out"
+    model.write_bytes(b"TFL3")
+    out.write_text("mine", encoding="utf-8")
+    assert main(["compile", str(model), "--out", str(out)]) == 1
+    assert f"--out {out} is a file" in capsys.readouterr().err
+    assert out.read_text(encoding="utf-8") == "mine"
+
+
+def test_what_the_system_refuses_is_named_with_its_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise NotADirectoryError(20, "Not a directory", "build/x")
+
+    monkeypatch.setattr(registry, "run_recipe", fail)
+    assert main(["run", "models/home-en-small/recipe.yaml"]) == 1
+    assert "cannot use build/x: Not a directory" in capsys.readouterr().err

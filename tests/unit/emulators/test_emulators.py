@@ -15,12 +15,13 @@ from pipeline import tools
 from pipeline.device.protocol import Device
 from pipeline.emulators.process import ProcessLink, spawn
 from pipeline.emulators.qemu import Qemu
-from pipeline.emulators.renode.launcher import Renode, find_renode
+from pipeline.emulators.renode.launcher import Renode, find_renode, private_folder
 from pipeline.emulators.select import pick
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.targets.boards import Board, load_board
 
 BOARD = load_board("mps2_an386")
+no_windows = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals, no process groups")
 
 
 def running(code: str) -> ProcessLink:
@@ -89,11 +90,100 @@ def test_the_uart_over_a_socket() -> None:
     server.close()
 
 
-def test_a_socket_that_never_opens_is_an_error() -> None:
-    process = spawn("Quitter", [sys.executable, "-c", "pass"])
+def test_a_socket_that_never_opens_is_an_error_with_the_programs_last_words() -> None:
+    process = spawn("Quitter", [sys.executable, "-c", "print('no such platform')"])
     process.wait()
-    with pytest.raises(ThimbleError, match="did not open the UART's port"):
+    with pytest.raises(ThimbleError, match="did not open the UART's port 1; last it said: no such platform"):
         ProcessLink.on_socket("Quitter", process, 1, 20)
+
+
+TERMINAL = """
+import os, sys, tty
+ours, theirs = os.openpty()
+tty.setraw(theirs)
+os.write(ours, b"READY thimble 1\\n")  # before anybody has opened it
+print("(monitor) a machine", flush=True)
+os.symlink(os.ttyname(theirs), sys.argv[1])
+while data := os.read(ours, 4096):
+    os.write(ours, data.upper())
+"""
+
+
+@no_windows
+def test_the_uart_on_a_pseudo_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "uart"
+    process = spawn("Terminal 1.0", [sys.executable, "-c", TERMINAL, str(path)])
+    link = ProcessLink.on_terminal("Terminal 1.0", process, path, 20)
+    link.send_line("x" * 9000)
+    assert [link.read_line(20), link.read_line(20)] == ["READY thimble 1", "X" * 9000]
+    with pytest.raises(ThimbleError, match=r"gave no line .* \(monitor\) a machine"):
+        link.read_line(0.2)
+    process.kill()
+    with pytest.raises(ThimbleError, match="ended"):
+        link.read_line(20)
+    link.close()
+
+
+@no_windows
+def test_a_terminal_that_never_appears_is_an_error_with_the_programs_last_words(tmp_path: Path) -> None:
+    code = "import time; print('no such platform', flush=True); time.sleep(60)"
+    process = spawn("Silent", [sys.executable, "-c", code])
+    with pytest.raises(ThimbleError, match=r"did not open the UART's terminal .*last it said: no such platform"):
+        ProcessLink.on_terminal("Silent", process, tmp_path / "uart", 1)
+    assert process.returncode is not None
+
+
+@no_windows
+@pytest.mark.parametrize("how", ["exits", "ignores"])
+def test_closing_ends_what_a_script_has_started(tmp_path: Path, how: str) -> None:
+    """A distribution's `renode` is a script around the real program, which may ignore a polite request."""
+    deaf = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if how == "ignores" else ""
+    child = f"import os, signal, time; {deaf}print(os.getpid(), flush=True); time.sleep(60)"
+    script = tmp_path / "renode"
+    script.write_text(f'#!/bin/sh\n"{sys.executable}" -c "{child}"\necho never\n')
+    script.chmod(0o755)
+    link = ProcessLink.on_pipes("Script", [str(script)])
+    pid = int(link.read_line(20))
+    link.close()
+    deadline = time.monotonic() + 10
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended and that nobody has waited for does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@no_windows
+def test_renode_gets_a_folder_without_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spaced = tmp_path / "with a space"
+    spaced.mkdir()
+    for name in (str(spaced), str(tmp_path)):
+        monkeypatch.setattr("tempfile.tempdir", name)
+        folder = private_folder()
+        assert " " not in str(folder) and folder.stat().st_mode & 0o777 == 0o700
+        assert (folder.parent == tmp_path) is (name == str(tmp_path))
+        folder.rmdir()
+    monkeypatch.setattr("tempfile.tempdir", str(spaced))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ThimbleError, match="without a space"):
+        private_folder()
+
+
+@no_windows
+def test_a_renode_that_does_not_start_leaves_no_folder(nothing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RENODE", str(program(nothing / "renode")))
+    monkeypatch.setattr("tempfile.tempdir", str(nothing / "folders"))
+    (nothing / "folders").mkdir()
+    (nothing / "x.elf").touch()
+    with pytest.raises(ThimbleError, match=r"Renode 1\.17\.0 did not open the UART's terminal"):
+        Renode().start(nothing / "x.elf", BOARD)
+    assert not list((nothing / "folders").iterdir())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pipeline.importers.llama2c import Header, decoder_of, read_checkpoint, read
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
 from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
-from tests.support.made_llama2c import Reference, checkpoint_file, header_of
+from tests.support.made_llama2c import Reference, checkpoint_file, header_of, rotary_tables
 
 STORIES = ROOT.parent / "shared" / "stories260K"
 
@@ -159,3 +159,45 @@ def test_no_such_file(tmp_path: Path) -> None:
         read_header(tmp_path / "none.bin")
     with pytest.raises(ThimbleError, match="cannot read the checkpoint"):
         read_header(tmp_path)
+
+
+@pytest.mark.parametrize("base", [500_000.0, 1_000_000.0, 5_000.0])
+def test_rotary_tables_of_another_base_are_refused_by_name(base: float, tmp_path: Path) -> None:
+    header = header_of()
+    path = checkpoint_file(tmp_path / "made.bin", header, freq_cis=rotary_tables(header, base))
+    with pytest.raises(ThimbleError, match=rf"rotary positions of .* have the base {base:,.0f}; .* with 10,000"):
+        read_checkpoint(path)
+
+
+def test_rotary_tables_of_no_base_are_refused_and_empty_ones_are_not(tmp_path: Path) -> None:
+    header = header_of()
+    scaled = rotary_tables(header)
+    scaled[:, 1:] = scaled[:, :-1].copy()
+    path = checkpoint_file(tmp_path / "scaled.bin", header, freq_cis=scaled)
+    with pytest.raises(ThimbleError, match="no base that can be told"):
+        read_checkpoint(path)
+    empty = checkpoint_file(tmp_path / "empty.bin", header, freq_cis=np.zeros_like(scaled))
+    assert read_checkpoint(empty).header == header
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"GGUF\x03\0\0\0" + bytes(60), r"a \.gguf file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "a pointer of Git LFS"),
+        (b"PK\x03\x04" + bytes(60), "a zip archive"),
+        (b"\x1f\x8b\x08" + bytes(60), "compressed by gzip"),
+        (b"\x80\x02}q\x00" + bytes(60), "a pickle"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(60), "an HDF5 file"),
+        (b"\x10\0\0\0\0\0\0\0" + b'{"a": "b"}      ' + bytes(8), r"a \.safetensors file"),
+        (b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "a page of the web"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a page of the web"),
+        ("Es war einmal ein kleiner Fuchs, der hieß Mäxchen.".encode(), "is text: 'Es war einmal"),
+        (b'{"message": "Not Found"}', "is text"),
+    ],
+)
+def test_other_files_are_named_for_what_they_are(content: bytes, named: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    with pytest.raises(ThimbleError, match=named):
+        read_header(path)

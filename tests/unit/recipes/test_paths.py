@@ -12,6 +12,7 @@ import yaml
 from pipeline.errors import ConfigError, ThimbleError
 from pipeline.recipes import legacy
 from pipeline.recipes.load import load_recipe
+from pipeline.recipes.path_faults import path_problems
 from pipeline.recipes.paths import RECIPE, WEIGHTS, identity, rebase, resolve, shipped_models
 from pipeline.resources import ROOT
 from tests.unit.recipes.test_recipe import changed, write
@@ -111,3 +112,17 @@ def test_a_recipe_may_move_to_another_folder() -> None:
         "train": {"steps": 3},
     }
     assert sections["distill"] == {"teacher": "../mine.yaml"}
+
+
+@pytest.mark.parametrize("text", ["x" * 256, "a/" * 3000, "a\0b", "a\nb", "/", "/*", "/**/*.txt", "a/**b", "/../../*"])
+@pytest.mark.parametrize("key", ["task.files", "shipped", "train.start", "distill.teacher"])
+def test_what_can_be_no_path_is_refused_by_its_key(text: str, key: str) -> None:
+    section, _, name = key.rpartition(".")
+    data: dict[str, object] = {section: {name: [text] if name == "files" else text}} if section else {name: text}
+    assert [problem.key for problem in path_problems(data)] == [key]
+
+
+def test_paths_and_patterns_that_may_be_are_not_refused(tmp_path: Path) -> None:
+    texts = ["a.txt", "texts/*.txt", "../x/**/*.yaml", str(tmp_path), "shipped:home-en-small", "", "ä ö/[x].txt"]
+    assert not list(path_problems({"task": {"files": texts}, "weights": 5, "train": None, "distill": []}))
+    assert not list(path_problems({"task": 5}))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.errors import ThimbleError
+from pipeline.errors import ConfigError, ThimbleError
 from pipeline.recipes.load import load_recipe
 from pipeline.resources import ROOT
 from pipeline.sweep.plan import Sweep, load_sweep, recipe_text
@@ -127,3 +127,28 @@ def test_a_corpus_has_no_right_answers_to_compare(tmp_path: Path) -> None:
     with pytest.raises(ThimbleError, match="the task of one-dense is 'corpus'") as caught:
         sweep_of(tmp_path, recipe={"task": task}).grid()
     assert "perplexity" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["../../../../../x", "/x", "a/b", "", "..", "a\nb", "x" * 41])
+@pytest.mark.parametrize("key", ["axes", "points", "name"])
+def test_no_name_of_a_sweep_leads_out_of_its_folder(key: str, name: str, tmp_path: Path) -> None:
+    numbers = {"key": "train.steps", "low": 1, "high": 2, "step": 1}
+    changes: dict[str, object] = {"axes": {name: numbers}} if key == "axes" else {key: {name: {}}}
+    with pytest.raises(ConfigError):
+        sweep_of(tmp_path, **({"name": name} if key == "name" else changes))
+    assert {path.name for path in tmp_path.iterdir()} <= {"base.yaml", "sweep.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("axes", "complaint"),
+    [
+        ({"n": {"key": "train.steps", "low": 0, "high": 10**18, "step": 1}}, "at most 1,000"),
+        ({"n": {"key": "train.steps", "low": 0, "high": 1, "step": 1e-320}}, "at most 1,000"),
+        ({"n": {"key": "train.steps", "low": -1e308, "high": 1e308, "step": 1}}, "at most 1,000"),
+        ({name: {"key": "train.steps", "low": 1, "high": 100, "step": 1} for name in "abc"}, "at most 10,000"),
+        ({"n": {"key": "", "low": 1, "high": 2, "step": 1}}, "another form"),
+    ],
+)
+def test_a_grid_that_nobody_can_run_is_refused_at_once(axes: dict[str, Any], complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        sweep_of(tmp_path, axes=axes)

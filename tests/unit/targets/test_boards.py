@@ -31,6 +31,23 @@ def test_a_board_is_whole(board: Any) -> None:
     assert set(board.summary()) >= {"name", "core", "clock_hz", "flash_bytes", "ram_bytes", "emulators"}
 
 
+@pytest.mark.parametrize("board", all_boards(), ids=lambda board: board.name)
+def test_a_board_says_how_it_is_flashed(board: Any) -> None:
+    data = yaml.safe_load((board.folder / "board.yaml").read_text())
+    assert {"image", "boot_offset"} <= set(data), "it says both"
+    if board.program:
+        assert f"build/firmware.{board.image}" in board.program
+        assert board.uart.where
+    page = (BOARDS.parents[1] / "docs" / "serial.md").read_text(encoding="utf-8")
+    (row,) = [line for line in page.splitlines() if line.startswith(f"| `{board.name}` |")] or [""]
+    if board.program:
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        assert cells[-1].startswith(f"`.{board.image}`"), row
+        assert (f"{board.boot_offset:#x}" in cells[-1]) is bool(board.boot_offset), row
+    else:
+        assert not row, "an FPGA's image is not wired"
+
+
 @pytest.mark.parametrize(("name", "crystal"), [("stm32f4_discovery", 8e6), ("stm32f746_discovery", 25e6)])
 def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
     """The numbers in clock.c against board.yaml and the limits of RM0090, 7.3.2, and RM0385, 5.3.2."""
@@ -138,6 +155,10 @@ def _changed(data: dict[str, Any], section: str, **values: object) -> dict[str, 
             lambda data: _changed(data, "timing", cycles_per_instruction=1),
             "unknown key `timing.cycles_per_instruction`",
         ),
+        (lambda data: {**data, "image": "srec"}, "`image` 'srec' is not known"),
+        (lambda data: {**data, "image": "uf2"}, "`uf2_family` goes with `image: uf2`"),
+        (lambda data: {**data, "boot_offset": 0x8000}, "`boot_offset` 0x8000 bytes do not fit before the flash at 0x0"),
+        (lambda data: _changed(data, "memory", flash={"origin": 0x8100, "size": 65536}), "no multiple of 0x200"),
         (lambda data: [], "not a mapping of keys"),
         (lambda data: {**data, "name": "other"}, "names the board 'other'"),
     ],
@@ -178,3 +199,65 @@ def test_a_board_that_cannot_be_is_not_made() -> None:
     with pytest.raises(ValueError, match="cortex-m99"):
         board.replace(core="cortex-m99")
     assert board.replace(title="mine").folder == board.folder
+
+
+def _further(folder: Path, name: str, **changes: Any) -> Path:
+    """A board of one's own: a copy of a shipped one with other keys."""
+    source = BOARDS / "mps2_an386" / "board.yaml"
+    data = {**yaml.safe_load(source.read_text(encoding="utf-8")), "name": name, **changes}
+    (folder / name).mkdir(parents=True)
+    (folder / name / "board.yaml").write_text(yaml.safe_dump(data), encoding="utf-8")
+    return folder / name / "board.yaml"
+
+
+def test_one_bad_board_of_ones_own_leaves_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _further(tmp_path, "good_one")
+    _further(tmp_path, "bad_one", clock_hz="fast")
+    _further(tmp_path, "mps2_an385")
+    (tmp_path / "not_yaml").mkdir()
+    (tmp_path / "not_yaml" / "board.yaml").write_bytes(b"\xff{")
+    monkeypatch.setenv("THIMBLE_BOARDS", str(tmp_path))
+    names = [board.name for board in all_boards()]
+    assert "good_one" in names and "bad_one" not in names and "mps2_an386" in names
+    assert load_board("good_one").core == "cortex-m4"
+    assert load_board("mps2_an385").folder.parent == BOARDS, "one's own does not take the place of a shipped one"
+    with pytest.raises(ConfigError, match="`clock_hz` is 'fast'"):
+        load_board("bad_one")
+    with pytest.raises(ThimbleError, match="no UTF-8"):
+        load_board("not_yaml")
+    assert caplog.text.count("left out") == 3 and "two boards are called mps2_an385" in caplog.text
+
+
+def test_a_board_that_nothing_emulates_is_a_board(tmp_path: Path) -> None:
+    path = _further(tmp_path, "bare")
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    del data["emulators"]
+    path.write_text(yaml.safe_dump(data), encoding="utf-8")
+    board = read_board(path)
+    assert not board.emulators and board.summary()["emulators"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"title": "a\nb"}, "title"),
+        ({"program": "x\r\ny"}, "program"),
+        ({"flags": ["-mcpu=cortex-m4 -o /x"]}, "flags.0"),
+        ({"flags": ['-DX="y"']}, "flags.0"),
+        ({"shared": ["../x"]}, "shared.0"),
+        ({"shared": [""]}, "shared.0"),
+        ({"clock_hz": 1 << 32}, "clock_hz"),
+        ({"uart": {"model": "PL011", "address": 1 << 32, "rx_irq": 0}}, "uart.address"),
+        ({"uart": {"model": "PL011", "address": 0, "rx_irq": 496}}, "uart.rx_irq"),
+        ({"emulators": {"renode": {"platform": "../../x", "uart": "u", "mips": 1, "instructions_per_tick": 1}}},
+         "emulators.renode.platform"),
+    ],
+)  # fmt: skip
+def test_what_goes_into_files_and_commands_has_the_form_that_they_need(
+    changes: dict[str, Any], key: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_board(_further(tmp_path, "mine", **changes))
+    assert key in [problem.key for problem in caught.value.problems]

@@ -96,7 +96,7 @@ def test_a_sentence_near_to_a_command_is_no_foreign_talk() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_command_beside_talk_means_what_it_meant_alone(language: str) -> None:
     plain = fish_tank(language, has_notes=True)
-    source = NegativeSource(plain, 0.2)
+    source = NegativeSource(plain, 0.2, talk=0.1)
     drawn = [source.draw(random.Random(i)) for i in range(4000)]
     beside = [sample for sample in drawn if sample.intent != NO_MATCH and not plain.reads(sample.sentence)]
     assert 0.05 < len(beside) / sum(sample.intent != NO_MATCH for sample in drawn) < 0.12

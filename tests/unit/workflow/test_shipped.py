@@ -35,7 +35,10 @@ from pipeline.workflow.workspace import Workspace
 
 RECIPES = sorted(path.with_name("recipe.yaml") for path in (ROOT / "models").glob("home-*/weights.npz"))
 TARGETS = {"new_names": 0.85, "noisy": 0.80}
-BELOW_TARGETS = {"home-en-nano": {"new_names": 0.80, "noisy": 0.70}}
+BELOW_TARGETS = {
+    "home-de-small": {"new_names": 0.79, "noisy": 0.66},
+    "home-en-nano": {"new_names": 0.80, "noisy": 0.70},
+}
 SENTENCES = 300
 
 recipes = pytest.mark.parametrize("recipe", [load_recipe(path) for path in RECIPES], ids=lambda recipe: recipe.name)

@@ -104,3 +104,61 @@ def test_json_is_replaced_whole(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(path, {"ok": object()})
     assert path.read_text() == '{\n "ok": true\n}\n'
+
+
+def test_a_folder_that_a_symbolic_link_leads_elsewhere_is_not_written(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "recipe").symlink_to(outside)
+    with pytest.raises(ThimbleError, match="leads out of"), Workspace(tmp_path / "build", "recipe").locked():
+        pass
+    (tmp_path / "build" / "other").mkdir()
+    (tmp_path / "build" / "other" / "data").symlink_to(outside)
+    with pytest.raises(ThimbleError, match="leads out of"):
+        Workspace(tmp_path / "build", "other").begin("data", "", "0", resumable=False)
+    with pytest.raises(ThimbleError, match="cannot name a file"), Workspace(tmp_path / "build", "../x").locked():
+        pass
+    assert list(outside.iterdir()) == [] and sorted(path.name for path in tmp_path.iterdir()) == ["build", "outside"]
+
+
+@pytest.mark.parametrize("killed_at", ["rename", "renamed", "rmtree"])
+def test_a_run_that_is_killed_between_two_renames_loses_nothing(
+    killed_at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        """Ends the work as SIGKILL does: nothing is put right on the way out."""
+
+    workspace = Workspace(tmp_path, "recipe")
+
+    def make(text: str, fingerprint: Fingerprint) -> None:
+        partial = workspace.begin("train", "", fingerprint.digest, resumable=False)
+        (partial / "weights").write_text(text, encoding="utf-8")
+        workspace.finish("train", "", partial, fingerprint, 1.0, text)
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    with workspace.locked():
+        make("old", F1)
+        rename, renamed = Path.rename, []
+
+        def second(path: Path, target: Path) -> Path:
+            if renamed or killed_at == "rename":
+                raise Killed
+            renamed.append(path)
+            return rename(path, target)
+
+        with monkeypatch.context() as patch:
+            if killed_at == "rmtree":
+                patch.setattr("shutil.rmtree", kill)
+            else:
+                patch.setattr(Path, "rename", second)
+            with pytest.raises(Killed):
+                make("new", F2)
+    with workspace.locked():
+        stamp = workspace.stamp("train")
+        expected = "old" if killed_at == "rename" else "new"
+        assert stamp is not None and stamp.note == expected
+        assert (workspace.stage("train") / "weights").read_text(encoding="utf-8") == expected
+        assert not list(workspace.folder.glob(".*.old"))

@@ -1,0 +1,71 @@
+"""The campaign itself: its seeds are right inputs, and what it once found stays mended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import ThimbleError
+from pipeline.resources import ROOT
+from tests.fuzz.targets import CORPUS, TARGETS
+from tests.fuzz.worker import message_fault
+
+Check = Callable[[bytes], None]
+
+
+@pytest.fixture(scope="module")
+def checks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Check]:
+    """By name of a target, what checks an input."""
+    made: dict[str, Check] = {}
+
+    def of(name: str) -> Check:
+        if name not in made:
+            place = tmp_path_factory.mktemp(name)
+            (place / "given").mkdir()
+            check = TARGETS[name].prepare(place / "given")
+            made[name] = lambda data: _in_build(check, place, data)
+        return made[name]
+
+    return of
+
+
+def _in_build(check: Callable[[Path, bytes], None], place: Path, data: bytes) -> None:
+    import shutil
+
+    shutil.rmtree(place / "build", ignore_errors=True)
+    (place / "build").mkdir()
+    check(place, data)
+
+
+_SEEDS = [
+    (kind.name, path) for kind in sorted(CORPUS.iterdir()) if kind.name in TARGETS for path in sorted(kind.iterdir())
+]
+_FOUND = sorted((CORPUS / "found").glob("*/*"))
+
+
+@pytest.mark.parametrize(("target", "path"), _SEEDS, ids=[f"{kind}-{path.name}" for kind, path in _SEEDS])
+def test_every_seed_is_a_right_input(checks: Callable[[str], Check], target: str, path: Path) -> None:
+    if path.suffix != ".tsv":
+        checks(target)(path.read_bytes())
+
+
+@pytest.mark.parametrize("path", _FOUND, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_what_was_found_is_accepted_or_refused(checks: Callable[[str], Check], path: Path) -> None:
+    try:
+        checks(path.parent.name)(path.read_bytes())
+    except ThimbleError as error:
+        assert message_fault(error) == ""
+
+
+@pytest.mark.parametrize("target", ["tests", "checkpoint"])
+def test_a_short_campaign_finds_nothing(target: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.fuzz", "--target", target, "--inputs", "100", "--out", str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
