@@ -6,6 +6,7 @@ pyproject.toml change:
     .nox/thimble   everything, 3 GB, of it 1.9 GB TensorFlow: all that runs a recipe, and `tests`
     .nox/fast      what needs no TensorFlow: `fast`, `renode`
     .nox/lint      ruff, mypy, import-linter: `lint`, `schemas`
+    .nox/browser   what drives a browser: `playground_tests`
 
 The Arm toolchain and QEMU come from the system's packages.
 """
@@ -36,6 +37,7 @@ EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
     "fast": ("compile", "prove", "tasks", "sweep", "test"),
     "lint": ("tasks", "test", "lint"),
+    "browser": ("compile", "prove", "tasks", "test", "browser"),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
 STAGES: dict[str, str] = runpy.run_path(str(ROOT / "pipeline" / "stages" / "__init__.py"))["SUMMARIES"]
@@ -224,3 +226,20 @@ def sweep(session: nox.Session) -> None:
 def chat(session: nox.Session) -> None:
     """Type sentences to the emulated board."""
     pipeline(session, "chat")
+
+
+@nox.session(venv_backend="none")
+def playground(session: nox.Session) -> None:
+    """One HTML file that runs the firmware's own C in a browser; clang and lld must be installed."""
+    pipeline(session, "playground")
+
+
+@nox.session(venv_backend="none")
+def playground_tests(session: nox.Session) -> None:
+    """The demo's playground, and that of a stand-in, in Node and in the system's Chromium, headless."""
+    session.run(str(with_toolchain(session)), "-m", "pipeline", "playground", DEMO, external=True)
+    page = ROOT / "build" / Path(DEMO).parent.name / "playground" / "index.html"
+    python = environment(session, "browser")
+    environment_of_tests = {"THIMBLE_PLAYGROUND": str(page)}
+    command = ("-m", "pytest", "tests/playground", *session.posargs)
+    session.run(str(python), *command, env=environment_of_tests, external=True)

@@ -44,6 +44,7 @@ class Tool:
     windows: tuple[str, ...]
     package: str | None = None  # the Python package that brings it, for CMake and Ninja
     alternatives: tuple[str, ...] = ()  # programs that do as well
+    is_optional: bool = False  # not needed for the main job: only what uses it asks for it
 
 
 TOOLS = {
@@ -75,6 +76,24 @@ TOOLS = {
             ("gcc",),
             ("BrechtSanders.WinLibs.POSIX.UCRT",),
             alternatives=("cc", "clang"),
+        ),
+        Tool(
+            "clang",
+            "the compiler of the playground",
+            ("clang", "lld"),
+            ("clang", "lld"),
+            ("llvm", "lld"),
+            ("LLVM.LLVM",),
+            is_optional=True,
+        ),
+        Tool(
+            "wasm-ld",
+            "the linker of the playground",
+            ("lld",),
+            ("lld",),
+            ("lld",),
+            ("LLVM.LLVM",),
+            is_optional=True,
         ),
     )
 }
@@ -147,12 +166,12 @@ def version(program: str) -> str:
 
 
 def missing() -> list[Tool]:
-    """Missing tools. QEMU is optional where Renode is set by RENODE or on the PATH."""
+    """Missing tools of the main job. QEMU is optional where Renode is set by RENODE or on the PATH."""
     renode = bool(os.environ.get("RENODE") or shutil.which("renode"))
     return [
         tool
         for tool in TOOLS.values()
-        if find(tool.program) is None and not (renode and tool.program == "qemu-system-arm")
+        if not tool.is_optional and find(tool.program) is None and not (renode and tool.program == "qemu-system-arm")
     ]
 
 

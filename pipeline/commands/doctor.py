@@ -118,7 +118,9 @@ def _tools(needed: bool) -> Iterator[Finding]:
     for tool in tools.TOOLS.values():
         found = tools.version(tool.program) if tools.find(tool.program) else ""
         required = needed and (tool.program in missing or bool(found))
-        yield Finding("tools", tool.program, found, "", bool(found), required, command("tools --install"))
+        packages = f"sudo apt-get install {' '.join(tool.debian)}, or what your system calls them"
+        remedy = packages if tool.is_optional else command("tools --install")
+        yield Finding("tools", tool.program, found, "", bool(found), required, remedy)
     renode = find_renode()
     path = str(renode) if renode is not None and renode.is_file() else ""
     yield Finding("tools", "renode", path, "", bool(path), False, command("renode fetch"))

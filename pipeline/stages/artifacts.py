@@ -14,7 +14,7 @@ from pipeline.text.answers import AnswerSchema
 from pipeline.timing.folded import read_folded, write_folded
 from pipeline.workflow.artifacts import Artifact
 
-__all__ = ["ANSWERS", "DOCUMENTS", "EVALUATION_TEXT", "FOLDED_STACKS", "KNOWN_NAMES", "SENTENCES"]
+__all__ = ["ANSWERS", "DOCUMENTS", "EVALUATION_TEXT", "FOLDED_STACKS", "KNOWN_NAMES", "PLAYGROUND", "SENTENCES"]
 
 
 def _write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
@@ -45,3 +45,5 @@ KNOWN_NAMES: Artifact[KnownNames] = Artifact(VOCABULARY_FILE, KnownNames.load, l
 """Of `data`, beside `ANSWERS`: the names that are known before a sentence comes."""
 FOLDED_STACKS: Artifact[Mapping[tuple[str, ...], float]] = Artifact("{count}.folded", _read_folded, _write_folded)
 """Of `emulate`: instructions or cycles by stack of functions, of the traced prompts."""
+PLAYGROUND = Path("playground") / "index.html"
+"""Where the command `playground` puts its page, in `build/<recipe>`. No stage makes it."""

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
 from pipeline.stages import SUMMARIES
-from pipeline.stages.artifacts import FOLDED_STACKS
+from pipeline.stages.artifacts import FOLDED_STACKS, PLAYGROUND
 from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import proof_holds
 from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
@@ -66,6 +66,7 @@ def run(context: StageContext) -> str:
     )
     page = environment.get_template("page.html.j2").render(
         recipe=recipe,
+        playground=f"../{PLAYGROUND.as_posix()}" if _facts(context) else "",
         results=results,
         proof_holds=proof_holds,
         pictures=[
@@ -90,6 +91,11 @@ def run(context: StageContext) -> str:
     )
     context.save(PAGE, page)
     return f"{sum(map(bool, drawn.values()))} pictures and index.html"
+
+
+def _facts(context: StageContext) -> dict[str, str]:
+    """Whether there is a playground to link to."""
+    return {"playground": "there"} if (context.workspace.folder / PLAYGROUND).exists() else {}
 
 
 def _memory(result: RunResult) -> str:
@@ -175,4 +181,5 @@ STAGE = Stage(
     ),
     data=("pipeline/report/*.j2",),
     tools=("matplotlib", "jinja2"),
+    environment_facts=_facts,
 )

@@ -85,13 +85,14 @@ def compile_library(
         )
 
 
-def kernel_sources(model: Path) -> list[Path]:
+def kernel_sources(model: Path, *callers: Path) -> list[Path]:
     """The kernels that the generated model calls, and those that they call.
 
     Args:
         model: the folder that `compile_model` wrote.
+        callers: further C files, whose kernels are added.
     """
-    pending = [(model / "model.c").read_text(encoding="utf-8")]
+    pending = [path.read_text(encoding="utf-8") for path in (model / "model.c", *callers)]
     left = {path: path.read_text(encoding="utf-8") for path in sorted((RUNTIME / "kernels").glob("*.c"))}
     sources: list[Path] = []
     while pending:

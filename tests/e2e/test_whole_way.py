@@ -26,18 +26,22 @@ from pipeline.recipes.schema import Budgets, EvaluateConfig
 from pipeline.report.summary import print_summary
 from pipeline.resources import ROOT
 from pipeline.stages.emulate import model_time
+from pipeline.stages.playground import make_playground
 from pipeline.stages.registry import all_stages
 from pipeline.targets.boards import load_board
 from pipeline.targets.memories import Flash
+from pipeline.tasks.text_path import load_codec
 from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import assumptions_of
 from pipeline.timing.folded import read_folded
 from pipeline.verification.budgets import over_budget
 from pipeline.verification.checks import Verification
 from pipeline.verification.result import RunResult
+from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.stage import StageContext
 from pipeline.workflow.workspace import Workspace
 from tests.e2e.conftest import TINY, WholeRun, run, tiny_recipe
+from tests.support.playground_engine import drive, module_of, skip_without_clang, skip_without_node
 from tests.support.shared_stages import shared_stages
 
 pytestmark = pytest.mark.slow
@@ -339,3 +343,43 @@ def test_both_emulators_agree_and_the_suites_pass(
     result = json.loads((folder / whole_run.target_key / "result.json").read_text())
     assert result["ok"]
     assert result["emulator"] == {"name": "renode", "version": "0.0.0"}
+
+
+@pytest.fixture(scope="module")
+def playground(whole_run: WholeRun) -> Path:
+    skip_without_clang()
+    build = whole_run.workspace.folder.parent
+    return make_playground(whole_run.recipe, RunOptions(build, emulator="qemu"), Console(quiet=True))
+
+
+def test_the_playground_is_one_file_and_the_report_links_to_it(whole_run: WholeRun, playground: Path) -> None:
+    text = playground.read_text(encoding="utf-8")
+    assert len(text.encode()) < 2_000_000 and not re.search(r"(?:src|href)=[\"'](?!data:|#)", text)
+    assert "<b>everything</b>" not in text and "&lt;b&gt;everything" in text
+    report = whole_run.workspace.stage("report") / "index.html"
+    links = re.findall(r'href="([^"#]+)"', report.read_text(encoding="utf-8"))
+    assert [(report.parent / link).resolve() for link in links] == [playground.resolve()]
+    printed = whole_run.again(until="report")
+    assert "nothing changed" in printed
+
+
+def test_the_playgrounds_logits_and_answers_are_the_boards(
+    whole_run: WholeRun, playground: Path, tmp_path: Path
+) -> None:
+    skip_without_node()
+    module = tmp_path / "page.wasm"
+    module.write_bytes(module_of(playground))
+    codec = load_codec(whole_run.workspace.stage("data"), whole_run.recipe.answers.threshold)
+    folder = whole_run.workspace.stage("emulate", whole_run.target_key)
+    expected = json.loads((folder / "expected.json").read_text(encoding="utf-8"))["prompts"]
+    tokens = [[step["token"] for step in prompt["steps"]] for prompt in expected]
+    steps = drive(module, codec, [{"do": "steps", "tokens": fed} for fed in tokens])
+    assert sum(map(len, steps)) == sum(map(len, tokens)) > 30
+    for prompt, taken in zip(expected, steps, strict=True):
+        assert [step["crc"] for step in taken] == [step["crc"] for step in prompt["steps"]]
+    prompts = result_of(whole_run)["prompts"]
+    answers = drive(module, codec, [{"do": "ask", "sentence": prompt["text"]} for prompt in prompts])
+    for prompt, events in zip(prompts, answers, strict=True):
+        assert events[0]["tokens"] == prompt["tokens_in"]
+        assert [event["token"] for event in events if event["phase"] == "answer"] == prompt["tokens_out"]
+        assert events[-1]["reply"]["text"] == prompt["text_out"]

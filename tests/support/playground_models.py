@@ -1,0 +1,40 @@
+"""A model with answer tokens, and one without, that cost nothing: the stand-in with a small task."""
+
+from __future__ import annotations
+
+from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.samples import IntentSchema, SlotSchema
+from pipeline.tasks.text_path import KnownNames
+from pipeline.text.annotation import Entry
+from pipeline.text.codec import PlainCodec, StructuredCodec
+from pipeline.text.tokenizers.byte_bpe import Tokenizer
+from tests.support.standin import VOCAB
+
+__all__ = ["LOGIT_STEP", "NAMES", "plain_codec", "structured_codec"]
+
+LOGIT_STEP = 1 << 21
+"""Of standin/model.c."""
+NAMES = (Entry("lamp", "light", "Lamp"), Entry("the big one", "light", "Chandelier"))
+_INTENTS = {
+    "TurnOn": IntentSchema(
+        {"name": SlotSchema(kinds=frozenset({"light"})), "to": SlotSchema(kinds=frozenset({"percent"}))}
+    ),
+    "Wait": IntentSchema({unit: SlotSchema(kinds=frozenset({"number"})) for unit in ("hours", "minutes")}),
+}
+
+
+def _tokenizer() -> Tokenizer:
+    return Tokenizer.train(["turn on"] * 3, 268)
+
+
+def plain_codec() -> PlainCodec:
+    """Of a model that goes on with text."""
+    return PlainCodec(_tokenizer())
+
+
+def structured_codec() -> StructuredCodec:
+    """Of a model that turns lamps on, and knows `NAMES`."""
+    names = KnownNames("en", NAMES, ("for", "on", "the", "turn", "wait"))
+    codec = StructuredCodec(_tokenizer(), make_schema(_INTENTS, ("light",), 3, 0.001), names.annotator())
+    assert codec.vocab_size <= VOCAB
+    return codec
