@@ -36,8 +36,7 @@
 #define PWRCR_ODEN 1u                    /* VOS1 becomes VOS0 */
 #define PLL_SOURCE_8_TO_2 (2u | 4u << 4) /* HSE / 4 */
 #define PLL_RANGES (1u << 2 | 1u << 16)  /* 2 to 4 MHz in, the wide oscillator; output P */
-#define PLL_2_TO_480 ((480u - 1) | (2u - 1) << 9 | 1u << 16 | 1u << 24) /* * 480 / 2; Q and R, unused, as after reset \
-                                                                         */
+#define PLL_2_TO_480 ((480u - 1) | (2u - 1) << 9 | 1u << 16 | 1u << 24) /* * 480 / 2; Q and R as after reset */
 #define D1CFGR_DIVIDERS (8u | 4u << 4)                                  /* buses by 2, APB3 by 2 more */
 #define D2CFGR_DIVIDERS (4u << 4 | 4u << 8)                             /* APB1, APB2 by 2 more */
 #define D3CFGR_DIVIDERS (4u << 4)                                       /* APB4 by 2 more */
