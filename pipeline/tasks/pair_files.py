@@ -74,7 +74,10 @@ def _json_lines(path: Path, text: str) -> list[Pair]:
 
 def _table(path: Path, text: str) -> list[Pair]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise ThimbleError(f"{path} is no table: {error}", "write a sentence and an answer a line") from None
     has_header = bool(rows) and [cell.strip().lower() for cell in rows[0][:2]] == ["sentence", "answer"]
     pairs = []
     for number, row in enumerate(rows, 1):
