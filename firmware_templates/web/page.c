@@ -95,10 +95,29 @@ EXPORT(crc) uint32_t page_crc(void)
     return thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES);
 }
 
-/* The softmax of the last step's logits at an id, in 1/65536. */
+static int32_t logit_at(int32_t id)
+{
+    return THIMBLE_MODEL_LOGIT_BYTES == 2 ? ((const int16_t *)logits)[id] : ((const int8_t *)logits)[id];
+}
+
+static int32_t next_allowed(int32_t after);
+
+/* The softmax, of the last step's logits that may follow, at one of them, in 1/65536; as answer.c has it for the
+ * confidence. */
 EXPORT(probability) uint32_t page_probability(int32_t id)
 {
-    return thimble_probability(&thimble_the_model, logits, id);
+    int32_t best = INT32_MIN;
+    uint32_t sum = 0, weight = 0;
+    for (int32_t i = next_allowed(-1); i >= 0; i = next_allowed(i)) {
+        best = logit_at(i) > best ? logit_at(i) : best;
+    }
+    for (int32_t i = next_allowed(-1); i >= 0; i = next_allowed(i)) {
+        const uint64_t below = (uint64_t)(uint32_t)(best - logit_at(i));
+        const uint32_t power = thimble_power((below * (uint32_t)thimble_the_model.logit_step + 128) >> 8);
+        sum += power;
+        weight = i == id ? power : weight;
+    }
+    return sum == 0 ? 0 : (uint32_t)((((uint64_t)weight << 16) + sum / 2) / sum);
 }
 
 EXPORT(stops) int32_t page_stops(int32_t id)
@@ -227,6 +246,10 @@ EXPORT(allowed) int32_t page_allowed(int32_t after)
 {
     return thimble_answer_allowed(&answer, after);
 }
+static int32_t next_allowed(int32_t after)
+{
+    return page_allowed(after);
+}
 EXPORT(confidence) uint32_t page_confidence(void)
 {
     return answer.confidence;
@@ -337,6 +360,11 @@ EXPORT(read) int32_t page_read(int32_t length)
         return NOT_UTF8;
     }
     return reason == THIMBLE_NO_REASON ? count : REFUSED;
+}
+
+static int32_t next_allowed(int32_t after)
+{
+    return after + 1 < THIMBLE_MODEL_VOCAB ? after + 1 : -1;
 }
 
 /* The next token, as the sampler was told to draw it. */

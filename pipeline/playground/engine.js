@@ -98,6 +98,7 @@ class Engine {
     return ids;
   }
 
+  /* Of an id among those that may follow: before one is chosen. */
   probability(id) {
     return (this._c.probability(id) >>> 0) / CERTAIN;
   }
@@ -253,7 +254,7 @@ function* ask(engine, sentence, { maxNew = engine.isEndless ? 256 : engine.conte
     const allowed = engine.allowed();
     const best = engine.best(alternatives);
     const token = engine.choose();
-    const probability = engine.probability(token);
+    const probability = engine.isStructured ? best[0].probability : engine.probability(token);
     answer.push(token);
     const piece = engine.isStructured ? [] : Array.from(engine.piece(before, token));
     bytes = bytes.concat(piece);

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.compiler import WeightLayout, compile_model
+from pipeline.numerics.confidence import CERTAIN, joint
 from pipeline.numerics.sampler import Sampler, SamplerSettings
 from pipeline.playground.wasm import build_wasm
 from pipeline.text.codec import Codec, StructuredCodec
@@ -101,6 +102,7 @@ def test_marks_say_where_they_are_in_the_sentence(structured: Path, codec: Struc
 def test_a_token_without_a_choice_is_told_from_one_with(structured: Path, codec: StructuredCodec) -> None:
     (events,) = drive(structured, codec, [{"do": "ask", "sentence": "turn on the lamp"}])
     answer: list[int] = []
+    confidence = CERTAIN
     prompt = codec.prompt("turn on the lamp")
     for event in (event for event in events if event["phase"] == "answer"):
         allowed = prompt.allowed(answer)
@@ -108,6 +110,8 @@ def test_a_token_without_a_choice_is_told_from_one_with(structured: Path, codec:
         assert event["token"] == event["best"][0]["id"] and event["probability"] == event["best"][0]["probability"]
         assert {best["id"] for best in event["best"]} <= set(allowed)
         answer.append(event["token"])
+        confidence = joint(confidence, round(CERTAIN * event["probability"]))
+    assert confidence == round(CERTAIN * events[-1]["reply"]["confidence"])
 
 
 def test_edited_names_count_instead_of_those_of_the_model_until_these_come_back(
