@@ -8,11 +8,11 @@ behind `#`.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Container, Iterable, Sequence
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
+from pipeline.files import parse_json
 from pipeline.tasks.tests_file import load_tests
 from pipeline.text.normalize import Normalizer
 
@@ -85,7 +85,7 @@ def write_hashes(path: Path, sources: Sequence[Path], comment: str) -> int:
 
 def _sentences(path: Path) -> list[str]:
     try:
-        return [str(json.loads(line)["sentence"]) for line in _read(path).splitlines() if line.strip()]
+        return [str(parse_json(line)["sentence"]) for line in _read(path).splitlines() if line.strip()]
     except (ValueError, KeyError, TypeError) as error:
         remedy = "write a line of JSON with `sentence` for each"
         raise ThimbleError(f"{path} is no file of sentences: {error!r}", remedy) from None
@@ -96,3 +96,5 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ThimbleError(f"cannot read {path}: {error.strerror}", "correct `task.exclude`") from None
+    except UnicodeDecodeError:
+        raise ThimbleError(f"{path} is not UTF-8", "save it as UTF-8") from None

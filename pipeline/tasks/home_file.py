@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
+from pipeline.errors import ConfigError, Problem
 from pipeline.text.annotation import Entry
 from pipeline.validation import StrictModel, complain, complaint, read_yaml, validate
 
@@ -168,23 +169,26 @@ def load_home(path: Path) -> Home:
     """The home of a file.
 
     Raises:
-        ThimbleError: no such file.
-        ConfigError: everything that is wrong in it, with the keys.
+        ConfigError: no such file, or everything that is wrong in it, with the keys.
     """
     data = read_yaml(path, "home", _REMEDY)
     if isinstance(data, Mapping):
-        data = _listed_by_id(data)
+        data = _listed_by_id(data, path)
     return validate(HomeFile, data, path).home()
 
 
-def _listed_by_id(data: Mapping[str, Any]) -> Mapping[str, Any]:
+def _listed_by_id(data: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
     """Homes of test data in the format of `HomeFile`; others as they are.
 
     Two formats are known: things with `id` and `names`, whose areas and floors are ids, and the synthetic homes of
     home-assistant-datasets, with `areas`, `devices` and `entities`, whose areas are ids.
+
+    Raises:
+        ConfigError: what is read of these two formats is of another kind than they have there.
     """
     areas = _mappings(data.get("areas"))
     if any("names" in item for item in (*areas, *_mappings(data.get("entities")), *_mappings(data.get("floors")))):
+        _check_kinds(data, path)
         floors = _mappings(data.get("floors"))
         floor_names, area_names = _names(floors), _names(areas)
         return {
@@ -203,6 +207,7 @@ def _listed_by_id(data: Mapping[str, Any]) -> Mapping[str, Any]:
         }
     if not any("id" in area for area in areas):
         return data
+    _check_kinds(data, path)
     area_names = {area.get("id"): area.get("name", "") for area in areas}
     devices = {device.get("id"): device for device in _mappings(data.get("devices"))}
 
@@ -227,6 +232,30 @@ def _listed_by_id(data: Mapping[str, Any]) -> Mapping[str, Any]:
             for entity in _mappings(data.get("entities"))
         ],
     }
+
+
+def _check_kinds(data: Mapping[str, Any], path: Path) -> None:
+    """Checks the kinds of what is read of homes of test data.
+
+    Raises:
+        ConfigError: names all that is wrong.
+    """
+    problems = []
+    for section in ("floors", "areas", "devices", "entities"):
+        for index, item in enumerate(_mappings(data.get(section))):
+            for key in ("id", "name", "area", "floor", "device", "device_class"):
+                if not isinstance(item.get(key), str | int | None):
+                    what = f"`{section}.{index}.{key}` is {item[key]!r:.40}, not text"
+                    problems.append(Problem(f"{section}.{index}.{key}", what, "write text"))
+            for key in ("names", "aliases"):
+                if not isinstance(item.get(key), list | None):
+                    what = f"`{section}.{index}.{key}` is {item[key]!r:.40}, not a list"
+                    problems.append(Problem(f"{section}.{index}.{key}", what, "write a list of names"))
+            if not isinstance(item.get("attributes"), Mapping | None):
+                what = f"`{section}.{index}.attributes` is no mapping of keys"
+                problems.append(Problem(f"{section}.{index}.attributes", what, "write keys and values"))
+    if problems:
+        raise ConfigError(path, problems)
 
 
 def _mappings(items: object) -> list[Mapping[str, Any]]:

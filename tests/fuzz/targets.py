@@ -155,6 +155,18 @@ def _board(folder: Path) -> Check:
     return check
 
 
+def _home(folder: Path) -> Check:
+    from pipeline.tasks.home_file import load_home
+
+    def check(place: Path, data: bytes) -> None:
+        path = folder / "home.yaml"
+        path.write_bytes(data)
+        for entry in load_home(path).entries():
+            entry.text.encode()
+
+    return check
+
+
 def _tests(folder: Path) -> Check:
     from pipeline.tasks.tests_file import load_tests
 
@@ -327,6 +339,50 @@ def _use(tokenizer: Any) -> None:
     assert tokenizer.template is not None and tokenizer.pieces and tokenizer.ranked_merges is not None
 
 
+def _saved_tokenizers() -> st.SearchStrategy[bytes]:
+    import tempfile
+
+    from pipeline.text.tokenizers.byte_bpe import Tokenizer
+    from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
+    from pipeline.text.tokenizers.text_bpe import TextTokenizer
+    from tests.support.made_llama2c import pieces_of
+
+    texts, scores = zip(*pieces_of(_LEARNED), strict=True)
+    seeds = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tokenizer.json"
+        words = ["turn on the light", "turn off the light"]
+        for tokenizer in (
+            Tokenizer.train(words, 280), TextTokenizer.train(words, 280), Llama2cTokenizer(texts, scores),
+        ):  # fmt: skip
+            tokenizer.save(path)
+            seeds.append(path.read_bytes())
+    return json_mutants(seeds)
+
+
+def _saved_tokenizer(folder: Path) -> Check:
+    from pipeline.text.tokenizers.load import load_tokenizer
+
+    def check(place: Path, data: bytes) -> None:
+        path = folder / "tokenizer.json"
+        path.write_bytes(data)
+        _use(load_tokenizer(path))
+
+    return check
+
+
+def _sentences(folder: Path) -> Check:
+    """`sentences.jsonl` and `.hashes`, which training must not see."""
+    from pipeline.tasks.excluded import read_excluded
+
+    def check(place: Path, data: bytes) -> None:
+        path = folder / "sentences.jsonl"
+        path.write_bytes(data)
+        read_excluded([path], str.split)
+
+    return check
+
+
 def _text_bytes() -> st.SearchStrategy[bytes]:
     return text_mutants().map(lambda text: text.encode("utf-8", "surrogatepass"))
 
@@ -371,13 +427,16 @@ TARGETS: Mapping[str, Target] = {
         Target("sweep", _yaml("sweep"), _sweep),
         Target("board", _yaml("board"), _board),
         Target("task", _yaml("task"), _task),
+        Target("home", _yaml("home"), _home),
         Target("tests", _yaml("tests"), _tests),
         Target("tools", lambda: json_mutants(_seeds("tools")), _tools),
         Target("pairs", lambda: json_mutants([_seeds("pairs")[0]]), _pairs("pairs.jsonl")),
         Target("pairs-tsv", lambda: json_mutants([_seeds("pairs")[1]]), _pairs("pairs.tsv")),
         Target("corpus", _corpus_texts, _corpus),
+        Target("sentences", lambda: json_mutants([_seeds("pairs")[0]]), _sentences),
         Target("checkpoint", _checkpoints, _checkpoint),
         Target("tokenizer", _tokenizer_files, _tokenizer),
+        Target("tokenizer-json", _saved_tokenizers, _saved_tokenizer),
         Target("text", _text_bytes, _text),
     )
 }

@@ -23,7 +23,7 @@ def load_tokenizer(path: Path) -> PromptTokenizer:
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Tokenizer.load(path)  # which reports what is wrong
     kind = data.get("type") if isinstance(data, dict) else None
     loaders: dict[object, type[Llama2cTokenizer | Tokenizer]] = {LLAMA2C: Llama2cTokenizer, TEXT: TextTokenizer}
