@@ -77,6 +77,12 @@ def state_of(extras: tuple[str, ...]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
+def c_files() -> list[str]:
+    """All C that is ours."""
+    folders = (ROOT / "firmware_templates", ROOT / "tests")
+    return [str(path) for folder in folders for path in sorted(folder.rglob("*.[ch]"))]
+
+
 def with_toolchain(session: nox.Session) -> Path:
     """The Python of the environment with everything, the Arm toolchain and QEMU being there."""
     python = environment(session)
@@ -121,7 +127,7 @@ def fast(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def fuzz(session: nox.Session) -> None:
     """Wrong inputs against all that reads a file or a text, docs/reliability.md (`-- --minutes 10 --target recipe`)."""
-    session.run(str(environment(session)), "-m", "tests.fuzz", *session.posargs, external=True)
+    session.run(str(with_toolchain(session)), "-m", "tests.fuzz", *session.posargs, external=True)
 
 
 @nox.session(venv_backend="none")
@@ -131,14 +137,31 @@ def golden(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def matrix(session: nox.Session) -> None:
+    """The C library under every compiler, option and core, as a table, half an hour (`-- --targets m4f --builds -O2`).
+    Uses, where installed, clang, gcc-riscv64-unknown-elf with picolibc-riscv64-unknown-elf, and qemu-user."""
+    session.run(str(with_toolchain(session)), "-m", "tests.kernels", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """ruff, mypy, the rule which package may import which (import-linter), and whether docs/schemas is current."""
+    """ruff, mypy, the rule which package may import which (import-linter), C's layout (clang-format), and whether
+    docs/schemas is current."""
     python = environment(session, "lint")
     session.run(str(python), "-m", "ruff", "check", ".", external=True)
     session.run(str(python), "-m", "ruff", "format", "--check", ".", external=True)
     session.run(str(python), "-m", "mypy", external=True)
     session.run(str(python.parent / "lint-imports"), external=True)
+    session.run(str(python.parent / "clang-format"), "--dry-run", "-Werror", *c_files(), external=True)
     session.run(str(python), "-m", "pipeline", "schemas", "--check", external=True)
+
+
+@nox.session(venv_backend="none", name="format")
+def format_(session: nox.Session) -> None:
+    """Lay out Python and C as `lint` wants them."""
+    python = environment(session, "lint")
+    session.run(str(python), "-m", "ruff", "format", ".", external=True)
+    session.run(str(python.parent / "clang-format"), "-i", *c_files(), external=True)
 
 
 @nox.session(venv_backend="none")

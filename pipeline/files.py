@@ -154,8 +154,8 @@ def _check_events(text: str | bytes, has_distinct_keys: bool) -> None:
             size = 1
             if isinstance(event, yaml.AliasEvent):
                 if any(opened.anchor == anchor for opened in outer):
-                    raise yaml.YAMLError(f"the alias *{anchor:.40} stands in what it stands for, line {_line(event)}")
-                size = sizes.get(anchor, 1)
+                    raise yaml.YAMLError(f"the alias *{anchor} stands in what it stands for, line {_line(event)}")
+                size = sizes.get(str(anchor), 1)
             elif isinstance(event, yaml.CollectionStartEvent):
                 if len(outer) > _MAX_DEPTH:
                     raise yaml.YAMLError(f"nested more than {_MAX_DEPTH} deep, line {_line(event)}")
@@ -176,7 +176,7 @@ def _check_events(text: str | bytes, has_distinct_keys: bool) -> None:
             here.size += size
             here.children += 1
             if anchor is not None and not isinstance(event, yaml.AliasEvent):
-                sizes[anchor] = size
+                sizes[str(anchor)] = size
             if here.size > _MAX_VALUES:
                 raise yaml.YAMLError(f"it stands for more than {_MAX_VALUES:,} values, line {_line(event)}")
     finally:

@@ -6,7 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The board's name, the rate of board_ticks() in Hz (set by board_init), and what counts them: dwt, systick or timer. */
+/* The board's name, the rate of board_ticks() in Hz (set by board_init), and what counts them: dwt, systick or timer.
+ */
 extern const char board_name[];
 extern uint32_t board_tick_hz;
 const char *board_counter(void);
@@ -17,8 +18,8 @@ void board_init(void);
 /* Ticks since board_init; never goes back. */
 uint64_t board_ticks(void);
 
-/* The next received byte, or BOARD_LOST where bytes are missing because nobody read them in time. Sleeps until there is one.
- * The receive interrupt keeps bytes until they are read. */
+/* The next received byte, or BOARD_LOST where bytes are missing because nobody read them in time. Sleeps until there is
+ * one. The receive interrupt keeps bytes until they are read. */
 #define BOARD_LOST (-1)
 int board_read(void);
 

@@ -38,7 +38,8 @@ static struct {
     bool is_bound;
 } sentence;
 
-/* Where a sentence's names and quantities are found: in the KV cache, which the answer empties, unless that is too small. */
+/* Where a sentence's names and quantities are found: in the KV cache, which the answer empties, unless that is too
+ * small. */
 enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) };
 static _Alignas(thimble_annotation) uint8_t work_memory[CACHE_HOLDS_WORK ? 1 : sizeof(thimble_annotation)];
 static thimble_annotator annotator;
@@ -63,17 +64,20 @@ static uint64_t last_mark;
 static uint32_t marked_layer = THIMBLE_MODEL_LAYERS;
 
 /* Called by the model before each layer that it runs, and with the number of layers at the end. */
-void thimble_profile_mark(uint32_t layer) {
+void thimble_profile_mark(uint32_t layer)
+{
     uint64_t now = board_ticks();
-    if (marked_layer < THIMBLE_MODEL_LAYERS)
+    if (marked_layer < THIMBLE_MODEL_LAYERS) {
         layer_ticks[marked_layer] += now - last_mark;
+    }
     marked_layer = layer;
     last_mark = now;
 }
 #endif
 
 /* Says why there is no model to ask. */
-static void put_init_error(void) {
+static void put_init_error(void)
+{
 #ifdef THIMBLE_INTERPRETER
     if (*thimble_interpreter_log()) {
         put_text("ERR init ");
@@ -89,13 +93,15 @@ static void put_init_error(void) {
 typedef const char *error;
 #define ANSWERED NULL
 
-static void put_next(uint64_t number) {
+static void put_next(uint64_t number)
+{
     put_text(" ");
     put_number(number);
 }
 
 /* Tells the sampler of tokens that the model is given. */
-static void note(int32_t token) {
+static void note(int32_t token)
+{
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_take(&sampler, token);
 #else
@@ -104,22 +110,26 @@ static void note(int32_t token) {
 }
 
 /* The next token: drawn, or bound to answer tokens, where that is wanted, else the most likely one. */
-static int32_t choose(const void *logits, bool draw) {
+static int32_t choose(const void *logits, bool draw)
+{
 #ifdef THIMBLE_ANSWERS
-    if (draw && sentence.is_bound)
+    if (draw && sentence.is_bound) {
         return thimble_answer_choose(&sentence.answer, &thimble_the_model, logits);
+    }
 #endif
 #ifdef THIMBLE_SAMPLING
-    if (draw)
+    if (draw) {
         return thimble_sampler_draw(&sampler, &thimble_the_model, logits);
+    }
 #endif
     (void)draw;
     return thimble_sample_greedy(&thimble_the_model, logits);
 }
 
-/* Ends a line with " crc ticks next" of what was computed since `started`; the next token, drawn where that is wanted and
- * else the most likely one. */
-static int32_t tell(const void *logits, uint64_t started, bool draw) {
+/* Ends a line with " crc ticks next" of what was computed since `started`; the next token, drawn where that is wanted
+ * and else the most likely one. */
+static int32_t tell(const void *logits, uint64_t started, bool draw)
+{
     uint64_t ticks = board_ticks() - started;
     int32_t next = choose(logits, draw);
     put_text(" ");
@@ -131,7 +141,8 @@ static int32_t tell(const void *logits, uint64_t started, bool draw) {
 }
 
 /* One decode step, told as "STEP position token crc ticks next"; the next token, or -1. */
-static int32_t step(size_t position, int32_t token, bool draw) {
+static int32_t step(size_t position, int32_t token, bool draw)
+{
     const void *logits;
     note(token);
     put_text("STEP");
@@ -145,12 +156,15 @@ static int32_t step(size_t position, int32_t token, bool draw) {
 }
 
 /* The whole prompt in blocks, told as "PREFILL count crc ticks next"; the next token, or -1. */
-static int32_t prefill(size_t count) {
+static int32_t prefill(size_t count)
+{
     const void *logits;
-    for (size_t i = count; i-- > 0;)
+    for (size_t i = count; i-- > 0;) {
         prompt.tokens[i] = prompt.ids[i]; /* from the end, since they grow in place */
-    for (size_t i = 0; i < count; i++)
+    }
+    for (size_t i = 0; i < count; i++) {
         note(prompt.tokens[i]);
+    }
     put_text("PREFILL");
     put_next(count);
     uint64_t started = board_ticks();
@@ -158,33 +172,41 @@ static int32_t prefill(size_t count) {
 }
 
 /* The prompt step by step; the next token, or -1. */
-static int32_t feed(size_t count) {
+static int32_t feed(size_t count)
+{
     int32_t next = -1;
     for (size_t position = 0; position < count; position++) {
         next = step(position, prompt.ids[position], position + 1 == count);
-        if (next < 0)
+        if (next < 0) {
             break;
+        }
     }
     return next;
 }
 
 #ifdef THIMBLE_ANSWERS
-static void say(const uint8_t *bytes, size_t count) { put_percent(bytes, count); }
+static void say(const uint8_t *bytes, size_t count)
+{
+    put_percent(bytes, count);
+}
 
 /* What an answer in answer tokens says: "text confidence reason". */
-static void put_reply(const thimble_slot *slots, size_t count, thimble_reason reason) {
+static void put_reply(const thimble_slot *slots, size_t count, thimble_reason reason)
+{
     const bool holds = reason == THIMBLE_NO_REASON || reason == THIMBLE_MODEL_REASON;
     thimble_answer_say(&model_answers, holds ? sentence.answer.intent : 0, slots, holds ? count : 0, say);
     put_next(sentence.answer.confidence);
     put_text(" ");
-    if (reason == THIMBLE_MODEL_REASON)
+    if (reason == THIMBLE_MODEL_REASON) {
         say(slots[0].value, slots[0].value_length);
-    else
+    } else {
         put_text(thimble_reason_name(reason));
+    }
 }
 
 /* The same of the generated ids. */
-static void put_answer(size_t count, bool is_context_full) {
+static void put_answer(size_t count, bool is_context_full)
+{
     thimble_slot slots[MODEL_ANSWER_SLOTS];
     if (!thimble_answer_is_whole(&sentence.answer)) {
         put_reply(slots, 0, is_context_full ? THIMBLE_TOO_LONG : THIMBLE_UNFINISHED);
@@ -197,15 +219,17 @@ static void put_answer(size_t count, bool is_context_full) {
 
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
-static error answer(size_t count, uint32_t max_new, bool in_blocks) {
+static error answer(size_t count, uint32_t max_new, bool in_blocks)
+{
 #ifdef THIMBLE_INTERPRETER
     if (!model.model) {
         put_init_error();
         return ANSWERED;
     }
 #endif
-    if (!weights_intact)
+    if (!weights_intact) {
         return "weights the weights in flash are not those that were built";
+    }
     uint64_t started = board_ticks();
     int32_t before = prompt.ids[count - 1]; /* what the answer follows */
     thimble_reset(&model);
@@ -214,22 +238,25 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks) {
 #endif
     (void)board_stop_requested(); /* of a request that has ended */
     int32_t next = in_blocks ? prefill(count) : feed(count);
-    if (next < 0)
+    if (next < 0) {
         return "step the model refused a token of the prompt";
+    }
     size_t position = count;
     /* The prompt is done with: its place keeps the answer's ids. */
     uint32_t generated = 0;
     const char *end = " length ";
     for (;;) {
-        if (generated < IDS)
+        if (generated < IDS) {
             prompt.ids[generated] = (uint16_t)next;
+        }
         generated++;
         if (thimble_stops(&model_tokenizer, next)) {
             end = " eos ";
             break;
         }
-        if (generated == max_new)
+        if (generated == max_new) {
             break;
+        }
         if (board_stop_requested()) {
             end = " stopped ";
             break;
@@ -239,8 +266,9 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks) {
             break;
         }
         next = step(position++, next, true);
-        if (next < 0)
+        if (next < 0) {
             return "step the model refused a token of its own";
+        }
     }
     put_text("OK");
     put_next(count);
@@ -265,17 +293,21 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks) {
 }
 
 /* The number of new tokens, 0 if it is out of range. */
-static uint32_t read_max_new(char **line) {
+static uint32_t read_max_new(char **line)
+{
     uint32_t max_new;
     return parse_number(next_word(line), MOST_NEW, &max_new) ? max_new : 0;
 }
 
-static const char no_max_new[] = "out-of-range the number of new tokens is 1 up to the context, a million where there is a window";
+static const char no_max_new[] =
+    "out-of-range the number of new tokens is 1 up to the context, a million where there is a window";
 static const char not_utf8[] = "not-utf8 the text is not well-formed UTF-8";
 
-static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks) {
-    if (count <= THIMBLE_MODEL_CONTEXT)
+static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks)
+{
+    if (count <= THIMBLE_MODEL_CONTEXT) {
         return answer(count, max_new, in_blocks);
+    }
     put_text("ERR too-long the prompt takes ");
     put_number(count);
     put_text(" tokens, the context has " STRING(THIMBLE_MODEL_CONTEXT) "\n");
@@ -283,8 +315,10 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks) {
 }
 
 #ifdef THIMBLE_ANSWERS
-/* Makes the prompt of a sentence, and answers it; or says why nothing is done: "OK 0 0 0 refused NoMatch confidence reason". */
-static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, bool in_blocks) {
+/* Makes the prompt of a sentence, and answers it; or says why nothing is done: "OK 0 0 0 refused NoMatch confidence
+ * reason". */
+static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, bool in_blocks)
+{
 #ifdef THIMBLE_INTERPRETER
     if (!model.model) {
         put_init_error();
@@ -293,18 +327,24 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
 #endif
     thimble_reason reason = THIMBLE_TOO_MANY_WORDS;
     int32_t marks = thimble_normalize(&model_normalizer, text, length, &sentence.words), count = 0;
-    if (marks == THIMBLE_TEXT_NOT_UTF8)
+    if (marks == THIMBLE_TEXT_NOT_UTF8) {
         return not_utf8;
-    if (marks >= 0)
-        marks = thimble_annotate(&annotator, text, &sentence.words, sentence.marks, sentence.values,
-                                 (thimble_annotation *)(void *)(CACHE_HOLDS_WORK ? (uint8_t *)model.cache : work_memory));
-    if (marks == THIMBLE_TEXT_HAS_TOO_MANY_MARKS)
+    }
+    if (marks >= 0) {
+        marks =
+            thimble_annotate(&annotator, text, &sentence.words, sentence.marks, sentence.values,
+                             (thimble_annotation *)(void *)(CACHE_HOLDS_WORK ? (uint8_t *)model.cache : work_memory));
+    }
+    if (marks == THIMBLE_TEXT_HAS_TOO_MANY_MARKS) {
         reason = THIMBLE_TOO_MANY_NAMES;
-    if (marks >= 0)
-        count = thimble_answer_prompt(&sentence.answer, &model_answers, &model_tokenizer, text, &sentence.words, sentence.marks,
-                                      (size_t)marks, prompt.ids, IDS, &reason);
-    if (count > THIMBLE_MODEL_CONTEXT)
+    }
+    if (marks >= 0) {
+        count = thimble_answer_prompt(&sentence.answer, &model_answers, &model_tokenizer, text, &sentence.words,
+                                      sentence.marks, (size_t)marks, prompt.ids, IDS, &reason);
+    }
+    if (count > THIMBLE_MODEL_CONTEXT) {
         reason = THIMBLE_TOO_LONG;
+    }
     if (reason == THIMBLE_NO_REASON) {
         sentence.is_bound = true;
         return answer((size_t)count, max_new, in_blocks);
@@ -318,16 +358,21 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
 #endif
 
 /* ASK max_new text, or PROMPT max_new text; a text that goes on, with no frame behind it, may go on from nothing. */
-static error ask(char *line, bool in_blocks) {
+static error ask(char *line, bool in_blocks)
+{
     uint32_t max_new = read_max_new(&line);
-    if (max_new == 0)
+    if (max_new == 0) {
         return no_max_new;
+    }
     char *text = next_word(&line);
-    if (*line)
+    if (*line) {
         return "malformed spaces in the text are percent-encoded: %20";
+    }
     int32_t length = percent_decode(text);
-    if (length < 0 || (length == 0 && model_tokenizer.suffix_count))
-        return length ? "malformed a % is followed by two hexadecimal digits" : "malformed ASK max_new text, PROMPT max_new text";
+    if (length < 0 || (length == 0 && model_tokenizer.suffix_count)) {
+        return length ? "malformed a % is followed by two hexadecimal digits"
+                      : "malformed ASK max_new text, PROMPT max_new text";
+    }
 #ifdef THIMBLE_ANSWERS
     return answer_sentence((const uint8_t *)text, (size_t)length, max_new, in_blocks);
 #else
@@ -337,30 +382,36 @@ static error ask(char *line, bool in_blocks) {
 }
 
 /* GEN max_new id id ... */
-static error generate(char *line) {
+static error generate(char *line)
+{
     uint32_t max_new = read_max_new(&line), id;
-    if (max_new == 0)
+    if (max_new == 0) {
         return no_max_new;
+    }
     size_t count = 0;
 #ifdef THIMBLE_ANSWERS
     sentence.is_bound = false;
 #endif
     for (char *word = next_word(&line); *word; word = next_word(&line)) {
-        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id))
+        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
             return "out-of-range token ids are numbers below the size of the vocabulary";
+        }
         prompt.ids[count++] = (uint16_t)id;
     }
     return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
 }
 
-static void put_count(const char *name, uint64_t value) {
+static void put_count(const char *name, uint64_t value)
+{
     put_text(name);
     put_number(value);
 }
 
 #ifdef THIMBLE_SAMPLING
-/* SAMPLE temperature top_k top_p penalty seed: how tokens are drawn from now on; all but top_k and seed in thousandths. */
-static error sample(char *line) {
+/* SAMPLE temperature top_k top_p penalty seed: how tokens are drawn from now on; all but top_k and seed in thousandths.
+ */
+static error sample(char *line)
+{
     static const struct {
         const char *name;
         error refused;
@@ -373,56 +424,67 @@ static error sample(char *line) {
         {" seed=", "out-of-range seed", 0, UINT32_MAX},
     };
     uint32_t values[5];
-    for (size_t i = 0; i < 5; i++)
-        if (!parse_number(next_word(&line), settings[i].most, &values[i]) || values[i] < settings[i].least)
+    for (size_t i = 0; i < 5; i++) {
+        if (!parse_number(next_word(&line), settings[i].most, &values[i]) || values[i] < settings[i].least) {
             return settings[i].refused;
-    if (*next_word(&line))
+        }
+    }
+    if (*next_word(&line)) {
         return "malformed SAMPLE temperature top_k top_p penalty seed";
+    }
     sampler.temperature = values[0];
     sampler.top_k = values[1];
     sampler.top_p = values[2];
     sampler.penalty = values[3];
     thimble_sampler_seed(&sampler, values[4]);
     put_text("OK");
-    for (size_t i = 0; i < 5; i++)
+    for (size_t i = 0; i < 5; i++) {
         put_count(settings[i].name, values[i]);
+    }
     put_text("\n");
     return ANSWERED;
 }
 #else
-static error sample(char *line) {
+static error sample(char *line)
+{
     (void)line;
     return "unsupported build with -DTHIMBLE_SAMPLING=ON to draw tokens";
 }
 #endif
 
 /* ENC text: the ids of a text, as ASK would feed them. */
-static error encode(char *line) {
+static error encode(char *line)
+{
     char *text = next_word(&line);
     int32_t length = percent_decode(text);
-    if (length < 0 || *line)
+    if (length < 0 || *line) {
         return "malformed ENC text, percent-encoded";
+    }
     thimble_fold(&model_tokenizer, (uint8_t *)text, (size_t)length);
     int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
-    if (count < 0)
+    if (count < 0) {
         return not_utf8;
+    }
     put_text("OK");
-    for (int32_t i = 0; i < count; i++)
+    for (int32_t i = 0; i < count; i++) {
         put_next(prompt.ids[i]);
+    }
     put_text("\n");
     return ANSWERED;
 }
 
-static uint32_t weights_crc(void) {
+static uint32_t weights_crc(void)
+{
     return thimble_crc32(0, weights_start, (size_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
 }
 
-static error info(char *line) {
+static error info(char *line)
+{
     (void)line;
     put_text("OK protocol=" STRING(PROTOCOL_VERSION) " board=");
     put_text(board_name);
-    put_text(" model=" BUILD_MODEL_NAME " build=" BUILD_ID " vocab=" STRING(THIMBLE_MODEL_VOCAB)
-             " context=" STRING(THIMBLE_MODEL_CONTEXT) " layers=" STRING(THIMBLE_MODEL_LAYERS) " counter=");
+    put_text(" model=" BUILD_MODEL_NAME " build=" BUILD_ID " vocab=" STRING(THIMBLE_MODEL_VOCAB) " context=" STRING(
+        THIMBLE_MODEL_CONTEXT) " layers=" STRING(THIMBLE_MODEL_LAYERS) " counter=");
     put_text(board_counter());
     put_count(" tick_hz=", board_tick_hz);
     put_count(" weights_bytes=", (uint64_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
@@ -437,7 +499,8 @@ static error info(char *line) {
     return ANSWERED;
 }
 
-static error stack(char *line) {
+static error stack(char *line)
+{
     (void)line;
     put_text("OK");
     put_count(" peak=", board_stack_peak());
@@ -448,7 +511,8 @@ static error stack(char *line) {
 
 #ifdef THIMBLE_PROFILE
 /* "LAYER index ticks" for each, then "OK steps"; starts counting anew. */
-static error profile(char *line) {
+static error profile(char *line)
+{
     (void)line;
     for (uint32_t i = 0; i < THIMBLE_MODEL_LAYERS; i++) {
         put_text("LAYER");
@@ -464,7 +528,8 @@ static error profile(char *line) {
     return ANSWERED;
 }
 #else
-static error profile(char *line) {
+static error profile(char *line)
+{
     (void)line;
     return "unsupported build with -DTHIMBLE_PROFILE=ON to count by layer";
 }
@@ -472,26 +537,31 @@ static error profile(char *line) {
 
 #ifdef THIMBLE_TEST_COMMANDS
 /* CRASH bus|stack|undefined: what the fault handlers are tested with. */
-__attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t *caller) {
+__attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t *caller)
+{
     volatile uint32_t frame[16] = {*caller + 1};
     return frame[0] < UINT32_MAX ? overflow_stack(frame) + frame[0] : 0;
 }
 
-static error crash(char *line) {
+static error crash(char *line)
+{
     const char *how = next_word(&line);
-    if (equal(how, "bus"))
-        *(volatile uint32_t *)(uintptr_t)0xF0F00000u = 1; /* vendors leave it empty; 0x80000000 is memory on some boards */
-    else if (equal(how, "stack"))
+    if (equal(how, "bus")) {
+        *(volatile uint32_t *)(uintptr_t)0xF0F00000u =
+            1; /* vendors leave it empty; 0x80000000 is memory on some boards */
+    } else if (equal(how, "stack")) {
         put_number(overflow_stack(&(volatile uint32_t){0}));
-    else if (equal(how, "undefined"))
+    } else if (equal(how, "undefined")) {
         __asm volatile("udf #0");
+    }
     return "malformed CRASH bus|stack|undefined";
 }
 #endif
 
 #if defined THIMBLE_TEST_COMMANDS && defined THIMBLE_INTERPRETER
 /* ARENA: the smallest one in which the interpreter can be made; what the firmware's build is given. */
-static error arena(char *line) {
+static error arena(char *line)
+{
     (void)line;
     if (!model.model) {
         put_init_error();
@@ -504,22 +574,32 @@ static error arena(char *line) {
 }
 #endif
 
-static error ask_in_steps(char *line) { return ask(line, false); }
-static error ask_in_blocks(char *line) { return ask(line, true); }
+static error ask_in_steps(char *line)
+{
+    return ask(line, false);
+}
+static error ask_in_blocks(char *line)
+{
+    return ask(line, true);
+}
 
 #ifdef THIMBLE_ANSWERS
 #if THIMBLE_NAMES_BYTES
 /* The kind of names that a word says, percent-encoded; -1: there is none. */
-static int32_t read_kind(char *word) {
+static int32_t read_kind(char *word)
+{
     const int32_t length = percent_decode(word);
     const int32_t kind = length < 0 ? -1 : thimble_kind_of(&model_answers, (const uint8_t *)word, (size_t)length);
-    for (size_t i = THIMBLE_NUMBER; i <= THIMBLE_DATE; i++)
-        if (kind == annotator.quantity_kinds[i])
+    for (size_t i = THIMBLE_NUMBER; i <= THIMBLE_DATE; i++) {
+        if (kind == annotator.quantity_kinds[i]) {
             return -1;
+        }
+    }
     return kind;
 }
 
-static error names_told(void) {
+static error names_told(void)
+{
     put_text("OK");
     put_count(" names=", names.vocabulary.count);
     put_count(" most=", names.max_names);
@@ -528,32 +608,32 @@ static error names_told(void) {
 }
 
 /* NAME kind value text: what people say for a thing from now on, before what the model knows. */
-static error add_name(char *line) {
+static error add_name(char *line)
+{
     char *kind_word = next_word(&line), *value = next_word(&line), *text = next_word(&line);
     const int32_t kind = read_kind(kind_word), value_length = percent_decode(value), length = percent_decode(text);
-    if (value_length <= 0 || length <= 0 || *line)
+    if (value_length <= 0 || length <= 0 || *line) {
         return "malformed NAME kind value text, each percent-encoded";
-    if (kind < 0)
+    }
+    if (kind < 0) {
         return "out-of-range the model knows no such kind of names";
+    }
     switch (thimble_names_add(&names, &model_annotator, (uint8_t)kind, (const uint8_t *)value, (size_t)value_length,
                               (const uint8_t *)text, (size_t)length, &sentence.words)) {
-    case THIMBLE_NAMES_FULL:
-        return "full there is no memory for more names";
-    case THIMBLE_NAME_TOO_LONG:
-        return "too-long a name has at most 255 bytes";
-    case THIMBLE_NAME_NO_WORDS:
-        return "malformed a name has letters or digits, in well-formed UTF-8";
-    default:
-        thimble_use_vocabulary(&annotator, &names.vocabulary);
-        return names_told();
+    case THIMBLE_NAMES_FULL: return "full there is no memory for more names";
+    case THIMBLE_NAME_TOO_LONG: return "too-long a name has at most 255 bytes";
+    case THIMBLE_NAME_NO_WORDS: return "malformed a name has letters or digits, in well-formed UTF-8";
+    default: thimble_use_vocabulary(&annotator, &names.vocabulary); return names_told();
     }
 }
 
 /* NAMES: how many were added; NAMES clear: forgets them. */
-static error count_names(char *line) {
+static error count_names(char *line)
+{
     const char *what = next_word(&line);
-    if (*line || (*what && !equal(what, "clear")))
+    if (*line || (*what && !equal(what, "clear"))) {
         return "malformed NAMES, NAMES clear";
+    }
     if (*what) {
         thimble_names_clear(&names);
         annotator = model_annotator;
@@ -561,12 +641,16 @@ static error count_names(char *line) {
     return names_told();
 }
 #else
-static error add_name(char *line) {
+static error add_name(char *line)
+{
     (void)line;
     return "unsupported build with -DTHIMBLE_NAMES_BYTES=4096 to add names";
 }
 
-static error count_names(char *line) { return add_name(line); }
+static error count_names(char *line)
+{
+    return add_name(line);
+}
 #endif
 #endif
 
@@ -575,10 +659,17 @@ static const struct {
     char name[8];
     error (*take)(char *line);
 } requests[] = {
-    {"ASK", ask_in_steps}, {"PROMPT", ask_in_blocks}, {"GEN", generate}, {"SAMPLE", sample},
-    {"ENC", encode},       {"INFO", info},            {"STACK", stack},  {"PROFILE", profile},
+    {"ASK", ask_in_steps},
+    {"PROMPT", ask_in_blocks},
+    {"GEN", generate},
+    {"SAMPLE", sample},
+    {"ENC", encode},
+    {"INFO", info},
+    {"STACK", stack},
+    {"PROFILE", profile},
 #ifdef THIMBLE_ANSWERS
-    {"NAME", add_name},    {"NAMES", count_names},
+    {"NAME", add_name},
+    {"NAMES", count_names},
 #endif
 #ifdef THIMBLE_TEST_COMMANDS
     {"CRASH", crash},
@@ -595,11 +686,13 @@ static const struct {
 #define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
 #endif
 
-int main(void) {
+int main(void)
+{
     board_init();
     weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
-    if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK)
+    if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK) {
         put_init_error();
+    }
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_init(&sampler, sampler_marks);
 #endif
@@ -614,12 +707,12 @@ int main(void) {
         char *line = serial_read_line();
         const char *command = next_word(&line);
         size_t i = 0;
-        while (*requests[i].name && !equal(command, requests[i].name))
+        while (*requests[i].name && !equal(command, requests[i].name)) {
             i++;
-        error refused = requests[i].take ? requests[i].take(line)
-                        : *command       ? "unknown " REQUESTS
-                                         : "empty " REQUESTS;
-        if (refused)
+        }
+        error refused = requests[i].take ? requests[i].take(line) : *command ? "unknown " REQUESTS : "empty " REQUESTS;
+        if (refused) {
             put_error(refused);
+        }
     }
 }

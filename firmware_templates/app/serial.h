@@ -9,8 +9,9 @@
 /* The longest request line, without its end. */
 #define LINE_CAPACITY 1024
 
-/* Waits for the next line of printable ASCII, without its end (\n, \r or \r\n) and 0-terminated. Lines that are too long,
- * hold other bytes, or lost bytes on the way are answered with ERR here and skipped. The text may be changed in place. */
+/* Waits for the next line of printable ASCII, without its end (\n, \r or \r\n) and 0-terminated. Lines that are too
+ * long, hold other bytes, or lost bytes on the way are answered with ERR here and skipped. The text may be changed in
+ * place. */
 char *serial_read_line(void);
 
 bool equal(const char *a, const char *b);

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "lines.h"
+
 #define SYST_CSR (*(volatile uint32_t *)0xe000e010)
 #define SYST_RVR (*(volatile uint32_t *)0xe000e014)
 #define SYST_CVR (*(volatile uint32_t *)0xe000e018)
@@ -25,30 +27,6 @@ static inline void print(const char *words)
 static inline void leave(int32_t failed)
 {
     semihosting(0x18, (const void *)(failed ? 0x20023 : 0x20026));
-}
-
-/* Lines are put together in a buffer; each of these returns where the next word goes. */
-static inline char *put_text(char *at, const char *words)
-{
-    while (*words) {
-        *at++ = *words++;
-    }
-    return at;
-}
-
-static inline char *put_number(char *at, uint32_t value)
-{
-    char digits[10];
-    int32_t count = 0;
-    do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    *at++ = ' ';
-    while (count) {
-        *at++ = digits[--count];
-    }
-    return at;
 }
 
 static inline void end_line(char *line, char *at)

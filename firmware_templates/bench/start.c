@@ -1,5 +1,5 @@
-/* From reset to `measure`, on any of QEMU's MPS2 and MPS3 machines. A tick of SysTick is so many instructions on each; a loop
- * of known length tells how many. */
+/* From reset to `measure`, on any of QEMU's MPS2 and MPS3 machines. A tick of SysTick is so many instructions on each;
+ * a loop of known length tells how many. */
 #include "device.h"
 #include "semihosting.h"
 
@@ -72,6 +72,6 @@ static void fault(void)
 }
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    stack_top, (const void *)reset, (const void *)fault, (const void *)fault,
+    stack_top,           (const void *)reset, (const void *)fault, (const void *)fault,
     (const void *)fault, (const void *)fault, (const void *)fault, (const void *)fault,
 };

@@ -7,9 +7,15 @@
 static _Alignas(16) unsigned char memory[THIMBLE_MODEL_MEMORY_BYTES];
 static thimble_context context;
 
-int32_t host_logit_bytes(void) { return THIMBLE_MODEL_LOGIT_BYTES; }
+int32_t host_logit_bytes(void)
+{
+    return THIMBLE_MODEL_LOGIT_BYTES;
+}
 
-int32_t host_reset(void) { return (int32_t)thimble_init(&context, &thimble_the_model, memory, sizeof memory); }
+int32_t host_reset(void)
+{
+    return (int32_t)thimble_init(&context, &thimble_the_model, memory, sizeof memory);
+}
 
 int32_t host_prefill(const int32_t *tokens, int32_t count, void *logits)
 {

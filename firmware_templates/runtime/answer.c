@@ -7,101 +7,146 @@ enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };
 
 static const char *const units[5] = {"weeks", "days", "hours", "minutes", "seconds"};
 enum { HOURS = 2, MINUTES = 3 };
-enum { DURATION_KIND = 2, NUMBER_KIND = 3, TIME_KIND = 5 }; /* kinds of quantities come first, in the order of their names */
+enum {
+    DURATION_KIND = 2,
+    NUMBER_KIND = 3,
+    TIME_KIND = 5
+}; /* kinds of quantities come first, in the order of their names */
 enum { DURATION_LENGTH = 8 }; /* of "duration" */
 
-static int32_t first_pointer(const thimble_answers *tables) { return tables->first + tables->kind_count; }
-static int32_t first_position(const thimble_answers *tables) { return first_pointer(tables) + tables->pointer_count; }
-static int32_t first_intent(const thimble_answers *tables) { return first_position(tables) + tables->position_count; }
-static int32_t first_slot(const thimble_answers *tables) { return first_intent(tables) + tables->intent_count; }
-static int32_t first_value(const thimble_answers *tables) { return first_slot(tables) + tables->slot_count; }
+static int32_t first_pointer(const thimble_answers *tables)
+{
+    return tables->first + tables->kind_count;
+}
+static int32_t first_position(const thimble_answers *tables)
+{
+    return first_pointer(tables) + tables->pointer_count;
+}
+static int32_t first_intent(const thimble_answers *tables)
+{
+    return first_position(tables) + tables->position_count;
+}
+static int32_t first_slot(const thimble_answers *tables)
+{
+    return first_intent(tables) + tables->intent_count;
+}
+static int32_t first_value(const thimble_answers *tables)
+{
+    return first_slot(tables) + tables->slot_count;
+}
 
-static int32_t end_id(const thimble_answer *answer) { return answer->tokenizer->stops[0]; }
+static int32_t end_id(const thimble_answer *answer)
+{
+    return answer->tokenizer->stops[0];
+}
 
 /* The first in a list that is at least `least`, or -1. */
-static int32_t list_from(const uint16_t *list, int32_t least) {
+static int32_t list_from(const uint16_t *list, int32_t least)
+{
     uint16_t low = 0, high = list[0];
     while (low < high) {
         uint16_t middle = (uint16_t)((low + high) / 2);
-        if (list[1 + middle] < least)
+        if (list[1 + middle] < least) {
             low = (uint16_t)(middle + 1);
-        else
+        } else {
             high = middle;
+        }
     }
     return low < list[0] ? list[1 + low] : -1;
 }
 
 int32_t thimble_answer_prompt(thimble_answer *answer, const thimble_answers *tables, const thimble_tokenizer *tokenizer,
-                              const uint8_t *original, const thimble_words *words, const thimble_mark *marks, size_t mark_count,
-                              uint16_t *ids, size_t capacity, thimble_reason *reason) {
-    *answer = (thimble_answer){.tables = tables, .tokenizer = tokenizer, .original = original, .words = words,
-                               .marks = marks, .mark_count = mark_count, .confidence = THIMBLE_CERTAIN, .state = NEEDS_INTENT};
-    *reason = words->count > THIMBLE_MAX_WORDS ? THIMBLE_TOO_MANY_WORDS
+                              const uint8_t *original, const thimble_words *words, const thimble_mark *marks,
+                              size_t mark_count, uint16_t *ids, size_t capacity, thimble_reason *reason)
+{
+    *answer = (thimble_answer){.tables = tables,
+                               .tokenizer = tokenizer,
+                               .original = original,
+                               .words = words,
+                               .marks = marks,
+                               .mark_count = mark_count,
+                               .confidence = THIMBLE_CERTAIN,
+                               .state = NEEDS_INTENT};
+    *reason = words->count > THIMBLE_MAX_WORDS     ? THIMBLE_TOO_MANY_WORDS
               : mark_count > tables->pointer_count ? THIMBLE_TOO_MANY_NAMES
                                                    : THIMBLE_TOO_LONG;
-    if (*reason != THIMBLE_TOO_LONG || capacity < 1u + tokenizer->suffix_count)
+    if (*reason != THIMBLE_TOO_LONG || capacity < 1u + tokenizer->suffix_count) {
         return 0;
+    }
     const thimble_mark *mark = marks, *behind = marks + mark_count;
     const size_t end = capacity - tokenizer->suffix_count;
     size_t count = 0;
     ids[count++] = tokenizer->bos;
     for (uint16_t word = 0; word < words->count;) {
         if (mark < behind && mark->first == word) {
-            if (count == end)
+            if (count == end) {
                 return 0;
+            }
             ids[count++] = (uint16_t)(tables->first + mark->kind);
             const thimble_mark *here = mark++;
             if (here->is_quantity) {
-                while (word < here->end)
+                while (word < here->end) {
                     answer->start_of[word++] = (uint16_t)(count - 1);
+                }
                 continue;
             }
         }
         answer->start_of[word] = (uint16_t)count;
         const size_t length = (size_t)(words->end[word] - words->start[word]);
-        const int32_t pieces = thimble_encode_word(tokenizer, words->text + words->start[word], length, ids + count, end - count);
-        if (pieces < 0)
+        const int32_t pieces =
+            thimble_encode_word(tokenizer, words->text + words->start[word], length, ids + count, end - count);
+        if (pieces < 0) {
             return 0;
+        }
         count += (size_t)pieces;
         word++;
     }
-    for (uint8_t i = 0; i < tokenizer->suffix_count; i++)
+    for (uint8_t i = 0; i < tokenizer->suffix_count; i++) {
         ids[count++] = tokenizer->suffix[i];
+    }
     *reason = THIMBLE_NO_REASON;
     return (int32_t)count;
 }
 
-/* The first position at which a word begins, or a quantity stands, whose id is above `after`; -1: none that has an id. */
-static int32_t position_after(const thimble_answer *answer, int32_t after) {
+/* The first position at which a word begins, or a quantity stands, whose id is above `after`; -1: none that has an id.
+ */
+static int32_t position_after(const thimble_answer *answer, int32_t after)
+{
     const thimble_answers *tables = answer->tables;
     for (uint16_t word = 0; word < answer->words->count; word++) {
         const uint16_t start = answer->start_of[word];
         const int32_t id = first_position(tables) + start;
-        if (start >= tables->position_count)
+        if (start >= tables->position_count) {
             break;
-        if (id > after)
+        }
+        if (id > after) {
             return id;
+        }
     }
     return -1;
 }
 
 /* The lowest id above `after` that a slot may hold, or -1. */
-static int32_t value_after(const thimble_answer *answer, const thimble_allowed *allowed, int32_t after) {
+static int32_t value_after(const thimble_answer *answer, const thimble_allowed *allowed, int32_t after)
+{
     const thimble_answers *tables = answer->tables;
     const uint16_t *kinds = tables->lists + allowed->kinds, *values = tables->lists + allowed->values;
     for (size_t i = 0; i < answer->mark_count; i++) {
         const int32_t id = first_pointer(tables) + (int32_t)i, kind = answer->marks[i].kind;
-        if (id > after && list_from(kinds, kind) == kind)
+        if (id > after && list_from(kinds, kind) == kind) {
             return id;
+        }
     }
     const int32_t position = allowed->is_free ? position_after(answer, after) : -1;
-    if (position >= 0)
+    if (position >= 0) {
         return position;
+    }
     const int32_t value = list_from(values, after + 1 - first_value(tables));
     return value >= 0 ? first_value(tables) + value : -1;
 }
 
-int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after) {
+int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after)
+{
     const thimble_answers *tables = answer->tables;
     switch (answer->state) {
     case NEEDS_INTENT: {
@@ -109,26 +154,27 @@ int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after) {
         return id < first_slot(tables) ? id : -1;
     }
     case NEEDS_SLOT:
-        if (after < end_id(answer))
+        if (after < end_id(answer)) {
             return end_id(answer);
+        }
         for (uint16_t i = answer->slot; i < tables->intent_starts[answer->intent + 1]; i++) {
             const int32_t id = first_slot(tables) + tables->allowed[i].slot;
-            if (id > after && value_after(answer, &tables->allowed[i], -1) >= 0)
+            if (id > after && value_after(answer, &tables->allowed[i], -1) >= 0) {
                 return id;
+            }
         }
         return -1;
-    case NEEDS_VALUE:
-        return value_after(answer, &tables->allowed[answer->slot], after);
+    case NEEDS_VALUE: return value_after(answer, &tables->allowed[answer->slot], after);
     case NEEDS_END: {
         const int32_t start = first_position(tables) + answer->start;
         return position_after(answer, after < start ? start - 1 : after);
     }
-    default:
-        return -1;
+    default: return -1;
     }
 }
 
-void thimble_answer_take(thimble_answer *answer, int32_t id) {
+void thimble_answer_take(thimble_answer *answer, int32_t id)
+{
     const thimble_answers *tables = answer->tables;
     switch (answer->state) {
     case NEEDS_INTENT:
@@ -141,8 +187,9 @@ void thimble_answer_take(thimble_answer *answer, int32_t id) {
             answer->state = IS_WHOLE;
             break;
         }
-        while (first_slot(tables) + tables->allowed[answer->slot].slot < id)
+        while (first_slot(tables) + tables->allowed[answer->slot].slot < id) {
             answer->slot++;
+        }
         answer->state = NEEDS_VALUE;
         break;
     case NEEDS_VALUE:
@@ -152,18 +199,19 @@ void thimble_answer_take(thimble_answer *answer, int32_t id) {
             break;
         }
         /* fall through */
-    default:
-        answer->slot++;
-        answer->state = NEEDS_SLOT;
+    default: answer->slot++; answer->state = NEEDS_SLOT;
     }
 }
 
-static int32_t logit_at(const thimble_model *model, const void *logits, int32_t id) {
+static int32_t logit_at(const thimble_model *model, const void *logits, int32_t id)
+{
     return model->logit_bytes == 2 ? ((const int16_t *)logits)[id] : ((const int8_t *)logits)[id];
 }
 
 /* The softmax, of the logits that may follow, at the largest of them, in 1/65536. */
-static uint32_t probability_of_best(const thimble_answer *answer, const thimble_model *model, const void *logits, int32_t best) {
+static uint32_t probability_of_best(const thimble_answer *answer, const thimble_model *model, const void *logits,
+                                    int32_t best)
+{
     const int32_t largest = logit_at(model, logits, best);
     uint32_t sum = 0;
     for (int32_t id = thimble_answer_allowed(answer, -1); id >= 0; id = thimble_answer_allowed(answer, id)) {
@@ -173,81 +221,100 @@ static uint32_t probability_of_best(const thimble_answer *answer, const thimble_
     return (uint32_t)((((uint64_t)thimble_power(0) << 16) + sum / 2) / sum);
 }
 
-int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits) {
+int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits)
+{
     int32_t best = thimble_answer_allowed(answer, -1);
-    for (int32_t id = best; id >= 0; id = thimble_answer_allowed(answer, id))
-        if (logit_at(model, logits, id) > logit_at(model, logits, best))
+    for (int32_t id = best; id >= 0; id = thimble_answer_allowed(answer, id)) {
+        if (logit_at(model, logits, id) > logit_at(model, logits, best)) {
             best = id;
+        }
+    }
     const uint64_t product = (uint64_t)answer->confidence * probability_of_best(answer, model, logits, best);
     answer->confidence = (uint32_t)((product + THIMBLE_CERTAIN / 2) >> 16);
     thimble_answer_take(answer, best);
     return best;
 }
 
-bool thimble_answer_is_whole(const thimble_answer *answer) { return answer->state == IS_WHOLE; }
+bool thimble_answer_is_whole(const thimble_answer *answer)
+{
+    return answer->state == IS_WHOLE;
+}
 
 /* A text of the tables: names of intents, then of slots, then values. */
-static const uint8_t *text_at(const thimble_answers *tables, int32_t index, uint16_t *length) {
+static const uint8_t *text_at(const thimble_answers *tables, int32_t index, uint16_t *length)
+{
     *length = (uint16_t)(tables->text_starts[index + 1] - tables->text_starts[index]);
     return tables->text + tables->text_starts[index];
 }
 
 /* Below 0, 0 or above 0, as the first name is lower, equal or higher. */
-static int compare_names(const thimble_slot *a, const thimble_slot *b) {
+static int compare_names(const thimble_slot *a, const thimble_slot *b)
+{
     size_t i = 0;
     for (;; i++) {
         const int one = i < a->name_length ? a->name[i] : (uint8_t)a->unit[i - a->name_length];
         const int other = i < b->name_length ? b->name[i] : (uint8_t)b->unit[i - b->name_length];
-        if (one != other || one == 0)
+        if (one != other || one == 0) {
             return one - other;
+        }
     }
 }
 
 /* Puts a slot where its name belongs, instead of one of this name; the new number of slots. */
-static size_t insert(thimble_slot *slots, size_t count, const thimble_slot *slot) {
+static size_t insert(thimble_slot *slots, size_t count, const thimble_slot *slot)
+{
     size_t at = count;
-    while (at > 0 && compare_names(&slots[at - 1], slot) > 0)
+    while (at > 0 && compare_names(&slots[at - 1], slot) > 0) {
         at--;
+    }
     if (at > 0 && compare_names(&slots[at - 1], slot) == 0) {
         slots[at - 1] = *slot;
         return count;
     }
-    for (size_t i = count; i > at; i--)
+    for (size_t i = count; i > at; i--) {
         slots[i] = slots[i - 1];
+    }
     slots[at] = *slot;
     return count + 1;
 }
 
 /* The words of the original from the one at one position to the one at another. */
-static void say_words(const thimble_answer *answer, uint16_t start, uint16_t end, thimble_slot *slot) {
+static void say_words(const thimble_answer *answer, uint16_t start, uint16_t end, thimble_slot *slot)
+{
     const thimble_words *words = answer->words;
     uint16_t first = 0, last = (uint16_t)(words->count - 1);
-    while (answer->start_of[first] < start)
+    while (answer->start_of[first] < start) {
         first++;
-    while (answer->start_of[last] > end)
+    }
+    while (answer->start_of[last] > end) {
         last--;
+    }
     slot->value = answer->original + words->from[first];
     slot->value_length = (uint16_t)(words->to[last] - words->from[first]);
 }
 
 /* A whole number from 0 to 24 becomes a time of day. */
-static void as_hour(thimble_slot *slot) {
+static void as_hour(thimble_slot *slot)
+{
     static const uint8_t times[] = "00:0001:0002:0003:0004:0005:0006:0007:0008:0009:0010:0011:0012:00"
                                    "13:0014:0015:0016:0017:0018:0019:0020:0021:0022:0023:0024:00";
     uint32_t hour = 0;
     for (uint16_t i = 0; i < slot->value_length; i++) {
-        if (i == 2 || slot->value[i] < '0' || slot->value[i] > '9' || (i == 1 && hour == 0))
+        if (i == 2 || slot->value[i] < '0' || slot->value[i] > '9' || (i == 1 && hour == 0)) {
             return;
+        }
         hour = 10 * hour + (uint32_t)(slot->value[i] - '0');
     }
-    if (slot->value_length == 0 || hour > 24)
+    if (slot->value_length == 0 || hour > 24) {
         return;
+    }
     slot->value = times + 5 * hour;
     slot->value_length = 5;
 }
 
 /* Of a duration, or of a time HH:MM, the number of a unit instead of the whole. */
-static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit) {
+static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit)
+{
     const uint8_t *value = mark->value;
     if (mark->kind == DURATION_KIND) {
         slot->number = mark->parts[unit];
@@ -261,82 +328,97 @@ static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit)
     slot->value_length = 0;
 }
 
-size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots) {
+size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots)
+{
     const thimble_answers *tables = answer->tables;
     const thimble_allowed *allowed = NULL;
     size_t made = 0;
     thimble_slot slot = {.unit = ""};
     for (size_t i = 1; i < count; i++) {
         const int32_t id = ids[i];
-        if (id == end_id(answer))
+        if (id == end_id(answer)) {
             break;
+        }
         if (id >= first_value(tables)) {
             const int32_t value = id - first_value(tables);
             slot.value = text_at(tables, tables->intent_count + tables->slot_count + value, &slot.value_length);
         } else if (id >= first_slot(tables)) {
             const int32_t index = id - first_slot(tables);
             allowed = tables->allowed + tables->intent_starts[ids[0] - first_intent(tables)];
-            while (allowed->slot != index)
+            while (allowed->slot != index) {
                 allowed++;
+            }
             slot.name = text_at(tables, tables->intent_count + index, &slot.name_length);
             continue;
         } else if (id >= first_position(tables)) {
-            if (++i == count)
+            if (++i == count) {
                 break;
-            say_words(answer, (uint16_t)(id - first_position(tables)), (uint16_t)(ids[i] - first_position(tables)), &slot);
+            }
+            say_words(answer, (uint16_t)(id - first_position(tables)), (uint16_t)(ids[i] - first_position(tables)),
+                      &slot);
         } else {
             const thimble_mark *mark = &answer->marks[id - first_pointer(tables)];
             if (allowed && allowed->expands == THIMBLE_FILLS_UNITS) {
-                thimble_slot filled = {.name = slot.name, .name_length = (uint16_t)(slot.name_length - DURATION_LENGTH)};
+                thimble_slot filled = {.name = slot.name,
+                                       .name_length = (uint16_t)(slot.name_length - DURATION_LENGTH)};
                 for (size_t unit = 0; unit < 5; unit++) {
                     filled.unit = units[unit];
                     filled.number = mark->parts[unit];
-                    if (filled.number)
+                    if (filled.number) {
                         made = insert(slots, made, &filled);
+                    }
                 }
                 continue;
             }
             slot.value = mark->value;
             slot.value_length = mark->value_length;
-            if (allowed && allowed->expands >= THIMBLE_TAKES_UNIT)
+            if (allowed && allowed->expands >= THIMBLE_TAKES_UNIT) {
                 take_unit(&slot, mark, allowed->expands - (size_t)THIMBLE_TAKES_UNIT);
-            else if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == NUMBER_KIND)
+            } else if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == NUMBER_KIND) {
                 as_hour(&slot);
+            }
         }
         made = insert(slots, made, &slot);
     }
     return made;
 }
 
-thimble_reason thimble_answer_reason(const thimble_answer *answer, const thimble_slot *slots, size_t count) {
-    if (answer->confidence < answer->tables->threshold)
+thimble_reason thimble_answer_reason(const thimble_answer *answer, const thimble_slot *slots, size_t count)
+{
+    if (answer->confidence < answer->tables->threshold) {
         return THIMBLE_LOW_CONFIDENCE;
+    }
     return answer->intent == 0 && count && slots[0].value_length ? THIMBLE_MODEL_REASON : THIMBLE_NO_REASON;
 }
 
-const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t intent, size_t *length) {
+const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t intent, size_t *length)
+{
     uint16_t bytes;
     const uint8_t *name = text_at(tables, intent, &bytes);
     *length = bytes;
     return name;
 }
 
-int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length) {
+int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length)
+{
     const int32_t before = tables->intent_count + tables->slot_count + tables->value_count;
     for (int32_t kind = 0; kind < tables->kind_count; kind++) {
         uint16_t bytes;
         const uint8_t *text = text_at(tables, before + kind, &bytes);
         size_t same = 0;
-        while (same < length && same < bytes && text[same] == name[same])
+        while (same < length && same < bytes && text[same] == name[same]) {
             same++;
-        if (same == length && same == bytes)
+        }
+        if (same == length && same == bytes) {
             return kind;
+        }
     }
     return -1;
 }
 
 /* Says a number in decimal digits. */
-static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t count)) {
+static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t count))
+{
     uint8_t digits[10];
     size_t at = sizeof digits;
     do {
@@ -347,25 +429,30 @@ static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t
 }
 
 void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const thimble_slot *slots, size_t count,
-                        void (*say)(const uint8_t *bytes, size_t count)) {
+                        void (*say)(const uint8_t *bytes, size_t count))
+{
     size_t length;
     const uint8_t *name = thimble_intent_name(tables, intent, &length);
     say(name, length);
     for (const thimble_slot *slot = slots; slot < slots + count; slot++) {
         say((const uint8_t *)" ", 1);
         say(slot->name, slot->name_length);
-        for (length = 0; slot->unit[length];)
+        for (length = 0; slot->unit[length];) {
             length++;
+        }
         say((const uint8_t *)slot->unit, length);
         say((const uint8_t *)"=", 1);
-        if (slot->value)
+        if (slot->value) {
             say(slot->value, slot->value_length);
-        else
+        } else {
             say_number(slot->number, say);
+        }
     }
 }
 
-const char *thimble_reason_name(thimble_reason reason) {
-    static const char *const names[] = {"-", "too-long", "too-many-words", "too-many-names", "low-confidence", "unfinished", "model"};
+const char *thimble_reason_name(thimble_reason reason)
+{
+    static const char *const names[] = {"-",          "too-long", "too-many-words", "too-many-names", "low-confidence",
+                                        "unfinished", "model"};
     return names[reason];
 }

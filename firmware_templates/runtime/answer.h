@@ -1,9 +1,9 @@
-/* Answers in answer tokens: the prompt of a sentence whose names and quantities are marked, which tokens may follow, and what
- * they say. The host's twin is pipeline/text/answers.py.
+/* Answers in answer tokens: the prompt of a sentence whose names and quantities are marked, which tokens may follow,
+ * and what they say. The host's twin is pipeline/text/answers.py.
  *
- * A prompt is the words of the sentence, a marker before each known name and in place of each quantity. An answer is an intent, then
- * slots in ascending order, each with a value: a pointer at a mark, a value of a closed list, or two positions in the prompt
- * between which free text stands. */
+ * A prompt is the words of the sentence, a marker before each known name and in place of each quantity. An answer is an
+ * intent, then slots in ascending order, each with a value: a pointer at a mark, a value of a closed list, or two
+ * positions in the prompt between which free text stands. */
 #ifndef THIMBLE_ANSWER_H
 #define THIMBLE_ANSWER_H
 
@@ -11,13 +11,17 @@
 #include "tokenizer.h"
 #include "words.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* 1 in confidences. */
 #define THIMBLE_CERTAIN 65536u
 
 /* Why nothing is done. */
 typedef enum {
     THIMBLE_NO_REASON = 0,
-    THIMBLE_TOO_LONG,       /* prompt and answer are longer than the context */
+    THIMBLE_TOO_LONG, /* prompt and answer are longer than the context */
     THIMBLE_TOO_MANY_WORDS,
     THIMBLE_TOO_MANY_NAMES, /* more marks than pointers */
     THIMBLE_LOW_CONFIDENCE, /* below the threshold */
@@ -25,18 +29,18 @@ typedef enum {
     THIMBLE_MODEL_REASON    /* the model says it in the slot `reason` */
 } thimble_reason;
 
-/* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a time
- * of day, where a whole number from 0 to 24 is a full hour; as the number of a unit of a duration, or the hours or
+/* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a
+ * time of day, where a whole number from 0 to 24 is a full hour; as the number of a unit of a duration, or the hours or
  * minutes of a time. */
 enum { THIMBLE_FILLS_UNITS = 1, THIMBLE_TAKES_HOURS = 2, THIMBLE_TAKES_UNIT = 3 };
 
 /* What a slot of an intent may hold. A list is its length, then so many indices, ascending. */
 typedef struct {
     uint16_t slot;
-    uint16_t kinds;      /* where the list of markers' indices begins in `lists` */
-    uint16_t values;     /* where the list of closed values begins */
-    uint8_t is_free;     /* whether it may hold any words of the sentence */
-    uint8_t expands;     /* how it takes a mark: 0, THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS, THIMBLE_TAKES_UNIT + unit */
+    uint16_t kinds;  /* where the list of markers' indices begins in `lists` */
+    uint16_t values; /* where the list of closed values begins */
+    uint8_t is_free; /* whether it may hold any words of the sentence */
+    uint8_t expands; /* how it takes a mark: 0, THIMBLE_FILLS_UNITS, THIMBLE_TAKES_HOURS, THIMBLE_TAKES_UNIT + unit */
 } thimble_allowed;
 
 /* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */
@@ -47,8 +51,9 @@ typedef struct {
     const uint16_t *intent_starts;  /* [intent_count + 1]: where the slots of each intent start in `allowed` */
     const thimble_allowed *allowed; /* slots ascending within an intent */
     const uint16_t *lists;
-    const uint16_t *text_starts; /* [intent_count + slot_count + value_count + kind_count + 1]: where each text starts in `text` */
-    const uint8_t *text;         /* names of intents, of slots, values, and names of markers; UTF-8 */
+    const uint16_t
+        *text_starts; /* [intent_count + slot_count + value_count + kind_count + 1]: where each text starts in `text` */
+    const uint8_t *text; /* names of intents, of slots, values, and names of markers; UTF-8 */
 } thimble_answers;
 
 /* A sentence and its answer so far. What it points at stays the caller's. */
@@ -77,17 +82,17 @@ typedef struct {
     uint32_t number;
 } thimble_slot;
 
-/* Writes the ids of the prompt, and prepares for its answer. Returns their number; 0 where `reason` says why there is none.
- * With `capacity` at least `words->length` + `mark_count` + 3 every prompt fits. */
+/* Writes the ids of the prompt, and prepares for its answer. Returns their number; 0 where `reason` says why there is
+ * none. With `capacity` at least `words->length` + `mark_count` + 3 every prompt fits. */
 int32_t thimble_answer_prompt(thimble_answer *answer, const thimble_answers *tables, const thimble_tokenizer *tokenizer,
-                              const uint8_t *original, const thimble_words *words, const thimble_mark *marks, size_t mark_count,
-                              uint16_t *ids, size_t capacity, thimble_reason *reason);
+                              const uint8_t *original, const thimble_words *words, const thimble_mark *marks,
+                              size_t mark_count, uint16_t *ids, size_t capacity, thimble_reason *reason);
 
 /* The lowest id above `after` that may follow the answer so far, or -1; with -1 the lowest of all. */
 int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after);
 
-/* The most likely of the ids that may follow, the lowest of equals; it becomes part of the answer, and the softmax at it of
- * the logits that may follow a factor of the answer's confidence. */
+/* The most likely of the ids that may follow, the lowest of equals; it becomes part of the answer, and the softmax at
+ * it of the logits that may follow a factor of the answer's confidence. */
 int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits);
 
 /* Takes an id that may follow. */
@@ -115,5 +120,9 @@ void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const th
 
 /* A reason in one word, "-" for none; of what the model says it is the slot's value. */
 const char *thimble_reason_name(thimble_reason reason);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

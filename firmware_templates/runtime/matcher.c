@@ -3,10 +3,10 @@
 #include <string.h>
 
 enum {
-    FUZZY_LETTERS = 3, /* names with fewer are found only as they are written */
-    TYPO_LETTERS = 4,  /* names with fewer are not looked for with typos */
-    MOST_LETTERS = 48, /* nor are names with more */
-    LONG_LETTERS = 9,  /* names of so many may have two typos */
+    FUZZY_LETTERS = 3,             /* names with fewer are found only as they are written */
+    TYPO_LETTERS = 4,              /* names with fewer are not looked for with typos */
+    MOST_LETTERS = 48,             /* nor are names with more */
+    LONG_LETTERS = 9,              /* names of so many may have two typos */
     WORD_BYTES = 4 * MOST_LETTERS, /* longer words are no compounds */
     SPAN_WORDS = THIMBLE_SPAN_WORDS,
     NOTHING = -1
@@ -21,77 +21,93 @@ typedef thimble_annotation sentence;
 /* An entry's name as it is compared. */
 typedef struct {
     uint8_t words;
-    uint16_t length;                              /* bytes of `joined` */
+    uint16_t length; /* bytes of `joined` */
     uint16_t starts[THIMBLE_MAX_NAME_BYTES / 2 + 2];
-    uint8_t skeletons[THIMBLE_MAX_NAME_BYTES];    /* of the words */
-    uint8_t joined[THIMBLE_MAX_NAME_BYTES];       /* written together */
+    uint8_t skeletons[THIMBLE_MAX_NAME_BYTES]; /* of the words */
+    uint8_t joined[THIMBLE_MAX_NAME_BYTES];    /* written together */
 } name_forms;
 
-static size_t count_letters(const uint8_t *text, size_t length) {
+static size_t count_letters(const uint8_t *text, size_t length)
+{
     size_t letters = 0;
-    for (size_t i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++) {
         letters += (text[i] & 0xC0) != 0x80;
+    }
     return letters;
 }
 
 /* Bytes of the first `letters` letters, or of all. */
-static size_t first_letters(const uint8_t *text, size_t length, size_t letters) {
+static size_t first_letters(const uint8_t *text, size_t length, size_t letters)
+{
     size_t i = 0;
-    while (i < length && ((text[i] & 0xC0) == 0x80 || letters-- > 0))
+    while (i < length && ((text[i] & 0xC0) == 0x80 || letters-- > 0)) {
         i++;
+    }
     return i;
 }
 
 /* Below 0, 0 or above 0, as the first text is lower, equal or higher. */
-static int compare(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length) {
+static int compare(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length)
+{
     const int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
     return order ? order : (a_length > b_length) - (a_length < b_length);
 }
 
-static bool ends_with(const uint8_t *text, size_t length, const char *ending, size_t ending_length) {
+static bool ends_with(const uint8_t *text, size_t length, const char *ending, size_t ending_length)
+{
     return ending_length <= length && memcmp(text + length - ending_length, ending, ending_length) == 0;
 }
 
-static bool has_hash(const uint8_t *table, uint16_t count, const uint8_t *text, size_t length) {
+static bool has_hash(const uint8_t *table, uint16_t count, const uint8_t *text, size_t length)
+{
     uint32_t hash = 2166136261u;
-    for (size_t i = 0; i < length; i++)
+    for (size_t i = 0; i < length; i++) {
         hash = (hash ^ text[i]) * 16777619u;
+    }
     hash = hash >> 24 ^ (hash & 0xFFFFFFu);
     uint32_t low = 0, high = count;
     while (low < high) {
         const uint32_t middle = (low + high) / 2;
         const uint8_t *bytes = table + THIMBLE_HASH_BYTES * middle;
         const uint32_t found = (uint32_t)bytes[0] << 16 | (uint32_t)bytes[1] << 8 | bytes[2];
-        if (found == hash)
+        if (found == hash) {
             return true;
-        if (found < hash)
+        }
+        if (found < hash) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return false;
 }
 
-static size_t make_skeleton(const sentence *s, const uint8_t *word, size_t length, uint8_t *skeleton) {
+static size_t make_skeleton(const sentence *s, const uint8_t *word, size_t length, uint8_t *skeleton)
+{
     return thimble_skeleton(s->annotator->normalizer, word, length, skeleton);
 }
 
-static const uint8_t *find_restored(const sentence *s, const uint8_t *skeleton, size_t length, size_t *restored) {
+static const uint8_t *find_restored(const sentence *s, const uint8_t *skeleton, size_t length, size_t *restored)
+{
     return thimble_restored(s->annotator->normalizer, skeleton, length, restored);
 }
 
-static const uint8_t *word_at(const sentence *s, size_t index, size_t *length) {
+static const uint8_t *word_at(const sentence *s, size_t index, size_t *length)
+{
     *length = (size_t)(s->words->end[index] - s->words->start[index]);
     return s->words->text + s->words->start[index];
 }
 
-static const uint8_t *skeleton_at(const sentence *s, size_t index, size_t *length) {
+static const uint8_t *skeleton_at(const sentence *s, size_t index, size_t *length)
+{
     *length = (size_t)(s->skeletons.end[index] - s->skeletons.start[index]);
     return s->skeletons.text + s->skeletons.start[index];
 }
 
 /* Adds a skeleton to those before it, as the skeleton of both in one word would be: of "o" and "eck" it is "ock". */
-static size_t join(const thimble_annotator *annotator, uint8_t *joined, size_t length, const uint8_t *skeleton, size_t added) {
+static size_t join(const thimble_annotator *annotator, uint8_t *joined, size_t length, const uint8_t *skeleton,
+                   size_t added)
+{
     if (annotator->inflection->umlauts && length && added && skeleton[0] == 'e') {
         const uint8_t last = joined[length - 1];
         if (last == 'a' || last == 'o' || last == 'u') {
@@ -104,39 +120,45 @@ static size_t join(const thimble_annotator *annotator, uint8_t *joined, size_t l
 }
 
 /* Bytes of a skeleton without the longest inner ending that leaves three letters. */
-static size_t stem_length(const sentence *s, const uint8_t *skeleton, size_t length) {
+static size_t stem_length(const sentence *s, const uint8_t *skeleton, size_t length)
+{
     const thimble_strings *endings = &s->annotator->inflection->inner;
     const char *ending = endings->text;
     size_t longest = 0;
     for (uint8_t i = 0; i < endings->count; i++) {
         const size_t bytes = strlen(ending);
         if (bytes > longest && ends_with(skeleton, length, ending, bytes) &&
-            count_letters(skeleton, length - bytes) >= FUZZY_LETTERS)
+            count_letters(skeleton, length - bytes) >= FUZZY_LETTERS) {
             longest = bytes;
+        }
         ending += bytes + 1;
     }
     return length - longest;
 }
 
 /* Whether the ending may be taken off a last word: it is there, and it is not all of the word. */
-static bool has_ending(const uint8_t *skeleton, size_t length, const char *ending, size_t bytes) {
+static bool has_ending(const uint8_t *skeleton, size_t length, const char *ending, size_t bytes)
+{
     return bytes == 0 || (bytes < length && ends_with(skeleton, length, ending, bytes));
 }
 
-static const uint8_t *text_of(const thimble_vocabulary *names, uint32_t entry, size_t *length) {
+static const uint8_t *text_of(const thimble_vocabulary *names, uint32_t entry, size_t *length)
+{
     *length = names->text_starts[entry + 1] - names->text_starts[entry];
     return names->text + names->text_starts[entry];
 }
 
-static void read_name(const sentence *s, const thimble_vocabulary *names, uint32_t entry, name_forms *name) {
+static void read_name(const sentence *s, const thimble_vocabulary *names, uint32_t entry, name_forms *name)
+{
     size_t length;
     const uint8_t *text = text_of(names, entry, &length);
     size_t made = 0, joined = 0;
     name->words = 0;
     for (size_t start = 0; start < length;) {
         size_t end = start;
-        while (end < length && text[end] != ' ')
+        while (end < length && text[end] != ' ') {
             end++;
+        }
         const size_t bytes = make_skeleton(s, text + start, end - start, name->skeletons + made);
         joined = join(s->annotator, name->joined, joined, name->skeletons + made, bytes);
         name->starts[name->words++] = (uint16_t)made;
@@ -147,14 +169,17 @@ static void read_name(const sentence *s, const thimble_vocabulary *names, uint32
     name->length = (uint16_t)joined;
 }
 
-static const uint8_t *name_word(const name_forms *name, size_t index, size_t *length) {
+static const uint8_t *name_word(const name_forms *name, size_t index, size_t *length)
+{
     *length = (size_t)(name->starts[index + 1] - name->starts[index]);
     return name->skeletons + name->starts[index];
 }
 
-/* The first in `by_skeleton` whose skeleton is not below the text; with `beyond`, that neither is it nor begins with it. */
+/* The first in `by_skeleton` whose skeleton is not below the text; with `beyond`, that neither is it nor begins with
+ * it. */
 static uint16_t skeleton_from(const sentence *s, const thimble_vocabulary *names, const uint8_t *text, size_t length,
-                              bool beyond) {
+                              bool beyond)
+{
     name_forms name;
     uint16_t low = 0, high = names->skeleton_count;
     while (low < high) {
@@ -162,44 +187,51 @@ static uint16_t skeleton_from(const sentence *s, const thimble_vocabulary *names
         read_name(s, names, names->by_skeleton[middle], &name);
         const size_t compared = beyond && name.length > length ? length : name.length;
         const int order = compare(name.joined, compared, text, length);
-        if (order < 0 || (beyond && order == 0))
+        if (order < 0 || (beyond && order == 0)) {
             low = (uint16_t)(middle + 1);
-        else
+        } else {
             high = middle;
+        }
     }
     return low;
 }
 
 /* The first entry with a skeleton, or NOTHING; of how many words its name is. */
-static int32_t entry_of_skeleton(const sentence *s, const thimble_vocabulary *names, const uint8_t *skeleton, size_t length,
-                                 uint8_t *num_words) {
+static int32_t entry_of_skeleton(const sentence *s, const thimble_vocabulary *names, const uint8_t *skeleton,
+                                 size_t length, uint8_t *num_words)
+{
     const uint16_t at = skeleton_from(s, names, skeleton, length, false);
-    if (at == names->skeleton_count)
+    if (at == names->skeleton_count) {
         return NOTHING;
+    }
     name_forms name;
     read_name(s, names, names->by_skeleton[at], &name);
     *num_words = name.words;
     return compare(name.joined, name.length, skeleton, length) == 0 ? names->by_skeleton[at] : NOTHING;
 }
 
-static int32_t entry_of_text(const thimble_vocabulary *names, const uint8_t *text, size_t length) {
+static int32_t entry_of_text(const thimble_vocabulary *names, const uint8_t *text, size_t length)
+{
     uint16_t low = 0, high = names->count;
     while (low < high) {
         const uint16_t middle = (uint16_t)((low + high) / 2);
         size_t other_length;
         const uint8_t *other = text_of(names, names->by_text[middle], &other_length);
         const int order = compare(other, other_length, text, length);
-        if (order == 0)
+        if (order == 0) {
             return names->by_text[middle];
-        if (order < 0)
+        }
+        if (order < 0) {
             low = (uint16_t)(middle + 1);
-        else
+        } else {
             high = middle;
+        }
     }
     return NOTHING;
 }
 
-static thimble_mark mark_of(const thimble_vocabulary *names, int32_t entry, size_t first, size_t end) {
+static thimble_mark mark_of(const thimble_vocabulary *names, int32_t entry, size_t first, size_t end)
+{
     thimble_mark mark = {.kind = names->kinds[entry], .first = (uint8_t)first, .end = (uint8_t)end};
     const uint16_t value = names->value_of[entry];
     size_t length;
@@ -214,9 +246,11 @@ static thimble_mark mark_of(const thimble_vocabulary *names, int32_t entry, size
 }
 
 /* Puts a mark at a position among the others. */
-static bool insert(sentence *s, size_t position, const thimble_mark *mark) {
-    if (s->count == THIMBLE_MAX_MARKS)
+static bool insert(sentence *s, size_t position, const thimble_mark *mark)
+{
+    if (s->count == THIMBLE_MAX_MARKS) {
         return false;
+    }
     memmove(s->marks + position + 1, s->marks + position, (s->count - position) * sizeof *mark);
     s->marks[position] = *mark;
     s->count++;
@@ -224,10 +258,12 @@ static bool insert(sentence *s, size_t position, const thimble_mark *mark) {
 }
 
 /* Writes `length` bytes instead of the words' bytes from `start` to `end`, and moves the words from `word` on. */
-static bool replace(thimble_words *words, size_t start, size_t end, const uint8_t *text, size_t length, size_t word) {
+static bool replace(thimble_words *words, size_t start, size_t end, const uint8_t *text, size_t length, size_t word)
+{
     const size_t whole = words->length - (end - start) + length;
-    if (whole > THIMBLE_MAX_WORDS_BYTES)
+    if (whole > THIMBLE_MAX_WORDS_BYTES) {
         return false;
+    }
     memmove(words->text + start + length, words->text + end, words->length - end);
     memcpy(words->text + start, text, length);
     for (size_t i = word; i < words->count; i++) {
@@ -238,12 +274,14 @@ static bool replace(thimble_words *words, size_t start, size_t end, const uint8_
     return true;
 }
 
-static bool is_noun(const sentence *s, const uint8_t *text, size_t length) {
+static bool is_noun(const sentence *s, const uint8_t *text, size_t length)
+{
     return has_hash(s->annotator->known, s->annotator->known_count, text, length);
 }
 
 /* Skeletons of all words, and which are known. */
-static void read_words(sentence *s) {
+static void read_words(sentence *s)
+{
     const thimble_annotator *annotator = s->annotator;
     size_t made = 0;
     for (size_t i = 0; i < s->words->count; i++) {
@@ -258,17 +296,21 @@ static void read_words(sentence *s) {
     s->skeletons.length = (uint16_t)made;
 }
 
-static bool restore_words(sentence *s) {
+static bool restore_words(sentence *s)
+{
     for (size_t i = 0; i < s->words->count; i++) {
-        if (s->is_known[i])
+        if (s->is_known[i]) {
             continue;
+        }
         size_t length;
         const uint8_t *skeleton = skeleton_at(s, i, &length);
         const uint8_t *restored = find_restored(s, skeleton, length, &length);
-        if (!restored)
+        if (!restored) {
             continue;
-        if (!replace(s->words, s->words->start[i], s->words->end[i], restored, length, i + 1))
+        }
+        if (!replace(s->words, s->words->start[i], s->words->end[i], restored, length, i + 1)) {
             return false;
+        }
         s->words->end[i] = (uint16_t)(s->words->start[i] + length);
     }
     read_words(s);
@@ -277,8 +319,10 @@ static bool restore_words(sentence *s) {
 
 /* Pass 1: names word for word, and quantities. */
 
-/* The longest name that begins at a word and ends before `limit`. A clitic may hang on the last word unless that is known. */
-static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_mark *mark) {
+/* The longest name that begins at a word and ends before `limit`. A clitic may hang on the last word unless that is
+ * known. */
+static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_mark *mark)
+{
     const thimble_strings *clitics = &s->annotator->inflection->clitics;
     const uint8_t *text = s->words->text + s->words->start[index];
     for (size_t end = limit; end > index; end--) {
@@ -288,8 +332,9 @@ static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_ma
             const size_t bytes = strlen(clitic);
             for (size_t layer = 0; layer < THIMBLE_LAYERS && ends_with(text, length, clitic, bytes); layer++) {
                 const thimble_vocabulary *names = s->annotator->layers[layer];
-                if (!names || end - index > names->max_words)
+                if (!names || end - index > names->max_words) {
                     continue;
+                }
                 const int32_t entry = entry_of_text(names, text, length - bytes);
                 if (entry != NOTHING) {
                     *mark = mark_of(names, entry, index, end);
@@ -304,10 +349,12 @@ static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_ma
 }
 
 /* The longest quantity that begins at a word. */
-static bool find_quantity(sentence *s, size_t index, thimble_mark *mark) {
+static bool find_quantity(sentence *s, size_t index, thimble_mark *mark)
+{
     thimble_quantity quantity;
-    if (!thimble_quantity_at(s->annotator->quantities, &s->skeletons, (uint16_t)index, &quantity))
+    if (!thimble_quantity_at(s->annotator->quantities, &s->skeletons, (uint16_t)index, &quantity)) {
         return false;
+    }
     *mark = (thimble_mark){.kind = s->annotator->quantity_kinds[quantity.kind],
                            .first = (uint8_t)index,
                            .end = (uint8_t)(index + quantity.count),
@@ -315,12 +362,14 @@ static bool find_quantity(sentence *s, size_t index, thimble_mark *mark) {
                            .value = s->values + s->values_length,
                            .value_length = quantity.value_length};
     memcpy(mark->parts, quantity.parts, sizeof mark->parts);
-    if (quantity.value_length <= THIMBLE_MAX_VALUES_BYTES - s->values_length)
+    if (quantity.value_length <= THIMBLE_MAX_VALUES_BYTES - s->values_length) {
         memcpy(s->values + s->values_length, quantity.value, quantity.value_length);
+    }
     return true;
 }
 
-static bool mark_exact(sentence *s) {
+static bool mark_exact(sentence *s)
+{
     for (size_t index = 0; index < s->words->count;) {
         thimble_mark name, quantity;
         const bool is_name = find_exact(s, index, s->words->count, &name);
@@ -330,10 +379,12 @@ static bool mark_exact(sentence *s) {
             continue;
         }
         const thimble_mark *mark = is_quantity && (!is_name || quantity.end > name.end) ? &quantity : &name;
-        if (mark == &quantity)
+        if (mark == &quantity) {
             s->values_length += quantity.value_length;
-        if (s->values_length > THIMBLE_MAX_VALUES_BYTES || !insert(s, s->count, mark))
+        }
+        if (s->values_length > THIMBLE_MAX_VALUES_BYTES || !insert(s, s->count, mark)) {
             return false;
+        }
         index = mark->end;
     }
     return true;
@@ -342,20 +393,24 @@ static bool mark_exact(sentence *s) {
 /* Pass 2: names in other forms. */
 
 /* Whether words can be a name that is divided otherwise: not "an der" for "Ander". */
-static bool may_join(const sentence *s, size_t index, size_t end) {
+static bool may_join(const sentence *s, size_t index, size_t end)
+{
     for (size_t i = index; i < end; i++) {
         size_t length;
         const uint8_t *text = word_at(s, i, &length);
-        if (!s->is_known[i] || count_letters(text, length) >= TYPO_LETTERS)
+        if (!s->is_known[i] || count_letters(text, length) >= TYPO_LETTERS) {
             return true;
+        }
     }
     return end == index + 1;
 }
 
 /* Whether an entry has the words of a span, but for inner endings and the last word's ending of some bytes. */
-static bool has_stems(const sentence *s, const name_forms *name, size_t index, size_t end, size_t ending) {
-    if (name->words != end - index)
+static bool has_stems(const sentence *s, const name_forms *name, size_t index, size_t end, size_t ending)
+{
+    if (name->words != end - index) {
         return false;
+    }
     for (size_t i = index; i < end; i++) {
         size_t said_length, length;
         const uint8_t *said = skeleton_at(s, i, &said_length), *word = name_word(name, i - index, &length);
@@ -365,8 +420,9 @@ static bool has_stems(const sentence *s, const name_forms *name, size_t index, s
             said_length = stem_length(s, said, said_length);
             length = stem_length(s, word, length);
         }
-        if (compare(said, said_length, word, length) != 0)
+        if (compare(said, said_length, word, length) != 0) {
             return false;
+        }
     }
     return true;
 }
@@ -376,21 +432,24 @@ typedef struct {
     uint16_t low, high;
 } range;
 
-static int32_t find_stems(const sentence *s, size_t layer, const range *nearby, size_t index, size_t end, size_t ending) {
+static int32_t find_stems(const sentence *s, size_t layer, const range *nearby, size_t index, size_t end, size_t ending)
+{
     const thimble_vocabulary *names = s->annotator->layers[layer];
     int32_t first = NOTHING;
     for (uint16_t i = nearby[layer].low; i < nearby[layer].high; i++) {
         const int32_t entry = names->by_skeleton[i];
         name_forms name;
         read_name(s, names, (uint32_t)entry, &name);
-        if ((first == NOTHING || entry < first) && has_stems(s, &name, index, end, ending))
+        if ((first == NOTHING || entry < first) && has_stems(s, &name, index, end, ending)) {
             first = entry;
+        }
     }
     return first;
 }
 
 /* The name that a span is, with an ending or without. */
-static bool find_inflected(const sentence *s, const range *nearby, size_t index, size_t end, thimble_mark *mark) {
+static bool find_inflected(const sentence *s, const range *nearby, size_t index, size_t end, thimble_mark *mark)
+{
     const thimble_inflection *inflection = s->annotator->inflection;
     size_t last_length;
     const uint8_t *last = skeleton_at(s, end - 1, &last_length);
@@ -401,13 +460,15 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
             const size_t bytes = strlen(ending);
             for (size_t layer = 0; layer < THIMBLE_LAYERS && has_ending(last, last_length, ending, bytes); layer++) {
                 const thimble_vocabulary *names = s->annotator->layers[layer];
-                if (nearby[layer].low == nearby[layer].high)
+                if (nearby[layer].low == nearby[layer].high) {
                     continue;
+                }
                 uint8_t words = 0;
                 const int32_t entry = stems ? find_stems(s, layer, nearby, index, end, bytes)
                                             : entry_of_skeleton(s, names, s->joined, joined - bytes, &words);
-                if (entry == NOTHING || (!stems && words != end - index && !may_join(s, index, end)))
+                if (entry == NOTHING || (!stems && words != end - index && !may_join(s, index, end))) {
                     continue;
+                }
                 *mark = mark_of(names, entry, index, end);
                 return true;
             }
@@ -419,10 +480,12 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
 }
 
 /* The known word that may follow in a compound, with its accents; NULL: none. */
-static const uint8_t *find_noun(const sentence *s, const uint8_t *text, size_t length, size_t *noun_length) {
+static const uint8_t *find_noun(const sentence *s, const uint8_t *text, size_t length, size_t *noun_length)
+{
     *noun_length = length;
-    if (is_noun(s, text, length))
+    if (is_noun(s, text, length)) {
         return text;
+    }
     uint8_t skeleton[WORD_BYTES];
     const size_t bytes = make_skeleton(s, text, length, skeleton);
     const uint8_t *restored = find_restored(s, skeleton, bytes, noun_length);
@@ -430,9 +493,11 @@ static const uint8_t *find_noun(const sentence *s, const uint8_t *text, size_t l
 }
 
 static bool find_in_compound(const sentence *s, const uint8_t *key, size_t length, size_t index, size_t end,
-                             thimble_mark *mark) {
-    if (count_letters(key, length) < s->annotator->inflection->min_letters)
+                             thimble_mark *mark)
+{
+    if (count_letters(key, length) < s->annotator->inflection->min_letters) {
         return false;
+    }
     for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++) {
         const thimble_vocabulary *names = s->annotator->layers[layer];
         uint8_t words;
@@ -445,18 +510,21 @@ static bool find_in_compound(const sentence *s, const uint8_t *key, size_t lengt
     return false;
 }
 
-/* The longest name that ends within the last word of a span, in front of a noun; where the noun begins in the word, 0: none.
- * Spans of fewer words do not need what it overwrites. */
-static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark *mark) {
+/* The longest name that ends within the last word of a span, in front of a noun; where the noun begins in the word, 0:
+ * none. Spans of fewer words do not need what it overwrites. */
+static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark *mark)
+{
     const thimble_inflection *inflection = s->annotator->inflection;
     size_t length, ignored;
     const uint8_t *text = word_at(s, end - 1, &length);
-    if (s->is_known[end - 1] || count_letters(text, length) > MOST_LETTERS)
+    if (s->is_known[end - 1] || count_letters(text, length) > MOST_LETTERS) {
         return 0;
+    }
     for (size_t seam = length - 1; inflection->linking.count && seam > 0; seam--) {
         if ((text[seam] & 0xC0) == 0x80 || count_letters(text + seam, length - seam) < FUZZY_LETTERS ||
-            !find_noun(s, text + seam, length - seam, &ignored))
+            !find_noun(s, text + seam, length - seam, &ignored)) {
             continue;
+        }
         uint8_t part[WORD_BYTES];
         const size_t part_length = make_skeleton(s, text, seam, part);
         const size_t joined = join(s->annotator, s->joined, s->ends[end - index - 1], part, part_length);
@@ -464,29 +532,34 @@ static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark 
         for (uint8_t i = 0; i < inflection->linking.count; i++) {
             const size_t bytes = strlen(letters);
             if (ends_with(part, part_length, letters, bytes) &&
-                find_in_compound(s, s->joined, joined - bytes, index, end, mark))
+                find_in_compound(s, s->joined, joined - bytes, index, end, mark)) {
                 return seam;
+            }
             letters += bytes + 1;
         }
         letters = inflection->dropped.text;
         for (uint8_t i = 0; i < inflection->dropped.count && count_letters(s->joined, joined) >= FUZZY_LETTERS; i++) {
             const size_t bytes = strlen(letters);
             memcpy(s->joined + joined, letters, bytes);
-            if (find_in_compound(s, s->joined, joined + bytes, index, end, mark))
+            if (find_in_compound(s, s->joined, joined + bytes, index, end, mark)) {
                 return seam;
+            }
             letters += bytes + 1;
         }
     }
     return 0;
 }
 
-/* The spans that begin at a word: their skeletons, and of how many words the longest is. A name must reach into the last
- * word, so the words before must be shorter than the longest name. */
-static size_t read_spans(sentence *s, size_t index, size_t limit) {
+/* The spans that begin at a word: their skeletons, and of how many words the longest is. A name must reach into the
+ * last word, so the words before must be shorter than the longest name. */
+static size_t read_spans(sentence *s, size_t index, size_t limit)
+{
     size_t longest = 0, spans = 0;
-    for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++)
-        if (s->annotator->layers[layer] && s->annotator->layers[layer]->longest > longest)
+    for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++) {
+        if (s->annotator->layers[layer] && s->annotator->layers[layer]->longest > longest) {
             longest = s->annotator->layers[layer]->longest;
+        }
+    }
     s->ends[0] = 0;
     while (index + spans < limit && spans < SPAN_WORDS &&
            (spans == 0 || count_letters(s->joined, s->ends[spans]) < longest)) {
@@ -499,52 +572,63 @@ static size_t read_spans(sentence *s, size_t index, size_t limit) {
 }
 
 /* The longest name in another form that begins at a word; its last word is to be split at `seam` unless that is 0. */
-static bool find_other_form(sentence *s, size_t index, size_t limit, thimble_mark *mark, size_t *seam) {
+static bool find_other_form(sentence *s, size_t index, size_t limit, thimble_mark *mark, size_t *seam)
+{
     range nearby[THIMBLE_LAYERS] = {{0, 0}};
     const size_t spans = read_spans(s, index, limit);
     const size_t beginning = first_letters(s->joined, s->ends[spans], FUZZY_LETTERS);
     bool is_near = false;
-    if (count_letters(s->joined, beginning) < FUZZY_LETTERS)
+    if (count_letters(s->joined, beginning) < FUZZY_LETTERS) {
         return false;
+    }
     for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++) {
         const thimble_vocabulary *names = s->annotator->layers[layer];
-        if (!names)
+        if (!names) {
             continue;
+        }
         nearby[layer].low = skeleton_from(s, names, s->joined, beginning, false);
         nearby[layer].high = skeleton_from(s, names, s->joined, beginning, true);
         is_near |= nearby[layer].low < nearby[layer].high;
     }
     for (size_t end = index + spans; is_near && end > index; end--) {
-        if (end == index + 1 && s->is_known[index])
+        if (end == index + 1 && s->is_known[index]) {
             break;
+        }
         *seam = 0;
-        if (find_inflected(s, nearby, index, end, mark))
+        if (find_inflected(s, nearby, index, end, mark)) {
             return true;
+        }
         *seam = find_compound(s, index, end, mark);
-        if (*seam)
+        if (*seam) {
             return true;
+        }
     }
     return false;
 }
 
-/* Divides a word in two; marks from `position` on move by a word. Both parts have their share of the word's bytes in the
- * original, moved back to the beginning of a character. */
-static bool split(sentence *s, size_t index, size_t seam, size_t position) {
+/* Divides a word in two; marks from `position` on move by a word. Both parts have their share of the word's bytes in
+ * the original, moved back to the beginning of a character. */
+static bool split(sentence *s, size_t index, size_t seam, size_t position)
+{
     thimble_words *words = s->words;
-    if (words->count == THIMBLE_MAX_WORDS)
+    if (words->count == THIMBLE_MAX_WORDS) {
         return false;
+    }
     size_t length, noun_length;
     const uint8_t *text = word_at(s, index, &length);
     const uint8_t *noun = find_noun(s, text + seam, length - seam, &noun_length);
     const uint32_t from = words->from[index], to = words->to[index];
     size_t middle = from + (to - from) * (uint32_t)seam / (uint32_t)length;
-    while (middle > from && (s->original[middle] & 0xC0) == 0x80)
+    while (middle > from && (s->original[middle] & 0xC0) == 0x80) {
         middle--;
+    }
     const size_t start = words->start[index] + seam, end = words->end[index];
-    if (noun && noun != text + seam && !replace(words, start, end, noun, noun_length, index + 1))
+    if (noun && noun != text + seam && !replace(words, start, end, noun, noun_length, index + 1)) {
         return false;
-    if (!replace(words, start, start, (const uint8_t *)" ", 1, index + 1))
+    }
+    if (!replace(words, start, start, (const uint8_t *)" ", 1, index + 1)) {
         return false;
+    }
     for (size_t i = words->count++; i > index + 1; i--) {
         words->start[i] = words->start[i - 1];
         words->end[i] = words->end[i - 1];
@@ -565,7 +649,8 @@ static bool split(sentence *s, size_t index, size_t seam, size_t position) {
     return true;
 }
 
-static int32_t mark_other_forms(sentence *s) {
+static int32_t mark_other_forms(sentence *s)
+{
     size_t position = 0; /* of the first mark that is not before the word */
     for (size_t index = 0; index < s->words->count;) {
         if (position < s->count && s->marks[position].first == index) {
@@ -578,14 +663,17 @@ static int32_t mark_other_forms(sentence *s) {
             index++;
             continue;
         }
-        if (seam && !split(s, mark.end - 1u, seam, position))
+        if (seam && !split(s, mark.end - 1u, seam, position)) {
             return THIMBLE_TEXT_TOO_LONG;
-        if (!insert(s, position++, &mark))
+        }
+        if (!insert(s, position++, &mark)) {
             return THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
+        }
         index = mark.end;
         if (seam && find_exact(s, index, limit + 1, &mark)) {
-            if (!insert(s, position++, &mark))
+            if (!insert(s, position++, &mark)) {
                 return THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
+            }
             index = mark.end;
         }
     }
@@ -595,125 +683,161 @@ static int32_t mark_other_forms(sentence *s) {
 /* Pass 3: names with typos. */
 
 /* The code points of well-formed UTF-8 of at most `room` letters; how many. */
-static size_t read_letters(const uint8_t *text, size_t length, uint32_t *letters, size_t room) {
+static size_t read_letters(const uint8_t *text, size_t length, uint32_t *letters, size_t room)
+{
     size_t count = 0;
     for (size_t i = 0; i < length; i++) {
-        if ((text[i] & 0xC0) == 0x80)
+        if ((text[i] & 0xC0) == 0x80) {
             letters[count - 1] = letters[count - 1] << 6 | (text[i] & 0x3Fu);
-        else if (count == room)
+        } else if (count == room) {
             break;
-        else
-            letters[count++] = text[i] < 0x80 ? text[i] : text[i] & (text[i] < 0xE0 ? 0x1Fu : text[i] < 0xF0 ? 0x0Fu : 0x07u);
+        } else {
+            letters[count++] = text[i] < 0x80 ? text[i]
+                                              : text[i] & (text[i] < 0xE0   ? 0x1Fu
+                                                           : text[i] < 0xF0 ? 0x0Fu
+                                                                            : 0x07u);
+        }
     }
     return count;
 }
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
 
-/* Letters to insert, delete, replace or swap with their neighbour (each letter once), or more than `max_edits`, which is at
- * most 2. */
-static size_t edit_distance(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length, size_t max_edits) {
+/* Letters to insert, delete, replace or swap with their neighbour (each letter once), or more than `max_edits`, which
+ * is at most 2. */
+static size_t edit_distance(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length, size_t max_edits)
+{
     enum { ROOM = MOST_LETTERS + 2 };
     uint32_t left[ROOM], right[ROOM];
     uint8_t rows[3][ROOM + 1];
     const size_t left_count = count_letters(a, a_length), right_count = count_letters(b, b_length);
     if (left_count > ROOM || right_count > ROOM || left_count > right_count + max_edits ||
-        right_count > left_count + max_edits)
+        right_count > left_count + max_edits) {
         return max_edits + 1;
+    }
     read_letters(a, a_length, left, ROOM);
     read_letters(b, b_length, right, ROOM);
-    for (size_t j = 0; j <= right_count; j++)
+    for (size_t j = 0; j <= right_count; j++) {
         rows[0][j] = (uint8_t)j;
+    }
     for (size_t i = 1; i <= left_count; i++) {
         uint8_t *row = rows[i % 3];
         const uint8_t *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         size_t lowest = row[0] = (uint8_t)i;
         for (size_t j = 1; j <= right_count; j++) {
-            size_t edits = least(least(last[j], row[j - 1]) + 1u, (size_t)(last[j - 1] + (left[i - 1] != right[j - 1])));
-            if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1])
+            size_t edits =
+                least(least(last[j], row[j - 1]) + 1u, (size_t)(last[j - 1] + (left[i - 1] != right[j - 1])));
+            if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1]) {
                 edits = least(edits, before[j - 2] + 1u);
+            }
             row[j] = (uint8_t)edits;
             lowest = least(lowest, edits);
         }
-        if (lowest > max_edits)
+        if (lowest > max_edits) {
             return max_edits + 1;
+        }
     }
     return rows[left_count % 3][right_count];
 }
 
 /* A bit for each letter, by its code modulo 64. */
-static uint64_t letter_set(const uint8_t *text, size_t length) {
+static uint64_t letter_set(const uint8_t *text, size_t length)
+{
     uint64_t set = 0;
-    for (size_t i = 0; i < length; i++)
-        if (text[i] < 0x80)
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < 0x80) {
             set |= (uint64_t)1 << (text[i] & 63);
-        else if ((text[i] & 0xC0) == 0x80 && (i + 1 == length || (text[i + 1] & 0xC0) != 0x80))
+        } else if ((text[i] & 0xC0) == 0x80 && (i + 1 == length || (text[i + 1] & 0xC0) != 0x80)) {
             set |= (uint64_t)1 << (text[i] & 63); /* the last byte of a character has the lowest bits of its code */
+        }
+    }
     return set;
 }
 
-static size_t count_bits(uint64_t set) {
+static size_t count_bits(uint64_t set)
+{
     size_t bits = 0;
-    for (; set; set &= set - 1)
+    for (; set; set &= set - 1) {
         bits++;
+    }
     return bits;
 }
 
-static bool has_digits_of(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length) {
+static bool has_digits_of(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length)
+{
     size_t i = 0, j = 0;
     for (;; i++, j++) {
-        while (i < a_length && (a[i] < '0' || a[i] > '9'))
+        while (i < a_length && (a[i] < '0' || a[i] > '9')) {
             i++;
-        while (j < b_length && (b[j] < '0' || b[j] > '9'))
+        }
+        while (j < b_length && (b[j] < '0' || b[j] > '9')) {
             j++;
-        if (i == a_length || j == b_length)
+        }
+        if (i == a_length || j == b_length) {
             return i == a_length && j == b_length;
-        if (a[i] != b[j])
+        }
+        if (a[i] != b[j]) {
             return false;
+        }
     }
 }
 
-static bool may_be_misspelt(const sentence *s, size_t index) { return !s->is_known[index] && !s->is_marked[index]; }
+static bool may_be_misspelt(const sentence *s, size_t index)
+{
+    return !s->is_known[index] && !s->is_marked[index];
+}
 
 /* Edits between a span and a name, or more than `max_edits`.
  *
- * Word by word where there are equally many: only words that are not known can be misspelt, short words and digits cannot.
- * Otherwise written together, which needs words that are all unknown and a name without short words. */
-static size_t count_edits(const sentence *s, size_t index, size_t end, const name_forms *name, size_t max_edits) {
+ * Word by word where there are equally many: only words that are not known can be misspelt, short words and digits
+ * cannot. Otherwise written together, which needs words that are all unknown and a name without short words. */
+static size_t count_edits(const sentence *s, size_t index, size_t end, const name_forms *name, size_t max_edits)
+{
     const size_t joined = s->ends[end - index], impossible = max_edits + 1;
-    if (!has_digits_of(s->joined, joined, name->joined, name->length))
+    if (!has_digits_of(s->joined, joined, name->joined, name->length)) {
         return impossible;
+    }
     size_t length, said_length, edits = 0;
     if (name->words != end - index) {
-        for (size_t i = index; i < end; i++)
-            if (!may_be_misspelt(s, i))
+        for (size_t i = index; i < end; i++) {
+            if (!may_be_misspelt(s, i)) {
                 return impossible;
+            }
+        }
         for (size_t i = 0; i < name->words; i++) {
             const uint8_t *word = name_word(name, i, &length);
-            if (count_letters(word, length) < TYPO_LETTERS)
+            if (count_letters(word, length) < TYPO_LETTERS) {
                 return impossible;
+            }
         }
         return edit_distance(s->joined, joined, name->joined, name->length, max_edits);
     }
     for (size_t i = index; i < end && edits <= max_edits; i++) {
         const uint8_t *said = skeleton_at(s, i, &said_length), *word = name_word(name, i - index, &length);
-        if (compare(said, said_length, word, length) == 0)
+        if (compare(said, said_length, word, length) == 0) {
             continue;
+        }
         const size_t first = first_letters(word, length, 1);
         if (!may_be_misspelt(s, i) || count_letters(word, length) < TYPO_LETTERS ||
-            compare(said, first_letters(said, said_length, 1), word, first) != 0)
+            compare(said, first_letters(said, said_length, 1), word, first) != 0) {
             return impossible;
+        }
         edits += edit_distance(said, said_length, word, length, max_edits);
     }
     return edits;
 }
 
 /* The letters that the skeleton of a text in ASCII has for certain; false: it is not in ASCII. */
-static bool certain_letters(const uint8_t *text, size_t length, uint64_t *set) {
+static bool certain_letters(const uint8_t *text, size_t length, uint64_t *set)
+{
     uint64_t letters = 0;
     for (size_t i = 0; i < length; i++) {
-        if (text[i] >= 0x80)
+        if (text[i] >= 0x80) {
             return false;
+        }
         letters |= (uint64_t)1 << (text[i] & 63);
     }
     *set = letters & ~UNCERTAIN_LETTERS;
@@ -721,16 +845,19 @@ static bool certain_letters(const uint8_t *text, size_t length, uint64_t *set) {
 }
 
 /* The name that needs the fewest edits; of equals the longest span, then the earliest entry. */
-static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark *mark) {
+static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark *mark)
+{
     size_t first_length;
     const uint8_t *first = skeleton_at(s, index, &first_length);
     first_length = first_letters(first, first_length, 1);
     limit = least(limit, index + SPAN_WORDS);
     size_t least_end = index;
-    while (least_end < limit && !may_be_misspelt(s, least_end))
+    while (least_end < limit && !may_be_misspelt(s, least_end)) {
         least_end++;
-    if (least_end == limit || first_length == 0)
+    }
+    if (least_end == limit || first_length == 0) {
         return false;
+    }
     struct {
         size_t letters;
         uint64_t set;
@@ -739,7 +866,8 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
     for (size_t i = index; i < limit; i++) {
         size_t length;
         const uint8_t *skeleton = skeleton_at(s, i, &length);
-        const size_t words = i - index + 1, joined = join(s->annotator, s->joined, s->ends[words - 1], skeleton, length);
+        const size_t words = i - index + 1,
+                     joined = join(s->annotator, s->joined, s->ends[words - 1], skeleton, length);
         s->ends[words] = (uint16_t)joined;
         spans[words].letters = count_letters(s->joined, joined);
         spans[words].set = letter_set(s->joined, joined);
@@ -747,8 +875,9 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
     size_t fewest = 3, best_end = 0;
     for (size_t layer = 0; layer < THIMBLE_LAYERS; layer++) {
         const thimble_vocabulary *names = s->annotator->layers[layer];
-        if (!names)
+        if (!names) {
             continue;
+        }
         int32_t best = NOTHING; /* of this layer */
         const uint16_t behind = skeleton_from(s, names, first, first_length, true);
         for (uint16_t i = skeleton_from(s, names, first, first_length, false); i < behind; i++) {
@@ -757,28 +886,33 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
             const uint8_t *text = text_of(names, (uint32_t)entry, &length);
             uint64_t certain = 0;
             bool is_near = !certain_letters(text, length, &certain);
-            for (size_t words = limit - index; words > least_end - index && !is_near; words--)
+            for (size_t words = limit - index; words > least_end - index && !is_near; words--) {
                 is_near = length + 2 >= spans[words].letters &&
                           count_bits((spans[words].set & ~UNCERTAIN_LETTERS) ^ certain) <= 4;
-            if (!is_near) /* as nearly all names, and most can be told without making the skeleton */
+            }
+            if (!is_near) { /* as nearly all names, and most can be told without making the skeleton */
                 continue;
+            }
             name_forms name;
             read_name(s, names, (uint32_t)entry, &name);
             const size_t letters = count_letters(name.joined, name.length);
             const size_t max_edits = letters < LONG_LETTERS ? 1 : 2;
             const uint64_t set = letter_set(name.joined, name.length);
-            if (letters < TYPO_LETTERS || letters > MOST_LETTERS)
+            if (letters < TYPO_LETTERS || letters > MOST_LETTERS) {
                 continue;
+            }
             for (size_t end = limit; end > least_end; end--) {
                 const size_t said = spans[end - index].letters;
                 /* An edit changes at most two letters of the set. */
                 if (said > letters + max_edits || letters > said + max_edits ||
-                    count_bits(set ^ spans[end - index].set) > 2 * max_edits)
+                    count_bits(set ^ spans[end - index].set) > 2 * max_edits) {
                     continue;
+                }
                 const size_t edits = count_edits(s, index, end, &name, max_edits);
                 if (edits > max_edits || edits > fewest || (edits == fewest && end < best_end) ||
-                    (edits == fewest && end == best_end && (best == NOTHING || best < entry)))
+                    (edits == fewest && end == best_end && (best == NOTHING || best < entry))) {
                     continue;
+                }
                 fewest = edits;
                 best_end = end;
                 best = entry;
@@ -789,11 +923,14 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
     return best_end > 0;
 }
 
-static bool mark_misspelt(sentence *s) {
+static bool mark_misspelt(sentence *s)
+{
     memset(s->is_marked, 0, sizeof s->is_marked);
-    for (size_t i = 0; i < s->count; i++)
-        for (size_t word = s->marks[i].first; word < s->marks[i].end; word++)
+    for (size_t i = 0; i < s->count; i++) {
+        for (size_t word = s->marks[i].first; word < s->marks[i].end; word++) {
             s->is_marked[word] = true;
+        }
+    }
     size_t position = 0;
     for (size_t index = 0; index < s->words->count;) {
         if (position < s->count && s->marks[position].first == index) {
@@ -806,20 +943,23 @@ static bool mark_misspelt(sentence *s) {
             index++;
             continue;
         }
-        if (!insert(s, position++, &mark))
+        if (!insert(s, position++, &mark)) {
             return false;
+        }
         index = mark.end;
     }
     return true;
 }
 
-size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *text, size_t length, uint8_t *skeleton) {
+size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *text, size_t length, uint8_t *skeleton)
+{
     uint8_t word[THIMBLE_MAX_NAME_BYTES];
     size_t joined = 0;
     for (size_t start = 0; start < length;) {
         size_t end = start;
-        while (end < length && text[end] != ' ')
+        while (end < length && text[end] != ' ') {
             end++;
+        }
         const size_t bytes = thimble_skeleton(annotator->normalizer, text + start, end - start, word);
         joined = join(annotator, skeleton, joined, word, bytes);
         start = end + 1;
@@ -828,7 +968,8 @@ size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *
 }
 
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
-                         thimble_mark *marks, uint8_t *values, thimble_annotation *work) {
+                         thimble_mark *marks, uint8_t *values, thimble_annotation *work)
+{
     memset(work, 0, sizeof *work);
     work->annotator = annotator;
     work->original = original;
@@ -836,12 +977,15 @@ int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *orig
     work->marks = marks;
     work->values = values;
     read_words(work);
-    if (!restore_words(work))
+    if (!restore_words(work)) {
         return THIMBLE_TEXT_TOO_LONG;
-    if (!mark_exact(work))
+    }
+    if (!mark_exact(work)) {
         return THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
+    }
     const int32_t error = mark_other_forms(work);
-    if (error)
+    if (error) {
         return error;
+    }
     return mark_misspelt(work) ? work->count : THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
 }

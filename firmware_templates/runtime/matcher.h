@@ -10,6 +10,10 @@
 #include "quantities.h"
 #include "words.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What annotate answers instead of a count, beside those of the tokenizer. */
 enum { THIMBLE_TEXT_HAS_TOO_MANY_MARKS = -3 };
 
@@ -21,13 +25,14 @@ enum { THIMBLE_MAX_NAME_BYTES = 255, THIMBLE_MAX_DROPPED_BYTES = 8, THIMBLE_OWN_
 /* Names, generated or the application's own. The first of equal texts counts, and is the only one here. */
 typedef struct {
     uint16_t count;
-    uint16_t skeleton_count;      /* entries whose skeletons have three letters or more */
-    uint16_t longest;             /* letters of the longest skeleton */
-    uint8_t max_words;            /* of a text */
-    const uint32_t *text_starts;  /* [count + 1]: where each text starts in `text` */
-    const uint8_t *text;          /* normalized words, joined by single spaces; at most THIMBLE_MAX_NAME_BYTES each */
-    const uint16_t *by_text;      /* [count]: entries, their texts ascending */
-    const uint16_t *by_skeleton;  /* [skeleton_count]: entries, their skeletons ascending; of equal ones the first entry first */
+    uint16_t skeleton_count;     /* entries whose skeletons have three letters or more */
+    uint16_t longest;            /* letters of the longest skeleton */
+    uint8_t max_words;           /* of a text */
+    const uint32_t *text_starts; /* [count + 1]: where each text starts in `text` */
+    const uint8_t *text;         /* normalized words, joined by single spaces; at most THIMBLE_MAX_NAME_BYTES each */
+    const uint16_t *by_text;     /* [count]: entries, their texts ascending */
+    const uint16_t
+        *by_skeleton; /* [skeleton_count]: entries, their skeletons ascending; of equal ones the first entry first */
     const uint8_t *kinds;         /* [count]: indices of markers */
     const uint16_t *value_of;     /* [count]: index of the value, THIMBLE_OWN_TEXT: the text is the value */
     const uint32_t *value_starts; /* where each value starts in `values`; the last ends where the next would start */
@@ -40,7 +45,8 @@ typedef struct {
     const char *text;
 } thimble_strings;
 
-/* How the language changes names, generated; what the members mean stands at `Inflection` in pipeline/text/vocabulary.py. */
+/* How the language changes names, generated; what the members mean stands at `Inflection` in
+ * pipeline/text/vocabulary.py. */
 typedef struct {
     bool umlauts;
     uint8_t min_letters;
@@ -49,17 +55,17 @@ typedef struct {
 
 enum { THIMBLE_HASH_BYTES = 3 };
 
-/* All that is known beside the home's names. Hashes are FNV-1a of 32 bits, the highest byte xored to the lowest of the other three;
- * these, the highest first, stand in the tables, which are ascending. */
+/* All that is known beside the home's names. Hashes are FNV-1a of 32 bits, the highest byte xored to the lowest of the
+ * other three; these, the highest first, stand in the tables, which are ascending. */
 typedef struct {
     const thimble_normalizer *normalizer;
     const thimble_quantities *quantities;
     const thimble_inflection *inflection;
     const thimble_vocabulary *layers[THIMBLE_LAYERS]; /* the home's names, the task's lists; NULL: none */
-    uint8_t quantity_kinds[THIMBLE_DATE + 1]; /* the index of each kind's marker */
+    uint8_t quantity_kinds[THIMBLE_DATE + 1];         /* the index of each kind's marker */
     uint16_t known_count, common_count;
-    const uint8_t *known;   /* words that the task's templates say */
-    const uint8_t *common;  /* words of the language that are no misspelt names */
+    const uint8_t *known;  /* words that the task's templates say */
+    const uint8_t *common; /* words of the language that are no misspelt names */
 } thimble_annotator;
 
 /* Names in other forms and with typos take at most so many words. */
@@ -71,31 +77,38 @@ typedef struct {
     const uint8_t *original;
     thimble_words *words;
     thimble_mark *marks;
-    uint8_t *values;                                   /* of quantities */
+    uint8_t *values; /* of quantities */
     size_t values_length;
-    uint8_t count;                                     /* of marks */
-    bool is_known[THIMBLE_MAX_WORDS];                  /* by the task or as a common word */
-    bool is_marked[THIMBLE_MAX_WORDS];                 /* before pass 3 */
-    thimble_words skeletons;                           /* of the words, without spaces between */
-    uint8_t joined[THIMBLE_MAX_WORDS_BYTES + THIMBLE_MAX_DROPPED_BYTES]; /* the skeleton of a span, or of a part of one */
-    uint16_t ends[THIMBLE_SPAN_WORDS + 1];             /* and where it ends with each of its words, 0 for none */
+    uint8_t count;                     /* of marks */
+    bool is_known[THIMBLE_MAX_WORDS];  /* by the task or as a common word */
+    bool is_marked[THIMBLE_MAX_WORDS]; /* before pass 3 */
+    thimble_words skeletons;           /* of the words, without spaces between */
+    uint8_t
+        joined[THIMBLE_MAX_WORDS_BYTES + THIMBLE_MAX_DROPPED_BYTES]; /* the skeleton of a span, or of a part of one */
+    uint16_t ends[THIMBLE_SPAN_WORDS + 1]; /* and where it ends with each of its words, 0 for none */
 } thimble_annotation;
 
 /* Restores words and finds the marks of a text that `thimble_normalize` has read; words may be replaced and split.
  *
  * Returns the number of marks, in order and never overlapping, or THIMBLE_TEXT_TOO_LONG where the words do not fit, or
- * THIMBLE_TEXT_HAS_TOO_MANY_MARKS. `marks` has room for THIMBLE_MAX_MARKS, `values` for THIMBLE_MAX_VALUES_BYTES; values of
- * marks are in the tables or in `values`. `work` means nothing before and after. */
+ * THIMBLE_TEXT_HAS_TOO_MANY_MARKS. `marks` has room for THIMBLE_MAX_MARKS, `values` for THIMBLE_MAX_VALUES_BYTES;
+ * values of marks are in the tables or in `values`. `work` means nothing before and after. */
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
                          thimble_mark *marks, uint8_t *values, thimble_annotation *work);
 
-/* The skeleton of a name, normalized and of at most THIMBLE_MAX_NAME_BYTES, as vocabularies are sorted by it; its bytes. */
+/* The skeleton of a name, normalized and of at most THIMBLE_MAX_NAME_BYTES, as vocabularies are sorted by it; its
+ * bytes. */
 size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *text, size_t length, uint8_t *skeleton);
 
-/* Names of the application's own from now on, instead of those of the home that came with the model; NULL: none. The lists of the
- * task stay. */
-static inline void thimble_use_vocabulary(thimble_annotator *annotator, const thimble_vocabulary *names) {
+/* Names of the application's own from now on, instead of those of the home that came with the model; NULL: none. The
+ * lists of the task stay. */
+static inline void thimble_use_vocabulary(thimble_annotator *annotator, const thimble_vocabulary *names)
+{
     annotator->layers[0] = names;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

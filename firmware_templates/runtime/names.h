@@ -4,6 +4,10 @@
 
 #include "matcher.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     THIMBLE_NAME_KNOWN = 0, /* it was added, or has another kind and value now */
     THIMBLE_NAME_NO_WORDS,  /* the text has no letter or digit, or is not UTF-8 */
@@ -26,9 +30,14 @@ void thimble_names_init(thimble_names *names, void *memory, size_t bytes);
 /* Forgets all names. */
 void thimble_names_clear(thimble_names *names);
 
-/* Adds a name, in any case: what people say, the index of its marker, and what an answer holds. `words` is work space. */
+/* Adds a name, in any case: what people say, the index of its marker, and what an answer holds. `words` is work space.
+ */
 thimble_name_status thimble_names_add(thimble_names *names, const thimble_annotator *annotator, uint8_t kind,
                                       const uint8_t *value, size_t value_length, const uint8_t *text, size_t length,
                                       thimble_words *words);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

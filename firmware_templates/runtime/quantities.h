@@ -7,6 +7,10 @@
 
 #include "words.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { THIMBLE_NUMBER = 1, THIMBLE_PERCENT, THIMBLE_DEGREES, THIMBLE_DURATION, THIMBLE_TIME, THIMBLE_DATE };
 
 enum { THIMBLE_MAX_QUANTITY_BYTES = 64, THIMBLE_MORPHEME_BLOCK = 8 };
@@ -30,14 +34,18 @@ typedef struct {
 
 typedef struct {
     uint8_t kind;
-    uint8_t count;       /* words that it takes */
+    uint8_t count; /* words that it takes */
     uint8_t value_length;
-    uint32_t parts[5];   /* of a duration: weeks, days, hours, minutes, seconds */
+    uint32_t parts[5]; /* of a duration: weeks, days, hours, minutes, seconds */
     uint8_t value[THIMBLE_MAX_QUANTITY_BYTES];
 } thimble_quantity;
 
 /* The longest quantity that begins at a word; false: none does. `words` are skeletons: lower case, without accents. */
 bool thimble_quantity_at(const thimble_quantities *tables, const thimble_words *words, uint16_t index,
                          thimble_quantity *quantity);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

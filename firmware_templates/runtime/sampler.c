@@ -2,7 +2,7 @@
 
 #include <stdbool.h>
 
-#define ONE 1000u /* of the settings that are in thousandths */
+#define ONE 1000u     /* of the settings that are in thousandths */
 #define FACTOR 65536u /* 1 in factors */
 
 /* A token that may be drawn: its logit in 2^-16 of a factor of two, then its weight. */
@@ -87,7 +87,8 @@ static uint32_t weight_of(const thimble_sampler *s, int32_t best, int32_t logit)
 }
 
 /* The best `most` tokens, the best first, the lower id of equals; how many there are. */
-static int32_t best_of(const thimble_sampler *s, const thimble_model *model, const void *logits, candidate *found, int32_t most)
+static int32_t best_of(const thimble_sampler *s, const thimble_model *model, const void *logits, candidate *found,
+                       int32_t most)
 {
     int32_t count = 0;
     for (int32_t id = 0; id < model->vocab; id++) {
@@ -168,7 +169,8 @@ int32_t thimble_sampler_draw(thimble_sampler *s, const thimble_model *model, con
     (void)best_of(s, model, logits, &best, 1);
     int32_t id = best.id;
     if (s->temperature) {
-        id = s->top_k || s->top_p < ONE ? draw_from_best(s, model, logits) : draw_from_all(s, model, logits, best.logit);
+        id =
+            s->top_k || s->top_p < ONE ? draw_from_best(s, model, logits) : draw_from_all(s, model, logits, best.logit);
     }
     mark(s, false);
     return id;

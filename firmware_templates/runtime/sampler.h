@@ -1,9 +1,13 @@
-/* Draws the next token: temperature, top-k, top-p, repetition penalty, in integers, so that every machine draws the same.
- * docs/sampling.md is the definition. */
+/* Draws the next token: temperature, top-k, top-p, repetition penalty, in integers, so that every machine draws the
+ * same. docs/sampling.md is the definition. */
 #ifndef SAMPLER_H
 #define SAMPLER_H
 
 #include "thimble.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* The most tokens that top-k keeps, and that top-p chooses from. */
 #define SAMPLER_CANDIDATES 64
@@ -38,5 +42,9 @@ int32_t thimble_sampler_draw(thimble_sampler *sampler, const thimble_model *mode
 
 /* 2^16 * 2^-x of x in 2^-16. */
 uint32_t thimble_power(uint64_t x);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

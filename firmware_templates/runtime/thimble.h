@@ -1,13 +1,18 @@
 /* The interface that an application sees: a model, a context that the caller places, and one step a token.
  *
- * Logits are those of the .tflite's decode step at that position. A prompt is taken in blocks of tokens, each weight read once a
- * block, and all but its last token skip what only logits need. There is no state besides the context, and no heap. */
+ * Logits are those of the .tflite's decode step at that position. A prompt is taken in blocks of tokens, each weight
+ * read once a block, and all but its last token skip what only logits need. There is no state besides the context, and
+ * no heap. */
 #ifndef THIMBLE_H
 #define THIMBLE_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 typedef enum {
     THIMBLE_OK = 0,
@@ -31,17 +36,20 @@ typedef struct {
     int32_t cache_bytes;
     int32_t arena_bytes;
     int32_t cache_parts;
-    int32_t block;       /* the most tokens that one call of `step` takes */
-    int32_t window;      /* the most tokens that it sees, which the cache holds; `context` itself means that there is no end; 0: all */
+    int32_t block;  /* the most tokens that one call of `step` takes */
+    int32_t window; /* the most tokens that it sees, which the cache holds; `context` itself means that there is no end;
+                       0: all */
     int32_t logit_bytes; /* 1: logits are int8; 2: int16 */
     int32_t logit_zero_point;
-    int32_t logit_step;  /* what a step of the logits is, in 2^-24 of a factor of two */
+    int32_t logit_step; /* what a step of the logits is, in 2^-24 of a factor of two */
     const thimble_cache_part *cache;
-    /* Takes `count` tokens, 1..block, the first at `position`; one at a time past the window. Returns the last one's logits [vocab], which lie in the arena;
-     * unless they are wanted it may skip what only they need, and return NULL. NULL in place of wanted ones: it failed. */
+    /* Takes `count` tokens, 1..block, the first at `position`; one at a time past the window. Returns the last one's
+     * logits [vocab], which lie in the arena; unless they are wanted it may skip what only they need, and return NULL.
+     * NULL in place of wanted ones: it failed. */
     const void *(*step)(int8_t *cache, int8_t *arena, const int32_t *tokens, int32_t count, int32_t position,
                         int32_t wanted);
-    bool (*start)(int8_t *arena); /* what comes before the first step; may be NULL. False: the model does not run in its arena */
+    bool (*start)(
+        int8_t *arena); /* what comes before the first step; may be NULL. False: the model does not run in its arena */
 } thimble_model;
 
 typedef struct {
@@ -69,6 +77,10 @@ int32_t thimble_sample_greedy(const thimble_model *model, const void *logits);
 #ifdef THIMBLE_PROFILE
 /* Called before layer `layer` of a step, and with the number of layers at its end; the application defines it. */
 void thimble_profile_mark(uint32_t layer);
+#endif
+
+#ifdef __cplusplus
+}
 #endif
 
 #endif

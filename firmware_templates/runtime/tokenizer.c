@@ -5,20 +5,23 @@
 #define NO_MERGE 0x10000u
 
 /* Where `wanted` is in an ascending table, or -1. */
-static int32_t find(const uint32_t *table, uint32_t count, uint32_t wanted) {
+static int32_t find(const uint32_t *table, uint32_t count, uint32_t wanted)
+{
     uint32_t low = 0, high = count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        if (table[middle] < wanted)
+        if (table[middle] < wanted) {
             low = middle + 1;
-        else
+        } else {
             high = middle;
+        }
     }
     return low < count && table[low] == wanted ? (int32_t)low : -1;
 }
 
 /* Merges neighbours in a run of `count` ids until no pair of them has a rank; returns how many remain. */
-static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size_t count) {
+static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size_t count)
+{
     while (count > 1) {
         uint32_t best_rank = NO_MERGE;
         size_t best = 0;
@@ -31,61 +34,76 @@ static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size
                 merged = tokenizer->merge_ids[at];
             }
         }
-        if (best_rank == NO_MERGE)
+        if (best_rank == NO_MERGE) {
             break;
+        }
         ids[best] = merged;
         count--;
-        for (size_t i = best + 1; i < count; i++)
+        for (size_t i = best + 1; i < count; i++) {
             ids[i] = ids[i + 1];
+        }
     }
     return count;
 }
 
-void thimble_fold(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length) {
-    if (!tokenizer->folds)
+void thimble_fold(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length)
+{
+    if (!tokenizer->folds) {
         return;
+    }
     uint8_t before = 0;
     for (size_t i = 0; i < length; i++) {
         uint8_t byte = text[i];
-        if (byte >= 'A' && byte <= 'Z')
+        if (byte >= 'A' && byte <= 'Z') {
             text[i] = (uint8_t)(byte + 0x20);
-        else if (before == 0xC3 && byte >= 0x80 && byte <= 0x9E && byte != 0x97)
+        } else if (before == 0xC3 && byte >= 0x80 && byte <= 0x9E && byte != 0x97) {
             text[i] = (uint8_t)(byte + 0x20);
+        }
         before = byte;
     }
 }
 
-static bool is_white(uint32_t code) { return code == ' ' || code == '\t' || code == '\n' || code == '\r'; }
+static bool is_white(uint32_t code)
+{
+    return code == ' ' || code == '\t' || code == '\n' || code == '\r';
+}
 
 /* Whether a character begins a word, `before` the one that it follows. */
-static bool begins_word(const thimble_tokenizer *tokenizer, uint32_t before, uint32_t code) {
-    if (!tokenizer->words)
+static bool begins_word(const thimble_tokenizer *tokenizer, uint32_t before, uint32_t code)
+{
+    if (!tokenizer->words) {
         return false;
+    }
     return tokenizer->space_runs ? is_white(code) && !is_white(before) : code == ' ';
 }
 
 /* Goes on behind `count` ids, which the first word may merge with. */
-static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids, size_t count,
-                             size_t capacity) {
+static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
+                             size_t count, size_t capacity)
+{
     size_t word = 0; /* the word's first id */
     uint32_t code = 0;
     while (length) {
         const uint32_t before = code;
         size_t size = read_character(text, length, &code);
-        if (size == 0)
+        if (size == 0) {
             return THIMBLE_TEXT_NOT_UTF8;
+        }
         if (begins_word(tokenizer, before, code)) {
             count = word + merge_word(tokenizer, ids + word, count - word);
             word = count;
         }
         int32_t known = find(tokenizer->characters, tokenizer->character_count, code);
-        if (capacity - count < (known >= 0 ? 1 : size))
+        if (capacity - count < (known >= 0 ? 1 : size)) {
             return THIMBLE_TEXT_TOO_LONG;
-        if (known >= 0)
+        }
+        if (known >= 0) {
             ids[count++] = tokenizer->character_ids[known];
-        else
-            for (size_t i = 0; i < size; i++)
+        } else {
+            for (size_t i = 0; i < size; i++) {
                 ids[count++] = (uint16_t)(tokenizer->byte_base + text[i]);
+            }
+        }
         text += size;
         length -= size;
     }
@@ -93,49 +111,62 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *
 }
 
 int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
-                       size_t capacity) {
+                       size_t capacity)
+{
     size_t count = 0; /* ids written */
     if (length) {
-        if (capacity < tokenizer->prefix_count)
+        if (capacity < tokenizer->prefix_count) {
             return THIMBLE_TEXT_TOO_LONG;
-        for (; count < tokenizer->prefix_count; count++)
+        }
+        for (; count < tokenizer->prefix_count; count++) {
             ids[count] = tokenizer->prefix[count];
+        }
     }
     return encode_behind(tokenizer, text, length, ids, count, capacity);
 }
 
 int32_t thimble_encode_word(const thimble_tokenizer *tokenizer, const uint8_t *word, size_t length, uint16_t *ids,
-                            size_t capacity) {
-    if (capacity == 0)
+                            size_t capacity)
+{
+    if (capacity == 0) {
         return THIMBLE_TEXT_TOO_LONG;
+    }
     const int32_t space = find(tokenizer->characters, tokenizer->character_count, ' ');
     ids[0] = space >= 0 ? tokenizer->character_ids[space] : (uint16_t)(tokenizer->byte_base + ' ');
     return encode_behind(tokenizer, word, length, ids, 1, capacity);
 }
 
 int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length, uint16_t *ids,
-                              size_t capacity) {
+                              size_t capacity)
+{
     const size_t around = 1u + tokenizer->suffix_count;
-    if (capacity < around)
+    if (capacity < around) {
         return THIMBLE_TEXT_TOO_LONG;
+    }
     thimble_fold(tokenizer, text, length);
     const int32_t count = thimble_encode(tokenizer, text, length, ids + 1, capacity - around);
-    if (count < 0)
+    if (count < 0) {
         return count;
+    }
     ids[0] = tokenizer->bos;
-    for (size_t i = 0; i < tokenizer->suffix_count; i++)
+    for (size_t i = 0; i < tokenizer->suffix_count; i++) {
         ids[1 + (size_t)count + i] = tokenizer->suffix[i];
+    }
     return count + (int32_t)around;
 }
 
-bool thimble_stops(const thimble_tokenizer *tokenizer, int32_t id) {
-    for (size_t i = 0; i < tokenizer->stop_count; i++)
-        if (tokenizer->stops[i] == id)
+bool thimble_stops(const thimble_tokenizer *tokenizer, int32_t id)
+{
+    for (size_t i = 0; i < tokenizer->stop_count; i++) {
+        if (tokenizer->stops[i] == id) {
             return true;
+        }
+    }
     return false;
 }
 
-const uint8_t *thimble_piece(const thimble_tokenizer *tokenizer, int32_t before, int32_t id, size_t *length) {
+const uint8_t *thimble_piece(const thimble_tokenizer *tokenizer, int32_t before, int32_t id, size_t *length)
+{
     if (id < 0 || id >= tokenizer->vocab_size) {
         *length = 0;
         return tokenizer->pieces;

@@ -1,7 +1,8 @@
-/* The device's model, tokenizer, text path, sampler and answers for a page in a browser: what pipeline/playground/engine.js calls.
+/* The device's model, tokenizer, text path, sampler and answers for a page in a browser: what
+ * pipeline/playground/engine.js calls.
  *
- * As app/main.c it reads a text, takes the prompt and chooses tokens; here each step is a call of its own, and what lies between
- * the steps can be looked at. Texts come and go in `text` and `out`. */
+ * As app/main.c it reads a text, takes the prompt and chooses tokens; here each step is a call of its own, and what
+ * lies between the steps can be looked at. Texts come and go in `text` and `out`. */
 #include "answer.h"
 #include "crc32.h"
 #include "model.h"
@@ -33,16 +34,46 @@ static size_t out_length;
 static uint16_t ids[IDS];
 static thimble_reason reason;
 
-EXPORT(vocab) int32_t page_vocab(void) { return THIMBLE_MODEL_VOCAB; }
-EXPORT(context) int32_t page_context(void) { return THIMBLE_MODEL_CONTEXT; }
-EXPORT(endless) int32_t page_endless(void) { return THIMBLE_MODEL_ENDLESS; }
-EXPORT(logit_bytes) int32_t page_logit_bytes(void) { return THIMBLE_MODEL_LOGIT_BYTES; }
-EXPORT(text) uint8_t *page_text(void) { return text; }
-EXPORT(text_capacity) int32_t page_text_capacity(void) { return TEXT_CAPACITY; }
-EXPORT(ids) const uint16_t *page_ids(void) { return ids; }
-EXPORT(out) const uint8_t *page_out(void) { return out; }
-EXPORT(logits) const void *page_logits(void) { return logits; }
-EXPORT(bos) int32_t page_bos(void) { return model_tokenizer.bos; }
+EXPORT(vocab) int32_t page_vocab(void)
+{
+    return THIMBLE_MODEL_VOCAB;
+}
+EXPORT(context) int32_t page_context(void)
+{
+    return THIMBLE_MODEL_CONTEXT;
+}
+EXPORT(endless) int32_t page_endless(void)
+{
+    return THIMBLE_MODEL_ENDLESS;
+}
+EXPORT(logit_bytes) int32_t page_logit_bytes(void)
+{
+    return THIMBLE_MODEL_LOGIT_BYTES;
+}
+EXPORT(text) uint8_t *page_text(void)
+{
+    return text;
+}
+EXPORT(text_capacity) int32_t page_text_capacity(void)
+{
+    return TEXT_CAPACITY;
+}
+EXPORT(ids) const uint16_t *page_ids(void)
+{
+    return ids;
+}
+EXPORT(out) const uint8_t *page_out(void)
+{
+    return out;
+}
+EXPORT(logits) const void *page_logits(void)
+{
+    return logits;
+}
+EXPORT(bos) int32_t page_bos(void)
+{
+    return model_tokenizer.bos;
+}
 
 /* Forgets all tokens. */
 EXPORT(reset) int32_t page_reset(void)
@@ -59,7 +90,10 @@ EXPORT(step) int32_t page_step(int32_t token)
 }
 
 /* Of the last step's logits, as the board says it. */
-EXPORT(crc) uint32_t page_crc(void) { return thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES); }
+EXPORT(crc) uint32_t page_crc(void)
+{
+    return thimble_crc32(0, logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES);
+}
 
 static int32_t logit_at(int32_t id)
 {
@@ -85,7 +119,10 @@ EXPORT(probability) uint32_t page_probability(int32_t id)
     return sum == 0 ? 0 : (uint32_t)((((uint64_t)weight << 16) + sum / 2) / sum);
 }
 
-EXPORT(stops) int32_t page_stops(int32_t id) { return thimble_stops(&model_tokenizer, id); }
+EXPORT(stops) int32_t page_stops(int32_t id)
+{
+    return thimble_stops(&model_tokenizer, id);
+}
 
 EXPORT(sample) void page_sample(uint32_t temperature, uint32_t top_k, uint32_t top_p, uint32_t penalty, uint32_t seed)
 {
@@ -169,19 +206,31 @@ EXPORT(read) int32_t page_read(int32_t length)
         mark_count = 0;
         return REFUSED;
     }
-    count = thimble_answer_prompt(&answer, &model_answers, &model_tokenizer, text, &words, marks, (size_t)mark_count, ids, IDS,
-                                  &reason);
+    count = thimble_answer_prompt(&answer, &model_answers, &model_tokenizer, text, &words, marks, (size_t)mark_count,
+                                  ids, IDS, &reason);
     if (count > THIMBLE_MODEL_CONTEXT) {
         reason = THIMBLE_TOO_LONG;
     }
     return reason == THIMBLE_NO_REASON ? count : REFUSED;
 }
 
-EXPORT(mark_count) int32_t page_mark_count(void) { return mark_count; }
-EXPORT(mark_kind) int32_t page_mark_kind(int32_t mark) { return marks[mark].kind; }
+EXPORT(mark_count) int32_t page_mark_count(void)
+{
+    return mark_count;
+}
+EXPORT(mark_kind) int32_t page_mark_kind(int32_t mark)
+{
+    return marks[mark].kind;
+}
 /* Where a mark begins and ends among the bytes of `text`. */
-EXPORT(mark_from) int32_t page_mark_from(int32_t mark) { return words.from[marks[mark].first]; }
-EXPORT(mark_to) int32_t page_mark_to(int32_t mark) { return words.to[marks[mark].end - 1]; }
+EXPORT(mark_from) int32_t page_mark_from(int32_t mark)
+{
+    return words.from[marks[mark].first];
+}
+EXPORT(mark_to) int32_t page_mark_to(int32_t mark)
+{
+    return words.to[marks[mark].end - 1];
+}
 
 /* Puts what a mark stands for into `out`; its length. */
 EXPORT(mark_value) int32_t page_mark_value(int32_t mark)
@@ -192,13 +241,28 @@ EXPORT(mark_value) int32_t page_mark_value(int32_t mark)
 }
 
 /* The lowest id above `after` that may follow, or -1; with -1 the lowest of all. */
-EXPORT(allowed) int32_t page_allowed(int32_t after) { return thimble_answer_allowed(&answer, after); }
-static int32_t next_allowed(int32_t after) { return page_allowed(after); }
-EXPORT(confidence) uint32_t page_confidence(void) { return answer.confidence; }
-EXPORT(threshold) uint32_t page_threshold(void) { return model_answers.threshold; }
+EXPORT(allowed) int32_t page_allowed(int32_t after)
+{
+    return thimble_answer_allowed(&answer, after);
+}
+static int32_t next_allowed(int32_t after)
+{
+    return page_allowed(after);
+}
+EXPORT(confidence) uint32_t page_confidence(void)
+{
+    return answer.confidence;
+}
+EXPORT(threshold) uint32_t page_threshold(void)
+{
+    return model_answers.threshold;
+}
 
 /* The most likely of the ids that may follow; it becomes part of the answer. */
-EXPORT(choose) int32_t page_choose(void) { return thimble_answer_choose(&answer, &thimble_the_model, logits); }
+EXPORT(choose) int32_t page_choose(void)
+{
+    return thimble_answer_choose(&answer, &thimble_the_model, logits);
+}
 
 /* Expands an answer of ids in `ids`, and puts what it says into `out`; its length. `is_full`: the context ended it. */
 EXPORT(finish) int32_t page_finish(int32_t count, int32_t is_full)
@@ -218,10 +282,16 @@ EXPORT(finish) int32_t page_finish(int32_t count, int32_t is_full)
 }
 
 /* The place for an answer's ids, which `finish` reads; that of the prompt's, which are done with. */
-EXPORT(put_id) void page_put_id(int32_t index, int32_t id) { ids[index] = (uint16_t)id; }
+EXPORT(put_id) void page_put_id(int32_t index, int32_t id)
+{
+    ids[index] = (uint16_t)id;
+}
 
 /* Whether the model says itself why nothing is done, in its first slot. */
-EXPORT(is_model_reason) int32_t page_is_model_reason(void) { return reason == THIMBLE_MODEL_REASON; }
+EXPORT(is_model_reason) int32_t page_is_model_reason(void)
+{
+    return reason == THIMBLE_MODEL_REASON;
+}
 
 /* Puts the intent's name into `out`, the NoMatch of refusals among them; its length. */
 EXPORT(intent) int32_t page_intent(void)
@@ -232,7 +302,10 @@ EXPORT(intent) int32_t page_intent(void)
     return (int32_t)out_length;
 }
 
-EXPORT(slot_count) int32_t page_slot_count(void) { return slot_count; }
+EXPORT(slot_count) int32_t page_slot_count(void)
+{
+    return slot_count;
+}
 
 /* Puts a slot, "name=value", into `out`; its length. */
 EXPORT(slot) int32_t page_slot(int32_t slot)
@@ -258,13 +331,16 @@ EXPORT(clear_names) void page_clear_names(void)
 }
 
 /* The names that came with the model. */
-EXPORT(restore_names) void page_restore_names(void) { annotator = model_annotator; }
+EXPORT(restore_names) void page_restore_names(void)
+{
+    annotator = model_annotator;
+}
 
 /* Adds a name, `text` having its value and behind it what people say; a thimble_name_status. */
 EXPORT(add_name) int32_t page_add_name(int32_t kind, int32_t value_length, int32_t length)
 {
-    return (int32_t)thimble_names_add(&names, &model_annotator, (uint8_t)kind, text, (size_t)value_length, text + value_length,
-                                      (size_t)length, &work_words);
+    return (int32_t)thimble_names_add(&names, &model_annotator, (uint8_t)kind, text, (size_t)value_length,
+                                      text + value_length, (size_t)length, &work_words);
 }
 
 #else
@@ -285,9 +361,15 @@ EXPORT(read) int32_t page_read(int32_t length)
     return reason == THIMBLE_NO_REASON ? count : REFUSED;
 }
 
-static int32_t next_allowed(int32_t after) { return after + 1 < THIMBLE_MODEL_VOCAB ? after + 1 : -1; }
+static int32_t next_allowed(int32_t after)
+{
+    return after + 1 < THIMBLE_MODEL_VOCAB ? after + 1 : -1;
+}
 
 /* The next token, as the sampler was told to draw it. */
-EXPORT(choose) int32_t page_choose(void) { return thimble_sampler_draw(&sampler, &thimble_the_model, logits); }
+EXPORT(choose) int32_t page_choose(void)
+{
+    return thimble_sampler_draw(&sampler, &thimble_the_model, logits);
+}
 
 #endif

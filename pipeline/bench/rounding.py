@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.bench.held_out import HomeModel, load_home_model, matching, nats_and_best
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.files import write_json
 from pipeline.recipes.schema import QatConfig
 from pipeline.resources import ROOT

@@ -13,7 +13,7 @@ from pipeline.bench.machine import DEVICE, code_bytes, link_script, run
 from pipeline.bench.rows import Row
 from pipeline.bench.shapes import Model
 from pipeline.compiler.backends.tflm import resolver
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.errors import ThimbleError
 from pipeline.firmware.tflm_library import CPP_REMEDY, LIBRARY, Library, arch_of, find_libraries
 from pipeline.tools import require

@@ -51,7 +51,16 @@ def build_project(
     options.append(f"-DTHIMBLE_SAMPLING={_on(sampling)}")
     elf = build / "firmware.elf"
     with _plain_paths(project, build) as (source, target):
-        configure = [cmake, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", source, "-B", target]
+        configure: list[str | Path] = [
+            cmake,
+            "-G",
+            "Ninja",
+            f"-DCMAKE_MAKE_PROGRAM={ninja}",
+            "-S",
+            source,
+            "-B",
+            target,
+        ]
         _run([*configure, "-Wno-dev", *options], "configure", project, target)
         _run([cmake, "--build", target], "build", project, target)
         crc = zlib.crc32(weights_of(elf))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from pipeline import tools
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.errors import ThimbleError
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.numerics.sampler import logit_step

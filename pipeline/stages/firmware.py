@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import tools
 from pipeline.compiler.backends.tflm import write_interpreted
 from pipeline.compiler.backends.tflm_support import require_support
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import DeviceError, MissingTool, UnsupportedModel
@@ -167,7 +167,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         *always,
         "pipeline.compiler.backends.tflm",
         "pipeline.compiler.backends.tflm_support",
-        "pipeline.compiler.reader",
+        "pipeline.compiler.frontend.tflite",
         "pipeline.device.protocol",
         "pipeline.emulators.select",
         "pipeline.firmware.tflm_library",

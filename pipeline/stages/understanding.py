@@ -13,7 +13,7 @@ from typing import IO
 
 from rich.console import Console
 
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, Self
+from typing import Annotated, Any, Literal, NotRequired, Self, cast
 
 from pydantic import ConfigDict, Field, PrivateAttr, model_validator
 from typing_extensions import TypedDict
@@ -161,7 +161,7 @@ class Emulators(TypedDict):
 
 
 def _no_emulators() -> Emulators:
-    return Emulators()
+    return cast(Emulators, {})
 
 
 class Board(StrictModel):

@@ -38,6 +38,8 @@ def read_pair_files(paths: Sequence[Path]) -> list[Pair]:
     """
     pairs: list[Pair] = []
     for path in paths:
+        if path.exists() and not path.is_file():
+            raise ThimbleError(f"{path} is no file", "name a .jsonl, .csv or .tsv file in `task.files`")
         try:
             text = path.read_text(encoding="utf-8-sig")
         except OSError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigError, Problem
-from pipeline.files import parse_json
+from pipeline.files import parse_json, read_small_text
 from pipeline.text.answers import StructuredAnswer
 
 __all__ = ["Argument", "CallMaker", "Parameter", "Tool", "call_maker", "read_tools"]
@@ -155,7 +155,7 @@ def read_tools(files: Iterable[tuple[str, Path]]) -> tuple[Tool, ...]:
 
 def _read(name: str, path: Path) -> Any:
     try:
-        return parse_json(path.read_text(encoding="utf-8-sig"))
+        return parse_json(read_small_text(path).removeprefix("\ufeff"))
     except OSError as error:
         problem = Problem("files", f"cannot read {name}: {error.strerror}", "correct `task.files`")
     except UnicodeDecodeError:
@@ -194,7 +194,8 @@ def _tool(entry: Any, file: str) -> Tool:
     if not isinstance(schema, Mapping):
         raise ValueError(f"the parameters of {name} are no JSON schema")
     properties, required = schema.get("properties", {}), schema.get("required", [])
-    if not isinstance(properties, Mapping) or not isinstance(required, list):
+    names = required if isinstance(required, list) else [None]
+    if not isinstance(properties, Mapping) or not all(isinstance(key, str) for key in (*names, *properties)):
         raise ValueError(f"the parameters of {name} are no JSON schema of an object")
     fault = next((f"has `{key}` in its schema" for key in (*_COMPOSED, *_DEPENDENT) if key in schema), "")
     if schema.get("type", "object") != "object":

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler.graph import Graph
-from pipeline.compiler.reader import read_tflite
-from pipeline.compiler.window import find_kv_window
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.frontend.window import find_kv_window
+from pipeline.compiler.ir.graph import Graph
 from pipeline.errors import ThimbleError, UnsupportedModel
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.rope import quantized, rope_matrix_q15

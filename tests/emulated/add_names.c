@@ -1,32 +1,40 @@
-/* Adds names as an application does, and prints the vocabulary; tests/emulated/test_names_in_c.py writes them to stdin. */
+/* Adds names as an application does, and prints the vocabulary; tests/emulated/test_names_in_c.py writes them to stdin.
+ */
 #include "names.h"
 #include "vocabulary_tables.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static uint32_t number(void) {
+static uint32_t number(void)
+{
     uint32_t value;
-    if (fread(&value, sizeof value, 1, stdin) != 1)
+    if (fread(&value, sizeof value, 1, stdin) != 1) {
         exit(0);
+    }
     return value;
 }
 
-static uint8_t *bytes(uint32_t *count) {
+static uint8_t *bytes(uint32_t *count)
+{
     *count = number();
     uint8_t *data = malloc(*count ? *count : 1);
-    if (fread(data, 1, *count, stdin) != *count)
+    if (fread(data, 1, *count, stdin) != *count) {
         exit(1);
+    }
     return data;
 }
 
-static void put(const uint8_t *text, uint32_t start, uint32_t end) {
+static void put(const uint8_t *text, uint32_t start, uint32_t end)
+{
     printf(" ");
-    for (; start < end; start++)
+    for (; start < end; start++) {
         printf("%02x", text[start]);
+    }
 }
 
-int main(void) {
+int main(void)
+{
     for (;;) {
         static thimble_words words;
         thimble_names names;
@@ -47,17 +55,20 @@ int main(void) {
             const uint16_t at = v->value_of[i];
             printf("%u", v->kinds[i]);
             put(v->text, v->text_starts[i], v->text_starts[i + 1]);
-            if (at == THIMBLE_OWN_TEXT)
+            if (at == THIMBLE_OWN_TEXT) {
                 put(v->text, v->text_starts[i], v->text_starts[i + 1]);
-            else
+            } else {
                 put(v->values, v->value_starts[at], v->value_starts[at + 1]);
+            }
             printf("\n");
         }
-        for (uint16_t i = 0; i < v->count; i++)
+        for (uint16_t i = 0; i < v->count; i++) {
             printf("%u ", v->by_text[i]);
+        }
         printf("\n");
-        for (uint16_t i = 0; i < v->skeleton_count; i++)
+        for (uint16_t i = 0; i < v->skeleton_count; i++) {
             printf("%u ", v->by_skeleton[i]);
+        }
         printf("\nend\n");
         thimble_names_clear(&names);
         free(memory);

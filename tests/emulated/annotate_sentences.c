@@ -1,8 +1,8 @@
 /* Reads tables and sentences from the standard input and writes words and marks, for test_matcher_in_c.py.
  *
- * "L" layer: a vocabulary. "K" known, "C" common: hashes. "I": how names change. "S": a sentence. With HAS_VOCABULARY all but
- * sentences may be left out. Numbers are of 4 bytes,
- * little-endian. Every table has memory of its own, so that a sanitizer sees each byte that is read beyond one. */
+ * "L" layer: a vocabulary. "K" known, "C" common: hashes. "I": how names change. "S": a sentence. With HAS_VOCABULARY
+ * all but sentences may be left out. Numbers are of 4 bytes, little-endian. Every table has memory of its own, so that
+ * a sanitizer sees each byte that is read beyond one. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,26 +14,32 @@
 #include "vocabulary_tables.h"
 #endif
 
-static void *read_bytes(size_t length) {
+static void *read_bytes(size_t length)
+{
     void *bytes = malloc(length ? length : 1);
-    if (!bytes || fread(bytes, 1, length, stdin) != length)
+    if (!bytes || fread(bytes, 1, length, stdin) != length) {
         exit(1);
+    }
     return bytes;
 }
 
-static uint32_t read_number(void) {
+static uint32_t read_number(void)
+{
     uint32_t number;
-    if (fread(&number, sizeof number, 1, stdin) != 1)
+    if (fread(&number, sizeof number, 1, stdin) != 1) {
         exit(1);
+    }
     return number;
 }
 
-static void *read_table(size_t size, uint32_t *count) {
+static void *read_table(size_t size, uint32_t *count)
+{
     *count = read_number();
     return read_bytes(*count * size);
 }
 
-static thimble_vocabulary *read_vocabulary(void) {
+static thimble_vocabulary *read_vocabulary(void)
+{
     thimble_vocabulary *names = calloc(1, sizeof *names);
     uint32_t count;
     names->longest = (uint16_t)read_number();
@@ -51,17 +57,21 @@ static thimble_vocabulary *read_vocabulary(void) {
     return names;
 }
 
-static void free_vocabulary(const thimble_vocabulary *names) {
-    if (!names)
+static void free_vocabulary(const thimble_vocabulary *names)
+{
+    if (!names) {
         return;
+    }
     const void *tables[] = {names->text_starts, names->text,     names->by_text,      names->by_skeleton,
                             names->kinds,       names->value_of, names->value_starts, names->values};
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
         free((void *)(uintptr_t)tables[i]);
+    }
     free((void *)(uintptr_t)names);
 }
 
-static thimble_strings read_strings(void) {
+static thimble_strings read_strings(void)
+{
     thimble_strings strings;
     uint32_t length;
     strings.count = (uint8_t)read_number();
@@ -69,7 +79,8 @@ static thimble_strings read_strings(void) {
     return strings;
 }
 
-static void say_annotated(const thimble_annotator *annotator) {
+static void say_annotated(const thimble_annotator *annotator)
+{
     uint32_t length;
     uint8_t *text = read_table(1, &length);
     static thimble_words words;
@@ -77,33 +88,39 @@ static void say_annotated(const thimble_annotator *annotator) {
     static uint8_t values[THIMBLE_MAX_VALUES_BYTES];
     static thimble_annotation work;
     int32_t count = thimble_normalize(annotator->normalizer, text, length, &words);
-    if (count >= 0)
+    if (count >= 0) {
         count = thimble_annotate(annotator, text, &words, marks, values, &work);
+    }
     printf("%d\n", (int)count);
     if (count >= 0) {
         printf("%d\n", words.count);
-        for (size_t i = 0; i < words.count; i++)
-            printf("%.*s %d %d\n", words.end[i] - words.start[i], (const char *)words.text + words.start[i], words.from[i],
-                   words.to[i]);
-        for (int32_t i = 0; i < count; i++)
-            printf("%d %d %d %d %u %u %u %u %u %.*s\n", marks[i].kind, marks[i].first, marks[i].end, marks[i].is_quantity,
-                   marks[i].parts[0], marks[i].parts[1], marks[i].parts[2], marks[i].parts[3], marks[i].parts[4],
-                   marks[i].value_length, (const char *)marks[i].value);
+        for (size_t i = 0; i < words.count; i++) {
+            printf("%.*s %d %d\n", words.end[i] - words.start[i], (const char *)words.text + words.start[i],
+                   words.from[i], words.to[i]);
+        }
+        for (int32_t i = 0; i < count; i++) {
+            printf("%d %d %d %d %u %u %u %u %u %.*s\n", marks[i].kind, marks[i].first, marks[i].end,
+                   marks[i].is_quantity, marks[i].parts[0], marks[i].parts[1], marks[i].parts[2], marks[i].parts[3],
+                   marks[i].parts[4], marks[i].value_length, (const char *)marks[i].value);
+        }
     }
     fflush(stdout);
     free(text);
 }
 
-int main(void) {
+int main(void)
+{
     static thimble_inflection inflection = {
         .last = {0, ""}, .clitics = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
     static thimble_annotator annotator;
-    annotator = (thimble_annotator){.normalizer = &model_normalizer, .quantities = &model_quantities, .inflection = &inflection};
+    annotator = (thimble_annotator){
+        .normalizer = &model_normalizer, .quantities = &model_quantities, .inflection = &inflection};
 #ifdef HAS_VOCABULARY
     annotator = model_annotator;
 #endif
-    for (uint8_t kind = THIMBLE_NUMBER; kind <= THIMBLE_DATE; kind++)
+    for (uint8_t kind = THIMBLE_NUMBER; kind <= THIMBLE_DATE; kind++) {
         annotator.quantity_kinds[kind] = kind;
+    }
     for (int command; (command = getchar()) != EOF;) {
         uint32_t count;
         switch (command) {
@@ -132,8 +149,7 @@ int main(void) {
             inflection.linking = read_strings();
             inflection.dropped = read_strings();
             break;
-        default:
-            say_annotated(&annotator);
+        default: say_annotated(&annotator);
         }
     }
     return 0;

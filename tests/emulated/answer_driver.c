@@ -1,4 +1,5 @@
-/* Asks the answer tokens' C for one sentence after another; tests/emulated/test_answers_in_c.py writes them to stdin. */
+/* Asks the answer tokens' C for one sentence after another; tests/emulated/test_answers_in_c.py writes them to stdin.
+ */
 #include "answer_tables.h"
 #include "tokenizer_tables.h"
 
@@ -6,28 +7,35 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t number(void) {
+static uint32_t number(void)
+{
     uint32_t value;
-    if (fread(&value, sizeof value, 1, stdin) != 1)
+    if (fread(&value, sizeof value, 1, stdin) != 1) {
         exit(0);
+    }
     return value;
 }
 
 /* Bytes in memory of just their size, so that the sanitizer sees what is read behind them. */
-static uint8_t *bytes(uint32_t *count) {
+static uint8_t *bytes(uint32_t *count)
+{
     *count = number();
     uint8_t *data = malloc(*count ? *count : 1);
-    if (fread(data, 1, *count, stdin) != *count)
+    if (fread(data, 1, *count, stdin) != *count) {
         exit(1);
+    }
     return data;
 }
 
-static void say(const uint8_t *text, size_t count) {
-    for (size_t i = 0; i < count; i++)
+static void say(const uint8_t *text, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         printf("%02x", text[i]);
+    }
 }
 
-int main(void) {
+int main(void)
+{
     for (;;) {
         thimble_words words = {0};
         thimble_mark *marks;
@@ -53,27 +61,32 @@ int main(void) {
             mark->first = (uint8_t)number();
             mark->end = (uint8_t)number();
             mark->is_quantity = (uint8_t)number();
-            for (size_t i = 0; i < 5; i++)
+            for (size_t i = 0; i < 5; i++) {
                 mark->parts[i] = number();
+            }
             mark->value = bytes(&size);
             mark->value_length = (uint16_t)size;
         }
         const uint32_t capacity = number(), rows = number();
-        uint16_t *ids = malloc(sizeof *ids * (capacity ? capacity : 1)), *tokens = malloc(sizeof *tokens * (rows ? rows : 1));
+        uint16_t *ids = malloc(sizeof *ids * (capacity ? capacity : 1)),
+                 *tokens = malloc(sizeof *tokens * (rows ? rows : 1));
         const thimble_model model = {
             .vocab = (int32_t)number(), .logit_bytes = (int32_t)number(), .logit_step = (int32_t)number()};
-        const int32_t count = thimble_answer_prompt(&answer, &model_answers, &model_tokenizer, original, &words, marks, mark_count,
-                                                    ids, capacity, &reason);
+        const int32_t count = thimble_answer_prompt(&answer, &model_answers, &model_tokenizer, original, &words, marks,
+                                                    mark_count, ids, capacity, &reason);
         printf("%s", thimble_reason_name(reason));
-        for (int32_t i = 0; i < count; i++)
+        for (int32_t i = 0; i < count; i++) {
             printf(" %u", ids[i]);
+        }
         printf("\n");
         size_t taken = 0;
         for (uint32_t row = 0; row < rows; row++) {
             uint8_t *logits = bytes(&size);
             if (count && !thimble_answer_is_whole(&answer)) {
-                for (int32_t id = thimble_answer_allowed(&answer, -1); id >= 0; id = thimble_answer_allowed(&answer, id))
+                for (int32_t id = thimble_answer_allowed(&answer, -1); id >= 0;
+                     id = thimble_answer_allowed(&answer, id)) {
                     printf("%d ", id);
+                }
                 tokens[taken] = (uint16_t)thimble_answer_choose(&answer, &model, logits);
                 printf("-> %u %u\n", tokens[taken], answer.confidence);
                 taken++;
@@ -88,8 +101,9 @@ int main(void) {
             printf("\n");
         }
         printf("end\n");
-        for (size_t i = 0; i < mark_count; i++)
+        for (size_t i = 0; i < mark_count; i++) {
             free((void *)(uintptr_t)marks[i].value);
+        }
         free(marks);
         free(original);
         free(text);

@@ -7,7 +7,10 @@
 const char board_name[] = "host";
 uint32_t board_tick_hz = 1000000;
 
-const char *board_counter(void) { return "host"; }
+const char *board_counter(void)
+{
+    return "host";
+}
 
 /* The application reads the weights between these; they lie one after the other. */
 __asm__(".section .rodata\n.global weights_start, weights_end\nweights_start: .byte 1, 2, 3, 4\nweights_end: .byte 0\n"
@@ -21,7 +24,10 @@ uint64_t board_ticks(void)
     return ticks += 7;
 }
 
-bool board_stop_requested(void) { return false; }
+bool board_stop_requested(void)
+{
+    return false;
+}
 
 /* A byte 0xFF stands for lost bytes. */
 int board_read(void)
@@ -33,8 +39,17 @@ int board_read(void)
     return byte == 0xFF ? BOARD_LOST : byte;
 }
 
-void board_write(const char *bytes, size_t count) { fwrite(bytes, 1, count, stdout); }
+void board_write(const char *bytes, size_t count)
+{
+    fwrite(bytes, 1, count, stdout);
+}
 
-size_t board_stack_size(void) { return 4096; }
+size_t board_stack_size(void)
+{
+    return 4096;
+}
 
-size_t board_stack_peak(void) { return 100; }
+size_t board_stack_peak(void)
+{
+    return 100;
+}

@@ -1,25 +1,28 @@
 /* Reads requests from the standard input and writes answers, for test_normalize_in_c.py.
  *
- * A request is a letter ("N"ormalize, "S"keleton, "R"estored), a number and as many bytes; an answer is a number, which is
- * an error if it is negative, and what it counts. Numbers are of 4 bytes. Every text has memory of its own, so that a
- * sanitizer sees each byte that is read beyond it. */
+ * A request is a letter ("N"ormalize, "S"keleton, "R"estored), a number and as many bytes; an answer is a number, which
+ * is an error if it is negative, and what it counts. Numbers are of 4 bytes. Every text has memory of its own, so that
+ * a sanitizer sees each byte that is read beyond it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "normalizer_tables.h"
 
-static void write_number(int32_t number) {
+static void write_number(int32_t number)
+{
     fwrite(&number, sizeof number, 1, stdout);
 }
 
-static void normalize(const uint8_t *text, size_t length) {
+static void normalize(const uint8_t *text, size_t length)
+{
     thimble_words words;
     memset(&words, 0xFF, sizeof words);
     int32_t count = thimble_normalize(&model_normalizer, text, length, &words);
     write_number(count);
-    if (count < 0)
+    if (count < 0) {
         return;
+    }
     write_number(words.count);
     for (size_t i = 0; i < words.count; i++) {
         write_number(words.start[i]);
@@ -31,14 +34,17 @@ static void normalize(const uint8_t *text, size_t length) {
     fwrite(words.text, 1, words.length, stdout);
 }
 
-int main(void) {
+int main(void)
+{
     for (int kind; (kind = getchar()) != EOF;) {
         uint32_t length;
-        if (fread(&length, sizeof length, 1, stdin) != 1)
+        if (fread(&length, sizeof length, 1, stdin) != 1) {
             return 1;
+        }
         uint8_t *text = malloc(length), *skeleton = malloc(length);
-        if (fread(text, 1, length, stdin) != length)
+        if (fread(text, 1, length, stdin) != length) {
             return 1;
+        }
         if (kind == 'N') {
             normalize(text, length);
         } else if (kind == 'S') {

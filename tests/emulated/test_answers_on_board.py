@@ -16,7 +16,7 @@ from rich.console import Console
 
 from pipeline.commands.session import SessionOptions, chat_with_board
 from pipeline.compiler import CompiledModel, compile_model
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import DeviceError

@@ -16,7 +16,7 @@ from pipeline.bench.shapes import random_step
 from pipeline.commands.main import main
 from pipeline.compiler.backends.tflm import resolver, write_interpreted
 from pipeline.compiler.backends.tflm_support import require_support
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.device.protocol import Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import DeviceError, ThimbleError

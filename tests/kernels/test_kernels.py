@@ -14,11 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.bench.machine import DEVICE
-from pipeline.compiler.block_sparse import PLACES
-from pipeline.compiler.forms import Product, candidate_encodings
+from pipeline.compiler.encodings.block_sparse import PLACES
+from pipeline.compiler.encodings.choose import candidate_encodings
+from pipeline.compiler.product import Product
 from pipeline.targets.cores import packing_of_core
 from pipeline.tools import require
 from pipeline.verification.host_engine import RUNTIME
+from tests.kernels.builds import LINK_SCRIPT, plain_names
 
 pytestmark = pytest.mark.slow
 
@@ -147,17 +149,6 @@ LIMITS = {
 }
 """Instructions for each of columns × rows, at most."""
 _FLAGS = ("-mthumb", "-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-ffunction-sections")
-_LINK = """\
-SECTIONS
-{{
-    . = {code};
-    .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) }}
-    . = {ram};
-    .data : {{ *(.data*) }}
-    .bss : {{ *(.bss*) *(COMMON) }}
-    /DISCARD/ : {{ *(.ARM.exidx*) }}
-}}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -175,9 +166,13 @@ def printed(core_name: str, program: str, folder: Path) -> list[str]:
     for source in sorted((RUNTIME / "kernels").glob("*.c")):
         objects += [_compiled(core, source, folder), _plain(core, source, folder)]
     script, image = folder / "harness.ld", folder / f"{program}.elf"
-    script.write_text(_LINK.format(code=core.code, ram=core.ram))
+    script.write_text(LINK_SCRIPT.format(code=core.code, ram=core.ram))
     flags = [*core.flags, *_FLAGS, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-T{script}"]
     subprocess.run([require("arm-none-eabi-gcc"), *flags, *objects, "-o", image], check=True)
+    return _printed_by(core, image)
+
+
+def _printed_by(core: Core, image: Path) -> list[str]:
     command: list[str | Path] = [
         *(require("qemu-system-arm"), "-M", core.machine, "-nographic", "-monitor", "none", "-serial", "none"),
         *("-icount", "shift=0,sleep=off", "-semihosting-config", "enable=on,target=native", "-kernel", image),
@@ -191,19 +186,20 @@ def printed(core_name: str, program: str, folder: Path) -> list[str]:
 def _compiled(core: Core, source: Path, folder: Path, *flags: str, name: str = "") -> Path:
     object_file = folder / f"{name or source.stem}.o"
     if not object_file.exists():
-        defines = (f"-DINSTRUCTIONS_PER_TICK={core.instructions_per_tick}", f"-DSTACK_TOP={core.ram + (1 << 18)}")
-        includes = (f"-I{RUNTIME / 'kernels'}", f"-I{DEVICE}")
-        options = [*core.flags, *_FLAGS, *defines, *includes, *flags]
+        options = [*core.flags, *_FLAGS, *_defines(core), *flags]
         subprocess.run([require("arm-none-eabi-gcc"), *options, "-c", source, "-o", object_file], check=True)
     return object_file
 
 
+def _defines(core: Core) -> list[str]:
+    """What harness.c wants, and where headers are."""
+    defines = (f"-DINSTRUCTIONS_PER_TICK={core.instructions_per_tick}", f"-DSTACK_TOP={core.ram + (1 << 18)}")
+    return [*defines, f"-I{RUNTIME / 'kernels'}", f"-I{DEVICE}"]
+
+
 def _plain(core: Core, source: Path, folder: Path) -> Path:
     """The plain bodies: every function of the kernels' headers under a name of its own."""
-    headers = (header.read_text() for header in sorted((RUNTIME / "kernels").glob("thimble_kernels*.h")))
-    names = [name for text in headers for name in re.findall(r"^void (thimble_\w+)\(", text, re.MULTILINE)]
-    renamed = [f"-D{name}=plain_{name}" for name in names]
-    return _compiled(core, source, folder, "-DTHIMBLE_PLAIN_C", *renamed, name=f"plain_{source.stem}")
+    return _compiled(core, source, folder, "-DTHIMBLE_PLAIN_C", *plain_names(), name=f"plain_{source.stem}")
 
 
 @pytest.mark.parametrize("core", CORES)
@@ -214,6 +210,32 @@ def test_fast_bodies_equal_the_plain_ones(folder: Path, core: str, program: str,
     (match,) = [candidate for candidate in matches if candidate]
     assert int(match[1]) >= 300
     assert int(match[2]) == 0
+
+
+@pytest.mark.parametrize(("offset", "shift"), [(0, 0), (1, 0), (128, 7), (-127, 3)])
+@pytest.mark.parametrize("core", ["m3", "m4", "m55"])
+def test_linked_with_constants(folder: Path, core: str, offset: int, shift: int) -> None:
+    """Where a compiler knows that operands of assembler are equal, as offsets and sums of 0, they stay apart."""
+    core_folder = folder / core
+    core_folder.mkdir(exist_ok=True)
+    kernels = sorted((RUNTIME / "kernels").glob("*.c"))
+    plain = [_plain(CORES[core], source, core_folder) for source in kernels]
+    script, image = core_folder / "harness.ld", core_folder / "constants.elf"
+    script.write_text(LINK_SCRIPT.format(code=CORES[core].code, ram=CORES[core].ram))
+    flags = [
+        *CORES[core].flags,
+        *_FLAGS,
+        "-flto",
+        "-nostartfiles",
+        "--specs=nano.specs",
+        "-Wl,--gc-sections",
+        f"-T{script}",
+    ]
+    defines = [*_defines(CORES[core]), f"-DOFFSET={offset}", f"-DSHIFT={shift}"]
+    sources = [HARNESS / "harness.c", HARNESS / "constants.c", *kernels]
+    subprocess.run([require("arm-none-eabi-gcc"), *flags, *defines, *sources, *plain, "-o", image], check=True)
+    lines = _printed_by(CORES[core], image)
+    assert "KERNEL constants cases 16 different 0" in lines
 
 
 @pytest.mark.parametrize("core", ["m3", "m4", "m55"])

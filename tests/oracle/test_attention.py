@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.compiler import WeightLayout
-from pipeline.compiler.patterns import find_attentions
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.fusions.attention import find_attentions
 from pipeline.verification.oracle import Oracle
 from tests.support.attention_step import VOCAB, AttentionSpec, attention_step, default_mask
 from tests.support.run_model import Workbench

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiler.patterns import find_attentions
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.fusions.attention import find_attentions
 from pipeline.verification.oracle import Oracle
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.compiler import CompiledModel, WeightLayout, compile_model
-from pipeline.compiler.dead_channels import without_dead_channels
-from pipeline.compiler.graph import Graph
-from pipeline.compiler.patterns import find_attentions
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.fusions.attention import find_attentions
+from pipeline.compiler.ir.graph import Graph
+from pipeline.compiler.passes.dead_channels import without_dead_channels
 from pipeline.quantize.tflite_file import read_model, schema, write_model
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from pipeline.bench.structures import prune_blocks, prune_to_n_of_four
 from pipeline.compiler import Objective, WeightLayout
-from pipeline.compiler.block_sparse import block_sparse_fits, pack_block_sparse, stored_blocks
-from pipeline.compiler.forms import Product, candidate_encodings, choose, normalize_dead_rows
-from pipeline.compiler.int4 import s4_fits
-from pipeline.compiler.nm_sparse import nonzeros_of_four, pack_nm_sparse
+from pipeline.compiler.encodings.block_sparse import block_sparse_fits, pack_block_sparse, stored_blocks
+from pipeline.compiler.encodings.choose import candidate_encodings, choose
+from pipeline.compiler.encodings.int4 import s4_fits
+from pipeline.compiler.encodings.nm_sparse import nonzeros_of_four, pack_nm_sparse
+from pipeline.compiler.product import Product, normalize_dead_rows
 from pipeline.numerics import fixed_point as fp
 from tests.oracle.test_whole_steps import assert_clean, assert_equal_steps, engine_of
 from tests.support.changed_weights import with_weights
@@ -34,10 +35,10 @@ def forced(name: str) -> Iterator[None]:
     """Takes the form with this name wherever it holds the weights, whatever it costs."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "pipeline.compiler.forms._best",
+            "pipeline.compiler.encodings.choose._best",
             lambda candidates, aim, sharers: next((form for form in candidates if form.name == name), candidates[0]),
         )
-        patch.setattr("pipeline.compiler.forms._CODE_BYTES", {name: -(1 << 20)})
+        patch.setattr("pipeline.compiler.encodings.choose._CODE_BYTES", {name: -(1 << 20)})
         yield
 
 

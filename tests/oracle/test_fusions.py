@@ -91,6 +91,20 @@ def test_gates(
     bench.check(model.bytes({"y": out}), values, packing)
 
 
+def test_a_gate_of_several_rows_that_is_joined_to_others(bench: Workbench) -> None:
+    """Its kernel writes row after row: it cannot write into a part of each row of the joined tensor."""
+    model = ModelBuilder()
+    source, up, beside = (model.input(name, (3, 8), 0.04, 5) for name in ("gate", "up", "beside"))
+    logistic, out = model.tensor((3, 8), 1 / 256, -128), model.tensor((3, 8), 0.02, 2)
+    moved, joined = model.tensor((3, 8), 0.02, 2), model.tensor((3, 16), 0.02, 2)
+    model.op("LOGISTIC", [source], [logistic])
+    model.op("MUL", [logistic, up], [out])
+    model.op("QUANTIZE", [beside], [moved])
+    model.op("CONCATENATION", [moved, out], [joined], axis=-1)
+    values = {name: int8_values(seed, (3, 8)) for seed, name in enumerate(("gate", "up", "beside"))}
+    bench.check(model.bytes({"y": joined}), values)
+
+
 def rotary(heads: int, half: int, q: tuple[Quantization, ...]) -> bytes:
     """Pairs of x times matrices; q: of x, the matrices and the result."""
     model = ModelBuilder()

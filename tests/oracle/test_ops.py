@@ -10,10 +10,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.compiler import WeightLayout
+from pipeline.compiler.ops.registry import ELEMENTWISE, OPERATORS
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
-from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected
+from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected, layout
 from tests.support.strategies import Quantization, int8_values, quantizations, some, zero_points
 
 seeds = st.integers(0, 10_000)
@@ -21,8 +22,13 @@ activations = st.sampled_from([0, 0, 1, 2, 3])
 sizes = st.integers(1, 9)
 
 
+def element_kinds(dtype: str, arity: int) -> list[str]:
+    """All element-wise operators of so many operands, from the compiler's registry."""
+    return [kind for kind, operator in ELEMENTWISE.items() if operator.arity == arity and (kind, dtype) in OPERATORS]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
+@pytest.mark.parametrize("kind", element_kinds("INT8", 2))
 @given(
     shapes=st.sampled_from(BROADCASTS),
     swap=st.booleans(),
@@ -43,7 +49,15 @@ def test_elementwise(
     seed: int,
 ) -> None:
     operands = shapes[::-1] if swap else shapes
+    if kind == "SQUARED_DIFFERENCE":  # has no activation; an output of another magnitude
+        left, right, out = quantized
+        quantized, activation = (left, right, Quantization(squared_scale(left, right, out.scale), out.zero_point)), 0
     bench.check(*elementwise(kind, operands, quantized, seed, constant, activation))
+
+
+def squared_scale(left: Quantization, right: Quantization, factor: float) -> float:
+    """A scale in which squared differences of int8 values vary."""
+    return float(np.float32(max(left.scale, right.scale) ** 2 * 255 * min(max(factor, 0.02), 2.0)))
 
 
 @pytest.mark.parametrize("kind", ["ADD", "MUL"])
@@ -248,17 +262,17 @@ OUTPUTS = {"LOGISTIC": Quantization(1 / 256, -128), "TANH": Quantization(1 / 128
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["LOGISTIC", "TANH", "RSQRT", "RELU", "RELU6", "QUANTIZE"])
-@given(x=quantizations, y=quantizations)
+@pytest.mark.parametrize("kind", element_kinds("INT8", 1))
+@given(x=quantizations, y=quantizations, alpha=st.sampled_from([0.01, 0.3, 1.5, 0.0]))
 @some
-def test_unary_over_all_inputs(bench: Workbench, kind: str, x: Quantization, y: Quantization) -> None:
+def test_unary_over_all_inputs(bench: Workbench, kind: str, x: Quantization, y: Quantization, alpha: float) -> None:
     values = np.arange(-128, 128).astype(np.int8)
     if kind == "RSQRT":  # TensorFlow Lite Micro stops at a negative value
         values = np.maximum(values, x.zero_point).astype(np.int8)
     model = ModelBuilder()
     source = model.input("x", (4, 64), *x.pair)
     out = model.tensor((4, 64), *OUTPUTS.get(kind, y).pair)
-    model.op(kind, [source], [out])
+    model.op(kind, [source], [out], **({"alpha": alpha} if kind == "LEAKY_RELU" else {}))
     bench.check(model.bytes({"y": out}), {"x": values.reshape(4, 64)})
 
 
@@ -393,3 +407,8 @@ def test_reshape_and_transpose_of_unit_axes(
     result = model.tensor([spread[axis] for axis in order], 0.3, 1)
     model.op("QUANTIZE", [out], [result])
     bench.check(model.bytes({"y": out, "z": result}), {"x": int8_values(seed, (prod(shape),))})
+
+
+@pytest.mark.parametrize(("rows", "half"), [(1, 1), (1, 8), (3, 5), (4, 2)])
+def test_other_shapes(bench: Workbench, rows: int, half: int) -> None:
+    bench.check(*layout(rows, half, "INT8"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
-from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected, norm_s16
+from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected, layout, norm_s16
 from tests.support.strategies import Quantization, int8_values, int16_values, some, zero_points
 
 seeds = st.integers(0, 10_000)
@@ -217,6 +217,41 @@ def test_sigmoids_at_every_input(bench: Workbench, kind: str, scale: float) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("alpha", [0.01, 0.3, 1.5, 0.0])
+@pytest.mark.parametrize(("source", "target"), [(0.000215, 0.00123), (0.00123, 0.000215), (2.0**-12, 2.0**-12)])
+def test_leaky_relu_at_every_input(bench: Workbench, alpha: float, source: float, target: float) -> None:
+    model = ModelBuilder()
+    x = model.input("x", (65536,), float(np.float32(source)), dtype="INT16")
+    out = model.tensor((65536,), float(np.float32(target)), dtype="INT16")
+    model.op("LEAKY_RELU", [x], [out], alpha=alpha)
+    bench.check(model.bytes({"y": out}), {"x": np.arange(-32768, 32768).astype(np.int16)})
+
+
+@pytest.mark.slow
+@given(
+    shapes=st.sampled_from(BROADCASTS),
+    swap=st.booleans(),
+    left=scales,
+    right=scales,
+    power=st.floats(-4, 2),
+    seed=seeds,
+)
+@some
+def test_squared_difference(
+    bench: Workbench,
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    swap: bool,
+    left: float,
+    right: float,
+    power: float,
+    seed: int,
+) -> None:
+    out = float(np.float32(max(left, right) ** 2 * 65536 * 2.0**power))
+    quantized = Quantization(left, 0), Quantization(right, 0), Quantization(out, 0)
+    operands = shapes[::-1] if swap else shapes
+    bench.check(*elementwise("SQUARED_DIFFERENCE", operands, quantized, seed, dtype="INT16"))
+
+
 @pytest.mark.parametrize("kind", ["QUANTIZE", "RELU", "RELU6"])
 @given(size=st.integers(1, 40), source=scales, target=scales, same=st.booleans(), seed=seeds)
 @some
@@ -296,3 +331,8 @@ def test_what_micro_or_the_compiler_lacks_is_refused(bench: Workbench, kind: str
     model.op(kind, inputs, [out])
     with pytest.raises(ThimbleError, match=kind):
         bench.build(model.bytes({"y": out}))
+
+
+@pytest.mark.parametrize(("rows", "half"), [(1, 1), (1, 8), (3, 5), (4, 2)])
+def test_layout(bench: Workbench, rows: int, half: int) -> None:
+    bench.check(*layout(rows, half, "INT16"))

@@ -50,7 +50,7 @@ def test_products_that_take_one_token_give_the_oracles_bytes(
     if why == "4 bits":
         decode_step = with_weights(decode_step, lambda weights: weights >> 4)
     else:
-        monkeypatch.setattr(sys.modules["pipeline.compiler.lower"], "outputs_fit", lambda *_: False)
+        monkeypatch.setattr(sys.modules["pipeline.compiler.encodings.plain"], "outputs_fit", lambda *_: False)
     oracle = Oracle(decode_step)
     engine = engine_of(decode_step, tmp_path, WeightLayout.INTERLEAVED_2, 4)
     tokens = list(range(1, oracle.context + 1))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.compiler import compile_model
-from pipeline.compiler.lower import SUPPORTED
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.ops.registry import SUPPORTED
 from pipeline.verification.host_engine import RUNTIME, compile_library
 from tests.support.random_graphs import RandomGraph
 from tests.support.run_model import Workbench, run_on_micro

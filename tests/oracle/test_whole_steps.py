@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pipeline.compiler import CompiledModel, Objective, WeightLayout, compile_model
-from pipeline.compiler.patterns import find_attentions
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.fusions.attention import find_attentions
 from pipeline.errors import ThimbleError
 from pipeline.verification.host_engine import RUNTIME, HostEngine, compile_library, kernel_sources
 from pipeline.verification.oracle import Oracle

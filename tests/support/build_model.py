@@ -25,6 +25,10 @@ _OPTIONS = {
     "CONCATENATION": "ConcatenationOptions",
     "RESHAPE": "ReshapeOptions",
     "TRANSPOSE": "TransposeOptions",
+    "SQUEEZE": "SqueezeOptions",
+    "LEAKY_RELU": "LeakyReluOptions",
+    "HARD_SWISH": "HardSwishOptions",
+    "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
 }
 _NUMPY = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
 

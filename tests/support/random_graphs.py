@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compiler.ops.registry import ELEMENTWISE
 from tests.support.build_model import ModelBuilder
 from tests.support.strategies import Quantization, int8_values
 
@@ -31,9 +32,15 @@ class RandomGraph:
     """A graph of `steps` ops that a seed decides; most read what was made last, so that chains grow long.
 
     Every tensor that nothing reads is an output, and so are some others.
+
+    Args:
+        seed: decides the graph.
+        steps: how many operators, or groups of them, it has.
+        kinds: the element-wise operators to draw from, all that the compiler has unless given.
     """
 
-    def __init__(self, seed: int, steps: int) -> None:
+    def __init__(self, seed: int, steps: int, kinds: Sequence[str] = tuple(ELEMENTWISE)) -> None:
+        self.element_kinds = kinds
         self.random = np.random.default_rng(seed)
         self.model = ModelBuilder()
         self.values: dict[str, NDArray[np.generic]] = {}
@@ -104,21 +111,24 @@ class RandomGraph:
             q = Quantization(self.scale(0.02), self.zero())
             data = int8_values(4 * int(self.random.integers(1000)), shape)
             b = Node(self.model.tensor(shape, *q.pair, data=data), shape, q)
-        kind = str(self.random.choice(["ADD", "SUB", "MUL"]))
+        kind = str(self.random.choice([kind for kind in self.element_kinds if ELEMENTWISE[kind].arity == 2]))
         largest = max(a.quantization.scale, b.quantization.scale)
-        wide = a.quantization.scale * b.quantization.scale * 90 if kind == "MUL" else largest * 1.4
+        products = {"MUL": a.quantization.scale * b.quantization.scale * 90, "SQUARED_DIFFERENCE": largest**2 * 90}
+        wide = products.get(kind, largest * 1.4)
         operands = [a.index, b.index] if self.random.random() < 0.5 else [b.index, a.index]
         shape = np.broadcast_shapes(a.shape, b.shape)
         activation = int(self.random.choice([0, 0, 0, 1, 2, 3]))
         q = Quantization(self.scale(wide), self.zero())
-        self.add(kind, operands, shape, q, fusedActivationFunction=activation)
+        options = {} if kind == "SQUARED_DIFFERENCE" else {"fusedActivationFunction": activation}
+        self.add(kind, operands, shape, q, **options)
 
     def unary(self) -> None:
         a = self.pick()
-        kinds = ["LOGISTIC", "TANH", "RELU", "RELU6", "QUANTIZE", *(["RSQRT"] if a.positive else [])]
-        kind = str(self.random.choice(kinds))
+        unary = [kind for kind in self.element_kinds if ELEMENTWISE[kind].arity == 1]
+        kind = str(self.random.choice([kind for kind in unary if kind != "RSQRT" or a.positive]))
         around = 0.05 / a.quantization.scale**0.5 if kind == "RSQRT" else a.quantization.scale
-        self.add(kind, [a.index], a.shape, _FIXED.get(kind, Quantization(self.scale(around), self.zero())))
+        options = {"alpha": 0.1} if kind == "LEAKY_RELU" else {}
+        self.add(kind, [a.index], a.shape, _FIXED.get(kind, Quantization(self.scale(around), self.zero())), **options)
 
     def fully_connected(self) -> None:
         a = self.pick()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tflite_micro.python.tflite_micro import runtime
 
 from pipeline.compiler import CompiledModel, Objective, WeightLayout, compile_model
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.verification.host_engine import RUNTIME, compile_library
 
 __all__ = ["Workbench", "run_on_micro"]

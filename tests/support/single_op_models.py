@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tests.support.build_model import ModelBuilder
 from tests.support.strategies import Quantization, int8_values, int16_values
 
-__all__ = ["BROADCASTS", "activation_values", "batch_matmul", "elementwise", "fully_connected", "norm_s16"]
+__all__ = ["BROADCASTS", "activation_values", "batch_matmul", "elementwise", "fully_connected", "layout", "norm_s16"]
 
 Shape = tuple[int, ...]
 Values = dict[str, NDArray[np.signedinteger]]
@@ -47,7 +47,7 @@ def elementwise(
     activation: int = 0,
     dtype: str = "INT8",
 ) -> tuple[bytes, Values]:
-    """ADD, SUB or MUL of `a` and `b`, and values of both.
+    """An element-wise operator of `a` and `b`, and values of both.
 
     Args:
         kind: the operator.
@@ -68,7 +68,7 @@ def elementwise(
         for index, (name, shape, q) in enumerate(operands)
     ]
     out = model.tensor(np.broadcast_shapes(*shapes), *quantized[2].pair, dtype=dtype)
-    model.op(kind, inputs, [out], fusedActivationFunction=activation)
+    model.op(kind, inputs, [out], **({"fusedActivationFunction": activation} if activation else {}))
     return model.bytes({"y": out}), values
 
 
@@ -161,3 +161,33 @@ def norm_s16(width: int, x: float, square: float, mean: float, root: float, y: f
     out = model.tensor((1, width), y, dtype="INT16")
     model.op("MUL", [source, quantized], [out])
     return model.bytes({"y": out, "root": quantized})
+
+
+def layout(rows: int, half: int, dtype: str) -> tuple[bytes, Values]:
+    """Every operator that moves nothing but views, one after the other: the halves of x change places."""
+    model = ModelBuilder()
+    wide = dtype == "INT16"
+    q, other = (2.0**-12, 0) if wide else (0.05, 3), (2.0**-11, 0) if wide else (0.09, -7)
+    x = model.input("x", (rows * 2 * half,), *q, dtype=dtype)
+    matrix, left, right, joined, raised, moved, flat, out = (
+        model.tensor(shape, *(other if number == 7 else q), dtype=dtype)
+        for number, shape in enumerate(
+            (
+                *((rows, 2 * half), (rows, half), (rows, half), (rows, 2 * half), (rows, 1, 2 * half)),
+                *((1, rows, 2 * half), (rows, 2 * half), (rows, 2 * half)),
+            )
+        )
+    )
+
+    def integers(*values: int) -> int:
+        return model.tensor((len(values),), data=list(values), dtype="INT32")
+
+    model.op("RESHAPE", [x, integers(rows, 2 * half)], [matrix], newShape=[rows, 2 * half])
+    model.op("SPLIT", [integers(1), matrix], [left, right], numSplits=2)
+    model.op("CONCATENATION", [right, left], [joined], axis=1)
+    model.op("EXPAND_DIMS", [joined, integers(1)], [raised])
+    model.op("TRANSPOSE", [raised, integers(1, 0, 2)], [moved])
+    model.op("SQUEEZE", [moved], [flat], squeezeDims=[0])
+    model.op("QUANTIZE", [flat], [out])
+    outputs = {"right": right, "flat": flat, "y": out}
+    return model.bytes(outputs), {"x": activation_values(dtype, 7 * rows + half, (rows * 2 * half,))}

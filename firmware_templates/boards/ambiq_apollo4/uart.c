@@ -1,6 +1,6 @@
-/* Ambiq Apollo4 at the 96 MHz that its boot loader leaves, the cache before its MRAM, which the boot loader leaves off, and its UART0:
- * a PL011 (Arm DDI 0183) with a clock of its own in the control register, on the pads of the evaluation board that its interface chip
- * offers over USB. */
+/* Ambiq Apollo4 at the 96 MHz that its boot loader leaves, the cache before its MRAM, which the boot loader leaves off,
+ * and its UART0: a PL011 (Arm DDI 0183) with a clock of its own in the control register, on the pads of the evaluation
+ * board that its interface chip offers over USB. */
 #include "cortex_m.h"
 
 #define CPU_CACHECFG REGISTER(0x48000000u)
@@ -41,14 +41,16 @@
 #define LOOKS 100000u
 
 /* Set up while it is off, then enabled, then made invalid. */
-static void cache_init(void) {
+static void cache_init(void)
+{
     CPU_CACHECFG = CACHECFG_4096_LINES | CACHECFG_CODE_AND_DATA | CACHECFG_CLOCK_GATES;
     CPU_CACHECFG |= CACHECFG_ENABLE;
     CPU_CACHECTRL = CACHECTRL_INVALIDATE;
     __asm volatile("dsb\n isb" ::: "memory");
 }
 
-board_clocks clock_init(void) {
+board_clocks clock_init(void)
+{
     cache_init();
     PWRCTRL_DEVPWREN |= DEVPWR_UART0;
     (void)wait_for(PWRCTRL_DEVPWRSTATUS, DEVPWR_UART0, LOOKS);
@@ -60,7 +62,8 @@ board_clocks clock_init(void) {
 }
 
 /* The divider is in 64ths. */
-void uart_init(uint32_t uart_hz) {
+void uart_init(uint32_t uart_hz)
+{
     uint32_t divider = (4 * uart_hz + BOARD_BAUD / 2) / BOARD_BAUD;
     UART_CR = CR_CLOCK_24_MHZ;
     UART_IBRD = divider / 64;
@@ -70,19 +73,23 @@ void uart_init(uint32_t uart_hz) {
     UART_CR = CR_CLOCK_24_MHZ | CR_ENABLE;
 }
 
-void uart_handler(void) {
+void uart_handler(void)
+{
     UART_ICR = INT_RX | INT_RX_TIMEOUT;
     while (!(UART_FR & FR_RX_EMPTY)) {
-        if (!receive_has_room())
+        if (!receive_has_room()) {
             return;
+        }
         uint32_t data = UART_DR;
         receive_keep((uint8_t)data);
-        if (data & DR_OVERRUN)
+        if (data & DR_OVERRUN) {
             receive_lost();
+        }
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     while (UART_FR & FR_TX_FULL) {
     }
     UART_DR = byte;

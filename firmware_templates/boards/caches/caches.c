@@ -11,14 +11,18 @@
 #define CCR_DATA (1u << 16)
 #define CCR_INSTRUCTIONS (1u << 17)
 
-void caches_init(void) {
+void caches_init(void)
+{
     SCB_CSSELR = 0; /* the first data cache */
     __asm volatile("dsb" ::: "memory");
-    uint32_t size = SCB_CCSIDR, line_bits = (size & 7) + 4, ways = (size >> 3 & 0x3FF) + 1, sets = (size >> 13 & 0x7FFF) + 1;
+    uint32_t size = SCB_CCSIDR, line_bits = (size & 7) + 4, ways = (size >> 3 & 0x3FF) + 1,
+             sets = (size >> 13 & 0x7FFF) + 1;
     uint32_t way_shift = ways > 1 ? (uint32_t)__builtin_clz(ways - 1) : 0;
-    for (uint32_t set = 0; set < sets; set++)
-        for (uint32_t way = 0; way < ways; way++)
+    for (uint32_t set = 0; set < sets; set++) {
+        for (uint32_t way = 0; way < ways; way++) {
             SCB_DCISW = set << line_bits | way << way_shift;
+        }
+    }
     SCB_ICIALLU = 0;
     __asm volatile("dsb\n isb" ::: "memory");
     SCB_CCR |= CCR_DATA | CCR_INSTRUCTIONS;

@@ -1,5 +1,5 @@
-/* RA6M5 at 200 MHz from the board's crystal of 24 MHz (user's manual R01UH0891: clocks 8, flash 47, SRAM 45). Where crystal or PLL
- * does not start, all goes on at the 8 MHz of after reset. */
+/* RA6M5 at 200 MHz from the board's crystal of 24 MHz (user's manual R01UH0891: clocks 8, flash 47, SRAM 45). Where
+ * crystal or PLL does not start, all goes on at the 8 MHz of after reset. */
 #include "cortex_m.h"
 
 #define SYSC 0x4001E000u
@@ -34,22 +34,26 @@
 #define LOOKS 500000u
 #define MOCO_HZ 8000000u
 
-static bool started(uint8_t bit) {
+static bool started(uint8_t bit)
+{
     for (uint32_t looks = LOOKS; looks && !(OSCSF & bit); looks--) {
     }
     return OSCSF & bit;
 }
 
-static bool start_pll(void) {
+static bool start_pll(void)
+{
     MOMCR = MOMCR_20_TO_24_MHZ;
     MOSCWTCR = MOSCWTCR_LONGEST;
     MOSCCR = 0;
-    if (!started(OSCSF_CRYSTAL))
+    if (!started(OSCSF_CRYSTAL)) {
         return false;
+    }
     PLLCCR = PLL_24_TO_200;
     PLLCR = 0;
-    if (!started(OSCSF_PLL))
+    if (!started(OSCSF_PLL)) {
         return false;
+    }
     SRAMPRCR = SRAMPRCR_OPEN;
     SRAMWTSC = 1; /* a wait for SRAM0 above 100 MHz */
     SRAMPRCR = SRAMPRCR_CLOSED;
@@ -61,7 +65,8 @@ static bool start_pll(void) {
     return true;
 }
 
-board_clocks clock_init(void) {
+board_clocks clock_init(void)
+{
     PRCR = PRCR_CLOCKS;
     bool fast = start_pll();
     PRCR = PRCR_CLOSED;

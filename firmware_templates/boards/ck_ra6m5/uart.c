@@ -1,5 +1,5 @@
-/* SCI0 of Renesas' RA6M5 (user's manual R01UH0891: interrupts 14, I/O ports 20, SCI 30), asynchronous, without its FIFO, on P411 and
- * P410. Its events become interrupts through the ICU, which keeps each until it is cleared. */
+/* SCI0 of Renesas' RA6M5 (user's manual R01UH0891: interrupts 14, I/O ports 20, SCI 30), asynchronous, without its
+ * FIFO, on P411 and P410. Its events become interrupts through the ICU, which keeps each until it is cleared. */
 #include "cortex_m.h"
 
 #define SCI_SMR REGISTER8(BOARD_UART_ADDRESS + 0x00u)
@@ -35,7 +35,8 @@
 #define PFS_SCI_EVEN (4u << 24)
 #define PFS_PERIPHERAL (1u << 16)
 
-static void init_pins(void) {
+static void init_pins(void)
+{
     PWPR = PWPR_UNLOCKED;
     PWPR = PWPR_WRITABLE;
     PFS(4, 10) = PFS_SCI_EVEN;
@@ -47,7 +48,8 @@ static void init_pins(void) {
 }
 
 /* A bit has 16 * (BRR + 1) * 256 / MDDR clocks; the greatest MDDR of 128 to 255 leaves the least error. */
-void uart_init(uint32_t uart_hz) {
+void uart_init(uint32_t uart_hz)
+{
     uint32_t divider = uart_hz / (16 * BOARD_BAUD);
     MSTPCRB &= ~MSTPCRB_SCI0;
     (void)MSTPCRB;
@@ -63,29 +65,35 @@ void uart_init(uint32_t uart_hz) {
     SCI_SCR = SCR_RECEIVE_AND_SEND | SCR_RECEIVE_INTERRUPTS;
 }
 
-static void clear(uint32_t irq) {
+static void clear(uint32_t irq)
+{
     ICU_IELSR(irq) &= ~IELSR_PENDING;
     (void)ICU_IELSR(irq); /* it has reached the ICU before the handler ends */
 }
 
 /* An error stops reception until its flag is cleared, which takes a read of it first. */
-void uart_handler(void) {
+void uart_handler(void)
+{
     clear(BOARD_UART_RX_IRQ);
     clear(BOARD_UART_ERROR_IRQ);
     for (uint8_t status = SCI_SSR; status & (SSR_RECEIVED | SSR_ERRORS); status = SCI_SSR) {
-        if (!receive_has_room())
+        if (!receive_has_room()) {
             return;
-        if (status & SSR_RECEIVED)
+        }
+        if (status & SSR_RECEIVED) {
             receive_keep(SCI_RDR);
+        }
         if (status & SSR_ERRORS) {
             SCI_SSR = (uint8_t)~SSR_ERRORS;
-            if (status & SSR_OVERRUN)
+            if (status & SSR_OVERRUN) {
                 receive_lost();
+            }
         }
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     while (!(SCI_SSR & SSR_SENDABLE)) {
     }
     SCI_TDR = byte;

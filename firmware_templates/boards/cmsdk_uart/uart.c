@@ -12,20 +12,27 @@
 #define CTRL_TX_RX_RXINT 0x0Bu /* transmit, receive, receive interrupt */
 #define INT_RX 2u
 
-board_clocks clock_init(void) { return (board_clocks){BOARD_CLOCK_HZ, BOARD_CLOCK_HZ}; }
+board_clocks clock_init(void)
+{
+    return (board_clocks){BOARD_CLOCK_HZ, BOARD_CLOCK_HZ};
+}
 
-void uart_init(uint32_t uart_hz) {
+void uart_init(uint32_t uart_hz)
+{
     UART_BAUDDIV = uart_hz / BOARD_BAUD;
     UART_CTRL = CTRL_TX_RX_RXINT;
 }
 
-void uart_handler(void) {
+void uart_handler(void)
+{
     UART_INTCLEAR = INT_RX;
     for (uint32_t state = UART_STATE; state & (STATE_RX_FULL | STATE_RX_OVERRUN); state = UART_STATE) {
-        if (!receive_has_room())
+        if (!receive_has_room()) {
             return;
-        if (state & STATE_RX_FULL)
+        }
+        if (state & STATE_RX_FULL) {
             receive_keep((uint8_t)UART_DATA);
+        }
         if (state & STATE_RX_OVERRUN) {
             UART_STATE = STATE_RX_OVERRUN;
             receive_lost();
@@ -33,7 +40,8 @@ void uart_handler(void) {
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     while (UART_STATE & STATE_TX_FULL) {
     }
     UART_DATA = byte;

@@ -12,16 +12,19 @@ static receive_ring received;
 /* Whether the receiving interrupt is off because the ring is full. */
 static volatile bool receive_stalled;
 
-bool receive_has_room(void) {
-    if (receive_ring_has_room(&received))
+bool receive_has_room(void)
+{
+    if (receive_ring_has_room(&received)) {
         return true;
+    }
     NVIC_ICER(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
     receive_stalled = true;
     return false;
 }
 
 /* A UART that was left with a byte need not interrupt again by itself: its interrupt is made pending. */
-static void resume_receiving(void) {
+static void resume_receiving(void)
+{
     receive_stalled = false;
     NVIC_ISPR(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
     NVIC_ISER(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
@@ -29,16 +32,22 @@ static void resume_receiving(void) {
 
 static volatile bool stop_requested;
 
-void receive_keep(uint8_t byte) {
-    if (byte == BOARD_STOP)
+void receive_keep(uint8_t byte)
+{
+    if (byte == BOARD_STOP) {
         stop_requested = true;
-    else
+    } else {
         receive_ring_keep(&received, byte);
+    }
 }
 
-void receive_lost(void) { receive_ring_mark_lost(&received); }
+void receive_lost(void)
+{
+    receive_ring_mark_lost(&received);
+}
 
-bool board_stop_requested(void) {
+bool board_stop_requested(void)
+{
     bool requested = stop_requested;
     stop_requested = false;
     return requested;
@@ -68,12 +77,14 @@ __attribute__((section(".vectors"), used)) const vector vectors[16 + BOARD_UART_
 };
 
 /* Low, like SysTick's: none of them interrupts another. */
-static void enable(uint32_t irq) {
+static void enable(uint32_t irq)
+{
     NVIC_IPR(irq) |= 0xE0u << irq % 4 * 8;
     NVIC_ISER(irq) = 1u << irq % 32;
 }
 
-void board_init(void) {
+void board_init(void)
+{
     board_clocks clocks = clock_init();
     uart_init(clocks.uart_hz);
     enable(BOARD_UART_RX_IRQ);
@@ -83,20 +94,25 @@ void board_init(void) {
     board_tick_hz = counter_init(clocks.core_hz);
 }
 
-/* With interrupts off a byte cannot come between the look and the sleep; one that is pending ends the sleep all the same, and
- * is taken at the barrier. */
-int board_read(void) {
+/* With interrupts off a byte cannot come between the look and the sleep; one that is pending ends the sleep all the
+ * same, and is taken at the barrier. */
+int board_read(void)
+{
     __asm volatile("cpsid i" ::: "memory");
-    while (receive_ring_is_empty(&received))
+    while (receive_ring_is_empty(&received)) {
         __asm volatile("wfi\n cpsie i\n isb\n cpsid i" ::: "memory");
+    }
     __asm volatile("cpsie i" ::: "memory");
     uint8_t byte = receive_ring_take(&received);
-    if (receive_stalled)
+    if (receive_stalled) {
         resume_receiving();
+    }
     return byte == RECEIVE_RING_LOST ? BOARD_LOST : byte;
 }
 
-void board_write(const char *bytes, size_t count) {
-    for (size_t i = 0; i < count; i++)
+void board_write(const char *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
         uart_put((uint8_t)bytes[i]);
+    }
 }

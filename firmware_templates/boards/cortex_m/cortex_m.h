@@ -1,5 +1,5 @@
-/* Core registers of Armv6-M, Armv7-M and Armv8-M (Arm DDI 0419, DDI 0403, DDI 0553), what the linker script defines, and what the
- * parts of a board's code give one another. */
+/* Core registers of Armv6-M, Armv7-M and Armv8-M (Arm DDI 0419, DDI 0403, DDI 0553), what the linker script defines,
+ * and what the parts of a board's code give one another. */
 #ifndef CORTEX_M_H
 #define CORTEX_M_H
 
@@ -52,12 +52,13 @@ typedef struct {
     uint32_t uart_hz; /* what the UART divides into bauds */
 } board_clocks;
 
-/* A board's own: starts its clocks and sets flash and caches up for them. A clock that does not start in time is done without,
- * as on a broken crystal, or in an emulator that has none. */
+/* A board's own: starts its clocks and sets flash and caches up for them. A clock that does not start in time is done
+ * without, as on a broken crystal, or in an emulator that has none. */
 board_clocks clock_init(void);
 
 /* Waits until these bits of a register are set, or for so many looks; whether they are. */
-static inline bool wait_for(uintptr_t address, uint32_t bits, uint32_t looks) {
+static inline bool wait_for(uintptr_t address, uint32_t bits, uint32_t looks)
+{
     while (looks-- && (REGISTER(address) & bits) != bits) {
     }
     return (REGISTER(address) & bits) == bits;
@@ -68,9 +69,9 @@ void uart_init(uint32_t uart_hz);
 void uart_handler(void);
 void uart_put(uint8_t byte);
 
-/* Called by the driver's interrupt. Before it takes a byte or an error out of the UART it asks whether there is room; if not, it
- * leaves all as it is and returns, the interrupt is off, and it runs again once a byte was read. Then it hands over the byte that
- * came, or says that some were lost, in the order in which that happened. */
+/* Called by the driver's interrupt. Before it takes a byte or an error out of the UART it asks whether there is room;
+ * if not, it leaves all as it is and returns, the interrupt is off, and it runs again once a byte was read. Then it
+ * hands over the byte that came, or says that some were lost, in the order in which that happened. */
 bool receive_has_room(void);
 void receive_keep(uint8_t byte);
 void receive_lost(void);

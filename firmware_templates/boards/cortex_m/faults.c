@@ -16,19 +16,24 @@
 #define FAULT_STACK_WORDS 64
 __attribute__((used)) static uint64_t fault_stack[FAULT_STACK_WORDS / 2];
 
-static void put(const char *text) {
+static void put(const char *text)
+{
     size_t length = 0;
-    while (text[length])
+    while (text[length]) {
         length++;
+    }
     board_write(text, length);
 }
 
-static void put_hex(uint32_t value) {
-    for (int i = 0; i < 8; i++, value <<= 4)
+static void put_hex(uint32_t value)
+{
+    for (int i = 0; i < 8; i++, value <<= 4) {
         board_write(&"0123456789abcdef"[value >> 28], 1);
+    }
 }
 
-__attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
+__attribute__((used, noreturn)) static void report(uintptr_t stack_pointer)
+{
 #if __ARM_ARCH >= 7
     uint32_t cfsr = SCB_CFSR, hfsr = SCB_HFSR, memory_address = SCB_MMFAR, bus_address = SCB_BFAR;
 #else
@@ -39,11 +44,17 @@ __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
     static const struct {
         uint32_t bits;
         const char *name;
-    } kinds[] = {{CFSR_STACKING, "stack-overflow"}, {CFSR_MEMORY, "memory"}, {CFSR_BUS, "bus"}, {UINT32_MAX, "usage"}, {0, "hard"}};
+    } kinds[] = {{CFSR_STACKING, "stack-overflow"},
+                 {CFSR_MEMORY, "memory"},
+                 {CFSR_BUS, "bus"},
+                 {UINT32_MAX, "usage"},
+                 {0, "hard"}};
     size_t kind = 0;
-    if (stack_pointer >= bottom)
-        while (kind < 4 && !(cfsr & kinds[kind].bits))
+    if (stack_pointer >= bottom) {
+        while (kind < 4 && !(cfsr & kinds[kind].bits)) {
             kind++;
+        }
+    }
     static const uint32_t no_frame[FRAME_WORDS];
     const uint32_t *frame = kind && stack_pointer + FRAME_WORDS * 4 <= top ? (const uint32_t *)stack_pointer : no_frame;
     static const char *const names[] = {" pc=", " lr=", " sp=", " cfsr=", " hfsr=", " address="};
@@ -56,18 +67,19 @@ __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer) {
     }
     put("\n");
     SYST_CSR = 0;
-    for (;;)
+    for (;;) {
         __asm volatile("cpsid i\n wfi");
+    }
 }
 
 /* Leaves the program's stack first: it may lie outside of RAM. */
-__attribute__((naked)) void fault_handler(void) {
-    __asm volatile(
-        "cpsid i\n"
-        "mov r0, sp\n"
-        "ldr r1, =fault_stack + %c0\n"
-        "mov sp, r1\n"
-        "ldr r1, =report\n"
-        "bx r1\n"
-        ".ltorg\n" ::"i"(FAULT_STACK_WORDS * 4));
+__attribute__((naked)) void fault_handler(void)
+{
+    __asm volatile("cpsid i\n"
+                   "mov r0, sp\n"
+                   "ldr r1, =fault_stack + %c0\n"
+                   "mov sp, r1\n"
+                   "ldr r1, =report\n"
+                   "bx r1\n"
+                   ".ltorg\n" ::"i"(FAULT_STACK_WORDS * 4));
 }

@@ -9,11 +9,14 @@ extern const vector vectors[];
 int main(void);
 
 #if __ARM_ARCH == 7
-/* No access to the megabyte below the stack; the default memory map elsewhere. Boards' RAM starts at a multiple of it. */
-static void forbid_below_stack(void) {
+/* No access to the megabyte below the stack; the default memory map elsewhere. Boards' RAM starts at a multiple of it.
+ */
+static void forbid_below_stack(void)
+{
     const uint32_t log2_size = 20;
-    if (MPU_TYPE == 0)
+    if (MPU_TYPE == 0) {
         return;
+    }
     MPU_RNR = 0;
     MPU_RBAR = (uint32_t)(uintptr_t)stack_bottom - (1u << log2_size);
     MPU_RASR = 1u << 28 | (log2_size - 1) << 1 | 1u; /* execute never, access none, enable */
@@ -21,24 +24,31 @@ static void forbid_below_stack(void) {
 }
 #elif __ARM_ARCH >= 8
 /* The core itself refuses a stack pointer below the stack. */
-static void forbid_below_stack(void) { __asm volatile("msr msplim, %0" ::"r"(stack_bottom)); }
+static void forbid_below_stack(void)
+{
+    __asm volatile("msr msplim, %0" ::"r"(stack_bottom));
+}
 #else
 /* Armv6-M without an MPU: what lies below RAM does not answer. */
 static void forbid_below_stack(void) {}
 #endif
 
 /* Runs on the stack that it paints: everything below the stack pointer. */
-void reset_handler(void) {
+void reset_handler(void)
+{
     uint32_t *stack_pointer;
     __asm volatile("mov %0, sp" : "=r"(stack_pointer));
-    for (uint32_t *word = stack_bottom; word < stack_pointer; word++)
+    for (uint32_t *word = stack_bottom; word < stack_pointer; word++) {
         *(volatile uint32_t *)word = STACK_PAINT;
+    }
 
     const uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end; to++)
+    for (uint32_t *to = data_start; to < data_end; to++) {
         *(volatile uint32_t *)to = *from++;
-    for (uint32_t *word = bss_start; word < bss_end; word++)
+    }
+    for (uint32_t *word = bss_start; word < bss_end; word++) {
         *(volatile uint32_t *)word = 0;
+    }
 
     SCB_SHPR3 = 0xFFu << 24; /* SysTick last: a fault while it is being entered can be taken */
 #if __ARM_ARCH >= 7
@@ -50,15 +60,21 @@ void reset_handler(void) {
     __asm volatile("dsb\n isb" ::: "memory");
 
     main();
-    for (;;)
+    for (;;) {
         __asm volatile("wfi");
+    }
 }
 
-size_t board_stack_size(void) { return (size_t)((uintptr_t)stack_top - (uintptr_t)stack_bottom); }
+size_t board_stack_size(void)
+{
+    return (size_t)((uintptr_t)stack_top - (uintptr_t)stack_bottom);
+}
 
-size_t board_stack_peak(void) {
+size_t board_stack_peak(void)
+{
     const volatile uint32_t *word = stack_bottom;
-    while (word < stack_top && *word == STACK_PAINT)
+    while (word < stack_top && *word == STACK_PAINT) {
         word++;
+    }
     return (size_t)((uintptr_t)stack_top - (uintptr_t)word);
 }

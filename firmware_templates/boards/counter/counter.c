@@ -1,5 +1,5 @@
-/* Cycles of the processor: DWT.CYCCNT (Arm DDI 0403, C1.8) where it counts, SysTick where it does not, as in emulators without a
- * DWT. Both run at the processor's clock. */
+/* Cycles of the processor: DWT.CYCCNT (Arm DDI 0403, C1.8) where it counts, SysTick where it does not, as in emulators
+ * without a DWT. Both run at the processor's clock. */
 #include "counter.h"
 
 #include "board.h"
@@ -17,14 +17,16 @@
 static bool counts_cycles;
 static wide_count cycles;
 
-static bool start_cycles(void) {
+static bool start_cycles(void)
+{
 #if __ARM_ARCH >= 7
     DEMCR |= DEMCR_TRCENA;
     DWT_LAR = UNLOCK; /* Cortex-M7 has a lock; elsewhere nothing is there */
     DWT_CYCCNT = 0;
     DWT_CTRL |= CTRL_CYCCNTENA;
-    if (DWT_CTRL & CTRL_NOCYCCNT)
+    if (DWT_CTRL & CTRL_NOCYCCNT) {
         return false;
+    }
     uint32_t before = DWT_CYCCNT;
     __asm volatile("nop\n nop\n nop\n nop\n nop\n nop\n nop\n nop" ::: "memory");
     return DWT_CYCCNT != before;
@@ -33,14 +35,22 @@ static bool start_cycles(void) {
 #endif
 }
 
-uint32_t counter_init(uint32_t core_hz) {
+uint32_t counter_init(uint32_t core_hz)
+{
     counts_cycles = start_cycles();
-    if (!counts_cycles)
+    if (!counts_cycles) {
         systick_init();
+    }
     return core_hz;
 }
 
-const char *board_counter(void) { return counts_cycles ? "dwt" : "systick"; }
+const char *board_counter(void)
+{
+    return counts_cycles ? "dwt" : "systick";
+}
 
 /* Between two calls the 32 bits wrap once at most: at 480 MHz after 8.9 s, and every token asks twice. */
-uint64_t board_ticks(void) { return counts_cycles ? widened(&cycles, DWT_CYCCNT) : systick_ticks(); }
+uint64_t board_ticks(void)
+{
+    return counts_cycles ? widened(&cycles, DWT_CYCCNT) : systick_ticks();
+}

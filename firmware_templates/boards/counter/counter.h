@@ -9,7 +9,8 @@ typedef struct {
 } wide_count;
 
 /* Its value, where the 32 bits read `now`; asked at least once each time that they wrap. */
-static inline uint64_t widened(wide_count *wide, uint32_t now) {
+static inline uint64_t widened(wide_count *wide, uint32_t now)
+{
     wide->wraps += now < wide->last;
     wide->last = now;
     return (uint64_t)wide->wraps << 32 | now;

@@ -7,15 +7,20 @@
 
 static volatile uint32_t wraps;
 
-void systick_init(void) {
+void systick_init(void)
+{
     SYST_RVR = PERIOD - 1;
     SYST_CVR = 0;
     SYST_CSR = 7;
 }
 
-void systick_handler(void) { wraps++; }
+void systick_handler(void)
+{
+    wraps++;
+}
 
-uint64_t systick_ticks(void) {
+uint64_t systick_ticks(void)
+{
     __asm volatile("cpsid i" ::: "memory");
     uint32_t count = SYST_CVR;
     uint32_t high = wraps;

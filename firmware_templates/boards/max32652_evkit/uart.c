@@ -1,5 +1,6 @@
-/* MAX32652 at 120 MHz from its own oscillator, its instruction cache, and UART0 on P2.12 and P2.11 (MAX32650-MAX32652 user guide:
- * system 4, GPIO 6, UART 12). Where that oscillator does not start, all goes on at the 50 MHz of after reset. */
+/* MAX32652 at 120 MHz from its own oscillator, its instruction cache, and UART0 on P2.12 and P2.11 (MAX32650-MAX32652
+ * user guide: system 4, GPIO 6, UART 12). Where that oscillator does not start, all goes on at the 50 MHz of after
+ * reset. */
 #include "cortex_m.h"
 
 #define GCR 0x40000000u
@@ -42,13 +43,15 @@
 #define INT_RECEIVED (1u << 4)
 #define BAUD0_8_A_BIT (4u << 16)
 
-board_clocks clock_init(void) {
+board_clocks clock_init(void)
+{
     GCR_CLK_CTRL |= CLK_CTRL_120_MHZ_ON;
     (void)wait_for(GCR + 0x08u, CLK_CTRL_120_MHZ_READY, LOOKS);
     GCR_CLK_CTRL = (GCR_CLK_CTRL & ~CLK_CTRL_SELECT) | CLK_CTRL_120_MHZ;
     bool fast = wait_for(GCR + 0x08u, CLK_CTRL_IN_USE, LOOKS);
-    if (!fast)
+    if (!fast) {
         GCR_CLK_CTRL &= ~CLK_CTRL_SELECT;
+    }
     ICC_INVALIDATE = 1;
     (void)wait_for(ICC + 0x100u, ICC_READY, LOOKS);
     ICC_CONTROL |= ICC_ENABLE;
@@ -60,9 +63,12 @@ board_clocks clock_init(void) {
     return fast ? (board_clocks){BOARD_CLOCK_HZ, BOARD_CLOCK_HZ / 2} : (board_clocks){RESET_HZ, RESET_HZ / 2};
 }
 
-/* A bit has 8 clocks of the divider, whose fraction is in 128ths; the chip adds or takes three of these (its vendor's driver, ME10-650). */
-void uart_init(uint32_t uart_hz) {
-    uint32_t divider = (uint32_t)(((uint64_t)uart_hz * 128 / 8 + BOARD_BAUD / 2) / BOARD_BAUD), fraction = divider % 128;
+/* A bit has 8 clocks of the divider, whose fraction is in 128ths; the chip adds or takes three of these (its vendor's
+ * driver, ME10-650). */
+void uart_init(uint32_t uart_hz)
+{
+    uint32_t divider = (uint32_t)(((uint64_t)uart_hz * 128 / 8 + BOARD_BAUD / 2) / BOARD_BAUD),
+             fraction = divider % 128;
     UART_CTRL = CTRL_FLUSH;
     UART_THRESHOLDS = THRESHOLD_1_BYTE;
     UART_BAUD0 = divider / 128 | BAUD0_8_A_BIT;
@@ -72,11 +78,13 @@ void uart_init(uint32_t uart_hz) {
     UART_CTRL = CTRL_8_BITS | CTRL_ENABLE;
 }
 
-void uart_handler(void) {
+void uart_handler(void)
+{
     UART_INT_FL = INT_RECEIVED;
     while (!(UART_STATUS & STATUS_RX_EMPTY)) {
-        if (!receive_has_room())
+        if (!receive_has_room()) {
             return;
+        }
         receive_keep((uint8_t)UART_FIFO);
     }
     if ((UART_INT_FL & INT_OVERRUN) && receive_has_room()) {
@@ -85,7 +93,8 @@ void uart_handler(void) {
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     while (UART_STATUS & STATUS_TX_FULL) {
     }
     UART_FIFO = byte;

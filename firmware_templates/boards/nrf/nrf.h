@@ -1,5 +1,5 @@
-/* What Nordic's nRF51 and nRF52 share (nRF51 reference manual 3.0, nRF52840 product specification 1.7). The board's pins.h says
- * which chip it has, and its pins: port * 32 + number. */
+/* What Nordic's nRF51 and nRF52 share (nRF51 reference manual 3.0, nRF52840 product specification 1.7). The board's
+ * pins.h says which chip it has, and its pins: port * 32 + number. */
 #ifndef NRF_H
 #define NRF_H
 
@@ -32,22 +32,28 @@ _Static_assert(BOARD_UART_TX_PIN != BOARD_UART_RX_PIN, "the UART needs two pins"
 #define PIN_CNF_INPUT_PULLED_UP (3u << 2) /* an input whose buffer is connected */
 
 /* Starts the crystal oscillator, which makes the UART's speed exact. */
-static inline void crystal_init(void) {
+static inline void crystal_init(void)
+{
     CLOCK_HFCLKSTART = 1;
     (void)wait_for(CLOCK_HFCLKSTARTED, 1, CRYSTAL_LOOKS);
 }
 
 /* The UART's output pin, high as an idle line is. */
-static inline void output_pin(uint32_t pin) {
+static inline void output_pin(uint32_t pin)
+{
     GPIO_OUTSET(pin) = 1u << pin % 32;
     GPIO_DIRSET(pin) = 1u << pin % 32;
 }
 
 /* The UART's input pin: idle where nothing drives it. */
-static inline void input_pin(uint32_t pin) { GPIO_PIN_CNF(pin) = PIN_CNF_INPUT_PULLED_UP; }
+static inline void input_pin(uint32_t pin)
+{
+    GPIO_PIN_CNF(pin) = PIN_CNF_INPUT_PULLED_UP;
+}
 
 /* What the BAUDRATE register takes: a fraction of the clock in 2^-32, of which the hardware uses the upper 20 bits. */
-static inline uint32_t baud_rate(uint32_t uart_hz) {
+static inline uint32_t baud_rate(uint32_t uart_hz)
+{
     uint64_t rate = (((uint64_t)BOARD_BAUD << 32) + uart_hz / 2) / uart_hz;
     return (uint32_t)(rate + 0x800u) & 0xFFFFF000u;
 }

@@ -4,7 +4,8 @@
 
 #define NVMC_ICACHECNF REGISTER(0x4001E540u)
 
-board_clocks clock_init(void) {
+board_clocks clock_init(void)
+{
     NVMC_ICACHECNF = 1;
     crystal_init();
     return (board_clocks){BOARD_CLOCK_HZ, 16000000u};

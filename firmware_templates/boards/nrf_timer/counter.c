@@ -1,4 +1,5 @@
-/* TIMER0 of Nordic's nRF51, at 16 MHz as its processor, which has neither a DWT nor a SysTick (reference manual 3.0, chapter 18). */
+/* TIMER0 of Nordic's nRF51, at 16 MHz as its processor, which has neither a DWT nor a SysTick (reference manual 3.0,
+ * chapter 18). */
 #include "board.h"
 #include "cortex_m.h"
 
@@ -14,7 +15,8 @@
 
 static uint32_t last, wraps;
 
-uint32_t counter_init(uint32_t core_hz) {
+uint32_t counter_init(uint32_t core_hz)
+{
     TIMER_MODE = 0;
     TIMER_BITMODE = BITMODE_32;
     TIMER_PRESCALER = 0;
@@ -25,10 +27,14 @@ uint32_t counter_init(uint32_t core_hz) {
 
 void systick_handler(void) {}
 
-const char *board_counter(void) { return "timer"; }
+const char *board_counter(void)
+{
+    return "timer";
+}
 
 /* Between two calls the 32 bits wrap once at most: after 268 s, and every token asks twice. */
-uint64_t board_ticks(void) {
+uint64_t board_ticks(void)
+{
     TIMER_CAPTURE0 = 1;
     uint32_t now = TIMER_CC0;
     wraps += now < last;

@@ -1,4 +1,5 @@
-/* The UART of Nordic's nRF51 (reference manual 3.0, chapter 29). BOARD_UART_TX_PIN and _RX_PIN come from the board's pins.h. */
+/* The UART of Nordic's nRF51 (reference manual 3.0, chapter 29). BOARD_UART_TX_PIN and _RX_PIN come from the board's
+ * pins.h. */
 #include "nrf.h"
 
 #define UART_STARTRX REGISTER(BOARD_UART_ADDRESS + 0x000u)
@@ -18,7 +19,8 @@
 #define INT_RXDRDY (1u << 2)
 #define ERROR_OVERRUN 1u
 
-void uart_init(uint32_t uart_hz) {
+void uart_init(uint32_t uart_hz)
+{
     output_pin(BOARD_UART_TX_PIN);
     input_pin(BOARD_UART_RX_PIN);
     UART_PSELTXD = BOARD_UART_TX_PIN;
@@ -30,10 +32,12 @@ void uart_init(uint32_t uart_hz) {
     UART_STARTTX = 1;
 }
 
-void uart_handler(void) {
+void uart_handler(void)
+{
     while (UART_RXDRDY) {
-        if (!receive_has_room())
+        if (!receive_has_room()) {
             return;
+        }
         UART_RXDRDY = 0;
         receive_keep((uint8_t)UART_RXD);
     }
@@ -41,12 +45,14 @@ void uart_handler(void) {
         uint32_t source = UART_ERRORSRC;
         UART_ERROR = 0;
         UART_ERRORSRC = source;
-        if (source & ERROR_OVERRUN)
+        if (source & ERROR_OVERRUN) {
             receive_lost();
+        }
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     UART_TXDRDY = 0;
     UART_TXD = byte;
     while (!UART_TXDRDY) {

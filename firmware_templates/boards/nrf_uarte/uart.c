@@ -1,5 +1,5 @@
-/* The UARTE of Nordic's nRF52 (nRF52840 product specification 1.7, 6.34): it moves bytes to and from RAM by itself, here one at a
- * time. BOARD_UART_TX_PIN and _RX_PIN come from the board's pins.h. */
+/* The UARTE of Nordic's nRF52 (nRF52840 product specification 1.7, 6.34): it moves bytes to and from RAM by itself,
+ * here one at a time. BOARD_UART_TX_PIN and _RX_PIN come from the board's pins.h. */
 #include "nrf.h"
 
 #define UARTE_STARTRX REGISTER(BOARD_UART_ADDRESS + 0x000u)
@@ -25,7 +25,8 @@
 /* Where the hardware reads and writes: RAM, not flash. */
 static volatile uint8_t in, out;
 
-void uart_init(uint32_t uart_hz) {
+void uart_init(uint32_t uart_hz)
+{
     output_pin(BOARD_UART_TX_PIN);
     input_pin(BOARD_UART_RX_PIN);
     UARTE_PSELTXD = BOARD_UART_TX_PIN;
@@ -40,9 +41,11 @@ void uart_init(uint32_t uart_hz) {
     UARTE_STARTRX = 1;
 }
 
-void uart_handler(void) {
-    if (!receive_has_room())
+void uart_handler(void)
+{
+    if (!receive_has_room()) {
         return;
+    }
     if (UARTE_ENDRX) {
         UARTE_ENDRX = 0;
         uint8_t byte = in;
@@ -53,12 +56,14 @@ void uart_handler(void) {
         uint32_t source = UARTE_ERRORSRC;
         UARTE_ERROR = 0;
         UARTE_ERRORSRC = source;
-        if (source & ERROR_OVERRUN)
+        if (source & ERROR_OVERRUN) {
             receive_lost();
+        }
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     out = byte;
     UARTE_ENDTX = 0;
     UARTE_STARTTX = 1;

@@ -13,25 +13,31 @@
 #define CR1_RXNEIE (1u << 5)
 #define CR1_UE (1u << 13)
 
-void uart_init(uint32_t uart_hz) {
+void uart_init(uint32_t uart_hz)
+{
     USART_BRR = (uart_hz + BOARD_BAUD / 2) / BOARD_BAUD;
     USART_CR1 = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
 }
 
 /* Reading the data after the status clears both flags. */
-void uart_handler(void) {
+void uart_handler(void)
+{
     for (uint32_t status = USART_SR; status & (SR_RXNE | SR_ORE); status = USART_SR) {
-        if (!receive_has_room())
+        if (!receive_has_room()) {
             return;
+        }
         uint8_t byte = (uint8_t)USART_DR;
-        if (status & SR_RXNE)
+        if (status & SR_RXNE) {
             receive_keep(byte);
-        if (status & SR_ORE)
+        }
+        if (status & SR_ORE) {
             receive_lost();
+        }
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     while (!(USART_SR & SR_TXE)) {
     }
     USART_DR = byte;

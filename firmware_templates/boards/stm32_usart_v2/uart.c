@@ -1,5 +1,5 @@
-/* The USART of STM32F7 and H7 (RM0385, chapter 31): flags and data each way in registers of their own. The board's clock.c
- * connects it. */
+/* The USART of STM32F7 and H7 (RM0385, chapter 31): flags and data each way in registers of their own. The board's
+ * clock.c connects it. */
 #include "cortex_m.h"
 
 #define USART_CR1 REGISTER(BOARD_UART_ADDRESS + 0x00u)
@@ -16,17 +16,21 @@
 #define CR1_TE (1u << 3)
 #define CR1_RXNEIE (1u << 5)
 
-void uart_init(uint32_t uart_hz) {
+void uart_init(uint32_t uart_hz)
+{
     USART_BRR = (uart_hz + BOARD_BAUD / 2) / BOARD_BAUD;
     USART_CR1 = CR1_UE | CR1_TE | CR1_RE | CR1_RXNEIE;
 }
 
-void uart_handler(void) {
+void uart_handler(void)
+{
     for (uint32_t flags = USART_ISR; flags & (ISR_RXNE | ISR_ORE); flags = USART_ISR) {
-        if (!receive_has_room())
+        if (!receive_has_room()) {
             return;
-        if (flags & ISR_RXNE)
+        }
+        if (flags & ISR_RXNE) {
             receive_keep((uint8_t)USART_RDR);
+        }
         if (flags & ISR_ORE) {
             USART_ICR = ISR_ORE;
             receive_lost();
@@ -34,7 +38,8 @@ void uart_handler(void) {
     }
 }
 
-void uart_put(uint8_t byte) {
+void uart_put(uint8_t byte)
+{
     while (!(USART_ISR & ISR_TXE)) {
     }
     USART_TDR = byte;

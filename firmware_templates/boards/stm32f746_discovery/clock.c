@@ -1,5 +1,5 @@
-/* STM32F746 at 216 MHz from the board's 25 MHz oscillator (RM0385: flash 3.3.2, power 4.1.4, clocks 5.2), and USART1 on PA9 and PB7.
- * Where the oscillator or the PLL does not start, all goes on at the internal 16 MHz. */
+/* STM32F746 at 216 MHz from the board's 25 MHz oscillator (RM0385: flash 3.3.2, power 4.1.4, clocks 5.2), and USART1 on
+ * PA9 and PB7. Where the oscillator or the PLL does not start, all goes on at the internal 16 MHz. */
 #include "caches.h"
 #include "cortex_m.h"
 
@@ -22,7 +22,8 @@
 #define CR_HSERDY (1u << 17)
 #define CR_PLLON (1u << 24)
 #define CR_PLLRDY (1u << 25)
-#define PLL_25_TO_216 (25u | 432u << 6 | 0u << 16 | 1u << 22 | 9u << 24) /* 25 / 25 * 432 / 2; from the oscillator; 48 MHz for USB */
+#define PLL_25_TO_216 \
+    (25u | 432u << 6 | 0u << 16 | 1u << 22 | 9u << 24) /* 25 / 25 * 432 / 2; from the oscillator; 48 MHz for USB */
 #define CFGR_APB1_BY_4 (5u << 10)
 #define CFGR_APB2_BY_2 (4u << 13)
 #define CFGR_PLL 2u
@@ -33,30 +34,36 @@
 #define LOOKS 200000u                      /* over 50 ms at 16 MHz; an oscillator starts in 2 */
 #define HSI_HZ 16000000u
 
-static bool start_pll(void) {
+static bool start_pll(void)
+{
     RCC_APB1ENR |= 1u << 28; /* power control */
     RCC_CR |= CR_HSEON;
-    if (!wait_for(RCC + 0x00u, CR_HSERDY, LOOKS))
+    if (!wait_for(RCC + 0x00u, CR_HSERDY, LOOKS)) {
         return false;
+    }
     RCC_PLLCFGR = PLL_25_TO_216;
     RCC_CR |= CR_PLLON;
     PWR_CR1 |= OVER_DRIVE; /* for more than 180 MHz */
-    if (!wait_for(PWR_CSR1, OVER_DRIVE, LOOKS))
+    if (!wait_for(PWR_CSR1, OVER_DRIVE, LOOKS)) {
         return false;
+    }
     PWR_CR1 |= OVER_DRIVE_IN_USE;
-    if (!wait_for(PWR_CSR1, OVER_DRIVE_IN_USE, LOOKS) || !wait_for(RCC + 0x00u, CR_PLLRDY, LOOKS))
+    if (!wait_for(PWR_CSR1, OVER_DRIVE_IN_USE, LOOKS) || !wait_for(RCC + 0x00u, CR_PLLRDY, LOOKS)) {
         return false;
+    }
     FLASH_ACR = ACR_7_WAITS_AND_ART;
     (void)FLASH_ACR; /* it has them before the clock rises */
     RCC_CFGR = CFGR_APB1_BY_4 | CFGR_APB2_BY_2 | CFGR_PLL;
     return wait_for(RCC + 0x08u, CFGR_PLL_IN_USE, LOOKS);
 }
 
-board_clocks clock_init(void) {
+board_clocks clock_init(void)
+{
     caches_init();
     bool fast = start_pll();
-    if (!fast)
+    if (!fast) {
         RCC_CFGR = 0;
+    }
     RCC_AHB1ENR |= 3u;      /* GPIOA, GPIOB */
     RCC_APB2ENR |= 1u << 4; /* USART1 */
     GPIOA_MODER = (GPIOA_MODER & ~(3u << 18)) | 2u << 18;

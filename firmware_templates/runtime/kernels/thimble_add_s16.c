@@ -9,9 +9,11 @@ void thimble_add_s16(const thimble_add_s16_params *p, thimble_operand_s16 x, thi
     for (int32_t row = 0; row < rows; row++, x.data += x.row_stride, y.data += y.row_stride, out += out_stride) {
         const int16_t *left = x.data, *right = y.data;
         for (int32_t column = 0; column < columns; column++, left += x.step, right += y.step) {
-            const int32_t scaled = thimble_scale_down(*right * 65536, y_multiplier, y_right); /* twice y, shifted by 15 */
+            const int32_t scaled =
+                thimble_scale_down(*right * 65536, y_multiplier, y_right); /* twice y, shifted by 15 */
             const int32_t sum = *left * x_factor + scaled * y_factor;
-            out[column] = thimble_saturate_s16(thimble_scale_down((int32_t)((uint32_t)sum << 1), out_multiplier, out_right));
+            out[column] =
+                thimble_saturate_s16(thimble_scale_down((int32_t)((uint32_t)sum << 1), out_multiplier, out_right));
         }
         thimble_limit_s16(out, columns, p->out_min, p->out_max);
     }

@@ -3,14 +3,16 @@
 #include "thimble_pairs.h"
 #include "thimble_softmax_row.h"
 
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
 
-/* A head's columns of new rows of K and V: of one token; or of two, where `to_before` tells where the values of the token before
- * lie, whose row is the upper one of a pair. The lower row of a pair of K is stored with its signs changed, by `k_flip`. */
-static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int8_t **v_to, int32_t head_dim, int32_t v_step,
-                          int32_t to_before, uint32_t k_flip)
+/* A head's columns of new rows of K and V: of one token; or of two, where `to_before` tells where the values of the
+ * token before lie, whose row is the upper one of a pair. The lower row of a pair of K is stored with its signs
+ * changed, by `k_flip`. */
+static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int8_t **v_to, int32_t head_dim,
+                          int32_t v_step, int32_t to_before, uint32_t k_flip)
 {
     int32_t k0, k1, v0, other, t;
+    /* clang-format off */
     __asm__ volatile("1:\n"
                      "ldr    %[k0], [%[k]]\n"
                      "ldr    %[v0], [%[v]]\n"
@@ -55,16 +57,17 @@ static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int
                      "add    %[k], %[k], #4\n"
                      "cmp    %[k], %[end]\n"
                      "bne    1b\n"
-                     : [k] "+r"(*k), [v] "+r"(*v), [k_to] "+r"(*k_to), [v_to] "+r"(*v_to), [k0] "=&r"(k0), [k1] "=&r"(k1),
+                     : [k] "+&r"(*k), [v] "+&r"(*v), [k_to] "+&r"(*k_to), [v_to] "+&r"(*v_to), [k0] "=&r"(k0), [k1] "=&r"(k1),
                        [v0] "=&r"(v0), [other] "=&r"(other), [t] "=&r"(t)
                      : [end] "r"(*k + head_dim), [to_before] "r"(to_before), [v_step] "r"(v_step), [k_flip] "r"(k_flip)
                      : "cc", "memory");
+    /* clang-format on */
 }
 
 #else
 
-static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int8_t **v_to, int32_t head_dim, int32_t v_step,
-                          int32_t to_before, uint32_t k_flip)
+static inline void append(const int8_t **k, const int8_t **v, int8_t **k_to, int8_t **v_to, int32_t head_dim,
+                          int32_t v_step, int32_t to_before, uint32_t k_flip)
 {
     (void)to_before;
     for (const int8_t *const end = *k + head_dim; *k != end; *k += 4, *v += 4, *k_to += 16, *v_to += v_step) {
@@ -89,7 +92,7 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
 {
     const int32_t head_dim = p->head_dim, columns = p->kv_heads * head_dim, capacity = THIMBLE_CACHE_ROWS(p->context);
     while (tokens > 0) {
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
         const int32_t two = position & (tokens > 1);
 #else
         const int32_t two = 0;
@@ -109,7 +112,8 @@ void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t 
     }
 }
 
-/* What blocks are: scores of eight columns; with any even number of fours of columns, with any odd one; outputs, the same. */
+/* What blocks are: scores of eight columns; with any even number of fours of columns, with any odd one; outputs, the
+ * same. */
 enum { SCORES_OF_EIGHT, SCORES, SCORES_ODD, OUTPUTS, OUTPUTS_ODD };
 
 /* Blocks of four rows, times x, on their way to int8, in the order in which the loop's stack holds it. */
@@ -132,9 +136,10 @@ typedef struct {
     const thimble_product_scale *scale;
 } blocks;
 
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
 
 /* Two columns of two rows: the sum of both, and of the low row. */
+/* clang-format off */
 #define SUM_TWO(weights, x, both, low)                         \
     "smlad  " both ", " weights ", " x ", " both "\n"          \
     "uxtb16 " weights ", " weights "\n"                        \
@@ -144,11 +149,13 @@ typedef struct {
     "ldmia  r1!, {r4-r7}\n"                                    \
     SUM_TWO("r4", x, "r8", "r9") SUM_TWO("r5", other_x, "r8", "r9") \
     SUM_TWO("r6", x, "r10", "r11") SUM_TWO("r7", other_x, "r10", "r11")
+/* clang-format on */
 
-/* thimble_requantize_s8 in four instructions. With A a sum, m the multiplier and n the right shift, 1..22, the addend is
- * 2^(n - 1) + zero point * 2^n: h = round(2 A m / 2^32) is rounded, halves away from zero, by (h + 2^(n - 1) - (h < 0)) >> n.
- * The sign is taken of A: where A < 0 and h = 0 the result is that of 0 either way. |A| < 2^22, as 64 * 255 * 255 is, so all
- * stays below 2^31, and beyond 22 bits, where prepare() makes m 0, the result is the zero point. */
+/* thimble_requantize_s8 in four instructions. With A a sum, m the multiplier and n the right shift, 1..22, the addend
+ * is 2^(n - 1) + zero point * 2^n: h = round(2 A m / 2^32) is rounded, halves away from zero, by (h + 2^(n - 1) - (h <
+ * 0)) >> n. The sign is taken of A: where A < 0 and h = 0 the result is that of 0 either way. |A| < 2^22, as 64 * 255 *
+ * 255 is, so all stays below 2^31, and beyond 22 bits, where prepare() makes m 0, the result is the zero point. */
+/* clang-format off */
 #define TO_S8(sum)                           \
     "smmlar r7, " sum ", r2, r4\n"           \
     "add    " sum ", r7, " sum ", asr #31\n" \
@@ -156,17 +163,20 @@ typedef struct {
     "ssat   " sum ", #8, " sum "\n"
 
 #define FOUR_TO_S8 TO_S8("r8") TO_S8("r9") TO_S8("r10") TO_S8("r11")
+/* clang-format on */
 
-/* All blocks. r0: out, r1: weights, r4-r7: weights of four rows and columns, r8-r11: sums (r8 and r10 those of both rows of a
- * pair, r9 and r11 those of its low row); x: r2, r3, r12 and lr where there are eight columns, else in r12 and lr, with its place
- * in r2 and its end in r3. Then r2: multiplier, r3: shift, r4: addend, r5: table or skip, r6: end. sp points at a copy of
- * `blocks` with two addresses for `kind`: of what begins a block, and of what follows fours of columns. */
+/* All blocks. r0: out, r1: weights, r4-r7: weights of four rows and columns, r8-r11: sums (r8 and r10 those of both
+ * rows of a pair, r9 and r11 those of its low row); x: r2, r3, r12 and lr where there are eight columns, else in r12
+ * and lr, with its place in r2 and its end in r3. Then r2: multiplier, r3: shift, r4: addend, r5: table or skip, r6:
+ * end. sp points at a copy of `blocks` with two addresses for `kind`: of what begins a block, and of what follows fours
+ * of columns. */
 __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *weights, void *out)
 {
     register const void *r0 __asm__("r0") = s;
     register const int16_t *r1 __asm__("r1") = weights;
     register void *r2 __asm__("r2") = out;
-    __asm__ volatile("push   {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    /* clang-format off */
+    __asm__ volatile("push   {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov    r12, r2\n"
                      "add    r2, r0, #32\n"
                      "ldm    r2, {r2-r6, r8}\n"
@@ -239,13 +249,15 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
                      "ldr    pc, [sp, #52]\n"
                      "7:\n"
                      "add    sp, #60\n"
-                     "pop    {r7}\n"
+                     "pop    {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2)
                      :
-                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
 }
 
 /* Two scores as weights, packed. */
+/* clang-format off */
 #define TWO_WEIGHTS(first, second, at)                              \
     "ldrsh  " first ", [%[s], #" at "]\n"                           \
     "ldrsh  " second ", [%[s], #" at " + 2]\n"                      \
@@ -259,40 +271,47 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
     "uhadd16 " first ", " first ", %[ones]\n"                       \
     "usat16 " first ", #8, " first "\n"                             \
     "uadd16 %[sums], %[sums], " first "\n"
+/* clang-format on */
 
-/* Scores become weights in place, four at a time; returns their sum. As thimble_probability: the mantissa, at least 2^31 for
- * every sum up to 2^29, enters less 2^32, which SMMLAR's addend gives back; the shift is done but for its last bit, to 9 bits at
- * most, and UHADD16 rounds and does that. */
+/* Scores become weights in place, four at a time; returns their sum. As thimble_probability: the mantissa, at least
+ * 2^31 for every sum up to 2^29, enters less 2^32, which SMMLAR's addend gives back; the shift is done but for its last
+ * bit, to 9 bits at most, and UHADD16 rounds and does that. */
 static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
 {
     uint32_t sums = 0;
     const int32_t shift = reciprocal.half ? reciprocal.shift - 1 : 31;
+    /* clang-format off */
     __asm__ volatile("1:\n" TWO_WEIGHTS("r4", "r3", "0") TWO_WEIGHTS("r5", "r3", "4")
                      "strd   r4, r5, [%[s]], #8\n"
                      "cmp    %[s], %[end]\n"
                      "bne    1b\n"
-                     : [s] "+r"(scores), [sums] "+r"(sums)
+                     : [s] "+&r"(scores), [sums] "+&r"(sums)
                      : [end] "r"(end), [exp] "r"(exp), [mantissa] "r"(reciprocal.doubled_mantissa), [ones] "r"(0x00010001),
                        [shift] "r"(shift)
                      : "r3", "r4", "r5", "cc", "memory");
+    /* clang-format on */
     return (int32_t)((sums & 0xffff) + (sums >> 16));
 }
 
+/* clang-format off */
 #define ADD_EXPONENTIAL                           \
     "ldrsh  %[e], [%[s]], #2\n"                   \
     "ldr    %[e], [%[exp], %[e], lsl #2]\n"       \
     "smmlar %[total], %[e], %[unit], %[total]\n"
+/* clang-format on */
 
 /* The sum of the scores' exponentials, a multiple of 4 of them: (e * 2^20 + 2^31) >> 32 is thimble_exp_for_sum. */
 static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
 {
     int32_t total = 0, e;
+    /* clang-format off */
     __asm__ volatile("1:\n" ADD_EXPONENTIAL ADD_EXPONENTIAL ADD_EXPONENTIAL ADD_EXPONENTIAL
                      "cmp    %[s], %[end]\n"
                      "bne    1b\n"
-                     : [s] "+r"(scores), [total] "+r"(total), [e] "=&r"(e)
+                     : [s] "+&r"(scores), [total] "+&r"(total), [e] "=&r"(e)
                      : [end] "r"(end), [exp] "r"(exp), [unit] "r"(1 << 20)
                      : "cc", "memory");
+    /* clang-format on */
     return total;
 }
 
@@ -300,6 +319,7 @@ static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, co
 static int32_t largest_of(const int16_t *scores, const int16_t *end)
 {
     int16x2_t best = (int16x2_t)0xff80ff80;
+    /* clang-format off */
     __asm__("1:\n"
             "ldrd   r2, r3, [%[s]], #8\n"
             "ssub16 r12, r2, %[best]\n"
@@ -308,9 +328,10 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
             "sel    %[best], r3, %[best]\n"
             "cmp    %[s], %[end]\n"
             "bne    1b\n"
-            : [s] "+r"(scores), [best] "+r"(best)
+            : [s] "+&r"(scores), [best] "+&r"(best)
             : [end] "r"(end)
             : "r2", "r3", "r12", "cc", "memory");
+    /* clang-format on */
     const int32_t low = (int16_t)best, high = best >> 16;
     return low > high ? low : high;
 }
@@ -387,7 +408,8 @@ __attribute__((noinline)) static void prepare(blocks *s, int32_t kind, const thi
     s->kind = kind;
 }
 
-/* Lets sums start so that the low bytes' excess, 128 times the sum of x, is taken off, and offset times that sum added. */
+/* Lets sums start so that the low bytes' excess, 128 times the sum of x, is taken off, and offset times that sum added.
+ */
 static inline void start(blocks *s, int32_t sum, int32_t offset)
 {
     const int32_t addend = sum * offset, low = addend - 128 * sum, mixed = low + 256 * addend;
@@ -399,21 +421,23 @@ static inline void start(blocks *s, int32_t sum, int32_t offset)
 static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t step, int32_t head_dim)
 {
     int32_t sum = 0;
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
     const int16x2_t offsets = (int16x2_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
     for (const int8_t *const end = q + head_dim; q != end; q += 4, wide += step) {
         int32_t four, even, odd;
         __builtin_memcpy(&four, q, 4);
+        /* clang-format off */
         __asm__("sxtab16 %1, %3, %2, ror #8\n"
                 "sxtab16 %0, %3, %2\n"
                 "sadd16  %1, %1, %1\n"
                 "sadd16  %0, %0, %0\n"
                 : "=&r"(even), "=&r"(odd)
                 : "r"(four), "r"(offsets));
+        /* clang-format on */
         sum = __smlad(even, 0x00010001, __smlad(odd, 0x00010001, sum));
         __asm__("pkhbt %2, %0, %1, lsl #16\n"
                 "pkhtb %0, %1, %0, asr #16\n"
-                : "+r"(even), "+r"(odd), "=&r"(four));
+                : "+&r"(even), "+&r"(odd), "=&r"(four));
         __builtin_memcpy(wide, &four, 4);
         __builtin_memcpy(wide + 2, &even, 4);
     }
@@ -428,8 +452,10 @@ static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t ste
     return sum;
 }
 
-/* Scores become weights, 0..255, in place; those from `rows` to `filled`, a multiple of 4, zero. Returns the weights' sum. */
-__attribute__((noinline)) static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows, int32_t filled)
+/* Scores become weights, 0..255, in place; those from `rows` to `filled`, a multiple of 4, zero. Returns the weights'
+ * sum. */
+__attribute__((noinline)) static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows,
+                                               int32_t filled)
 {
     const int32_t masked = p->context + 1 - rows;
     int16_t *const end = scores + filled;
@@ -439,7 +465,8 @@ __attribute__((noinline)) static int32_t weigh(const thimble_attention_s8_params
     const int32_t largest_score = largest_of(scores, end);
     const int32_t largest = masked > 0 && p->masked_score > largest_score ? p->masked_score : largest_score;
     const int32_t *const exp = p->exp + 255 - largest;
-    int32_t total = masked * thimble_exp_for_sum(exp[p->masked_score]) - (filled - rows) * thimble_exp_for_sum(exp[-128]);
+    int32_t total =
+        masked * thimble_exp_for_sum(exp[p->masked_score]) - (filled - rows) * thimble_exp_for_sum(exp[-128]);
     total += sum_of_exponentials(exp, scores, end);
     int32_t sum = weights_of(exp, thimble_softmax_reciprocal(total), scores, end);
     for (int16_t *at = scores + rows; at != end; at++) {
@@ -461,7 +488,7 @@ void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8
     scores.x = wide;
     scores.x_end = wide + head_dim;
     scores.table = p->mask + 128;
-#ifdef THIMBLE_PAIRS_DSP
+#ifdef THIMBLE_DSP
     if (head_dim == 8) {
         scores.kind = SCORES_OF_EIGHT;
         wide = (int16_t *)(void *)&scores;

@@ -47,6 +47,7 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
 #ifdef THIMBLE_HELIUM
 
 /* One row of K: its products with the query and, times the query's offset, its sum enter the row's sum. */
+/* clang-format off */
 #define ROW_OF_16(sum)                         \
     "vldrb.u8 q0, [%[k]]\n"                    \
     "add %[k], %[k], %[head_dim]\n"            \
@@ -64,7 +65,9 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
     "mla " sum ", r12, %[offset], " sum "\n"
 #define FOUR_OF_16 ROW_OF_16("r4") ROW_OF_16("r6") ROW_OF_16("r8") ROW_OF_16("r10")
 #define FOUR_OF_32 ROW_OF_32("r4") ROW_OF_32("r6") ROW_OF_32("r8") ROW_OF_32("r10")
+/* clang-format on */
 /* Two rows of eight in one vector, with the query and ones in the low and in the high half of two. */
+/* clang-format off */
 #define TWO_OF_8(sum, other)                       \
     "vldrb.u8 q0, [%[k]], #16\n"                   \
     "vmladava.s8 " sum ", q0, %q[q0]\n"            \
@@ -74,8 +77,11 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
     "vmladav.s8 r12, q0, %q[one1]\n"               \
     "mla " other ", r12, %[offset], " other "\n"
 #define FOUR_OF_8 TWO_OF_8("r4", "r6") TWO_OF_8("r8", "r10")
+/* clang-format on */
 /* Masked scores, four rows at a time. The constants are four times what a sum begins with, then, at `constants`, the
- * scale's multiplier, negated shift and zero point, and the mask. The largest of the filled rows' scores alone is wanted. */
+ * scale's multiplier, negated shift and zero point, and the mask. The largest of the filled rows' scores alone is
+ * wanted. */
+/* clang-format off */
 #define SCORES(FOUR)                                                                                              \
     __asm__ volatile("1:\n"                                                                                       \
                      "ldmdb %[constants], {r4, r6, r8, r10}\n" FOUR                                               \
@@ -95,11 +101,12 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
                      "vstrb.32 q0, [%[scores]], #4\n"                                                             \
                      "subs %[rows], %[rows], #4\n"                                                                \
                      "bgt 1b\n"                                                                                   \
-                     : [k] "+r"(k), [rows] "+r"(rows), [largest] "+r"(largest), [scores] "+l"(scores)             \
+                     : [k] "+&r"(k), [rows] "+&r"(rows), [largest] "+&r"(largest), [scores] "+&l"(scores)             \
                      : [constants] "r"(constants + 4), [head_dim] "r"(head_dim),                                  \
                        [offset] "r"(p->q_offset), [q0] "w"(q0), [q1] "w"(q1), [one0] "w"(one0), [one1] "w"(one1), \
                        [most] "w"(vdupq_n_s32(255)), [least] "w"(vdupq_n_s32(0))                                  \
                      : "r4", "r6", "r8", "r10", "r12", "q0", "q1", "cc", "memory")
+/* clang-format on */
 
 /* Masked scores where a row of K takes more than two vectors. */
 static int32_t score_long(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows,
@@ -138,8 +145,14 @@ static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, cons
     const int8x16_t q0 = thimble_load_16(q, head_dim);
     int8x16_t q1 = head_dim > 16 ? thimble_load_16(q + 16, head_dim - 16) : vdupq_n_s8(0);
     const int32_t first = p->k_offset * vaddvaq_s8(vaddvaq_s8(head_dim * p->q_offset, q0), q1);
-    const int32_t constants[8] = {first, first, first, first, p->score.multiplier, -1 - p->score.right_shift_less_one,
-                                  (p->score.twice_zero_point_plus_one >> 1) + 128, (int32_t)p->mask};
+    const int32_t constants[8] = {first,
+                                  first,
+                                  first,
+                                  first,
+                                  p->score.multiplier,
+                                  -1 - p->score.right_shift_less_one,
+                                  (p->score.twice_zero_point_plus_one >> 1) + 128,
+                                  (int32_t)p->mask};
     int32_t largest = -128;
     if (head_dim == 8) {
         one1 = vsubq_s8(vdupq_n_s8(1), one0);
@@ -159,6 +172,7 @@ static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, cons
 static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_t rows)
 {
     int32_t sum = 0;
+    /* clang-format off */
     __asm__ volatile("dlstp.32 lr, %[rows]\n"
                      "1:\n"
                      "vldrb.s32 q0, [%[scores]], #4\n"
@@ -166,9 +180,10 @@ static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_
                      "vrshr.u32 q1, q1, #12\n"
                      "vaddva.u32 %[sum], q1\n"
                      "letp lr, 1b\n"
-                     : [scores] "+l"(scores), [sum] "+Te"(sum)
+                     : [scores] "+&l"(scores), [sum] "+&Te"(sum)
                      : [rows] "r"(rows), [exp] "r"(exp)
                      : "lr", "q0", "q1", "memory");
+    /* clang-format on */
     return sum;
 }
 
@@ -178,6 +193,7 @@ static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t 
     const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
     const int32_t right = reciprocal.half != 0 ? reciprocal.shift : 63;
     int32_t sum = 0;
+    /* clang-format off */
     __asm__ volatile("dlstp.32 lr, %[rows]\n"
                      "1:\n"
                      "vldrb.s32 q0, [%[scores]]\n"
@@ -188,10 +204,11 @@ static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t 
                      "vaddva.u32 %[sum], q1\n"
                      "vstrb.32 q1, [%[scores]], #4\n"
                      "letp lr, 1b\n"
-                     : [scores] "+l"(scores), [sum] "+Te"(sum)
+                     : [scores] "+&l"(scores), [sum] "+&Te"(sum)
                      : [rows] "r"(rows), [exp] "r"(exp), [mantissa] "w"(vdupq_n_u32(reciprocal.doubled_mantissa)),
                        [shift] "r"(-right), [most] "w"(vdupq_n_u32(255))
                      : "lr", "q0", "q1", "memory");
+    /* clang-format on */
     return sum;
 }
 

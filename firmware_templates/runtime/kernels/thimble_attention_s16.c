@@ -4,8 +4,9 @@
 #include "thimble_kernels_s16.h"
 #include "thimble_softmax_row_s16.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
+/* clang-format off */
 #define FOUR_PRODUCTS                        \
     "ldrd   %[q0], %[q1], [%[q]], #8\n"      \
     "ldrd   %[k0], %[k1], [%[k]], #8\n"      \
@@ -14,10 +15,11 @@
 
 #define SUM_PRODUCTS(instructions)                                                                                         \
     __asm__ volatile(instructions                                                                                          \
-                     : [q] "+r"(q), [k] "+r"(k), [low] "+r"(low), [high] "+r"(high), [q0] "=&r"(q0), [q1] "=&r"(q1),       \
+                     : [q] "+&r"(q), [k] "+&r"(k), [low] "+&r"(low), [high] "+&r"(high), [q0] "=&r"(q0), [q1] "=&r"(q1),       \
                        [k0] "=&r"(k0), [k1] "=&r"(k1)                                                                      \
                      :                                                                                                     \
                      : "memory")
+/* clang-format on */
 
 /* q . k over a multiple of 4 columns. */
 static inline int64_t dot(const int16_t *q, const int16_t *k, int32_t count)
@@ -35,6 +37,7 @@ static inline int64_t dot(const int16_t *q, const int16_t *k, int32_t count)
 }
 
 /* A row of V, four columns, with the weight in the lower or upper half of w. */
+/* clang-format off */
 #define ROW_LOW(w)                          \
     "ldrd   %[v0], %[v1], [%[v]]\n"         \
     "add    %[v], %[v], %[step]\n"          \
@@ -52,10 +55,11 @@ static inline int64_t dot(const int16_t *q, const int16_t *k, int32_t count)
 
 #define SUM_ROWS(instructions)                                                                                             \
     __asm__ volatile(instructions                                                                                          \
-                     : [p] "+r"(p), [v] "+r"(v), [s0] "+r"(s0), [s1] "+r"(s1), [s2] "+r"(s2), [s3] "+r"(s3),               \
+                     : [p] "+&r"(p), [v] "+&r"(v), [s0] "+&r"(s0), [s1] "+&r"(s1), [s2] "+&r"(s2), [s3] "+&r"(s3),               \
                        [v0] "=&r"(v0), [v1] "=&r"(v1), [w0] "=&r"(w0), [w1] "=&r"(w1)                                      \
                      : [step] "r"(step)                                                                                    \
                      : "memory")
+/* clang-format on */
 
 /* Four columns of V summed over the rows, each with its weight. */
 static inline void weigh_four(const int16_t *p, const int16_t *v, int32_t stride, int32_t rows, int32_t sums[4])
@@ -144,8 +148,8 @@ static void attend(const thimble_attention_s16_params *p, const int16_t *q, cons
     }
 }
 
-void thimble_append_s16(const thimble_attention_s16_params *p, const int16_t *k_new, const int16_t *v_new, int16_t *k_cache,
-                        int16_t *v_cache, int32_t position)
+void thimble_append_s16(const thimble_attention_s16_params *p, const int16_t *k_new, const int16_t *v_new,
+                        int16_t *k_cache, int16_t *v_cache, int32_t position)
 {
     const size_t row_bytes = 2 * (size_t)p->head_dim;
     for (int32_t head = 0; head < p->kv_heads; head++) {

@@ -1,7 +1,8 @@
 #include "thimble_fixed_point_s16.h"
 #include "thimble_kernels_s16.h"
 
-void thimble_batch_matmul_s16(const thimble_batch_matmul_s16_params *p, const int16_t *a, const int16_t *b, int16_t *out)
+void thimble_batch_matmul_s16(const thimble_batch_matmul_s16_params *p, const int16_t *a, const int16_t *b,
+                              int16_t *out)
 {
     const int32_t column_stride = p->b_transposed ? p->depth : 1;
     const int32_t depth_stride = p->b_transposed ? 1 : p->columns;

@@ -4,13 +4,14 @@
  *
  *   - with biases: what the three sums begin with (256 A + B, 256 B + C, 256 C + D of twice the biases), and an entry;
  *   - the blocks, as thimble_fully_connected_pairs_s8.c packs them: two words for two columns;
- *   - the multipliers of b, c and d, the next four rows' first index, and a header: the right shifts less one, a byte each, a's
- *     the lowest, but in the upper four bits the next four rows' entry.
+ *   - the multipliers of b, c and d, the next four rows' first index, and a header: the right shifts less one, a byte
+ * each, a's the lowest, but in the upper four bits the next four rows' entry.
  *
- * Blocks come in turns of PLACES; only a first turn may have fewer, and leaves out its first places. An entry is the place that
- * the first turn begins with, 8 where there are no blocks, 9 behind the last rows, 10 where the entry stands with the biases. An
- * index has a byte for each of four places, the first in its lowest: how many bytes of x lie between the block before and this
- * one. Behind each fourth place stands the next index, or, negative, the multiplier of a with its sign changed. */
+ * Blocks come in turns of PLACES; only a first turn may have fewer, and leaves out its first places. An entry is the
+ * place that the first turn begins with, 8 where there are no blocks, 9 behind the last rows, 10 where the entry stands
+ * with the biases. An index has a byte for each of four places, the first in its lowest: how many bytes of x lie
+ * between the block before and this one. Behind each fourth place stands the next index, or, negative, the multiplier
+ * of a with its sign changed. */
 #ifndef THIMBLE_BLOCKS_H
 #define THIMBLE_BLOCKS_H
 
@@ -22,9 +23,10 @@
 #define END 9
 #define BIASED 10
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* As in thimble_fully_connected_pairs_s8.c: five instructions for two columns of four rows. */
+/* clang-format off */
 #define COLUMNS(ab, cd, x)                      \
     "smlad   r2, " ab ", " x ", r2\n"           \
     "and     " ab ", lr, " ab ", ror #8\n"      \
@@ -33,16 +35,20 @@
     "smladx  r3, " ab ", " x ", r3\n"
 
 #define FOUR_COLUMNS COLUMNS("r4", "r5", "r8") COLUMNS("r6", "r7", "r9")
+/* clang-format on */
 
 /* A block at the place that index says; `weights` are the registers of its last load. */
 #if BLOCK_COLUMNS == 4
+/* clang-format off */
 #define BLOCK(index, weights)        \
     "uxtab   r1, r1, " index "\n"    \
     "ldmia   r1!, {r7, r8, r9}\n"    \
     "add     r12, r7\n"              \
     "ldmia   r0!, {" weights "}\n"   \
     FOUR_COLUMNS
+/* clang-format on */
 #else
+/* clang-format off */
 #define BLOCK(index, weights)        \
     "uxtab   r1, r1, " index "\n"    \
     "ldmia   r1!, {r7, r8, r9}\n"    \
@@ -52,35 +58,42 @@
     "ldmia   r1!, {r8, r9}\n"        \
     "ldmia   r0!, {" weights "}\n"   \
     FOUR_COLUMNS
+/* clang-format on */
 #endif
 
-#define FOUR_BLOCKS(first, second, third, fourth)                                        \
-    first BLOCK("r11", "r4-r7") second BLOCK("r11, ror #8", "r4-r7")                     \
-    third BLOCK("r11, ror #16", "r4-r7") fourth BLOCK("r11, ror #24", "r4-r7, r11")
+#define FOUR_BLOCKS(first, second, third, fourth)                                                         \
+    first BLOCK("r11", "r4-r7") second BLOCK("r11, ror #8", "r4-r7") third BLOCK("r11, ror #16", "r4-r7") \
+        fourth BLOCK("r11, ror #24", "r4-r7, r11")
 
 #if BLOCK_COLUMNS == 4
-#define ENTRIES "(10f - 4b) / 2, (11f - 4b) / 2, (12f - 4b) / 2, (13f - 4b) / 2, " \
-                "(14f - 4b) / 2, (15f - 4b) / 2, (16f - 4b) / 2, (17f - 4b) / 2"
+#define ENTRIES                                                        \
+    "(10f - 4b) / 2, (11f - 4b) / 2, (12f - 4b) / 2, (13f - 4b) / 2, " \
+    "(14f - 4b) / 2, (15f - 4b) / 2, (16f - 4b) / 2, (17f - 4b) / 2"
+/* clang-format off */
 #define TURN FOUR_BLOCKS("10:\n", "11:\n", "12:\n", "13:\n") FOUR_BLOCKS("14:\n", "15:\n", "16:\n", "17:\n")
+/* clang-format on */
 #else
 #define ENTRIES "(10f - 4b) / 2, (11f - 4b) / 2, (12f - 4b) / 2, (13f - 4b) / 2, 0, 0, 0, 0"
+/* clang-format off */
 #define TURN FOUR_BLOCKS("10:\n", "11:\n", "12:\n", "13:\n")
+/* clang-format on */
 #endif
 
 /* All rows of a token:
  *
- *   r0  stream             r4-r7   weights                      r2, r3, r12  twice the sums of 256 a + b, 256 b + c, 256 c + d
- *   r1  x                  r8, r9  x; r7 before: -256 sum of x  lr           0xff00ff00
- *   r10 out                r11     index
+ *   r0  stream             r4-r7   weights                      r2, r3, r12  twice the sums of 256 a + b, 256 b + c,
+ * 256 c + d r1  x                  r8, r9  x; r7 before: -256 sum of x  lr           0xff00ff00 r10 out r11     index
  *
- * -256 sum of x is what the 128 in d + 128 adds. On the stack lie x, zeros, and 2 * (zero point + 128) + 1 in both halves. */
+ * -256 sum of x is what the 128 in d + 128 adds. On the stack lie x, zeros, and 2 * (zero point + 128) + 1 in both
+ * halves. */
 __attribute__((noinline)) static void multiply(const int32_t *stream, const int32_t *x, int8_t *out, int32_t zero_point)
 {
     register const int32_t *r0 __asm__("r0") = stream;
     register const int32_t *r1 __asm__("r1") = x;
     register int8_t *r2 __asm__("r2") = out;
     register int32_t r3 __asm__("r3") = (2 * zero_point + 257) * 0x10001;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    /* clang-format off */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov     r10, r2\n"
                      "movs    r7, #0\n"
                      "mov     r2, #0\n"
@@ -152,10 +165,11 @@ __attribute__((noinline)) static void multiply(const int32_t *stream, const int3
 
                      "7:\n"
                      "add     sp, #20\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
                      :
-                     : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
 }
 
 #else
@@ -176,7 +190,8 @@ static inline thimble_row_sums add_block(thimble_row_sums sums, const int16_t *w
     return (thimble_row_sums){{a_sum, b_sum, c_sum, d_sum}};
 }
 
-/* The blocks of four rows from `entry` on; returns where the stream goes on. index: the first, then the one behind the last. */
+/* The blocks of four rows from `entry` on; returns where the stream goes on. index: the first, then the one behind the
+ * last. */
 static const int32_t *add_blocks(thimble_row_sums *sums, const int32_t *stream, const int32_t *x, int32_t *index,
                                  uint32_t entry)
 {

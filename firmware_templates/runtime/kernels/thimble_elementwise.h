@@ -5,8 +5,7 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-#define THIMBLE_ELEMENTWISE_DSP 1
+#ifdef THIMBLE_DSP
 
 /* What a product is shifted by, 1..22, and what is added before: half of a step, and the zero point. */
 static inline int32_t thimble_shift_of(const thimble_product_scale *s)
@@ -19,12 +18,12 @@ static inline int32_t thimble_addend_of(const thimble_product_scale *s)
     return s->twice_zero_point_plus_one * (1 << s->right_shift_less_one);
 }
 
-/* A doubled value rounded by a shift as TensorFlow Lite Micro does, twice; `high` is a register for the value in between, and may
- * be the addend's. Halves go away from zero: the sign is that of x, for where x < 0 and its high product is 0 the result is that
- * of 0 either way. |x| < 2^30, so with a shift of up to 22 the addend leaves room. */
-#define THIMBLE_ROUND(x, high, multiplier, shift, addend)               \
-    "smmlar " high ", " x ", " multiplier ", " addend "\n\t"            \
-    "add " x ", " high ", " x ", asr #31\n\t"                          \
+/* A doubled value rounded by a shift as TensorFlow Lite Micro does, twice; `high` is a register for the value in
+ * between, and may be the addend's. Halves go away from zero: the sign is that of x, for where x < 0 and its high
+ * product is 0 the result is that of 0 either way. |x| < 2^30, so with a shift of up to 22 the addend leaves room. */
+#define THIMBLE_ROUND(x, high, multiplier, shift, addend)    \
+    "smmlar " high ", " x ", " multiplier ", " addend "\n\t" \
+    "add " x ", " high ", " x ", asr #31\n\t"                \
     "asr " x ", " x ", " shift "\n\t"
 
 /* thimble_requantize_s8. */

@@ -4,11 +4,12 @@
 #ifndef THIMBLE_FIXED_POINT_H
 #define THIMBLE_FIXED_POINT_H
 
+#include "thimble_bodies.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-#include <arm_acle.h>
-#endif
+/* C leaves a right shift of a negative number to the compiler. The kernels count on the arithmetic one, which GCC,
+ * clang and all others for these cores define; another does not compile this. */
+typedef char thimble_right_shifts_keep_the_sign[-1 >> 1 == -1 ? 1 : -1];
 
 /* round(a * b / 2^31), halves towards +infinity; not both INT32_MIN. */
 static inline int32_t thimble_doubling_high_multiply(int32_t a, int32_t b)
@@ -38,7 +39,7 @@ static inline int32_t thimble_multiply(int32_t x, int32_t multiplier, int32_t sh
 /* round(2 * x * multiplier / 2^32) for |x| < 2^30: one instruction on cores that have it. */
 static inline int32_t thimble_high_multiply(int32_t doubled_x, int32_t multiplier)
 {
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
     int32_t high;
     __asm__("smmulr %0, %1, %2" : "=r"(high) : "r"(doubled_x), "r"(multiplier));
     return high;
@@ -69,7 +70,7 @@ static inline int32_t thimble_scale(thimble_scaler s, int32_t x)
 /* x limited to -128..127. */
 static inline int8_t thimble_saturate_s8(int32_t x)
 {
-#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_SAT
     int32_t limited;
     __asm__("ssat %0, #8, %1" : "=r"(limited) : "r"(x));
     return (int8_t)limited;
@@ -81,7 +82,7 @@ static inline int8_t thimble_saturate_s8(int32_t x)
 /* x below 2^31 limited to 255. */
 static inline int32_t thimble_saturate_u8(uint32_t x)
 {
-#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_SAT
     int32_t limited;
     __asm__("usat %0, #8, %1" : "=r"(limited) : "r"(x));
     return limited;
@@ -90,14 +91,14 @@ static inline int32_t thimble_saturate_u8(uint32_t x)
 #endif
 }
 
-/* thimble_multiply of half of doubled_x, plus the zero point, limited to -128..127; |doubled_x| < 2^31, for a right shift of 1
- * to 31. The shift is done but for its last bit, then half and zero point enter, then the last bit goes. */
+/* thimble_multiply of half of doubled_x, plus the zero point, limited to -128..127; |doubled_x| < 2^31, for a right
+ * shift of 1 to 31. The shift is done but for its last bit, then half and zero point enter, then the last bit goes. */
 static inline int8_t thimble_requantize_s8(int32_t doubled_x, int32_t multiplier, int32_t right_shift_less_one,
                                            int32_t twice_zero_point_plus_one)
 {
     const int32_t high = thimble_high_multiply(doubled_x, multiplier);
     const int32_t doubled = ((high + (high >> 31)) >> right_shift_less_one) + twice_zero_point_plus_one;
-#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_SAT
     int32_t limited;
     __asm__("ssat %0, #8, %1, asr #1" : "=r"(limited) : "r"(doubled));
     return (int8_t)limited;

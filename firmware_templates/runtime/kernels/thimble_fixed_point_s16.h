@@ -1,5 +1,5 @@
-/* Requantization of 64-bit sums to int16, rounded once with a multiplier of 16 bits, exactly as TensorFlow Lite Micro does;
- * and int16 variants of what thimble_fixed_point.h has. */
+/* Requantization of 64-bit sums to int16, rounded once with a multiplier of 16 bits, exactly as TensorFlow Lite Micro
+ * does; and int16 variants of what thimble_fixed_point.h has. */
 #ifndef THIMBLE_FIXED_POINT_S16_H
 #define THIMBLE_FIXED_POINT_S16_H
 
@@ -8,7 +8,7 @@
 /* x limited to -32768..32767. */
 static inline int16_t thimble_saturate_s16(int32_t x)
 {
-#if defined(__ARM_FEATURE_SAT) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_SAT
     int32_t limited;
     __asm__("ssat %0, #16, %1" : "=r"(limited) : "r"(x));
     return (int16_t)limited;
@@ -17,15 +17,16 @@ static inline int16_t thimble_saturate_s16(int32_t x)
 #endif
 }
 
-/* round(x * multiplier * 2^(shift - 15)), halves towards +infinity, for a multiplier of 16 bits; |x| < 2^47, -31 <= shift <= 7. */
+/* round(x * multiplier * 2^(shift - 15)), halves towards +infinity, for a multiplier of 16 bits; |x| < 2^47, -31 <=
+ * shift <= 7. */
 static inline int32_t thimble_requantize_s16(int64_t x, int32_t multiplier, int32_t shift)
 {
     const int32_t right = 15 - shift;
     return (int32_t)((x * multiplier + ((int64_t)1 << (right - 1))) >> right);
 }
 
-/* round(x * multiplier / 2^32), halves towards +infinity: the same for a sum of 32 bits, where 15 - shift is 16..32 and the
- * multiplier is shifted left by 17 + shift. */
+/* round(x * multiplier / 2^32), halves towards +infinity: the same for a sum of 32 bits, where 15 - shift is 16..32 and
+ * the multiplier is shifted left by 17 + shift. */
 static inline int32_t thimble_high_word(int32_t x, int32_t multiplier)
 {
     return thimble_high_multiply(x, multiplier);
@@ -67,10 +68,11 @@ static inline void thimble_limit_s16(int16_t *out, int32_t count, int32_t low, i
     }
 }
 
-/* As thimble_multiply of a * b, for a shift <= 0. a * b may be 2^30, which cannot be doubled in 32 bits; its negative can. */
+/* As thimble_multiply of a * b, for a shift <= 0. a * b may be 2^30, which cannot be doubled in 32 bits; its negative
+ * can. */
 static inline int32_t thimble_scale_product(thimble_scaler s, int32_t a, int32_t b)
 {
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
     int32_t high;
     const int32_t doubled = (int32_t)((uint32_t)(-a * b) << 1);
     __asm__("smmlsr %0, %1, %2, %3" : "=r"(high) : "r"(doubled), "r"(s.multiplier), "r"(0));

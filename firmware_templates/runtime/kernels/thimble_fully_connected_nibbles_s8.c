@@ -1,9 +1,10 @@
 /* Products with weights of four bits.
  *
- * A word holds four rows a, b, c, d at two columns, each weight as w + 8: from its lowest four bits on b, d', a, c', b', d, a', c,
- * where ' marks the second column. Three instructions take out [a' b' | a b], [c d | c' d'] and
- * [b c | b' c'], and three SMLAD sum 256 A + B, 256 C + D and 256 B + 16 C. B modulo 2^8 is in the first, with it C modulo 2^12 in
- * the third, with that D modulo 2^20 in the second: all of it, as the compiler proves |D| < 2^19, and then C, B and A. */
+ * A word holds four rows a, b, c, d at two columns, each weight as w + 8: from its lowest four bits on b, d', a, c',
+ * b', d, a', c, where ' marks the second column. Three instructions take out [a' b' | a b], [c d | c' d'] and [b c | b'
+ * c'], and three SMLAD sum 256 A + B, 256 C + D and 256 B + 16 C. B modulo 2^8 is in the first, with it C modulo 2^12
+ * in the third, with that D modulo 2^20 in the second: all of it, as the compiler proves |D| < 2^19, and then C, B and
+ * A. */
 #include "thimble_packed_rows.h"
 
 /* 8 times the sum of x, which the 8 in w + 8 adds. */
@@ -14,7 +15,7 @@ static inline int32_t excess_of(const int16_t *x, int32_t columns)
     return excess / 16;
 }
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* What the loop reads, in the order in which it does. */
 typedef struct {
@@ -22,13 +23,14 @@ typedef struct {
     int32_t ab, bc; /* what the sums begin with */
     const int16_t *end;
     int32_t cd;
-    int32_t skip;   /* fours of columns that the first turn leaves out */
-    int32_t zero;   /* 2 * (zero point + 128) + 1, in both halves */
+    int32_t skip; /* fours of columns that the first turn leaves out */
+    int32_t zero; /* 2 * (zero point + 128) + 1, in both halves */
     int32_t biased;
     const int32_t *constants;
     int8_t *out_end;
 } rows_of_token;
 
+/* clang-format off */
 #define COLUMNS(word, x)                      \
     "and     r6, r11, " word ", ror #8\n"     \
     "smladx  r3, r6, " x ", r3\n"             \
@@ -41,15 +43,17 @@ typedef struct {
     "ldmia   r1!, {r8, r9}\n" \
     "ldmia   r0!, {r4, r5}\n" \
     COLUMNS("r4", "r8") COLUMNS("r5", "r9")
+/* clang-format on */
 
-/* r0: weights; r1: x, r7: its end; r2, r3, r12: the sums; r10: out; lr: 0x0f0f0f0f, r11: 0x0ff00ff0. The stack holds rows_of_token,
- * but for `skip` the address where a strip begins. */
+/* r0: weights; r1: x, r7: its end; r2, r3, r12: the sums; r10: out; lr: 0x0f0f0f0f, r11: 0x0ff00ff0. The stack holds
+ * rows_of_token, but for `skip` the address where a strip begins. */
 __attribute__((noinline)) static void multiply(const uint32_t *weights, const rows_of_token *p, int8_t *out)
 {
     register const uint32_t *r0 __asm__("r0") = weights;
     register const rows_of_token *r1 __asm__("r1") = p;
     register int8_t *r2 __asm__("r2") = out;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    /* clang-format off */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov     r10, r2\n"
                      "ldmia   r1, {r1-r9, r12}\n"
                      "push    {r12}\n"
@@ -126,13 +130,15 @@ __attribute__((noinline)) static void multiply(const uint32_t *weights, const ro
                      "cmp     r10, r4\n"
                      "bne     0b\n"
                      "add     sp, #40\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2)
                      :
-                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
 }
 
-void thimble_fully_connected_nibbles_s8(const thimble_fully_connected_nibbles_s8_params *p, const int16_t *x, int8_t *out)
+void thimble_fully_connected_nibbles_s8(const thimble_fully_connected_nibbles_s8_params *p, const int16_t *x,
+                                        int8_t *out)
 {
     const int32_t columns = (p->depth + 3) & ~3, excess = excess_of(x, columns);
     const rows_of_token rows = {
@@ -152,7 +158,8 @@ void thimble_fully_connected_nibbles_s8(const thimble_fully_connected_nibbles_s8
 
 #else
 
-void thimble_fully_connected_nibbles_s8(const thimble_fully_connected_nibbles_s8_params *p, const int16_t *x, int8_t *out)
+void thimble_fully_connected_nibbles_s8(const thimble_fully_connected_nibbles_s8_params *p, const int16_t *x,
+                                        int8_t *out)
 {
     const int32_t columns = (p->depth + 3) & ~3, excess = excess_of(x, columns), *constants = p->constants;
     const uint32_t *weights = p->weights;

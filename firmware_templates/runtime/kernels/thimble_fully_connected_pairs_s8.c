@@ -1,14 +1,15 @@
 /* Products with weights packed in pairs, for SMLAD.
  *
- * A block is four rows a, b, c, d and four columns, eight halfwords: 256 a + b at columns 0 and 1, 256 c + (d + 128) there, and
- * the same at columns 2 and 3. From the words of two columns, [a b] and [c d], two instructions make 256 b + c: three SMLAD
- * then sum what thimble_packed_rows.h takes apart, five instructions for eight multiply-accumulates. No a or b is -128 where
- * the weight after it is negative: these halfwords would not fit. */
+ * A block is four rows a, b, c, d and four columns, eight halfwords: 256 a + b at columns 0 and 1, 256 c + (d + 128)
+ * there, and the same at columns 2 and 3. From the words of two columns, [a b] and [c d], two instructions make 256 b +
+ * c: three SMLAD then sum what thimble_packed_rows.h takes apart, five instructions for eight multiply-accumulates. No
+ * a or b is -128 where the weight after it is negative: these halfwords would not fit. */
 #include "thimble_packed_rows.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* Two columns of four rows: the words [a b] and [c d], and x. */
+/* clang-format off */
 #define COLUMNS(ab, cd, x)                      \
     "smlad   r2, " ab ", " x ", r2\n"           \
     "and     " ab ", lr, " ab ", ror #8\n"      \
@@ -24,8 +25,10 @@
     "ldmia   r0!, {r4-r7}\n"   \
     COLUMNS("r4", "r5", "r10") \
     COLUMNS("r6", "r7", "r11")
+/* clang-format on */
 
 /* As thimble_take_apart. Then r4, r5 and r6 are 256 times a row's sum, r7 is the last row's. */
+/* clang-format off */
 #define TAKE_APART                  \
     "sub     r4, r3, r2, lsl #8\n"  \
     "sub     r4, r12, r4, lsl #8\n" \
@@ -33,8 +36,10 @@
     "sub     r6, r12, r7\n"         \
     "sub     r5, r3, r6, asr #8\n"  \
     "sub     r4, r2, r5, asr #8\n"
+/* clang-format on */
 
 /* Twice the sums. */
+/* clang-format off */
 #define TWICE              \
     "asrs    r4, r4, #7\n" \
     "asrs    r5, r5, #7\n" \
@@ -47,9 +52,11 @@
     "add     r5, r9, r5, asr #7\n"  \
     "add     r6, r10, r6, asr #7\n" \
     "add     r7, r11, r7, lsl #1\n"
+/* clang-format on */
 
-/* As thimble_requantize_s8; r1: constants, from the multipliers on, which r8-r11 take; r12: shifts, of which ASR takes the
- * lowest byte; r2: the zero point. */
+/* As thimble_requantize_s8; r1: constants, from the multipliers on, which r8-r11 take; r12: shifts, of which ASR takes
+ * the lowest byte; r2: the zero point. */
+/* clang-format off */
 #define REQUANTIZE                  \
     "ldmia   r1!, {r8-r12}\n"       \
     "ldr     r2, [sp, #44]\n"   \
@@ -76,6 +83,7 @@
     "ssat    r5, #8, r5, asr #1\n"  \
     "ssat    r6, #8, r6, asr #1\n"  \
     "ssat    r7, #8, r7, asr #1\n"
+/* clang-format on */
 
 /* The whole of a token's rows; no more than that fits in registers:
  *
@@ -84,18 +92,20 @@
  *   lr  0xff00ff00                 r8-r11  x, two columns each
  *   r2, r3, r12  sums of 256 a + b, 256 b + c, 256 c + d
  *
- * The mask leaves the two b of a word, turned by 8 bits: each in the other's column, as a high byte. SXTAB16 puts each c under
- * it the same way, and SMLADX exchanges the columns back. On the stack lie: x, what the three sums begin with, where a block
- * begins, as an address; then the end of x, constants, out, how a block ends, the end of out, what follows four columns, and
- * 2 * zero point + 1. minus_excess: what the 128 in d + 128 adds, negative. `biased` 2: the sums of four rows are written. */
-__attribute__((noinline)) static void multiply(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, void *out,
-                                               int32_t minus_excess)
+ * The mask leaves the two b of a word, turned by 8 bits: each in the other's column, as a high byte. SXTAB16 puts each
+ * c under it the same way, and SMLADX exchanges the columns back. On the stack lie: x, what the three sums begin with,
+ * where a block begins, as an address; then the end of x, constants, out, how a block ends, the end of out, what
+ * follows four columns, and 2 * zero point + 1. minus_excess: what the 128 in d + 128 adds, negative. `biased` 2: the
+ * sums of four rows are written. */
+__attribute__((noinline)) static void multiply(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                               void *out, int32_t minus_excess)
 {
     register const void *r0 __asm__("r0") = p;
     register const int16_t *r1 __asm__("r1") = x;
     register void *r2 __asm__("r2") = out;
     register int32_t r3 __asm__("r3") = minus_excess;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    /* clang-format off */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "ldmia   r0, {r4-r10}\n"
                      "mov     r0, r4\n"
                      "mov     r12, r3\n"
@@ -185,13 +195,15 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_pac
                      "stmia   r3!, {r4-r7}\n"
                      "8:\n"
                      "add     sp, #48\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3)
                      :
-                     : "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
 }
 
 /* Two columns of two tokens. */
+/* clang-format off */
 #define COLUMNS_OF_TWO              \
     "ldmia   r0!, {r4, r5}\n"       \
     "ldmia   r1!, {r6, r7}\n"       \
@@ -203,11 +215,13 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_pac
     "sxtab16 r4, r4, r5, ror #24\n" \
     "smladx  r3, r4, r6, r3\n"      \
     "smladx  r11, r4, r7, r11\n"
+/* clang-format on */
 
 #define FOUR_COLUMNS_OF_TWO COLUMNS_OF_TWO COLUMNS_OF_TWO
 
-/* A row's doubled output for both tokens, from twice their sums, without the zero point. r12: shifts, of which ASR takes the
- * lowest byte. */
+/* A row's doubled output for both tokens, from twice their sums, without the zero point. r12: shifts, of which ASR
+ * takes the lowest byte. */
+/* clang-format off */
 #define SCALE_TWO(x, y, multiplier)            \
     "smmulr  " x ", " x ", " multiplier "\n"   \
     "smmulr  " y ", " y ", " multiplier "\n"   \
@@ -215,8 +229,11 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_pac
     "add     " y ", " y ", " y ", asr #31\n"   \
     "asr     " x ", " x ", r12\n"              \
     "asr     " y ", " y ", r12\n"
+/* clang-format on */
 
-/* Four rows' outputs as the bytes of a, with the zero point and 128 more, which keeps them unsigned as they are limited. */
+/* Four rows' outputs as the bytes of a, with the zero point and 128 more, which keeps them unsigned as they are
+ * limited. */
+/* clang-format off */
 #define FOUR_BYTES(a, b, c, d, zero)           \
     "pkhbt   " a ", " a ", " c ", lsl #16\n"   \
     "pkhbt   " b ", " b ", " d ", lsl #16\n"   \
@@ -226,24 +243,28 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_pac
     "usat16  " b ", #8, " b "\n"               \
     "orr     " a ", " a ", " b ", lsl #8\n"    \
     "eor     " a ", " a ", #0x80808080\n"
+/* clang-format on */
 
-/* The same for two tokens at once: each word of weights is read, and its middle rows paired, once for both; so are a row's
- * constants.
+/* The same for two tokens at once: each word of weights is read, and its middle rows paired, once for both; so are a
+ * row's constants.
  *
  *   r0  weights                     r4  a and b, at two columns; then b and c       r6  x of the first token
  *   r1  x of both, word by word     r5  c and d                                     r7  x of the second token
  *   lr  the end of x                r8  0xff00ff00
  *   r2, r3, r12  the first token's sums of 256 a + b, 256 b + c, 256 c + d; r9, r11, r10: the second's
  *
- * On the stack lie: x, the first two sums' beginning, the mask, the second's sums' and the first's last sum's beginning, where a
- * block begins; then the zero point for FOUR_BYTES, out, constants, whether there are biases, the end of out, and the bytes from
- * one token's outputs to the other's. The first turn of a block leaves out fours of columns, of 16. */
-__attribute__((noinline)) static void multiply_two(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+ * On the stack lie: x, the first two sums' beginning, the mask, the second's sums' and the first's last sum's
+ * beginning, where a block begins; then the zero point for FOUR_BYTES, out, constants, whether there are biases, the
+ * end of out, and the bytes from one token's outputs to the other's. The first turn of a block leaves out fours of
+ * columns, of 16. */
+__attribute__((noinline)) static void multiply_two(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                                   int8_t *out)
 {
     register const void *r0 __asm__("r0") = p;
     register const int16_t *r1 __asm__("r1") = x;
     register int8_t *r2 __asm__("r2") = out;
-    __asm__ volatile("push    {r7}\n"
+    /* clang-format off */
+    __asm__ volatile("push    {r7, r9}\n"
                      "ldmia   r0, {r3-r9}\n"
                      "lsls    r0, r9, #1\n"
                      "addw    r0, r0, #257\n"
@@ -331,10 +352,11 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
                      "cmp     r2, r12\n"
                      "bne     0b\n"
                      "add     sp, #60\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1), "+r"(r2)
                      :
-                     : "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
 }
 
 /* The sums of four rows, part by part. */
@@ -353,7 +375,8 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
 }
 
 /* One token, or two. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                            int32_t two)
 {
     if (two) {
         multiply_two(p, x, out);
@@ -388,7 +411,8 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
 }
 
 /* One token, or two, whose words of x alternate. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                            int32_t two)
 {
     const int32_t depth = (p->depth + 3) & ~3, tokens = two ? 2 : 1;
     for (int32_t token = 0; token < tokens; token++, x += 2, out += THIMBLE_TOKEN_BYTES(p->rows)) {
@@ -417,7 +441,8 @@ void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_pa
 }
 
 /* Where one sum of a row might not come apart. */
-void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                            int8_t *out)
 {
     const int32_t depth = (p->depth + 3) & ~3;
     const int16_t *weights = p->weights;

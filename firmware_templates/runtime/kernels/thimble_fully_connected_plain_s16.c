@@ -1,7 +1,8 @@
 #include "thimble_fixed_point_s16.h"
 #include "thimble_kernels_s16.h"
 
-void thimble_fully_connected_plain_s16(const thimble_fully_connected_plain_s16_params *p, const int16_t *x, int16_t *out)
+void thimble_fully_connected_plain_s16(const thimble_fully_connected_plain_s16_params *p, const int16_t *x,
+                                       int16_t *out)
 {
     const int8_t *weights = p->weights;
     for (int32_t row = 0; row < p->rows; row++, weights += p->depth) {

@@ -1,9 +1,9 @@
 /* Products with weights packed in quads, for cores that have MLA but no DSP instructions (Cortex-M3).
  *
- * A word holds four rows a, b, c, d at one column: the bytes d + 128, c + 128, b + 128 and a, the lowest first. MLA of the
- * whole word, of its upper half and of its middle half make three sums that thimble_packed_rows.h takes apart: five
- * instructions for four multiply-accumulates, and eight cycles, for MLA takes two on a Cortex-M3. SMLAL could do it in four
- * instructions, but takes four to seven cycles there, twice. */
+ * A word holds four rows a, b, c, d at one column: the bytes d + 128, c + 128, b + 128 and a, the lowest first. MLA of
+ * the whole word, of its upper half and of its middle half make three sums that thimble_packed_rows.h takes apart: five
+ * instructions for four multiply-accumulates, and eight cycles, for MLA takes two on a Cortex-M3. SMLAL could do it in
+ * four instructions, but takes four to seven cycles there, twice. */
 #include "thimble_packed_rows.h"
 
 /* What lies behind a token's x. */
@@ -14,10 +14,10 @@ static int32_t excess_of(const int16_t *x_end)
     return excess;
 }
 
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_THUMB2
 
-/* What the loop over blocks reads: sums of the words, of 256 a + b + 128 and of 256 (b + 128) + c + 128, times x, modulo 2^32;
- * they begin with what the 128 add, negative. */
+/* What the loop over blocks reads: sums of the words, of 256 a + b + 128 and of 256 (b + 128) + c + 128, times x,
+ * modulo 2^32; they begin with what the 128 add, negative. */
 typedef struct {
     const int16_t *x;
     uint32_t all, upper;
@@ -34,10 +34,11 @@ typedef struct {
 } blocks;
 
 /* Where that lies on the loop's stack. */
-#define PLACES                                                                                                      \
-    [finish] "i"(40), [constants] "i"(44), [out] "i"(48), [zero] "i"(52), [out_end] "i"(56), \
-        [to_second] "i"(60), [left] "i"(64)
+#define PLACES                                                                                                    \
+    [finish] "i"(40), [constants] "i"(44), [out] "i"(48), [zero] "i"(52), [out_end] "i"(56), [to_second] "i"(60), \
+        [left] "i"(64)
 
+/* clang-format off */
 #define COLUMN(word)                       \
     "ldrsh   lr, [r1], #2\n"               \
     "mla     r2, " word ", lr, r2\n"       \
@@ -49,8 +50,10 @@ typedef struct {
 #define FOUR_COLUMNS                  \
     "ldmia   r0!, {r4, r5, r6, r8}\n" \
     COLUMN("r4") COLUMN("r5") COLUMN("r6") COLUMN("r8")
+/* clang-format on */
 
 /* x: its place. */
+/* clang-format off */
 #define COLUMN_OF_TWO(word, x, second_x) \
     "ldrsh   lr, " second_x "\n"         \
     "asr     r6, " word ", #16\n"        \
@@ -62,14 +65,18 @@ typedef struct {
     "mla     r2, " word ", lr, r2\n"     \
     "mla     r3, r6, lr, r3\n"           \
     "mla     r12, r7, lr, r12\n"
+/* clang-format on */
 
 /* x: two columns of the first token, then of the second. */
+/* clang-format off */
 #define TWO_COLUMNS_OF_TWO    \
     "ldmia   r0!, {r4, r5}\n" \
     COLUMN_OF_TWO("r5", "[r1, #2]", "[r1, #6]") COLUMN_OF_TWO("r4", "[r1], #8", "[r1, #4]")
+/* clang-format on */
 
-/* As thimble_requantize_s8, into the next output. SMULL leaves the product's lower half, of which the uppermost bit rounds; lr:
- * shifts, of which ASR takes the lowest byte; r11: the zero point. */
+/* As thimble_requantize_s8, into the next output. SMULL leaves the product's lower half, of which the uppermost bit
+ * rounds; lr: shifts, of which ASR takes the lowest byte; r11: the zero point. */
+/* clang-format off */
 #define REQUANTIZE(sum, multiplier)          \
     "smull   r7, " sum ", " sum ", " multiplier "\n" \
     "lsls    r7, r7, #1\n"                   \
@@ -80,22 +87,24 @@ typedef struct {
     "add     " sum ", " sum ", r11\n"        \
     "ssat    " sum ", #8, " sum ", asr #1\n" \
     "strb    " sum ", [r3], #1\n"
+/* clang-format on */
 
 /* All rows, of one token or two:
  *
  *   r0  weights                 r4-r6, r8  one token: words of four columns; r9 their upper half
- *   r1  x                       r4, r5     two tokens: words of two columns; r6, r7 their upper and middle half; r8 the end of x
- *   lr  an x                    r9-r11     the second token's sums
- *   r2, r3, r12  the sums of the words, of their upper and of their middle halves
+ *   r1  x                       r4, r5     two tokens: words of two columns; r6, r7 their upper and middle half; r8 the
+ * end of x lr  an x                    r9-r11     the second token's sums r2, r3, r12  the sums of the words, of their
+ * upper and of their middle halves
  *
- * One token's end of x is r7. Both loops go on with the sums in r2, r3 and r12; of two tokens the second's wait in `left`.
- * On the stack lie `blocks`, with addresses for `entry` and `finish`, and `left`: to_second while the first token is requantized,
- * else 0, and the second's three sums. */
+ * One token's end of x is r7. Both loops go on with the sums in r2, r3 and r12; of two tokens the second's wait in
+ * `left`. On the stack lie `blocks`, with addresses for `entry` and `finish`, and `left`: to_second while the first
+ * token is requantized, else 0, and the second's three sums. */
 __attribute__((noinline)) static void multiply(const blocks *p, const int32_t *weights)
 {
     register const blocks *r0 __asm__("r0") = p;
     register const int32_t *r1 __asm__("r1") = weights;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    /* clang-format off */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "mov     r12, r1\n"
                      "add     r1, r0, #36\n"
                      "ldm     r1, {r2-r6, r8-r9}\n"
@@ -189,10 +198,11 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int32_t *w
                      "stmia   r3!, {r4-r6, r8}\n"
                      "11:\n"
                      "add     sp, #80\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1)
                      : PLACES
-                     : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "cc", "memory");
+                     : "r2", "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "cc", "memory");
+    /* clang-format on */
 }
 
 /* What the 128 of b, c and d add to a token's sums, negative. */
@@ -211,7 +221,11 @@ static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_
     for (int32_t done = 0; done < depth; done += part) {
         const int32_t columns = depth - done < part ? depth - done : part;
         const blocks b = {
-            .x = x + done, .end = x + done + columns, .entry = columns / 4 & 1, .finish = 2, .out = (int8_t *)(void *)more.row,
+            .x = x + done,
+            .end = x + done + columns,
+            .entry = columns / 4 & 1,
+            .finish = 2,
+            .out = (int8_t *)(void *)more.row,
         };
         multiply(&b, words + done);
         for (int32_t i = 0; i < 4; i++) {
@@ -222,7 +236,8 @@ static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_
 }
 
 /* One token, or two, whose words of x alternate. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                            int32_t two)
 {
     const int32_t depth = (p->depth + 3) & ~3, out_bytes = THIMBLE_TOKEN_BYTES(p->rows);
     const int16_t *const end = two ? x + 2 * depth : x + depth;
@@ -269,7 +284,8 @@ static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_
 }
 
 /* One token, or two, whose words of x alternate. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t two)
+static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                            int32_t two)
 {
     const int32_t depth = (p->depth + 3) & ~3, tokens = two ? 2 : 1;
     for (int32_t token = 0; token < tokens; token++, x += 2, out += THIMBLE_TOKEN_BYTES(p->rows)) {
@@ -296,7 +312,8 @@ void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_pa
 }
 
 /* Where one sum of a row might not come apart. */
-void thimble_fully_connected_quads_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+void thimble_fully_connected_quads_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
+                                            int8_t *out)
 {
     const int32_t depth = (p->depth + 3) & ~3;
     const int32_t *words = p->weights, *constants = p->constants;

@@ -1,5 +1,5 @@
-/* Products of int16 inputs with plain rows of int8 weights, for cores that have no use for packed pairs: Helium widens eight
- * weights while it loads them, and Cortex-M3 loads single bytes. */
+/* Products of int16 inputs with plain rows of int8 weights, for cores that have no use for packed pairs: Helium widens
+ * eight weights while it loads them, and Cortex-M3 loads single bytes. */
 #include "thimble_fixed_point_s16.h"
 #include "thimble_helium.h"
 #include "thimble_kernels_s16.h"
@@ -17,15 +17,16 @@ typedef struct {
 
 #ifdef THIMBLE_HELIUM
 
-/* r0-r3: weights of four rows; r4, r6, r8, r10: their sums, which LDM fills with the biases (VMLADAVA wants even registers);
- * r5: out, r7: the next block's weights, r9: x, r11: depth, r12: bias; q0: eight columns of x, then the sums; q1: a row's weights
- * there, widened, then the multipliers. LETP leaves out the columns beyond the depth. On the stack lie the bias's step, x,
- * multiplier and end. */
+/* r0-r3: weights of four rows; r4, r6, r8, r10: their sums, which LDM fills with the biases (VMLADAVA wants even
+ * registers); r5: out, r7: the next block's weights, r9: x, r11: depth, r12: bias; q0: eight columns of x, then the
+ * sums; q1: a row's weights there, widened, then the multipliers. LETP leaves out the columns beyond the depth. On the
+ * stack lie the bias's step, x, multiplier and end. */
 __attribute__((noinline)) static void multiply(const blocks *p, const int8_t *weights)
 {
     register const blocks *r0 __asm__("r0") = p;
     register const int8_t *r1 __asm__("r1") = weights;
-    __asm__ volatile("push    {r7}\n" /* not named as clobbered: a frame pointer in builds for debugging */
+    /* clang-format off */
+    __asm__ volatile("push    {r7, r9}\n" /* not named as clobbered: a frame or static base may be there */
                      "ldm     r0, {r2-r6, r11, r12}\n"
                      "push    {r2-r5}\n"
                      "mov     r5, r6\n"
@@ -62,16 +63,18 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int8_t *we
                      "cmp     r5, r8\n"
                      "bne     0b\n"
                      "add     sp, #16\n"
-                     "pop     {r7}\n"
+                     "pop     {r7, r9}\n"
                      : "+r"(r0), "+r"(r1)
                      :
-                     : "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "lr", "q0", "q1", "cc", "memory");
+                     : "r2", "r3", "r4", "r5", "r6", "r8", "r10", "r11", "r12", "lr", "q0", "q1", "cc", "memory");
+    /* clang-format on */
 }
 
 #else
 
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2 && defined(__OPTIMIZE__) && !defined(THIMBLE_PLAIN_C)
+#if defined(THIMBLE_THUMB2) && defined(THIMBLE_ALL_REGISTERS)
 
+/* clang-format off */
 #define COLUMN                        \
     "ldrsh   %[x0], [%[x]], #2\n"     \
     "ldrsb   %[w0], [%[first]], #1\n" \
@@ -85,10 +88,11 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int8_t *we
 
 #define SUM_COLUMNS(instructions)                                                                                          \
     __asm__ volatile(instructions                                                                                          \
-                     : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [x] "+r"(x), [first] "+r"(first),               \
-                       [second] "+r"(second), [third] "+r"(third), [fourth] "+r"(fourth), [x0] "=&r"(x0), [w0] "=&r"(w0)   \
+                     : [a] "+&r"(a), [b] "+&r"(b), [c] "+&r"(c), [d] "+&r"(d), [x] "+&r"(x), [first] "+&r"(first),               \
+                       [second] "+&r"(second), [third] "+&r"(third), [fourth] "+&r"(fourth), [x0] "=&r"(x0), [w0] "=&r"(w0)   \
                      :                                                                                                     \
                      : "memory")
+/* clang-format on */
 
 /* Adds to the sums of four rows; not inlined, since the loop takes all registers. */
 __attribute__((noinline)) static void add_rows(const int8_t *first, const int16_t *x, int32_t depth, int32_t sums[4])
@@ -125,7 +129,8 @@ static void add_rows(const int8_t *weights, const int16_t *x, int32_t depth, int
 static void multiply(const blocks *p, const int8_t *weights)
 {
     const int32_t *bias = p->bias, *multiplier = p->multiplier;
-    for (int16_t *out = p->out; out != p->end; out += 4, weights += 4 * p->depth, bias += p->bias_step / 4, multiplier += 4) {
+    for (int16_t *out = p->out; out != p->end;
+         out += 4, weights += 4 * p->depth, bias += p->bias_step / 4, multiplier += 4) {
         int32_t sums[4] = {bias[0], bias[1], bias[2], bias[3]};
         add_rows(weights, p->x, p->depth, sums);
         for (int32_t row = 0; row < 4; row++) {

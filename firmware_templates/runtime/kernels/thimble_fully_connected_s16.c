@@ -1,3 +1,4 @@
+#define THIMBLE_NEVER_FOR_SIZE 1 /* the loop takes all registers, for which -Os finds no plan */
 #include "thimble_fixed_point_s16.h"
 #include "thimble_kernels_s16.h"
 
@@ -6,13 +7,10 @@ typedef struct {
     int32_t row[4];
 } four_sums;
 
-#if defined(__GNUC__) && defined(__OPTIMIZE_SIZE__)
-#pragma GCC optimize("O2") /* the loop takes all registers, for which -Os finds no plan */
-#endif
-
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#if defined(THIMBLE_DSP) && defined(THIMBLE_ALL_REGISTERS)
 
 /* Four columns of four rows: SMLALD sums 256 a + b over two columns in 64 bits, SXTB16 leaves b, SMLAD sums b alone. */
+/* clang-format off */
 #define FOUR_COLUMNS                           \
     "ldrd   %[x0], %[x1], [%[x]], #8\n"        \
     "ldmia  %[w]!, {r4, r5, r6, r8}\n"         \
@@ -31,10 +29,11 @@ typedef struct {
 
 #define SUM_COLUMNS(instructions)                                                                                      \
     __asm__ volatile(instructions                                                                                      \
-                     : [m0] "+r"(mixed0), [h0] "+r"(high0), [l0] "+r"(low0), [m1] "+r"(mixed1), [h1] "+r"(high1),      \
-                       [l1] "+r"(low1), [x] "+r"(x), [w] "+r"(weights), [x0] "=&r"(x0), [x1] "=&r"(x1)                 \
+                     : [m0] "+&r"(mixed0), [h0] "+&r"(high0), [l0] "+&r"(low0), [m1] "+&r"(mixed1), [h1] "+&r"(high1),      \
+                       [l1] "+&r"(low1), [x] "+&r"(x), [w] "+&r"(weights), [x0] "=&r"(x0), [x1] "=&r"(x1)                 \
                      :                                                                                                 \
                      : "r4", "r5", "r6", "r8", "memory")
+/* clang-format on */
 
 /* (high:mixed - low) / 256, which fits 32 bits. */
 static inline int32_t upper_row(uint32_t mixed, int32_t high, int32_t low)

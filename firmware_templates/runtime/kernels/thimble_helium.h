@@ -2,11 +2,10 @@
 #ifndef THIMBLE_HELIUM_H
 #define THIMBLE_HELIUM_H
 
+#include "thimble_bodies.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_MVE) && !defined(THIMBLE_PLAIN_C)
-#include <arm_mve.h>
-#define THIMBLE_HELIUM 1
+#ifdef THIMBLE_HELIUM
 
 /* As far as `count` goes, at least 1, of 16 or 4 values; the others are 0, or left as they are. Asm, since the compiler
  * would carry a predicate through a core register. */
@@ -14,44 +13,52 @@ static inline int8x16_t thimble_load_16(const int8_t *x, int32_t count)
 {
     int8x16_t values;
     mve_pred16_t lanes;
+    /* clang-format off */
     __asm__("vctp.8 %3\n"
             "vpst\n"
             "vldrbt.u8 %q0, [%2]\n"
             : "=w"(values), "=Up"(lanes)
             : "r"(x), "r"(count), "m"(*(const int8_t(*)[16])x));
+    /* clang-format on */
     return values;
 }
 
 static inline void thimble_store_16(int8_t *out, int8x16_t values, int32_t count)
 {
     mve_pred16_t lanes;
+    /* clang-format off */
     __asm__("vctp.8 %3\n"
             "vpst\n"
             "vstrbt.8 %q2, [%4]\n"
             : "+m"(*(int8_t(*)[16])out), "=Up"(lanes)
             : "w"(values), "r"(count), "r"(out));
+    /* clang-format on */
 }
 
 static inline int32x4_t thimble_load_4(const int8_t *x, int32_t count)
 {
     int32x4_t values;
     mve_pred16_t lanes;
+    /* clang-format off */
     __asm__("vctp.32 %3\n"
             "vpst\n"
             "vldrbt.s32 %q0, [%2]\n"
             : "=w"(values), "=Up"(lanes)
             : "l"(x), "r"(count), "m"(*(const int8_t(*)[4])x));
+    /* clang-format on */
     return values;
 }
 
 static inline void thimble_store_some_of_4(int8_t *out, int32x4_t values, int32_t count)
 {
     mve_pred16_t lanes;
+    /* clang-format off */
     __asm__("vctp.32 %3\n"
             "vpst\n"
             "vstrbt.32 %q2, [%4]\n"
             : "+m"(*(int8_t(*)[4])out), "=Up"(lanes)
             : "w"(values), "r"(count), "l"(out));
+    /* clang-format on */
 }
 
 /* x * multiplier / 2^(31 + right), rounded twice, for right of 1..31: a rounding shift rounds halves up, so values
@@ -85,10 +92,12 @@ static inline thimble_quarters thimble_products(thimble_halves x, thimble_halves
 /* Limits to int16: the lanes of both, in turn. */
 static inline int16x8_t thimble_narrow_8(int32x4_t even, int32x4_t odd)
 {
+    /* clang-format off */
     __asm__("vqmovnb.s32 %q0, %q0\n"
             "vqmovnt.s32 %q0, %q1\n"
-            : "+w"(even)
+            : "+&w"(even)
             : "w"(odd));
+    /* clang-format on */
     return vreinterpretq_s16_s32(even);
 }
 
@@ -97,10 +106,12 @@ static inline int8x16_t thimble_join_16(int16x8_t even, int16x8_t odd, int32_t z
 {
     even = vqaddq_n_s16(even, (int16_t)zero_point);
     odd = vqaddq_n_s16(odd, (int16_t)zero_point);
+    /* clang-format off */
     __asm__("vqmovnb.s16 %q0, %q0\n"
             "vqmovnt.s16 %q0, %q1\n"
-            : "+w"(even)
+            : "+&w"(even)
             : "w"(odd));
+    /* clang-format on */
     return vreinterpretq_s8_s16(even);
 }
 
@@ -153,8 +164,9 @@ static inline int8x16_t thimble_look_up_16(const int8_t *table, int8x16_t x)
     return vldrbq_gather_offset_s8(table, vreinterpretq_u8_s8(veorq_s8(x, vdupq_n_s8(-128))));
 }
 
-/* Four rows of w, `stride` bytes apart, times x, each added to its number of `start`: 16 columns of x are loaded once for
- * four loads and sums. The loop counts columns, and leaves out what lies beyond the depth. TYPE is s8 or u8. */
+/* Four rows of w, `stride` bytes apart, times x, each added to its number of `start`: 16 columns of x are loaded once
+ * for four loads and sums. The loop counts columns, and leaves out what lies beyond the depth. TYPE is s8 or u8. */
+/* clang-format off */
 #define THIMBLE_FOUR_ROWS(TYPE)                                                                                     \
     __asm__ volatile("ldmia %[start], {r4, r6, r8, r10}\n"                                                          \
                      "dlstp.8 lr, %[depth]\n"                                                                       \
@@ -171,10 +183,11 @@ static inline int8x16_t thimble_look_up_16(const int8_t *table, int8x16_t x)
                      "letp lr, 1b\n"                                                                                \
                      "vmov %q[sums][2], %q[sums][0], r4, r8\n"                                                      \
                      "vmov %q[sums][3], %q[sums][1], r6, r10\n"                                                     \
-                     : [sums] "=&w"(sums), [xs] "=&w"(xs), [x] "+r"(x), [w0] "+r"(w), [w1] "+r"(w1), [w2] "+r"(w2), \
-                       [w3] "+r"(w3)                                                                                \
+                     : [sums] "=&w"(sums), [xs] "=&w"(xs), [x] "+&r"(x), [w0] "+&r"(w), [w1] "+&r"(w1), [w2] "+&r"(w2), \
+                       [w3] "+&r"(w3)                                                                                \
                      : [start] "r"(start), [depth] "r"(depth)                                                       \
                      : "r4", "r6", "r8", "r10", "lr", "memory")
+/* clang-format on */
 
 static inline int32x4_t thimble_four_rows_s8(const int8_t *x, const int8_t *w, int32_t stride, int32_t depth,
                                              const int32_t *start)

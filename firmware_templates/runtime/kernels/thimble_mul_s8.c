@@ -5,13 +5,15 @@
 #ifdef THIMBLE_HELIUM
 
 /* One row, for a right shift. */
-static void multiply_fast(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out, int32_t columns)
+static void multiply_fast(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out,
+                          int32_t columns)
 {
     const thimble_product_scale scale = {p->out_multiplier, -p->out_shift - 1, 2 * p->out_zero_point + 1};
     int8_t repeated_a[16], repeated_b[16];
     thimble_row from_a = thimble_row_of(a, repeated_a), from_b = thimble_row_of(b, repeated_b);
     const int32_t a_offset = p->a_offset, b_offset = p->b_offset;
-    for (int32_t left = columns; left > 0; left -= 16, from_a.data += from_a.step, from_b.data += from_b.step, out += 16) {
+    for (int32_t left = columns; left > 0;
+         left -= 16, from_a.data += from_a.step, from_b.data += from_b.step, out += 16) {
         const thimble_halves x = thimble_halves_of(thimble_load_16(from_a.data, left), a_offset);
         const thimble_halves y = thimble_halves_of(thimble_load_16(from_b.data, left), b_offset);
         thimble_store_16(out, thimble_requantize_16(thimble_products(x, y), &scale), left);
@@ -39,8 +41,8 @@ static void multiply_row(thimble_scaler scale, int32_t zero_point, const int8_t 
     }
 }
 
-void thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out, int32_t out_stride,
-                    int32_t rows, int32_t columns)
+void thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out,
+                    int32_t out_stride, int32_t rows, int32_t columns)
 {
     const thimble_scaler scale = thimble_prepare(p->out_multiplier, p->out_shift);
     for (int32_t row = 0; row < rows; row++, a.data += a.row_stride, b.data += b.row_stride, out += out_stride) {
@@ -52,7 +54,8 @@ void thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_o
         }
 #endif
         if (a.step == 0) {
-            scale_row(scale, p->out_zero_point, b.data, p->b_offset, *a.data + p->a_offset, out, b.step == 0 ? 1 : columns);
+            scale_row(scale, p->out_zero_point, b.data, p->b_offset, *a.data + p->a_offset, out,
+                      b.step == 0 ? 1 : columns);
         } else if (b.step == 0) {
             scale_row(scale, p->out_zero_point, a.data, p->a_offset, *b.data + p->b_offset, out, columns);
         } else {

@@ -19,46 +19,56 @@ static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t 
     const thimble_product_scale scale = p->out;
     const int32_t offset = p->x_offset;
     for (left = p->columns; left > 0; left -= 16, x += 16, out += 16) {
-        const thimble_quarters products = thimble_products(thimble_halves_of(thimble_load_16(x, left), offset), factors);
+        const thimble_quarters products =
+            thimble_products(thimble_halves_of(thimble_load_16(x, left), offset), factors);
         thimble_store_16(out, thimble_requantize_16(products, &scale), left);
     }
 }
 
 #else
 
-#ifdef THIMBLE_ELEMENTWISE_DSP
+#ifdef THIMBLE_DSP
 
+/* clang-format off */
 #define SUM_ONE                        \
     "ldrsb %[a], [%[x]], #1\n\t"       \
     "ldrsb %[a], [%[table], %[a]]\n\t" \
     "add %[sum], %[sum], %[a]\n\t"
+/* clang-format on */
 
 /* The sum of table[x]. */
 static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
 {
     int32_t sum = 0, a;
+    /* clang-format off */
     __asm__ volatile("1:\n\t" SUM_ONE SUM_ONE "cmp %[x], %[end]\n\tbne 1b\n"
-                     : [x] "+r"(x), [sum] "+r"(sum), [a] "=&r"(a)
+                     : [x] "+&r"(x), [sum] "+&r"(sum), [a] "=&r"(a)
                      : [end] "r"(x + columns), [table] "r"(table)
                      : "cc", "memory");
+    /* clang-format on */
     return sum;
 }
 
+/* clang-format off */
 #define SCALE_ONE                               \
     "ldrsb %[a], [%[x]], #1\n\t"                \
     "mla %[a], %[a], %[factor], %[base]\n\t"    \
     THIMBLE_TO_S8("%[a]", "%[high]", "%[multiplier]", "%[right]", "%[addend]") \
     "strb %[a], [%[out]], #1\n\t"
+/* clang-format on */
 
 /* out = x * factor + base, scaled. */
-static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out, int32_t columns)
+static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out,
+                  int32_t columns)
 {
     int32_t a, high;
+    /* clang-format off */
     __asm__ volatile(THIMBLE_PAIRS_LOOP(SCALE_ONE SCALE_ONE)
-                     : [x] "+r"(x), [out] "+r"(out), [a] "=&r"(a), [high] "=&r"(high)
+                     : [x] "+&r"(x), [out] "+&r"(out), [a] "=&r"(a), [high] "=&r"(high)
                      : [end] "r"(out + columns), [factor] "r"(factor), [base] "r"(base), [multiplier] "r"(s->multiplier),
                        [right] "r"(thimble_shift_of(s)), [addend] "r"(thimble_addend_of(s))
                      : "cc", "memory");
+    /* clang-format on */
 }
 
 #else
@@ -72,7 +82,8 @@ static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
     return sum;
 }
 
-static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out, int32_t columns)
+static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out,
+                  int32_t columns)
 {
     for (int32_t i = 0; i < columns; i++) {
         out[i] = thimble_scale_product(s, x[i] * factor + base);

@@ -1,8 +1,8 @@
 /* What the kernels of packed weights share: four rows at a time, whose sums they take apart and requantize.
  *
- * Of four rows a, b, c, d the kernels make three sums modulo 2^32: 256 A + B, 256 B + C and 256 C + D, where A is the sum of
- * a x. The first tells B modulo 2^8, with it the second tells C modulo 2^16, and with that the third D modulo 2^24: all of D,
- * as the compiler proves |D| < 2^23, and then C, B and A. */
+ * Of four rows a, b, c, d the kernels make three sums modulo 2^32: 256 A + B, 256 B + C and 256 C + D, where A is the
+ * sum of a x. The first tells B modulo 2^8, with it the second tells C modulo 2^16, and with that the third D modulo
+ * 2^24: all of D, as the compiler proves |D| < 2^23, and then C, B and A. */
 #ifndef THIMBLE_PACKED_ROWS_H
 #define THIMBLE_PACKED_ROWS_H
 

@@ -1,18 +1,15 @@
 /* Sums over weights that are packed in pairs.
  *
- * A block is four rows and four columns, eight halfwords 256 * a + (b + 128): first rows 0 (a) and 1 (b) at columns 0..3, then
- * rows 2 and 3. With m the sum of (256 a + b + 128) x and l that of (b + 128) x, both modulo 2^32:
- * sum a x = (m - l) >> 8 while it is less than 2^23 in size, and sum b x = l - 128 sum x. The compiler proves the first for
+ * A block is four rows and four columns, eight halfwords 256 * a + (b + 128): first rows 0 (a) and 1 (b) at columns
+ * 0..3, then rows 2 and 3. With m the sum of (256 a + b + 128) x and l that of (b + 128) x, both modulo 2^32: sum a x =
+ * (m - l) >> 8 while it is less than 2^23 in size, and sum b x = l - 128 sum x. The compiler proves the first for
  * weights; for K and V it holds at any depth that a context has. */
 #ifndef THIMBLE_PAIRS_H
 #define THIMBLE_PAIRS_H
 
 #include <stdint.h>
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
-#include <arm_acle.h>
-#define THIMBLE_PAIRS_DSP 1
-#endif
+#include "thimble_bodies.h"
 
 /* The sums of four rows. */
 typedef struct {

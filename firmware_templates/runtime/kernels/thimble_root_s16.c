@@ -2,7 +2,7 @@
 #include "thimble_kernels_s16.h"
 
 /* The square root, rounded to the nearest float: an instruction where there is one. */
-#if defined(__ARM_FP) && (__ARM_FP & 4) && !defined(THIMBLE_PLAIN_C)
+#if defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) && !defined(THIMBLE_PLAIN_C)
 
 static inline float square_root(float x)
 {
@@ -48,7 +48,8 @@ static int32_t rounded(float x)
 void thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out, int32_t count)
 {
     for (int32_t i = 0; i < count; i++) {
-        /* Volatile: rounded before the sum, as the .tflite's operators are apart; a compiler may fuse the two otherwise. */
+        /* Volatile: rounded before the sum, as the .tflite's operators are apart; a compiler may fuse the two
+         * otherwise. */
         const volatile float mean = in_scale * (float)in[i];
         const float value = 1.0f / square_root(mean + epsilon) / out_scale;
         out[i] = value < 32767.0f ? (int16_t)rounded(value) : 32767;

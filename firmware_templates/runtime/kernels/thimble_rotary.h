@@ -37,7 +37,7 @@ static inline int32x4_t scaled(const thimble_product_scale *s, int32x4_t sums)
 
 #else
 
-#ifdef THIMBLE_ELEMENTWISE_DSP
+#ifdef THIMBLE_DSP
 
 typedef struct {
     int32_t multiplier, right, addend;
@@ -53,7 +53,7 @@ static inline int8_t scaled(scale s, int32_t sum)
 {
     int32_t high;
     __asm__(THIMBLE_TO_S8("%[sum]", "%[high]", "%[multiplier]", "%[right]", "%[addend]")
-            : [sum] "+r"(sum), [high] "=&r"(high)
+            : [sum] "+&r"(sum), [high] "=&r"(high)
             : [multiplier] "r"(s.multiplier), [right] "r"(s.right), [addend] "r"(s.addend));
     return (int8_t)sum;
 }

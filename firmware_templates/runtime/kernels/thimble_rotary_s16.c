@@ -9,7 +9,8 @@ void thimble_rotary_s16(const thimble_rotary_s16_params *p, const int16_t *x, co
         const int16_t *matrix = rotation;
         for (int32_t i = 0; i < half; i++, x++, out++, matrix += 4) {
             const int32_t a = x[0], b = x[half];
-            const int64_t first = (int64_t)(a * matrix[0]) + b * matrix[2], second = (int64_t)(a * matrix[1]) + b * matrix[3];
+            const int64_t first = (int64_t)(a * matrix[0]) + b * matrix[2],
+                          second = (int64_t)(a * matrix[1]) + b * matrix[3];
             out[0] = thimble_saturate_s16(thimble_scale_wide(scale, first));
             out[half] = thimble_saturate_s16(thimble_scale_wide(scale, second));
         }

@@ -44,7 +44,8 @@ static inline void turn_token(const thimble_rotary_s8_params *p, const int8_t *x
 
 #endif
 
-void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out, int32_t tokens)
+void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out,
+                       int32_t tokens)
 {
     const int32_t size = 2 * p->half * p->heads;
     for (; tokens > 0; tokens--, rotation -= 4 * p->half, x += size, out += size) {

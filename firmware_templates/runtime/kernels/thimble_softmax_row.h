@@ -4,7 +4,8 @@
 
 #include "thimble_fixed_point.h"
 
-/* 1 / sum: a Q0.31 mantissa, doubled, the right shift that brings mantissa * exp to 1/256 steps, and half of what it drops. */
+/* 1 / sum: a Q0.31 mantissa, doubled, the right shift that brings mantissa * exp to 1/256 steps, and half of what it
+ * drops. */
 typedef struct {
     uint32_t doubled_mantissa;
     int32_t shift;
@@ -24,8 +25,9 @@ static inline uint32_t thimble_unsigned_high_multiply(uint32_t a, uint32_t b)
     return (uint32_t)(product >> 32) + ((uint32_t)product >> 31);
 }
 
-/* sum: Q12.19, at least 2^19 (the largest score's own exponential is 1). Newton-Raphson division as in gemmlowp; its saturations
- * are left out, since half, the normalized sum over 2, lies in [1/2, 1), and so y in [1, 2], with errors below 1/17. */
+/* sum: Q12.19, at least 2^19 (the largest score's own exponential is 1). Newton-Raphson division as in gemmlowp; its
+ * saturations are left out, since half, the normalized sum over 2, lies in [1/2, 1), and so y in [1, 2], with errors
+ * below 1/17. */
 static inline thimble_reciprocal thimble_softmax_reciprocal(int32_t sum)
 {
     const int32_t headroom = __builtin_clz((uint32_t)sum);

@@ -23,7 +23,8 @@ static inline thimble_reciprocal_s16 thimble_softmax_reciprocal_s16(const thimbl
 {
     const int32_t zeros = __builtin_clz((uint32_t)sum);
     const int32_t shifted = (int32_t)((((int64_t)sum << (zeros - 1)) + (1 << 13)) >> 14) - ((1 << 15) + (1 << 16));
-    return (thimble_reciprocal_s16){thimble_interpolate_s16(p->reciprocal, shifted > 32767 ? 32767 : shifted), 31 - zeros};
+    return (thimble_reciprocal_s16){thimble_interpolate_s16(p->reciprocal, shifted > 32767 ? 32767 : shifted),
+                                    31 - zeros};
 }
 
 /* The share that one exponential has in the sum, 0..32767. */

@@ -1,9 +1,11 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
-/* Four inputs, twice each, in `first` and `second`; `sum`, an instruction, begins or goes on with -256 times their sum in r4. */
+/* Four inputs, twice each, in `first` and `second`; `sum`, an instruction, begins or goes on with -256 times their sum
+ * in r4. */
+/* clang-format off */
 #define FOUR(sum, first, second)                                       \
     "ldr     " first ", [%[in]], #4\n"                                  \
     "sxtab16 " second ", %[both], " first "\n"                          \
@@ -15,13 +17,14 @@
     "sadd16  " second ", " second ", " second "\n"
 
 #define BEGIN "smuad   r4, r6, %[factors]\n"
-#define GO_ON "smlad   r4, r9, %[factors], r4\n"
+#define GO_ON "smlad   r4, r10, %[factors], r4\n"
 
 #define WIDEN(instructions)                                                                                \
     __asm__ volatile(instructions                                                                          \
-                     : [in] "+r"(in), [out] "+r"(out), [odd] "=&r"(odd)                                    \
+                     : [in] "+&r"(in), [out] "+&r"(out), [odd] "=&r"(odd)                                    \
                      : [both] "r"(both), [factors] "r"(factors)                                            \
-                     : "r4", "r5", "r6", "r8", "r9", "memory")
+                     : "r4", "r5", "r6", "r8", "r10", "memory")
+/* clang-format on */
 
 /* Whole blocks, up to `end`. */
 static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset, int32_t *out, int32_t columns)
@@ -34,7 +37,7 @@ static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t off
         }
     } else {
         while (in != end) {
-            WIDEN(FOUR(BEGIN, "r5", "r6") FOUR(GO_ON, "r8", "r9") "stmia   %[out]!, {r4, r5, r6, r8, r9}\n");
+            WIDEN(FOUR(BEGIN, "r5", "r6") FOUR(GO_ON, "r8", "r10") "stmia   %[out]!, {r4, r5, r6, r8, r10}\n");
         }
     }
 }

@@ -3,7 +3,7 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-#if defined(__ARM_FEATURE_DSP) && !defined(THIMBLE_PLAIN_C)
+#ifdef THIMBLE_DSP
 
 /* Four inputs as int16: the first and third, the second and fourth. */
 static inline void widen_four(const int8_t *in, int32_t offset, int32_t *even, int32_t *odd)
@@ -87,7 +87,8 @@ static inline void put_pairs_of_four(const int8_t *in, int32_t offset, int32_t *
 void thimble_widen_picked_s8(const int8_t *in, int32_t offset, int32_t *out, int32_t depth, int32_t kept)
 {
     const int32_t span = 8 / kept; /* columns of a pair of weights, of which a row has an even number */
-    for (int32_t left = depth, end = (depth * kept + 15) / 16 * 16 / kept; end > 0; left -= span, end -= span, in += span) {
+    for (int32_t left = depth, end = (depth * kept + 15) / 16 * 16 / kept; end > 0;
+         left -= span, end -= span, in += span) {
         int8_t last[8];
         const int8_t *at = in;
         if (left < span) {

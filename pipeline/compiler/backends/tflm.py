@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compiler import CompiledModel
-from pipeline.compiler.graph import Graph
-from pipeline.compiler.reader import read_tflite
-from pipeline.compiler.window import find_kv_window
+from pipeline.compiler.compiled import CompiledModel
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.frontend.window import find_kv_window
+from pipeline.compiler.ir.graph import Graph
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
 from pipeline.numerics.sampler import logit_step

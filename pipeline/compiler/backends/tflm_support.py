@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.compiler.graph import Graph
+from pipeline.compiler.ir.graph import Graph
 from pipeline.errors import UnsupportedModel
 
 __all__ = ["require_support"]

@@ -108,6 +108,10 @@ class _Loader(PlainLoader):
     file = ""
     has_distinct_keys = False  # the last counts, as in Home Assistant; `check` notes it
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._slots: set[int] = set()  # nodes whose keys are names of slots
+
     def place(self, node: yaml.Node) -> Place:
         return Place(self.file, node.start_mark.line + 1)
 
@@ -120,8 +124,15 @@ class _Loader(PlainLoader):
         yield data
         keys: list[Hashable] = []
         duplicates: list[LocatedText] = []
-        for key_node, _ in node.value:
+        of_slots = id(node) in self._slots
+        for key_node, value_node in node.value:
             key = self.construct_object(key_node, deep=True) if isinstance(key_node, yaml.ScalarNode) else None
+            is_name = isinstance(key, str) or (isinstance(key, int) and not isinstance(key, bool) and not of_slots)
+            if isinstance(key_node, yaml.ScalarNode) and not is_name:
+                what = f"the key {key_node.value!r} is no text: write it in quotes"
+                raise yaml.constructor.ConstructorError(None, None, what, key_node.start_mark)
+            if key == "slots" and isinstance(value_node, yaml.MappingNode):
+                self._slots.add(id(value_node))
             if key in keys and isinstance(key, LocatedText) and key != "<<":
                 duplicates.append(key)
             keys.append(key)

@@ -2,8 +2,8 @@
 
 typedef void appending(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
                        int8_t *v_cache, int32_t position, int32_t tokens);
-typedef void attending(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
-                       int32_t position, int8_t *out, void *scratch, int32_t tokens);
+typedef void attending(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                       const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens);
 appending plain_thimble_append_pairs_s8, plain_thimble_append_rows_s8;
 attending plain_thimble_attention_pairs_s8, plain_thimble_attention_rows_s8;
 
@@ -49,8 +49,8 @@ static void fill_extremes(int8_t *to, int32_t count)
     }
 }
 
-/* What is drawn only now and then: scores that are all equal; one that takes all, with masks in order and exponentials that
- * halve; the largest sums; shifts to the end. */
+/* What is drawn only now and then: scores that are all equal; one that takes all, with masks in order and exponentials
+ * that halve; the largest sums; shifts to the end. */
 static void make_extreme(thimble_attention_s8_params *p, int32_t which)
 {
     const int32_t queries = p->kv_heads * p->group * p->head_dim;
@@ -99,7 +99,7 @@ static void compare(const layout *l)
         l->plain_append(&p, b, v_new, k_other, v_other, position, tokens);
         l->attend(&p, a, k_one, v_one, position, one, scratch, tokens);
         l->plain_attend(&p, a, k_other, v_other, position, other, scratch, tokens);
-        different += memcmp(one, other, MOST) || memcmp(k_one, k_other, MOST) || memcmp(v_one, v_other, MOST);
+        different += differs(one, other, MOST) || differs(k_one, k_other, MOST) || differs(v_one, v_other, MOST);
     }
     report(l->name, cases, different);
 }
@@ -129,8 +129,8 @@ void check(void)
     const layout layouts[] = {
         {"attention_pairs", "append_pairs", thimble_append_pairs_s8, plain_thimble_append_pairs_s8,
          thimble_attention_pairs_s8, plain_thimble_attention_pairs_s8},
-        {"attention_rows", "append_rows", thimble_append_rows_s8, plain_thimble_append_rows_s8, thimble_attention_rows_s8,
-         plain_thimble_attention_rows_s8},
+        {"attention_rows", "append_rows", thimble_append_rows_s8, plain_thimble_append_rows_s8,
+         thimble_attention_rows_s8, plain_thimble_attention_rows_s8},
     };
     for (int32_t i = 0; i < 2; i++) {
         compare(&layouts[i]);

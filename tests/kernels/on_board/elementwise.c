@@ -9,8 +9,10 @@ void plain_thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thi
 void plain_thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int32_t out_stride, int32_t rows,
                             int32_t columns);
 void plain_thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens);
-void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens);
-void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens);
+void plain_thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out,
+                          int32_t tokens);
+void plain_thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out,
+                           int32_t tokens);
 void plain_thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out,
                              int32_t tokens);
 void plain_thimble_rotary_moved_s8(const thimble_rotary_moved_s8_params *p, const int8_t *x, const int8_t *rotation,
@@ -22,13 +24,14 @@ static void check_widen(void)
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 300; cases++) {
-        const int32_t count = between(1, 70), offset = between(-127, 128), start = between(0, 3), tokens = between(1, 5);
+        const int32_t count = between(1, 70), offset = between(-127, 128), start = between(0, 3),
+                      tokens = between(1, 5);
         fill(a, 500, -128);
         memset(wide_one, 0x55, 1024);
         memset(wide_other, 0x55, 1024);
         thimble_widen_s8(a + start, offset, wide_one, count, tokens);
         plain_thimble_widen_s8(a + start, offset, wide_other, count, tokens);
-        different += memcmp(wide_one, wide_other, 1024) != 0;
+        different += differs(wide_one, wide_other, 1024);
     }
     report("widen", cases, different);
 }
@@ -37,7 +40,12 @@ static void check_widen(void)
 static thimble_operand operand(const int8_t *data, int32_t columns)
 {
     const int32_t kind = between(0, 5);
-    return (thimble_operand){data + between(0, 3), kind < 3 ? columns : kind == 3 ? 0 : kind == 4 ? 1 : 0, kind < 4 ? 1 : 0};
+    return (thimble_operand){data + between(0, 3),
+                             kind < 3    ? columns
+                             : kind == 3 ? 0
+                             : kind == 4 ? 1
+                                         : 0,
+                             kind < 4 ? 1 : 0};
 }
 
 static thimble_sum_scale draw_sum_scale(int32_t most_shift)
@@ -59,7 +67,8 @@ static void check_elementwise(void)
 {
     uint32_t cases = 0, add = 0, mul = 0, look_up = 0;
     for (; cases < 600; cases++) {
-        const int32_t rows = between(1, 4), columns = between(1, 40), stride = columns + between(0, 4), low = between(-128, 0);
+        const int32_t rows = between(1, 4), columns = between(1, 40), stride = columns + between(0, 4),
+                      low = between(-128, 0);
         const int32_t at = between(0, 3), full = draw() % 2 == 0;
         fill(a, 256, -128);
         fill(b, 256, -128);
@@ -79,13 +88,13 @@ static void check_elementwise(void)
         memset(other, 0x55, 512);
         thimble_add_s8(&sum, x, y, one + at, stride, rows, columns);
         plain_thimble_add_s8(&sum, x, y, other + at, stride, rows, columns);
-        add += memcmp(one, other, 512) != 0;
+        add += differs(one, other, 512);
         thimble_mul_s8(&product, x, y, one + at, stride, rows, columns);
         plain_thimble_mul_s8(&product, x, y, other + at, stride, rows, columns);
-        mul += memcmp(one, other, 512) != 0;
+        mul += differs(one, other, 512);
         thimble_table_s8(table, x, one + at, stride, rows, columns);
         plain_thimble_table_s8(table, x, other + at, stride, rows, columns);
-        look_up += memcmp(one, other, 512) != 0;
+        look_up += differs(one, other, 512);
     }
     report("add", cases, add);
     report("mul", cases, mul);
@@ -94,12 +103,13 @@ static void check_elementwise(void)
 
 static thimble_norm_s8_params draw_norm(int32_t columns)
 {
+    const int32_t mean_multiplier = draw_multiplier() / columns, mean_shift = between(-2, 1);
     return (thimble_norm_s8_params){
         .square = table,
         .inverse_root = second_table,
         .sum_start = columns * between(-127, 128),
         .mean_zero_point = between(-128, 127),
-        .mean = thimble_prepare(draw_multiplier() / columns, between(-2, 1)),
+        .mean = thimble_prepare(mean_multiplier, mean_shift),
         .x_offset = between(-127, 128),
         .root_offset = between(-127, 128),
         .out = draw_product_scale(1, draw() % 8 ? 14 : 22),
@@ -133,30 +143,32 @@ static void check_fused(void)
         const thimble_norm_s8_params n = draw_norm(columns);
         thimble_norm_s8(&n, a + at, one, tokens);
         plain_thimble_norm_s8(&n, a + at, other, tokens);
-        norm += memcmp(one, other, 512) != 0;
-        const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128), draw_product_scale(1, draw() % 8 ? 14 : 22), columns};
+        norm += differs(one, other, 512);
+        const thimble_gate_s8_params g = {table, between(-127, 128), between(-127, 128),
+                                          draw_product_scale(1, draw() % 8 ? 14 : 22), columns};
         thimble_gate_s8(&g, a, b + at, one + at, tokens);
         plain_thimble_gate_s8(&g, a, b + at, other + at, tokens);
-        gate += memcmp(one, other, 512) != 0;
+        gate += differs(one, other, 512);
         thimble_sum_s8_params t = {draw_sum_scale(22), columns};
         t.scale.y_factor = 1 << 21;
         t.scale.x_factor = 1 << 20;
         t.scale.y_sign = 1;
         thimble_sum_s8(&t, a, b + at, one + at, tokens);
         plain_thimble_sum_s8(&t, a, b + at, other + at, tokens);
-        sum += memcmp(one, other, 512) != 0;
+        sum += differs(one, other, 512);
         const int32_t half = tokens == 1 ? between(1, 12) : 2 * between(1, 6);
-        const thimble_rotary_s8_params r = draw_rotary(between(1, 5), half, between(0, half));
+        const int32_t heads = between(1, 5), pairs = between(0, half);
+        const thimble_rotary_s8_params r = draw_rotary(heads, half, pairs);
         /* Tokens' matrices lie one before the other. */
         const int8_t *const rotation = b + 4 * half * (tokens - 1);
         thimble_rotary_s8(&r, a + at, rotation, one + at, tokens);
         plain_thimble_rotary_s8(&r, a + at, rotation, other + at, tokens);
-        rotary += memcmp(one, other, 512) != 0;
+        rotary += differs(one, other, 512);
         const thimble_rotary_moved_s8_params m = {r, table};
         const int8_t *const drift = b + 170 + 4 * (half - r.pairs) * (tokens - 1);
         thimble_rotary_moved_s8(&m, a + at, rotation, drift, one + at, tokens);
         plain_thimble_rotary_moved_s8(&m, a + at, rotation, drift, other + at, tokens);
-        moved += memcmp(one, other, 512) != 0;
+        moved += differs(one, other, 512);
     }
     report("norm", cases, norm);
     report("gate", cases, gate);
@@ -165,12 +177,12 @@ static void check_fused(void)
     report("rotary_moved", cases, moved);
 }
 
-#define COUNT(name, columns, rows, call)  \
-    do {                                  \
-        start_count();                    \
-        for (int32_t i = 0; i < 100; i++) { \
-            call;                         \
-        }                                 \
+#define COUNT(name, columns, rows, call)       \
+    do {                                       \
+        start_count();                         \
+        for (int32_t i = 0; i < 100; i++) {    \
+            call;                              \
+        }                                      \
         print_count(name, columns, rows, 100); \
     } while (0)
 

@@ -108,11 +108,11 @@ static thimble_fully_connected_packed_s8_params products(int32_t rows, int32_t d
 }
 
 /* Of one token alone. */
-#define IN_PARTS(name, parts)                                                                                               \
-    static void name(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens)      \
-    {                                                                                                                       \
-        (void)tokens;                                                                                                       \
-        parts(p, x, out);                                                                                                   \
+#define IN_PARTS(name, parts)                                                                                          \
+    static void name(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out, int32_t tokens) \
+    {                                                                                                                  \
+        (void)tokens;                                                                                                  \
+        parts(p, x, out);                                                                                              \
     }
 
 IN_PARTS(pairs_in_parts, thimble_fully_connected_pairs_parts_s8)
@@ -138,7 +138,7 @@ static void compare(const char *name, kernel *const fast[2], kernel *const plain
         memset(other, 0x55, MOST);
         fast[part < whole](&p, wide_one, one, tokens);
         plain[part < whole](&p, wide_one, other, tokens);
-        different += memcmp(one, other, MOST) != 0;
+        different += differs(one, other, MOST);
     }
     report(name, cases, different);
 }

@@ -1,13 +1,14 @@
 #include "harness.h"
 
-void plain_thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
-                                           int32_t tokens);
+void plain_thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
+                                           int8_t *out, int32_t tokens);
 
 static _Alignas(4) int8_t weights[64 * 264];
 static int32_t bias[64], multiplier[64];
 static int8_t shift[64];
 
-static thimble_fully_connected_rows_s8_params draw_rows(int32_t rows, int32_t depth, int32_t least_shift, int32_t largest_shift)
+static thimble_fully_connected_rows_s8_params draw_rows(int32_t rows, int32_t depth, int32_t least_shift,
+                                                        int32_t largest_shift)
 {
     const int32_t full = draw() % 2 == 0;
     fill(weights, rows * depth, -128);
@@ -34,7 +35,9 @@ void check(void)
 {
     uint32_t cases = 0, different = 0;
     for (; cases < 600; cases++) {
-        const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? 255 : cases % 2 ? 16 * between(1, 13) : between(1, 140);
+        const int32_t rows = between(1, 21), depth = cases % 8 == 0 ? 255
+                                                     : cases % 2    ? 16 * between(1, 13)
+                                                                    : between(1, 140);
         const int32_t tokens = between(1, 5);
         const int32_t largest_shift = draw() % 4 ? between(-12, -1) : between(-2, 3);
         const thimble_fully_connected_rows_s8_params p = draw_rows(rows, depth, draw() % 4 ? -16 : -31, largest_shift);
@@ -43,7 +46,7 @@ void check(void)
         memset(other, 0x55, MOST);
         thimble_fully_connected_rows_s8(&p, a, one, tokens);
         plain_thimble_fully_connected_rows_s8(&p, a, other, tokens);
-        different += memcmp(one, other, MOST) != 0;
+        different += differs(one, other, MOST);
     }
     report("fully_connected_rows", cases, different);
     static const int32_t depths[] = {48, 64, 96, 128, 172, 192};

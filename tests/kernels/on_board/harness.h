@@ -1,8 +1,10 @@
 /* Compares the kernels' fast bodies with their plain C bodies on an emulated core, and counts instructions.
  *
- * The plain bodies are the same files compiled with THIMBLE_PLAIN_C under names that begin with plain_. Each file beside this
- * one is a program: it defines `check`, which prints through semihosting a line `KERNEL <name> cases <n> different <n>` a
- * kernel, and `COUNT <name> <columns> <rows> <instructions>`. */
+ * The plain bodies are the same files compiled with THIMBLE_PLAIN_C under names that begin with plain_. Each file
+ * beside this one is a program: it defines `check`, which prints through semihosting a line `KERNEL <name> cases <n>
+ * different <n>` a kernel, and `COUNT <name> <columns> <rows> <instructions>`. Then follows `DIGEST <n>` of all that
+ * the fast bodies wrote: the same for every core, compiler and option. Draws are therefore made one after the other,
+ * never as arguments of the same call. */
 #ifndef HARNESS_H
 #define HARNESS_H
 
@@ -29,6 +31,9 @@ void fill(int8_t *values, int32_t count, int32_t low);
 /* Any multiplier in [2^30, 2^31), and one for a product that keeps most results inside of int8. */
 int32_t draw_multiplier(void);
 thimble_product_scale draw_product_scale(int32_t least_shift, int32_t most_shift);
+
+/* Whether the fast body wrote something else than the plain one; it enters the digest. */
+uint32_t differs(const void *fast, const void *plain, size_t bytes);
 
 void report(const char *name, uint32_t cases, uint32_t different);
 

@@ -1,16 +1,18 @@
 #include "harness.h"
 
 void plain_thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, const int16_t *x, int16_t *out);
-void plain_thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x, int16_t *out);
+void plain_thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x,
+                                            int16_t *out);
 void plain_thimble_attention_s16(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k_cache,
                                  const int16_t *v_cache, int32_t position, int16_t *out, int16_t *scratch);
 void plain_thimble_add_s16(const thimble_add_s16_params *p, thimble_operand_s16 a, thimble_operand_s16 b, int16_t *out,
                            int32_t out_stride, int32_t rows, int32_t columns);
 void plain_thimble_mul_s16(const thimble_mul_s16_params *p, thimble_operand_s16 a, thimble_operand_s16 b, int16_t *out,
                            int32_t out_stride, int32_t rows, int32_t columns);
-void plain_thimble_scale_s16(const thimble_scale_s16_params *p, thimble_operand_s16 in, int16_t *out, int32_t out_stride,
-                             int32_t rows, int32_t columns);
-void plain_thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out, int32_t count);
+void plain_thimble_scale_s16(const thimble_scale_s16_params *p, thimble_operand_s16 in, int16_t *out,
+                             int32_t out_stride, int32_t rows, int32_t columns);
+void plain_thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out,
+                            int32_t count);
 
 static _Alignas(4) int16_t weights[64 * 516];
 static _Alignas(4) int16_t x[MOST], y[MOST], k[MOST], v[MOST];
@@ -22,13 +24,18 @@ static void fill_s16(int16_t *values, int32_t count)
 {
     const int32_t kind = between(0, 5);
     for (int32_t i = 0; i < count; i++) {
-        values[i] = (int16_t)(kind == 0 ? (draw() % 2 ? -32768 : 32767) : kind == 1 ? between(-300, 300)
-                                                                                   : between(-32768, 32767));
+        values[i] = (int16_t)(kind == 0   ? (draw() % 2 ? -32768 : 32767)
+                              : kind == 1 ? between(-300, 300)
+                                          : between(-32768, 32767));
     }
 }
 
 /* 16 bits, shifted left as the high word of a product wants it. */
-static int32_t draw_high_word(void) { return between(1 << 14, (1 << 15) - 1) << between(0, 16); }
+static int32_t draw_high_word(void)
+{
+    const int32_t multiplier = between(1 << 14, (1 << 15) - 1);
+    return multiplier << between(0, 16);
+}
 
 static void draw_weights(int32_t rows, int32_t depth)
 {
@@ -71,7 +78,7 @@ static void check_fully_connected(void)
         memset(wide_other, 0x55, 128);
         thimble_fully_connected_s16(&p, x, wide_one);
         plain_thimble_fully_connected_s16(&p, x, wide_other);
-        different += memcmp(wide_one, wide_other, 128) != 0;
+        different += differs(wide_one, wide_other, 128);
     }
     report("fully_connected_s16", cases, different);
     static const int32_t depths[] = {64, 128, 172};
@@ -98,7 +105,8 @@ static thimble_fully_connected_rows_s16_params plain_rows(const thimble_fully_co
             rows[row * p->depth + column] = row % 2 ? low : (int8_t)((pair - low) / 256);
         }
     }
-    return (thimble_fully_connected_rows_s16_params){rows, p->bias, p->multiplier, p->depth, p->rows, p->out_min, p->out_max};
+    return (thimble_fully_connected_rows_s16_params){rows,    p->bias,    p->multiplier, p->depth,
+                                                     p->rows, p->out_min, p->out_max};
 }
 
 static void check_rows(void)
@@ -114,14 +122,15 @@ static void check_rows(void)
         memset(wide_other, 0x55, 128);
         thimble_fully_connected_rows_s16(&p, x, wide_one);
         plain_thimble_fully_connected_rows_s16(&p, x, wide_other);
-        different += memcmp(wide_one, wide_other, 128) != 0;
+        different += differs(wide_one, wide_other, 128);
         plain_thimble_fully_connected_s16(&packed, x, wide_other);
-        different += memcmp(wide_one, wide_other, 128) != 0;
+        different += differs(wide_one, wide_other, 128);
     }
     report("fully_connected_rows_s16", cases, different);
     static const int32_t depths[] = {48, 64, 128, 172};
     for (int32_t i = 0; i < 4; i++) {
-        const thimble_fully_connected_rows_s16_params p = {(int8_t *)weights, 0, multiplier, depths[i], 64, -32768, 32767};
+        const thimble_fully_connected_rows_s16_params p = {
+            (int8_t *)weights, 0, multiplier, depths[i], 64, -32768, 32767};
         start_count();
         for (int32_t j = 0; j < 100; j++) {
             thimble_fully_connected_rows_s16(&p, x, wide_one);
@@ -164,7 +173,7 @@ static void check_attention(void)
         memset(wide_other, 0x55, 2048);
         thimble_attention_s16(&p, x, k, v, position, wide_one, scratch);
         plain_thimble_attention_s16(&p, x, k, v, position, wide_other, scratch);
-        different += memcmp(wide_one, wide_other, 2048) != 0;
+        different += differs(wide_one, wide_other, 2048);
     }
     report("attention_s16", cases, different);
     const thimble_attention_s16_params p = {
@@ -190,7 +199,11 @@ static thimble_operand_s16 operand(const int16_t *data, int32_t columns)
 {
     const int32_t kind = between(0, 5);
     return (thimble_operand_s16){
-        data + between(0, 3), kind < 3 ? columns : kind == 4 ? 1 : 0, kind < 4 ? 1 : 0,
+        data + between(0, 3),
+        kind < 3    ? columns
+        : kind == 4 ? 1
+                    : 0,
+        kind < 4 ? 1 : 0,
     };
 }
 
@@ -219,20 +232,20 @@ static void check_elementwise(void)
         memset(wide_other, 0x55, 1024);
         thimble_add_s16(&sum, left, right, wide_one + at, stride, rows, columns);
         plain_thimble_add_s16(&sum, left, right, wide_other + at, stride, rows, columns);
-        add += memcmp(wide_one, wide_other, 1024) != 0;
+        add += differs(wide_one, wide_other, 1024);
         thimble_mul_s16(&product, left, right, wide_one + at, stride, rows, columns);
         plain_thimble_mul_s16(&product, left, right, wide_other + at, stride, rows, columns);
-        mul += memcmp(wide_one, wide_other, 1024) != 0;
+        mul += differs(wide_one, wide_other, 1024);
         thimble_scale_s16(&rescaled, left, wide_one + at, stride, rows, columns);
         plain_thimble_scale_s16(&rescaled, left, wide_other + at, stride, rows, columns);
-        scale += memcmp(wide_one, wide_other, 1024) != 0;
+        scale += differs(wide_one, wide_other, 1024);
         for (int32_t i = 0; i < 256; i++) {
             x[i] = (int16_t)(x[i] & 0x7fff);
         }
         const float in_scale = (float)between(1, 1 << 20) * 0x1p-30f, out_scale = (float)between(1, 1 << 20) * 0x1p-34f;
         thimble_root_s16(in_scale, 1e-5f, out_scale, x, wide_one, 256);
         plain_thimble_root_s16(in_scale, 1e-5f, out_scale, x, wide_other, 256);
-        root += memcmp(wide_one, wide_other, 1024) != 0;
+        root += differs(wide_one, wide_other, 1024);
     }
     report("add_s16", cases, add);
     report("mul_s16", cases, mul);

@@ -29,7 +29,9 @@ static void draw_product(int32_t rows, int32_t depth, int32_t biased)
     for (int32_t row = 0; row < rows; row += 4) {
         const uint32_t signs = draw();
         for (int32_t column = 0; column < ((depth + 3) & ~3); column += 2) {
-            const uint32_t behind = column + 1 < depth ? 0 : column < depth ? 0x0f0ff0f0u : 0xffffffffu; /* zero weights */
+            const uint32_t behind = column + 1 < depth ? 0
+                                    : column < depth   ? 0x0f0ff0f0u
+                                                       : 0xffffffffu; /* zero weights */
             *word++ = (draw_word(kind, signs) & ~behind) | (0x88888888u & behind);
         }
         for (int32_t i = 0; biased && i < 4; i++) {
@@ -51,7 +53,8 @@ void check(void)
         const int32_t rows = between(1, 20), depth = cases % 8 ? between(1, 140) : 257;
         fill(a, depth, -128);
         if (cases % 16 == 0) {
-            memset(a, draw() % 2 ? 127 : -128, 257); /* 255 * 8 * 257 < 2^19: of more columns the sums would not come apart */
+            memset(a, draw() % 2 ? 127 : -128,
+                   257); /* 255 * 8 * 257 < 2^19: of more columns the sums would not come apart */
         }
         plain_thimble_widen_s8(a, depth == 257 && a[0] < 0 ? -127 : between(-127, 128), wide_one, depth, 1);
         const int32_t biased = draw() % 2;
@@ -62,7 +65,7 @@ void check(void)
         memset(other, 0x55, MOST);
         thimble_fully_connected_nibbles_s8(&p, wide_one, one);
         plain_thimble_fully_connected_nibbles_s8(&p, wide_one, other);
-        different += memcmp(one, other, MOST) != 0;
+        different += differs(one, other, MOST);
     }
     report("fully_connected_nibbles", cases, different);
     static const int32_t depths[] = {48, 64, 96, 128, 172, 192};

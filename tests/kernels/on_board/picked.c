@@ -61,17 +61,17 @@ void check(void)
     int32_t *const x = (int32_t *)(void *)wide_one, *const same = (int32_t *)(void *)wide_other;
     uint32_t cases = 0, different = 0;
     for (; cases < 300; cases++) {
-        const int32_t depth = between(1, 140), kept = between(1, 2), offset = between(-127, 128);
+        const int32_t rows = between(1, 20), depth = between(1, 140), kept = between(1, 2), offset = between(-127, 128);
         fill(a, depth, -128);
         thimble_widen_picked_s8(a, offset, x, depth, kept);
         plain_thimble_widen_picked_s8(a, offset, same, depth, kept);
-        different += memcmp(x, same, THIMBLE_PICKED_BYTES(140, 1)) != 0;
-        const thimble_fully_connected_picked_s8_params p = draw_product(between(1, 20), depth, kept, draw() % 2);
+        different += differs(x, same, THIMBLE_PICKED_BYTES(140, 1));
+        const thimble_fully_connected_picked_s8_params p = draw_product(rows, depth, kept, draw() % 2);
         memset(one, 0x55, MOST);
         memset(other, 0x55, MOST);
         thimble_fully_connected_picked_s8(&p, x, one);
         plain_thimble_fully_connected_picked_s8(&p, x, other);
-        different += memcmp(one, other, MOST) != 0;
+        different += differs(one, other, MOST);
     }
     report("fully_connected_picked", cases, different);
     static const int32_t depths[] = {64, 96, 128, 192};

@@ -13,7 +13,7 @@ from pipeline.bench.cores import CORES
 from pipeline.bench.shapes import Model, product_tflite, random_step
 from pipeline.bench.tflm import TOKEN, build_step, run_steps, tflm_rows
 from pipeline.compiler.backends.tflm import resolver
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.errors import ThimbleError
 from pipeline.firmware.tflm_library import find_libraries
 from pipeline.recipes.schema import ModelConfig

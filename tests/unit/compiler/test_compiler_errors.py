@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import compiler
-from pipeline.compiler import compile_model
-from pipeline.compiler.lower import SUPPORTED
+from pipeline.compiler import api, compile_model
+from pipeline.compiler.ops.registry import SUPPORTED
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.strategies import int8_values, some
@@ -113,7 +112,7 @@ def test_a_mistake_of_the_compiler_is_not_called_the_users(folder: Path, monkeyp
     def mistaken(*_: object) -> None:
         raise KeyError("a missing buffer")
 
-    monkeypatch.setattr(compiler, "lower", mistaken)
+    monkeypatch.setattr(api, "lower_graph", mistaken)
     with pytest.raises(
         ThimbleError, match=r"a fault of Thimble: KeyError .*'a missing buffer'.* at \w+\.py:\d+"
     ) as caught:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiler.memory_plan import Buffer, plan_memory
+from pipeline.compiler.passes.memory_plan import Buffer, plan_memory
 from tests.support.strategies import some
 
 buffers = st.lists(

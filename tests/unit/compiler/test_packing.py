@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.compiler.packing import (
+from pipeline.compiler.encodings.plain import (
     columns_at_once,
     outputs_fit,
     pack,
     pack_pairs,
     pack_quads,
     row_constants,
-    scales_fit,
     weights_fit,
 )
+from pipeline.compiler.product import scales_fit
 from pipeline.targets.cores import WeightLayout
 from tests.support.strategies import int8_values, some
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiler.arithmetic_s16 import reciprocal_table, reduced
-from pipeline.compiler.packing_s16 import fits_pairs, high_word_multipliers, pack_pairs
+from pipeline.compiler.arithmetic_s16 import reduced
+from pipeline.compiler.encodings.int16 import fits_pairs, high_word_multipliers, pack_pairs
+from pipeline.compiler.ops.softmax import reciprocal_table_s16
 from tests.support.int16_reference import interpolated, requantize
 from tests.support.strategies import int8_values, int16_values, some
 
@@ -62,7 +63,7 @@ def test_shifts_without_a_high_word(shift: int) -> None:
 
 def test_the_shares_of_a_row_leave_room_for_their_sums() -> None:
     """Attention sums p · v in 32 bits: for any sum of exponentials the shares of 1024 columns stay below 2^16."""
-    table = reciprocal_table()
+    table = reciprocal_table_s16()
     inputs = np.arange(-32768, 32768)
     reciprocals = np.array([interpolated(table, int(value)) for value in inputs])
     largest = (inputs + 32768 + 65536 + 1) / 65536  # of the sums, scaled to 1…2, that are looked up at this place

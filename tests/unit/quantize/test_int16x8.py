@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pipeline.compiler.graph import Graph
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.ir.graph import Graph
 from pipeline.errors import ThimbleError
 from pipeline.network.decode_step import DecodeStep
 from pipeline.quantize.ptq import quantize

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tf_keras as keras
 
-from pipeline.compiler.graph import Graph
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.ir.graph import Graph
 from pipeline.quantize.ptq import quantize, tflite_sparsity
 from pipeline.recipes.schema import ModelConfig
 from pipeline.verification.oracle import Oracle

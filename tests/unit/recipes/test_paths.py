@@ -126,3 +126,16 @@ def test_paths_and_patterns_that_may_be_are_not_refused(tmp_path: Path) -> None:
     texts = ["a.txt", "texts/*.txt", "../x/**/*.yaml", str(tmp_path), "shipped:home-en-small", "", "ä ö/[x].txt"]
     assert not list(path_problems({"task": {"files": texts}, "weights": 5, "train": None, "distill": []}))
     assert not list(path_problems({"task": 5}))
+
+
+@pytest.mark.parametrize("size", [2**20 + 1, 10**12, 2**62])
+def test_a_model_beyond_any_device_is_refused_at_once(size: int, tmp_path: Path) -> None:
+    data = changed(model={"context": size, "window": 32, "stride": 16})
+    with pytest.raises(ConfigError, match=f"`model.context` is {size}"):
+        load_recipe(write(tmp_path, data))
+
+
+@pytest.mark.parametrize("budgets", [{"flash": "9" * 400 + "K"}, {"boards": {"mps2_an386": {"ram": "1" * 400}}}])
+def test_a_budget_beyond_any_number_is_refused(budgets: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"`budgets\.\S+` is '"):
+        load_recipe(write(tmp_path, changed(budgets=budgets)))

@@ -52,7 +52,7 @@ def test_a_board_says_how_it_is_flashed(board: Any) -> None:
 def test_the_pll_makes_the_boards_clock(name: str, crystal: float) -> None:
     """The numbers in clock.c against board.yaml and the limits of RM0090, 7.3.2, and RM0385, 5.3.2."""
     board = load_board(name)
-    text = (board.folder / "clock.c").read_text()
+    text = re.sub(r"\s*\\\n\s*", " ", (board.folder / "clock.c").read_text())
     defined = dict(re.findall(r"^#define (\w+) \(?(.+?)\)?(?: */\*.*)?$", text, re.MULTILINE))
 
     def value(prefix: str) -> int:

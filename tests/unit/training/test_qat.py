@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.compiler.reader import read_tflite
+from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.network.decoder import TappedLayer
 from pipeline.quantize.int4 import round_to_int4
 from pipeline.quantize.ptq import quantize

@@ -141,7 +141,8 @@ def test_a_run_that_is_killed_between_two_renames_loses_nothing(
 
     with workspace.locked():
         make("old", F1)
-        rename, renamed = Path.rename, []
+        rename = Path.rename
+        renamed: list[Path] = []
 
         def second(path: Path, target: Path) -> Path:
             if renamed or killed_at == "rename":

@@ -1,0 +1,174 @@
+"""`compile_model`, and the order of the compiler's passes."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from pipeline.compiler.backends.c.model import ModelFacts, write_model
+from pipeline.compiler.compiled import CompiledModel, Layer, StoredProduct
+from pipeline.compiler.encodings.choose import Objective
+from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.compiler.fusions.attention import fuse_attentions
+from pipeline.compiler.fusions.gate import fuse_gates
+from pipeline.compiler.fusions.lookup import fuse_lookups
+from pipeline.compiler.fusions.norm import fuse_norms
+from pipeline.compiler.fusions.root import fuse_roots
+from pipeline.compiler.fusions.rotary import fuse_rotaries
+from pipeline.compiler.fusions.table import fuse_tables
+from pipeline.compiler.ir.graph import Graph
+from pipeline.compiler.ir.program import Call, Program, sum_of
+from pipeline.compiler.ir.verify import graph_contradictions, program_contradictions
+from pipeline.compiler.passes.check_operators import check_operators
+from pipeline.compiler.passes.copy_embedding import copy_embedding
+from pipeline.compiler.passes.dead_channels import without_dead_channels
+from pipeline.compiler.passes.group_products import group_products_by_input
+from pipeline.compiler.passes.layer_functions import group_calls
+from pipeline.compiler.passes.layer_loop import find_layer_loop
+from pipeline.compiler.passes.lower_graph import lower_graph
+from pipeline.compiler.passes.name_products import name_products
+from pipeline.compiler.passes.place_buffers import buffers_can_alias, place_buffers
+from pipeline.compiler.passes.split_tail import split_logits_tail
+from pipeline.errors import ThimbleError
+from pipeline.numerics.kv_window import StridedWindow
+from pipeline.targets.cores import WeightLayout
+
+__all__ = ["GRAPH_PASSES", "PREFILL_BLOCK", "PROGRAM_PASSES", "compile_model"]
+
+PREFILL_BLOCK = 2
+"""How many tokens of a prompt are taken at once: each weight is read once for all of them."""
+
+GRAPH_PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    without_dead_channels,
+    fuse_roots,  # in float32, which the check would refuse
+    check_operators,
+    group_products_by_input,
+    name_products,  # goes the way from products to attentions, which the next makes shorter
+    copy_embedding,  # counts readers, which the next join
+    fuse_attentions,
+    fuse_rotaries,
+    fuse_lookups,
+    fuse_tables,
+    fuse_norms,  # of tables
+    fuse_gates,  # of a table and a product that is no norm's
+)
+"""From the .tflite's graph to the one that is lowered."""
+
+PROGRAM_PASSES: tuple[Callable[[Program], Program], ...] = (split_logits_tail, group_calls)
+"""From the lowered program to the one that is placed in memory, and whose layers may become one loop."""
+
+
+def compile_model(
+    tflite: bytes,
+    out: Path,
+    packing: WeightLayout = WeightLayout.INTERLEAVED_2,
+    block: int = PREFILL_BLOCK,
+    aim: Objective = Objective.BALANCED,
+) -> CompiledModel:
+    """Writes `model.c`, `model.h`, `model_data.c` and `model_data.h` into `out`.
+
+    Args:
+        packing: the order of weights and caches, which suits a core; the C gives the same bytes on every machine.
+        block: tokens of a prompt that are processed together, at least 1; the memory of activations grows by this
+            factor.
+        aim: what to optimize where a product's weights have several exact encodings.
+
+    Raises:
+        ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.
+    """
+    graph = read_tflite(tflite)
+    contradictions = graph_contradictions(graph)
+    if contradictions:
+        raise ThimbleError(
+            f"the .tflite contradicts itself: {'; '.join(contradictions[:3])}",
+            "make it again: with the `quantize` stage and --force, or with the program that wrote it",
+        )
+    try:
+        return _compile(graph, out, packing, block, aim)
+    except ThimbleError:
+        raise
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What a .tflite's operators want of options and shapes is not validated: that, and our own mistakes, show here.
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+        raise ThimbleError(
+            f"a fault of Thimble: {type(error).__name__} while compiling the .tflite ({error}), at {where}",
+            "report it with the .tflite; if another program wrote or changed the file, it may contradict itself: "
+            "make it again with the `quantize` stage and --force",
+        ) from error
+
+
+def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
+    for graph_pass in GRAPH_PASSES:
+        graph = graph_pass(graph)
+        _require(graph_contradictions(graph), graph_pass)
+    program = lower_graph(graph, packing, block, aim)
+    _require(program_contradictions(program), lower_graph)
+    for program_pass in PROGRAM_PASSES:
+        program = program_pass(program)
+        _require(program_contradictions(program), program_pass)
+    plan = place_buffers(program)
+    layer_loop = find_layer_loop(program)
+    if layer_loop is not None and buffers_can_alias(program, layer_loop.same):
+        shared = place_buffers(program, layer_loop.same)
+        layer_loop, plan = (layer_loop, shared) if shared.bytes <= plan.bytes else (None, plan)
+    else:
+        layer_loop = None
+    facts = _facts(graph, program)
+    names = write_model(program, layer_loop, plan, facts, out)
+    groups = [list(members) for _, members in groupby(program.calls, lambda call: call.group)]
+    layers = tuple(_layer(*named, members) for named, members in zip(names, groups, strict=True))
+    constants = program.constants.values()
+    views = {**program.inputs, **program.outputs}
+    return CompiledModel(
+        vocab=facts.vocab,
+        context=facts.context,
+        macs=sum(layer.macs for layer in layers),
+        weight_bytes=sum(constant.values.nbytes for constant in constants if constant.weights),
+        raw_weight_bytes=sum(constant.raw_bytes for constant in constants if constant.weights),
+        table_bytes=sum(constant.values.nbytes for constant in constants if not constant.weights),
+        kv_cache_bytes=sum(part.bytes for part in program.cache),
+        arena_bytes=plan.bytes,
+        largest_live_set=plan.largest_live_set,
+        block=program.block,
+        layers=layers,
+        arena_places={
+            name: plan.offsets[view.name] + sum_of(view.offset) * (2 if view.element == "int16_t" else 1)
+            for name, view in views.items()
+            if view.space == "arena"
+        },
+        products=tuple(_stored(call) for call in program.calls if call.form is not None),
+    )
+
+
+def _require(contradictions: Sequence[str], made_by: Callable[..., object]) -> None:
+    """Stops where a pass left something wrong: that is a fault of ours, and shows where it was made."""
+    assert not contradictions, f"after {made_by.__name__}: {'; '.join(contradictions[:3])}"
+
+
+def _stored(call: Call) -> StoredProduct:
+    form, plain = call.form, call.plain
+    assert form is not None and plain is not None
+    return StoredProduct(
+        call.product, form.name, form.weight_bytes, form.instructions, plain.weight_bytes, plain.instructions
+    )
+
+
+def _layer(name: str, function: str, calls: list[Call]) -> Layer:
+    kinds = {call.kind for call in calls}
+    kind = next((k for k in ("attention", "fully_connected", "matmul", "norm") if k in kinds), "elementwise")
+    return Layer(name, function, kind, sum(call.macs for call in calls), sum(call.weight_bytes for call in calls))
+
+
+def _facts(graph: Graph, program: Program) -> ModelFacts:
+    logits, cache = graph.outputs.get("logits"), graph.inputs.get("k_cache_0")
+    if logits is None or cache is None:
+        return ModelFacts(0, 0)
+    tensor = graph.tensors[logits]
+    size = 2 if tensor.dtype == "INT16" else 1
+    context = (
+        program.kv_window.context if isinstance(program.kv_window, StridedWindow) else graph.tensors[cache].shape[1]
+    )
+    return ModelFacts(tensor.columns, context, size, tensor.zero_point, tensor.scale)

@@ -1,0 +1,1 @@
+"""C: calls, functions, files."""

@@ -1,0 +1,1 @@
+"""What several operators are together: one file a fusion, with its pattern and its lowering."""

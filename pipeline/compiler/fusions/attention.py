@@ -1,0 +1,365 @@
+"""Attention over a KV cache: CONCAT of cache and new row, BATCH_MATMUL, ADD of the mask, SOFTMAX, BATCH_MATMUL."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.compiler import arithmetic_s16
+from pipeline.compiler.arithmetic import product_multiplier
+from pipeline.compiler.encodings.int16 import high_word_multipliers
+from pipeline.compiler.fusions.lookup import find_rows
+from pipeline.compiler.fusions.rows import looked_up
+from pipeline.compiler.ir.graph import Graph, Op, is_int16
+from pipeline.compiler.ir.names import layer_part
+from pipeline.compiler.ir.program import Address, Constant, Index, Record, Value, View
+from pipeline.compiler.lowering import Lowering, block_size, parameters, product_scale
+from pipeline.compiler.ops.add import AddConstants, AddConstantsS16, add, add_s16
+from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.softmax import MAX_SHIFT_S16, exp_table, softmax_fields_s16, softmax_scale_s16
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, window_from_mask
+from pipeline.targets.cores import WeightLayout
+
+__all__ = ["KIND", "OPERATORS", "Attention", "find_attentions", "fitting_attentions", "fuse_attentions"]
+
+KIND = "attention"
+
+
+@dataclass(frozen=True)
+class Attention:
+    """An attention; tensors by index.
+
+    `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `window` is
+    None where the cache has a row for each token, else how tokens take the rows (`pipeline.numerics.kv_window`).
+    """
+
+    layer: int
+    q: int
+    k_new: int
+    v_new: int
+    k_cache: int
+    v_cache: int
+    scores: int
+    mask: int
+    masked_scores: int
+    probabilities: int
+    out: int
+    unmasked: int
+    masked: int
+    beta: float
+    activation: int
+    ops: tuple[int, ...]
+    window: SlidingWindow | StridedWindow | None = None
+
+    @property
+    def caches(self) -> tuple[int, int]:
+        """Of keys and values."""
+        return self.k_cache, self.v_cache
+
+
+def fuse_attentions(graph: Graph) -> Graph:
+    """Makes one operator of each attention that a kernel computes."""
+    matches = fitting_attentions(graph)
+    rows = find_rows(graph) if any(graph.tensors[match.q].dtype == "INT16" for match in matches) else {}
+    replacements = {}
+    for match in matches:
+        found = match
+        if match.mask in rows:
+            table = rows[match.mask].table
+            found = dataclasses.replace(match, unmasked=int(table[0, -1]), masked=int(table[0, 0]))
+        inputs = (match.q, match.k_new, match.v_new, match.k_cache, match.v_cache)
+        replacements[match.ops[-1]] = Op(KIND, inputs, (match.out,), fusion=found)
+    return graph.rewritten(replacements, (op for match in matches for op in match.ops))
+
+
+def fitting_attentions(graph: Graph) -> list[Attention]:
+    """The attentions that a kernel computes; those of int8 first."""
+    matches = find_attentions(graph)
+    narrow = [match for match in matches if _fits(graph, match)]
+    return [*narrow, *(match for match in matches if _fits_s16(graph, match))]
+
+
+def _fits(graph: Graph, attention: Attention) -> bool:
+    """Whether it is of int8, and the fused kernel's scaled sums stay inside of 32 bits; only extreme scales violate
+    this."""
+    q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
+    p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
+    if q.dtype != "INT8":
+        return False
+    shifts = (product_multiplier(q, k, scores)[1], product_multiplier(p, v, out)[1])
+    return q.columns <= 64 and k.shape[1] < 1024 and all(-31 <= shift <= -1 for shift in shifts)
+
+
+def _fits_s16(graph: Graph, attention: Attention) -> bool:
+    """Whether it is one of int16, and inside of what the fused kernel takes."""
+    q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
+    p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
+    mask, masked = graph.tensors[attention.mask], graph.tensors[attention.masked_scores]
+    if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024:
+        return False
+    # A score's sum is below head_dim * 2^30, and what comes of it is to fit 32 bits.
+    score_fits = q.columns.bit_length() + 30 + product_multiplier(q, k, scores)[1] <= 30
+    out_fits = high_word_multipliers([product_multiplier(p, v, out)]) is not None
+    softmax = softmax_scale_s16(masked.scale, attention.beta)
+    c = AddConstantsS16.prepare(scores, mask, masked, attention.activation, 1)
+    return score_fits and out_fits and softmax[1] <= MAX_SHIFT_S16 and c.out[1] < 0
+
+
+def find_attentions(graph: Graph) -> list[Attention]:
+    """All attentions that the fused kernel can compute, in order."""
+    attentions: list[Attention] = []
+    for op in graph.ops:
+        if op.kind == "SOFTMAX":
+            attention = _attention(graph, op)
+            if attention is not None:
+                attentions.append(attention)
+    return attentions
+
+
+def _attention(graph: Graph, softmax: Op) -> Attention | None:
+    tensors = graph.tensors
+    add = graph.sole_producer(softmax.inputs[0], "ADD")
+    if add is None:
+        return None
+    score_product = mask_row = None
+    for left, right in (add.inputs, add.inputs[::-1]):
+        product = graph.producer(left)
+        if product is not None and product.kind == "BATCH_MATMUL":
+            score_product, mask_row = product, right
+    consumers = graph.consumers(softmax.outputs[0])
+    if score_product is None or mask_row is None or len(consumers) != 1 or consumers[0].kind != "BATCH_MATMUL":
+        return None
+    value_product = consumers[0]
+    keys = graph.sole_producer(score_product.inputs[1], "CONCATENATION")
+    values = graph.sole_producer(value_product.inputs[1], "CONCATENATION")
+    q = tensors[score_product.inputs[0]]
+    if (
+        keys is None
+        or values is None
+        or value_product.inputs[0] != softmax.outputs[0]
+        or len(graph.consumers(score_product.outputs[0])) != 1
+        or {score_product.outputs[0], softmax.outputs[0]} & set(graph.outputs.values())
+        or not score_product.options.get("adjY")
+        or score_product.options.get("adjX")
+        or value_product.options.get("adjX")
+        or value_product.options.get("adjY")
+        or len(q.shape) != 3
+        or q.shape[2] % 4
+    ):
+        return None
+    k_parts, v_parts = _caches(graph, keys), _caches(graph, values)
+    mask = _mask(graph, mask_row)
+    if k_parts is None or v_parts is None or mask is None:
+        return None
+    (k_cache, k_new), (v_cache, v_new) = k_parts, v_parts
+    layer = _layer(graph, k_cache)
+    context = tensors[k_cache].shape[1]
+    if layer is None or mask[0] != context or tensors[k_cache].shape != (q.shape[0], context, q.shape[2]):
+        return None
+    replaced = (keys, values, score_product, add, softmax, value_product)
+    return Attention(
+        layer=layer,
+        q=q.index,
+        k_new=k_new,
+        v_new=v_new,
+        k_cache=k_cache,
+        v_cache=v_cache,
+        scores=score_product.outputs[0],
+        mask=mask_row,
+        masked_scores=add.outputs[0],
+        probabilities=softmax.outputs[0],
+        out=value_product.outputs[0],
+        unmasked=mask[1],
+        masked=mask[2],
+        beta=softmax.float_option("beta", 1.0),
+        activation=add.activation,
+        ops=tuple(graph.place(op) for op in replaced),
+        window=mask[3],
+    )
+
+
+def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
+    """(cache, new row) of a concatenation that appends a new row, which is an output of the step, to a cache with the
+    same quantization."""
+    if len(concat.inputs) != 2 or concat.int_option("axis") not in (1, -2):
+        return None
+    cache, new = concat.inputs
+    name = next((name for name, index in graph.inputs.items() if index == cache), "")
+    given_out = "_cache_" in name and graph.outputs.get(name.replace("_cache_", "_new_")) == new
+    cached, added, out = (graph.tensors[index] for index in (cache, new, concat.outputs[0]))
+    alike = cached.scale == added.scale == out.scale and cached.zero_point == added.zero_point == out.zero_point
+    if not given_out or not alike or len(added.shape) != 3 or added.shape[1] != 1:
+        return None
+    return cache, new
+
+
+def _layer(graph: Graph, k_cache: int) -> int | None:
+    """The layer that the cache's signature name `k_cache_{layer}` gives."""
+    name = next(name for name, index in graph.inputs.items() if index == k_cache)
+    number = name.removeprefix("k_cache_")
+    return int(number) if number.isdecimal() else None
+
+
+def _mask(graph: Graph, row: int) -> tuple[int, int, int, SlidingWindow | StridedWindow | None] | None:
+    """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position;
+    the values are the table's, int8 also where the row is widened to int16."""
+    table = looked_up(graph, row)
+    if table is None or not 2 <= table.shape[1] <= table.shape[0] + 1:
+        return None
+    rows = table.shape[1] - 1
+    unmasked, masked = int(table[0, rows]), int(table[0, 0])
+    window: SlidingWindow | StridedWindow | None = None
+    if table.shape[0] > rows:
+        unbounded = "rotation" in graph.inputs and table.shape[0] <= 2 * rows
+        window = SlidingWindow(rows, 2 * rows - table.shape[0]) if unbounded else window_from_mask(table == unmasked)
+        if window is None:
+            return None
+    visible = (window or SlidingWindow(rows)).visible()[: table.shape[0]]
+    return (rows, unmasked, masked, window) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
+
+
+def _matched(op: Op) -> Attention:
+    assert isinstance(op.fusion, Attention)
+    return op.fusion
+
+
+def _lower(ctx: Lowering, op: Op) -> None:
+    attention = _matched(op)
+    q, cache = ctx.tensor(attention.q), ctx.tensor(attention.k_cache)
+    scores, masked = ctx.tensor(attention.scores), ctx.tensor(attention.masked_scores)
+    mask, values = ctx.tensor(attention.mask), ctx.tensor(attention.v_cache)
+    out_tensor = ctx.tensor(attention.out)
+    kv_heads, group, head_dim = q.shape
+    context = cache.shape[1]
+    c = AddConstants.prepare(scores, mask, masked, attention.activation, 1)
+    every = np.arange(-128, 128, dtype=np.int64)
+    table = add(c, every, np.full_like(every, attention.unmasked)).astype(np.int8)
+    empty = np.array([scores.zero_point], np.int64)  # the score of a row that holds the zero point
+    name = layer_part(attention.layer, "attention")
+    score_scale = product_multiplier(q, cache, scores)
+    out_scale = product_multiplier(ctx.tensor(attention.probabilities), values, out_tensor)
+    query, *new = (ctx.contiguous(index) for index in (attention.q, attention.k_new, attention.v_new))
+    own = parameters(
+        "thimble_attention_s8_params",
+        name,
+        {
+            "mask": ctx.constant(Constant(f"{name}_mask", "int8_t", table)),
+            "exp": exp_table(ctx, masked, attention.beta, attention.probabilities),
+            "kv_heads": kv_heads,
+            "group": group,
+            "context": context,
+            "head_dim": head_dim,
+            "q_offset": -q.zero_point,
+            "k_offset": -cache.zero_point,
+            "score": product_scale(*score_scale, scores.zero_point),
+            "masked_score": int(add(c, empty, np.array([attention.masked], np.int64))[0]),
+            "v_offset": -values.zero_point,
+            "out": product_scale(*out_scale, out_tensor.zero_point),
+        },
+    )
+    caches = [ctx.view(index) for index in attention.caches]
+    in_block = ctx.in_block(*new)
+    kind = WeightLayout.ROW_MAJOR if ctx.layout is WeightLayout.ROW_MAJOR else WeightLayout.INTERLEAVED_2
+    ctx.call(
+        f"thimble_append_{kind}_s8",
+        (Address(name), *new, *caches, Index.SLOT, block_size(in_block)),
+        new,
+        [],
+        [own],
+        block=in_block,
+        appends=True,
+        kind="cache",
+        group=layer_part(attention.layer, "cache"),
+    )
+    out = ctx.allocate(out_tensor, layer_part(attention.layer, "mixed"))
+    capacity = (context + 3) // 4 * 4
+    size = capacity if kind is WeightLayout.ROW_MAJOR else 2 * (head_dim + capacity)
+    scratch = View("arena", f"{name}_scratch", 1, size, size)
+    ctx.program.buffers[scratch.name] = size
+    ctx.program.scratch.add(scratch.name)
+    in_block = ctx.in_block(query, out)
+    ctx.call(
+        f"thimble_attention_{kind}_s8",
+        (Address(name), query, *caches, Index.POSITION, out, scratch, block_size(in_block)),
+        [query],
+        [out, scratch],
+        macs=2 * kv_heads * group * head_dim * (context // 2),
+        kind="attention",
+        group=name,
+        block=in_block,
+    )
+
+
+def _lower_s16(ctx: Lowering, op: Op) -> None:
+    attention = _matched(op)
+    q, cache = ctx.tensor(attention.q), ctx.tensor(attention.k_cache)
+    scores, masked = ctx.tensor(attention.scores), ctx.tensor(attention.masked_scores)
+    values, out_tensor = ctx.tensor(attention.v_cache), ctx.tensor(attention.out)
+    kv_heads, group, head_dim = q.shape
+    context = cache.shape[1]
+    c = AddConstantsS16.prepare(scores, ctx.tensor(attention.mask), masked, attention.activation, 1)
+    score_multiplier, score_shift = product_multiplier(q, cache, scores)
+    out_scale = product_multiplier(ctx.tensor(attention.probabilities), values, out_tensor)
+    high_words = high_word_multipliers([out_scale])
+    assert high_words is not None, "an attention that does not fit is not fused"
+    query, *new = (ctx.aligned(index) for index in (attention.q, attention.k_new, attention.v_new))
+    name = layer_part(attention.layer, "attention")
+    softmax = softmax_fields_s16(ctx, masked, attention.beta)
+    keeps = attention.unmasked == 0 and c.keeps_a
+    masks = [] if keeps else [parameters("thimble_add_s16_params", f"{name}_mask", c.fields)]
+    fields: dict[str, Value] = {
+        "mask": None if keeps else Address(f"{name}_mask"),
+        "softmax": Record(tuple(softmax.values()), tuple(softmax)),
+        "kv_heads": kv_heads,
+        "group": group,
+        "context": context,
+        "head_dim": head_dim,
+        "score_multiplier": arithmetic_s16.reduced(score_multiplier),
+        "score_shift": score_shift,
+        "unmasked": attention.unmasked,
+        "unmasked_first": int(c.swapped),
+        # The score of a row of zeros is 0.
+        "masked_score": int(add_s16(c, np.array([0]), np.array([attention.masked]))[0]),
+        "out_multiplier": int(high_words[0]),
+    }
+    caches = [ctx.view(index) for index in attention.caches]
+    ctx.call(
+        "thimble_append_s16",
+        (Address(name), *new, *caches, Index.SLOT),
+        new,
+        [],
+        [*masks, parameters("thimble_attention_s16_params", name, fields)],
+        appends=True,
+        kind="cache",
+        group=layer_part(attention.layer, "cache"),
+    )
+    out = ctx.allocate(out_tensor, f"{name}_mixed")
+    scratch = View("arena", f"{name}_scratch", 1, (context + 1) // 2 * 2, 0, element="int16_t")
+    ctx.program.buffers[scratch.name] = 2 * scratch.columns
+    ctx.call(
+        "thimble_attention_s16",
+        (Address(name), query, *caches, Index.POSITION, out, scratch),
+        [query],
+        [out, scratch],
+        macs=2 * kv_heads * group * head_dim * (context // 2),
+        kind="attention",
+        group=name,
+    )
+
+
+OPERATORS = (
+    Operator(
+        KIND,
+        "INT8",
+        _lower,
+        (
+            "thimble_append_pairs_s8",
+            "thimble_append_rows_s8",
+            "thimble_attention_pairs_s8",
+            "thimble_attention_rows_s8",
+        ),
+    ),
+    Operator(KIND, "INT16", _lower_s16, ("thimble_append_s16", "thimble_attention_s16")),
+)

@@ -1,0 +1,18 @@
+"""All fusions' operators, by kind and type of activations.
+
+A fusion's file gives the function that rewrites a graph, which `compiler.PASSES` calls, and `OPERATORS`, what the
+graph has then; it is listed here.
+"""
+
+from __future__ import annotations
+
+from pipeline.compiler.fusions import attention, gate, lookup, norm, root, rotary, table
+from pipeline.compiler.ops.operator import Operator
+
+__all__ = ["FUSED"]
+
+FUSED: dict[tuple[str, str], Operator] = {
+    (operator.kind, operator.dtype): operator
+    for module in (attention, gate, lookup, norm, root, rotary, table)
+    for operator in module.OPERATORS
+}

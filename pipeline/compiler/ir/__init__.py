@@ -1,0 +1,1 @@
+"""The two forms that a model has: the graph of a .tflite, and the program of kernel calls."""

@@ -1,0 +1,1 @@
+"""The operators: one file each, with its checks, its exact semantics, its lowering and its kernels."""

@@ -1,0 +1,60 @@
+"""What an operator is: which tensors it takes, what it computes, and how it becomes kernel calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
+from pipeline.compiler.lowering import Lowering
+from pipeline.numerics import fixed_point as fp
+
+__all__ = ["Evaluate", "Operator", "always", "by_table", "one_row"]
+
+Evaluate = Callable[[Op, Sequence[Tensor], Tensor, Sequence[fp.Int]], fp.Int | None]
+"""What an element-wise operator computes, exactly: of the operator, its operands, its output, and the operands' values
+as int64 arrays, the output's values. None where the scales are beyond what TensorFlow Lite Micro or the kernels take:
+`lower` refuses these."""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator for one type of activations, INT8 or INT16.
+
+    `kind` is the .tflite's name, or that of a fusion. `lower` checks it and adds its calls, of the `kernels` (none
+    where it is layout alone, or where a table computes it). `evaluate` is there for element-wise operators, which have
+    `arity` operands. `writes_rows` says whether it can leave gaps between the rows of its output, as the inputs of a
+    concatenation lie. `deferred`: it is computed where it is first read.
+    """
+
+    kind: str
+    dtype: str
+    lower: Callable[[Lowering, Op], None]
+    kernels: tuple[str, ...] = ()
+    evaluate: Evaluate | None = None
+    arity: int = 0
+    writes_rows: Callable[[Graph, Op], bool] | None = None
+    deferred: bool = False
+
+
+def always(graph: Graph, op: Op) -> bool:
+    """Of operators that can write into a part of each row."""
+    return True
+
+
+def one_row(graph: Graph, op: Op) -> bool:
+    """Of operators that write one row after the other without gaps."""
+    return graph.tensors[op.outputs[0]].rows == 1
+
+
+def by_table(ctx: Lowering, op: Op) -> None:
+    """Of operators that `fusions.table` computes wherever it can: what comes here is refused.
+
+    Raises:
+        ThimbleError: always.
+    """
+    raise ctx.unsupported(
+        op,
+        "its input is constant or quantized by channel, or its output's scale is far below the input's",
+        "one int8 tensor with one scale",
+    )

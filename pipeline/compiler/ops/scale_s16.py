@@ -1,0 +1,29 @@
+"""int16 to another scale, within a range: what RELU, RELU6 and QUANTIZE are."""
+
+from __future__ import annotations
+
+from pipeline.compiler.ir.graph import Op
+from pipeline.compiler.lowering import Lowering, parameters
+from pipeline.compiler.ops.checks import require_int16
+from pipeline.numerics import fixed_point as fp
+
+__all__ = ["scale_s16"]
+
+
+def scale_s16(ctx: Lowering, op: Op, ratio: float, limits: tuple[int, int]) -> None:
+    """Multiplies by a ratio and limits.
+
+    Raises:
+        ThimbleError: the ratio is 2^14 or more, or a tensor is not int16.
+    """
+    tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
+    require_int16(ctx, op, tensor, out_tensor)
+    multiplier, shift = fp.quantize_multiplier(ratio)
+    if shift > 14:
+        raise ctx.unsupported(op, "an output scale far below the input's", "an output that int16 can hold")
+    out = ctx.allocate(out_tensor)
+    operands, rows, columns = ctx.operands(op, out)
+    name = f"scale_{out_tensor.index}"
+    fields = {"multiplier": multiplier, "shift": shift, "out_min": limits[0], "out_max": limits[1]}
+    own = parameters("thimble_scale_s16_params", name, fields)
+    ctx.element_call(own, operands, out, (rows, columns))

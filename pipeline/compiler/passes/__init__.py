@@ -1,0 +1,1 @@
+"""From graph to graph, from graph to program, and from program to program."""

@@ -1,0 +1,59 @@
+"""The library under other compilers and options: each option once, each core once. `nox -s matrix` has all of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.verification.host_engine import RUNTIME
+from tests.kernels.builds import BUILDS, TARGETS, missing_tools, outcome, reference
+
+_BY_OPTION = [("m55" if "instrument" in name or "stack" in name else "m4f", name) for name in BUILDS]
+_BY_CORE = [(target, f"{compiler} -O2") for target in TARGETS for compiler in ("gcc", "clang")]
+_HEADERS = sorted(path.relative_to(RUNTIME).as_posix() for path in RUNTIME.glob("*.h")) + [
+    f"kernels/{path.name}" for path in sorted((RUNTIME / "kernels").glob("thimble_kernels*.h"))
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("matrix")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("target", "name"), sorted({*_BY_OPTION, *_BY_CORE}))
+def test_every_build_computes_the_same(folder: Path, target: str, name: str) -> None:
+    if missing := missing_tools(TARGETS[target], BUILDS[name]):
+        pytest.skip(f"not installed here: {', '.join(missing)}")
+    assert outcome(target, BUILDS[name], folder) == reference(folder)
+
+
+@pytest.mark.parametrize("standard", ["c++11", "c++17"])
+def test_headers_from_cpp(tmp_path: Path, standard: str) -> None:
+    """A program in C++ includes each header, first or after the others, and names the functions as C does."""
+    if not (compiler := shutil.which("g++")):
+        pytest.skip("not installed here: g++")
+    flags = [f"-std={standard}", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-DTHIMBLE_PROFILE", f"-I{RUNTIME}"]
+    for header in _HEADERS:
+        alone = tmp_path / "alone.cc"
+        alone.write_text(f'#include "{header}"\n')
+        subprocess.run([compiler, *flags, "-fsyntax-only", alone], check=True)
+    source = tmp_path / "all.cc"
+    texts = [(RUNTIME / header).read_text(encoding="utf-8") for header in _HEADERS]
+    names = [
+        name for text in texts for name in re.findall(r"^(?!static)(?:\w+ )+\*?(thimble_\w+)\(", text, re.MULTILINE)
+    ]
+    assert len(names) > 50
+    lines = [f'#include "{header}"' for header in _HEADERS]
+    source.write_text(
+        "\n".join([*lines, *(f"void *use_{name} = reinterpret_cast<void *>(&{name});" for name in names), ""])
+    )
+    subprocess.run([compiler, *flags, "-c", source, "-o", tmp_path / "all.o"], check=True)
+    symbols = subprocess.run(
+        ["nm", "-u", tmp_path / "all.o"], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert {*names} <= {*symbols}
