@@ -102,8 +102,7 @@ static int32_t logit_at(int32_t id)
 
 static int32_t next_allowed(int32_t after);
 
-/* The softmax, of the last step's logits that may follow, at one of them, in 1/65536; as answer.c has it for the
- * confidence. */
+/* The softmax, of the last step's logits that may follow, at one of them, in 1/65536: a factor of the confidence. */
 EXPORT(probability) uint32_t page_probability(int32_t id)
 {
     int32_t best = INT32_MIN;
