@@ -72,7 +72,9 @@ class Pipeline:
         def work(context: StageContext) -> str:
             self.ran.append(stage.name)
             for artifact in stage.writes:
-                path = context.target(artifact, split="dev", packing="pairs", count="cycles", picture="memory", form="hex")
+                path = context.target(
+                    artifact, split="dev", packing="pairs", count="cycles", picture="memory", form="hex"
+                )
                 if artifact == WEIGHTS:
                     facts = json.dumps(training_facts(context.recipe, stage.name, {}))
                     np.savez(path, metadata=np.array(facts))
