@@ -71,5 +71,5 @@ def test_every_driver_asks_for_room_before_it_takes_a_byte() -> None:
     drivers = sorted((ROOT / "firmware_templates/boards").glob("*/uart.c"))
     assert len(drivers) >= 6
     for driver in drivers:
-        handler = driver.read_text().partition("void uart_handler(void) {")[2].partition("\n}\n")[0]
+        handler = driver.read_text().partition("void uart_handler(void)\n{")[2].partition("\n}\n")[0]
         assert "receive_has_room()" in handler.partition("receive_keep(")[0], driver
