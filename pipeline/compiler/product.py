@@ -12,7 +12,7 @@ from pipeline.compiler.ir.program import WeightEncoding
 from pipeline.numerics import fixed_point as fp
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["LARGEST_INPUT", "Choice", "Product", "normalize_dead_rows", "plain_bytes", "scales_fit"]
+__all__ = ["LARGEST_INPUT", "Choice", "Product", "largest_sums", "normalize_dead_rows", "plain_bytes", "scales_fit"]
 
 LARGEST_INPUT = 255
 """|x − zero point| of an int8 x."""
@@ -60,6 +60,17 @@ def normalize_dead_rows(product: Product, zero_point: int) -> Product:
     return Product(product.weights, bias, multipliers, right_shifts)
 
 
+def largest_sums(weights: NDArray[np.int8], bias: NDArray[np.int32] | None = None) -> NDArray[np.int64]:
+    """What |Σ w·x + bias| of each row cannot exceed, whatever the input: int64 [rows].
+
+    Args:
+        weights: int8 [rows, depth].
+        bias: int32 [rows] or None.
+    """
+    reach: NDArray[np.int64] = LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
+    return reach if bias is None else reach + np.abs(bias.astype(np.int64))
+
+
 def scales_fit(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_shifts: NDArray[np.int64]) -> bool:
     """Whether the packed kernels' requantization computes these rows exactly: |Σ + bias| < 2^30, right shifts 1…31.
 
@@ -68,9 +79,7 @@ def scales_fit(weights: NDArray[np.int8], bias: NDArray[np.int32] | None, right_
         bias: int32 [rows] or None.
         right_shifts: [rows].
     """
-    reach = LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
-    total = reach if bias is None else reach + np.abs(bias.astype(np.int64))
-    return bool((total < 1 << 30).all() and ((right_shifts >= 1) & (right_shifts <= 31)).all())
+    return bool((largest_sums(weights, bias) < 1 << 30).all() and ((right_shifts >= 1) & (right_shifts <= 31)).all())
 
 
 def plain_bytes(rows: int, depth: int, kind: WeightLayout) -> int:

@@ -11,7 +11,7 @@ from pipeline.compiler.encodings.encoding import Encoding, ProductCall, ProductI
 from pipeline.compiler.encodings.plain import outputs_fit, pack_pairs, weights_fit
 from pipeline.compiler.ir.program import Pointer, WeightEncoding
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.product import LARGEST_INPUT, Product
+from pipeline.compiler.product import Product, largest_sums
 from pipeline.targets.cores import WeightLayout
 
 __all__ = ["BLOCK_SPARSE", "PLACES", "block_sparse_fits", "blocks_bytes", "pack_block_sparse", "stored_blocks"]
@@ -50,12 +50,9 @@ def block_sparse_fits(
         multipliers: [rows].
         right_shifts: [rows].
     """
-    reach = LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
-    if bias is not None:
-        reach += np.abs(bias.astype(np.int64))
     return bool(
         weights_fit(weights, WeightLayout.INTERLEAVED_2)
-        and (reach < _SUM_LIMIT).all()
+        and (largest_sums(weights, bias) < _SUM_LIMIT).all()
         and ((right_shifts >= 1) & (right_shifts <= _MAX_SHIFT)).all()
         and outputs_fit(weights, bias, multipliers, right_shifts)
         and (multipliers[::_ROWS] > 0).all()

@@ -9,7 +9,7 @@ from pipeline.compiler.encodings.encoding import Encoding, ProductCall, ProductI
 from pipeline.compiler.encodings.plain import row_constants
 from pipeline.compiler.ir.program import Pointer, WeightEncoding
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.product import LARGEST_INPUT, Product, plain_bytes, scales_fit
+from pipeline.compiler.product import Product, largest_sums, plain_bytes, scales_fit
 from pipeline.targets.cores import WeightLayout
 
 __all__ = ["INT4", "pack_s4", "s4_fits"]
@@ -43,8 +43,7 @@ def s4_fits(
         multipliers: [rows].
         right_shifts: [rows].
     """
-    reach = LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
-    total = reach if bias is None else reach + np.abs(bias.astype(np.int64))
+    reach, total = largest_sums(weights), largest_sums(weights, bias)
     return bool(
         (weights >= -8).all()
         and (weights <= 7).all()

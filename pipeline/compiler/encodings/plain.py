@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pipeline.compiler.encodings.encoding import Encoding, ProductCall, ProductInput, input_as_int16, product_constants
 from pipeline.compiler.ir.program import Pointer, WeightEncoding
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.product import LARGEST_INPUT, Product, plain_bytes, scales_fit
+from pipeline.compiler.product import LARGEST_INPUT, Product, largest_sums, plain_bytes, scales_fit
 from pipeline.targets.cores import WeightLayout
 
 __all__ = [
@@ -52,9 +52,7 @@ def outputs_fit(
         multipliers: [rows].
         right_shifts: [rows].
     """
-    reach = LARGEST_INPUT * np.abs(weights.astype(np.int64)).sum(axis=1)
-    if bias is not None:
-        reach += np.abs(bias.astype(np.int64))
+    reach = largest_sums(weights, bias)
     return bool((reach * multipliers.astype(np.float64) / 2.0 ** (31 + right_shifts) < _OUTPUT_LIMIT).all())
 
 
