@@ -176,12 +176,12 @@ def reference_run(
     steps = [_expected_step(engine, token) for token in tokens[:-1]]
     generated: list[int] = []
     fed, confidence, end = tokens[-1], CERTAIN, ""
-    is_bound = prompt.allowed(()) is not None
     while not end:
         logits = engine.step(fed).ravel()
-        following = choose(prompt, generated, logits)
-        if is_bound:
-            confidence = joint(confidence, probability(logits, following, step, prompt.allowed(generated)))
+        allowed = prompt.allowed(generated)
+        following = choose(allowed, logits)
+        if allowed is not None:
+            confidence = joint(confidence, probability(logits, following, step, allowed))
         steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following))
         generated.append(following)
         fed = following
@@ -199,7 +199,7 @@ def reference_run(
         tuple(steps),
         end,
         reply.text,
-        reply.confidence if is_bound else None,
+        None if prompt.allowed(()) is None else reply.confidence,
         reply.reason,
     )
 

@@ -116,15 +116,13 @@ def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
     return parse_answer(text, list(slots))
 
 
-def choose(prompt: Prompt, answer: Sequence[int], logits: NDArray[np.signedinteger]) -> int:
+def choose(allowed: Sequence[int] | None, logits: NDArray[np.signedinteger]) -> int:
     """The most likely of the ids that may follow an answer so far, the lowest of equals.
 
     Args:
-        prompt: the sentence.
-        answer: ids.
+        allowed: of the prompt after that answer, ascending; None: all.
         logits: of the next token, [vocab].
     """
-    allowed = prompt.allowed(answer)
     if allowed is None:
         return int(logits.argmax())
     choices = np.asarray(allowed)
@@ -154,8 +152,9 @@ def ask(engine: BlockEngine, codec: Codec, sentence: str, step: int, max_new: in
     while not end:
         logits = engine.prefill(fed)
         position += len(fed)
-        answer.append(choose(prompt, answer, logits))
-        confidence = joint(confidence, probability(logits, answer[-1], step, prompt.allowed(answer[:-1])))
+        allowed = prompt.allowed(answer)
+        answer.append(choose(allowed, logits))
+        confidence = joint(confidence, probability(logits, answer[-1], step, allowed))
         fed = answer[-1:]
         if answer[-1] in codec.tokenizer.template.stops:
             end = "eos"
