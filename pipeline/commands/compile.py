@@ -26,11 +26,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _work(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.compiler import Objective, compile_model, packing_of_core
+    from pipeline.compiler import Objective, compile_decode_step, packing_of_core
     from pipeline.recipes.schema import AIMS
 
     if options.aim not in AIMS:
         raise ThimbleError(f"--aim {options.aim} is not known", f"use one of: {', '.join(AIMS)}")
+    packing = packing_of_core(options.core)
     try:
         model = options.tflite.read_bytes()
     except OSError as error:
@@ -42,7 +43,7 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     if options.out.exists() and any(options.out.iterdir()):
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
     options.out.mkdir(parents=True, exist_ok=True)
-    compiled = compile_model(model, options.out, packing_of_core(options.core), aim=Objective(options.aim))
+    compiled = compile_decode_step(model, options.out, packing, Objective(options.aim))
     console.print(
         f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}"
     )

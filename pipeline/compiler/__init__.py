@@ -8,7 +8,7 @@ loop over layers. `backends.c` prints the program. Nothing here imports TensorFl
 
 from __future__ import annotations
 
-from pipeline.compiler.api import PREFILL_BLOCK, compile_model
+from pipeline.compiler.api import PREFILL_BLOCK, compile_decode_step, compile_model
 from pipeline.compiler.compiled import CompiledModel, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
 from pipeline.targets.cores import WeightLayout, packing_of_core
@@ -20,6 +20,7 @@ __all__ = [
     "Objective",
     "StoredProduct",
     "WeightLayout",
+    "compile_decode_step",
     "compile_model",
     "packing_of_core",
 ]

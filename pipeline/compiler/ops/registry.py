@@ -25,9 +25,9 @@ from pipeline.compiler.ops import (
     squared_difference,
     transpose,
 )
-from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.operator import Form, Operator
 
-__all__ = ["ELEMENTWISE", "OPERATORS", "SUPPORTED", "operator_of"]
+__all__ = ["ELEMENTWISE", "FORMS", "OPERATORS", "SUPPORTED", "operator_of"]
 
 _MODULES = (
     *(add, batch_matmul, concatenation, fully_connected, gather, hard_swish, leaky_relu, mean, mul, quantize, relu),
@@ -38,6 +38,8 @@ OPERATORS: dict[tuple[str, str], Operator] = {
 }
 SUPPORTED: tuple[str, ...] = tuple(sorted({kind for kind, _ in OPERATORS}))
 """The kinds, for either type."""
+FORMS: dict[str, Form] = {kind: operator.form for (kind, _), operator in OPERATORS.items()}
+"""What a .tflite may say of each kind."""
 ELEMENTWISE: dict[str, Operator] = {
     kind: operator for (kind, dtype), operator in OPERATORS.items() if operator.evaluate and dtype == "INT8"
 }
