@@ -32,7 +32,7 @@ def _check(graph: Graph, op: Op) -> Found:
 def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
     (tensor,), (x,) = operands, values
     multiplier, shift = fp.quantize_multiplier(tensor.scale * (1 << 27))
-    if not 0 <= shift <= 31:
+    if not 0 <= shift <= 62:
         return None  # by which TensorFlow Lite Micro shifts 64 bits
     radius = fp.input_radius(4, shift)
     centred = x - tensor.zero_point
