@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from pipeline.compiler.backends.c.model import ModelFacts, write_model
-from pipeline.compiler.compiled import CompiledModel, Layer, StoredProduct
+from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
 from pipeline.compiler.frontend.check import check_graph
 from pipeline.compiler.frontend.decode_step import require_decode_step
 from pipeline.compiler.frontend.tflite import read_tflite
-from pipeline.compiler.fusions.attention import fuse_attentions
+from pipeline.compiler.fusions.attention import fuse_attentions, missed_attentions
 from pipeline.compiler.fusions.gate import fuse_gates
 from pipeline.compiler.fusions.lookup import fuse_lookups
-from pipeline.compiler.fusions.norm import fuse_norms
+from pipeline.compiler.fusions.norm import fuse_norms, missed_norms
+from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.fusions.root import fuse_roots
 from pipeline.compiler.fusions.rotary import fuse_rotaries
 from pipeline.compiler.fusions.table import fuse_tables
@@ -36,7 +38,7 @@ from pipeline.errors import ThimbleError
 from pipeline.numerics.kv_window import StridedWindow
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["GRAPH_PASSES", "PREFILL_BLOCK", "PROGRAM_PASSES", "compile_decode_step", "compile_model"]
+__all__ = ["GRAPH_PASSES", "PREFILL_BLOCK", "PROGRAM_PASSES", "compile_decode_step", "compile_model", "explain"]
 
 PREFILL_BLOCK = 2
 """How many tokens of a prompt are taken at once: each weight is read once for all of them."""
@@ -109,6 +111,29 @@ def compile_model(
             f"a fault of Thimble: {type(error).__name__} while compiling the .tflite ({error}), at {where}",
             "report it with the .tflite",
         ) from error
+
+
+def explain(tflite: bytes) -> Explanation:
+    """What fusions make of a .tflite's operators, and what they nearly made.
+
+    Raises:
+        ThimbleError: as `compile_model`, but for scales.
+    """
+    graph = read_tflite(tflite)
+    check_graph(graph)
+    missed = {index: f"attention: {reason}" for index, reason in missed_attentions(graph).items()}
+    fused = graph
+    for graph_pass in GRAPH_PASSES:
+        if graph_pass is fuse_norms:
+            missed |= {index: f"norm: {reason}" for index, reason in missed_norms(fused).items()}
+        fused = graph_pass(fused)
+    kinds, made_by_fusion = Counter(op.kind for op in fused.ops), {kind for kind, _ in FUSED}
+    return Explanation(
+        dict(sorted(Counter(op.kind for op in graph.ops).items())),
+        {kind: count for kind, count in sorted(kinds.items()) if kind in made_by_fusion},
+        {kind: count for kind, count in sorted(kinds.items()) if kind not in made_by_fusion},
+        tuple(f"{graph.tensors[index].name!r} is no {reason}" for index, reason in missed.items()),
+    )
 
 
 def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
