@@ -23,7 +23,7 @@ __all__ = ["tflite_mutants", "tflite_seeds"]
 _REALS = (0.0, -1.0, float("nan"), float("inf"), 1e-45, 1e-30, 1e-8, 1e-3, 0.1, 0.5, 1.0, 3.0, 64.0, 1e6, 1e30, 3e38)
 _INTEGERS = (-(2**31), -129, -128, -3, -2, -1, 0, 1, 2, 3, 4, 5, 7, 8, 16, 127, 128, 255, 65536, 2**31 - 1)
 _TYPES = tuple(value for value in vars(schema.TensorType).values() if isinstance(value, int))
-_KINDS = (*SUPPORTED, "DEQUANTIZE", "MAXIMUM", "STRIDED_SLICE", "PACK", "CUSTOM", "ABS", "SUM")
+_KINDS = (*SUPPORTED, "DEQUANTIZE", "MAXIMUM", "PACK", "CUSTOM", "ABS", "SUM")
 
 
 def tflite_seeds() -> list[bytes]:

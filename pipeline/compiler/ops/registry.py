@@ -23,6 +23,7 @@ from pipeline.compiler.ops import (
     softmax,
     split,
     squared_difference,
+    strided_slice,
     transpose,
 )
 from pipeline.compiler.ops.operator import Form, Operator
@@ -31,7 +32,7 @@ __all__ = ["ELEMENTWISE", "FORMS", "OPERATORS", "SUPPORTED", "operator_of"]
 
 _MODULES = (
     *(add, batch_matmul, concatenation, fully_connected, gather, hard_swish, leaky_relu, mean, mul, quantize, relu),
-    *(reshape, rsqrt, sigmoid, softmax, split, squared_difference, transpose),
+    *(reshape, rsqrt, sigmoid, softmax, split, squared_difference, strided_slice, transpose),
 )
 OPERATORS: dict[tuple[str, str], Operator] = {
     (operator.kind, operator.dtype): operator for module in _MODULES for operator in module.OPERATORS
