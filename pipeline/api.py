@@ -134,16 +134,15 @@ def compile_model(
         Sizes and counts of what was compiled.
 
     Raises:
-        ThimbleError: an unknown core or aim, a folder that holds something, a damaged .tflite, or an operator, type or
-            shape that is not supported.
+        ThimbleError: an unknown core or aim, a folder that holds something, or a damaged .tflite.
+        UnsupportedModel: no decode step, or operators, types or shapes that are not supported.
     """
     with needs_extras("compile"):
-        from pipeline.compiler import Objective, packing_of_core
-        from pipeline.compiler import compile_model as compile_to
+        from pipeline.compiler import Objective, compile_decode_step, packing_of_core
 
         if aim not in (known := [objective.value for objective in Objective]):
             raise ThimbleError(f"the aim {aim!r} is not known", f"use one of: {', '.join(known)}")
-        folder = Path(out)
+        folder, packing = Path(out), packing_of_core(core)
         if not isinstance(tflite, bytes):
             try:
                 tflite = Path(tflite).read_bytes()
@@ -153,7 +152,7 @@ def compile_model(
         if folder.exists() and any(folder.iterdir()):
             raise ThimbleError(f"{folder} is not empty", "name a new folder; nothing there was touched")
         folder.mkdir(parents=True, exist_ok=True)
-        return compile_to(tflite, folder, packing_of_core(core), aim=Objective(aim))
+        return compile_decode_step(tflite, folder, packing, Objective(aim))
 
 
 def boot(elf: str | PathLike[str], board: str, *, emulator: str | None = None) -> Device:

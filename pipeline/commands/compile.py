@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from pipeline.commands.command import Command, complete_with
 from pipeline.errors import ThimbleError
+from pipeline.extras import needs_extras
+
+if TYPE_CHECKING:
+    from pipeline.compiler import CompiledModel, Explanation
 
 __all__ = ["COMMAND"]
 
@@ -23,14 +30,30 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--aim", default="balanced", help="balanced, speed or size, where weights can be held smaller"
     )
     complete_with(aim, lambda: ("balanced", "speed", "size"))
+    parser.add_argument(
+        "--prove",
+        action="store_true",
+        help="build the C for this machine, and compare each step of random tokens with TensorFlow Lite Micro",
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="list operators, what was fused, and what nearly was with the condition that failed",
+    )
+    parser.add_argument(
+        "--with-runtime",
+        action="store_true",
+        help="add the runtime and the kernels that the model calls, in DIR/runtime",
+    )
 
 
 def _work(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.compiler import Objective, compile_model, packing_of_core
+    from pipeline.compiler import Objective, compile_decode_step, explain, packing_of_core
     from pipeline.recipes.schema import AIMS
 
     if options.aim not in AIMS:
         raise ThimbleError(f"--aim {options.aim} is not known", f"use one of: {', '.join(AIMS)}")
+    packing = packing_of_core(options.core)
     try:
         model = options.tflite.read_bytes()
     except OSError as error:
@@ -42,13 +65,60 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     if options.out.exists() and any(options.out.iterdir()):
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
     options.out.mkdir(parents=True, exist_ok=True)
-    compiled = compile_model(model, options.out, packing_of_core(options.core), aim=Objective(options.aim))
+    compiled = compile_decode_step(model, options.out, packing, Objective(options.aim))
     console.print(
         f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}"
     )
     if compiled.forms:
         console.print(compiled.forms, highlight=False)
+    _runtime(options, console)
+    if options.report:
+        _report(explain(model), console)
+    if options.prove:
+        _prove(model, compiled, options.out, console)
     return 0
+
+
+def _runtime(options: argparse.Namespace, console: Console) -> None:
+    """Copies what the model calls, or says where it is."""
+    from pipeline.verification.host_engine import RUNTIME, kernel_sources
+
+    caller, kernels = RUNTIME / "thimble.c", kernel_sources(options.out, RUNTIME / "thimble.c")
+    if not options.with_runtime:
+        console.print(
+            f"it needs thimble.c and {len(kernels)} kernels of {RUNTIME}; --with-runtime copies them", soft_wrap=True
+        )
+        return
+    folder = options.out / "runtime"
+    (folder / "kernels").mkdir(parents=True)
+    for path in (caller, caller.with_suffix(".h")):
+        shutil.copy(path, folder / path.name)
+    for path in (*kernels, *(RUNTIME / "kernels").glob("*.h")):
+        shutil.copy(path, folder / "kernels" / path.name)
+    console.print(f"the runtime and {len(kernels)} kernels → {folder}: compile all .c files, with both folders in -I")
+
+
+def _report(explanation: Explanation, console: Console) -> None:
+    def listed(counts: dict[str, int]) -> str:
+        return ", ".join(f"{count} {kind}" for kind, count in counts.items()) or "none"
+
+    console.print(f"operators: {listed(explanation.operators)}", highlight=False)
+    console.print(f"fused: {listed(explanation.fusions)}", highlight=False)
+    console.print(f"by themselves: {listed(explanation.alone)}", highlight=False)
+    for line in explanation.missed:
+        console.print(f"not fused: {line}", highlight=False, markup=False)
+
+
+def _prove(model: bytes, compiled: CompiledModel, out: Path, console: Console) -> None:
+    from pipeline.verification.host_engine import HostEngine
+    from pipeline.verification.oracle import Oracle
+    from pipeline.verification.prove import prove, random_sequences
+
+    with needs_extras("prove"), tempfile.TemporaryDirectory(prefix="thimble-prove-") as folder:
+        oracle = Oracle(model)
+        engine = HostEngine(out, Path(folder), compiled.vocab, compiled.context)
+        steps = prove(engine, oracle, random_sequences(oracle))
+    console.print(f"{steps} steps of random tokens equal TensorFlow Lite Micro's to the byte")
 
 
 COMMAND = Command(

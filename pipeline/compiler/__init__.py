@@ -8,18 +8,21 @@ loop over layers. `backends.c` prints the program. Nothing here imports TensorFl
 
 from __future__ import annotations
 
-from pipeline.compiler.api import PREFILL_BLOCK, compile_model
-from pipeline.compiler.compiled import CompiledModel, Layer, StoredProduct
+from pipeline.compiler.api import PREFILL_BLOCK, compile_decode_step, compile_model, explain
+from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
 from pipeline.targets.cores import WeightLayout, packing_of_core
 
 __all__ = [
     "PREFILL_BLOCK",
     "CompiledModel",
+    "Explanation",
     "Layer",
     "Objective",
     "StoredProduct",
     "WeightLayout",
+    "compile_decode_step",
     "compile_model",
+    "explain",
     "packing_of_core",
 ]

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from pipeline.compiler.backends.c.model import ModelFacts, write_model
-from pipeline.compiler.compiled import CompiledModel, Layer, StoredProduct
+from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
+from pipeline.compiler.frontend.check import check_graph
+from pipeline.compiler.frontend.decode_step import require_decode_step
 from pipeline.compiler.frontend.tflite import read_tflite
-from pipeline.compiler.fusions.attention import fuse_attentions
+from pipeline.compiler.fusions.attention import fuse_attentions, missed_attentions
 from pipeline.compiler.fusions.gate import fuse_gates
 from pipeline.compiler.fusions.lookup import fuse_lookups
-from pipeline.compiler.fusions.norm import fuse_norms
+from pipeline.compiler.fusions.norm import fuse_norms, missed_norms
+from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.fusions.root import fuse_roots
 from pipeline.compiler.fusions.rotary import fuse_rotaries
 from pipeline.compiler.fusions.table import fuse_tables
 from pipeline.compiler.ir.graph import Graph
 from pipeline.compiler.ir.program import Call, Program, sum_of
 from pipeline.compiler.ir.verify import graph_contradictions, program_contradictions
-from pipeline.compiler.passes.check_operators import check_operators
 from pipeline.compiler.passes.copy_embedding import copy_embedding
 from pipeline.compiler.passes.dead_channels import without_dead_channels
 from pipeline.compiler.passes.group_products import group_products_by_input
@@ -35,15 +38,14 @@ from pipeline.errors import ThimbleError
 from pipeline.numerics.kv_window import StridedWindow
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["GRAPH_PASSES", "PREFILL_BLOCK", "PROGRAM_PASSES", "compile_model"]
+__all__ = ["GRAPH_PASSES", "PREFILL_BLOCK", "PROGRAM_PASSES", "compile_decode_step", "compile_model", "explain"]
 
 PREFILL_BLOCK = 2
 """How many tokens of a prompt are taken at once: each weight is read once for all of them."""
 
 GRAPH_PASSES: tuple[Callable[[Graph], Graph], ...] = (
     without_dead_channels,
-    fuse_roots,  # in float32, which the check would refuse
-    check_operators,
+    fuse_roots,
     group_products_by_input,
     name_products,  # goes the way from products to attentions, which the next makes shorter
     copy_embedding,  # counts readers, which the next join
@@ -58,6 +60,23 @@ GRAPH_PASSES: tuple[Callable[[Graph], Graph], ...] = (
 
 PROGRAM_PASSES: tuple[Callable[[Program], Program], ...] = (split_logits_tail, group_calls)
 """From the lowered program to the one that is placed in memory, and whose layers may become one loop."""
+
+
+def compile_decode_step(
+    tflite: bytes,
+    out: Path,
+    packing: WeightLayout = WeightLayout.INTERLEAVED_2,
+    aim: Objective = Objective.BALANCED,
+) -> CompiledModel:
+    """`compile_model` for a .tflite of anybody's making: what is no decode step is refused, since the runtime could
+    not drive it.
+
+    Raises:
+        UnsupportedModel: it lacks inputs or outputs, or a table is too short.
+        ThimbleError: as `compile_model`.
+    """
+    require_decode_step(read_tflite(tflite))
+    return compile_model(tflite, out, packing, aim=aim)
 
 
 def compile_model(
@@ -76,28 +95,45 @@ def compile_model(
         aim: what to optimize where a product's weights have several exact encodings.
 
     Raises:
-        ThimbleError: a damaged .tflite, or an op, type or shape that is not supported.
+        ThimbleError: a damaged .tflite, or one that contradicts itself.
+        UnsupportedModel: operators, types, shapes, options or scales that are not supported, all that are.
     """
     graph = read_tflite(tflite)
-    contradictions = graph_contradictions(graph)
-    if contradictions:
-        raise ThimbleError(
-            f"the .tflite contradicts itself: {'; '.join(contradictions[:3])}",
-            "make it again: with the `quantize` stage and --force, or with the program that wrote it",
-        )
     try:
+        check_graph(graph)
         return _compile(graph, out, packing, block, aim)
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # What a .tflite's operators want of options and shapes is not validated: that, and our own mistakes, show here.
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
         raise ThimbleError(
             f"a fault of Thimble: {type(error).__name__} while compiling the .tflite ({error}), at {where}",
-            "report it with the .tflite; if another program wrote or changed the file, it may contradict itself: "
-            "make it again with the `quantize` stage and --force",
+            "report it with the .tflite",
         ) from error
+
+
+def explain(tflite: bytes) -> Explanation:
+    """What fusions make of a .tflite's operators, and what they nearly made.
+
+    Raises:
+        ThimbleError: as `compile_model`, but for scales.
+    """
+    graph = read_tflite(tflite)
+    check_graph(graph)
+    missed = {index: f"attention: {reason}" for index, reason in missed_attentions(graph).items()}
+    fused = graph
+    for graph_pass in GRAPH_PASSES:
+        if graph_pass is fuse_norms:
+            missed |= {index: f"norm: {reason}" for index, reason in missed_norms(fused).items()}
+        fused = graph_pass(fused)
+    kinds, made_by_fusion = Counter(op.kind for op in fused.ops), {kind for kind, _ in FUSED}
+    return Explanation(
+        dict(sorted(Counter(op.kind for op in graph.ops).items())),
+        {kind: count for kind, count in sorted(kinds.items()) if kind in made_by_fusion},
+        {kind: count for kind, count in sorted(kinds.items()) if kind not in made_by_fusion},
+        tuple(f"{graph.tensors[index].name!r} is no {reason}" for index, reason in missed.items()),
+    )
 
 
 def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:

@@ -11,10 +11,12 @@ import numpy as np
 from pipeline.compiler.ir.graph import Tensor
 from pipeline.numerics import fixed_point as fp
 
-__all__ = ["FUSED_SHIFTS", "RELU", "RELU6", "activation_range", "product_multiplier"]
+__all__ = ["FUSED_SHIFTS", "MAX_SHIFT_S8", "RELU", "RELU6", "RELU_N1_TO_1", "activation_range", "product_multiplier"]
 
 RELU, RELU_N1_TO_1, RELU6 = 1, 2, 3
 """Activations that are fused into an operator, as the schema numbers them."""
+MAX_SHIFT_S8 = 22
+"""The largest left shift of an int8 value less its zero point that 32 bits hold."""
 FUSED_SHIFTS = range(-22, 0)
 """By which the fused kernels' scales round: to the right by 1 to 22."""
 

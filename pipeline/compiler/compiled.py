@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["CompiledModel", "Layer", "StoredProduct"]
+__all__ = ["CompiledModel", "Explanation", "Layer", "StoredProduct"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class StoredProduct:
     instructions: int
     plain_weight_bytes: int
     plain_instructions: int
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What became of a .tflite's operators: how many there are of each kind, how many fusions of each kind took their
+    place, how many of each kind are computed by themselves, and what nearly was a fusion: its tensor, and the condition
+    that failed."""
+
+    operators: dict[str, int]
+    fusions: dict[str, int]
+    alone: dict[str, int]
+    missed: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,12 @@ from pipeline.compiler.ir.program import (
     Value,
     View,
 )
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.product import Choice
-from pipeline.errors import ThimbleError
+from pipeline.errors import UnsupportedModel
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["INDICES", "Lowering", "block_size", "parameters", "product_scale", "scaler", "unsupported"]
+__all__ = ["INDICES", "Lowering", "block_size", "parameters", "product_scale", "scaler"]
 
 INDICES = {"token": Index.TOKEN, "position": Index.TIME}
 """The inputs of a decode step that are no tensors to a kernel."""
@@ -74,9 +75,7 @@ class Lowering:
         elif index in self.deferred:
             self.deferred.pop(index)()
         else:
-            raise ThimbleError(
-                f"tensor {tensor.name!r} is used before it is computed", "the .tflite is damaged: make it again"
-            )
+            raise AssertionError(f"tensor {tensor.name!r} is used before it is computed")
         return self.views[index]
 
     def contiguous(self, index: int) -> View:
@@ -211,7 +210,7 @@ class Lowering:
         """The operands of an element-wise operator, and the rows and columns of the loop.
 
         Raises:
-            ThimbleError: shapes that are not broadcast in one of the ways that the kernels have.
+            UnsupportedModel: shapes that are not broadcast in one of the ways that the kernels have.
         """
         shape = self.tensor(op.outputs[0]).shape
         views = [self.view(index) for index in op.inputs]
@@ -244,24 +243,25 @@ class Lowering:
 
     # --- refusals
 
-    def unsupported(self, op: Op, what: str, supported: str) -> ThimbleError:
+    def unsupported(self, op: Op, what: str, supported: str) -> UnsupportedModel:
         """The error of an operator in a form that no kernel has."""
         return unsupported(self.graph, op, what, supported)
 
-    def check_shift(self, op: Op, shift: int) -> None:
-        """Refuses a scale that int8 cannot hold.
+    def check_reach(self, op: Op, reach: int, shift: int) -> None:
+        """Refuses sums that 32 bits cannot hold, also after the shift of the output's scale.
+
+        Args:
+            op: the operator.
+            reach: what the absolute value of a sum cannot exceed.
+            shift: of the scale, to the left.
 
         Raises:
-            ThimbleError: a left shift beyond 30.
+            UnsupportedModel: it may be 2^31 or more.
         """
-        if shift > 30:
+        if reach >= 1 << 31:
+            raise self.unsupported(op, "sums beyond 32 bits", "fewer columns, or smaller weights and biases")
+        if reach << min(max(shift, 0), 31) >= 1 << 31:
             raise self.unsupported(op, "an output scale far below the inputs'", "an output that int8 can hold")
-
-
-def unsupported(graph: Graph, op: Op, what: str, supported: str) -> ThimbleError:
-    """The error of an operator in a form that no kernel has."""
-    name = graph.tensors[op.outputs[0]].name
-    return ThimbleError(f"operator {op.kind} (tensor {name!r}): {what}", f"supported is {supported}")
 
 
 def block_size(in_block: bool) -> Argument:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-
-import numpy as np
 
 from pipeline import tools
 from pipeline.compiler import Objective, WeightLayout, compile_model
-from pipeline.errors import VerificationFailed
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, KNOWN_NAMES, SENTENCES
 from pipeline.tasks.registry import TASK_FILES, load_task
 from pipeline.tasks.sentence_files import WATCHED
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
+from pipeline.verification.prove import prove
 from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, PROOF, TFLITE, TOKENIZER
 from pipeline.workflow.stage import Stage, StageContext
 
-__all__ = ["PACKINGS", "STAGE", "prove"]
+__all__ = ["PACKINGS", "STAGE"]
 
 PACKINGS = tuple(WeightLayout)
 
@@ -44,28 +41,6 @@ def run(context: StageContext) -> str:
             steps += prove(engine, oracle, proof)
     context.save(PROOF, {"steps": steps})
     return f"{steps} steps equal TensorFlow Lite Micro's to the byte"
-
-
-def prove(engine: HostEngine, oracle: Oracle, sequences: Mapping[str, Sequence[int]]) -> int:
-    """Feeds token sequences, by name, to both engines; returns the number of steps compared.
-
-    Raises:
-        ThimbleError: a step's logits differ.
-    """
-    steps = 0
-    for name, sequence in sequences.items():
-        engine.reset()
-        oracle.reset()
-        for token in sequence:
-            ours, theirs = engine.step(token), oracle.step(token)
-            steps += 1
-            if not np.array_equal(ours, theirs):
-                raise VerificationFailed(
-                    f"step {oracle.position - 1} of {name}: {int((ours != theirs).sum())} logits differ "
-                    "from TensorFlow Lite Micro's",
-                    "this is a fault of the compiler: report it with the .tflite",
-                )
-    return steps
 
 
 def _check_compiler(context: StageContext) -> None:
@@ -97,6 +72,7 @@ STAGE = Stage(
         "pipeline.tasks.structured",
         "pipeline.verification.host_engine",
         "pipeline.verification.oracle",
+        "pipeline.verification.prove",
     ),
     data=("firmware_templates/runtime/**/*.[ch]", "firmware_templates/host/*.c", *TASK_FILES),
     tools=("gcc", "tflite-micro", "ai-edge-litert", "numpy", "tokenizers"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pipeline.errors import ThimbleError
+
 __all__ = ["CORES", "WeightLayout", "packing_of_core"]
 
 CORES = (
@@ -40,5 +42,11 @@ _OF_CORE = {
 
 
 def packing_of_core(core: str) -> WeightLayout:
-    """The packing for a core as board.yaml names it (`cortex-m4`)."""
+    """The packing for a core as board.yaml names it (`cortex-m4`).
+
+    Raises:
+        ThimbleError: a core that is not known.
+    """
+    if core not in CORES:
+        raise ThimbleError(f"the core {core!r} is not known", f"use one of: {', '.join(CORES)}")
     return _OF_CORE.get(core, WeightLayout.ROW_MAJOR)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compiler.frontend.decode_step import require_step_names
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.compiler.frontend.window import find_kv_window
 from pipeline.compiler.ir.graph import Graph
@@ -26,7 +27,7 @@ class Oracle:
 
     def __init__(self, tflite: bytes) -> None:
         self.graph: Graph = read_tflite(tflite)
-        self._check()
+        require_step_names(self.graph)
         from tflite_micro.python.tflite_micro import runtime
 
         try:
@@ -105,20 +106,6 @@ class Oracle:
         self._interpreter.set_input(
             quantized(values, tensor.scale, tensor.zero_point, limits), self._inputs["rotation"]
         )
-
-    def _check(self) -> None:
-        inputs, outputs = self.graph.inputs, self.graph.outputs
-        layers = sum(name.startswith("k_cache_") for name in inputs)
-        expected_inputs = ["token", "position", *(f"{kind}_cache_{layer}" for layer in range(layers) for kind in "kv")]
-        expected_outputs = ["logits", *(f"{kind}_new_{layer}" for layer in range(layers) for kind in "kv")]
-        missing = [name for name in expected_inputs if name not in inputs] + [
-            name for name in expected_outputs if name not in outputs
-        ]
-        if missing or not layers:
-            raise UnsupportedModel(
-                f"the .tflite is no decode step: its signature lacks {', '.join(missing or ['k_cache_0'])}",
-                "give a model that the `quantize` stage wrote",
-            )
 
     def _place(self, index: int, is_input: bool) -> int:
         """The interpreter's own number of a tensor, which is its place in the subgraph's list."""

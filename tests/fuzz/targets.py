@@ -420,6 +420,18 @@ def _text(folder: Path) -> Check:
     return check
 
 
+def _tflites() -> st.SearchStrategy[bytes]:
+    from tests.fuzz.tflite_mutants import tflite_mutants
+
+    return tflite_mutants()
+
+
+def _tflite(folder: Path) -> Check:
+    from tests.fuzz.tflite_target import prepare_tflite
+
+    return prepare_tflite(folder)
+
+
 TARGETS: Mapping[str, Target] = {
     target.name: target
     for target in (
@@ -438,5 +450,6 @@ TARGETS: Mapping[str, Target] = {
         Target("tokenizer", _tokenizer_files, _tokenizer),
         Target("tokenizer-json", _saved_tokenizers, _saved_tokenizer),
         Target("text", _text_bytes, _text),
+        Target("tflite", _tflites, _tflite),
     )
 }

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,38 @@ def test_what_was_found_is_accepted_or_refused(checks: Callable[[str], Check], p
         assert message_fault(error) == ""
 
 
-@pytest.mark.parametrize("target", ["home", "checkpoint"])
+@pytest.mark.slow
+def test_wrong_c_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The campaign of .tflite files tells apart: other values, memory out of bounds, and C that does not compile."""
+    from pipeline.compiler import CompiledModel, WeightLayout, compile_model
+    from tests.fuzz import tflite_target
+    from tests.support.changed_tflite import changed, one_product
+
+    def compiled_wrong(change: Callable[[Any], None], edit: tuple[str, str] = ("", "")) -> None:
+        def wrong(tflite: bytes, out: Path, packing: WeightLayout) -> CompiledModel:
+            compiled = compile_model(changed(tflite, change), out, packing)
+            path = out / "model.c"
+            path.write_text(path.read_text().replace(*edit) if edit[0] else path.read_text())
+            return compiled
+
+        monkeypatch.setattr(tflite_target, "compile_model", wrong)
+        _in_build(check, tmp_path, one_product())
+
+    def scaled(model: Any) -> None:
+        model.subgraphs[0].tensors[3].quantization.scale = [0.3]
+
+    (tmp_path / "given").mkdir()
+    check = TARGETS["tflite"].prepare(tmp_path / "given")
+    _in_build(check, tmp_path, one_product())
+    with pytest.raises(AssertionError, match="bytes differ"):
+        compiled_wrong(scaled)
+    with pytest.raises(AssertionError, match="heap-buffer-overflow"):
+        compiled_wrong(lambda model: None, ("arena + ", "arena + 4096 + "))
+    with pytest.raises(AssertionError, match="does not compile"):
+        compiled_wrong(lambda model: None, ("arena + ", "nowhere + "))
+
+
+@pytest.mark.parametrize("target", ["home", "checkpoint", pytest.param("tflite", marks=pytest.mark.slow)])
 def test_a_short_campaign_finds_nothing(target: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuzz", "--target", target, "--inputs", "100", "--out", str(tmp_path)]
     done = subprocess.run(

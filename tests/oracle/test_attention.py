@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import strategies as st
 
 from pipeline.compiler import WeightLayout
 from pipeline.compiler.frontend.tflite import read_tflite
-from pipeline.compiler.fusions.attention import find_attentions
+from pipeline.compiler.fusions.attention import find_attentions, fitting_attentions, missed_attentions
 from pipeline.verification.oracle import Oracle
 from tests.support.attention_step import VOCAB, AttentionSpec, attention_step, default_mask
+from tests.support.changed_tflite import changed
 from tests.support.run_model import Workbench
 from tests.support.strategies import Quantization, some, zero_points
 
@@ -67,6 +70,16 @@ def test_any_scales(bench: Workbench, spec: AttentionSpec) -> None:
     assert_equal(bench, attention_step(spec), spec.seed, fused=1)
 
 
+@given(specs, quantized(-9, 0))
+@some
+def test_scores_that_are_scaled_after_the_product(bench: Workbench, spec: AttentionSpec, scaled: Quantization) -> None:
+    spec = replace(spec, scaled_scores=scaled)
+    tflite = attention_step(spec)
+    matches = find_attentions(read_tflite(tflite))
+    assert len(matches) == 1 and len(matches[0].scalings) == 1
+    assert_equal(bench, tflite, spec.seed, len(fitting_attentions(read_tflite(tflite))))
+
+
 @pytest.mark.parametrize(("unmasked", "masked"), [(127, -128), (-128, 127), (0, 0), (-128, -128)])
 def test_masks_that_hide_all_some_or_nothing(bench: Workbench, unmasked: int, masked: int) -> None:
     """The masked columns count in the softmax as the .tflite has it, even where the mask favours them."""
@@ -116,3 +129,34 @@ def test_one_layer_fused_and_one_not(bench: Workbench, general: int) -> None:
 @pytest.mark.parametrize("head_dim", [3, 6, 68])
 def test_heads_that_the_fused_kernel_does_not_take(bench: Workbench, head_dim: int) -> None:
     assert_equal(bench, attention_step(AttentionSpec(head_dim=head_dim)), 7, fused=0)
+
+
+def _first_table_row(model: Any) -> None:
+    """A mask that lets the first column through at position 0."""
+    step, graph = AttentionSpec(), model.subgraphs[0]
+    table = next(t for t in graph.tensors if list(t.shape) == [step.context, step.context + 1])
+    data = np.array(model.buffers[table.buffer].data)
+    data[1] = 0
+    model.buffers[table.buffer].data = data
+
+
+def _own_scale(model: Any) -> None:
+    for entry in model.signatureDefs[0].outputs:
+        if entry.name == b"k_new_0":
+            model.subgraphs[0].tensors[entry.tensorIndex].quantization.scale = [0.06]
+
+
+def _transposed(model: Any) -> None:
+    for operator in model.subgraphs[0].operators:
+        if hasattr(operator.builtinOptions, "adjY"):
+            operator.builtinOptions.adjY = False
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [(_first_table_row, "the mask is no row"), (_own_scale, "of one quantization"), (_transposed, "transpose_b=True")],
+)
+def test_an_attention_that_nearly_is_one_says_why(change: Callable[[Any], None], reason: str) -> None:
+    (said,) = missed_attentions(read_tflite(changed(attention_step(AttentionSpec()), change))).values()
+    assert reason in said
+    assert not missed_attentions(read_tflite(attention_step(AttentionSpec())))

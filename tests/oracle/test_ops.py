@@ -14,7 +14,15 @@ from pipeline.compiler.ops.registry import ELEMENTWISE, OPERATORS
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
-from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected, layout
+from tests.support.single_op_models import (
+    BROADCASTS,
+    SLICES,
+    batch_matmul,
+    elementwise,
+    fully_connected,
+    layout,
+    strided_slice,
+)
 from tests.support.strategies import Quantization, int8_values, quantizations, some, zero_points
 
 seeds = st.integers(0, 10_000)
@@ -336,6 +344,11 @@ def test_split(
     model.op("QUANTIZE", [outputs_in_order[-1]], [out])
     outputs = {f"y{i}": index for i, index in enumerate([*outputs_in_order, out])}
     bench.check(model.bytes(outputs), {"x": int8_values(seed, shape)})
+
+
+@pytest.mark.parametrize("case", range(len(SLICES)))
+def test_strided_slice(bench: Workbench, case: int) -> None:
+    bench.check(*strided_slice(case, "INT8"))
 
 
 @pytest.mark.slow

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from pipeline.errors import ThimbleError
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
-from tests.support.single_op_models import BROADCASTS, batch_matmul, elementwise, fully_connected, layout, norm_s16
+from tests.support.single_op_models import (
+    BROADCASTS,
+    SLICES,
+    batch_matmul,
+    elementwise,
+    fully_connected,
+    layout,
+    norm_s16,
+    strided_slice,
+)
 from tests.support.strategies import Quantization, int8_values, int16_values, some, zero_points
 
 seeds = st.integers(0, 10_000)
@@ -331,6 +340,11 @@ def test_what_micro_or_the_compiler_lacks_is_refused(bench: Workbench, kind: str
     model.op(kind, inputs, [out])
     with pytest.raises(ThimbleError, match=kind):
         bench.build(model.bytes({"y": out}))
+
+
+@pytest.mark.parametrize("case", range(len(SLICES)))
+def test_strided_slice(bench: Workbench, case: int) -> None:
+    bench.check(*strided_slice(case, "INT16"))
 
 
 @pytest.mark.parametrize(("rows", "half"), [(1, 1), (1, 8), (3, 5), (4, 2)])

@@ -154,5 +154,5 @@ def test_a_graph_that_is_no_decode_step_is_no_oracle() -> None:
     model = ModelBuilder()
     source, out = model.input("x", (4,), 0.1), model.tensor((4,), 0.2)
     model.op("RELU", [source], [out])
-    with pytest.raises(ThimbleError, match="no decode step: its signature lacks token, position"):
+    with pytest.raises(ThimbleError, match="no decode step: it lacks token, position, k_cache_0"):
         Oracle(model.bytes({"y": out}))

@@ -18,7 +18,10 @@ VOCAB = 24
 
 @dataclass(frozen=True)
 class AttentionSpec:
-    """One attention: its size, the quantization of each tensor, the mask's two values, and the weights' seed."""
+    """One attention: its size, the quantization of each tensor, the mask's two values, and the weights' seed.
+
+    With `scaled_scores` scores are multiplied by 0.27 before the mask is added, as most people write it.
+    """
 
     kv_heads: int = 2
     group: int = 2
@@ -36,6 +39,7 @@ class AttentionSpec:
     masked: int = -128
     beta: float = 1.0
     mask_first: bool = False
+    scaled_scores: Quantization | None = None
     seed: int = 0
 
 
@@ -76,7 +80,7 @@ def attention_step(
     model.op("GATHER", [table, token], [x], axis=0)
     outputs: dict[str, int] = {}
 
-    def product(source: int, rows: int, quantization: Quantization, shape: Sequence[int], number: int) -> int:
+    def matrix_product(source: int, rows: int, quantization: Quantization, shape: Sequence[int], number: int) -> int:
         values = int8_values(4 * (spec.seed + number), (rows, width), -127)
         scale = float(np.float32(quantization.scale / (spec.x.scale * 73 * width**0.5)))
         weights = model.tensor((rows, width), scale, data=values)
@@ -88,10 +92,10 @@ def attention_step(
     number = 1
     for layer in caches:
         k_quantization, v_quantization = _of_layer(spec.k, layer), _of_layer(spec.v, layer)
-        q = product(x, width, spec.q, (spec.kv_heads, spec.group, spec.head_dim), number)
+        q = matrix_product(x, width, spec.q, (spec.kv_heads, spec.group, spec.head_dim), number)
         rows = spec.kv_heads * spec.head_dim
-        k = product(x, rows, k_quantization, (spec.kv_heads, 1, spec.head_dim), number + 1)
-        v = product(x, rows, v_quantization, (spec.kv_heads, 1, spec.head_dim), number + 2)
+        k = matrix_product(x, rows, k_quantization, (spec.kv_heads, 1, spec.head_dim), number + 1)
+        v = matrix_product(x, rows, v_quantization, (spec.kv_heads, 1, spec.head_dim), number + 2)
         outputs |= {f"k_new_{layer}": k, f"v_new_{layer}": v}
         longer = (spec.kv_heads, spec.context + 1, spec.head_dim)
         keys, values = (
@@ -102,6 +106,9 @@ def attention_step(
         square = (spec.kv_heads, spec.group, spec.context + 1)
         scores = model.tensor(square, *spec.scores.pair)
         model.op("BATCH_MATMUL", [q, keys], [scores], adjX=False, adjY=True)
+        if spec.scaled_scores is not None:
+            product, scores = scores, model.tensor(square, *spec.scaled_scores.pair)
+            model.op("MUL", [product, model.tensor((), 2.0**-9, -40, 100)], [scores])
         added = model.tensor(square, *spec.masked_scores.pair)
         model.op("ADD", [mask_rows[layer], scores] if spec.mask_first else [scores, mask_rows[layer]], [added])
         probabilities = model.tensor(square, 1 / 256, -128)

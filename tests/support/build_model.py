@@ -22,6 +22,7 @@ _OPTIONS = {
     "MEAN": "ReducerOptions",
     "GATHER": "GatherOptions",
     "SPLIT": "SplitOptions",
+    "STRIDED_SLICE": "StridedSliceOptions",
     "CONCATENATION": "ConcatenationOptions",
     "RESHAPE": "ReshapeOptions",
     "TRANSPOSE": "TransposeOptions",

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from tests.support.build_model import ModelBuilder
 from tests.support.strategies import Quantization, int8_values, int16_values
 
-__all__ = ["BROADCASTS", "activation_values", "batch_matmul", "elementwise", "fully_connected", "layout", "norm_s16"]
+__all__ = [
+    "BROADCASTS",
+    "SLICES",
+    "activation_values",
+    "batch_matmul",
+    "elementwise",
+    "fully_connected",
+    "layout",
+    "norm_s16",
+    "strided_slice",
+]
 
 Shape = tuple[int, ...]
 Values = dict[str, NDArray[np.signedinteger]]
@@ -161,6 +171,34 @@ def norm_s16(width: int, x: float, square: float, mean: float, root: float, y: f
     out = model.tensor((1, width), y, dtype="INT16")
     model.op("MUL", [source, quantized], [out])
     return model.bytes({"y": out, "root": quantized})
+
+
+# Shape, bounds, options and the result's shape: of the last axis, of the first, from behind, by masks, less an axis.
+SLICES: list[tuple[Shape, list[int], list[int], dict[str, int], Shape]] = [
+    ((3, 8), [0, 0], [3, 4], {}, (3, 4)),
+    ((3, 8), [0, 5], [0, 0], {"beginMask": 1, "endMask": 3}, (3, 3)),
+    ((2, 3, 8), [0, 0, -6], [2, 3, -2], {}, (2, 3, 4)),
+    ((4, 5), [1, 0], [3, 5], {}, (2, 5)),
+    ((1, 4, 5), [0, 3, 0], [1, 9, 5], {"shrinkAxisMask": 1}, (1, 5)),
+    ((4, 6), [2, 0], [3, 6], {"shrinkAxisMask": 1}, (6,)),
+    ((4, 6), [-1, 0], [0, 0], {"endMask": 2, "shrinkAxisMask": 1}, (6,)),
+    ((1, 9), [0, 2], [1, 3], {"shrinkAxisMask": 2}, (1,)),
+    ((3, 4), [0, 0], [3, 4], {}, (3, 4)),
+]
+
+
+def strided_slice(case: int, dtype: str) -> tuple[bytes, Values]:
+    """A part of x, then its values in another scale, and values of x."""
+    shape, begin, end, options, result = SLICES[case]
+    wide = dtype == "INT16"
+    model = ModelBuilder()
+    x = model.input("x", shape, 2.0**-12 if wide else 0.05, 0 if wide else 3, dtype=dtype)
+    part = model.tensor(result, 2.0**-12 if wide else 0.05, 0 if wide else 3, dtype=dtype)
+    bounds = [model.tensor((len(shape),), data=values, dtype="INT32") for values in (begin, end, [1] * len(shape))]
+    model.op("STRIDED_SLICE", [x, *bounds], [part], **options)
+    out = model.tensor(result, 2.0**-11 if wide else 0.09, 0 if wide else -7, dtype=dtype)
+    model.op("QUANTIZE", [part], [out])
+    return model.bytes({"part": part, "y": out}), {"x": activation_values(dtype, 7 + case, shape)}
 
 
 def layout(rows: int, half: int, dtype: str) -> tuple[bytes, Values]:

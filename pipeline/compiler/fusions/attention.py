@@ -1,4 +1,5 @@
-"""Attention over a KV cache: CONCAT of cache and new row, BATCH_MATMUL, ADD of the mask, SOFTMAX, BATCH_MATMUL."""
+"""Attention over a KV cache: CONCAT of cache and new row, BATCH_MATMUL, perhaps MUL by a number, ADD of the mask,
+SOFTMAX, BATCH_MATMUL."""
 
 from __future__ import annotations
 
@@ -12,19 +13,30 @@ from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.encodings.int16 import high_word_multipliers
 from pipeline.compiler.fusions.lookup import find_rows
 from pipeline.compiler.fusions.rows import looked_up
-from pipeline.compiler.ir.graph import Graph, Op, is_int16
+from pipeline.compiler.ir.graph import Graph, Op, is_int8, is_int16
 from pipeline.compiler.ir.names import layer_part
 from pipeline.compiler.ir.program import Address, Constant, Index, Record, Value, View
 from pipeline.compiler.lowering import Lowering, block_size, parameters, product_scale
 from pipeline.compiler.ops.add import AddConstants, AddConstantsS16, add, add_s16
 from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.registry import ELEMENTWISE
 from pipeline.compiler.ops.softmax import MAX_SHIFT_S16, exp_table, softmax_fields_s16, softmax_scale_s16
+from pipeline.numerics import fixed_point as fp
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, window_from_mask
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["KIND", "OPERATORS", "Attention", "find_attentions", "fitting_attentions", "fuse_attentions"]
+__all__ = [
+    "KIND",
+    "OPERATORS",
+    "Attention",
+    "find_attentions",
+    "fitting_attentions",
+    "fuse_attentions",
+    "missed_attentions",
+]
 
 KIND = "attention"
+_EVERY = np.arange(-128, 128, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,8 @@ class Attention:
 
     `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `window` is
     None where the cache has a row for each token, else how tokens take the rows (`pipeline.numerics.kv_window`).
+    `scalings` multiply the scores by numbers before the mask is added, to `scaled_scores`; without any these are the
+    scores.
     """
 
     layer: int
@@ -51,7 +65,9 @@ class Attention:
     beta: float
     activation: int
     ops: tuple[int, ...]
-    window: SlidingWindow | StridedWindow | None = None
+    window: SlidingWindow | StridedWindow | None
+    scaled_scores: int
+    scalings: tuple[Op, ...]
 
     @property
     def caches(self) -> tuple[int, int]:
@@ -77,19 +93,31 @@ def fuse_attentions(graph: Graph) -> Graph:
 def fitting_attentions(graph: Graph) -> list[Attention]:
     """The attentions that a kernel computes; those of int8 first."""
     matches = find_attentions(graph)
-    narrow = [match for match in matches if _fits(graph, match)]
+    narrow = [match for match in matches if not _beyond(graph, match)]
     return [*narrow, *(match for match in matches if _fits_s16(graph, match))]
 
 
-def _fits(graph: Graph, attention: Attention) -> bool:
-    """Whether it is of int8, and the fused kernel's scaled sums stay inside of 32 bits; only extreme scales violate
-    this."""
+def _beyond(graph: Graph, attention: Attention) -> str:
+    """Why the fused kernel of int8 does not compute it, empty where it does: its scaled sums stay inside of 32 bits,
+    which only extreme scales violate."""
     q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
     p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
     if q.dtype != "INT8":
-        return False
+        return "its tensors are not int8"
+    if q.columns > 64 or k.shape[1] >= 1024:
+        return f"a head is {q.columns} wide (at most 64), and the context {k.shape[1]} long (below 1,024)"
     shifts = (product_multiplier(q, k, scores)[1], product_multiplier(p, v, out)[1])
-    return q.columns <= 64 and k.shape[1] < 1024 and all(-31 <= shift <= -1 for shift in shifts)
+    added = AddConstants.prepare(
+        graph.tensors[attention.scaled_scores],
+        graph.tensors[attention.mask],
+        graph.tensors[attention.masked_scores],
+        attention.activation,
+        1,
+    )
+    scaled = _scaled(graph, attention, _EVERY) is not None and added.out[2] < 0
+    if not scaled or not all(-31 <= shift <= -1 for shift in shifts):
+        return "the scale of a product's output is far from that of its inputs"
+    return ""
 
 
 def _fits_s16(graph: Graph, attention: Attention) -> bool:
@@ -97,7 +125,7 @@ def _fits_s16(graph: Graph, attention: Attention) -> bool:
     q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
     p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
     mask, masked = graph.tensors[attention.mask], graph.tensors[attention.masked_scores]
-    if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024:
+    if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024 or attention.scalings:
         return False
     # A score's sum is below head_dim * 2^30, and what comes of it is to fit 32 bits.
     score_fits = q.columns.bit_length() + 30 + product_multiplier(q, k, scores)[1] <= 30
@@ -109,56 +137,66 @@ def _fits_s16(graph: Graph, attention: Attention) -> bool:
 
 def find_attentions(graph: Graph) -> list[Attention]:
     """All attentions that the fused kernel can compute, in order."""
-    attentions: list[Attention] = []
+    found = [_attention(graph, op) for op in graph.ops if op.kind == "SOFTMAX"]
+    return [attention for attention in found if isinstance(attention, Attention)]
+
+
+def missed_attentions(graph: Graph) -> dict[int, str]:
+    """By its output each SOFTMAX that is computed by itself, with the condition that failed."""
+    missed: dict[int, str] = {}
     for op in graph.ops:
         if op.kind == "SOFTMAX":
-            attention = _attention(graph, op)
-            if attention is not None:
-                attentions.append(attention)
-    return attentions
+            found = _attention(graph, op)
+            reason = found if isinstance(found, str) else _beyond(graph, found)
+            if reason and not (isinstance(found, Attention) and _fits_s16(graph, found)):
+                missed[op.outputs[0]] = reason
+    return missed
 
 
-def _attention(graph: Graph, softmax: Op) -> Attention | None:
+def _attention(graph: Graph, softmax: Op) -> Attention | str:
+    """The attention of a SOFTMAX, or why it is none."""
     tensors = graph.tensors
     add = graph.sole_producer(softmax.inputs[0], "ADD")
     if add is None:
-        return None
-    score_product = mask_row = None
-    for left, right in (add.inputs, add.inputs[::-1]):
-        product = graph.producer(left)
-        if product is not None and product.kind == "BATCH_MATMUL":
-            score_product, mask_row = product, right
+        return "its input is no sum of scores and a mask, which nothing else reads"
+    found = None
+    for left, mask_row in (add.inputs, add.inputs[::-1]):
+        scaled = _scaled_product(graph, left)
+        if scaled is not None:
+            found = (*scaled, left, mask_row)
+    if found is None:
+        return "neither operand of the sum is a product of queries and keys, perhaps times a number"
+    score_product, scalings, scaled_scores, mask_row = found
     consumers = graph.consumers(softmax.outputs[0])
-    if score_product is None or mask_row is None or len(consumers) != 1 or consumers[0].kind != "BATCH_MATMUL":
-        return None
+    if len(consumers) != 1 or consumers[0].kind != "BATCH_MATMUL" or consumers[0].inputs[0] != softmax.outputs[0]:
+        return "the probabilities are not the left side of one product with values"
     value_product = consumers[0]
     keys = graph.sole_producer(score_product.inputs[1], "CONCATENATION")
     values = graph.sole_producer(value_product.inputs[1], "CONCATENATION")
     q = tensors[score_product.inputs[0]]
-    if (
-        keys is None
-        or values is None
-        or value_product.inputs[0] != softmax.outputs[0]
-        or len(graph.consumers(score_product.outputs[0])) != 1
-        or {score_product.outputs[0], softmax.outputs[0]} & set(graph.outputs.values())
-        or not score_product.options.get("adjY")
-        or score_product.options.get("adjX")
-        or value_product.options.get("adjX")
-        or value_product.options.get("adjY")
-        or len(q.shape) != 3
-        or q.shape[2] % 4
+    if keys is None or values is None:
+        return "keys and values are not each the cache and the new row, concatenated, which nothing else reads"
+    if len(graph.consumers(score_product.outputs[0])) != 1 or {score_product.outputs[0], softmax.outputs[0]} & set(
+        graph.outputs.values()
     ):
-        return None
+        return "scores or probabilities are read elsewhere"
+    options = score_product.options, value_product.options
+    if not options[0].get("adjY") or options[0].get("adjX") or options[1].get("adjX") or options[1].get("adjY"):
+        return "not the keys, or others than the keys, are transposed: matmul(q, k, transpose_b=True), matmul(p, v)"
+    if len(q.shape) != 3 or q.shape[2] % 4:
+        return f"queries are {list(q.shape)}, and not [heads, queries of a head, a width that 4 divides]"
     k_parts, v_parts = _caches(graph, keys), _caches(graph, values)
+    if k_parts is None or v_parts is None:
+        return "a cache and its new row are no k_cache_i, k_new_i or v_cache_i, v_new_i of one quantization"
     mask = _mask(graph, mask_row)
-    if k_parts is None or v_parts is None or mask is None:
-        return None
+    if mask is None:
+        return "the mask is no row, looked up by `position`, of a table that hides what was not yet written"
     (k_cache, k_new), (v_cache, v_new) = k_parts, v_parts
     layer = _layer(graph, k_cache)
     context = tensors[k_cache].shape[1]
     if layer is None or mask[0] != context or tensors[k_cache].shape != (q.shape[0], context, q.shape[2]):
-        return None
-    replaced = (keys, values, score_product, add, softmax, value_product)
+        return f"queries of {list(q.shape)} do not go with keys of {list(tensors[k_cache].shape)}"
+    replaced = (keys, values, score_product, *scalings, add, softmax, value_product)
     return Attention(
         layer=layer,
         q=q.index,
@@ -177,7 +215,42 @@ def _attention(graph: Graph, softmax: Op) -> Attention | None:
         activation=add.activation,
         ops=tuple(graph.place(op) for op in replaced),
         window=mask[3],
+        scaled_scores=scaled_scores,
+        scalings=scalings,
     )
+
+
+def _scaled_product(graph: Graph, tensor: int) -> tuple[Op, tuple[Op, ...]] | None:
+    """The product that the tensor is, and the multiplications with numbers that come after it, in order."""
+    scalings: list[Op] = []
+    op = graph.producer(tensor)
+    while op is not None and op.kind == "MUL" and graph.reads_alone(tensor):
+        scores = [index for index in op.inputs if graph.tensors[index].data is None]
+        numbers = [graph.tensors[index] for index in op.inputs if graph.tensors[index].data is not None]
+        if len(scores) != 1 or numbers[0].size != 1 or not is_int8(graph.tensors[scores[0]], *numbers):
+            return None
+        scalings.insert(0, op)
+        tensor = scores[0]
+        op = graph.producer(tensor)
+    return (op, tuple(scalings)) if op is not None and op.kind == "BATCH_MATMUL" else None
+
+
+def _scaled(graph: Graph, attention: Attention, scores: fp.Int) -> fp.Int | None:
+    """Scores after what they are multiplied with; None where a scale is beyond what MUL takes."""
+    values = scores
+    evaluate = ELEMENTWISE["MUL"].evaluate
+    assert evaluate is not None
+    for op in attention.scalings:
+        operands = [graph.tensors[index] for index in op.inputs]
+        of_each = [
+            values if tensor.data is None else np.full(values.shape, int(tensor.data.reshape(-1)[0]), np.int64)
+            for tensor in operands
+        ]
+        scaled = evaluate(op, operands, graph.tensors[op.outputs[0]], of_each)
+        if scaled is None:
+            return None
+        values = scaled
+    return values
 
 
 def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
@@ -233,10 +306,11 @@ def _lower(ctx: Lowering, op: Op) -> None:
     out_tensor = ctx.tensor(attention.out)
     kv_heads, group, head_dim = q.shape
     context = cache.shape[1]
-    c = AddConstants.prepare(scores, mask, masked, attention.activation, 1)
-    every = np.arange(-128, 128, dtype=np.int64)
+    c = AddConstants.prepare(ctx.tensor(attention.scaled_scores), mask, masked, attention.activation, 1)
+    every = _scaled(ctx.graph, attention, _EVERY)
+    empty = _scaled(ctx.graph, attention, np.array([scores.zero_point]))  # of a row that holds the zero point
+    assert every is not None and empty is not None, "an attention that does not fit is not fused"
     table = add(c, every, np.full_like(every, attention.unmasked)).astype(np.int8)
-    empty = np.array([scores.zero_point], np.int64)  # the score of a row that holds the zero point
     name = layer_part(attention.layer, "attention")
     score_scale = product_multiplier(q, cache, scores)
     out_scale = product_multiplier(ctx.tensor(attention.probabilities), values, out_tensor)

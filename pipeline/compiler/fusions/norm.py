@@ -16,7 +16,7 @@ from pipeline.compiler.ops.mul import MulConstants
 from pipeline.compiler.ops.operator import Operator, one_row
 from pipeline.numerics import fixed_point as fp
 
-__all__ = ["OPERATORS", "Norm", "fuse_norms"]
+__all__ = ["OPERATORS", "Norm", "fuse_norms", "missed_norms"]
 
 _KIND = "norm"
 _MAX_MEAN_SHIFT = 8  # 255 · 8192 · 2^8 stays below 2^30
@@ -41,33 +41,44 @@ def fuse_norms(graph: Graph) -> Graph:
     removed: list[int] = []
     for number, op in enumerate(graph.ops):
         found = _norm(graph, op) if op.kind == "MUL" else None
-        if found is not None:
+        if isinstance(found, tuple):
             x, norm, mean = found
             replacements[number] = Op(_KIND, (x,), op.outputs, fusion=norm)
             removed.append(graph.place(mean))
     return graph.rewritten(replacements, removed)
 
 
-def _norm(graph: Graph, op: Op) -> tuple[int, Norm, Op] | None:
-    """The norm's input, the norm, and its MEAN."""
-    out = graph.tensors[op.outputs[0]]
+def missed_norms(graph: Graph) -> dict[int, str]:
+    """By its output each product of a tensor and the inverse root of a mean that is computed by itself, with the
+    condition that failed; the graph is one whose tables are fused."""
+    found = {op.outputs[0]: _norm(graph, op) for op in graph.ops if op.kind == "MUL"}
+    return {index: reason for index, reason in found.items() if isinstance(reason, str) and reason}
+
+
+def _norm(graph: Graph, op: Op) -> tuple[int, Norm, Op] | str:
+    """The norm's input, the norm, and its MEAN; or why it is none, empty where it is not like one at all."""
+    out, reason = graph.tensors[op.outputs[0]], ""
     for x_index, root_index in (op.inputs, op.inputs[::-1]):
         x, root = graph.tensors[x_index], graph.tensors[root_index]
         unary = unary_of(graph, root_index)
         mean = None if unary is None else graph.producer(unary.root)
         if unary is None or mean is None or mean.kind != "MEAN" or not is_int8(x, root, out):
             continue
-        square, axes = unary_of(graph, mean.inputs[0]), graph.tensors[mean.inputs[1]].data
+        square = unary_of(graph, mean.inputs[0])
         alone = all(map(graph.reads_alone, (mean.inputs[0], unary.root, root_index)))
-        last = axes is not None and [int(axis) % len(x.shape) for axis in axes.reshape(-1)] == [len(x.shape) - 1]
-        if square is None or square.root != x_index or not alone or not last or x.rows != 1 or out.size != x.size:
+        if square is None or square.root != x_index:
+            reason = "the mean is not of the squares of what is multiplied: c = x - mean(x), c * rsqrt(mean(c * c) + e)"
+            continue
+        if not alone or x.rows != 1 or out.size != x.size:
+            reason = "it is of several rows, or its mean or root are read elsewhere"
             continue
         squares, means = mean.inputs[0], mean.outputs[0]
         shift = fp.quantize_multiplier(graph.tensors[squares].scale / graph.tensors[means].scale)[1]
         c = MulConstants.prepare(x, root, out, op.activation)
         if shift <= _MAX_MEAN_SHIFT and x.columns <= 8192 and x.columns % 2 == 0 and c.fused:
             return x_index, Norm(c, squares, means, root_index, square.table, unary.table), mean
-    return None
+        reason = f"{x.columns} columns (an even number up to 8,192), or scales far apart"
+    return reason
 
 
 def _lower(ctx: Lowering, op: Op) -> None:

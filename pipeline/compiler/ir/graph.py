@@ -17,7 +17,8 @@ RESHAPE_OPS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor: constant when `data` is there. `scales` and `zero_points` hold one entry, or one a channel."""
+    """A tensor: constant when `data` is there. `scales` and `zero_points` hold one entry, or one for each index of
+    `axis`. `fault` says why the values of a constant could not be read, or what else is odd about it."""
 
     index: int
     name: str
@@ -26,6 +27,8 @@ class Tensor:
     scales: NDArray[np.float32]
     zero_points: NDArray[np.int64]
     data: NDArray[np.generic] | None = None
+    axis: int = 0
+    fault: str = ""
 
     @property
     def size(self) -> int:
@@ -83,7 +86,8 @@ class Op:
     """An operator; absent optional inputs are −1.
 
     `kind` is the .tflite's name in capitals, or the name of a fusion, with `fusion` what that found. `name` is what a
-    matrix product is called.
+    matrix product is called. `version` is the .tflite's, `options_kind` the schema's name of its options, empty where
+    it has none.
     """
 
     kind: str
@@ -92,6 +96,8 @@ class Op:
     options: Mapping[str, object] = field(default_factory=dict)
     name: str = ""
     fusion: object = None
+    version: int = 1
+    options_kind: str = ""
 
     def int_option(self, name: str, default: int = 0) -> int:
         """An option that is an integer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.compiler.ir.graph import Graph
+from pipeline.compiler.ir.graph import Graph, Tensor
 from pipeline.compiler.ir.program import (
     Address,
     Argument,
@@ -42,10 +42,12 @@ def graph_contradictions(graph: Graph) -> list[str]:
         here = f"operator {number} ({op.kind})"
         if not op.outputs:
             wrong.append(f"{here} makes nothing")
+        if not op.inputs:
+            wrong.append(f"{here} reads nothing")
         for index in (index for index in op.inputs if index != -1):
             if not 0 <= index < count:
                 wrong.append(f"{here} reads tensor {index}, and there are {count}")
-            elif index not in made | given and graph.tensors[index].data is None and graph.tensors[index].size:
+            elif index not in made | given and not _is_constant(graph.tensors[index]):
                 wrong.append(f"{here} reads {graph.tensors[index].name!r} before it is computed")
         for index in op.outputs:
             if not 0 <= index < count:
@@ -57,6 +59,11 @@ def graph_contradictions(graph: Graph) -> list[str]:
         if index not in made | given and graph.tensors[index].data is None:
             wrong.append(f"nothing computes the output {name!r}")
     return wrong
+
+
+def _is_constant(tensor: Tensor) -> bool:
+    """Whether it is a constant, of no elements or whose values could not be read among them."""
+    return tensor.data is not None or tensor.size == 0 or bool(tensor.fault)
 
 
 def program_contradictions(program: Program) -> list[str]:

@@ -12,8 +12,8 @@ from pipeline.compiler.arithmetic_s16 import HIGH, LOW
 from pipeline.compiler.ir.graph import Op, Tensor
 from pipeline.compiler.ir.program import Address, Record, Value
 from pipeline.compiler.lowering import Lowering, parameters, product_scale
-from pipeline.compiler.ops.checks import require_int8, require_int16
-from pipeline.compiler.ops.operator import Operator, always
+from pipeline.compiler.ops.checks import broadcast_check
+from pipeline.compiler.ops.operator import Form, Operator, always
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS", "AddConstants", "AddConstantsS16", "add", "add_s16"]
@@ -65,9 +65,10 @@ def add(c: AddConstants, a: fp.Int, b: fp.Int) -> fp.Int:
     return np.clip(fp.multiply(left + c.b_sign * right, c.out[1], c.out[2]) + c.out[0], *c.range)
 
 
-def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int:
+def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
     (a, b), (x, y) = operands, values
-    return add(AddConstants.prepare(a, b, out, op.activation, _sign(op)), x, y)
+    c = AddConstants.prepare(a, b, out, op.activation, _sign(op))
+    return None if c.out[2] >= 0 else add(c, x, y)
 
 
 def _sign(op: Op) -> int:
@@ -80,7 +81,6 @@ def _name(op: Op) -> str:
 
 def _lower(ctx: Lowering, op: Op) -> None:
     a, b, out_tensor = (ctx.tensor(index) for index in (*op.inputs, op.outputs[0]))
-    require_int8(ctx, op)
     c = AddConstants.prepare(a, b, out_tensor, op.activation, _sign(op))
     if c.out[2] >= 0:
         raise ctx.unsupported(op, "an output scale far below the inputs'", "an output that int8 can hold")
@@ -157,7 +157,6 @@ def add_s16(c: AddConstantsS16, a: fp.Int, b: fp.Int) -> fp.Int:
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     a, b, out_tensor = (ctx.tensor(index) for index in (*op.inputs, op.outputs[0]))
-    require_int16(ctx, op, a, b, out_tensor)
     c = AddConstantsS16.prepare(a, b, out_tensor, op.activation, _sign(op))
     if c.out[1] >= 0:
         raise ctx.unsupported(op, "an output scale far below the inputs'", "an output that int16 can hold")
@@ -169,11 +168,15 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     ctx.element_call(own, operands, out, (rows, columns))
 
 
+_FORMS = {
+    kind: Form(broadcast_check, options, (2, 2), version=5, activation=True)
+    for kind, options in (("ADD", "AddOptions"), ("SUB", "SubOptions"))
+}
 OPERATORS = tuple(
     operator
     for kind in ("ADD", "SUB")
     for operator in (
-        Operator(kind, "INT8", _lower, ("thimble_add_s8", "thimble_sum_s8"), _evaluate, 2, always),
-        Operator(kind, "INT16", _lower_s16, ("thimble_add_s16",), writes_rows=always),
+        Operator(kind, "INT8", _lower, ("thimble_add_s8", "thimble_sum_s8"), _evaluate, 2, always, form=_FORMS[kind]),
+        Operator(kind, "INT16", _lower_s16, ("thimble_add_s16",), writes_rows=always, form=_FORMS[kind]),
     )
 )

@@ -1,75 +1,73 @@
-"""What several operators refuse."""
+"""What the checks of several operators share."""
 
 from __future__ import annotations
 
-from math import prod
+from collections.abc import Iterator, Sequence
 
-from pipeline.compiler.ir.graph import Op, Tensor, is_int16
-from pipeline.compiler.lowering import Lowering
+import numpy as np
 
-__all__ = ["matrix_batches", "require_constant_weights", "require_int8", "require_int16", "require_last_axis"]
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
+from pipeline.compiler.ir.refusals import unsupported
+from pipeline.errors import UnsupportedModel
 
+__all__ = ["broadcast_check", "constant_integers", "one_type_check", "operand", "same_shape_check", "same_size_check"]
 
-def require_int8(ctx: Lowering, op: Op) -> None:
-    """Refuses operands and outputs that are not int8 with one scale.
-
-    Raises:
-        ThimbleError: one is not.
-    """
-    for tensor in map(ctx.tensor, (*op.inputs, *op.outputs)):
-        if tensor.dtype != "INT8" or tensor.scales.size != 1:
-            raise ctx.unsupported(op, f"a {tensor.dtype} operand", "int8 tensors with one scale")
+Found = Iterator[UnsupportedModel]
 
 
-def require_int16(ctx: Lowering, op: Op, *tensors: Tensor) -> None:
-    """Refuses tensors that are not int16 with one scale and zero point 0.
-
-    Raises:
-        ThimbleError: one is not.
-    """
-    if not is_int16(*tensors):
-        raise ctx.unsupported(op, "operands of other types", "int16 tensors with one scale and zero point 0")
+def operand(graph: Graph, op: Op, position: int) -> Tensor:
+    """An input of an operator."""
+    return graph.tensors[op.inputs[position]]
 
 
-def require_last_axis(ctx: Lowering, op: Op) -> None:
-    """Refuses a reduction over any axes but the last.
-
-    Raises:
-        ThimbleError: other axes.
-    """
-    axes, rank = ctx.tensor(op.inputs[1]).data, len(ctx.tensor(op.inputs[0]).shape)
-    if axes is None or [int(axis) % rank for axis in axes.reshape(-1)] != [rank - 1]:
-        raise ctx.unsupported(op, "axes other than the last", "the mean over the last axis")
+def one_type_check(graph: Graph, op: Op, inputs: Sequence[int] | None = None) -> Found:
+    """That these inputs, all unless given, and all outputs are of one type, int8 or int16."""
+    read = op.inputs if inputs is None else [op.inputs[position] for position in inputs]
+    types = {graph.tensors[index].dtype: graph.tensors[index].name for index in (*read, *op.outputs)}
+    if len(types) > 1:
+        told = " and ".join(f"{dtype} ({name!r})" for dtype, name in sorted(types.items()))
+        yield unsupported(graph, op, f"tensors of several types, {told}", "one type, int8 or int16")
 
 
-def require_constant_weights(ctx: Lowering, op: Op) -> Tensor | None:
-    """Refuses a FULLY_CONNECTED with computed weights or of several rows.
-
-    Returns:
-        Its biases.
-
-    Raises:
-        ThimbleError: it is no product of one row with constant weights.
-    """
-    x, weights = ctx.tensor(op.inputs[0]), ctx.tensor(op.inputs[1])
-    bias = ctx.tensor(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
-    if weights.data is None or len(weights.shape) != 2 or (bias is not None and bias.data is None):
-        raise ctx.unsupported(op, "weights or biases that are computed", "constant ones")
-    if x.size != weights.shape[1]:
-        raise ctx.unsupported(op, f"{x.size // weights.shape[1]} rows at once", "one row, as a decode step has")
-    return bias
+def same_shape_check(graph: Graph, op: Op, position: int = 0) -> Found:
+    """That the output has the type and the shape of an input."""
+    yield from one_type_check(graph, op, [position])
+    source, out = operand(graph, op, position), graph.tensors[op.outputs[0]]
+    if source.shape != out.shape:
+        yield unsupported(
+            graph, op, f"an input of shape {list(source.shape)} and an output of {list(out.shape)}", "equal shapes"
+        )
 
 
-def matrix_batches(ctx: Lowering, op: Op) -> tuple[int, int]:
-    """How many matrices the operands of a BATCH_MATMUL have.
+def same_size_check(graph: Graph, op: Op) -> Found:
+    """That the output has the type and the number of elements of the first input."""
+    yield from one_type_check(graph, op, [0])
+    source, out = operand(graph, op, 0), graph.tensors[op.outputs[0]]
+    if source.size != out.size:
+        yield unsupported(
+            graph,
+            op,
+            f"an input of shape {list(source.shape)} and an output of {list(out.shape)}",
+            "as many elements in both",
+        )
 
-    Raises:
-        ThimbleError: a form that no kernel has.
-    """
-    a, b = (ctx.tensor(index) for index in op.inputs)
-    if op.options.get("adjX") or len(a.shape) < 2 or len(b.shape) < 2 or a.scales.size != 1 or b.scales.size != 1:
-        raise ctx.unsupported(op, "a transposed left side or a vector", "matrices, the left one not transposed")
-    batches, b_batches = prod(a.shape[:-2]), prod(b.shape[:-2])
-    if b_batches not in (1, batches) or (b_batches != 1 and b.shape[:-2] != a.shape[:-2]):
-        raise ctx.unsupported(op, f"batches {a.shape[:-2]} and {b.shape[:-2]}", "equal batches, or one right matrix")
-    return batches, b_batches
+
+def broadcast_check(graph: Graph, op: Op) -> Found:
+    """That two inputs are of the output's type and give its shape."""
+    yield from one_type_check(graph, op)
+    left, right, out = operand(graph, op, 0), operand(graph, op, 1), graph.tensors[op.outputs[0]]
+    try:
+        shape: tuple[int, ...] | None = np.broadcast_shapes(left.shape, right.shape)
+    except ValueError:
+        shape = None
+    if shape != out.shape:
+        told = f"inputs of shapes {list(left.shape)} and {list(right.shape)} and an output of {list(out.shape)}"
+        yield unsupported(graph, op, told, "shapes of which NumPy's rules of broadcasting make the output's")
+
+
+def constant_integers(graph: Graph, op: Op, position: int) -> tuple[int, ...] | None:
+    """The values of an input that is a constant of integers; None where it is none."""
+    tensor = operand(graph, op, position)
+    if tensor.size == 0:
+        return ()
+    return None if tensor.data is None else tuple(int(value) for value in tensor.data.reshape(-1))

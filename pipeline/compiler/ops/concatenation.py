@@ -5,19 +5,44 @@ from __future__ import annotations
 import dataclasses
 from math import prod
 
-from pipeline.compiler.ir.graph import Op
+from pipeline.compiler.ir.graph import Graph, Op
 from pipeline.compiler.ir.program import View
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.checks import Found, one_type_check
+from pipeline.compiler.ops.operator import Form, Operator
 
 __all__ = ["OPERATORS"]
 
 
+_MOST = 64  # inputs
+
+
+def _check(graph: Graph, op: Op) -> Found:
+    yield from one_type_check(graph, op)
+    parts, out = [graph.tensors[index] for index in op.inputs], graph.tensors[op.outputs[0]]
+    if any(tensor.scale != out.scale or tensor.zero_point != out.zero_point for tensor in parts):
+        yield unsupported(graph, op, "inputs of different scales", "inputs quantized like the output")
+    axis, rank = op.int_option("axis"), len(out.shape)
+    if not -rank <= axis < rank:
+        yield unsupported(graph, op, f"axis {axis} of {list(out.shape)}", "an axis of the output")
+        return
+    axis %= rank
+    alike = all(
+        len(tensor.shape) == rank and _others(tensor.shape, axis) == _others(out.shape, axis) for tensor in parts
+    )
+    if not alike or sum(tensor.shape[axis] for tensor in parts) != out.shape[axis]:
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in parts)
+        told = f"inputs of shapes {shapes} along axis {axis}, and an output of {list(out.shape)}"
+        yield unsupported(graph, op, told, "shapes that make the output's")
+
+
+def _others(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return (*shape[:axis], *shape[axis + 1 :])
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     out_tensor = ctx.tensor(op.outputs[0])
-    for tensor in map(ctx.tensor, op.inputs):
-        if tensor.scale != out_tensor.scale or tensor.zero_point != out_tensor.zero_point:
-            raise ctx.unsupported(op, "inputs of different scales", "inputs quantized like the output")
     out = ctx.views.get(out_tensor.index) or ctx.allocate(out_tensor)
     axis = op.int_option("axis") % max(len(out_tensor.shape), 1)
     outer = prod(out_tensor.shape[:axis])
@@ -35,4 +60,7 @@ def _lower(ctx: Lowering, op: Op) -> None:
     assert offset == width
 
 
-OPERATORS = tuple(Operator("CONCATENATION", dtype, _lower, ("thimble_copy_s8",)) for dtype in ("INT8", "INT16"))
+_FORM = Form(_check, "ConcatenationOptions", (1, _MOST), version=5)
+OPERATORS = tuple(
+    Operator("CONCATENATION", dtype, _lower, ("thimble_copy_s8",), form=_FORM) for dtype in ("INT8", "INT16")
+)

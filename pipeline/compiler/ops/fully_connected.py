@@ -10,32 +10,82 @@ from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.encodings.choose import ENCODINGS, encoding_of
 from pipeline.compiler.encodings.encoding import ProductInput
 from pipeline.compiler.encodings.int16 import by_fours, fits_pairs, fits_rows, high_word_multipliers, pack_pairs, reach
-from pipeline.compiler.ir.graph import Op, Tensor
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import Address, Argument, Constant, Value, View
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering, block_size, parameters
-from pipeline.compiler.ops.checks import require_constant_weights, require_int16
-from pipeline.compiler.ops.operator import Operator
-from pipeline.compiler.product import Product, normalize_dead_rows
+from pipeline.compiler.ops.checks import Found, one_type_check, operand
+from pipeline.compiler.ops.operator import Form, Operator
+from pipeline.compiler.product import Product, largest_sums, normalize_dead_rows
 from pipeline.numerics import fixed_point as fp
 from pipeline.targets.cores import WeightLayout
 
 __all__ = ["OPERATORS", "product_of"]
 
-_INT32 = 2  # TensorType of a bias, in the options
+_INT32, _INT64 = 2, 4  # TensorType of a bias, in the options
+_BIAS_TOLERANCE = 0.02  # of an output's step
+
+
+def _bias(graph: Graph, op: Op) -> Tensor | None:
+    return operand(graph, op, 2) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
+
+
+def _check(graph: Graph, op: Op) -> Found:
+    yield from one_type_check(graph, op, [0])
+    x, weights, out, bias = operand(graph, op, 0), operand(graph, op, 1), graph.tensors[op.outputs[0]], _bias(graph, op)
+    if weights.data is None or (bias is not None and bias.data is None):
+        yield unsupported(graph, op, "weights or biases that are computed", "constant ones")
+        return
+    if weights.dtype != "INT8" or (weights.zero_points != 0).any():
+        yield unsupported(graph, op, "weights of another type, or with a zero point", "symmetric int8 weights")
+    if len(weights.shape) != 2 or x.size % weights.columns:
+        told = f"an input of shape {list(x.shape)} and weights of {list(weights.shape)}"
+        yield unsupported(graph, op, told, "weights [rows, columns], and an input of as many columns")
+        return
+    rows, depth = weights.shape
+    if x.size != depth:
+        yield unsupported(graph, op, f"{x.size // depth} rows at once", "one row, as a decode step has")
+    elif out.size != rows or out.columns != rows:
+        yield unsupported(
+            graph, op, f"weights of {rows} rows, and an output of shape {list(out.shape)}", "an output for each row"
+        )
+    if op.int_option("weightsFormat") or op.options.get("asymmetricQuantizeInputs") or op.options.get("quantSpec"):
+        told = "weightsFormat, asymmetric_quantize_inputs or quant_spec set"
+        yield unsupported(graph, op, told, "weights in plain rows, and inputs that are int8 or int16 already")
+    yield from _bias_check(graph, op, rows, bias)
+
+
+def _bias_check(graph: Graph, op: Op, rows: int, bias: Tensor | None) -> Found:
+    """As TensorFlow Lite Micro checks it: with one scale for all weights the bias's is close to input × weights."""
+    x, weights, out = operand(graph, op, 0), operand(graph, op, 1), graph.tensors[op.outputs[0]]
+    bias_type = op.int_option("quantizedBiasType")
+    if bias_type not in (0, _INT32, _INT64):
+        yield unsupported(graph, op, f"biases of type {bias_type}", "int32, or int64 with int16 activations")
+    if bias is None:
+        return
+    if bias.dtype not in (("INT32", "INT64") if x.dtype == "INT16" else ("INT32",)):
+        yield unsupported(graph, op, f"biases of type {bias.dtype}", "int32, or int64 with int16 activations")
+    if bias.size != rows or len(bias.shape) != 1:
+        yield unsupported(graph, op, f"biases of shape {list(bias.shape)} for {rows} rows", "one for each row")
+    scale = float(bias.scales[0]) if bias.scales.size == 1 else 0.0
+    checked = weights.scales.size == 1 and bias.scales.size <= 1 and x.dtype == "INT8"
+    if checked and not abs(x.scale * weights.scale - scale) / out.scale <= _BIAS_TOLERANCE:
+        told = f"a bias scale of {scale:g}, and {x.scale * weights.scale:g} of input times weights"
+        yield unsupported(graph, op, told, "equal ones, as TensorFlow Lite Micro wants them")
 
 
 def product_of(ctx: Lowering, op: Op) -> Product:
-    """The int8 product's weights and scales, checked.
+    """The int8 product's weights and scales.
 
     Raises:
-        ThimbleError: it is in a form that no kernel has.
+        UnsupportedModel: its sums do not fit 32 bits.
     """
     x, weights, out_tensor = (ctx.tensor(index) for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
-    bias = require_constant_weights(ctx, op)
-    if (weights.zero_points != 0).any() or x.scales.size != 1:
-        raise ctx.unsupported(op, "weights with a zero point", "symmetric weights")
+    bias = _bias(ctx.graph, op)
     pairs = _scales(x, weights, out_tensor)
-    ctx.check_shift(op, max(pair[1] for pair in pairs))
+    reach = largest_sums(np.asarray(weights.data, np.int8), None if bias is None else np.asarray(bias.data, np.int32))
+    for largest, shift in sorted({(int(sum_), pair[1]) for sum_, pair in zip(reach, pairs, strict=True)}):
+        ctx.check_reach(op, largest, shift)
     product = Product(
         np.asarray(weights.data, np.int8),
         None if bias is None else np.asarray(bias.data, np.int32).reshape(-1),
@@ -86,10 +136,7 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     x, weights, out_tensor = (ctx.tensor(index) for index in (op.inputs[0], op.inputs[1], op.outputs[0]))
-    require_int16(ctx, op, x, out_tensor)
-    bias = require_constant_weights(ctx, op)
-    if weights.dtype != "INT8" or (weights.zero_points != 0).any():
-        raise ctx.unsupported(op, "weights with a zero point", "symmetric int8 weights")
+    bias = _bias(ctx.graph, op)
     rows, depth = weights.shape
     pairs = _scales(x, weights, out_tensor)
     values = np.asarray(weights.data, np.int8)
@@ -149,17 +196,28 @@ def _held_s16(
     return "thimble_fully_connected_plain_s16", values.reshape(-1), arrays
 
 
+_FORM = Form(
+    _check,
+    "FullyConnectedOptions",
+    (2, 3),
+    version=14,
+    activation=True,
+    integers=(2,),
+    per_channel=1,
+)
 OPERATORS = (
     Operator(
         "FULLY_CONNECTED",
         "INT8",
         _lower,
         (*(kernel for encoding in ENCODINGS for kernel in encoding.kernels), "thimble_limit_s8"),
+        form=_FORM,
     ),
     Operator(
         "FULLY_CONNECTED",
         "INT16",
         _lower_s16,
         ("thimble_fully_connected_s16", "thimble_fully_connected_rows_s16", "thimble_fully_connected_plain_s16"),
+        form=_FORM,
     ),
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.compiler.ir.graph import Op
+from pipeline.compiler.ir.graph import Graph, Op
 from pipeline.compiler.ir.program import Constant, Scaled, View
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import INDICES, Lowering
-from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.checks import Found, one_type_check, operand
+from pipeline.compiler.ops.operator import Form, Operator
 
 __all__ = ["COPIED", "OPERATORS"]
 
@@ -15,12 +17,21 @@ COPIED = "copied"
 """An option of ours: the row is copied to the arena (`passes.copy_embedding`)."""
 
 
+def _check(graph: Graph, op: Op) -> Found:
+    table, index, out = operand(graph, op, 0), operand(graph, op, 1), graph.tensors[op.outputs[0]]
+    yield from one_type_check(graph, op, [0])
+    known = {graph.inputs[name] for name in INDICES if name in graph.inputs}
+    by_row = len(table.shape) == 2 and op.int_option("axis") in (0, -2) and not op.int_option("batchDims")
+    if table.data is None or op.inputs[1] not in known or not by_row:
+        yield unsupported(graph, op, "this look-up", "a row of a constant table, by `token` or `position`")
+    elif index.size != 1 or out.shape != (*index.shape, table.columns):
+        told = f"a table of {list(table.shape)}, an index of {list(index.shape)}, and an output of {list(out.shape)}"
+        yield unsupported(graph, op, told, "one index, and a row of the table")
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     table, out = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    names = {ctx.graph.inputs[name]: name for name in INDICES if name in ctx.graph.inputs}
-    index = names.get(op.inputs[1])
-    if table.data is None or index is None or op.int_option("axis") != 0 or len(table.shape) != 2:
-        raise ctx.unsupported(op, "this look-up", "a row of a constant table, by `token` or `position`")
+    index = {ctx.graph.inputs[name]: name for name in INDICES if name in ctx.graph.inputs}[op.inputs[1]]
     values = np.asarray(table.data, np.int8).reshape(-1)
     name = ctx.constant(Constant(f"{index}_table_{out.index}", "int8_t", values, weights=True)).name
     columns = table.columns
@@ -31,4 +42,12 @@ def _lower(ctx: Lowering, op: Op) -> None:
         ctx.views[out.index] = row
 
 
-OPERATORS = (Operator("GATHER", "INT8", _lower, ("thimble_copy_s8",)),)
+OPERATORS = (
+    Operator(
+        "GATHER",
+        "INT8",
+        _lower,
+        ("thimble_copy_s8",),
+        form=Form(_check, "GatherOptions", (2, 2), version=8, integers=(1,)),
+    ),
+)

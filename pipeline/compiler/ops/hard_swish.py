@@ -11,7 +11,8 @@ import numpy as np
 
 from pipeline.compiler.arithmetic_s16 import HIGH, LOW, reduced
 from pipeline.compiler.ir.graph import Op, Tensor
-from pipeline.compiler.ops.operator import Operator, always, by_table
+from pipeline.compiler.ops.checks import same_shape_check
+from pipeline.compiler.ops.operator import Form, Operator, always, by_table
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
@@ -38,7 +39,7 @@ def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[
     fine = np.float32(1 / 128) * np.float32(tensor.scales[0])
     multiplier, exponent = _scale(fine / np.float32(out.scales[0]))
     relu_multiplier, relu_exponent = _scale(fine / (np.float32(3.0) / np.float32(32768.0)))
-    if exponent > 0:
+    if exponent > 0 or relu_exponent > 30:
         return None  # TensorFlow Lite Micro refuses it
     shifted = (x - tensor.zero_point) * 128
     share = shifted  # of x: 0 to 1 as 0 to 2^15
@@ -54,4 +55,5 @@ def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[
     return np.clip(y + out.zero_point, -128, 127)
 
 
-OPERATORS = (Operator("HARD_SWISH", "INT8", by_table, (), _evaluate, 1, always),)
+_FORM = Form(same_shape_check, "HardSwishOptions")
+OPERATORS = (Operator("HARD_SWISH", "INT8", by_table, (), _evaluate, 1, always, form=_FORM),)

@@ -6,15 +6,27 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.compiler.ir.graph import Op, Tensor
+from pipeline.compiler.arithmetic import MAX_SHIFT_S8
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering, parameters
-from pipeline.compiler.ops.checks import require_int16
-from pipeline.compiler.ops.operator import Operator, always, by_table
+from pipeline.compiler.ops.checks import Found, same_shape_check
+from pipeline.compiler.ops.operator import Form, Operator, always, by_table
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
 
+_LARGEST = 1e6
 _MAX_SHIFT = 14  # of an int16 value, so that 30 bits hold it
+
+
+def _check(graph: Graph, op: Op) -> Found:
+    yield from same_shape_check(graph, op)
+    alpha = op.float_option("alpha", 0.0)
+    if alpha < 0:
+        yield unsupported(graph, op, "a negative alpha", "an alpha of 0 or more")  # rounded in another way
+    elif not alpha <= _LARGEST:
+        yield unsupported(graph, op, f"an alpha of {alpha:g}", f"an alpha of at most {_LARGEST:g}")
 
 
 def _scales(op: Op, tensor: Tensor, out: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -27,28 +39,15 @@ def _scales(op: Op, tensor: Tensor, out: Tensor) -> tuple[tuple[int, int], tuple
 def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
     (tensor,), (x,) = operands, values
     scale, slope = _scales(op, tensor, out)
-    if max(scale[1], slope[1]) > 22 or slope[0] < 0:
+    if max(scale[1], slope[1]) > MAX_SHIFT_S8:
         return None
     centred = x - tensor.zero_point
     y = np.where(centred >= 0, fp.multiply(centred, *scale), fp.multiply(centred, *slope))
     return np.asarray(np.clip(y + out.zero_point, -128, 127))
 
 
-def _require_slope(ctx: Lowering, op: Op) -> None:
-    """A negative one would be rounded in another way."""
-    if op.float_option("alpha", 0.0) < 0:
-        raise ctx.unsupported(op, "a negative alpha", "an alpha of 0 or more")
-
-
-def _lower(ctx: Lowering, op: Op) -> None:
-    _require_slope(ctx, op)
-    by_table(ctx, op)
-
-
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    require_int16(ctx, op, tensor, out_tensor)
-    _require_slope(ctx, op)
     scale, slope = _scales(op, tensor, out_tensor)
     if max(scale[1], slope[1]) > _MAX_SHIFT:
         raise ctx.unsupported(op, "an output scale far below the input's", "an output that int16 can hold")
@@ -59,7 +58,8 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     ctx.element_call(own, operands, out, (rows, columns))
 
 
+_FORM = Form(_check, "LeakyReluOptions", version=2, needs_options=True)
 OPERATORS = (
-    Operator("LEAKY_RELU", "INT8", _lower, (), _evaluate, 1, always),
-    Operator("LEAKY_RELU", "INT16", _lower_s16, ("thimble_leaky_relu_s16",), writes_rows=always),
+    Operator("LEAKY_RELU", "INT8", by_table, (), _evaluate, 1, always, form=_FORM),
+    Operator("LEAKY_RELU", "INT16", _lower_s16, ("thimble_leaky_relu_s16",), writes_rows=always, form=_FORM),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pipeline.compiler.ir.graph import Op
+from pipeline.compiler.ir.graph import Graph, Op
 from pipeline.compiler.ir.program import Address
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering, parameters
-from pipeline.compiler.ops.checks import require_int16, require_last_axis
-from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.checks import Found, constant_integers, one_type_check, operand
+from pipeline.compiler.ops.operator import Form, Operator
+from pipeline.compiler.product import LARGEST_INPUT
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS", "fold_count"]
@@ -18,13 +20,23 @@ def fold_count(columns: int, multiplier: int, shift: int) -> tuple[int, int]:
     return (multiplier << steps) // columns, shift - steps
 
 
+def _check(graph: Graph, op: Op) -> Found:
+    yield from one_type_check(graph, op, [0])
+    source, axes, out = operand(graph, op, 0), constant_integers(graph, op, 1), graph.tensors[op.outputs[0]]
+    rank = len(source.shape)
+    if axes is None or len(axes) != 1 or axes[0] not in (-1, rank - 1) or not rank:
+        yield unsupported(graph, op, "axes other than the last", "the mean over the last axis")
+    elif out.shape not in (source.shape[:-1], (*source.shape[:-1], 1)):
+        told = f"an input of shape {list(source.shape)} and an output of {list(out.shape)}"
+        yield unsupported(graph, op, told, "one value a row")
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    require_last_axis(ctx, op)
     x = ctx.contiguous(tensor.index)
     out = ctx.allocate(out_tensor)
     multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
-    ctx.check_shift(op, shift)
+    ctx.check_reach(op, LARGEST_INPUT * tensor.columns, shift)
     multiplier, shift = fold_count(tensor.columns, multiplier, shift)
     name = f"mean_{out_tensor.index}"
     fields = {
@@ -39,12 +51,10 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    require_int16(ctx, op, tensor, out_tensor)
-    require_last_axis(ctx, op)
     if tensor.columns > 32768:
         raise ctx.unsupported(op, f"{tensor.columns} columns", "at most 32,768")
     multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
-    ctx.check_shift(op, shift)
+    ctx.check_reach(op, 0, shift)
     x = ctx.contiguous(tensor.index)
     out = ctx.allocate(out_tensor)
     multiplier, shift = fold_count(tensor.columns, multiplier, shift)
@@ -53,7 +63,8 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     ctx.call("thimble_mean_s16", (multiplier, shift, x, out, tensor.rows, tensor.columns), [x], [out], kind="norm")
 
 
+_FORM = Form(_check, "ReducerOptions", (2, 2), version=3, integers=(1,))
 OPERATORS = (
-    Operator("MEAN", "INT8", _lower, ("thimble_mean_s8",)),
-    Operator("MEAN", "INT16", _lower_s16, ("thimble_mean_s16",)),
+    Operator("MEAN", "INT8", _lower, ("thimble_mean_s8",), form=_FORM),
+    Operator("MEAN", "INT16", _lower_s16, ("thimble_mean_s16",), form=_FORM),
 )

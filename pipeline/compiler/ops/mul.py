@@ -11,8 +11,8 @@ from pipeline.compiler import arithmetic, arithmetic_s16
 from pipeline.compiler.ir.graph import Op, Tensor
 from pipeline.compiler.ir.program import Record
 from pipeline.compiler.lowering import Lowering, parameters, product_scale
-from pipeline.compiler.ops.checks import require_int8, require_int16
-from pipeline.compiler.ops.operator import Operator, always
+from pipeline.compiler.ops.checks import broadcast_check
+from pipeline.compiler.ops.operator import Form, Operator, always
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS", "MulConstants", "mul"]
@@ -55,14 +55,14 @@ def mul(c: MulConstants, a: fp.Int, b: fp.Int) -> fp.Int:
     return np.clip(fp.multiply((a + c.a_offset) * (b + c.b_offset), c.out[1], c.out[2]) + c.out[0], *c.range)
 
 
-def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int:
+def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
     (a, b), (x, y) = operands, values
-    return mul(MulConstants.prepare(a, b, out, op.activation), x, y)
+    c = MulConstants.prepare(a, b, out, op.activation)
+    return None if c.out[2] > _MAX_SHIFT else mul(c, x, y)
 
 
 def _lower(ctx: Lowering, op: Op) -> None:
     a, b, out_tensor = (ctx.tensor(index) for index in (*op.inputs, op.outputs[0]))
-    require_int8(ctx, op)
     c = MulConstants.prepare(a, b, out_tensor, op.activation)
     if c.out[2] > _MAX_SHIFT:
         raise ctx.unsupported(op, "an output scale far below the product's", "an output that int8 can hold")
@@ -81,7 +81,6 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     a, b, out_tensor = (ctx.tensor(index) for index in (*op.inputs, op.outputs[0]))
-    require_int16(ctx, op, a, b, out_tensor)
     multiplier, shift = fp.quantize_multiplier(a.scale * b.scale / out_tensor.scale)
     if shift > 0:
         raise ctx.unsupported(op, "an output scale below the product's", "an output that int16 can hold")
@@ -94,7 +93,8 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     ctx.element_call(own, operands, out, (rows, columns))
 
 
+_FORM = Form(broadcast_check, "MulOptions", (2, 2), version=7, activation=True)
 OPERATORS = (
-    Operator("MUL", "INT8", _lower, ("thimble_mul_s8",), _evaluate, 2, always),
-    Operator("MUL", "INT16", _lower_s16, ("thimble_mul_s16",), writes_rows=always),
+    Operator("MUL", "INT8", _lower, ("thimble_mul_s8",), _evaluate, 2, always, form=_FORM),
+    Operator("MUL", "INT16", _lower_s16, ("thimble_mul_s16",), writes_rows=always, form=_FORM),
 )

@@ -2,19 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.lowering import Lowering
+from pipeline.errors import UnsupportedModel
 from pipeline.numerics import fixed_point as fp
 
-__all__ = ["Evaluate", "Operator", "always", "by_table", "one_row"]
+__all__ = ["Evaluate", "Form", "Operator", "always", "by_table", "one_row"]
+
+Check = Callable[[Graph, Op], Iterator[UnsupportedModel]]
+"""What of an operator, whose inputs and outputs are there and of a known type, is not supported."""
 
 Evaluate = Callable[[Op, Sequence[Tensor], Tensor, Sequence[fp.Int]], fp.Int | None]
 """What an element-wise operator computes, exactly: of the operator, its operands, its output, and the operands' values
 as int64 arrays, the output's values. None where the scales are beyond what TensorFlow Lite Micro or the kernels take:
 `lower` refuses these."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a .tflite may say of an operator (`frontend.check`).
+
+    `check` gives what else must hold, of shapes, types, options and constants; what depends on scales is `lower`'s.
+    `options` is the schema's name of its options, and `needs_options` says that these have no usual values. There are
+    `inputs` of it, least and most, the last ones optional, and `outputs`. `version` is the highest that is known;
+    `activation`: whether RELU, RELU6 or RELU_N1_TO_1 may be fused into it. `integers` are the inputs that are int32 or
+    int64 constants or indices, `per_channel` the one that may have several scales, which it has for its first axis.
+    """
+
+    check: Check
+    options: str = ""
+    inputs: tuple[int, int] = (1, 1)
+    outputs: tuple[int, int] = (1, 1)
+    version: int = 1
+    activation: bool = False
+    needs_options: bool = False
+    integers: tuple[int, ...] = ()
+    per_channel: int = -1
+
+
+def _fusion(graph: Graph, op: Op) -> Iterator[UnsupportedModel]:
+    """Of a fusion, which is in no .tflite."""
+    yield from ()
 
 
 @dataclass(frozen=True)
@@ -24,7 +55,7 @@ class Operator:
     `kind` is the .tflite's name, or that of a fusion. `lower` checks it and adds its calls, of the `kernels` (none
     where it is layout alone, or where a table computes it). `evaluate` is there for element-wise operators, which have
     `arity` operands. `writes_rows` says whether it can leave gaps between the rows of its output, as the inputs of a
-    concatenation lie. `deferred`: it is computed where it is first read.
+    concatenation lie. `deferred`: it is computed where it is first read. `form` is the same for both types.
     """
 
     kind: str
@@ -35,6 +66,7 @@ class Operator:
     arity: int = 0
     writes_rows: Callable[[Graph, Op], bool] | None = None
     deferred: bool = False
+    form: Form = Form(_fusion)
 
 
 def always(graph: Graph, op: Op) -> bool:

@@ -6,19 +6,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.compiler.arithmetic import MAX_SHIFT_S8
 from pipeline.compiler.arithmetic_s16 import HIGH, LOW
 from pipeline.compiler.ir.graph import Graph, Op, Tensor, is_int16
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.ops.operator import Operator, always, by_table
+from pipeline.compiler.ops.checks import Found, operand
+from pipeline.compiler.ops.operator import Form, Operator, always, by_table
 from pipeline.compiler.ops.scale_s16 import scale_s16
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS", "quantize_s16"]
 
 
-def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int:
+def _check(graph: Graph, op: Op) -> Found:
+    tensor, out = operand(graph, op, 0), graph.tensors[op.outputs[0]]
+    if tensor.shape != out.shape:
+        told = f"an input of shape {list(tensor.shape)} and an output of {list(out.shape)}"
+        yield unsupported(graph, op, told, "equal shapes")
+
+
+def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
     (tensor,), (x,) = operands, values
     multiplier, shift = fp.quantize_multiplier(tensor.scale / out.scale)
+    if shift > MAX_SHIFT_S8:
+        return None
     return np.clip(fp.multiply(x - tensor.zero_point, multiplier, shift) + out.zero_point, -128, 127)
 
 
@@ -33,10 +45,8 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     if tensor.dtype == out_tensor.dtype:
         return scale_s16(ctx, op, tensor.scale / out_tensor.scale, (LOW, HIGH))
     wide, narrow = (tensor, out_tensor) if tensor.dtype == "INT16" else (out_tensor, tensor)
-    if not is_int16(wide) or narrow.dtype != "INT8" or narrow.scales.size != 1:
-        raise ctx.unsupported(op, f"{tensor.dtype} to {out_tensor.dtype}", "int8 and int16 with one scale")
     multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
-    if shift > (14 if tensor is wide else 22):
+    if shift > (14 if tensor is wide else MAX_SHIFT_S8):
         raise ctx.unsupported(op, "an output scale far below the input's", "an output that the type can hold")
     x = ctx.contiguous(tensor.index)
     out = ctx.allocate(out_tensor)
@@ -48,13 +58,15 @@ def _writes_rows_s16(graph: Graph, op: Op) -> bool:
     return is_int16(*(graph.tensors[index] for index in (op.inputs[0], op.outputs[0])))
 
 
+_FORM = Form(_check, "QuantizeOptions", version=4)
 OPERATORS = (
-    Operator("QUANTIZE", "INT8", by_table, (), _evaluate, 1, always),
+    Operator("QUANTIZE", "INT8", by_table, (), _evaluate, 1, always, form=_FORM),
     Operator(
         "QUANTIZE",
         "INT16",
         _lower_s16,
         ("thimble_scale_s16", "thimble_quantize_s16_s8", "thimble_quantize_s8_s16"),
         writes_rows=_writes_rows_s16,
+        form=_FORM,
     ),
 )

@@ -23,21 +23,24 @@ from pipeline.compiler.ops import (
     softmax,
     split,
     squared_difference,
+    strided_slice,
     transpose,
 )
-from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.operator import Form, Operator
 
-__all__ = ["ELEMENTWISE", "OPERATORS", "SUPPORTED", "operator_of"]
+__all__ = ["ELEMENTWISE", "FORMS", "OPERATORS", "SUPPORTED", "operator_of"]
 
 _MODULES = (
     *(add, batch_matmul, concatenation, fully_connected, gather, hard_swish, leaky_relu, mean, mul, quantize, relu),
-    *(reshape, rsqrt, sigmoid, softmax, split, squared_difference, transpose),
+    *(reshape, rsqrt, sigmoid, softmax, split, squared_difference, strided_slice, transpose),
 )
 OPERATORS: dict[tuple[str, str], Operator] = {
     (operator.kind, operator.dtype): operator for module in _MODULES for operator in module.OPERATORS
 }
 SUPPORTED: tuple[str, ...] = tuple(sorted({kind for kind, _ in OPERATORS}))
 """The kinds, for either type."""
+FORMS: dict[str, Form] = {kind: operator.form for (kind, _), operator in OPERATORS.items()}
+"""What a .tflite may say of each kind."""
 ELEMENTWISE: dict[str, Operator] = {
     kind: operator for (kind, dtype), operator in OPERATORS.items() if operator.evaluate and dtype == "INT8"
 }

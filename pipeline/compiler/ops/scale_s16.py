@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pipeline.compiler.ir.graph import Op
 from pipeline.compiler.lowering import Lowering, parameters
-from pipeline.compiler.ops.checks import require_int16
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["scale_s16"]
@@ -14,10 +13,9 @@ def scale_s16(ctx: Lowering, op: Op, ratio: float, limits: tuple[int, int]) -> N
     """Multiplies by a ratio and limits.
 
     Raises:
-        ThimbleError: the ratio is 2^14 or more, or a tensor is not int16.
+        UnsupportedModel: the ratio is 2^14 or more.
     """
-    tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    require_int16(ctx, op, tensor, out_tensor)
+    out_tensor = ctx.tensor(op.outputs[0])
     multiplier, shift = fp.quantize_multiplier(ratio)
     if shift > 14:
         raise ctx.unsupported(op, "an output scale far below the input's", "an output that int16 can hold")

@@ -9,19 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler.arithmetic_s16 import HIGH
-from pipeline.compiler.ir.graph import Op, Tensor
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import Constant
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.ops.checks import require_int16
-from pipeline.compiler.ops.operator import Operator, always, by_table
+from pipeline.compiler.ops.checks import Found, same_shape_check
+from pipeline.compiler.ops.operator import Form, Operator, always, by_table
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
 
 
-def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int:
+def _check(graph: Graph, op: Op) -> Found:
+    yield from same_shape_check(graph, op)
+    out = graph.tensors[op.outputs[0]]
+    expected = (1 / 256, -128) if op.kind == "LOGISTIC" else (1 / 128, 0)
+    if out.dtype == "INT8" and (out.scale, out.zero_point) != expected:
+        told = f"an output scale of {out.scale:g} with zero point {out.zero_point}"
+        yield unsupported(graph, op, told, f"1/{1 / expected[0]:g} with {expected[1]}, which the converter gives")
+
+
+def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
     (tensor,), (x,) = operands, values
     multiplier, shift = fp.quantize_multiplier(tensor.scale * (1 << 27))
+    if not 0 <= shift <= 62:
+        return None  # by which TensorFlow Lite Micro shifts 64 bits
     radius = fp.input_radius(4, shift)
     centred = x - tensor.zero_point
     q4 = fp.multiply(np.clip(centred, -radius, radius), multiplier, shift)
@@ -57,7 +69,6 @@ def _scale(kind: str, scale: float) -> tuple[int, int]:
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    require_int16(ctx, op, tensor, out_tensor)
     multiplier, shift = _scale(op.kind, tensor.scale)
     if multiplier > HIGH or out_tensor.scale != 2.0**-15:
         raise ctx.unsupported(op, "these scales", "an input scale below 2.6 and an output scale of 2^-15")
@@ -67,11 +78,12 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     ctx.call(f"thimble_{op.kind.lower()}_s16", (table, multiplier, shift, x, out, tensor.size), [x], [out])
 
 
+_FORM = Form(_check, version=3)
 OPERATORS = tuple(
     operator
     for kind in ("LOGISTIC", "TANH")
     for operator in (
-        Operator(kind, "INT8", by_table, (), _evaluate, 1, always),
-        Operator(kind, "INT16", _lower_s16, (f"thimble_{kind.lower()}_s16",)),
+        Operator(kind, "INT8", by_table, (), _evaluate, 1, always, form=_FORM),
+        Operator(kind, "INT16", _lower_s16, (f"thimble_{kind.lower()}_s16",), form=_FORM),
     )
 )

@@ -8,17 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiler.arithmetic_s16 import HIGH, LOW
-from pipeline.compiler.ir.graph import Op, Tensor
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import Address, Constant, Table, Value
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering, parameters
-from pipeline.compiler.ops.checks import require_int16
-from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.checks import Found, operand, same_shape_check
+from pipeline.compiler.ops.operator import Form, Operator
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["MAX_SHIFT_S16", "OPERATORS", "exp_table", "reciprocal_table_s16", "softmax_fields_s16", "softmax_scale_s16"]
 
+_LARGEST_BETA = 1e6
 MAX_SHIFT_S16 = 13
 """The largest left shift of a difference of int16 scores."""
+
+
+def _check(graph: Graph, op: Op) -> Found:
+    yield from same_shape_check(graph, op)
+    scores, out, beta = operand(graph, op, 0), graph.tensors[op.outputs[0]], op.float_option("beta", 1.0)
+    if not 0 < beta <= _LARGEST_BETA:
+        yield unsupported(graph, op, f"a beta of {beta:g}", f"a number above 0 and up to {_LARGEST_BETA:g}")
+        return
+    if out.dtype == "INT8" and (out.zero_point != -128 or out.scale != 1 / 256):
+        yield unsupported(graph, op, "an output scale other than 1/256", "scale 1/256, zero point −128")
+    if out.dtype == "INT8" and beta * scores.scale * (1 << 26) <= 1:
+        yield unsupported(graph, op, "an input scale this small", "scale times beta above 2^-26")
+    if out.dtype == "INT8" and scores.columns >= 1 << 12:
+        yield unsupported(graph, op, f"rows of {scores.columns:,}", "at most 4,095: more exceed 32 bits")
 
 
 def _exp(scale: float, beta: float) -> NDArray[np.int32]:
@@ -45,8 +61,6 @@ def exp_table(ctx: Lowering, scores: Tensor, beta: float, out: int) -> Table:
 
 def _lower(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    if out_tensor.zero_point != -128 or out_tensor.scale != 1 / 256:
-        raise ctx.unsupported(op, "an output scale other than 1/256", "scale 1/256, zero point −128")
     x = ctx.contiguous(tensor.index)
     out = ctx.allocate(out_tensor)
     exp = exp_table(ctx, tensor, op.float_option("beta", 1.0), out_tensor.index)
@@ -104,7 +118,6 @@ def softmax_fields_s16(ctx: Lowering, scores: Tensor, beta: float) -> dict[str, 
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
-    require_int16(ctx, op, tensor, out_tensor)
     beta = op.float_option("beta", 1.0)
     if softmax_scale_s16(tensor.scale, beta)[1] > MAX_SHIFT_S16 or tensor.columns > 65536:
         raise ctx.unsupported(op, "an input scale this large", "a scale below 1.25")
@@ -116,7 +129,8 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     ctx.call("thimble_softmax_s16", (Address(name), x, out, tensor.rows, tensor.columns), [x], [out], [own])
 
 
+_FORM = Form(_check, "SoftmaxOptions", version=3, needs_options=True)
 OPERATORS = (
-    Operator("SOFTMAX", "INT8", _lower, ("thimble_softmax_s8",)),
-    Operator("SOFTMAX", "INT16", _lower_s16, ("thimble_softmax_s16",)),
+    Operator("SOFTMAX", "INT8", _lower, ("thimble_softmax_s8",), form=_FORM),
+    Operator("SOFTMAX", "INT16", _lower_s16, ("thimble_softmax_s16",), form=_FORM),
 )

@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline.compiler.ir.graph import Op, Tensor
 from pipeline.compiler.lowering import Lowering, parameters
-from pipeline.compiler.ops.checks import require_int8, require_int16
-from pipeline.compiler.ops.operator import Operator, always
+from pipeline.compiler.ops.checks import broadcast_check
+from pipeline.compiler.ops.operator import Form, Operator, always
 from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
@@ -58,7 +58,6 @@ def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[
 
 def _lower(ctx: Lowering, op: Op) -> None:
     a, b, out_tensor = (ctx.tensor(index) for index in (*op.inputs, op.outputs[0]))
-    require_int8(ctx, op)
     c = _Constants.prepare(a, b, out_tensor, _LEFT)
     zeros = {"a_offset": -a.zero_point, "b_offset": -b.zero_point, "out_zero_point": out_tensor.zero_point}
     _call(ctx, op, "thimble_squared_difference_s8_params", c, zeros)
@@ -66,7 +65,6 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     a, b, out_tensor = (ctx.tensor(index) for index in (*op.inputs, op.outputs[0]))
-    require_int16(ctx, op, a, b, out_tensor)
     _call(ctx, op, "thimble_squared_difference_s16_params", _Constants.prepare(a, b, out_tensor, 0), {})
 
 
@@ -80,7 +78,12 @@ def _call(ctx: Lowering, op: Op, ctype: str, c: _Constants, zeros: dict[str, int
     ctx.element_call(own, operands, out, (rows, columns))
 
 
+_FORM = Form(broadcast_check, "SquaredDifferenceOptions", (2, 2), version=2)
 OPERATORS = (
-    Operator("SQUARED_DIFFERENCE", "INT8", _lower, ("thimble_squared_difference_s8",), _evaluate, 2, always),
-    Operator("SQUARED_DIFFERENCE", "INT16", _lower_s16, ("thimble_squared_difference_s16",), writes_rows=always),
+    Operator(
+        "SQUARED_DIFFERENCE", "INT8", _lower, ("thimble_squared_difference_s8",), _evaluate, 2, always, form=_FORM
+    ),
+    Operator(
+        "SQUARED_DIFFERENCE", "INT16", _lower_s16, ("thimble_squared_difference_s16",), writes_rows=always, form=_FORM
+    ),
 )

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from pipeline.compiler.ir.graph import Op
+from pipeline.compiler.ir.graph import Graph, Op
+from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.ops.operator import Operator
+from pipeline.compiler.ops.checks import Found, constant_integers, one_type_check, operand
+from pipeline.compiler.ops.operator import Form, Operator
 from pipeline.compiler.ops.reshape import reshape
 
 __all__ = ["OPERATORS"]
 
 
+def _check(graph: Graph, op: Op) -> Found:
+    yield from one_type_check(graph, op, [0])
+    source, out, order = operand(graph, op, 0), graph.tensors[op.outputs[0]], constant_integers(graph, op, 1)
+    if order is None or sorted(order) != list(range(len(source.shape))):
+        yield unsupported(
+            graph, op, f"an order of axes that is computed, or not one of {list(source.shape)}", "a constant order"
+        )
+    elif out.shape != tuple(source.shape[axis] for axis in order):
+        told = f"an input of shape {list(source.shape)}, the order {list(order)}, and an output of {list(out.shape)}"
+        yield unsupported(graph, op, told, "the shape that the order makes")
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
-    source = ctx.tensor(op.inputs[0])
-    permutation = ctx.tensor(op.inputs[1]).data
-    axes = [] if permutation is None else [int(axis) for axis in permutation.reshape(-1)]
-    moved = [axis for axis in axes if source.shape[axis] != 1]
-    if permutation is None or moved != sorted(moved):
+    source, order = ctx.tensor(op.inputs[0]), constant_integers(ctx.graph, op, 1) or ()
+    moved = [axis for axis in order if source.shape[axis] != 1]
+    if moved != sorted(moved):
         raise ctx.unsupported(op, "axes that change places", "moving axes of length 1")
     reshape(ctx, op)
 
 
-OPERATORS = tuple(Operator("TRANSPOSE", dtype, _lower) for dtype in ("INT8", "INT16"))
+_FORM = Form(_check, "TransposeOptions", (2, 2), version=7, integers=(1,))
+OPERATORS = tuple(Operator("TRANSPOSE", dtype, _lower, form=_FORM) for dtype in ("INT8", "INT16"))

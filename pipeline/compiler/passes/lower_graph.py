@@ -12,10 +12,12 @@ from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.names import layer_part
 from pipeline.compiler.ir.program import SLOTS, Address, CachePart, Constant, Index, Program, Scaled, Value, View
+from pipeline.compiler.ir.refusals import refused_together
 from pipeline.compiler.lowering import Lowering, parameters
 from pipeline.compiler.ops.fully_connected import product_of
 from pipeline.compiler.ops.operator import Operator
 from pipeline.compiler.ops.registry import OPERATORS
+from pipeline.compiler.product import Product
 from pipeline.errors import UnsupportedModel
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
@@ -36,18 +38,14 @@ def lower_graph(graph: Graph, layout: WeightLayout, block: int, objective: Objec
         objective: what decides how a product's weights are held.
 
     Raises:
-        ThimbleError: a type or a shape that no kernel takes, named with its tensor.
+        UnsupportedModel: scales or shapes that no kernel takes, all of them, named with their tensors.
     """
     ctx = Lowering(graph, layout)
     attentions = [op.fusion for op in graph.ops if isinstance(op.fusion, Attention)]
     program = ctx.program
     program.kv_window = _kv_window(graph, attentions)
-    products = {
-        op.outputs[0]: product_of(ctx, op)
-        for op in graph.ops
-        if op.kind == "FULLY_CONNECTED" and graph.dtype_of(op) == "INT8"
-    }
-    ctx.choices = choose(products, layout, objective)
+    refused: list[UnsupportedModel] = []
+    ctx.choices = choose(_products(ctx, refused), layout, objective)
     ctx.targets = _concatenation_targets(graph)
     _place_inputs(ctx, attentions)
     if isinstance(program.kv_window, SlidingWindow):
@@ -56,14 +54,9 @@ def lower_graph(graph: Graph, layout: WeightLayout, block: int, objective: Objec
         slots = np.array(program.kv_window.slots)
         kind = "uint8_t" if slots.max() < 256 else "uint16_t"
         ctx.constant(Constant(SLOTS, kind, slots.astype(np.uint8 if kind == "uint8_t" else np.uint16)))
-    for op in graph.ops:
-        operator = _operator(graph, op)
-        if operator is None:
-            raise ctx.unsupported(op, "int16 activations", "int8 for this operator, as in TensorFlow Lite Micro")
-        if operator.deferred:
-            ctx.deferred[op.outputs[0]] = partial(operator.lower, ctx, op)
-        else:
-            operator.lower(ctx, op)
+    _lower_operators(ctx, refused)
+    if refused:
+        raise refused_together(refused)
     fused = _fused_caches(attentions)
     caches = {graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in _caches(graph)}
     for kind, layer in _caches(graph):
@@ -79,16 +72,48 @@ def lower_graph(graph: Graph, layout: WeightLayout, block: int, objective: Objec
     return program
 
 
-def _operator(graph: Graph, op: Op) -> Operator | None:
+def _operator(graph: Graph, op: Op) -> Operator:
     key = op.kind, graph.dtype_of(op)
-    return FUSED.get(key) or OPERATORS.get(key)
+    return FUSED.get(key) or OPERATORS[key]
+
+
+def _products(ctx: Lowering, refused: list[UnsupportedModel]) -> dict[int, Product]:
+    """The int8 products by their outputs; what is refused of the others is added."""
+    products: dict[int, Product] = {}
+    for op in ctx.graph.ops:
+        if op.kind == "FULLY_CONNECTED" and ctx.graph.dtype_of(op) == "INT8":
+            try:
+                products[op.outputs[0]] = product_of(ctx, op)
+            except UnsupportedModel as error:
+                refused.append(error)
+    return products
+
+
+def _lower_operators(ctx: Lowering, refused: list[UnsupportedModel]) -> None:
+    """Lowers all operators but those that are refused, which are added, and what reads them."""
+    graph = ctx.graph
+    products = {op.outputs[0] for op in graph.ops if op.kind == "FULLY_CONNECTED" and graph.dtype_of(op) == "INT8"}
+    missing = products - set(ctx.choices)
+    for op in graph.ops:
+        if missing & {*op.inputs, *op.outputs}:
+            missing.update(op.outputs)
+            continue
+        operator = _operator(graph, op)
+        if operator.deferred:
+            ctx.deferred[op.outputs[0]] = partial(operator.lower, ctx, op)
+            continue
+        try:
+            operator.lower(ctx, op)
+        except UnsupportedModel as error:
+            refused.append(error)
+            missing.update(op.outputs)
 
 
 def _kv_window(graph: Graph, attentions: list[Attention]) -> SlidingWindow | StridedWindow | None:
     """The sliding window that the masks of all attentions describe, if any.
 
     Raises:
-        ThimbleError: not all of them do, or `rotation` is no input of a model without an end.
+        UnsupportedModel: not all of them do, or `rotation` is no input of a model without an end.
     """
     windows = {attention.window for attention in attentions}
     turned = graph.inputs.get(_ROTATION)
@@ -175,8 +200,8 @@ def _concatenation_targets(graph: Graph) -> dict[int, tuple[Tensor, int]]:
         column = 0
         for index in op.inputs:
             producer = graph.producer(index)
-            operator = _operator(graph, producer) if producer else None
-            in_place = producer and operator and operator.writes_rows and operator.writes_rows(graph, producer)
+            writes_rows = _operator(graph, producer).writes_rows if producer else None
+            in_place = producer and writes_rows and writes_rows(graph, producer)
             if last and in_place and graph.reads_alone(index) and op.inputs.count(index) == 1:
                 targets[index] = (out, column)
             column += graph.tensors[index].columns

@@ -15,6 +15,11 @@ _FFN = {
     4: ("attention_out", "ffn_gate", "ffn_up", "ffn_down"),
 }
 """What products after an attention are, by how many there are before the next."""
+_BETWEEN = {
+    *RESHAPE_OPS,
+    *("MUL", "ADD", "SUB", "QUANTIZE", "CONCATENATION", "SPLIT", "STRIDED_SLICE", "TRANSPOSE", "BATCH_MATMUL"),
+}
+"""What may lie between a product and the attention that it makes queries, keys or values for."""
 
 
 def name_products(graph: Graph) -> Graph:
@@ -60,7 +65,7 @@ def _role(graph: Graph, tensor: int, attentions: list[Attention]) -> str | None:
                 if index == current:
                     return layer_part(attention.layer, role)
         for op in graph.consumers(current):
-            if op.kind in (*RESHAPE_OPS, "MUL", "ADD", "SUB", "QUANTIZE", "CONCATENATION", "TRANSPOSE", "BATCH_MATMUL"):
+            if op.kind in _BETWEEN:
                 front.extend(out for out in op.outputs if out not in visited)
                 visited.update(op.outputs)
     return None

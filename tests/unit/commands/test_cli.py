@@ -41,6 +41,8 @@ def test_compile_names_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "junk.tflite").write_bytes(b"junk" * 100)
     assert main(["compile", str(tmp_path / "junk.tflite"), "--out", str(tmp_path / "c")]) == 1
     assert "not a .tflite" in capsys.readouterr().err
+    assert main(["compile", str(tmp_path / "junk.tflite"), "--out", str(tmp_path / "c"), "--core", "cortex-m99"]) == 1
+    assert "'cortex-m99' is not known" in capsys.readouterr().err
     full = tmp_path / "full"
     full.mkdir()
     (full / "mine.c").write_text("int mine;")

@@ -34,6 +34,7 @@ TESTED_BY = {
         "test_mean": {"MEAN"},
         "test_gather_by_token": {"GATHER"},
         "test_split": {"SPLIT"},
+        "test_strided_slice": {"STRIDED_SLICE"},
         "test_concatenation": {"CONCATENATION"},
         "test_reshape_and_transpose_of_unit_axes": {"RESHAPE", "TRANSPOSE"},
         "test_other_shapes": {"EXPAND_DIMS", "SQUEEZE"},
@@ -48,6 +49,7 @@ TESTED_BY = {
         "test_batch_matmul": {"BATCH_MATMUL"},
         "test_softmax": {"SOFTMAX"},
         "test_mean": {"MEAN"},
+        "test_strided_slice": {"STRIDED_SLICE"},
         "test_layout": {"SPLIT", "CONCATENATION", "TRANSPOSE", "RESHAPE", "EXPAND_DIMS", "SQUEEZE"},
     },
 }

@@ -1,0 +1,55 @@
+"""The two decode steps of docs/bring-your-own-model.md, as they stand there: converted, compiled and proven."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.commands.main import main
+from pipeline.resources import ROOT
+from pipeline.verification.host_engine import compile_library
+from tests.support.attention_step import AttentionSpec, attention_step
+from tests.support.changed_tflite import one_product
+
+PAGE = ROOT / "docs" / "bring-your-own-model.md"
+PROGRAMS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "fused"), [("layernorm_step", "5 norm"), ("rmsnorm_step", "2 gate, 5 norm")])
+def test_a_step_of_the_page(name: str, fused: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for program, text in PROGRAMS.items():
+        (tmp_path / program).write_text(text, encoding="utf-8")
+    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, f"{name}.py"], cwd=tmp_path, env=quiet, check=True, capture_output=True)
+    out = tmp_path / "c"
+    assert main(["compile", str(tmp_path / f"{name}.tflite"), "--out", str(out), "--prove", "--report"]) == 0
+    printed = capsys.readouterr().out
+    assert "64 steps of random tokens equal TensorFlow Lite Micro's to the byte" in printed
+    assert f"2 attention, {fused}" in printed and "not fused" not in printed
+
+
+def test_the_runtime_comes_with_it_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is enough: all of it is compiled and linked by itself."""
+    step = tmp_path / "step.tflite"
+    step.write_bytes(attention_step(AttentionSpec(kv_heads=1, group=2, head_dim=8)))
+    assert main(["compile", str(step), "--out", str(tmp_path / "c"), "--with-runtime"]) == 0
+    runtime = tmp_path / "c" / "runtime"
+    flags = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-Wl,--no-undefined")
+    sources = [*(tmp_path / "c").rglob("*.c")]
+    compile_library(sources, [tmp_path / "c", runtime, runtime / "kernels"], tmp_path / "model.so", flags)
+    assert main(["compile", str(step), "--out", str(tmp_path / "d")]) == 0
+    assert "--with-runtime copies them" in capsys.readouterr().out and not (tmp_path / "d" / "runtime").exists()
+
+
+def test_what_is_no_step_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "hello.tflite").write_bytes(one_product())
+    assert main(["compile", str(tmp_path / "hello.tflite"), "--out", str(tmp_path / "c")]) == 1
+    printed = capsys.readouterr().err
+    assert "no decode step" in printed and "k_new_i" in printed and "nothing fills its inputs x" in printed
+    assert not [*(tmp_path / "c").rglob("*")]
