@@ -87,7 +87,7 @@ def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions,
         if not prompt.strip() and not codec.tokenizer.template.is_open_ended:
             raise ThimbleError("the text is empty", "say something by --prompt")
         if isinstance(codec, StructuredCodec):
-            answer = device.prompt(prompt, _max_new_tokens(recipe, options))
+            answer = device.answer(prompt, _max_new_tokens(recipe, options))
             _write(described(answer))
         else:
             stream = TextStream(codec.tokenizer, _write, None if prompt else codec.tokenizer.template.bos)

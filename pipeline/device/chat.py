@@ -99,13 +99,20 @@ class TextStream:
 
 
 def ask_many(
-    device: Device, sentences: Sequence[str], max_new: int, progress: Callable[[int], None] | None = None
+    device: Device,
+    sentences: Sequence[str],
+    max_new: int,
+    progress: Callable[[int], None] | None = None,
+    is_structured: bool = False,
 ) -> list[str]:
     """The board's answer to each sentence; empty where it refused one, as it does one that is too long for the context.
 
     Args:
+        device: the board.
+        sentences: what is said.
         max_new: most tokens of an answer.
         progress: called with the number of sentences done.
+        is_structured: whether the board's model has answer tokens; then only logits that may follow are computed.
 
     Raises:
         ThimbleError: the device stopped answering, or reported a fault.
@@ -113,7 +120,7 @@ def ask_many(
     answers = []
     for count, sentence in enumerate(sentences, 1):
         try:
-            answers.append(device.prompt(sentence, max_new).text)
+            answers.append((device.answer if is_structured else device.prompt)(sentence, max_new).text)
         except DeviceError as error:
             if error.code in ("fault", "protocol"):
                 raise
@@ -154,7 +161,10 @@ def chat_loop(
             continue
         stream = TextStream(decoder, write, None if sentence else start) if decoder is not None else None
         try:
-            answer = device.prompt(sentence, max_new, stream.take if stream is not None else _ignore)
+            if stream is not None:
+                answer = device.prompt(sentence, max_new, stream.take)
+            else:
+                answer = device.answer(sentence, max_new, _ignore)
         except DeviceError as error:
             if error.code == "fault":
                 raise
@@ -179,18 +189,25 @@ def _ignore(token: int) -> None:
 
 
 def statistics(answer: Answer, tick_scale: TickScale) -> str:
-    """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock."""
+    """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock; of an
+    answer in answer tokens how many of its tokens were certain, and what all of it took."""
     if not answer.tokens_out:
         return "the model was not asked"
     mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * tick_scale.per_tick
     generated = [step.ticks for step in answer.steps[len(answer.tokens_in) :]]
     count = f"{answer.count_in} token{'s' * (answer.count_in != 1)} in, {len(answer.tokens_out)} out"
     reasons = {"context": ", cut off by the context", "length": ", cut off by the length", "stopped": ", stopped"}
+    about = "" if tick_scale.measured else "about "
+    if answer.confidence is not None:
+        certain = f", {answer.count_certain} of them certain" if answer.count_certain else ""
+        whole = answer.model_ticks * tick_scale.per_tick
+        time = f"{about}{whole * tick_scale.milliseconds:.1f} ms"
+        return f"{count}{certain}{reasons.get(answer.end, '')}; {whole:,.0f} {tick_scale.unit}, {time}"
     rate = ""
     if generated:
         each = sum(generated) / len(generated) * tick_scale.per_tick * tick_scale.milliseconds
         rate = f", {1000 / each:,.0f} tokens a second"
-    time = f"{'' if tick_scale.measured else 'about '}{mean * tick_scale.milliseconds:.1f} ms a token{rate}"
+    time = f"{about}{mean * tick_scale.milliseconds:.1f} ms a token{rate}"
     return f"{count}{reasons.get(answer.end, '')}; {mean:,.0f} {tick_scale.unit}, {time}"
 
 

@@ -70,6 +70,11 @@ class Answer:
         return self.prefill.count if self.prefill else len(self.tokens_in)
 
     @property
+    def count_certain(self) -> int:
+        """Number of generated tokens that were the only ones allowed, and for which nothing was computed."""
+        return sum(step.ticks == 0 and step.crc == 0 for step in self.steps)
+
+    @property
     def model_ticks(self) -> int:
         """Ticks of the prompt and of the steps, without printing."""
         return sum(step.ticks for step in self.steps) + (self.prefill.ticks if self.prefill else 0)
@@ -155,6 +160,21 @@ class Device:
                 program; a second one raises KeyboardInterrupt.
         """
         request = f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        return self._answer(request, on_token)
+
+    def answer(self, text: str, max_new: int, on_token: Callable[[int], None] | None = None) -> Answer:
+        """As `prompt`, of a model with answer tokens: only what is allowed is computed.
+
+        The CRCs are those of the logits that may follow. A step after which only one id may follow has a CRC and ticks
+        of 0: nothing is computed for it before the next step, and for the last of an answer nothing at all. Ticks
+        include the choice of tokens.
+
+        Args:
+            text: a sentence.
+            max_new: maximum number of tokens of the answer.
+            on_token: as for `prompt`.
+        """
+        request = f"ANSWER {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
         return self._answer(request, on_token)
 
     def stop(self) -> None:
