@@ -12,6 +12,7 @@
 #include "answer_tables.h"
 #include "names.h"
 #include "understand.h"
+#include "utf8.h"
 #include "vocabulary_tables.h"
 #endif
 
@@ -87,6 +88,12 @@ static void put_init_error(void)
 /* A request is answered, or comes back as an error, "code text". */
 typedef const char *error;
 #define ANSWERED NULL
+
+static void put_count(const char *name, uint64_t value)
+{
+    put_text(name);
+    put_number(value);
+}
 
 static void put_next(uint64_t number)
 {
@@ -310,6 +317,8 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks)
 }
 
 #ifdef THIMBLE_ANSWERS
+static const char stopped[] = "step the model stopped";
+
 /* "STEP position token crc ticks next" of an id of the answer. */
 static void put_step(uint32_t index, uint32_t crc, uint64_t ticks)
 {
@@ -346,7 +355,7 @@ static error answer_allowed(void)
         uint64_t since = board_ticks();
         const uint32_t fed = sentence.fed, count = sentence.count;
         if (!thimble_understand_feed(&sentence)) {
-            return "step the model stopped";
+            return stopped;
         }
         uint64_t ticks = board_ticks() - since;
         const uint32_t crc = allowed_crc();
@@ -387,8 +396,124 @@ static error answer_allowed(void)
     return ANSWERED;
 }
 
+/* UTF-8 as the inside of a JSON string, in ASCII. */
+static void put_json_text(const uint8_t *text, size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+    char escape[] = "\\u0000";
+    for (size_t at = 0; at < length;) {
+        uint32_t point = 0xfffd; /* where it is not well-formed */
+        const size_t size = read_character(text + at, length - at, &point);
+        at += size ? size : 1;
+        const bool is_plain = point >= ' ' && point < 127 && point != '"' && point != '\\';
+        if (is_plain) {
+            put_text((const char[]){(char)point, 0});
+            continue;
+        }
+        /* Beyond U+FFFF two surrogates. */
+        uint32_t units[2] = {point, 0};
+        if (point > 0xffff) {
+            units[0] = 0xd800u + ((point - 0x10000u) >> 10);
+            units[1] = 0xdc00u + (point & 0x3ffu);
+        }
+        for (size_t i = 0; i < 1u + (units[1] != 0); i++) {
+            for (size_t digit = 0; digit < 4; digit++) {
+                escape[2 + digit] = digits[units[i] >> (12 - 4 * digit) & 15];
+            }
+            put_text(escape);
+        }
+    }
+}
+
+/* Thousandths, without zeros at the end. */
+static void put_thousandths(int32_t amount)
+{
+    uint32_t size = amount < 0 ? 0u - (uint32_t)amount : (uint32_t)amount, part = size % 1000;
+    put_text(amount < 0 ? "-" : "");
+    put_number(size / 1000);
+    for (const char *before = "."; part; before = "") {
+        put_text(before);
+        put_number(part / 100);
+        part = part % 100 * 10;
+    }
+}
+
+/* A slot as {"name": ..., "type": ..., "value": ...} and what its type has besides. */
+static void put_json_slot(const thimble_slot *slot)
+{
+    static const char *const types[] = {"choice",  "name",     "text", "number", "percent",
+                                        "degrees", "duration", "time", "date"};
+    put_text("{\"name\":\"");
+    put_json_text(slot->name, slot->name_length);
+    put_text(slot->unit);
+    put_text("\",\"type\":\"");
+    put_text(types[slot->type]);
+    put_text("\",\"value\":\"");
+    if (slot->value) {
+        put_json_text(slot->value, slot->value_length);
+    } else {
+        put_number(slot->number);
+    }
+    put_text("\"");
+    if (slot->type >= THIMBLE_SLOT_NUMBER && slot->type <= THIMBLE_SLOT_DEGREES) {
+        put_text(",\"number\":");
+        put_thousandths(slot->amount);
+    } else if (slot->type == THIMBLE_SLOT_DURATION || slot->type == THIMBLE_SLOT_TIME) {
+        put_count(",\"seconds\":", (uint32_t)slot->amount);
+    } else if (slot->type <= THIMBLE_SLOT_NAME) {
+        put_count(",\"entry\":", slot->entry);
+        if (slot->type == THIMBLE_SLOT_NAME) {
+            put_count(",\"layer\":", slot->layer);
+        }
+    }
+    if (slot->from != slot->to) {
+        put_count(",\"from\":", slot->from);
+        put_count(",\"to\":", slot->to);
+    }
+    put_text("}");
+}
+
+/* Answers the sentence at hand, or says why nothing is done, as "OK {...}", in JSON. */
+static error answer_in_json(void)
+{
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
+    thimble_result result;
+    const uint64_t started = board_ticks();
+    (void)board_stop_requested(); /* of a request that has ended */
+    while (thimble_understand_feed(&sentence)) {
+        thimble_understand_choose(&sentence);
+        sentence.is_done = sentence.is_done || board_stop_requested();
+    }
+    const uint64_t ticks = board_ticks() - started;
+    thimble_understand_end(&sentence, slots, &result);
+    if (result.reason == THIMBLE_NO_MODEL) {
+        return stopped;
+    }
+    size_t length;
+    const uint8_t *intent = thimble_intent_name(&model_answers, result.intent, &length);
+    put_text("OK {\"intent\":\"");
+    put_json_text(intent, length);
+    put_text("\",\"slots\":[");
+    for (size_t i = 0; i < result.slot_count; i++) {
+        put_text(i ? "," : "");
+        put_json_slot(&slots[i]);
+    }
+    put_text("],\"reason\":\"");
+    if (result.reason == THIMBLE_MODEL_REASON) {
+        put_json_text(slots[0].value, slots[0].value_length);
+    } else if (result.reason != THIMBLE_NO_REASON) {
+        put_text(thimble_reason_name(result.reason));
+    }
+    put_count("\",\"confidence\":", result.confidence);
+    put_count(",\"tokens_in\":", sentence.prompt);
+    put_count(",\"tokens_out\":", sentence.count);
+    put_count(",\"ticks\":", ticks);
+    put_text("}\n");
+    return ANSWERED;
+}
+
 /* How a sentence is answered. */
-enum { IN_STEPS, IN_BLOCKS, ALLOWED_ONLY };
+enum { IN_STEPS, IN_BLOCKS, ALLOWED_ONLY, IN_JSON };
 
 /* Makes the prompt of a sentence, and answers it; or says why nothing is done: "OK 0 0 0 refused NoMatch confidence
  * reason". */
@@ -405,8 +530,14 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
     if (sentence.reason == THIMBLE_NOT_UTF8) {
         return not_utf8;
     }
+    if (count && how >= ALLOWED_ONLY && !weights_intact) {
+        return corrupt;
+    }
+    if (how == IN_JSON) {
+        return answer_in_json();
+    }
     if (count && how == ALLOWED_ONLY) {
-        return weights_intact ? answer_allowed() : corrupt;
+        return answer_allowed();
     }
     if (count) {
         is_bound = true;
@@ -462,12 +593,6 @@ static error generate(char *line)
         prompt.ids[count++] = (uint16_t)id;
     }
     return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
-}
-
-static void put_count(const char *name, uint64_t value)
-{
-    put_text(name);
-    put_number(value);
 }
 
 #ifdef THIMBLE_SAMPLING
@@ -557,6 +682,9 @@ static error info(char *line)
 #ifdef THIMBLE_INTERPRETER
     put_count(" arena_bytes=", THIMBLE_MODEL_ARENA_BYTES);
     put_count(" arena_used=", model.model ? (uint64_t)thimble_interpreter_used() : 0);
+#endif
+#ifdef THIMBLE_ANSWERS
+    put_text(" formats=text,json");
 #endif
     put_text("\n");
     return ANSWERED;
@@ -651,6 +779,10 @@ static error ask_allowed(char *line)
 {
     return ask(line, ALLOWED_ONLY);
 }
+static error ask_in_json(char *line)
+{
+    return ask(line, IN_JSON);
+}
 
 #if THIMBLE_NAMES_BYTES
 /* The kind of names that a word says, percent-encoded; -1: there is none. */
@@ -724,7 +856,7 @@ static error count_names(char *line)
 
 /* What takes the rest of a request's line. */
 static const struct {
-    char name[8];
+    char name[12];
     error (*take)(char *line);
 } requests[] = {
     {"ASK", ask_in_steps},
@@ -737,6 +869,7 @@ static const struct {
     {"PROFILE", profile},
 #ifdef THIMBLE_ANSWERS
     {"ANSWER", ask_allowed},
+    {"UNDERSTAND", ask_in_json},
     {"NAME", add_name},
     {"NAMES", count_names},
 #endif
@@ -750,7 +883,7 @@ static const struct {
 };
 
 #ifdef THIMBLE_ANSWERS
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE ANSWER NAME NAMES"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
 #else
 #define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
 #endif

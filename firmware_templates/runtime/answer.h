@@ -92,7 +92,7 @@ typedef struct {
     uint16_t slot;        /* index of its name among all slots: MODEL_SLOT_... of answer_ids.h */
     uint16_t entry;       /* of a closed value, MODEL_VALUE_...; of a name */
     uint8_t type;         /* a thimble_slot_type */
-    uint8_t layer;        /* of a name: 0, the home's or the application's own; 1, of the task's lists */
+    uint8_t layer;        /* of a name: which of the annotator's layers */
     uint16_t from;        /* which bytes of the sentence say it; */
     uint16_t to;          /* from = to: none in particular */
     int32_t amount;       /* the largest or the least there is where it does not fit */

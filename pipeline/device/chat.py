@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -139,6 +140,7 @@ def chat_loop(
     max_new: int,
     start: int | None = None,
     is_quiet: bool = False,
+    is_json: bool = False,
 ) -> None:
     """Sends each line to the board and streams its answer; a line that the board refuses does not end the loop. Ctrl-C
     ends an answer.
@@ -154,6 +156,7 @@ def chat_loop(
         start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.
             An indentation is a part of text that goes on.
         is_quiet: whether only answers are shown, without figures.
+        is_json: whether answers in answer tokens are shown as lines of JSON, without figures.
     """
     for line in map(plain_text, lines):
         sentence = line.strip() if start is None else line.rstrip()
@@ -161,6 +164,9 @@ def chat_loop(
             continue
         stream = TextStream(decoder, write, None if sentence else start) if decoder is not None else None
         try:
+            if is_json:
+                write(f"{device.understand(sentence, max_new).as_json()}\n")
+                continue
             if stream is not None:
                 answer = device.prompt(sentence, max_new, stream.take)
             else:
@@ -168,7 +174,8 @@ def chat_loop(
         except DeviceError as error:
             if error.code == "fault":
                 raise
-            write(f"the board refuses: {error.text}\n")
+            refusal = json.dumps({"error": error.code, "text": error.text}) if is_json else error.text
+            write(f"{refusal}\n" if is_json else f"the board refuses: {refusal}\n")
             continue
         if stream is not None:
             stream.end()
@@ -211,10 +218,15 @@ def statistics(answer: Answer, tick_scale: TickScale) -> str:
     return f"{count}{reasons.get(answer.end, '')}; {mean:,.0f} {tick_scale.unit}, {time}"
 
 
-def read_lines(prompt: str = "> ") -> Iterable[str]:
+def read_lines(prompt: str = "> ", is_echoed: bool = True) -> Iterable[str]:
     """Lines from the terminal, edited as its shell's are and with those before at the arrow keys, until end of file;
     Ctrl-C clears the line. From a file or pipe they are shown too, until its end or Ctrl-C. Bytes that are no UTF-8 go
-    through to the board, which refuses them."""
+    through to the board, which refuses them.
+
+    Args:
+        prompt: stands before each line.
+        is_echoed: whether lines from a file or pipe, and its end, are shown.
+    """
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     interactive = sys.stdin.isatty()
@@ -225,13 +237,14 @@ def read_lines(prompt: str = "> ") -> Iterable[str]:
         try:
             line = input(prompt)
         except EOFError:
-            print()
+            if interactive or is_echoed:
+                print()
             return
         except KeyboardInterrupt:
             print()
             if interactive:
                 continue
             return
-        if not interactive:
+        if not interactive and is_echoed:
             print(plain_text(line).encode("utf-8", "replace").decode())
         yield line
