@@ -36,7 +36,7 @@ static bool is_bound;
 
 /* Where a sentence's names and quantities are found: in the KV cache, which the answer empties, unless that is too
  * small. */
-enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) };
+enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) + sizeof(void *) };
 static _Alignas(thimble_annotation) uint8_t work_memory[CACHE_HOLDS_WORK ? 1 : sizeof(thimble_annotation)];
 static thimble_annotator annotator;
 #if THIMBLE_NAMES_BYTES

@@ -28,7 +28,7 @@ typedef enum {
     THIMBLE_UNFINISHED,     /* it was stopped, or had enough tokens */
     THIMBLE_MODEL_REASON,   /* the model says it in the slot `reason` */
     THIMBLE_NOT_UTF8,       /* the sentence is no well-formed text */
-    THIMBLE_NO_MODEL        /* the model's engine stopped in the middle of a step */
+    THIMBLE_NO_MODEL        /* its engine stopped in the middle of a step, or there is no memory to find names in */
 } thimble_reason;
 
 /* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a

@@ -2,15 +2,30 @@
 
 enum { CHUNK = 8 }; /* ids that are widened at once; a multiple of the tokens that models take at once */
 
+/* Where names are found; NULL: nowhere. */
+static thimble_annotation *work_of(const thimble_understanding *u)
+{
+    const size_t unit = sizeof(void *), beyond = (uintptr_t)u->context->cache % unit;
+    const size_t skipped = beyond ? unit - beyond : 0;
+    if (u->work || (size_t)u->context->model->cache_bytes < skipped + sizeof *u->work) {
+        return u->work;
+    }
+    return (thimble_annotation *)(void *)(u->context->cache + skipped);
+}
+
 int32_t thimble_understand_begin(thimble_understanding *u, const uint8_t *text, size_t length)
 {
-    thimble_annotation *const work = u->work ? u->work : (thimble_annotation *)(void *)u->context->cache;
+    thimble_annotation *const work = work_of(u);
     int32_t count = 0, marks = thimble_normalize(u->annotator->normalizer, text, length, &u->words);
     u->text = text;
     u->answer.confidence = THIMBLE_CERTAIN;
     u->answer.intent = 0;
     u->count = u->fed = 0;
     u->reason = marks == THIMBLE_TEXT_NOT_UTF8 ? THIMBLE_NOT_UTF8 : THIMBLE_TOO_MANY_WORDS;
+    if (marks >= 0 && !work) {
+        u->reason = THIMBLE_NO_MODEL;
+        marks = THIMBLE_TEXT_TOO_LONG;
+    }
     if (marks >= 0) {
         marks = thimble_annotate(u->annotator, text, &u->words, u->marks, u->values, work);
     }

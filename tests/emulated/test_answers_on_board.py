@@ -245,6 +245,40 @@ def test_only_what_is_allowed_is_computed(built: Built, device: Device) -> None:
 
 
 @pytest.mark.slow
+def test_what_a_sentence_asks_for_needs_no_parsing(built: Built, device: Device) -> None:
+    for sentence, (intent, slots) in ANSWERS.items():
+        understood, answer = device.understand(sentence, CONTEXT), device.answer(sentence, CONTEXT)
+        assert (understood.intent, understood.values) == (intent, slots)
+        assert understood.confidence == (answer.confidence or 0) / CERTAIN and understood.reason == answer.reason
+        assert (understood.tokens_in, understood.tokens_out) == (answer.count_in, len(answer.tokens_out))
+        assert 0 < understood.ticks < answer.ticks
+        for slot in understood.slots:
+            if slot.span is not None and slot.type == "text":
+                assert sentence.encode()[slice(*slot.span)].decode() == slot.value
+    for reason, sentence in REFUSED.items():
+        understood = device.understand(sentence, CONTEXT)
+        assert (understood.intent, understood.reason, understood.slots) == ("NoMatch", reason, ())
+    cut = device.understand(SENTENCES[0], 1)
+    assert (cut.intent, cut.reason, cut.tokens_out) == ("NoMatch", "unfinished", 1)
+    percent = device.understand("set the desklamp to 50%", CONTEXT).slots
+    assert [(slot.name, slot.type, slot.number, slot.seconds) for slot in percent] == [
+        ("brightness", "percent", 50.0, None),
+        ("name", "name", None, None),
+    ]
+    timer = device.understand("start a pizza timer for one hour and ten minutes", CONTEXT).slots
+    assert [(slot.name, slot.type, slot.number) for slot in timer] == [
+        ("hours", "number", 1.0),
+        ("minutes", "number", 10.0),
+        ("name", "text", None),
+    ]
+    blinds = {slot.name: slot for slot in device.understand("turn on the cafe blinds", CONTEXT).slots}
+    assert built.codec.schema.values[blinds["domain"].entry or 0] == "cover"
+    assert blinds["name"].span == (12, 23)
+    with pytest.raises(DeviceError, match="well-formed"):
+        device.understand("\udcff", CONTEXT)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["crc", "token", "confidence"])
 def test_a_lie_about_allowed_logits_fails_the_check(
     built: Built, device: Device, part: str, monkeypatch: pytest.MonkeyPatch
@@ -390,3 +424,16 @@ def test_a_chat_in_another_home(
     assert "\nNoMatch reason=two-commands " in said
     assert "\nNoMatch, too-many-words 100 %  (the model was not asked)\n" in said
     assert "\nTurnOn area=The Cook's Room name=Reading Light " in said
+
+
+@pytest.mark.slow
+def test_a_chat_in_json(
+    recipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{SENTENCES[4]}\n{'a ' * 70}\n{'a' * 1200}\n"))
+    workspace = Workspace(tmp_path / "build", "answers")
+    assert chat_with_board(recipe, workspace, SessionOptions(is_json=True), Console(file=io.StringIO())) == 0
+    first, second, third = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["intent"] == "Play" and first["slots"][0]["value"] == "Ångström’s “Déjà vu"
+    assert (second["intent"], second["reason"]) == ("NoMatch", "too-many-words")
+    assert third["error"] == "line-too-long"
