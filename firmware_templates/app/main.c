@@ -11,7 +11,8 @@
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
 #include "names.h"
-#include "normalizer_tables.h"
+#include "understand.h"
+#include "utf8.h"
 #include "vocabulary_tables.h"
 #endif
 
@@ -29,18 +30,13 @@ static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
 #endif
 static bool weights_intact;
 #ifdef THIMBLE_ANSWERS
-/* The sentence at hand, and whether the model's answer to it is bound to answer tokens. */
-static struct {
-    thimble_words words;
-    thimble_mark marks[THIMBLE_MAX_MARKS];
-    uint8_t values[THIMBLE_MAX_VALUES_BYTES];
-    thimble_answer answer;
-    bool is_bound;
-} sentence;
+/* The sentence at hand, and whether what the model generates is bound to be its answer. */
+static thimble_understanding sentence;
+static bool is_bound;
 
 /* Where a sentence's names and quantities are found: in the KV cache, which the answer empties, unless that is too
  * small. */
-enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) };
+enum { CACHE_HOLDS_WORK = THIMBLE_MODEL_CACHE_BYTES >= sizeof(thimble_annotation) + sizeof(void *) };
 static _Alignas(thimble_annotation) uint8_t work_memory[CACHE_HOLDS_WORK ? 1 : sizeof(thimble_annotation)];
 static thimble_annotator annotator;
 #if THIMBLE_NAMES_BYTES
@@ -93,6 +89,12 @@ static void put_init_error(void)
 typedef const char *error;
 #define ANSWERED NULL
 
+static void put_count(const char *name, uint64_t value)
+{
+    put_text(name);
+    put_number(value);
+}
+
 static void put_next(uint64_t number)
 {
     put_text(" ");
@@ -113,7 +115,7 @@ static void note(int32_t token)
 static int32_t choose(const void *logits, bool draw)
 {
 #ifdef THIMBLE_ANSWERS
-    if (draw && sentence.is_bound) {
+    if (draw && is_bound) {
         return thimble_answer_choose(&sentence.answer, &thimble_the_model, logits);
     }
 #endif
@@ -191,31 +193,30 @@ static void say(const uint8_t *bytes, size_t count)
 }
 
 /* What an answer in answer tokens says: "text confidence reason". */
-static void put_reply(const thimble_slot *slots, size_t count, thimble_reason reason)
+static void put_reply(const thimble_result *result)
 {
-    const bool holds = reason == THIMBLE_NO_REASON || reason == THIMBLE_MODEL_REASON;
-    thimble_answer_say(&model_answers, holds ? sentence.answer.intent : 0, slots, holds ? count : 0, say);
-    put_next(sentence.answer.confidence);
+    thimble_answer_say(&model_answers, result->intent, result->slots, result->slot_count, say);
+    put_next(result->confidence);
     put_text(" ");
-    if (reason == THIMBLE_MODEL_REASON) {
-        say(slots[0].value, slots[0].value_length);
+    if (result->reason == THIMBLE_MODEL_REASON) {
+        say(result->slots[0].value, result->slots[0].value_length);
     } else {
-        put_text(thimble_reason_name(reason));
+        put_text(thimble_reason_name(result->reason));
     }
+    put_text("\n");
 }
 
 /* The same of the generated ids. */
-static void put_answer(size_t count, bool is_context_full)
+static void put_answer(void)
 {
     thimble_slot slots[MODEL_ANSWER_SLOTS];
-    if (!thimble_answer_is_whole(&sentence.answer)) {
-        put_reply(slots, 0, is_context_full ? THIMBLE_TOO_LONG : THIMBLE_UNFINISHED);
-        return;
-    }
-    const size_t made = thimble_answer_slots(&sentence.answer, prompt.ids, count, slots);
-    put_reply(slots, made, thimble_answer_reason(&sentence.answer, slots, made));
+    thimble_result result;
+    thimble_understand_end(&sentence, slots, &result);
+    put_reply(&result);
 }
 #endif
+
+static const char corrupt[] = "weights the weights in flash are not those that were built";
 
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
@@ -228,7 +229,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     }
 #endif
     if (!weights_intact) {
-        return "weights the weights in flash are not those that were built";
+        return corrupt;
     }
     uint64_t started = board_ticks();
     int32_t before = prompt.ids[count - 1]; /* what the answer follows */
@@ -276,9 +277,10 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     put_next(board_ticks() - started);
     put_text(end);
 #ifdef THIMBLE_ANSWERS
-    if (sentence.is_bound) {
-        put_answer(generated, equal(end, " context "));
-        put_text("\n");
+    if (is_bound) {
+        sentence.count = generated;
+        sentence.reason = equal(end, " context ") ? THIMBLE_TOO_LONG : THIMBLE_NO_REASON;
+        put_answer();
         return ANSWERED;
     }
 #endif
@@ -315,9 +317,207 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks)
 }
 
 #ifdef THIMBLE_ANSWERS
+static const char stopped[] = "step the model stopped";
+
+/* "STEP position token crc ticks next" of an id of the answer. */
+static void put_step(uint32_t index, uint32_t crc, uint64_t ticks)
+{
+    put_text("STEP");
+    put_next(sentence.prompt + index);
+    put_next(sentence.ids[index]);
+    put_text(" ");
+    put_hex32(crc);
+    put_next(ticks);
+    put_next(sentence.ids[index + 1]);
+    put_text("\n");
+}
+
+/* Of the logits that may follow. */
+static uint32_t allowed_crc(void)
+{
+    uint32_t crc = 0;
+    for (int32_t id = -1; (id = thimble_answer_allowed(&sentence.answer, id)) >= 0;) {
+        const uint8_t *logit = (const uint8_t *)sentence.logits + THIMBLE_MODEL_LOGIT_BYTES * id;
+        crc = thimble_crc32(crc, logit, THIMBLE_MODEL_LOGIT_BYTES);
+    }
+    return crc;
+}
+
+/* Answers the sentence at hand and computes only what is allowed, told as by PROMPT. The line of an id after which only
+ * one may follow has no CRC and no ticks: it goes through the model with the next id, whose ticks are for both, or
+ * never. Ticks are those of all that is done for the answer but to print it and its CRCs. */
+static error answer_allowed(void)
+{
+    const uint64_t started = board_ticks();
+    const char *end = NULL;
+    (void)board_stop_requested(); /* of a request that has ended */
+    while (!end) {
+        uint64_t since = board_ticks();
+        const uint32_t fed = sentence.fed, count = sentence.count;
+        if (!thimble_understand_feed(&sentence)) {
+            return stopped;
+        }
+        uint64_t ticks = board_ticks() - since;
+        const uint32_t crc = allowed_crc();
+        since = board_ticks();
+        thimble_understand_choose(&sentence);
+        ticks += board_ticks() - since;
+        if (count) {
+            for (uint32_t i = fed; i < count - 1; i++) {
+                put_step(i, 0, 0);
+            }
+            put_step(count - 1, crc, ticks);
+        } else {
+            put_text("PREFILL");
+            put_next(sentence.prompt);
+            put_text(" ");
+            put_hex32(crc);
+            put_next(ticks);
+            put_next(sentence.ids[0]);
+            put_text("\n");
+        }
+        if (sentence.is_done) {
+            end = sentence.reason == THIMBLE_TOO_LONG     ? " context "
+                  : sentence.reason == THIMBLE_UNFINISHED ? " length "
+                                                          : " eos ";
+        } else if (board_stop_requested()) {
+            end = " stopped ";
+        }
+    }
+    for (uint32_t i = sentence.fed; i < sentence.count - 1; i++) {
+        put_step(i, 0, 0);
+    }
+    put_text("OK");
+    put_next(sentence.prompt);
+    put_next(sentence.count);
+    put_next(board_ticks() - started);
+    put_text(end);
+    put_answer();
+    return ANSWERED;
+}
+
+/* UTF-8 as the inside of a JSON string, in ASCII. */
+static void put_json_text(const uint8_t *text, size_t length)
+{
+    static const char digits[] = "0123456789abcdef";
+    char escape[] = "\\u0000";
+    for (size_t at = 0; at < length;) {
+        uint32_t point = 0xfffd; /* where it is not well-formed */
+        const size_t size = read_character(text + at, length - at, &point);
+        at += size ? size : 1;
+        const bool is_plain = point >= ' ' && point < 127 && point != '"' && point != '\\';
+        if (is_plain) {
+            put_text((const char[]){(char)point, 0});
+            continue;
+        }
+        /* Beyond U+FFFF two surrogates. */
+        uint32_t units[2] = {point, 0};
+        if (point > 0xffff) {
+            units[0] = 0xd800u + ((point - 0x10000u) >> 10);
+            units[1] = 0xdc00u + (point & 0x3ffu);
+        }
+        for (size_t i = 0; i < 1u + (units[1] != 0); i++) {
+            for (size_t digit = 0; digit < 4; digit++) {
+                escape[2 + digit] = digits[units[i] >> (12 - 4 * digit) & 15];
+            }
+            put_text(escape);
+        }
+    }
+}
+
+/* Thousandths, without zeros at the end. */
+static void put_thousandths(int32_t amount)
+{
+    uint32_t size = amount < 0 ? 0u - (uint32_t)amount : (uint32_t)amount, part = size % 1000;
+    put_text(amount < 0 ? "-" : "");
+    put_number(size / 1000);
+    for (const char *before = "."; part; before = "") {
+        put_text(before);
+        put_number(part / 100);
+        part = part % 100 * 10;
+    }
+}
+
+/* A slot as {"name": ..., "type": ..., "value": ...} and what its type has besides. */
+static void put_json_slot(const thimble_slot *slot)
+{
+    static const char *const types[] = {"choice",  "name",     "text", "number", "percent",
+                                        "degrees", "duration", "time", "date"};
+    put_text("{\"name\":\"");
+    put_json_text(slot->name, slot->name_length);
+    put_text(slot->unit);
+    put_text("\",\"type\":\"");
+    put_text(types[slot->type]);
+    put_text("\",\"value\":\"");
+    if (slot->value) {
+        put_json_text(slot->value, slot->value_length);
+    } else {
+        put_number(slot->number);
+    }
+    put_text("\"");
+    if (slot->type >= THIMBLE_SLOT_NUMBER && slot->type <= THIMBLE_SLOT_DEGREES) {
+        put_text(",\"number\":");
+        put_thousandths(slot->amount);
+    } else if (slot->type == THIMBLE_SLOT_DURATION || slot->type == THIMBLE_SLOT_TIME) {
+        put_count(",\"seconds\":", (uint32_t)slot->amount);
+    } else if (slot->type <= THIMBLE_SLOT_NAME) {
+        put_count(",\"entry\":", slot->entry);
+        if (slot->type == THIMBLE_SLOT_NAME) {
+            put_count(",\"layer\":", slot->layer);
+        }
+    }
+    if (slot->from != slot->to) {
+        put_count(",\"from\":", slot->from);
+        put_count(",\"to\":", slot->to);
+    }
+    put_text("}");
+}
+
+/* Answers the sentence at hand, or says why nothing is done, as "OK {...}", in JSON. */
+static error answer_in_json(void)
+{
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
+    thimble_result result;
+    const uint64_t started = board_ticks();
+    (void)board_stop_requested(); /* of a request that has ended */
+    while (thimble_understand_feed(&sentence)) {
+        thimble_understand_choose(&sentence);
+        sentence.is_done = sentence.is_done || board_stop_requested();
+    }
+    const uint64_t ticks = board_ticks() - started;
+    thimble_understand_end(&sentence, slots, &result);
+    if (result.reason == THIMBLE_NO_MODEL) {
+        return stopped;
+    }
+    size_t length;
+    const uint8_t *intent = thimble_intent_name(&model_answers, result.intent, &length);
+    put_text("OK {\"intent\":\"");
+    put_json_text(intent, length);
+    put_text("\",\"slots\":[");
+    for (size_t i = 0; i < result.slot_count; i++) {
+        put_text(i ? "," : "");
+        put_json_slot(&slots[i]);
+    }
+    put_text("],\"reason\":\"");
+    if (result.reason == THIMBLE_MODEL_REASON) {
+        put_json_text(slots[0].value, slots[0].value_length);
+    } else if (result.reason != THIMBLE_NO_REASON) {
+        put_text(thimble_reason_name(result.reason));
+    }
+    put_count("\",\"confidence\":", result.confidence);
+    put_count(",\"tokens_in\":", sentence.prompt);
+    put_count(",\"tokens_out\":", sentence.count);
+    put_count(",\"ticks\":", ticks);
+    put_text("}\n");
+    return ANSWERED;
+}
+
+/* How a sentence is answered. */
+enum { IN_STEPS, IN_BLOCKS, ALLOWED_ONLY, IN_JSON };
+
 /* Makes the prompt of a sentence, and answers it; or says why nothing is done: "OK 0 0 0 refused NoMatch confidence
  * reason". */
-static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, bool in_blocks)
+static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, int how)
 {
 #ifdef THIMBLE_INTERPRETER
     if (!model.model) {
@@ -325,40 +525,34 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
         return ANSWERED;
     }
 #endif
-    thimble_reason reason = THIMBLE_TOO_MANY_WORDS;
-    int32_t marks = thimble_normalize(&model_normalizer, text, length, &sentence.words), count = 0;
-    if (marks == THIMBLE_TEXT_NOT_UTF8) {
+    sentence.max_new = max_new;
+    const int32_t count = thimble_understand_begin(&sentence, text, length);
+    if (sentence.reason == THIMBLE_NOT_UTF8) {
         return not_utf8;
     }
-    if (marks >= 0) {
-        marks =
-            thimble_annotate(&annotator, text, &sentence.words, sentence.marks, sentence.values,
-                             (thimble_annotation *)(void *)(CACHE_HOLDS_WORK ? (uint8_t *)model.cache : work_memory));
+    if (count && how >= ALLOWED_ONLY && !weights_intact) {
+        return corrupt;
     }
-    if (marks == THIMBLE_TEXT_HAS_TOO_MANY_MARKS) {
-        reason = THIMBLE_TOO_MANY_NAMES;
+    if (how == IN_JSON) {
+        return answer_in_json();
     }
-    if (marks >= 0) {
-        count = thimble_answer_prompt(&sentence.answer, &model_answers, &model_tokenizer, text, &sentence.words,
-                                      sentence.marks, (size_t)marks, prompt.ids, IDS, &reason);
+    if (count && how == ALLOWED_ONLY) {
+        return answer_allowed();
     }
-    if (count > THIMBLE_MODEL_CONTEXT) {
-        reason = THIMBLE_TOO_LONG;
+    if (count) {
+        is_bound = true;
+        return answer((size_t)count, max_new, how == IN_BLOCKS);
     }
-    if (reason == THIMBLE_NO_REASON) {
-        sentence.is_bound = true;
-        return answer((size_t)count, max_new, in_blocks);
-    }
-    sentence.answer.confidence = THIMBLE_CERTAIN;
     put_text("OK 0 0 0 refused ");
-    put_reply(NULL, 0, reason);
-    put_text("\n");
+    put_answer();
     return ANSWERED;
 }
+#else
+enum { IN_STEPS, IN_BLOCKS };
 #endif
 
 /* ASK max_new text, or PROMPT max_new text; a text that goes on, with no frame behind it, may go on from nothing. */
-static error ask(char *line, bool in_blocks)
+static error ask(char *line, int how)
 {
     uint32_t max_new = read_max_new(&line);
     if (max_new == 0) {
@@ -374,10 +568,10 @@ static error ask(char *line, bool in_blocks)
                       : "malformed ASK max_new text, PROMPT max_new text";
     }
 #ifdef THIMBLE_ANSWERS
-    return answer_sentence((const uint8_t *)text, (size_t)length, max_new, in_blocks);
+    return answer_sentence((const uint8_t *)text, (size_t)length, max_new, how);
 #else
     int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
-    return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, in_blocks);
+    return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
 #endif
 }
 
@@ -390,7 +584,7 @@ static error generate(char *line)
     }
     size_t count = 0;
 #ifdef THIMBLE_ANSWERS
-    sentence.is_bound = false;
+    is_bound = false;
 #endif
     for (char *word = next_word(&line); *word; word = next_word(&line)) {
         if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
@@ -399,12 +593,6 @@ static error generate(char *line)
         prompt.ids[count++] = (uint16_t)id;
     }
     return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
-}
-
-static void put_count(const char *name, uint64_t value)
-{
-    put_text(name);
-    put_number(value);
 }
 
 #ifdef THIMBLE_SAMPLING
@@ -495,6 +683,9 @@ static error info(char *line)
     put_count(" arena_bytes=", THIMBLE_MODEL_ARENA_BYTES);
     put_count(" arena_used=", model.model ? (uint64_t)thimble_interpreter_used() : 0);
 #endif
+#ifdef THIMBLE_ANSWERS
+    put_text(" formats=text,json");
+#endif
     put_text("\n");
     return ANSWERED;
 }
@@ -576,14 +767,23 @@ static error arena(char *line)
 
 static error ask_in_steps(char *line)
 {
-    return ask(line, false);
+    return ask(line, IN_STEPS);
 }
 static error ask_in_blocks(char *line)
 {
-    return ask(line, true);
+    return ask(line, IN_BLOCKS);
 }
 
 #ifdef THIMBLE_ANSWERS
+static error ask_allowed(char *line)
+{
+    return ask(line, ALLOWED_ONLY);
+}
+static error ask_in_json(char *line)
+{
+    return ask(line, IN_JSON);
+}
+
 #if THIMBLE_NAMES_BYTES
 /* The kind of names that a word says, percent-encoded; -1: there is none. */
 static int32_t read_kind(char *word)
@@ -656,7 +856,7 @@ static error count_names(char *line)
 
 /* What takes the rest of a request's line. */
 static const struct {
-    char name[8];
+    char name[12];
     error (*take)(char *line);
 } requests[] = {
     {"ASK", ask_in_steps},
@@ -668,6 +868,8 @@ static const struct {
     {"STACK", stack},
     {"PROFILE", profile},
 #ifdef THIMBLE_ANSWERS
+    {"ANSWER", ask_allowed},
+    {"UNDERSTAND", ask_in_json},
     {"NAME", add_name},
     {"NAMES", count_names},
 #endif
@@ -681,7 +883,7 @@ static const struct {
 };
 
 #ifdef THIMBLE_ANSWERS
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE NAME NAMES"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
 #else
 #define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
 #endif
@@ -698,6 +900,13 @@ int main(void)
 #endif
 #ifdef THIMBLE_ANSWERS
     annotator = model_annotator;
+    sentence.context = &model;
+    sentence.answers = &model_answers;
+    sentence.tokenizer = &model_tokenizer;
+    sentence.annotator = &annotator;
+    sentence.work = CACHE_HOLDS_WORK ? NULL : (thimble_annotation *)(void *)work_memory;
+    sentence.ids = prompt.ids;
+    sentence.capacity = IDS;
 #if THIMBLE_NAMES_BYTES
     thimble_names_init(&names, names_memory, sizeof names_memory);
 #endif

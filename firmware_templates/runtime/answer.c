@@ -7,11 +7,10 @@ enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };
 
 static const char *const units[5] = {"weeks", "days", "hours", "minutes", "seconds"};
 enum { HOURS = 2, MINUTES = 3 };
-enum {
-    DURATION_KIND = 2,
-    NUMBER_KIND = 3,
-    TIME_KIND = 5
-}; /* kinds of quantities come first, in the order of their names */
+/* Kinds of quantities come first, in the order of their names. */
+enum { DURATION_KIND = 2, NUMBER_KIND = 3, TIME_KIND = 5 };
+static const uint8_t types[6] = {THIMBLE_SLOT_DATE,   THIMBLE_SLOT_DEGREES, THIMBLE_SLOT_DURATION,
+                                 THIMBLE_SLOT_NUMBER, THIMBLE_SLOT_PERCENT, THIMBLE_SLOT_TIME};
 enum { DURATION_LENGTH = 8 }; /* of "duration" */
 
 static int32_t first_pointer(const thimble_answers *tables)
@@ -221,6 +220,25 @@ static uint32_t probability_of_best(const thimble_answer *answer, const thimble_
     return (uint32_t)((((uint64_t)thimble_power(0) << 16) + sum / 2) / sum);
 }
 
+void thimble_answer_compute(const thimble_answer *answer, const thimble_context *context)
+{
+    for (int32_t first = thimble_answer_allowed(answer, -1); first >= 0;) {
+        int32_t last = first, id = thimble_answer_allowed(answer, first);
+        while (id >= 0 && id / 4 <= last / 4 + 1) {
+            last = id;
+            id = thimble_answer_allowed(answer, id);
+        }
+        thimble_logits(context, first, last);
+        first = id;
+    }
+}
+
+int32_t thimble_answer_forced(const thimble_answer *answer)
+{
+    const int32_t id = thimble_answer_allowed(answer, -1);
+    return thimble_answer_allowed(answer, id) < 0 ? id : -1;
+}
+
 int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits)
 {
     int32_t best = thimble_answer_allowed(answer, -1);
@@ -289,8 +307,11 @@ static void say_words(const thimble_answer *answer, uint16_t start, uint16_t end
     while (answer->start_of[last] > end) {
         last--;
     }
-    slot->value = answer->original + words->from[first];
-    slot->value_length = (uint16_t)(words->to[last] - words->from[first]);
+    slot->type = THIMBLE_SLOT_TEXT;
+    slot->from = words->from[first];
+    slot->to = words->to[last];
+    slot->value = answer->original + slot->from;
+    slot->value_length = (uint16_t)(slot->to - slot->from);
 }
 
 /* A whole number from 0 to 24 becomes a time of day. */
@@ -310,6 +331,7 @@ static void as_hour(thimble_slot *slot)
     }
     slot->value = times + 5 * hour;
     slot->value_length = 5;
+    slot->type = THIMBLE_SLOT_TIME;
 }
 
 /* Of a duration, or of a time HH:MM, the number of a unit instead of the whole. */
@@ -324,8 +346,66 @@ static void take_unit(thimble_slot *slot, const thimble_mark *mark, size_t unit)
     } else {
         return;
     }
+    slot->type = THIMBLE_SLOT_NUMBER;
     slot->value = NULL;
     slot->value_length = 0;
+}
+
+static int32_t limited(int64_t value)
+{
+    return (int32_t)(value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : value);
+}
+
+/* A number in decimal digits, maybe with a sign and decimals, in thousandths. */
+static int32_t thousandths(const uint8_t *text, size_t length)
+{
+    int64_t value = 0;
+    int32_t decimals = -1;
+    const bool is_negative = length && *text == '-';
+    for (size_t i = is_negative; i < length && decimals < 3; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            decimals = 0;
+            continue;
+        }
+        value = value > INT32_MAX ? value : 10 * value + (text[i] - '0');
+        decimals += decimals >= 0;
+    }
+    for (decimals = decimals < 0 ? 0 : decimals; decimals < 3; decimals++) {
+        value *= 10;
+    }
+    return limited(is_negative ? -value : value);
+}
+
+static int32_t amount_of(const thimble_slot *slot, const thimble_mark *mark)
+{
+    const uint8_t *text = slot->value;
+    int64_t seconds = 0;
+    switch (slot->type) {
+    case THIMBLE_SLOT_NUMBER:
+    case THIMBLE_SLOT_PERCENT:
+    case THIMBLE_SLOT_DEGREES:
+        return text ? thousandths(text, slot->value_length) : limited((int64_t)slot->number * 1000);
+    case THIMBLE_SLOT_DURATION:
+        seconds = 7 * (int64_t)mark->parts[0] + mark->parts[1];
+        seconds = (24 * seconds + mark->parts[2]) * 60 + mark->parts[3];
+        return limited(60 * seconds + mark->parts[4]);
+    case THIMBLE_SLOT_TIME:
+        return 60 * (600 * (text[0] - '0') + 60 * (text[1] - '0') + 10 * (text[3] - '0') + text[4] - '0');
+    default: return 0;
+    }
+}
+
+/* The index of the slot that is called as a slot's name and unit are together; that of the name where there is none. */
+static uint16_t slot_of_unit(const thimble_answers *tables, const thimble_slot *slot)
+{
+    for (uint16_t index = 0; index < tables->slot_count; index++) {
+        thimble_slot named = {.unit = ""};
+        named.name = text_at(tables, tables->intent_count + index, &named.name_length);
+        if (compare_names(&named, slot) == 0) {
+            return index;
+        }
+    }
+    return slot->slot;
 }
 
 size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots)
@@ -341,6 +421,8 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
         }
         if (id >= first_value(tables)) {
             const int32_t value = id - first_value(tables);
+            slot.type = THIMBLE_SLOT_CHOICE;
+            slot.entry = (uint16_t)value;
             slot.value = text_at(tables, tables->intent_count + tables->slot_count + value, &slot.value_length);
         } else if (id >= first_slot(tables)) {
             const int32_t index = id - first_slot(tables);
@@ -348,6 +430,7 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             while (allowed->slot != index) {
                 allowed++;
             }
+            slot = (thimble_slot){.slot = (uint16_t)index, .unit = ""};
             slot.name = text_at(tables, tables->intent_count + index, &slot.name_length);
             continue;
         } else if (id >= first_position(tables)) {
@@ -358,18 +441,28 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
                       &slot);
         } else {
             const thimble_mark *mark = &answer->marks[id - first_pointer(tables)];
+            slot.from = answer->words->from[mark->first];
+            slot.to = answer->words->to[mark->end - 1];
             if (allowed && allowed->expands == THIMBLE_FILLS_UNITS) {
-                thimble_slot filled = {.name = slot.name,
-                                       .name_length = (uint16_t)(slot.name_length - DURATION_LENGTH)};
+                thimble_slot filled = slot;
+                filled.type = THIMBLE_SLOT_NUMBER;
+                filled.name_length = (uint16_t)(slot.name_length - DURATION_LENGTH);
+                filled.value = NULL;
+                filled.value_length = 0;
                 for (size_t unit = 0; unit < 5; unit++) {
                     filled.unit = units[unit];
                     filled.number = mark->parts[unit];
                     if (filled.number) {
+                        filled.slot = slot_of_unit(tables, &filled);
+                        filled.amount = amount_of(&filled, mark);
                         made = insert(slots, made, &filled);
                     }
                 }
                 continue;
             }
+            slot.type = mark->is_quantity ? types[mark->kind] : (uint8_t)THIMBLE_SLOT_NAME;
+            slot.entry = mark->entry;
+            slot.layer = mark->layer;
             slot.value = mark->value;
             slot.value_length = mark->value_length;
             if (allowed && allowed->expands >= THIMBLE_TAKES_UNIT) {
@@ -377,6 +470,7 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
             } else if (allowed && allowed->expands == THIMBLE_TAKES_HOURS && mark->kind == NUMBER_KIND) {
                 as_hour(&slot);
             }
+            slot.amount = amount_of(&slot, mark);
         }
         made = insert(slots, made, &slot);
     }
@@ -453,6 +547,6 @@ void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const th
 const char *thimble_reason_name(thimble_reason reason)
 {
     static const char *const names[] = {"-",          "too-long", "too-many-words", "too-many-names", "low-confidence",
-                                        "unfinished", "model"};
+                                        "unfinished", "model",    "not-utf8",       "no-model"};
     return names[reason];
 }

@@ -26,7 +26,9 @@ typedef enum {
     THIMBLE_TOO_MANY_NAMES, /* more marks than pointers */
     THIMBLE_LOW_CONFIDENCE, /* below the threshold */
     THIMBLE_UNFINISHED,     /* it was stopped, or had enough tokens */
-    THIMBLE_MODEL_REASON    /* the model says it in the slot `reason` */
+    THIMBLE_MODEL_REASON,   /* the model says it in the slot `reason` */
+    THIMBLE_NOT_UTF8,       /* the sentence is no well-formed text */
+    THIMBLE_NO_MODEL        /* its engine stopped in the middle of a step, or there is no memory to find names in */
 } thimble_reason;
 
 /* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a
@@ -72,14 +74,34 @@ typedef struct {
     uint16_t start; /* the first of two positions */
 } thimble_answer;
 
-/* A slot of an answer. */
+/* What a slot holds. */
+typedef enum {
+    THIMBLE_SLOT_CHOICE = 0, /* a closed value: `entry` is its index */
+    THIMBLE_SLOT_NAME,       /* a name: the entry `entry` of the annotator's layer `layer` */
+    THIMBLE_SLOT_TEXT,       /* words of the sentence */
+    THIMBLE_SLOT_NUMBER,     /* `amount` in thousandths, as for percent and degrees */
+    THIMBLE_SLOT_PERCENT,
+    THIMBLE_SLOT_DEGREES,
+    THIMBLE_SLOT_DURATION, /* `amount` in seconds */
+    THIMBLE_SLOT_TIME,     /* `amount` in seconds since midnight */
+    THIMBLE_SLOT_DATE      /* its text alone says which */
+} thimble_slot_type;
+
+/* A slot of an answer: what it holds, and its text as people and protocols write it. */
 typedef struct {
-    const uint8_t *name;
-    const uint8_t *value; /* NULL: `number` in decimal digits */
-    uint16_t name_length;
+    uint16_t slot;        /* index of its name among all slots: MODEL_SLOT_... of answer_ids.h */
+    uint16_t entry;       /* of a closed value, MODEL_VALUE_...; of a name */
+    uint8_t type;         /* a thimble_slot_type */
+    uint8_t layer;        /* of a name: which of the annotator's layers */
+    uint16_t from;        /* which bytes of the sentence say it; */
+    uint16_t to;          /* from = to: none in particular */
+    int32_t amount;       /* the largest or the least there is where it does not fit */
+    uint32_t number;      /* of a unit of a duration, whose text are these decimal digits */
+    const uint8_t *value; /* UTF-8 without an end mark; NULL: `number` */
     uint16_t value_length;
+    uint16_t name_length;
+    const uint8_t *name;
     const char *unit; /* comes behind the name; empty but for units of a duration */
-    uint32_t number;
 } thimble_slot;
 
 /* Writes the ids of the prompt, and prepares for its answer. Returns their number; 0 where `reason` says why there is
@@ -90,6 +112,13 @@ int32_t thimble_answer_prompt(thimble_answer *answer, const thimble_answers *tab
 
 /* The lowest id above `after` that may follow the answer so far, or -1; with -1 the lowest of all. */
 int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after);
+
+/* Computes the logits of the ids that may follow, of those that the model left for later (`thimble_take`): the fours of
+ * ids in which they are, and the whole vocabulary where its model can compute no part of it. */
+void thimble_answer_compute(const thimble_answer *answer, const thimble_context *context);
+
+/* The only id that may follow, which is certain whatever the logits; -1: there are more. */
+int32_t thimble_answer_forced(const thimble_answer *answer);
 
 /* The most likely of the ids that may follow, the lowest of equals; it becomes part of the answer, and the softmax at
  * it of the logits that may follow a factor of the answer's confidence. */

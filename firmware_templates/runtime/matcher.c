@@ -230,9 +230,14 @@ static int32_t entry_of_text(const thimble_vocabulary *names, const uint8_t *tex
     return NOTHING;
 }
 
-static thimble_mark mark_of(const thimble_vocabulary *names, int32_t entry, size_t first, size_t end)
+static thimble_mark mark_of(const sentence *s, size_t layer, int32_t entry, size_t first, size_t end)
 {
-    thimble_mark mark = {.kind = names->kinds[entry], .first = (uint8_t)first, .end = (uint8_t)end};
+    const thimble_vocabulary *names = s->annotator->layers[layer];
+    thimble_mark mark = {.kind = names->kinds[entry],
+                         .first = (uint8_t)first,
+                         .end = (uint8_t)end,
+                         .entry = (uint16_t)entry,
+                         .layer = (uint8_t)layer};
     const uint16_t value = names->value_of[entry];
     size_t length;
     if (value == THIMBLE_OWN_TEXT) {
@@ -337,7 +342,7 @@ static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_ma
                 }
                 const int32_t entry = entry_of_text(names, text, length - bytes);
                 if (entry != NOTHING) {
-                    *mark = mark_of(names, entry, index, end);
+                    *mark = mark_of(s, layer, entry, index, end);
                     return true;
                 }
             }
@@ -469,7 +474,7 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
                 if (entry == NOTHING || (!stems && words != end - index && !may_join(s, index, end))) {
                     continue;
                 }
-                *mark = mark_of(names, entry, index, end);
+                *mark = mark_of(s, layer, entry, index, end);
                 return true;
             }
             ending = next;
@@ -503,7 +508,7 @@ static bool find_in_compound(const sentence *s, const uint8_t *key, size_t lengt
         uint8_t words;
         const int32_t entry = names ? entry_of_skeleton(s, names, key, length, &words) : NOTHING;
         if (entry != NOTHING) {
-            *mark = mark_of(names, entry, index, end);
+            *mark = mark_of(s, layer, entry, index, end);
             return true;
         }
     }
@@ -916,7 +921,7 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
                 fewest = edits;
                 best_end = end;
                 best = entry;
-                *mark = mark_of(names, entry, index, end);
+                *mark = mark_of(s, layer, entry, index, end);
             }
         }
     }

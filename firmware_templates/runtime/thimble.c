@@ -33,6 +33,12 @@ thimble_status thimble_step(thimble_context *context, int32_t token, const void 
 
 thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const void **logits)
 {
+    return thimble_take(context, tokens, count, THIMBLE_ALL_LOGITS, logits);
+}
+
+thimble_status thimble_take(thimble_context *context, const int32_t *tokens, size_t count, thimble_wanted wanted,
+                            const void **logits)
+{
     const thimble_model *model = context->model;
     for (size_t i = 0; i < count; i++) {
         if ((uint32_t)tokens[i] >= (uint32_t)model->vocab) {
@@ -50,14 +56,24 @@ thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, 
         const int32_t most = model->block < room ? model->block : room;
         const int32_t taken = left < most ? left : most;
         left -= taken;
-        *logits = model->step(context->cache, context->arena, tokens, taken, context->position, left == 0);
-        if (left == 0 && !*logits) {
+        const thimble_wanted now = left == 0 ? wanted : THIMBLE_NO_LOGITS;
+        *logits = model->step(context->cache, context->arena, tokens, taken, context->position, (int32_t)now);
+        if (now != THIMBLE_NO_LOGITS && !*logits) {
             return THIMBLE_FAILED;
         }
         context->position += taken;
         tokens += taken;
     }
     return THIMBLE_OK;
+}
+
+void thimble_logits(const thimble_context *context, int32_t first, int32_t last)
+{
+    const thimble_model *model = context->model;
+    const int32_t end = (last | 3) + 1;
+    if (model->logits) {
+        model->logits(context->arena, first & ~3, (end < model->vocab ? end : model->vocab) - (first & ~3));
+    }
 }
 
 static int32_t best_s8(const int8_t *logits, int32_t vocab)

@@ -29,6 +29,10 @@ typedef struct {
     int8_t zero_point;
 } thimble_cache_part;
 
+/* Which logits a call computes: none, for there are tokens to come; those of all ids; or none yet, since only some are
+ * of use, which `thimble_logits` computes. */
+typedef enum { THIMBLE_NO_LOGITS = 0, THIMBLE_ALL_LOGITS, THIMBLE_LOGITS_LATER } thimble_wanted;
+
 /* A generated model. */
 typedef struct {
     int32_t vocab;
@@ -44,10 +48,13 @@ typedef struct {
     int32_t logit_step; /* what a step of the logits is, in 2^-24 of a factor of two */
     const thimble_cache_part *cache;
     /* Takes `count` tokens, 1..block, the first at `position`; one at a time past the window. Returns the last one's
-     * logits [vocab], which lie in the arena; unless they are wanted it may skip what only they need, and return NULL.
-     * NULL in place of wanted ones: it failed. */
+     * logits [vocab], which lie in the arena; unless they are wanted, a thimble_wanted, it may skip what only they
+     * need, and return NULL. NULL in place of wanted ones: it failed. */
     const void *(*step)(int8_t *cache, int8_t *arena, const int32_t *tokens, int32_t count, int32_t position,
                         int32_t wanted);
+    /* Computes the logits of `count` ids from `first` on, a multiple of 4, after a step that left them out. NULL: a
+     * step that is asked for logits computes them all. */
+    void (*logits)(int8_t *arena, int32_t first, int32_t count);
     bool (*start)(
         int8_t *arena); /* what comes before the first step; may be NULL. False: the model does not run in its arena */
 } thimble_model;
@@ -70,6 +77,14 @@ thimble_status thimble_step(thimble_context *context, int32_t token, const void 
 
 /* Takes `count` > 0 tokens; *logits are those after the last. On an error nothing changes. */
 thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const void **logits);
+
+/* The same, with only those logits that are wanted. Of those that were left for later, *logits is the place. */
+thimble_status thimble_take(thimble_context *context, const int32_t *tokens, size_t count, thimble_wanted wanted,
+                            const void **logits);
+
+/* Computes, of the logits that the last call left for later, at least those of ids first..last: fours of ids from a
+ * multiple of 4 on. The bytes are those that the whole vocabulary would have there. */
+void thimble_logits(const thimble_context *context, int32_t first, int32_t last);
 
 /* The most likely token of the model's logits; the first of equals. */
 int32_t thimble_sample_greedy(const thimble_model *model, const void *logits);

@@ -29,6 +29,8 @@ typedef struct {
     uint32_t parts[5]; /* of a duration: weeks, days, hours, minutes, seconds */
     const uint8_t *value;
     uint16_t value_length;
+    uint16_t entry; /* of a name: which of its layer's, */
+    uint8_t layer;  /* and which layer of the annotator's */
 } thimble_mark;
 
 #ifdef __cplusplus

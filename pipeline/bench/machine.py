@@ -12,9 +12,10 @@ from pipeline.bench.cores import Core
 from pipeline.errors import ThimbleError
 from pipeline.firmware.image import section_sizes
 from pipeline.resources import ROOT
+from pipeline.targets.boards import Board, all_boards
 from pipeline.tools import require
 
-__all__ = ["DEVICE", "Counted", "build", "code_bytes", "link_script", "run"]
+__all__ = ["DEVICE", "Counted", "build", "code_bytes", "emulated_board", "link_script", "run"]
 
 DEVICE = ROOT / "firmware_templates" / "bench"
 SECONDS = 300
@@ -125,3 +126,8 @@ def run(core: Core, image: Path) -> list[Counted]:
 def code_bytes(image: Path) -> int:
     """Bytes of code in the image, start-up code included."""
     return section_sizes(image).get(".text", 0)
+
+
+def emulated_board(core: Core) -> Board | None:
+    """The board that QEMU has with the core; None where it has none."""
+    return next((board for board in all_boards() if board.core == core.mcpu and "qemu" in board.emulators), None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.bench.cores import Core
 from pipeline.bench.limits import min_instructions_per_mac
-from pipeline.bench.machine import DEVICE, build, code_bytes, run
+from pipeline.bench.machine import DEVICE, build, code_bytes, emulated_board, run
 from pipeline.bench.rows import Row
 from pipeline.bench.shapes import Model, layer_tflite, product_tflite
 from pipeline.bench.structures import STRUCTURES
@@ -17,7 +17,6 @@ from pipeline.compiler import CompiledModel, Objective, compile_model
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
-from pipeline.targets.boards import all_boards
 from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.host_engine import RUNTIME
@@ -105,9 +104,7 @@ def compressed_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
 def _firmware_code(core: Core, model: Model, generated: Path, folder: Path) -> int | None:
     """Bytes of code of a whole firmware image for the emulated board of the core, where the model has a tokenizer:
     engine, runtime, tokenizer, sampler, protocol, faults and start-up."""
-    board = next(
-        (candidate for candidate in all_boards() if candidate.core == core.mcpu and "qemu" in candidate.emulators), None
-    )
+    board = emulated_board(core)
     if board is None or model.tokenizer is None:
         return None
     shutil.rmtree(folder, ignore_errors=True)

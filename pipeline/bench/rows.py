@@ -15,6 +15,8 @@ class Row:
     A row of a model has `model` and `fill`, the tokens in the context, or `prompt`, the tokens of a prompt of which it
     is the mean; with `layer` it is the part of one kind of layer. A row of a kernel has `kernel`, `depth` and `rows`. A
     row with `weights` is all products of one of the model's layers, with weights of that structure, held in `forms`.
+    With `answers` it is the mean of so many whole answers in answer tokens, prompts included: `tokens_in`, `tokens_out`
+    and, of these, `certain` ones, for which nothing was computed; `own_instructions` are those after the prompt.
     `instructions` is None where the peer was left out, and `note` says why. `code_bytes` is the code of the engine and
     of the measuring program (1 KB), `firmware_code_bytes` that of a whole firmware image. `weight_bytes` are those in
     flash, packed and padded, `raw_weight_bytes` the same in the .tflite. `ram_bytes` are `cache_bytes` of KV cache and
@@ -34,6 +36,11 @@ class Row:
     prompt: int | None = None
     macs: int | None = None
     instructions: int | None = None
+    answers: int | None = None
+    tokens_in: float | None = None
+    tokens_out: float | None = None
+    certain: float | None = None
+    own_instructions: int | None = None
     code_bytes: int | None = None
     firmware_code_bytes: int | None = None
     ram_bytes: int | None = None

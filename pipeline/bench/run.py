@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipeline.bench import charts, tables
+from pipeline.bench.answers import answer_rows
 from pipeline.bench.cores import CORES
 from pipeline.bench.measure import compressed_rows, float_rows, kernel_rows, model_rows
 from pipeline.bench.rows import Row, as_dict
@@ -79,6 +80,9 @@ def _measure(options: BenchOptions, console: Console) -> list[Row]:
         for model in models:
             path = folder / key / model.name
             jobs.append((f"{core.name}: {model.name}", lambda c=core, m=model, p=path: model_rows(c, m, p)))  # type: ignore[misc]
+            if model.codec is not None:
+                what = f"{core.name}: answers of {model.name}"
+                jobs.append((what, lambda c=core, m=model, p=path: answer_rows(c, m, p / "answers")))  # type: ignore[misc]
             if not options.quick:
                 what = f"{core.name}: {model.name} in float"
                 jobs.append((what, lambda c=core, m=model, p=path: float_rows(c, m, p / "float")))  # type: ignore[misc]
@@ -114,6 +118,7 @@ def _write(rows: list[Row], folder: Path, console: Console) -> None:
         tables.memory_table,
         tables.layer_table,
         tables.prompt_table,
+        tables.answer_table,
         tables.compressed_table,
     ):
         table = make(rows)

@@ -18,6 +18,9 @@ from pipeline.recipes.load import load_recipe
 from pipeline.recipes.paths import MODELS, RECIPE, shipped_models
 from pipeline.recipes.schema import ModelConfig
 from pipeline.stages.registry import run_recipe
+from pipeline.tasks.registry import load_task
+from pipeline.tasks.text_path import load_codec
+from pipeline.text.codec import StructuredCodec
 from pipeline.workflow.artifacts import TFLITE, TOKENIZER
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.shipped import recipes_with_weights
@@ -49,12 +52,15 @@ SHAPES = "stories260K-shapes"
 
 @dataclass(frozen=True)
 class Model:
-    """A decode step: its .tflite, its shapes, and its tokenizer's file where it has one."""
+    """A decode step: its .tflite, its shapes, and its tokenizer's file where it has one; of one with answer tokens its
+    codec, and sentences to ask."""
 
     name: str
     tflite: bytes
     config: ModelConfig
     tokenizer: Path | None = None
+    codec: StructuredCodec | None = None
+    sentences: tuple[str, ...] = ()
 
 
 def known_models() -> tuple[str, ...]:
@@ -87,7 +93,11 @@ def load_models(names: tuple[str, ...], build: Path, console: Console) -> list[M
         announce_training(recipe, build, console)
         workspace = run_recipe(recipe, RunOptions(until="quantize", build=build), console)
         tflite = TFLITE.load(workspace.stage("quantize"))
-        models.append(Model(name, tflite, recipe.model, workspace.path(TOKENIZER.of("data"))))
+        codec = load_codec(workspace.stage("data"), recipe.answers.threshold)
+        bound = codec if isinstance(codec, StructuredCodec) else None
+        sentences = () if bound is None else recipe.prompts or load_task(recipe).prompts()
+        tokenizer = workspace.path(TOKENIZER.of("data"))
+        models.append(Model(name, tflite, recipe.model, tokenizer, bound, tuple(sentences)))
     return models
 
 

@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from pipeline.bench.answers import ALL_LOGITS
 from pipeline.bench.rows import Row
 
-__all__ = ["compressed_table", "kernel_table", "layer_table", "memory_table", "prompt_table", "step_table"]
+__all__ = [
+    "answer_table",
+    "compressed_table",
+    "kernel_table",
+    "layer_table",
+    "memory_table",
+    "prompt_table",
+    "step_table",
+]
 
 
 def kernel_table(rows: Sequence[Row]) -> Table:
@@ -133,6 +142,24 @@ def prompt_table(rows: Sequence[Row]) -> Table:
             times = slow.instructions / fast.instructions
             counts = (f"{fast.prompt}", f"{fast.instructions:,}", f"{slow.instructions:,}", f"{times:.2f} ×")
             table.add_row(model, core, *counts)
+    return table
+
+
+def answer_table(rows: Sequence[Row]) -> Table:
+    """Whole answers in answer tokens: instructions with all logits, and with those that are allowed."""
+    table = Table(title="an answer, its prompt included: mean of the model's example sentences", title_justify="left")
+    for name in ("model", "core"):
+        table.add_column(name)
+    for name in ("tokens in", "out", "certain", "all logits", "allowed", "after the prompt", "allowed"):
+        table.add_column(name, justify="right")
+    by_cell = {(row.model, row.core, row.engine): row for row in rows if row.answers}
+    for model, core in dict.fromkeys((model, core) for model, core, _ in by_cell):
+        whole, allowed = by_cell[model, core, ALL_LOGITS], by_cell[model, core, "thimble"]
+        table.add_row(
+            *(model, core, *(f"{count}" for count in (allowed.tokens_in, allowed.tokens_out, allowed.certain))),
+            *(f"{row.instructions:,}" for row in (whole, allowed)),
+            *(f"{row.own_instructions:,}" for row in (whole, allowed)),
+        )
     return table
 
 

@@ -43,7 +43,8 @@ CUT_OFF = 3
 @dataclass(frozen=True)
 class SessionOptions:
     """Where the board is (an emulator's name, or a serial port), and how it draws tokens; `max_tokens` None: the
-    model's context; `home`: a file of names, instead of the recipe's; `is_quiet`: answers alone are shown."""
+    model's context; `home`: a file of names, instead of the recipe's; `is_quiet`: answers alone are shown; `is_json`:
+    a chat's answers are lines of JSON."""
 
     emulator: str | None = None
     port: str | None = None
@@ -52,6 +53,7 @@ class SessionOptions:
     max_tokens: int | None = None
     home: Path | None = None
     is_quiet: bool = False
+    is_json: bool = False
 
 
 def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOptions, console: Console) -> int:
@@ -61,14 +63,19 @@ def chat_with_board(recipe: Recipe, workspace: Workspace, options: SessionOption
         tokenizer = codec.tokenizer
         start = tokenizer.template.bos if tokenizer.template.is_open_ended else None
         hint = "" if start is None else "; an empty line begins a text"
-        if not options.is_quiet:
+        if options.is_json and not isinstance(codec, StructuredCodec):
+            raise ThimbleError(
+                f"the model of {recipe.name} answers in text, which is no JSON", "leave --json out, or add --quiet"
+            )
+        if not options.is_quiet and not options.is_json:
             console.print(
                 f"{title}; Ctrl-C ends an answer or clears the line, Ctrl-D ends the chat{hint}", highlight=False
             )
         decoder = None if isinstance(codec, StructuredCodec) else tokenizer
-        lines = read_lines("" if options.is_quiet else "> ")
+        is_bare = options.is_quiet or options.is_json
+        lines = read_lines("" if is_bare else "> ", is_echoed=not options.is_json)
         max_new = _max_new_tokens(recipe, options)
-        chat_loop(device, tick_scale, decoder, lines, _write, max_new, start, options.is_quiet)
+        chat_loop(device, tick_scale, decoder, lines, _write, max_new, start, options.is_quiet, options.is_json)
     return 0
 
 
@@ -87,7 +94,7 @@ def generate_text(recipe: Recipe, workspace: Workspace, options: SessionOptions,
         if not prompt.strip() and not codec.tokenizer.template.is_open_ended:
             raise ThimbleError("the text is empty", "say something by --prompt")
         if isinstance(codec, StructuredCodec):
-            answer = device.prompt(prompt, _max_new_tokens(recipe, options))
+            answer = device.answer(prompt, _max_new_tokens(recipe, options))
             _write(described(answer))
         else:
             stream = TextStream(codec.tokenizer, _write, None if prompt else codec.tokenizer.template.bos)

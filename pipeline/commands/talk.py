@@ -33,6 +33,11 @@ def _session_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="the same seed draws the same tokens")
 
 
+def _chat_arguments(parser: argparse.ArgumentParser) -> None:
+    _session_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="a line of JSON an answer: intent and typed slots")
+
+
 def _generate_arguments(parser: argparse.ArgumentParser) -> None:
     _session_arguments(parser)
     parser.add_argument("--prompt", default="", help="what the text begins with")
@@ -41,6 +46,8 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
 def _chat(options: argparse.Namespace, console: Console) -> int:
     from pipeline.commands.session import chat_with_board
 
+    if options.json:
+        console = Console(stderr=True, quiet=True)  # stdout is the answers'
     recipe, workspace, session = _session(options, console)
     return chat_with_board(recipe, workspace, session, console)
 
@@ -74,14 +81,21 @@ def _session(options: argparse.Namespace, console: Console) -> tuple[Recipe, Wor
         recipe,
         workspace,
         SessionOptions(
-            options.emulator, options.port, options.baud, sampler, options.tokens, options.home, options.quiet
+            options.emulator,
+            options.port,
+            options.baud,
+            sampler,
+            options.tokens,
+            options.home,
+            options.quiet,
+            getattr(options, "json", False),
         ),
     )
 
 
 COMMANDS = (
     Command(
-        "chat", "type sentences to the board, emulated or on a serial port", _session_arguments, _chat, extras=WHOLE_RUN
+        "chat", "type sentences to the board, emulated or on a serial port", _chat_arguments, _chat, extras=WHOLE_RUN
     ),
     Command(
         "generate",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -99,13 +100,20 @@ class TextStream:
 
 
 def ask_many(
-    device: Device, sentences: Sequence[str], max_new: int, progress: Callable[[int], None] | None = None
+    device: Device,
+    sentences: Sequence[str],
+    max_new: int,
+    progress: Callable[[int], None] | None = None,
+    is_structured: bool = False,
 ) -> list[str]:
     """The board's answer to each sentence; empty where it refused one, as it does one that is too long for the context.
 
     Args:
+        device: the board.
+        sentences: what is said.
         max_new: most tokens of an answer.
         progress: called with the number of sentences done.
+        is_structured: whether the board's model has answer tokens; then only logits that may follow are computed.
 
     Raises:
         ThimbleError: the device stopped answering, or reported a fault.
@@ -113,7 +121,7 @@ def ask_many(
     answers = []
     for count, sentence in enumerate(sentences, 1):
         try:
-            answers.append(device.prompt(sentence, max_new).text)
+            answers.append((device.answer if is_structured else device.prompt)(sentence, max_new).text)
         except DeviceError as error:
             if error.code in ("fault", "protocol"):
                 raise
@@ -132,6 +140,7 @@ def chat_loop(
     max_new: int,
     start: int | None = None,
     is_quiet: bool = False,
+    is_json: bool = False,
 ) -> None:
     """Sends each line to the board and streams its answer; a line that the board refuses does not end the loop. Ctrl-C
     ends an answer.
@@ -147,6 +156,7 @@ def chat_loop(
         start: the id that texts begin with; an empty line then asks for a text that begins with nothing, else for none.
             An indentation is a part of text that goes on.
         is_quiet: whether only answers are shown, without figures.
+        is_json: whether answers in answer tokens are shown as lines of JSON, without figures.
     """
     for line in map(plain_text, lines):
         sentence = line.strip() if start is None else line.rstrip()
@@ -154,11 +164,18 @@ def chat_loop(
             continue
         stream = TextStream(decoder, write, None if sentence else start) if decoder is not None else None
         try:
-            answer = device.prompt(sentence, max_new, stream.take if stream is not None else _ignore)
+            if is_json:
+                write(f"{device.understand(sentence, max_new).as_json()}\n")
+                continue
+            if stream is not None:
+                answer = device.prompt(sentence, max_new, stream.take)
+            else:
+                answer = device.answer(sentence, max_new, _ignore)
         except DeviceError as error:
             if error.code == "fault":
                 raise
-            write(f"the board refuses: {error.text}\n")
+            refusal = json.dumps({"error": error.code, "text": error.text}) if is_json else error.text
+            write(f"{refusal}\n" if is_json else f"the board refuses: {refusal}\n")
             continue
         if stream is not None:
             stream.end()
@@ -179,25 +196,37 @@ def _ignore(token: int) -> None:
 
 
 def statistics(answer: Answer, tick_scale: TickScale) -> str:
-    """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock."""
+    """Tokens, instructions or cycles a token, milliseconds a token and tokens a second at the board's clock; of an
+    answer in answer tokens how many of its tokens were certain, and what all of it took."""
     if not answer.tokens_out:
         return "the model was not asked"
     mean = answer.model_ticks / (answer.count_in + len(answer.tokens_out) - 1) * tick_scale.per_tick
     generated = [step.ticks for step in answer.steps[len(answer.tokens_in) :]]
     count = f"{answer.count_in} token{'s' * (answer.count_in != 1)} in, {len(answer.tokens_out)} out"
     reasons = {"context": ", cut off by the context", "length": ", cut off by the length", "stopped": ", stopped"}
+    about = "" if tick_scale.measured else "about "
+    if answer.confidence is not None:
+        certain = f", {answer.count_certain} of them certain" if answer.count_certain else ""
+        whole = answer.model_ticks * tick_scale.per_tick
+        time = f"{about}{whole * tick_scale.milliseconds:.1f} ms"
+        return f"{count}{certain}{reasons.get(answer.end, '')}; {whole:,.0f} {tick_scale.unit}, {time}"
     rate = ""
     if generated:
         each = sum(generated) / len(generated) * tick_scale.per_tick * tick_scale.milliseconds
         rate = f", {1000 / each:,.0f} tokens a second"
-    time = f"{'' if tick_scale.measured else 'about '}{mean * tick_scale.milliseconds:.1f} ms a token{rate}"
+    time = f"{about}{mean * tick_scale.milliseconds:.1f} ms a token{rate}"
     return f"{count}{reasons.get(answer.end, '')}; {mean:,.0f} {tick_scale.unit}, {time}"
 
 
-def read_lines(prompt: str = "> ") -> Iterable[str]:
+def read_lines(prompt: str = "> ", is_echoed: bool = True) -> Iterable[str]:
     """Lines from the terminal, edited as its shell's are and with those before at the arrow keys, until end of file;
     Ctrl-C clears the line. From a file or pipe they are shown too, until its end or Ctrl-C. Bytes that are no UTF-8 go
-    through to the board, which refuses them."""
+    through to the board, which refuses them.
+
+    Args:
+        prompt: stands before each line.
+        is_echoed: whether lines from a file or pipe, and its end, are shown.
+    """
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="surrogateescape")
     interactive = sys.stdin.isatty()
@@ -208,13 +237,14 @@ def read_lines(prompt: str = "> ") -> Iterable[str]:
         try:
             line = input(prompt)
         except EOFError:
-            print()
+            if interactive or is_echoed:
+                print()
             return
         except KeyboardInterrupt:
             print()
             if interactive:
                 continue
             return
-        if not interactive:
+        if not interactive and is_echoed:
             print(plain_text(line).encode("utf-8", "replace").decode())
         yield line

@@ -9,6 +9,7 @@ from types import TracebackType
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from pipeline.device.link import SerialLink
+from pipeline.device.understanding import Understanding, parse_understanding
 from pipeline.errors import DeviceError
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.text.annotation import Entry
@@ -68,6 +69,11 @@ class Answer:
     def count_in(self) -> int:
         """Number of tokens of the prompt."""
         return self.prefill.count if self.prefill else len(self.tokens_in)
+
+    @property
+    def count_certain(self) -> int:
+        """Number of generated tokens that were the only ones allowed, and for which nothing was computed."""
+        return sum(step.ticks == 0 and step.crc == 0 for step in self.steps)
 
     @property
     def model_ticks(self) -> int:
@@ -156,6 +162,34 @@ class Device:
         """
         request = f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
         return self._answer(request, on_token)
+
+    def answer(self, text: str, max_new: int, on_token: Callable[[int], None] | None = None) -> Answer:
+        """As `prompt`, of a model with answer tokens: only what is allowed is computed.
+
+        The CRCs are those of the logits that may follow. A step after which only one id may follow has a CRC and ticks
+        of 0: nothing is computed for it before the next step, and for the last of an answer nothing at all. Ticks
+        include the choice of tokens.
+
+        Args:
+            text: a sentence.
+            max_new: maximum number of tokens of the answer.
+            on_token: as for `prompt`.
+        """
+        request = f"ANSWER {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        return self._answer(request, on_token)
+
+    def understand(self, text: str, max_new: int) -> Understanding:
+        """What a sentence asks for, of a model with answer tokens: the fast way, with nothing told of the steps.
+
+        Args:
+            text: a sentence.
+            max_new: maximum number of tokens of the answer.
+
+        Raises:
+            DeviceError: the device refuses, or its model has no answer tokens (`unknown`).
+        """
+        request = f"UNDERSTAND {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        return parse_understanding(self.request(request)[-1].removeprefix("OK").strip())
 
     def stop(self) -> None:
         """Stops the running generation; its answer then holds the tokens generated so far."""

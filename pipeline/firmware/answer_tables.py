@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -21,6 +23,7 @@ _HEADER = """\
 #define ANSWER_TABLES_H
 
 #include "answer.h"
+#include "answer_ids.h"
 
 /* The most slots that an answer can have. */
 #define MODEL_ANSWER_SLOTS {slots}
@@ -32,7 +35,7 @@ extern const thimble_answers model_answers;
 
 
 def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
-    """Writes `answer_tables.c` and `answer_tables.h` into a folder.
+    """Writes `answer_tables.c`, `answer_tables.h` and `answer_ids.h`, the indices by name, into a folder.
 
     Args:
         schema: the answer tokens.
@@ -77,7 +80,38 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
         "};",
     ]
     (out / "answer_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (out / "answer_ids.h").write_text(_ids(schema), encoding="ascii")
     (out / "answer_tables.h").write_text(_HEADER.format(slots=_max_slots(schema)), encoding="ascii")
+
+
+def _ids(schema: AnswerSchema) -> str:
+    """Enumerations of intents, slots and closed values, for programs that act on answers."""
+    enums = {
+        "INTENT": ("The intents; thimble_result.intent", schema.intents),
+        "SLOT": ("The slots; thimble_slot.slot", schema.slots),
+        "VALUE": ("The closed values; thimble_slot.entry of a THIMBLE_SLOT_CHOICE", schema.values),
+    }
+    parts = []
+    for kind, (comment, texts) in enums.items():
+        names = _identifiers(texts)
+        lines = "".join(f"    MODEL_{kind}_{name} = {index},\n" for index, name in enumerate(names))
+        count = f"    MODEL_NUM_{kind}S = {len(texts)},\n"
+        parts.append(f"/* {comment}. */\nenum {{\n{lines}{count}}};\n")
+    head = "/* What answers hold, by name; generated. */\n#ifndef ANSWER_IDS_H\n#define ANSWER_IDS_H\n\n"
+    return head + "\n".join(parts) + "\n#endif\n"
+
+
+def _identifiers(texts: Sequence[str]) -> list[str]:
+    """Names in capitals, such as HASS_TURN_ON; of those that would be the same the later ones get a number."""
+    names: list[str] = []
+    for text in texts:
+        plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+", "_", plain).strip("_").upper() or "OTHER"
+        name, number = words, 2
+        while name in names:
+            name, number = f"{words}_{number}", number + 1
+        names.append(name)
+    return names
 
 
 class _Lists:

@@ -75,6 +75,12 @@ def _print_cost(result: RunResult, console: Console) -> None:
         f"{instructions.per_mac:.2f} a multiply-accumulate; "
         f"{instructions.prefill_per_token:,.0f} a token of a prompt",
     )
+    if instructions.answer_mean:
+        table.add_row(
+            "an answer",
+            f"{instructions.answer_mean:,.0f} instructions in the mean, only what is allowed computed; "
+            f"{instructions.answer_own_mean:,.0f} of them after the prompt",
+        )
     times = result.milliseconds
     table.add_row(
         "time, modelled",

@@ -171,6 +171,7 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
     recipe, board, task = context.recipe, context.require_board(), load_task(context.recipe)
     quality: dict[str, dict[str, float]] = context.load(QUALITY.of("evaluate"))
     splits = task.held_out(context.input("data"), recipe.evaluate.device_sentences)
+    is_structured = _is_structured(context)
     if not splits:
         return quality
     elf = context.path(FIRMWARE.of("firmware"))
@@ -182,7 +183,8 @@ def _quality(context: StageContext, emulator: Emulator) -> dict[str, dict[str, f
     ):
         for split, pairs in splits.items():
             status.update(f"asking the board {total} held-out sentences: {split.replace('_', ' ')}")
-            answers = ask_many(device, [pair.sentence for pair in pairs], recipe.model.context)
+            sentences = [pair.sentence for pair in pairs]
+            answers = ask_many(device, sentences, recipe.model.context, is_structured=is_structured)
             device_quality[split] = sum(task.score(pairs, answers)) / len(pairs)
     return {**quality, "device": device_quality}
 
@@ -200,9 +202,15 @@ def _ask_tests(context: StageContext, emulator: Emulator) -> tuple[dict[str, Any
         context.console.status(f"asking the board {len(sentences)} tests"),
         Device(emulator.start(context.path(FIRMWARE.of("firmware")), context.require_board())) as device,
     ):
-        board = [ask_device(device, sentence, context.recipe.model.context) for sentence in sentences]
+        most, is_structured = context.recipe.model.context, _is_structured(context)
+        board = [ask_device(device, sentence, most, is_structured) for sentence in sentences]
     host = [Reply(reply["text"], reply["confidence"], reply["reason"]) for reply in replies]
     return context.load(TESTS.of("evaluate")), mismatches(sentences, board, host)
+
+
+def _is_structured(context: StageContext) -> bool:
+    """Whether the recipe's model has answer tokens."""
+    return context.path(ANSWERS.of("data")).exists()
 
 
 def _versions(emulator: Emulator) -> dict[str, str]:

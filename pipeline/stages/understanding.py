@@ -221,7 +221,8 @@ def _asker(
             yield lambda sentence: ask(engine, codec, sentence, step, recipe.model.context)
         return
     with _device(recipe, workspace, codec, place, entries) as device:
-        yield lambda sentence: ask_device(device, sentence, recipe.model.context)
+        is_structured = isinstance(codec, StructuredCodec)
+        yield lambda sentence: ask_device(device, sentence, recipe.model.context, is_structured)
 
 
 @contextmanager

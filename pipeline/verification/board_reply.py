@@ -9,19 +9,20 @@ from pipeline.verification.reply import Reply
 __all__ = ["ask_device"]
 
 
-def ask_device(device: Device, sentence: str, max_new: int) -> Reply:
+def ask_device(device: Device, sentence: str, max_new: int, is_structured: bool = False) -> Reply:
     """What a board replies; no text and the code of the error where it refuses the sentence.
 
     Args:
         device: the board.
         sentence: what is said.
         max_new: maximum number of tokens of the answer.
+        is_structured: whether the board's model has answer tokens; then only logits that may follow are computed.
 
     Raises:
         DeviceError: a fault, or no answer by the protocol.
     """
     try:
-        answer = device.prompt(sentence, max_new)
+        answer = (device.answer if is_structured else device.prompt)(sentence, max_new)
     except DeviceError as error:
         if error.code in ("fault", "protocol"):
             raise

@@ -4,7 +4,7 @@ step, and counts that can be true."""
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -65,11 +65,13 @@ class StepEngine(Protocol):
 
 @dataclass(frozen=True)
 class ExpectedStep:
-    """The token fed, the CRC-32 of the logits, and the greedy next token."""
+    """The token fed, the CRC-32 of the logits, and the greedy next token. `allowed_crc` is that of the logits that may
+    follow in an answer in answer tokens, 0 where it is only one; None for other steps."""
 
     token: int
     crc: int
     next: int
+    allowed_crc: int | None = None
 
 
 @dataclass(frozen=True)
@@ -180,9 +182,11 @@ def reference_run(
         logits = engine.step(fed).ravel()
         allowed = prompt.allowed(generated)
         following = choose(allowed, logits)
+        allowed_crc = None
         if allowed is not None:
             confidence = joint(confidence, probability(logits, following, step, allowed))
-        steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following))
+            allowed_crc = zlib.crc32(logits[list(allowed)].tobytes()) if len(allowed) > 1 or not generated else 0
+        steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following, allowed_crc))
         generated.append(following)
         fed = following
         if following in codec.tokenizer.template.stops:
@@ -297,12 +301,18 @@ def verify(
         )
     if build_id is not None:
         findings.check("build_match", info.build == build_id, f"the device runs build {info.build}, not {build_id}")
-    for name in ("tokens_match", "logits_crc_match", "prefill_match", "counts_plausible", "counts_repeat"):
+    is_bound = any(expectation.confidence is not None for expectation in expectations)
+    names = ("tokens_match", "logits_crc_match", "prefill_match", "counts_plausible", "counts_repeat")
+    for name in (*names, *(("allowed_match",) if is_bound else ())):
         findings.checks[name] = True
     answers = [_ask(device, expectation, findings) for expectation in expectations]
+    pairs = list(zip(expectations, answers, strict=True))
     in_blocks = [
-        None if answer is None else _ask(device, expectation, findings, in_blocks=True)
-        for expectation, answer in zip(expectations, answers, strict=True)
+        None if answer is None else _ask(device, expectation, findings, device.prompt) for expectation, answer in pairs
+    ]
+    allowed_only = [
+        None if answer is None or expectation.confidence is None else _ask(device, expectation, findings, device.answer)
+        for expectation, answer in pairs
     ]
     limits = _CountBounds(
         min_ticks=macs_per_step * min_per_mac / instructions_per_tick,
@@ -313,6 +323,9 @@ def verify(
         repeat_tolerance=repeat_tolerance,
         wrap=SYSTICK_WRAP_OVERHEAD / instructions_per_tick if info.counter == "systick" else 0.0,
     )
+    for expectation, third in zip(expectations, allowed_only, strict=True):
+        if third is not None:
+            _check_allowed(expectation, third, findings)
     for expectation, answer, second in zip(expectations, answers, in_blocks, strict=True):
         if answer is not None:
             _compare(expectation, answer, findings)
@@ -325,7 +338,7 @@ def verify(
         checks=findings.checks,
         failures=tuple(findings.failures),
         prompts=tuple(_prompt(*pair) for pair in zip(expectations, answers, strict=True)),
-        instructions=_instructions(answers, in_blocks, macs_per_step, instructions_per_tick),
+        instructions=_instructions(answers, in_blocks, allowed_only, macs_per_step, instructions_per_tick),
         stack_peak=device.stack()[0],
     )
 
@@ -351,9 +364,12 @@ def write_expectations(path: Path, expectations: Sequence[Expectation]) -> None:
     write_json(path, {"prompts": prompts})
 
 
-def _ask(device: Device, expectation: Expectation, findings: _Findings, in_blocks: bool = False) -> Answer | None:
+def _ask(
+    device: Device, expectation: Expectation, findings: _Findings, request: Callable[[str, int], Answer] | None = None
+) -> Answer | None:
+    """An answer to the prompt, step by step unless another request is given; None where the board refuses it."""
     try:
-        return (device.prompt if in_blocks else device.ask)(expectation.text, expectation.max_new)
+        return (request or device.ask)(expectation.text, expectation.max_new)
     except DeviceError as error:
         if error.code == "fault":
             raise
@@ -456,6 +472,30 @@ def _check_prefill(
     _check_ticks(where, generated[1:], second.steps, limits, findings)
 
 
+def _check_allowed(expectation: Expectation, answer: Answer, findings: _Findings) -> None:
+    """Only what is allowed computed: the same tokens, and of every step the logits that may follow."""
+    where = repr(expectation.text)
+    findings.check(
+        "allowed_match",
+        (answer.tokens_out, answer.text, answer.confidence, answer.reason, answer.end)
+        == (expectation.tokens_out, expectation.text_out, expectation.confidence, expectation.reason, expectation.end),
+        f"{where}: with allowed logits alone the answer is {answer.text!r} ({list(answer.tokens_out)}, {answer.end}, "
+        f"{answer.confidence} in 65536, {answer.reason!r}), expected {expectation.text_out!r}",
+    )
+    first = max(expectation.tokens_in - 1, 0)
+    expected = [(position, step.allowed_crc, step.next) for position, step in enumerate(expectation.steps)][first:]
+    told = [(step.position, step.crc, step.next) for step in answer.steps]
+    if answer.prefill is not None:
+        told = [(answer.prefill.count - 1, answer.prefill.crc, answer.prefill.next), *told]
+    differing = [position for position, *_ in set(expected) ^ set(told)]
+    findings.check(
+        "allowed_match",
+        expected == told,
+        f"{where}: of the logits that may follow others than expected, the first at position "
+        f"{min(differing, default=0)}",
+    )
+
+
 def _check_ticks(
     where: str, first: Sequence[Step], second: Sequence[Step], limits: _CountBounds, findings: _Findings
 ) -> None:
@@ -483,7 +523,11 @@ def _prompt(expectation: Expectation, answer: Answer | None) -> PromptResult:
 
 
 def _instructions(
-    answers: Sequence[Answer | None], repeats: Sequence[Answer | None], macs: int, per_tick: float
+    answers: Sequence[Answer | None],
+    repeats: Sequence[Answer | None],
+    allowed_only: Sequence[Answer | None],
+    macs: int,
+    per_tick: float,
 ) -> InstructionCounts:
     complete = [answer for answer in answers if answer is not None]
     fed = [step.ticks * per_tick for answer in complete for step in answer.steps[: len(answer.tokens_in)]]
@@ -495,6 +539,7 @@ def _instructions(
         / max(sum(prefill_result.count for prefill_result in prefills), 1)
     )
     decode_mean = sum(decode) / max(len(decode), 1)
+    whole = [answer for answer in allowed_only if answer is not None and answer.tokens_out]
     return InstructionCounts(
         prefill_per_token=round(prefill, 1),
         prompt_max=max((prefill_result.ticks * per_tick for prefill_result in prefills), default=0.0),
@@ -502,4 +547,8 @@ def _instructions(
         decode_max=max(fed + decode, default=0.0),
         per_mac=round(decode_mean / max(macs, 1), 3),
         steps=len(fed) + (0 if decode is fed else len(decode)),
+        answer_mean=round(sum(answer.model_ticks for answer in whole) * per_tick / max(len(whole), 1), 1),
+        answer_own_mean=round(
+            sum(step.ticks for answer in whole for step in answer.steps) * per_tick / max(len(whole), 1), 1
+        ),
     )

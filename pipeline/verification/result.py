@@ -102,6 +102,11 @@ class InstructionCounts(_Part):
     """A multiply-accumulate, by `decode_mean`."""
     steps: int
     """Steps that were counted."""
+    answer_mean: float = 0.0
+    """A whole answer in answer tokens, only what is allowed computed: the prompt, the steps and the choice of tokens,
+    mean over all prompts that were answered; 0 for other models."""
+    answer_own_mean: float = 0.0
+    """Of it what comes after the prompt."""
 
 
 class StepEstimates(_Part):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -201,3 +202,18 @@ def test_an_answer_is_as_likely_as_its_tokens() -> None:
 
 def test_no_match_is_the_first_intent() -> None:
     assert make_schema({}, (), 3).intents == (NO_MATCH,)
+
+
+def test_indices_have_names_for_programs(tmp_path: Path) -> None:
+    values = ("cold", "Cold!", "größer", "☃", "❄", "50 %")
+    intents = {"HassTurnOn": IntentSchema({"start_hours": SlotSchema(values=values)}), "Empty": IntentSchema({})}
+    write_answers(make_schema(intents, (), 3), 300, tmp_path)
+    text = (tmp_path / "answer_ids.h").read_text("ascii")
+    names = dict(re.findall(r"MODEL_(\w+) = (\d+),", text))
+    assert names["INTENT_NO_MATCH"] == "0" and names["INTENT_HASS_TURN_ON"] == "2" and names["NUM_INTENTS"] == "3"
+    assert {"SLOT_START_HOURS", "SLOT_REASON", "VALUE_COLD", "VALUE_COLD_2", "VALUE_50"} <= set(names)
+    assert {"VALUE_GROER", "VALUE_OTHER", "VALUE_OTHER_2"} <= set(names)
+    assert len(names) == 3 + 1 + 2 + 1 + len(values) + 1 + 1  # "two-commands" is a value of `reason`
+    program = tmp_path / "program.c"
+    program.write_text('#include "answer_ids.h"\nint main(void) { return MODEL_INTENT_NO_MATCH; }\n')
+    subprocess.run([tools.require("gcc"), "-std=c99", "-pedantic", "-Werror", "-fsyntax-only", program], check=True)

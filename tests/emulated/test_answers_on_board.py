@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +17,7 @@ from rich.console import Console
 from pipeline.commands.session import SessionOptions, chat_with_board
 from pipeline.compiler import CompiledModel, compile_model
 from pipeline.compiler.frontend.tflite import read_tflite
-from pipeline.device.protocol import Device
+from pipeline.device.protocol import Answer, Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import DeviceError
 from pipeline.firmware.build import Firmware, build_project
@@ -27,7 +27,7 @@ from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.schema import AnswersConfig, ModelConfig
 from pipeline.stages import understanding
 from pipeline.stages.understanding import Place, understand
-from pipeline.targets.boards import Board
+from pipeline.targets.boards import Board, load_board
 from pipeline.tasks.answer_schema import make_schema
 from pipeline.tasks.samples import IntentSchema, SlotSchema
 from pipeline.tasks.text_path import KnownNames
@@ -35,7 +35,7 @@ from pipeline.text.annotation import Entry
 from pipeline.text.answers import StructuredAnswer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.checks import Expectation, reference_run, verify
+from pipeline.verification.checks import Expectation, min_per_mac, reference_run, verify
 from pipeline.verification.host_engine import host_engine
 from pipeline.verification.oracle import Oracle
 from pipeline.verification.reply import Reply, ask
@@ -195,12 +195,111 @@ def device(built: Built, board: Board) -> Iterator[Device]:
 def test_a_sentence_is_answered_as_on_the_host(built: Built, device: Device) -> None:
     result = verify(device, built.expectations, macs_per_step=built.compiled.macs, instructions_per_tick=40)
     assert result.ok, result.failures
+    assert result.checks["allowed_match"]
+    counts = result.instructions
+    assert 0 < counts.answer_own_mean < counts.answer_mean < counts.decode_mean * 40
     for expectation, (intent, slots) in zip(built.expectations, ANSWERS.values(), strict=False):
         assert expectation.text_out == StructuredAnswer(intent, slots).text
         assert (expectation.confidence or 0) > CERTAIN / 2
     for reason, sentence in REFUSED.items():
         expectation = next(entry for entry in built.expectations if entry.text == sentence)
         assert (expectation.reason, expectation.text_out, expectation.steps) == (reason, "NoMatch", ())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mps2_an385", "mps2_an505", "mps3_an547"])
+def test_only_what_is_allowed_is_computed_on_other_cores(built: Built, name: str, tmp_path: Path) -> None:
+    other = load_board(name)
+    (tmp_path / "model").mkdir()
+    compiled = compile_model(built.tflite, tmp_path / "model", other.packing)
+    write_project(tmp_path / "model", built.codec, other, "answers", tmp_path / "project")
+    elf = build_project(tmp_path / "project", tmp_path / "build").elf
+    with Device(Qemu().start(elf, other), timeout=20) as device:
+        result = verify(
+            device,
+            built.expectations,
+            macs_per_step=compiled.macs,
+            instructions_per_tick=other.instructions_per_tick("qemu"),
+            min_per_mac=min_per_mac(other.core),
+        )
+    assert result.ok, result.failures
+    assert result.checks["allowed_match"]
+
+
+@pytest.mark.slow
+def test_only_what_is_allowed_is_computed(built: Built, device: Device) -> None:
+    certain = 0
+    for sentence in SENTENCES:
+        whole = device.ask(sentence, CONTEXT)
+        for most in range(1, len(whole.tokens_out) + 1):
+            step_by_step, answer = device.ask(sentence, most), device.answer(sentence, most)
+            for name in ("tokens_out", "text", "end", "confidence", "reason"):
+                assert getattr(answer, name) == getattr(step_by_step, name), (sentence, most, name)
+            fed = step_by_step.steps[len(step_by_step.tokens_in) :]
+            assert [(step.position, step.token, step.next) for step in answer.steps] == [
+                (step.position, step.token, step.next) for step in fed
+            ]
+        certain += answer.count_certain
+        assert answer.model_ticks < device.prompt(sentence, CONTEXT).model_ticks
+    assert certain > len(SENTENCES)
+
+
+@pytest.mark.slow
+def test_what_a_sentence_asks_for_needs_no_parsing(built: Built, device: Device) -> None:
+    for sentence, (intent, slots) in ANSWERS.items():
+        understood, answer = device.understand(sentence, CONTEXT), device.answer(sentence, CONTEXT)
+        assert (understood.intent, understood.values) == (intent, slots)
+        assert understood.confidence == (answer.confidence or 0) / CERTAIN and understood.reason == answer.reason
+        assert (understood.tokens_in, understood.tokens_out) == (answer.count_in, len(answer.tokens_out))
+        assert 0 < understood.ticks < answer.ticks
+        for slot in understood.slots:
+            if slot.span is not None and slot.type == "text":
+                assert sentence.encode()[slice(*slot.span)].decode() == slot.value
+    for reason, sentence in REFUSED.items():
+        understood = device.understand(sentence, CONTEXT)
+        assert (understood.intent, understood.reason, understood.slots) == ("NoMatch", reason, ())
+    cut = device.understand(SENTENCES[0], 1)
+    assert (cut.intent, cut.reason, cut.tokens_out) == ("NoMatch", "unfinished", 1)
+    percent = device.understand("set the desklamp to 50%", CONTEXT).slots
+    assert [(slot.name, slot.type, slot.number, slot.seconds) for slot in percent] == [
+        ("brightness", "percent", 50.0, None),
+        ("name", "name", None, None),
+    ]
+    timer = device.understand("start a pizza timer for one hour and ten minutes", CONTEXT).slots
+    assert [(slot.name, slot.type, slot.number) for slot in timer] == [
+        ("hours", "number", 1.0),
+        ("minutes", "number", 10.0),
+        ("name", "text", None),
+    ]
+    blinds = {slot.name: slot for slot in device.understand("turn on the cafe blinds", CONTEXT).slots}
+    assert built.codec.schema.values[blinds["domain"].entry or 0] == "cover"
+    assert blinds["name"].span == (12, 23)
+    with pytest.raises(DeviceError, match="well-formed"):
+        device.understand("\udcff", CONTEXT)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["crc", "token", "confidence"])
+def test_a_lie_about_allowed_logits_fails_the_check(
+    built: Built, device: Device, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = device.answer
+
+    def lie(text: str, max_new: int) -> Answer:
+        answer = answered(text, max_new)
+        if not answer.steps:
+            return answer
+        *others, last = answer.steps
+        changed = {
+            "crc": {"steps": (*others, replace(last, crc=last.crc ^ 1))},
+            "token": {"tokens_out": (*answer.tokens_out[:-1], 0)},
+            "confidence": {"confidence": (answer.confidence or 0) - 1},
+        }
+        return replace(answer, **changed[part])  # type: ignore[arg-type]
+
+    monkeypatch.setattr(device, "answer", lie)
+    result = verify(device, built.expectations[:1], macs_per_step=built.compiled.macs, instructions_per_tick=40)
+    assert [name for name, holds in result.checks.items() if not holds] == ["allowed_match"]
 
 
 @pytest.mark.slow
@@ -325,3 +424,16 @@ def test_a_chat_in_another_home(
     assert "\nNoMatch reason=two-commands " in said
     assert "\nNoMatch, too-many-words 100 %  (the model was not asked)\n" in said
     assert "\nTurnOn area=The Cook's Room name=Reading Light " in said
+
+
+@pytest.mark.slow
+def test_a_chat_in_json(
+    recipe: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{SENTENCES[4]}\n{'a ' * 70}\n{'a' * 1200}\n"))
+    workspace = Workspace(tmp_path / "build", "answers")
+    assert chat_with_board(recipe, workspace, SessionOptions(is_json=True), Console(file=io.StringIO())) == 0
+    first, second, third = map(json.loads, capsys.readouterr().out.splitlines())
+    assert first["intent"] == "Play" and first["slots"][0]["value"] == "Ångström’s “Déjà vu"
+    assert (second["intent"], second["reason"]) == ("NoMatch", "too-many-words")
+    assert third["error"] == "line-too-long"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import zlib
 from pathlib import Path
@@ -37,6 +38,7 @@ SENTENCES = (
     "a " * 70,
     "a very long sentence that no context holds, however one would say it, over and over",
 )
+COMMANDS = tuple(f"turn on the lamp {number * 'a'}" for number in range(20))
 
 
 @pytest.fixture(scope="module", params=[0, 200, 4096])
@@ -86,7 +88,10 @@ def run(program: Path, data: bytes) -> list[str]:
 
 
 commands = st.sampled_from(
-    ["ASK 9", "PROMPT 48", "PROMPT 2", "GEN 3 5", "NAME light", "NAME area", "NAMES", "NAMES clear"]
+    [
+        *("ASK 9", "PROMPT 48", "PROMPT 2", "ANSWER 48", "ANSWER 2", "UNDERSTAND 48", "UNDERSTAND 3", "GEN 3 5"),
+        *("NAME light", "NAME area", "NAMES", "NAMES clear"),
+    ]
 )
 texts = st.one_of(st.sampled_from(SENTENCES), st.text(max_size=40), st.text("twolamp ½%:°ü5'-", max_size=60))
 encoded = st.one_of(texts.map(lambda text: quote(text, safe="")), st.binary(max_size=9).map(quote))
@@ -99,6 +104,7 @@ def test_every_line_gets_one_answer_and_nothing_is_touched_that_should_not_be(pr
     @settings(max_examples=100, deadline=None)
     @given(st.lists(requests, max_size=12))
     @example([f"PROMPT 48 {quote(sentence)}".encode() for sentence in SENTENCES])
+    @example([f"{how} 48 {quote(sentence)}".encode() for sentence in SENTENCES for how in ("ANSWER", "UNDERSTAND")])
     @example([f"NAME light {quote('ü' * 20)}{number} lamp%20{number}".encode() for number in range(9)])
     def check(lines: list[bytes]) -> None:
         answers = run(program, b"".join(line + b"\n" for line in lines) + b"STACK\n")
@@ -118,3 +124,21 @@ def test_an_answer_that_is_cut_does_nothing(program: Path) -> None:
     (answer,) = run(program, b"PROMPT 1 turn%20on\n")
     end, text, _, reason = answer.split()[4:]
     assert (end, text, reason) == ("length", "NoMatch", "unfinished")
+    (same,) = run(program, b"ANSWER 1 turn%20on\n")
+    assert same.split()[4:] == answer.split()[4:]
+
+
+def test_json_is_json_whatever_names_are(program: Path) -> None:
+    values = 0
+    for name in ("ü", "\U0001f4a1", 'a "lamp"\\', "\u2028 / \x7f"):
+        lines = [f"NAME light {quote(name, safe='')} lamp", *(f"UNDERSTAND 48 {quote(text)}" for text in COMMANDS)]
+        added, *answers = run(program, "".join(f"{line}\n" for line in lines).encode())
+        assert added.startswith(("OK", "ERR unsupported"))
+        expected = name if added.startswith("OK") else "Lamp"
+        for answer in answers:
+            read = json.loads(answer.removeprefix("OK "))
+            assert answer.isascii() and read["confidence"] <= 65536 and read["tokens_in"] > 0
+            for slot in read["slots"]:
+                assert slot["type"] != "name" or slot["value"] == expected
+                values += slot["type"] == "name"
+    assert values

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from pipeline.compiler import WeightLayout, compile_model
+from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.verification.host_engine import RUNTIME, HostEngine, compile_library, kernel_sources
 from pipeline.verification.oracle import Oracle
@@ -72,12 +73,21 @@ def test_a_prompt_that_cannot_be_taken_whole_is_not_taken_in_part(decode_step: b
     assert (engine.step(4) == expected).all()
 
 
+def _two_of_four(weights: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Of every four columns the last two without weights: int8 [rows, depth]."""
+    kept = weights.copy()
+    kept[..., 2::4] = kept[..., 3::4] = 0
+    return kept
+
+
 _MAIN = """\
 #include <stdio.h>
+#include <string.h>
 
 #include "model.h"
 
 static _Alignas(16) unsigned char memory[THIMBLE_MODEL_MEMORY_BYTES];
+static int8_t whole[THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES];
 
 int main(void)
 {
@@ -89,19 +99,48 @@ int main(void)
             thimble_prefill(&context, tokens, count, &logits) != THIMBLE_OK) {
             return 1;
         }
-        fwrite(logits, THIMBLE_MODEL_LOGIT_BYTES, THIMBLE_MODEL_VOCAB, stdout);
+        memcpy(whole, logits, sizeof whole);
+        for (int32_t first = 0; first < THIMBLE_MODEL_VOCAB; first++) {
+            for (int32_t last = first; last < THIMBLE_MODEL_VOCAB; last += 7) {
+                thimble_init(&context, &thimble_the_model, memory, sizeof memory);
+                if (thimble_take(&context, tokens, count, THIMBLE_LOGITS_LATER, &logits) != THIMBLE_OK) {
+                    return 2;
+                }
+                memset((void *)(uintptr_t)logits, 0x55, sizeof whole);
+                thimble_logits(&context, first, last);
+                for (int32_t id = 0; id < THIMBLE_MODEL_VOCAB; id++) {
+                    const int8_t *const one = (const int8_t *)logits + THIMBLE_MODEL_LOGIT_BYTES * id;
+                    const bool is_among = id >= (first & ~3) && id <= (last | 3);
+                    for (int32_t i = 0; i < THIMBLE_MODEL_LOGIT_BYTES; i++) {
+                        if (one[i] != (is_among ? whole[THIMBLE_MODEL_LOGIT_BYTES * id + i] : 0x55)) {
+                            return 3;
+                        }
+                    }
+                }
+            }
+        }
+        fwrite(whole, THIMBLE_MODEL_LOGIT_BYTES, THIMBLE_MODEL_VOCAB, stdout);
     }
     return 0;
 }
 """
 
 
-def test_sanitizers_find_nothing(decode_step: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("why", ["", "4 bits", "2:4"])
+@pytest.mark.parametrize("packing", WeightLayout)
+def test_some_logits_are_those_of_all_and_sanitizers_find_nothing(
+    decode_step: bytes, packing: WeightLayout, why: str, tmp_path: Path
+) -> None:
+    if why == "4 bits":
+        decode_step = with_weights(decode_step, lambda weights: weights >> 4)
+    elif why:
+        decode_step = with_weights(decode_step, _two_of_four)
     oracle = Oracle(decode_step)
     main, model = tmp_path / "main.c", tmp_path / "model"
     main.write_text(_MAIN)
     model.mkdir()
-    compile_model(decode_step, model, WeightLayout.INTERLEAVED_2, 4)
+    compile_model(decode_step, model, packing, 4, Objective.SIZE if why else Objective.BALANCED)
+    assert "model_logits" in (model / "model.c").read_text()
     sources = [main, *model.glob("*.c"), RUNTIME / "thimble.c", *kernel_sources(model)]
     flags = ("-std=c11", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     compile_library(sources, [model, RUNTIME, RUNTIME / "kernels"], tmp_path / "main", flags)

@@ -156,6 +156,7 @@ class _Model(ctypes.Structure):
                 ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, *3 * (ctypes.c_int32,)
             ),
         ),
+        ("logits", ctypes.CFUNCTYPE(None, ctypes.c_void_p, *2 * (ctypes.c_int32,))),
         ("start", ctypes.c_void_p),
     )
 

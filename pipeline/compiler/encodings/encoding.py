@@ -21,7 +21,9 @@ __all__ = ["Encoding", "ProductCall", "ProductInput", "encoded_input", "input_as
 class ProductCall:
     """What a product's kernel is called with: its input, as that C type, and the fields of its parameters but for the
     output's zero point, in the structure `ctype`. `in_block`: whether it takes all tokens of a block; None where the
-    kernel takes one and no count of them. `clamps`: whether it limits its outputs to an activation's range."""
+    kernel takes one and no count of them. `clamps`: whether it limits its outputs to an activation's range.
+    `some_rows`: the C function that makes its parameters those of some of the rows (thimble_some_rows.h); empty where
+    its weights can only be read from the first row on."""
 
     kernel: str
     ctype: str
@@ -29,6 +31,7 @@ class ProductCall:
     in_block: bool | None
     fields: Mapping[str, Value]
     clamps: bool = False
+    some_rows: str = ""
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ def _prepare(ctx: Lowering, it: ProductInput, form: WeightEncoding) -> ProductCa
         Pointer(source, "const int16_t *"),
         None,
         fields,
+        some_rows="thimble_some_nibble_rows_s8",
     )
 
 

@@ -115,6 +115,7 @@ def _prepare(ctx: Lowering, it: ProductInput, form: WeightEncoding) -> ProductCa
         Pointer(source, "const int32_t *"),
         None,
         fields,
+        some_rows="thimble_some_picked_rows_s8",
     )
 
 

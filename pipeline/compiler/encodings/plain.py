@@ -200,6 +200,7 @@ def _rows(ctx: Lowering, it: ProductInput) -> ProductCall:
         ctx.in_block(source) and rows % 4 == 0,
         fields,
         clamps=True,
+        some_rows="thimble_some_rows_s8",
     )
 
 
@@ -225,6 +226,7 @@ def _interleaved(ctx: Lowering, it: ProductInput, form: WeightEncoding) -> Produ
         Pointer(source, "const int16_t *"),
         None if part < depth else in_block,
         fields,
+        some_rows="thimble_some_packed_rows_s8",
     )
 
 

@@ -332,7 +332,8 @@ class Call:
     `parameters` are those that the call brings with it, `product` the name of a matrix product, whose weights are held
     in `form` where `plain` was the alternative. `block`: the call takes a whole block of tokens; `interleaved`: its
     output interleaves the tokens' words; `recomputed_for_tail`: it is repeated for one token in the tail. `appends`: it
-    writes new rows to the KV cache. `group` names the layer function in which it stands, `kind` what that function
+    writes new rows to the KV cache. `some_rows`: the C function that makes parameters of a product those of some of its
+    rows, where its weights allow that. `group` names the layer function in which it stands, `kind` what that function
     does, `logits_only` says that only a block's last token needs it.
     """
 
@@ -349,6 +350,7 @@ class Call:
     recomputed_for_tail: bool = False
     appends: bool = False
     logits_only: bool = False
+    some_rows: str = ""
     macs: int = 0
     weight_bytes: int = 0
     group: str = ""

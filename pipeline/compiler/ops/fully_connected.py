@@ -24,6 +24,11 @@ __all__ = ["OPERATORS", "product_of"]
 
 _INT32, _INT64 = 2, 4  # TensorType of a bias, in the options
 _BIAS_TOLERANCE = 0.02  # of an output's step
+_SOME_ROWS_S16 = {
+    "thimble_fully_connected_s16": "thimble_some_packed_rows_s16",
+    "thimble_fully_connected_rows_s16": "thimble_some_rows_s16",
+    "thimble_fully_connected_plain_s16": "thimble_some_plain_rows_s16",
+}
 
 
 def _bias(graph: Graph, op: Op) -> Tensor | None:
@@ -128,6 +133,7 @@ def _lower(ctx: Lowering, op: Op) -> None:
         block=bool(kernel.in_block),
         macs=rows * depth,
         weight_bytes=form.weight_bytes,
+        some_rows=kernel.some_rows,
         kind="fully_connected",
     )
     if not kernel.clamps and limits != (-128, 127):
@@ -166,7 +172,7 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
         fields["narrow"] = int(narrow)
     facts = {"macs": rows * depth, "weight_bytes": stored.nbytes, "kind": "fully_connected", "product": name}
     own = parameters(f"{kernel}_params", name, fields)
-    ctx.call(kernel, (Address(name), source, out), [source], [out], [own], **facts)
+    ctx.call(kernel, (Address(name), source, out), [source], [out], [own], some_rows=_SOME_ROWS_S16[kernel], **facts)
 
 
 def _held_s16(

@@ -139,6 +139,14 @@ static void compare(const char *name, kernel *const fast[2], kernel *const plain
         fast[part < whole](&p, wide_one, one, tokens);
         plain[part < whole](&p, wide_one, other, tokens);
         different += differs(one, other, MOST);
+        if (tokens == 1) {
+            const some_rows some = draw_some(rows);
+            const thimble_fully_connected_packed_s8_params those =
+                thimble_some_packed_rows_s8(&p, some.first, some.count);
+            memset(one, 0x55, MOST);
+            fast[part < whole](&those, wide_one, one + some.first, 1);
+            different += some_differ(one, other, some, 1);
+        }
     }
     report(name, cases, different);
 }

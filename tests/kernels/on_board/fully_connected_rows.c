@@ -47,6 +47,11 @@ void check(void)
         thimble_fully_connected_rows_s8(&p, a, one, tokens);
         plain_thimble_fully_connected_rows_s8(&p, a, other, tokens);
         different += differs(one, other, MOST);
+        const some_rows some = draw_some(rows);
+        const thimble_fully_connected_rows_s8_params those = thimble_some_rows_s8(&p, some.first, some.count);
+        memset(one, 0x55, MOST);
+        thimble_fully_connected_rows_s8(&those, a, one + some.first, 1);
+        different += some_differ(one, other, some, 1);
     }
     report("fully_connected_rows", cases, different);
     static const int32_t depths[] = {48, 64, 96, 128, 172, 192};

@@ -13,6 +13,24 @@ static uint32_t state;
 static char line[128];
 static uint32_t digest;
 
+some_rows draw_some(int32_t rows)
+{
+    const int32_t first = 4 * between(0, (rows - 1) / 4);
+    return (some_rows){first, between(1, rows - first)};
+}
+
+uint32_t some_differ(const void *part, const void *whole, some_rows some, int32_t bytes)
+{
+    const int8_t *from = part, *as = whole;
+    const int32_t end = some.first + some.count, padded = (end + 3) & ~3;
+    uint32_t others = 0;
+    for (int32_t i = 0; i < 128; i++) {
+        others |= i < some.first * bytes || i >= padded * bytes ? (uint32_t)(from[i] != 0x55) : 0u;
+    }
+    return others |
+           (uint32_t)(memcmp(from + some.first * bytes, as + some.first * bytes, (size_t)(some.count * bytes)) != 0);
+}
+
 void report(const char *name, uint32_t cases, uint32_t different)
 {
     char *at = put_text(put_text(line, "KERNEL "), name);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "thimble_kernels.h"
+#include "thimble_some_rows.h"
 
 #define MOST 8192
 
@@ -34,6 +35,17 @@ thimble_product_scale draw_product_scale(int32_t least_shift, int32_t most_shift
 
 /* Whether the fast body wrote something else than the plain one; it enters the digest. */
 uint32_t differs(const void *fast, const void *plain, size_t bytes);
+
+/* Some of a product's rows: the first is a multiple of 4. */
+typedef struct {
+    int32_t first, count;
+} some_rows;
+
+some_rows draw_some(int32_t rows);
+
+/* Whether outputs of some rows, of so many bytes each, are other than those of the whole product, or more were
+ * written. `part` was 0x55 before. */
+uint32_t some_differ(const void *part, const void *whole, some_rows some, int32_t bytes);
 
 void report(const char *name, uint32_t cases, uint32_t different);
 

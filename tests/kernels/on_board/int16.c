@@ -79,6 +79,11 @@ static void check_fully_connected(void)
         thimble_fully_connected_s16(&p, x, wide_one);
         plain_thimble_fully_connected_s16(&p, x, wide_other);
         different += differs(wide_one, wide_other, 128);
+        const some_rows some = draw_some(rows);
+        const thimble_fully_connected_s16_params those = thimble_some_packed_rows_s16(&p, some.first, some.count);
+        memset(wide_one, 0x55, 128);
+        thimble_fully_connected_s16(&those, x, wide_one + some.first);
+        different += some_differ(wide_one, wide_other, some, 2);
     }
     report("fully_connected_s16", cases, different);
     static const int32_t depths[] = {64, 128, 172};
@@ -125,6 +130,11 @@ static void check_rows(void)
         different += differs(wide_one, wide_other, 128);
         plain_thimble_fully_connected_s16(&packed, x, wide_other);
         different += differs(wide_one, wide_other, 128);
+        const some_rows some = draw_some(rows);
+        const thimble_fully_connected_rows_s16_params those = thimble_some_rows_s16(&p, some.first, some.count);
+        memset(wide_one, 0x55, 128);
+        thimble_fully_connected_rows_s16(&those, x, wide_one + some.first);
+        different += some_differ(wide_one, wide_other, some, 2);
     }
     report("fully_connected_rows_s16", cases, different);
     static const int32_t depths[] = {48, 64, 128, 172};

@@ -66,6 +66,11 @@ void check(void)
         thimble_fully_connected_nibbles_s8(&p, wide_one, one);
         plain_thimble_fully_connected_nibbles_s8(&p, wide_one, other);
         different += differs(one, other, MOST);
+        const some_rows some = draw_some(rows);
+        const thimble_fully_connected_nibbles_s8_params those = thimble_some_nibble_rows_s8(&p, some.first, some.count);
+        memset(one, 0x55, MOST);
+        thimble_fully_connected_nibbles_s8(&those, wide_one, one + some.first);
+        different += some_differ(one, other, some, 1);
     }
     report("fully_connected_nibbles", cases, different);
     static const int32_t depths[] = {48, 64, 96, 128, 172, 192};

@@ -72,6 +72,11 @@ void check(void)
         thimble_fully_connected_picked_s8(&p, x, one);
         plain_thimble_fully_connected_picked_s8(&p, x, other);
         different += differs(one, other, MOST);
+        const some_rows some = draw_some(rows);
+        const thimble_fully_connected_picked_s8_params those = thimble_some_picked_rows_s8(&p, some.first, some.count);
+        memset(one, 0x55, MOST);
+        thimble_fully_connected_picked_s8(&those, x, one + some.first);
+        different += some_differ(one, other, some, 1);
     }
     report("fully_connected_picked", cases, different);
     static const int32_t depths[] = {64, 96, 128, 192};

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.bench import charts, tables
+from pipeline.bench.answers import ALL_LOGITS
 from pipeline.bench.cores import CORES
 from pipeline.bench.held_out import announce_training
 from pipeline.bench.limits import min_instructions_per_mac
@@ -71,6 +72,19 @@ def test_tables() -> None:
     )
     memory = text_of(tables.memory_table([*STEPS, sized]))
     assert "2.0 %" in memory and "8.0 %" in memory
+
+
+def test_whole_answers() -> None:
+    facts = {"core": "Cortex-M3", "model": "nano", "answers": 12, "tokens_in": 10.1, "tokens_out": 5.1}
+    rows = [
+        Row(**facts, engine=ALL_LOGITS, certain=0.0, instructions=3_000, own_instructions=2_000),  # type: ignore[arg-type]
+        Row(**facts, engine="thimble", certain=1.4, instructions=1_700, own_instructions=900),  # type: ignore[arg-type]
+    ]
+    (line,) = (line for line in text_of(tables.answer_table([*STEPS, *rows])).splitlines() if "nano" in line)
+    assert [cell.strip() for cell in line.split("│")[1:-1]] == [
+        *("nano", "Cortex-M3", "10.1", "5.1", "1.4"),
+        *("3,000", "1,700", "2,000", "900"),
+    ]
 
 
 def test_limits() -> None:

@@ -96,6 +96,12 @@ class _Layers:
         functions = [*self.before, *self.within * rounds, *self.after]
         self.names = [(name, f"run_{function.name}") for name, function in zip(names, functions, strict=True)]
 
+    @property
+    def logits_call(self) -> Call | None:
+        """The product of the logits, where it is the last call and can compute some of its rows."""
+        last = self.all[-1] if self.all else None
+        return last.calls[-1] if last is not None and last.alone and last.calls[-1].some_rows and self.after else None
+
     def _functions(self, calls: Sequence[Call], names: Sequence[str], in_loop: bool = False) -> list[_Function]:
         groups = [tuple(members) for _, members in groupby(calls, key=lambda call: call.group)]
         return [
@@ -181,7 +187,11 @@ def _array(constant: Constant) -> str:
 
 
 def _model(program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, cache_bytes: int) -> str:
-    functions = [_function(program, layers, function) for function in layers.all]
+    result = program.outputs.get("logits")
+    logits = layers.logits_call
+    if logits is not None and (result is None or list(logits.writes) != [result.buffer]):
+        logits = None
+    functions = [_function(program, layers, function, logits) for function in layers.all]
     texts = [function.text for function in functions]
     mentioned = {place for function in functions for place in function.places}
     if layers.layer_loop is not None:
@@ -190,11 +200,13 @@ def _model(program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, ca
         mentioned |= {value.name for value in values if isinstance(value, Place)}
     step, places = _step(program, layers, {function.name: function.arguments for function in functions})
     mentioned |= {*places, *(part.name for part in program.cache if part.read_empty)}
-    parts = [*texts, step, _descriptor(program, plan, layers, facts, cache_bytes)]
+    some = [] if logits is None else [_some_logits(logits)]
+    parts = [*texts, step, *some, _descriptor(program, plan, layers, facts, cache_bytes, logits is not None)]
     head = (
         "/* One decode step, layer by layer; generated from the .tflite. Read `model_step` at the end first. */\n"
         '#include "model.h"\n\n'
         '#include "model_data.h"\n#include "thimble_kernels.h"\n'
+        + ("" if logits is None else '#include "thimble_some_rows.h"\n')
     )
     return "\n".join([head, _memory(program, layers.layer_loop, plan, cache_bytes, mentioned), *parts])
 
@@ -264,6 +276,7 @@ _PARAMETERS = {
     "slot": "int32_t slot",
     "time": "int32_t time",
     "tokens": "int32_t tokens",
+    "wanted": "int32_t wanted",
 }
 
 
@@ -277,16 +290,21 @@ class _Printed:
     places: frozenset[str]
 
 
-def _function(program: Program, layers: _Layers, function: _Function) -> _Printed:
+def _function(program: Program, layers: _Layers, function: _Function, logits: Call | None) -> _Printed:
     """A call that takes one token stands in a loop over the block's, of its own: its output may overlap the next
-    token's input of the call before it."""
+    token's input of the call before it. `logits` is left out where some of its rows are computed later."""
     window = program.kv_window is not None
     printers: list[CallPrinter] = []
     lines = []
     for call in function.calls:
         if function.alone or call.block:
             printers.append(AlonePrinter(window) if function.alone else BlockPrinter(window))
-            lines.append(_INDENT + printers[-1].statement(call))
+            statement = printers[-1].statement(call)
+            if call is logits:
+                printers[-1].words.add("wanted")
+                lines += ["    if (wanted != THIMBLE_LOGITS_LATER) {", 2 * _INDENT + statement, "    }"]
+            else:
+                lines.append(_INDENT + statement)
         else:
             printers.append(LoopPrinter(window, layers.token_bytes))
             loop = "    for (int32_t i = 0; i < tokens; i++) {"
@@ -302,6 +320,21 @@ def _function(program: Program, layers: _Layers, function: _Function) -> _Printe
     body = "\n".join(lines)
     text = f"{before}{note}static void run_{function.name}({parameters})\n{{\n{body}\n}}\n"
     return _Printed(function.name, text, arguments, frozenset(place for each in printers for place in each.places))
+
+
+def _some_logits(call: Call) -> str:
+    """The function that computes some of the logits' rows after a step that left them out."""
+    alone = AlonePrinter(False)
+    parameters, source, out, *rest = call.arguments
+    printed = (alone.argument(source), f"{alone.argument(out)} + first", *map(alone.argument, rest))
+    arguments = ", ".join(("&part", *printed))
+    ctype = call.parameters[0].ctype
+    return (
+        "/* The logits of `count` ids from `first` on, a multiple of 4. */\n"
+        "static void model_logits(int8_t *arena, int32_t first, int32_t count)\n{\n"
+        f"    const {ctype} part = {call.some_rows}({alone.argument(parameters)}, first, count);\n"
+        f"    {call.kernel}({arguments});\n}}\n"
+    )
 
 
 def _statements(layers: _Layers, arguments: Mapping[str, tuple[str, ...]], alone: CallPrinter) -> list[str]:
@@ -381,8 +414,11 @@ def _slot(window: SlidingWindow | StridedWindow) -> str:
     return f"time < {window.rows} ? time : {window.sinks} + (time - {window.rows}) % {window.rows - window.sinks}"
 
 
-def _descriptor(program: Program, plan: Arena, layers: _Layers, facts: ModelFacts, cache_bytes: int) -> str:
+def _descriptor(
+    program: Program, plan: Arena, layers: _Layers, facts: ModelFacts, cache_bytes: int, has_some_logits: bool
+) -> str:
     read_empty = [part for part in program.cache if part.read_empty]
+    some_logits = "    .logits = model_logits,\n" if has_some_logits else ""
     parts = ", ".join(f"{{at_{part.name}, {part.bytes}, {part.zero_point}}}" for part in read_empty) or "{0, 0, 0}"
     quoted = ",\n    ".join(f'"{name}"' for name, _ in layers.names)
     return (
@@ -393,6 +429,6 @@ def _descriptor(program: Program, plan: Arena, layers: _Layers, facts: ModelFact
         f"    .window = {program.kv_window.rows if program.kv_window else 0},\n"
         f"    .logit_bytes = {facts.logit_bytes},\n    .logit_zero_point = {facts.logit_zero_point},\n"
         f"    .logit_step = {logit_step(facts.logit_scale)},\n"
-        f"    .cache = cache_parts,\n    .step = model_step,\n}};\n\n"
+        f"    .cache = cache_parts,\n    .step = model_step,\n{some_logits}}};\n\n"
         f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"
     )
