@@ -259,6 +259,10 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
     return data
 
 
+VERSION_DIGITS = 16
+"""Hexadecimal digits of a digest by which people and boards name a version."""
+
+
 def fingerprint(parts: Mapping[str, Any]) -> str:
     """SHA-256 of canonical JSON."""
     canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -2,6 +2,7 @@
 #include "board.h"
 #include "build.h"
 #include "crc32.h"
+#include "image.h"
 #include "model.h"
 #include "sampler.h"
 #include "serial.h"
@@ -20,15 +21,13 @@
 #define STRING(number) STRING_OF(number)
 #define STRING_OF(text) #text
 
-extern const uint8_t weights_start[], weights_end[];
-
 static _Alignas(16) uint8_t model_memory[THIMBLE_MODEL_MEMORY_BYTES] __attribute__((section(".model_memory")));
 static thimble_context model;
 #ifdef THIMBLE_SAMPLING
 static thimble_sampler sampler;
 static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
 #endif
-static bool weights_intact;
+static uint32_t broken_parts; /* of the image, see image_broken_parts: where there is one, nothing is computed */
 #ifdef THIMBLE_ANSWERS
 /* The sentence at hand, and whether what the model generates is bound to be its answer. */
 static thimble_understanding sentence;
@@ -216,7 +215,6 @@ static void put_answer(void)
 }
 #endif
 
-static const char corrupt[] = "weights the weights in flash are not those that were built";
 
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
@@ -228,9 +226,6 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
         return ANSWERED;
     }
 #endif
-    if (!weights_intact) {
-        return corrupt;
-    }
     uint64_t started = board_ticks();
     int32_t before = prompt.ids[count - 1]; /* what the answer follows */
     thimble_reset(&model);
@@ -530,9 +525,6 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
     if (sentence.reason == THIMBLE_NOT_UTF8) {
         return not_utf8;
     }
-    if (count && how >= ALLOWED_ONLY && !weights_intact) {
-        return corrupt;
-    }
     if (how == IN_JSON) {
         return answer_in_json();
     }
@@ -661,24 +653,31 @@ static error encode(char *line)
     return ANSWERED;
 }
 
-static uint32_t weights_crc(void)
-{
-    return thimble_crc32(0, weights_start, (size_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
-}
-
 static error info(char *line)
 {
+    static const char *const part_names[IMAGE_PARTS] = {" weights=", " tables=", " code=", " data=", " record="};
     (void)line;
+    uint32_t weights_crc;
+    broken_parts |= image_broken_parts(&weights_crc);
     put_text("OK protocol=" STRING(PROTOCOL_VERSION) " board=");
     put_text(board_name);
-    put_text(" model=" BUILD_MODEL_NAME " build=" BUILD_ID " vocab=" STRING(THIMBLE_MODEL_VOCAB) " context=" STRING(
-        THIMBLE_MODEL_CONTEXT) " layers=" STRING(THIMBLE_MODEL_LAYERS) " counter=");
+    put_text(" model=" BUILD_MODEL_NAME " build=");
+    put_text(image.id);
+    put_text(" model_version=" THIMBLE_MODEL_VERSION " tokenizer_version=" BUILD_TOKENIZER_VERSION);
+#ifdef THIMBLE_ANSWERS
+    put_text(" answers_version=" BUILD_ANSWERS_VERSION);
+#endif
+    put_text(" vocab=" STRING(THIMBLE_MODEL_VOCAB) " context=" STRING(THIMBLE_MODEL_CONTEXT) " layers=" STRING(
+        THIMBLE_MODEL_LAYERS) " counter=");
     put_text(board_counter());
     put_count(" tick_hz=", board_tick_hz);
-    put_count(" weights_bytes=", (uint64_t)((uintptr_t)weights_end - (uintptr_t)weights_start));
+    put_count(" weights_bytes=", image.ranges[0].count);
     put_text(" weights_crc=");
-    put_hex32(weights_crc());
-    put_text(weights_intact ? " weights=intact" : " weights=corrupt");
+    put_hex32(weights_crc);
+    for (uint32_t part = 0; part < IMAGE_PARTS; part++) {
+        put_text(part_names[part]);
+        put_text(broken_parts >> part & 1 ? "corrupt" : "intact");
+    }
 #ifdef THIMBLE_INTERPRETER
     put_count(" arena_bytes=", THIMBLE_MODEL_ARENA_BYTES);
     put_count(" arena_used=", model.model ? (uint64_t)thimble_interpreter_used() : 0);
@@ -888,11 +887,28 @@ static const struct {
 #define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
 #endif
 
+static error take_request(char *line)
+{
+    const char *command = next_word(&line);
+    size_t i = 0;
+    while (*requests[i].name && !equal(command, requests[i].name)) {
+        i++;
+    }
+    if (!requests[i].take) {
+        return *command ? "unknown " REQUESTS : "empty " REQUESTS;
+    }
+    if (broken_parts && requests[i].take != info && requests[i].take != stack) {
+        return "image flash does not hold what was built; INFO says which part";
+    }
+    return requests[i].take(line);
+}
+
 int main(void)
 {
     board_init();
-    weights_intact = weights_crc() == BUILD_WEIGHTS_CRC32;
-    if (thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK) {
+    uint32_t weights_crc;
+    broken_parts = image_broken_parts(&weights_crc);
+    if (!broken_parts && thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK) {
         put_init_error();
     }
 #ifdef THIMBLE_SAMPLING
@@ -913,13 +929,7 @@ int main(void)
 #endif
     put_text("READY thimble " STRING(PROTOCOL_VERSION) "\n");
     for (;;) {
-        char *line = serial_read_line();
-        const char *command = next_word(&line);
-        size_t i = 0;
-        while (*requests[i].name && !equal(command, requests[i].name)) {
-            i++;
-        }
-        error refused = requests[i].take ? requests[i].take(line) : *command ? "unknown " REQUESTS : "empty " REQUESTS;
+        error refused = take_request(serial_read_line());
         if (refused) {
             put_error(refused);
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ from pipeline.compiler.passes.name_products import name_products
 from pipeline.compiler.passes.place_buffers import buffers_can_alias, place_buffers
 from pipeline.compiler.passes.split_tail import split_logits_tail
 from pipeline.errors import ThimbleError
+from pipeline.files import VERSION_DIGITS
 from pipeline.numerics.kv_window import StridedWindow
 from pipeline.targets.cores import WeightLayout
 
@@ -101,7 +103,7 @@ def compile_model(
     graph = read_tflite(tflite)
     try:
         check_graph(graph)
-        return _compile(graph, out, packing, block, aim)
+        return _compile(graph, hashlib.sha256(tflite).hexdigest()[:VERSION_DIGITS], out, packing, block, aim)
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -136,7 +138,7 @@ def explain(tflite: bytes) -> Explanation:
     )
 
 
-def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
+def _compile(graph: Graph, version: str, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
         _require(graph_contradictions(graph), graph_pass)
@@ -152,7 +154,7 @@ def _compile(graph: Graph, out: Path, packing: WeightLayout, block: int, aim: Ob
         layer_loop, plan = (layer_loop, shared) if shared.bytes <= plan.bytes else (None, plan)
     else:
         layer_loop = None
-    facts = _facts(graph, program)
+    facts = _facts(graph, version, program)
     names = write_model(program, layer_loop, plan, facts, out)
     groups = [list(members) for _, members in groupby(program.calls, lambda call: call.group)]
     layers = tuple(_layer(*named, members) for named, members in zip(names, groups, strict=True))
@@ -198,13 +200,13 @@ def _layer(name: str, function: str, calls: list[Call]) -> Layer:
     return Layer(name, function, kind, sum(call.macs for call in calls), sum(call.weight_bytes for call in calls))
 
 
-def _facts(graph: Graph, program: Program) -> ModelFacts:
+def _facts(graph: Graph, version: str, program: Program) -> ModelFacts:
     logits, cache = graph.outputs.get("logits"), graph.inputs.get("k_cache_0")
     if logits is None or cache is None:
-        return ModelFacts(0, 0)
+        return ModelFacts(version, 0, 0)
     tensor = graph.tensors[logits]
     size = 2 if tensor.dtype == "INT16" else 1
     context = (
         program.kv_window.context if isinstance(program.kv_window, StridedWindow) else graph.tensors[cache].shape[1]
     )
-    return ModelFacts(tensor.columns, context, size, tensor.zero_point, tensor.scale)
+    return ModelFacts(version, tensor.columns, context, size, tensor.zero_point, tensor.scale)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import quote_from_bytes, unquote_to_bytes
@@ -19,6 +19,7 @@ __all__ = ["VERSION", "Answer", "Device", "Info", "Prefill", "Step"]
 VERSION = 1
 STOP = b"\x03"
 _NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes")
+_PARTS = ("tables", "code", "data", "record")
 _STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped|refused) (\S*)(?: (\d+) (\S+))?")
@@ -83,7 +84,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Info:
-    """The device's answer to INFO."""
+    """The device's answer to INFO: what runs there, and which of its parts are in flash as they were built.
+
+    `build` is the digest of the image. The versions are of the model's .tflite, the tokenizer and the answer tokens;
+    empty where there are none, or the firmware is older than they are. `parts` has `weights`, `tables`, `code`, `data`
+    and `record`, as far as the firmware checks them, each `intact` or `corrupt`.
+    """
 
     protocol: int
     board: str
@@ -96,7 +102,15 @@ class Info:
     layers: int
     weights_bytes: int
     weights_crc: int
-    weights: str
+    parts: Mapping[str, str]
+    model_version: str = ""
+    tokenizer_version: str = ""
+    answers_version: str = ""
+
+    @property
+    def corrupt(self) -> tuple[str, ...]:
+        """The parts that are not in flash as they were built."""
+        return tuple(part for part, state in self.parts.items() if state != "intact")
 
 
 class Device:
@@ -130,14 +144,17 @@ class Device:
         self._link.close()
 
     def info(self) -> Info:
-        """Asks INFO; the device computes the weights' checksum anew."""
+        """Asks INFO; the device computes its image's checksums anew."""
         fields = self._fields(self.request("INFO")[-1])
         try:
             return Info(
                 board=fields["board"],
                 model=fields["model"],
                 build=fields["build"],
-                weights=fields["weights"],
+                parts={"weights": fields["weights"], **{part: fields[part] for part in _PARTS if part in fields}},
+                model_version=fields.get("model_version", ""),
+                tokenizer_version=fields.get("tokenizer_version", ""),
+                answers_version=fields.get("answers_version", ""),
                 counter=fields["counter"],
                 weights_crc=int(fields["weights_crc"], 16),
                 **{key: int(fields[key]) for key in _NUMBERS},

@@ -1,8 +1,4 @@
-"""A project built with CMake and the Arm compiler.
-
-The image checks its weights when it starts, by a CRC-32 that lies in its code: it is linked once without, and again
-with the checksum of what was linked.
-"""
+"""A project built with CMake and the Arm compiler."""
 
 from __future__ import annotations
 
@@ -10,16 +6,15 @@ import contextlib
 import re
 import shlex
 import subprocess
+import sys
 import tempfile
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import tools
 from pipeline.errors import MissingTool, ThimbleError
-from pipeline.firmware.image import Sizes, read_sizes, weights_of
-from pipeline.firmware.project import build_id, set_weights_crc
+from pipeline.firmware.image import Sizes, read_record, read_sizes
 
 __all__ = ["Firmware", "build_project"]
 
@@ -29,7 +24,8 @@ _MAX_LINES = 6
 
 @dataclass(frozen=True)
 class Firmware:
-    """A built image; `weights_crc` is the CRC-32 of its weights section, as the device reports it."""
+    """A built image; `weights_crc` is the CRC-32 of its weights section and `build_id` the digest of all that it loads,
+    as the device reports them."""
 
     elf: Path
     sizes: Sizes
@@ -40,7 +36,7 @@ class Firmware:
 def build_project(
     project: Path, build: Path, profile: bool = False, test_commands: bool = False, sampling: bool = True
 ) -> Firmware:
-    """Builds the project in the folder `build`, and puts the checksum of the weights into its `model/build.h`.
+    """Builds the project in the folder `build`.
 
     Raises:
         ThimbleError: a tool is missing, or the compiler or linker complains (its first error is in the text).
@@ -48,7 +44,7 @@ def build_project(
     tools.require("arm-none-eabi-gcc")
     cmake, ninja = tools.require("cmake"), tools.require("ninja")
     options = [f"-DTHIMBLE_PROFILE={_on(profile)}", f"-DTHIMBLE_TEST_COMMANDS={_on(test_commands)}"]
-    options.append(f"-DTHIMBLE_SAMPLING={_on(sampling)}")
+    options += [f"-DTHIMBLE_SAMPLING={_on(sampling)}", f"-DPython3_EXECUTABLE={Path(sys.executable).as_posix()}"]
     elf = build / "firmware.elf"
     with _plain_paths(project, build) as (source, target):
         configure: list[str | Path] = [
@@ -63,10 +59,8 @@ def build_project(
         ]
         _run([*configure, "-Wno-dev", *options], "configure", project, target)
         _run([cmake, "--build", target], "build", project, target)
-        crc = zlib.crc32(weights_of(elf))
-        if set_weights_crc(project, crc):
-            _run([cmake, "--build", target], "build", project, target)
-    return Firmware(elf, read_sizes(elf), crc, build_id(project))
+    record = read_record(elf)
+    return Firmware(elf, read_sizes(elf), record.weights_crc, record.build_id)
 
 
 def _on(value: bool) -> str:

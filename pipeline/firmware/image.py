@@ -1,8 +1,9 @@
-"""What a built image holds: the sizes of its sections, and the weights."""
+"""What a built image holds: the sizes of its sections, and its record of checksums."""
 
 from __future__ import annotations
 
 import dataclasses
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from elftools.elf.elffile import ELFFile
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["Sizes", "read_sizes", "section_sizes", "sizes_as_dict", "weights_of"]
+__all__ = ["ImageRecord", "Sizes", "read_record", "read_sizes", "section_sizes", "sizes_as_dict"]
+
+_HEAD, _RANGE = struct.Struct("<8x20sI"), struct.Struct("<IIII")
+"""The record of `firmware_templates/app/image.h`, which `cmake/post_link.py` completes."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ def read_sizes(elf: Path) -> Sizes:
     named = {
         "code": (".vectors", ".text"),
         "weights": (".weights",),
-        "tables": (".tables", ".ARM.exidx"),
+        "tables": (".tables", ".ARM.exidx", ".image"),
         "data": (".data",),
         "model_memory": (".model_memory",),
         "stack": (".stack",),
@@ -66,9 +70,26 @@ def section_sizes(elf: Path) -> dict[str, int]:
     return {name: size for name, size, _ in _sections(elf)}
 
 
-def weights_of(elf: Path) -> bytes:
-    """The bytes of the weights section."""
-    return next((data for name, _, data in _sections(elf) if name == ".weights"), b"")
+@dataclass(frozen=True)
+class ImageRecord:
+    """What an image knows of itself: `build_id`, 16 hexadecimal digits of the digest of all that it loads, and the
+    CRC-32 of its weights."""
+
+    build_id: str
+    weights_crc: int
+
+
+def read_record(elf: Path) -> ImageRecord:
+    """The record of a built image.
+
+    Raises:
+        ThimbleError: no such file, no ELF file, or one without the record.
+    """
+    data = next((data for name, _, data in _sections(elf) if name == ".image"), b"")
+    if len(data) < _HEAD.size + _RANGE.size:
+        raise ThimbleError(f"the image {elf} has no record of checksums", "run the `firmware` stage with --force")
+    build_id, _ = _HEAD.unpack_from(data)
+    return ImageRecord(build_id.rstrip(b"\0").decode("ascii", "replace"), _RANGE.unpack_from(data, _HEAD.size)[3])
 
 
 def _sections(elf: Path) -> list[tuple[str, int, bytes]]:

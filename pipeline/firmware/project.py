@@ -7,7 +7,6 @@ Nothing in it points back into this repository.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shutil
 from collections.abc import Mapping
@@ -19,14 +18,14 @@ from jinja2 import Environment, StrictUndefined
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.text_path_tables import write_text_path
 from pipeline.firmware.tflm_library import KERNELS, arch_of
+from pipeline.firmware.versions import answers_version, tokenizer_version
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, serial_options
 from pipeline.targets.cores import WeightLayout
 from pipeline.text.codec import Codec, StructuredCodec
 
-__all__ = ["TEMPLATES", "build_id", "set_weights_crc", "write_board", "write_project"]
+__all__ = ["TEMPLATES", "write_board", "write_project"]
 
-_FOLDERS = ("src", "model", "runtime", "interpreter", "board", "cmake", "CMakeLists.txt")
 _SOURCES = (".c", ".cc", ".h", ".ld", ".cmake", ".txt")
 _OF_KERNELS = ("thimble_turn.c", "thimble_kernels.h", "thimble_kernels_compressed_s8.h", "thimble_kernels_s16.h")
 """What is needed of the kernels where TensorFlow Lite Micro brings its own: angles of positions without end."""
@@ -49,9 +48,7 @@ _IMAGES = {
     "elf": "",
     "hex": _AFTER + "${CMAKE_OBJCOPY} -O ihex firmware.elf firmware.hex VERBATIM)\n",
     "bin": _AFTER + "${CMAKE_OBJCOPY} -O binary firmware.elf firmware.bin VERBATIM)\n",
-    "uf2": "find_package(Python3 REQUIRED)\n"
-    + _AFTER
-    + "${CMAKE_OBJCOPY} -O ihex firmware.elf firmware.hex\n  COMMAND ${Python3_EXECUTABLE} "
+    "uf2": _AFTER + "${CMAKE_OBJCOPY} -O ihex firmware.elf firmware.hex\n  COMMAND ${Python3_EXECUTABLE} "
     "${CMAKE_CURRENT_SOURCE_DIR}/cmake/uf2.py firmware.hex firmware.uf2 {family} VERBATIM)\n",
 }
 """What makes the file that a board is flashed with."""
@@ -90,6 +87,7 @@ def write_project(
     has_answers = isinstance(codec, StructuredCodec)
     write_board(board, out / "board", max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes)
     _copy(TEMPLATES / "cmake", out / "cmake")
+    shutil.copyfile(TEMPLATES / "cmake" / "post_link.py", out / "cmake" / "post_link.py")
     if board.image == "uf2":
         shutil.copyfile(TEMPLATES / "cmake" / "uf2.py", out / "cmake" / "uf2.py")
     write_tokenizer(codec.tokenizer, out / "model")
@@ -125,12 +123,16 @@ def write_project(
     }
     for template, target in (("CMakeLists.txt.in", "CMakeLists.txt"), ("README.md.in", "README.md")):
         _render(TEMPLATES / "cmake" / template, out / target, values)
+    answers = (
+        f'#define BUILD_ANSWERS_VERSION "{answers_version(codec.schema)}"\n'
+        if isinstance(codec, StructuredCodec)
+        else ""
+    )
     header = (
         "/* What the device says of itself; generated. */\n#ifndef BUILD_H\n#define BUILD_H\n\n"
         f'#define BUILD_MODEL_NAME "{quote(name)}"\n'  # as INFO prints it
-        f'#define BUILD_ID "{build_id(out)}"\n'
-        "/* CRC-32 of the image's weights section, checked when the device starts. */\n"
-        "#define BUILD_WEIGHTS_CRC32 0x00000000u\n\n#endif\n"
+        f'#define BUILD_TOKENIZER_VERSION "{tokenizer_version(codec.tokenizer)}"\n'
+        f"{answers}\n#endif\n"
     )
     (out / _BUILD_HEADER).write_text(header, encoding="ascii")
 
@@ -141,36 +143,6 @@ def write_board(board: Board, out: Path, stack_bytes: int) -> None:
         _copy(folder, out)
     (out / "board_facts.h").write_text(_facts(board), encoding="ascii")
     (out / "memory.ld").write_text(_memory(board, stack_bytes), encoding="ascii")
-
-
-def set_weights_crc(project: Path, crc: int) -> bool:
-    """Puts the checksum of the weights, and the digest of the sources as they are now, into the project's `build.h`.
-
-    Args:
-        project: what `write_project` wrote.
-        crc: CRC-32 of the image's weights section.
-
-    Returns:
-        Whether that changed the header, so that the image must be linked again.
-    """
-    path = project / _BUILD_HEADER
-    before = path.read_text(encoding="ascii")
-    text = before
-    for name, value in (("BUILD_ID", f'"{build_id(project)}"'), ("BUILD_WEIGHTS_CRC32", f"0x{crc:08x}u")):
-        text = re.sub(rf"(?m)^(#define {name}) .*$", rf"\1 {value}", text)
-    if text == before:
-        return False
-    path.write_text(text, encoding="ascii")
-    return True
-
-
-def build_id(project: Path) -> str:
-    """A digest of the project's sources."""
-    digest = hashlib.sha256()
-    for path in sorted(project.rglob("*")):
-        if path.suffix in _SOURCES and path.name != "build.h" and path.relative_to(project).parts[0] in _FOLDERS:
-            digest.update(f"{path.relative_to(project).as_posix()}\0".encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def _leave_out_kernels(out: Path) -> None:

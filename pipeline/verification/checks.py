@@ -292,10 +292,10 @@ def verify(
     """
     findings = _Findings()
     info = device.info()
-    findings.check("weights_intact", info.weights == "intact", "the device finds its weights corrupt")
+    findings.check("image_intact", not info.corrupt, f"the device finds its image corrupt: {', '.join(info.corrupt)}")
     if weights_crc is not None:
         findings.check(
-            "weights_intact",
+            "image_intact",
             info.weights_crc == weights_crc,
             f"CRC-32 {info.weights_crc:08x} on the device, {weights_crc:08x} when built",
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import zlib
 from pathlib import Path
 from urllib.parse import quote
 
@@ -51,8 +50,8 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     write_tokenizer(tokenizer, folder)
     write_text_path(codec, folder)
     (folder / "build.h").write_text(
-        '#define BUILD_MODEL_NAME "stand-in"\n#define BUILD_ID "0"\n'
-        f"#define BUILD_WEIGHTS_CRC32 0x{zlib.crc32(bytes([1, 2, 3, 4])):x}u\n"
+        '#define BUILD_MODEL_NAME "stand-in"\n#define BUILD_TOKENIZER_VERSION "0123456789abcdef"\n'
+        '#define BUILD_ANSWERS_VERSION "0123456789abcdef"\n'
     )
     runtime = TEMPLATES / "runtime"
     sources = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +16,15 @@ from pipeline.errors import DeviceError
 from pipeline.firmware.build import Firmware, build_project
 from pipeline.firmware.project import write_project
 from pipeline.recipes.schema import ModelConfig
-from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, all_boards
 from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import reference_run, verify
 from pipeline.verification.oracle import Oracle
+from tests.support.project_scripts import project_script
 from tests.support.standin import FOLDER, VOCAB, Standin
 
-spec = importlib.util.spec_from_file_location("uf2", ROOT / "firmware_templates" / "cmake" / "uf2.py")
-assert spec is not None and spec.loader is not None
-uf2 = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(uf2)
+uf2 = project_script("uf2")
 CONTEXT = 48
 BOARDS = all_boards()
 ON_QEMU = [board for board in BOARDS if "qemu" in board.emulators]
@@ -111,7 +107,7 @@ def test_it_answers_and_tells_of_faults(every: tuple[Board, Firmware], tokenizer
         pytest.skip(f"QEMU has no machine for {board.name}")
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
         info = device.info()
-        assert (info.board, info.vocab, info.weights) == (board.name, VOCAB, "intact")
+        assert (info.board, info.vocab, info.corrupt) == (board.name, VOCAB, ())
         result = verify(
             device,
             [reference_run(Standin(), PlainCodec(tokenizer), CONTEXT, "turn on", CONTEXT)],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import zlib
 from pathlib import Path
 
 import pytest
@@ -24,8 +23,7 @@ def program(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> P
     folder = tmp_path_factory.mktemp("host")
     write_tokenizer(tokenizer, folder)
     (folder / "build.h").write_text(
-        '#define BUILD_MODEL_NAME "stand-in"\n#define BUILD_ID "0"\n'
-        f"#define BUILD_WEIGHTS_CRC32 0x{zlib.crc32(bytes([1, 2, 3, 4])):x}u\n"
+        '#define BUILD_MODEL_NAME "stand-in"\n#define BUILD_TOKENIZER_VERSION "0123456789abcdef"\n'
     )
     runtime = TEMPLATES / "runtime"
     sources = [
@@ -111,14 +109,13 @@ def test_single_lines(program: Path, tokenizer: Tokenizer, line: bytes, answer: 
     assert run(program, line + b"\n") == [expected]
 
 
-def test_corrupt_weights_are_not_computed_with(program: Path, tmp_path: Path) -> None:
+def test_a_corrupt_image_is_not_computed_with(program: Path, tmp_path: Path) -> None:
     patched = tmp_path / "application"
     content = program.read_bytes()
     assert content.count(bytes([1, 2, 3, 4, 0])) >= 1
     patched.write_bytes(content.replace(bytes([1, 2, 3, 4, 0]), bytes([1, 2, 3, 5, 0])))
     patched.chmod(0o755)
-    lines = run(patched, b"ASK 4 light\nINFO\nGEN 4 5\nENC a\n")
-    assert lines[0].startswith("ERR weights ")
-    assert lines[1].endswith(" weights=corrupt")
-    assert lines[2].startswith("ERR weights ")
-    assert lines[3].startswith("OK ")
+    info, *refused = run(patched, b"INFO\nASK 4 light\nGEN 4 5\nENC a\nSTACK\n")
+    assert info.endswith(" weights=corrupt tables=intact code=intact data=intact record=intact")
+    assert len(refused) == 4 and refused[3].startswith("OK peak=")
+    assert all(line.startswith("ERR image ") for line in refused[:3])

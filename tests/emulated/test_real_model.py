@@ -113,7 +113,7 @@ def test_any_corrupted_weight_fails(built: Built, board: Board, tmp_path: Path, 
     elf.write_bytes(content)
     result = check(built, elf, board)
     assert not result.ok
-    assert not result.checks["weights_intact"]
+    assert not result.checks["image_intact"]
 
 
 @pytest.mark.slow

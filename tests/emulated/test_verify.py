@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import struct
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from pipeline.verification.checks import (
     verify,
     write_expectations,
 )
+from tests.support.project_scripts import project_script
 from tests.support.standin import CONTEXT, MACS, Standin, standin_tokenizer
 
 PROMPTS = ("turn on the kitchen lights", "schalte das licht aus", "Größe ☃")
@@ -106,7 +105,7 @@ def test_the_board_passes(expectations: tuple[Expectation, ...], firmware: Firmw
     result = check(Qemu().start(firmware.elf, board), expectations, firmware)
     assert result.ok and not result.failures
     assert set(result.checks) == {
-        *("weights_intact", "build_match", "tokens_match", "logits_crc_match", "prefill_match"),
+        *("image_intact", "build_match", "tokens_match", "logits_crc_match", "prefill_match"),
         *("counts_plausible", "counts_repeat"),
     }
     assert [prompt.tokens_out for prompt in result.prompts] == [e.tokens_out for e in expectations]
@@ -164,8 +163,8 @@ def tells_of_prefill(field: int, change: Callable[[str], str]) -> Callable[[str]
         (tells_of_prefill(2, flip), "prefill_match"),
         (tells_of_prefill(4, lambda token: str(int(token) ^ 1)), "prefill_match"),
         (tells_of_prefill(3, lambda ticks: str(int(ticks) + 100_000)), "counts_plausible"),
-        (lambda line: line.replace("weights=intact", "weights=corrupt"), "weights_intact"),
-        (lambda line: re.sub(r"weights_crc=.", "weights_crc=0", line), "weights_intact"),
+        (lambda line: line.replace("weights=intact", "weights=corrupt"), "image_intact"),
+        (lambda line: re.sub(r"weights_crc=.", "weights_crc=0", line), "image_intact"),
         (lambda line: re.sub(r" build=\w", " build=x", line), "build_match"),
         (lambda line: re.sub(r"^(OK \d+ \d+ \d+ \w+) .*", r"\1 HassNevermind", line), "tokens_match"),
     ],
@@ -201,67 +200,40 @@ def test_counts_that_are_all_too_small_do_not_add_up(
 
 @pytest.fixture
 def patched(firmware: Firmware, tmp_path: Path) -> Callable[[bool], Path]:
-    """The image with one bit of one weight flipped; with its checksum mended too if asked."""
+    """The image with one bit of one weight flipped; with its checksums mended too if asked."""
 
-    def patch(mend_checksum: bool) -> Path:
+    def patch(mend_checksums: bool) -> Path:
         content = bytearray(firmware.elf.read_bytes())
         with firmware.elf.open("rb") as file:
             section = ELFFile(file).get_section_by_name(".weights")
             assert section is not None
-            start, size = section["sh_offset"], section["sh_size"]
-        content[start + 4 * 5] ^= 1
-        if mend_checksum:
-            old = struct.pack("<I", firmware.weights_crc)
-            new = struct.pack("<I", zlib.crc32(content[start : start + size]))
-            # The constant is split over a MOVW and a MOVT, or lies in a literal pool.
-            if old in content:
-                content = content.replace(old, new)
-            else:
-                low, high = (_immediate(int.from_bytes(old, "little") >> shift & 0xFFFF) for shift in (0, 16))
-                new_low, new_high = (_immediate(int.from_bytes(new, "little") >> shift & 0xFFFF) for shift in (0, 16))
-                _replace_immediate(content, 0xF240, low, new_low)
-                _replace_immediate(content, 0xF2C0, high, new_high)
+            content[section["sh_offset"] + 4 * 5] ^= 1
         path = tmp_path / "patched.elf"
-        path.write_bytes(content)
+        path.write_bytes(project_script("post_link").completed(content) if mend_checksums else content)
         return path
 
     return patch
-
-
-def _immediate(value: int) -> tuple[int, int]:
-    """The bits of a 16-bit immediate in the two halfwords of MOVW and MOVT (encoding T3)."""
-    return (value >> 12) | (value >> 1 & 0x400), (value << 4 & 0x7000) | (value & 0xFF)
-
-
-def _replace_immediate(content: bytearray, opcode: int, old: tuple[int, int], new: tuple[int, int]) -> None:
-    matches = 0
-    for at in range(0, len(content) - 3, 2):
-        first, second = struct.unpack_from("<HH", content, at)
-        if first == opcode | old[0] and second & 0x70FF == old[1]:
-            struct.pack_into("<HH", content, at, opcode | new[0], second & ~0x70FF | new[1])
-            matches += 1
-    assert matches == 1
 
 
 def test_a_corrupted_weight_is_noticed_by_the_board_itself(
     patched: Callable[[bool], Path], expectations: tuple[Expectation, ...], firmware: Firmware, board: Board
 ) -> None:
     result = check(Qemu().start(patched(False), board), expectations, firmware)
-    assert not result.checks["weights_intact"]
+    assert not result.checks["image_intact"]
     assert not result.checks["tokens_match"]
-    assert any("answered weights" in line for line in result.failures)
+    assert any("answered image" in line for line in result.failures)
     assert result.instructions.steps == 0
 
 
-def test_a_corrupted_weight_with_its_checksum_mended_still_fails(
+def test_a_corrupted_weight_with_its_checksums_mended_still_fails(
     patched: Callable[[bool], Path], expectations: tuple[Expectation, ...], firmware: Firmware, board: Board
 ) -> None:
     with Device(Qemu().start(patched(True), board), timeout=20) as device:
-        assert device.info().weights == "intact"
+        assert not device.info().corrupt
         result = verify(device, expectations, macs_per_step=MACS, instructions_per_tick=40)
     assert not result.checks["logits_crc_match"]
     result = check(Qemu().start(patched(True), board), expectations, firmware)
-    assert not result.checks["weights_intact"]
+    assert not result.checks["image_intact"] and not result.checks["build_match"]
 
 
 def test_another_models_expectations_fail(tokenizer: Tokenizer, firmware: Firmware, board: Board) -> None:

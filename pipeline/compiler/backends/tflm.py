@@ -6,6 +6,7 @@ operators that the interpreter must have).
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pipeline.compiler.compiled import CompiledModel
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.compiler.frontend.window import find_kv_window
 from pipeline.compiler.ir.graph import Graph
+from pipeline.files import VERSION_DIGITS
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
 from pipeline.numerics.sampler import logit_step
@@ -65,7 +67,8 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
     rows = graph.tensors[graph.inputs["k_cache_0"]].shape[1]
     context = kv_window.context if isinstance(kv_window, StridedWindow) else rows
     cache_bytes = sum(cache.bytes for cache in caches)
-    facts = {
+    facts: dict[str, int | str] = {
+        "VERSION": f'"{hashlib.sha256(tflite).hexdigest()[:VERSION_DIGITS]}"',
         "VOCAB": logits.columns,
         "CONTEXT": context,
         "ENDLESS": int(isinstance(kv_window, SlidingWindow)),
@@ -117,7 +120,7 @@ def _caches(graph: Graph) -> list[_Cache]:
     return caches
 
 
-def _header(facts: dict[str, int]) -> str:
+def _header(facts: dict[str, int | str]) -> str:
     lines = "".join(f"#define THIMBLE_MODEL_{name} {value}\n" for name, value in facts.items())
     return (
         "/* The model; generated from its .tflite, which TensorFlow Lite Micro runs. */\n"

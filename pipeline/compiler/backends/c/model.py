@@ -27,12 +27,19 @@ _INDENT = "    "
 
 
 class ModelFacts:
-    """Facts of the header: vocabulary and context of a decode step, 0 for other graphs; of a logit its bytes, zero
-    point and scale."""
+    """Facts of the header: the version of the .tflite; vocabulary and context of a decode step, 0 for other graphs; of
+    a logit its bytes, zero point and scale."""
 
     def __init__(
-        self, vocab: int, context: int, logit_bytes: int = 1, logit_zero_point: int = 0, logit_scale: float = 0.0
+        self,
+        version: str,
+        vocab: int,
+        context: int,
+        logit_bytes: int = 1,
+        logit_zero_point: int = 0,
+        logit_scale: float = 0.0,
     ) -> None:
+        self.version = version
         self.vocab = vocab
         self.context = context
         self.logit_bytes = logit_bytes
@@ -137,6 +144,8 @@ def _header(program: Program, plan: Arena, facts: ModelFacts, layers: int, cache
 
 #include "thimble.h"
 
+/* The first digits of the .tflite's SHA-256. */
+#define THIMBLE_MODEL_VERSION "{facts.version}"
 #define THIMBLE_MODEL_VOCAB {facts.vocab}
 #define THIMBLE_MODEL_CONTEXT {facts.context}
 #define THIMBLE_MODEL_ENDLESS {int(isinstance(program.kv_window, SlidingWindow))}
