@@ -49,7 +49,11 @@ _SEEDS = [
 _FOUND = sorted((CORPUS / "found").glob("*/*"))
 
 
-@pytest.mark.parametrize(("target", "path"), _SEEDS, ids=[f"{kind}-{path.name}" for kind, path in _SEEDS])
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [pytest.param(*seed, marks=pytest.mark.slow if seed[0] == "tflite" else ()) for seed in _SEEDS],
+    ids=[f"{kind}-{path.name}" for kind, path in _SEEDS],
+)
 def test_every_seed_is_a_right_input(checks: Callable[[str], Check], target: str, path: Path) -> None:
     if path.suffix != ".tsv":
         checks(target)(path.read_bytes())

@@ -10,6 +10,7 @@ import copy
 import random
 import struct
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from pipeline.quantize.tflite_file import read_model, schema, write_model
 
 __all__ = ["tflite_mutants", "tflite_seeds"]
 
+_CORPUS = Path(__file__).parent / "corpus" / "tflite"
+"""The steps of docs/bring-your-own-model.md, smaller, as TensorFlow converts them."""
 _REALS = (0.0, -1.0, float("nan"), float("inf"), 1e-45, 1e-30, 1e-8, 1e-3, 0.1, 0.5, 1.0, 3.0, 64.0, 1e6, 1e30, 3e38)
 _INTEGERS = (-(2**31), -129, -128, -3, -2, -1, 0, 1, 2, 3, 4, 5, 7, 8, 16, 127, 128, 255, 65536, 2**31 - 1)
 _TYPES = tuple(value for value in vars(schema.TensorType).values() if isinstance(value, int))
@@ -44,7 +47,7 @@ def tflite_seeds() -> list[bytes]:
         seeds.append(batch_matmul((2, 3, 4), (2, 4, 5), quantized, 4, False, dtype=dtype)[0])
     seeds += [attention_step(AttentionSpec(kv_heads=1, group=2, head_dim=8), layers) for layers in ((0,), (0, 1))]
     seeds += [RandomGraph(seed, 5).bytes() for seed in range(12)]
-    return seeds
+    return seeds + [path.read_bytes() for path in sorted(_CORPUS.iterdir())]
 
 
 def tflite_mutants() -> st.SearchStrategy[bytes]:

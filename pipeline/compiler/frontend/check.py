@@ -16,6 +16,7 @@ from pipeline.compiler.fusions.root import fuse_roots
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.refusals import refused_together, unsupported
 from pipeline.compiler.ir.verify import graph_contradictions
+from pipeline.compiler.lowering import INDICES
 from pipeline.compiler.ops.operator import Form
 from pipeline.compiler.ops.registry import FORMS, OPERATORS, SUPPORTED
 from pipeline.errors import ThimbleError, UnsupportedModel
@@ -72,6 +73,7 @@ def check_graph(graph: Graph) -> None:
         )
     fused = fuse_roots(graph)  # in float32, which is refused elsewhere
     errors = [*_unknown_operators(fused), *_tensors(fused)]
+    errors += _ends(fused)
     known = [op for op in fused.ops if op.kind in FORMS]
     for op in known:
         errors += _operator(fused, op)
@@ -118,6 +120,22 @@ def _tensors(graph: Graph) -> Iterator[UnsupportedModel]:
             )
         elif tensor.size == 0 and tensor.dtype in _TYPES:
             yield UnsupportedModel(f"tensor {tensor.name!r} has no elements: {shape}", "give each axis a length")
+
+
+def _ends(graph: Graph) -> Iterator[UnsupportedModel]:
+    """What is wrong with indices, and with inputs and outputs that no operator reads or makes."""
+    touched = {index for op in graph.ops for index in (*op.inputs, *op.outputs)}
+    for name, index in {**graph.inputs, **graph.outputs}.items():
+        tensor = graph.tensors[index]
+        if name in INDICES and index == graph.inputs.get(name):
+            if tensor.dtype != "INT32" or tensor.size != 1:
+                yield UnsupportedModel(f"{name!r} is {tensor.dtype} {list(tensor.shape)}", "int32 [1]")
+        elif index in touched:
+            continue
+        elif tensor.dtype not in _TYPES:
+            yield UnsupportedModel(f"{name!r}, an input or output, is {tensor.dtype}", "int8 or int16")
+        else:
+            yield from _quantization(tensor, False)
 
 
 def _operator(graph: Graph, op: Op) -> Iterator[UnsupportedModel]:

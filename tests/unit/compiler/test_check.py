@@ -115,6 +115,15 @@ def _custom(model: Any) -> None:
     _operator(model, "TANH").opcodeIndex = len(model.operatorCodes) - 1
 
 
+def _unread_input(model: Any, dtype: int) -> None:
+    tensor, entry = schema.TensorT(), schema.TensorMapT()
+    tensor.shape, tensor.type, tensor.name = [1, 4], dtype, b"more"
+    entry.name, entry.tensorIndex = b"more", len(_graph(model).tensors)
+    _graph(model).tensors.append(tensor)
+    _graph(model).inputs = [*_graph(model).inputs, entry.tensorIndex]
+    model.signatureDefs[0].inputs.append(entry)
+
+
 def _external(model: Any) -> None:
     buffer = model.buffers[_weights(model).buffer]
     buffer.data, buffer.offset, buffer.size = None, 4096, 64
@@ -203,6 +212,11 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "no elements": (_out("RELU", shape=[0, 8]), "no elements"),
     "more elements than a device has": (_out("RELU", shape=[1 << 20, 1 << 20]), "at most"),
     "many axes": (_out("RELU", shape=[1, 1, 1, 1, 1, 2, 8]), "at most 6 axes"),
+    "an index of another type": (_in("GATHER", 1, type=schema.TensorType.INT64), "'token' is INT64"),
+    "an input that nothing reads": (
+        lambda model: _unread_input(model, schema.TensorType.COMPLEX64),
+        "'more', an input or output, is COMPLEX64",
+    ),
     "an operand too few": (_set(lambda model: _operator(model, "ADD"), inputs=[1]), "1 inputs"),
     "an operand that is left out": (_set(lambda model: _operator(model, "MUL"), inputs=[1, -1]), "2 inputs"),
     "an operand too many": (_set(lambda model: _operator(model, "RELU"), inputs=[1, 1]), "2 inputs"),
