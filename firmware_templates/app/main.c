@@ -216,8 +216,6 @@ static void put_answer(void)
 }
 #endif
 
-static const char corrupt[] = "weights the weights in flash are not those that were built";
-
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
 static error answer(size_t count, uint32_t max_new, bool in_blocks)
@@ -229,7 +227,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     }
 #endif
     if (!weights_intact) {
-        return corrupt;
+        return "weights the weights in flash are not those that were built";
     }
     uint64_t started = board_ticks();
     int32_t before = prompt.ids[count - 1]; /* what the answer follows */
@@ -531,7 +529,7 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
         return not_utf8;
     }
     if (count && how >= ALLOWED_ONLY && !weights_intact) {
-        return corrupt;
+        return "weights the weights in flash are not those that were built";
     }
     if (how == IN_JSON) {
         return answer_in_json();
