@@ -206,11 +206,11 @@ static void put_reply(const thimble_slot *slots, size_t count, thimble_reason re
 /* The same of the generated ids. */
 static void put_answer(size_t count, bool is_context_full)
 {
-    thimble_slot slots[MODEL_ANSWER_SLOTS];
     if (!thimble_answer_is_whole(&sentence.answer)) {
-        put_reply(slots, 0, is_context_full ? THIMBLE_TOO_LONG : THIMBLE_UNFINISHED);
+        put_reply(NULL, 0, is_context_full ? THIMBLE_TOO_LONG : THIMBLE_UNFINISHED);
         return;
     }
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
     const size_t made = thimble_answer_slots(&sentence.answer, prompt.ids, count, slots);
     put_reply(slots, made, thimble_answer_reason(&sentence.answer, slots, made));
 }
