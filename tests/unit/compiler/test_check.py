@@ -403,7 +403,7 @@ def test_a_step_that_contradicts_itself_is_told_so(tmp_path: Path) -> None:
     def change(model: Any) -> None:
         _graph(model).operators[0].inputs = [99, 1]
 
-    with pytest.raises(ThimbleError, match="contradicts itself: operator 0 .* reads tensor 99"):
+    with pytest.raises(ThimbleError, match=r"contradicts itself: operator 0 .* reads tensor 99"):
         compile_decode_step(_step(change), tmp_path)
 
 
