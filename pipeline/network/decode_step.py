@@ -75,9 +75,10 @@ class DecodeStep(tf.Module):
         for i in range(config.layers):
             for kind in ("k", "v"):
                 specs[f"{kind}_cache_{i}"] = tf.TensorSpec(shape, tf.float32, f"{kind}_cache_{i}")
-        self.function = tf.function(lambda **inputs: self._step(inputs)).get_concrete_function(**specs)
+        step = tf.function(lambda **inputs: self._step(inputs), autograph=False)
+        self.function = step.get_concrete_function(**specs)
         self._many = tf.function(
-            lambda each, same: tf.vectorized_map(lambda inputs: self._step({**inputs, **same}), each)
+            lambda each, same: tf.vectorized_map(lambda inputs: self._step({**inputs, **same}), each), autograph=False
         )
 
     def empty_cache(self) -> dict[str, np.ndarray]:

@@ -275,6 +275,7 @@ def rotate_pairs(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
     return tf.concat([a * turns[..., 0, j] + b * turns[..., 1, j] for j in range(2)], axis=-1)
 
 
+@tf.autograph.experimental.do_not_convert  # no layer has control flow of tensors
 def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
     """The training model: int32 tokens [B, T], T ≤ context → float32 logits [B, T, vocab].
 

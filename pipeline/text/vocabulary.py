@@ -35,7 +35,7 @@ MIN_TYPO_LETTERS = 4
 MAX_FUZZY_LETTERS = 48
 """Nor are names with more; and longer words are no compounds."""
 
-_CACHE = 1 << 16
+_CACHE = 1 << 17  # more than the names of all homes that training draws
 
 
 class TextNormalizer(Protocol):

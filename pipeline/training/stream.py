@@ -1,4 +1,4 @@
-"""Token sequences that are drawn while a model trains, in processes of their own.
+"""Token sequences that are drawn while a model trains, in processes of their own where there are many.
 
 An epoch's sequences are six parts of a stream without end, and each epoch replaces one of them: a sentence is seen six
 times, drawing takes a sixth of the work that it would take if each were seen once, and no more than one pool is in
@@ -8,9 +8,10 @@ memory. An epoch depends on its number alone, so a training can go on from any o
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +29,7 @@ _PARTS = 6
 _PART = 8_192
 _PROCESSES = 2
 _SLICES = 4  # of a part, so that both processes draw at the beginning
+_FEW = 4_096  # sequences of a training, which are drawn in less time than processes take to start
 
 
 class SequenceStream(Protocol):
@@ -60,7 +62,7 @@ class DrawnStream:
 
     def __post_init__(self) -> None:
         self._part = max(min(_PART, -(-self.sequences // _PARTS)), _SLICES)
-        self._parts: dict[int, list[Future[list[NDArray[np.int16]]]]] = {}
+        self._parts: dict[int, list[Callable[[], list[NDArray[np.int16]]]]] = {}
         self._pool: ProcessPoolExecutor | None = None
         self._epochs: dict[int, Sequence[Sequence[int]]] = {}
 
@@ -72,7 +74,7 @@ class DrawnStream:
             sequences: list[Any] = []
             for part in range(number, number + _PARTS):
                 for piece in self._parts[part]:
-                    sequences += piece.result()
+                    sequences += piece()
             for part in [part for part in self._parts if part < number]:
                 del self._parts[part]
             self._epochs = {number: sequences}
@@ -80,8 +82,7 @@ class DrawnStream:
 
     def lessons(self, count: int) -> Iterator[tuple[Prompt, Sequence[int]]]:
         """The first `count` sentences, drawn in this process; see `SequenceStream`."""
-        stream = load_stream(self.task, self.folder, self.data, self.context)
-        return (stream.lesson(number) for number in range(count))
+        return (self._local.lesson(number) for number in range(count))
 
     def close(self) -> None:
         """Ends the processes."""
@@ -89,8 +90,17 @@ class DrawnStream:
             self._pool.shutdown(wait=False, cancel_futures=True)
             self._pool = None
 
+    @cached_property
+    def _local(self) -> SampleStream:
+        """Draws in this process."""
+        return load_stream(self.task, self.folder, self.data, self.context)
+
     def _begin(self, part: int) -> None:
         if part in self._parts:
+            return
+        if self.sequences <= _FEW:  # drawn when they are asked for
+            first = part * self._part
+            self._parts[part] = [cache(lambda: _drawn(self._local, first, first + self._part))]
             return
         if self._pool is None:
             # TensorFlow's threads do not survive a fork.
@@ -101,7 +111,7 @@ class DrawnStream:
                 (dict(self.task), self.folder, self.data, self.context),
             )
         bounds = np.linspace(part * self._part, (part + 1) * self._part, _SLICES + 1).astype(int)
-        self._parts[part] = [self._pool.submit(_draw, int(begin), int(end)) for begin, end in pairwise(bounds)]
+        self._parts[part] = [self._pool.submit(_draw, int(begin), int(end)).result for begin, end in pairwise(bounds)]
 
 
 _stream: SampleStream | None = None
@@ -114,4 +124,8 @@ def _start(task: Mapping[str, Any], folder: Path, data: Path, context: int) -> N
 
 def _draw(begin: int, end: int) -> list[NDArray[np.int16]]:
     assert _stream is not None
-    return [np.array(_stream.sequence(number), np.int16) for number in range(begin, end)]
+    return _drawn(_stream, begin, end)
+
+
+def _drawn(stream: SampleStream, begin: int, end: int) -> list[NDArray[np.int16]]:
+    return [np.array(stream.sequence(number), np.int16) for number in range(begin, end)]

@@ -26,6 +26,7 @@ from pipeline.recipes.schema import Budgets, EvaluateConfig
 from pipeline.report.summary import print_summary
 from pipeline.resources import ROOT
 from pipeline.stages.emulate import model_time
+from pipeline.stages.fine_tune import read_training_data
 from pipeline.stages.playground import make_playground
 from pipeline.stages.registry import all_stages
 from pipeline.targets.boards import load_board
@@ -34,6 +35,7 @@ from pipeline.tasks.text_path import load_codec
 from pipeline.timing.costs import load_core
 from pipeline.timing.estimate import assumptions_of
 from pipeline.timing.folded import read_folded
+from pipeline.training import stream
 from pipeline.verification.budgets import over_budget
 from pipeline.verification.checks import Verification
 from pipeline.verification.result import RunResult
@@ -133,6 +135,20 @@ def test_a_second_run_does_no_work_again(whole_run: WholeRun) -> None:
     printed = whole_run.again()
     assert "nothing changed" in printed and "▸" not in printed
     assert stamps == {path: path.stat().st_mtime_ns for path in whole_run.workspace.folder.rglob("stage.json")}
+
+
+def test_processes_draw_the_sentences_that_one_draws(whole_run: WholeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    def epochs() -> list[list[list[int]]]:
+        drawn = read_training_data(whole_run.workspace.stage("data"), whole_run.recipe).stream
+        assert isinstance(drawn, stream.DrawnStream)
+        try:
+            return [[list(map(int, tokens)) for tokens in drawn.epoch(number)] for number in (0, 1, 3)]
+        finally:
+            drawn.close()
+
+    here = epochs()
+    monkeypatch.setattr(stream, "_FEW", 0)
+    assert epochs() == here and all(len(sequences) == 1284 for sequences in here)
 
 
 def test_a_damaged_tflite_is_noticed_and_made_again(whole_run: WholeRun) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from hassil.expression import (
@@ -51,14 +52,25 @@ class Reader:
         )
         self._name_words = frozenset(names | {word + ending for word in names for ending in glued})
         self._patterns: dict[int, re.Pattern[str]] = {}
-        self._words: list[tuple[Template, frozenset[str], bool, bool]] = []
-        for template in language.templates:
+        self._templates = language.templates
+        # Sets of templates, a bit for each.
+        self._with_word: defaultdict[str, int] = defaultdict(int)
+        self._with_names = self._with_free_text = 0
+        needing: defaultdict[tuple[str, ...], int] = defaultdict(int)
+        for index, template in enumerate(language.templates):
             lists = language.lists(template)
-            used = [reference.list_name for reference in language.references(template)]
-            is_free = any(
+            used = {reference.list_name for reference in language.references(template)}
+            for word in language.words_of(template):
+                self._with_word[word] |= 1 << index
+            if not used.isdisjoint(NAMED):
+                self._with_names |= 1 << index
+            if any(
                 name not in NAMED and not isinstance(lists.get(name), RangeSlotList | TextSlotList) for name in used
-            )
-            self._words.append((template, language.words_of(template), bool({*used} & {*NAMED}), is_free))
+            ):
+                self._with_free_text |= 1 << index
+            for parts in _Needed(language, template).of(template.sentence.expression):
+                needing[parts] |= 1 << index
+        self._needing = list(needing.items())
         literal = language.literal_words()
         self._numbers = (
             frozenset(
@@ -73,19 +85,31 @@ class Reader:
 
     def _reads(self, sentence: str) -> bool:
         words = _UNIT.sub(r" \1 ", _DROPPED.sub("", sentence.lower()).replace("-", " ")).split()
-        known = {word for word in words if word not in self._numbers and word[0].isalpha()}
-        foreign = known - self._name_words
         text = " ".join(
             _NUMBER_WORD if word in self._numbers else _NAME_MARK + word if word in self._name_words else word
             for word in words
         )
         text = _UNIT.sub(r"\1 ", text).rstrip()
-        for template, literal, has_names, is_free in self._words:
-            if not is_free and not (foreign if has_names else known) <= literal:
-                continue
-            if self._pattern(template).fullmatch(text):
+        candidates = self._candidates(words)
+        while candidates:
+            lowest = candidates & -candidates
+            if self._pattern(self._templates[lowest.bit_length() - 1]).fullmatch(text):
                 return True
+            candidates ^= lowest
         return False
+
+    def _candidates(self, words: Sequence[str]) -> int:
+        """The templates that may read a sentence: with all its words, and with nothing that it does not have."""
+        candidates = (1 << len(self._templates)) - 1
+        for word in words:
+            if word not in self._numbers and word[0].isalpha():
+                names = self._with_names if word in self._name_words else 0
+                candidates &= self._with_word.get(word, 0) | self._with_free_text | names
+        spoken = " ".join(words)
+        for parts, templates in self._needing if candidates else ():
+            if candidates & templates and not any([part in spoken for part in parts]):  # noqa: C419  # faster
+                candidates &= ~templates
+        return candidates
 
     def _pattern(self, template: Template) -> re.Pattern[str]:
         pattern = self._patterns.get(template.index)
@@ -99,6 +123,40 @@ def _texts(language: Language) -> list[str]:
     """Templates and rules, as they are written."""
     rules = (rule.text or "" for rule in language.intents.expansion_rules.values())
     return [*(template.text for template in language.templates), *rules]
+
+
+class _Needed:
+    """What every sentence of a template holds: a fast check before the slow one."""
+
+    def __init__(self, language: Language, template: Template) -> None:
+        self._rules, self._lists = language.rules(template), language.lists(template)
+
+    def of(self, expression: Expression) -> list[tuple[str, ...]]:
+        """Parts of words, of each tuple one."""
+        if isinstance(expression, TextChunk):
+            text = re.sub(r"[?!.,;:\"]", "", expression.original_text.lower().replace("-", " "))
+            return [(part,) for part in text.split() if part.isalpha()]
+        if isinstance(expression, Alternative):
+            return self._one_of(expression.items)
+        if isinstance(expression, Group):  # a Permutation too
+            return [parts for item in expression.items for parts in self.of(item)]
+        if isinstance(expression, RuleReference):
+            return self.of(self._rules[expression.rule_name].expression)
+        assert isinstance(expression, ListReference)
+        values = self._lists.get(expression.list_name)
+        if expression.list_name not in NAMED and isinstance(values, TextSlotList):
+            return self._one_of([value.text_in for value in values.values])
+        return []
+
+    def _one_of(self, expressions: Iterable[Expression]) -> list[tuple[str, ...]]:
+        found: set[str] = set()
+        for expression in expressions:
+            options = self.of(expression)
+            if not options:
+                return []
+            # The alternative's longest parts tell most.
+            found.update(max(options, key=lambda parts: min(map(len, parts))))
+        return [tuple(sorted(found))] if found else []
 
 
 class _Regex:

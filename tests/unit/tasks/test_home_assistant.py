@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ThimbleError
 from pipeline.tasks.excluded import write_hashes
 from pipeline.tasks.home_assistant.noise import add_typos, polite
+from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.task import HomeAssistantTask
 from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.registry import load_task
@@ -235,6 +236,21 @@ def test_templates_read_their_sentences(language: str) -> None:
     drawn = [task.source.draw_in_home(random.Random(number)) for number in range(400)]
     sentences = [sample.sentence for sample in drawn if sample is not None]
     assert sum(map(task.source.reads, sentences)) > 0.88 * len(sentences)
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_templates_that_are_not_looked_at_read_nothing(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = HomeAssistantTask.from_mapping({"language": language, "held_out": False, "weave": 0.5, "nomatch": 0.3})
+    rng = random.Random(7)
+    sentences = [task.training_source.draw(rng).sentence for _ in range(60)]
+    sentences += [" ".join(rng.sample(words, len(words))) for words in map(str.split, sentences[:20])]
+    reader = Reader(task.templates, task.homes.words)
+    fast = [reader.reads(sentence) for sentence in sentences]
+    some = sum(1 << index for index in rng.sample(range(len(task.templates.templates)), 150))
+    monkeypatch.setattr(reader, "_candidates", lambda words: some)
+    reader.reads.cache_clear()
+    assert not [sentence for sentence, is_read in zip(sentences, fast, strict=True) if reader.reads(sentence) > is_read]
+    assert {*fast} == {False, True}
 
 
 @pytest.mark.parametrize(

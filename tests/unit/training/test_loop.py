@@ -235,6 +235,7 @@ def stopped(
     return raised.value
 
 
+@pytest.mark.xla
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropout: float) -> None:
     """From the very step, to the weights and the history that it would have had, bit by bit."""
@@ -313,6 +314,7 @@ def test_the_curve_is_a_csv(tmp_path: Path) -> None:
     assert rows[1]["dev_loss"] == history[-1]["dev_loss"] and rows[1]["learning_rate"] == Schedule(2e-3, 2, 21)(20)
 
 
+@pytest.mark.xla
 def test_training_stops_early_where_dev_gets_worse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After two evaluations without a lower loss, with the weights of the lowest; a stop in between changes nothing."""
     monkeypatch.setattr(loop, "_EVALUATE_EVERY", 1)

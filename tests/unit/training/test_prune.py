@@ -123,6 +123,7 @@ def test_a_pattern_that_does_not_fit_is_refused(config: PruneConfig, named: str)
         pruned(GATED, config.replace(steps=1))
 
 
+@pytest.mark.xla
 def test_pruning_is_reproducible() -> None:
     weights_by_run = []
     for _ in range(2):
