@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.compiler.backends.c.model import ModelFacts, write_model
 from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
-from pipeline.compiler.frontend.check import check_graph
+from pipeline.compiler.frontend.check import check_graph, require_consistent
 from pipeline.compiler.frontend.decode_step import require_decode_step
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.compiler.fusions.attention import fuse_attentions, missed_attentions
@@ -77,7 +77,9 @@ def compile_decode_step(
         UnsupportedModel: it lacks inputs or outputs, or a table is too short.
         ThimbleError: as `compile_model`.
     """
-    require_decode_step(read_tflite(tflite))
+    graph = read_tflite(tflite)
+    require_consistent(graph)
+    require_decode_step(graph)
     return compile_model(tflite, out, packing, aim=aim)
 
 

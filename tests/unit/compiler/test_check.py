@@ -275,6 +275,14 @@ def test_scales_are_refused_together_too(tmp_path: Path) -> None:
     assert caught.value.what.count("an output scale far below") == 2
 
 
+def test_broadcasting_over_more_axes_than_tensorflow_lite_micro_has_is_refused(tmp_path: Path) -> None:
+    model = ModelBuilder()
+    a, b, out = model.input("a", (1, 2, 1, 3, 4), 0.1), model.input("b", (4,), 0.1), model.tensor((1, 2, 1, 3, 4), 0.2)
+    model.op("ADD", [a, b], [out])
+    with pytest.raises(UnsupportedModel, match="inputs of shapes"):
+        compile_model(model.bytes({"y": out}), tmp_path)
+
+
 def test_sums_that_32_bits_cannot_hold_are_refused(tmp_path: Path) -> None:
     def change(model: Any) -> None:
         _values(model, "FULLY_CONNECTED", 2, np.full(8, 2**31 - 1))
@@ -388,6 +396,14 @@ STEPS: dict[str, tuple[Change, str]] = {
 def test_a_step_that_the_runtime_could_not_drive_is_refused(what: str, tmp_path: Path) -> None:
     change, said = STEPS[what]
     with pytest.raises(UnsupportedModel, match=said):
+        compile_decode_step(_step(change), tmp_path)
+
+
+def test_a_step_that_contradicts_itself_is_told_so(tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        _graph(model).operators[0].inputs = [99, 1]
+
+    with pytest.raises(ThimbleError, match=r"contradicts itself: operator 0 .* reads tensor 99"):
         compile_decode_step(_step(change), tmp_path)
 
 
