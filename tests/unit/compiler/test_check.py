@@ -351,6 +351,15 @@ def test_what_is_no_decode_step_is_refused_with_what_one_needs(tmp_path: Path) -
     assert "k_new_i and v_new_i" in caught.value.remedy and not list(tmp_path.iterdir())
 
 
+def test_operators_are_told_with_what_a_step_lacks(tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        _graph(model).tensors[1].type = schema.TensorType.INT4
+
+    with pytest.raises(UnsupportedModel, match="2 things") as caught:
+        compile_decode_step(changed(one_product(), change), tmp_path)
+    assert "no decode step" in caught.value.what and "values of type INT4" in caught.value.what
+
+
 def _step(change: Change | None = None) -> bytes:
     tflite = attention_step(AttentionSpec(kv_heads=1, group=2, head_dim=8))
     return tflite if change is None else changed(tflite, change)
