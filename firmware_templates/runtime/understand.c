@@ -52,9 +52,10 @@ static bool take(thimble_understanding *u, uint32_t first, uint32_t count)
     while (count && status == THIMBLE_OK) {
         int32_t tokens[CHUNK];
         const uint32_t taken = count < CHUNK ? count : CHUNK;
-        for (uint32_t i = 0; i < taken; i++) {
+        uint32_t i = 0;
+        do {
             tokens[i] = u->ids[first + i];
-        }
+        } while (++i < taken);
         first += taken;
         count -= taken;
         status = thimble_take(u->context, tokens, taken, count ? THIMBLE_NO_LOGITS : THIMBLE_LOGITS_LATER, &u->logits);
