@@ -5,7 +5,7 @@ pyproject.toml change:
 
     .nox/thimble   everything, 3 GB, of it 1.9 GB TensorFlow: all that runs a recipe, and `tests`
     .nox/fast      what needs no TensorFlow: `fast`, `renode`
-    .nox/lint      ruff, mypy, import-linter: `lint`, `schemas`
+    .nox/lint      ruff, mypy, import-linter, clang-tidy, cppcheck: `lint`, `schemas`
     .nox/browser   what drives a browser: `playground_tests`, `playground_picture`
 
 The Arm toolchain and QEMU come from the system's packages.
@@ -36,7 +36,7 @@ SWEEP = "models/sweeps/home-en.yaml"
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
     "fast": ("compile", "prove", "tasks", "sweep", "test"),
-    "lint": ("tasks", "test", "lint"),
+    "lint": ("tasks", "test", "lint", "c-lint"),
     "browser": ("compile", "prove", "tasks", "test", "browser"),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
@@ -145,14 +145,15 @@ def matrix(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """ruff, mypy, the rule which package may import which (import-linter), C's layout (clang-format), and whether
-    docs/schemas is current."""
+    """ruff, mypy, the rule which package may import which (import-linter), C's layout (clang-format), what clang-tidy
+    and cppcheck find in it, and whether docs/schemas is current."""
     python = environment(session, "lint")
     session.run(str(python), "-m", "ruff", "check", ".", external=True)
     session.run(str(python), "-m", "ruff", "format", "--check", ".", external=True)
     session.run(str(python), "-m", "mypy", external=True)
     session.run(str(python.parent / "lint-imports"), external=True)
     session.run(str(python.parent / "clang-format"), "--dry-run", "-Werror", *c_files(), external=True)
+    session.run(str(python), "-m", "tests.c_lint", external=True)
     session.run(str(python), "-m", "pipeline", "schemas", "--check", external=True)
 
 

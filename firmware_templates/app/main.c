@@ -215,7 +215,6 @@ static void put_answer(void)
 }
 #endif
 
-
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
 static error answer(size_t count, uint32_t max_new, bool in_blocks)

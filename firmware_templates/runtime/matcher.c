@@ -459,7 +459,8 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
     size_t last_length;
     const uint8_t *last = skeleton_at(s, end - 1, &last_length);
     const size_t joined = s->ends[end - index];
-    for (int stems = 0; stems <= (end > index + 1 && inflection->inner.count); stems++) {
+    const int max_stems = end > index + 1 && inflection->inner.count ? 1 : 0;
+    for (int stems = 0; stems <= max_stems; stems++) {
         const char *ending = "", *next = inflection->last.text;
         for (size_t i = 0; i <= inflection->last.count; i++) {
             const size_t bytes = strlen(ending);
@@ -733,8 +734,7 @@ static size_t edit_distance(const uint8_t *a, size_t a_length, const uint8_t *b,
         const uint8_t *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
         size_t lowest = row[0] = (uint8_t)i;
         for (size_t j = 1; j <= right_count; j++) {
-            size_t edits =
-                least(least(last[j], row[j - 1]) + 1u, (size_t)(last[j - 1] + (left[i - 1] != right[j - 1])));
+            size_t edits = least(least(last[j], row[j - 1]) + 1u, (size_t)last[j - 1] + (left[i - 1] != right[j - 1]));
             if (i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1]) {
                 edits = least(edits, before[j - 2] + 1u);
             }
@@ -753,10 +753,10 @@ static uint64_t letter_set(const uint8_t *text, size_t length)
 {
     uint64_t set = 0;
     for (size_t i = 0; i < length; i++) {
-        if (text[i] < 0x80) {
+        /* The last byte of a character has the lowest bits of its code. */
+        const bool is_last = (text[i] & 0xC0) == 0x80 && (i + 1 == length || (text[i + 1] & 0xC0) != 0x80);
+        if (text[i] < 0x80 || is_last) {
             set |= (uint64_t)1 << (text[i] & 63);
-        } else if ((text[i] & 0xC0) == 0x80 && (i + 1 == length || (text[i + 1] & 0xC0) != 0x80)) {
-            set |= (uint64_t)1 << (text[i] & 63); /* the last byte of a character has the lowest bits of its code */
         }
     }
     return set;

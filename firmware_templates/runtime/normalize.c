@@ -251,7 +251,8 @@ int32_t thimble_normalize(const thimble_normalizer *normalizer, const uint8_t *t
 {
     uint32_t code;
     for (size_t i = 0, size; i < length; i += size) {
-        if ((size = read_character(text + i, length - i, &code)) == 0) {
+        size = read_character(text + i, length - i, &code);
+        if (size == 0) {
             return THIMBLE_TEXT_NOT_UTF8;
         }
     }

@@ -23,9 +23,9 @@ enum {
     MONTH,
     DATE,
     SIGN,
-    HUNDREDS,
-    LITERAL = 32
+    HUNDREDS
 };
+enum { LITERAL = 32 };
 enum { UNITS_FIRST = 1, AND_IN_TENS = 2, TEENS = 4, SCORES = 8 }; /* styles of numbers */
 /* What an item of a pattern matches beside these. */
 enum {

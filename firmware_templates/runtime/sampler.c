@@ -29,6 +29,7 @@ void thimble_sampler_init(thimble_sampler *sampler, uint8_t *marks)
     sampler->temperature = sampler->top_k = 0;
     sampler->top_p = sampler->penalty = ONE;
     sampler->marks = marks;
+    sampler->marks_are_clear = false;
     thimble_sampler_reset(sampler);
     thimble_sampler_seed(sampler, 0);
 }
@@ -161,8 +162,17 @@ static int32_t draw_from_all(thimble_sampler *s, const thimble_model *model, con
 
 int32_t thimble_sampler_draw(thimble_sampler *s, const thimble_model *model, const void *logits)
 {
+    if (s->penalty == 0) {
+        s->penalty = ONE;
+    }
     if (s->temperature == 0 && s->penalty == ONE) {
         return thimble_sample_greedy(model, logits);
+    }
+    if (!s->marks_are_clear) { /* the first draw is the first that knows how many there are */
+        for (int32_t i = 0; i < (model->vocab + 7) / 8; i++) {
+            s->marks[i] = 0;
+        }
+        s->marks_are_clear = true;
     }
     mark(s, true);
     candidate best;

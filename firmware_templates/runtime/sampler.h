@@ -18,14 +18,15 @@ typedef struct {
     uint32_t temperature; /* in thousandths; 0: the best token */
     uint32_t top_k;       /* 0: all */
     uint32_t top_p;       /* in thousandths; 1000: all */
-    uint32_t penalty;     /* in thousandths; 1000: none */
+    uint32_t penalty;     /* in thousandths; 1000: none, as 0 is */
     uint64_t state;       /* of PCG32 */
     uint32_t taken;       /* tokens since the last reset */
     uint16_t recent[SAMPLER_RECENT];
     uint8_t *marks; /* a bit for each id of the vocabulary, placed by the caller: [(vocab + 7) / 8] */
+    bool marks_are_clear;
 } thimble_sampler;
 
-/* Greedy, until it is set; `marks` as above. */
+/* Greedy, until it is set; `marks` as above, whatever they hold. */
 void thimble_sampler_init(thimble_sampler *sampler, uint8_t *marks);
 
 /* Starts the random numbers anew. */

@@ -54,9 +54,8 @@ void thimble_fold(const thimble_tokenizer *tokenizer, uint8_t *text, size_t leng
     uint8_t before = 0;
     for (size_t i = 0; i < length; i++) {
         uint8_t byte = text[i];
-        if (byte >= 'A' && byte <= 'Z') {
-            text[i] = (uint8_t)(byte + 0x20);
-        } else if (before == 0xC3 && byte >= 0x80 && byte <= 0x9E && byte != 0x97) {
+        const bool is_latin = before == 0xC3 && byte >= 0x80 && byte <= 0x9E && byte != 0x97;
+        if ((byte >= 'A' && byte <= 'Z') || is_latin) {
             text[i] = (uint8_t)(byte + 0x20);
         }
         before = byte;

@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline.compiler.backends.c.model import ModelFacts, write_model
 from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
-from pipeline.compiler.frontend.check import check_graph
+from pipeline.compiler.frontend.check import all_unsupported, check_graph, require_consistent
 from pipeline.compiler.frontend.decode_step import require_decode_step
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.compiler.fusions.attention import fuse_attentions, missed_attentions
@@ -25,6 +25,7 @@ from pipeline.compiler.fusions.rotary import fuse_rotaries
 from pipeline.compiler.fusions.table import fuse_tables
 from pipeline.compiler.ir.graph import Graph
 from pipeline.compiler.ir.program import Call, Program, sum_of
+from pipeline.compiler.ir.refusals import refused_together
 from pipeline.compiler.ir.verify import graph_contradictions, program_contradictions
 from pipeline.compiler.passes.copy_embedding import copy_embedding
 from pipeline.compiler.passes.dead_channels import without_dead_channels
@@ -35,7 +36,7 @@ from pipeline.compiler.passes.lower_graph import lower_graph
 from pipeline.compiler.passes.name_products import name_products
 from pipeline.compiler.passes.place_buffers import buffers_can_alias, place_buffers
 from pipeline.compiler.passes.split_tail import split_logits_tail
-from pipeline.errors import ThimbleError
+from pipeline.errors import ThimbleError, UnsupportedModel
 from pipeline.files import VERSION_DIGITS
 from pipeline.numerics.kv_window import StridedWindow
 from pipeline.targets.cores import WeightLayout
@@ -74,10 +75,16 @@ def compile_decode_step(
     not drive it.
 
     Raises:
-        UnsupportedModel: it lacks inputs or outputs, or a table is too short.
+        UnsupportedModel: it lacks inputs or outputs, or a table is too short; all else that is not supported is told
+            with it.
         ThimbleError: as `compile_model`.
     """
-    require_decode_step(read_tflite(tflite))
+    graph = read_tflite(tflite)
+    require_consistent(graph)
+    try:
+        require_decode_step(graph)
+    except UnsupportedModel as error:
+        raise refused_together([error, *all_unsupported(graph)]) from None
     return compile_model(tflite, out, packing, aim=aim)
 
 

@@ -38,13 +38,20 @@ int32_t draw(const void *logits, int32_t vocab, int32_t bytes, int32_t zero, int
 {
     const thimble_model model = {.vocab = vocab, .logit_bytes = bytes, .logit_zero_point = zero, .logit_step = step};
     const int32_t token = thimble_sampler_draw(&sampler, &model, logits);
-    for (int i = 0; i < 4096; i++) {
+    for (int i = 0; i < (vocab + 7) / 8 && sampler.marks_are_clear; i++) {
         if (marks[i]) {
             return -1; /* marks must be gone */
         }
     }
     return token;
 }
+void spoil(void)
+{
+    for (int i = 0; i < 4096; i++) {
+        marks[i] = 0xff;
+    }
+}
+int32_t marks_behind(int32_t vocab) { return marks[(vocab + 7) / 8]; }
 """
 
 
@@ -148,6 +155,28 @@ def test_top_k_and_top_p_keep_the_most_likely() -> None:
     assert drawn(top_k=3) == {1, 2, 4}
     assert drawn(top_p=1) == {1}
     assert drawn(top_p=400) == {1, 2}
+
+
+def test_memory_for_marks_may_hold_anything(device_c: ctypes.CDLL) -> None:
+    """And no byte behind them is touched."""
+    rows = [np.array([3, 9, 8, 7, 1, 2, 5, 4, 6], np.int8)] * 12
+    chosen = SamplerSettings(temperature=1000, penalty=1300, seed=5)
+    device_c.spoil()
+    assert drawn_by_c(device_c, chosen, rows, 1 << 21, 0, [1]) == drawn_by_python(chosen, rows, 1 << 21, 0, [1])
+    assert device_c.marks_behind(9) == 0xFF
+
+
+@pytest.mark.parametrize("temperature", [0, 800])
+def test_a_penalty_of_nothing_is_none(device_c: ctypes.CDLL, temperature: int) -> None:
+    """`SAMPLE` refuses it, but an application sets it as it likes."""
+    row = np.array([3, 9, 8, 7], np.int8)
+    tokens = []
+    for penalty in (0, 1000):
+        device_c.start(temperature, 0, 1000, penalty, 7)
+        device_c.take(1)
+        pointer = row.ctypes.data_as(ctypes.c_void_p)
+        tokens.append([device_c.draw(pointer, 4, 1, 0, 1 << 21) for _ in range(9)])
+    assert tokens[0] == tokens[1]
 
 
 def test_the_penalty_takes_repetition_down() -> None:

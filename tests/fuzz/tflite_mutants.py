@@ -197,6 +197,22 @@ def _axes_everywhere(rng: random.Random, model: Any) -> None:
             quantization.zeroPoint = [int(point) for point in np.resize(quantization.zeroPoint, new)]
 
 
+def _more_axes(rng: random.Random, model: Any) -> None:
+    """Further axes before those of all that is computed."""
+    further = rng.choice(([1], [2], [1, 1], [2, 1], [2, 1, 2], [1, 1, 1, 1]))
+    for tensor in model.subgraphs[0].tensors:
+        if not tensor.buffer and tensor.shape is not None and tensor.type != schema.TensorType.INT32:
+            tensor.shape = further + [int(size) for size in tensor.shape]
+
+
+def _alike(rng: random.Random, model: Any) -> None:
+    """One quantization for all that is computed."""
+    quantization = _tensor(rng, model).quantization
+    for tensor in model.subgraphs[0].tensors:
+        if not tensor.buffer and tensor.quantization is not None:
+            tensor.quantization = copy.deepcopy(quantization)
+
+
 def _type(rng: random.Random, model: Any) -> None:
     kind = rng.randrange(3)
     if kind:
@@ -360,6 +376,7 @@ _CHANGES: tuple[Callable[[random.Random, Any], None], ...] = (
     *(_scales,) * 5,
     *(_zero_points,) * 3,
     *(_axes_everywhere,) * 4,
+    *(_more_axes, _alike),
     *(_shape,) * 3,
     *(_operands,) * 3,
     *(_options,) * 3,

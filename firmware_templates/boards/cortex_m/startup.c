@@ -3,7 +3,7 @@
 
 #include "board.h"
 
-extern uint32_t data_start[], data_end[], data_load[], bss_start[], bss_end[];
+extern uint32_t data_start[], data_end[], data_load[], bss_start[], ram_end[];
 extern const vector vectors[];
 
 int main(void);
@@ -46,7 +46,9 @@ void reset_handler(void)
     for (uint32_t *to = data_start; to < data_end; to++) {
         *(volatile uint32_t *)to = *from++;
     }
-    for (uint32_t *word = bss_start; word < bss_end; word++) {
+    /* The model's memory too: kernels read a few words to which nothing was written, without effect on what they
+     * compute, and RAM with ECC may answer that with a fault. */
+    for (uint32_t *word = bss_start; word < ram_end; word++) {
         *(volatile uint32_t *)word = 0;
     }
 

@@ -9,7 +9,14 @@
  * The bodies in assembler use the stack behind the compiler's back, up to 96 bytes beyond what -fstack-usage and the
  * frame's description (CFI) say. They call nothing and have given all back when they return: only a debugger that stops
  * within one sees a wrong caller, and only a count of the stack that adds up the compiler's numbers has to add these
- * bytes. */
+ * bytes.
+ *
+ * Memory is read as another type than it was declared with: buffers of int8, int16 and int32 take turns in the arena,
+ * which is bytes. Compilers that tell memory apart by its type do no harm, since what is written in one width is read
+ * in that width, or in bytes, or by memcpy, but for packed data that plain C reads by halfwords: the KV cache in pairs,
+ * which is written by bytes, and streams of sparse weights, which are constants. That a buffer's first write does not
+ * pass the last read of the one before it is for the compiler to keep, as GCC does; for others with link-time
+ * optimization -fno-strict-aliasing is safe. */
 #ifndef THIMBLE_BODIES_H
 #define THIMBLE_BODIES_H
 

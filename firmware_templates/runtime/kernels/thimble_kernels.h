@@ -258,6 +258,9 @@ typedef struct {
 /* Rows that the packed caches hold for `context` of them. */
 #define THIMBLE_CACHE_ROWS(context) (((context) + 3) & ~3)
 
+/* Attention reads rows of both caches up to the next multiple of 4 behind `position`: what they hold has no effect, but
+ * RAM with ECC wants them to have been written once, as thimble_reset does. */
+
 /* Bytes of scratch, 4-byte aligned: a widened query and a weight for each row. */
 #define THIMBLE_ATTENTION_SCRATCH(context, head_dim) (2 * THIMBLE_CACHE_ROWS(context) + 2 * (head_dim))
 

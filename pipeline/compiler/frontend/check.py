@@ -21,7 +21,7 @@ from pipeline.compiler.ops.operator import Form
 from pipeline.compiler.ops.registry import FORMS, OPERATORS, SUPPORTED
 from pipeline.errors import ThimbleError, UnsupportedModel
 
-__all__ = ["check_graph"]
+__all__ = ["all_unsupported", "check_graph", "require_consistent"]
 
 _INSTEAD = {
     "GELU": "TensorFlow Lite Micro has none; write its tanh form with tensors and constant numbers, x * 0.5 * "
@@ -65,12 +65,14 @@ def check_graph(graph: Graph) -> None:
         ThimbleError: the graph contradicts itself.
         UnsupportedModel: all operators, types, shapes, options and constants that are not supported.
     """
-    contradictions = graph_contradictions(graph)
-    if contradictions:
-        raise ThimbleError(
-            f"the .tflite contradicts itself: {'; '.join(contradictions[:3])}",
-            "make it again: with the `quantize` stage and --force, or with the program that wrote it",
-        )
+    require_consistent(graph)
+    errors = all_unsupported(graph)
+    if errors:
+        raise refused_together(errors)
+
+
+def all_unsupported(graph: Graph) -> list[UnsupportedModel]:
+    """An error for each thing that is not supported, of a graph that does not contradict itself."""
     fused = fuse_roots(graph)  # in float32, which is refused elsewhere
     errors = [*_unknown_operators(fused), *_tensors(fused)]
     errors += _ends(fused)
@@ -79,8 +81,21 @@ def check_graph(graph: Graph) -> None:
         errors += _operator(fused, op)
     if is_decode_step(graph):
         errors += check_caches(graph)
-    if errors:
-        raise refused_together(errors)
+    return errors
+
+
+def require_consistent(graph: Graph) -> None:
+    """Refuses a graph whose operators and names do not stand for tensors that are there by then.
+
+    Raises:
+        ThimbleError: the graph contradicts itself.
+    """
+    contradictions = graph_contradictions(graph)
+    if contradictions:
+        raise ThimbleError(
+            f"the .tflite contradicts itself: {'; '.join(contradictions[:3])}",
+            "make it again: with the `quantize` stage and --force, or with the program that wrote it",
+        )
 
 
 def _unknown_operators(graph: Graph) -> Iterator[UnsupportedModel]:

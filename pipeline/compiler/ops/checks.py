@@ -13,6 +13,7 @@ from pipeline.errors import UnsupportedModel
 __all__ = ["broadcast_check", "constant_integers", "one_type_check", "operand", "same_shape_check", "same_size_check"]
 
 Found = Iterator[UnsupportedModel]
+_MOST_BROADCAST_AXES = 4  # with more TensorFlow Lite Micro computes something else
 
 
 def operand(graph: Graph, op: Op, position: int) -> Tensor:
@@ -63,6 +64,9 @@ def broadcast_check(graph: Graph, op: Op) -> Found:
     if shape != out.shape:
         told = f"inputs of shapes {list(left.shape)} and {list(right.shape)} and an output of {list(out.shape)}"
         yield unsupported(graph, op, told, "shapes of which NumPy's rules of broadcasting make the output's")
+    elif left.shape != right.shape and len(out.shape) > _MOST_BROADCAST_AXES:
+        told = f"inputs of shapes {list(left.shape)} and {list(right.shape)}"
+        yield unsupported(graph, op, told, f"equal shapes, or {_MOST_BROADCAST_AXES} axes, as in TensorFlow Lite Micro")
 
 
 def constant_integers(graph: Graph, op: Op, position: int) -> tuple[int, ...] | None:

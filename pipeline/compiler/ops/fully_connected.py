@@ -24,11 +24,6 @@ __all__ = ["OPERATORS", "product_of"]
 
 _INT32, _INT64 = 2, 4  # TensorType of a bias, in the options
 _BIAS_TOLERANCE = 0.02  # of an output's step
-_SOME_ROWS_S16 = {
-    "thimble_fully_connected_s16": "thimble_some_packed_rows_s16",
-    "thimble_fully_connected_rows_s16": "thimble_some_rows_s16",
-    "thimble_fully_connected_plain_s16": "thimble_some_plain_rows_s16",
-}
 
 
 def _bias(graph: Graph, op: Op) -> Tensor | None:
@@ -173,6 +168,13 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     facts = {"macs": rows * depth, "weight_bytes": stored.nbytes, "kind": "fully_connected", "product": name}
     own = parameters(f"{kernel}_params", name, fields)
     ctx.call(kernel, (Address(name), source, out), [source], [out], [own], some_rows=_SOME_ROWS_S16[kernel], **facts)
+
+
+_SOME_ROWS_S16 = {
+    "thimble_fully_connected_s16": "thimble_some_packed_rows_s16",
+    "thimble_fully_connected_rows_s16": "thimble_some_rows_s16",
+    "thimble_fully_connected_plain_s16": "thimble_some_plain_rows_s16",
+}
 
 
 def _held_s16(

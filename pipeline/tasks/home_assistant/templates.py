@@ -123,6 +123,7 @@ class Language:
     intents: Intents
     templates: tuple[Template, ...]
     _draws: dict[int, _Draw] = field(default_factory=dict, repr=False, compare=False)
+    _words: dict[int, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def fillers(self) -> list[str]:
@@ -176,6 +177,12 @@ class Language:
 
     def words_of(self, template: Template) -> frozenset[str]:
         """Words that a template and its lists say literally, lower-case; with a name glued to it a word is none."""
+        words = self._words.get(template.index)
+        if words is None:
+            words = self._words[template.index] = self._literal_words(template)
+        return words
+
+    def _literal_words(self, template: Template) -> frozenset[str]:
         edges = _Edges(self.rules(template), self.lists(template)).of(template.sentence.expression)
         words = edges.words | edges.first | edges.last | edges.whole
         split = {part for word in words for part in word.split("-")}
@@ -376,6 +383,7 @@ def _each(left: Iterable[str], right: Iterable[str]) -> frozenset[str]:
     return frozenset(a + b for a in left for b in right)
 
 
+@cache
 def load_language(code: str) -> Language:
     """Parses all templates of a language: the package's, then this project's own.
 

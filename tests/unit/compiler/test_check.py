@@ -275,6 +275,14 @@ def test_scales_are_refused_together_too(tmp_path: Path) -> None:
     assert caught.value.what.count("an output scale far below") == 2
 
 
+def test_broadcasting_over_more_axes_than_tensorflow_lite_micro_has_is_refused(tmp_path: Path) -> None:
+    model = ModelBuilder()
+    a, b, out = model.input("a", (1, 2, 1, 3, 4), 0.1), model.input("b", (4,), 0.1), model.tensor((1, 2, 1, 3, 4), 0.2)
+    model.op("ADD", [a, b], [out])
+    with pytest.raises(UnsupportedModel, match="inputs of shapes"):
+        compile_model(model.bytes({"y": out}), tmp_path)
+
+
 def test_sums_that_32_bits_cannot_hold_are_refused(tmp_path: Path) -> None:
     def change(model: Any) -> None:
         _values(model, "FULLY_CONNECTED", 2, np.full(8, 2**31 - 1))
@@ -343,6 +351,15 @@ def test_what_is_no_decode_step_is_refused_with_what_one_needs(tmp_path: Path) -
     assert "k_new_i and v_new_i" in caught.value.remedy and not list(tmp_path.iterdir())
 
 
+def test_operators_are_told_with_what_a_step_lacks(tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        _graph(model).tensors[1].type = schema.TensorType.INT4
+
+    with pytest.raises(UnsupportedModel, match="2 things") as caught:
+        compile_decode_step(changed(one_product(), change), tmp_path)
+    assert "no decode step" in caught.value.what and "values of type INT4" in caught.value.what
+
+
 def _step(change: Change | None = None) -> bytes:
     tflite = attention_step(AttentionSpec(kv_heads=1, group=2, head_dim=8))
     return tflite if change is None else changed(tflite, change)
@@ -388,6 +405,14 @@ STEPS: dict[str, tuple[Change, str]] = {
 def test_a_step_that_the_runtime_could_not_drive_is_refused(what: str, tmp_path: Path) -> None:
     change, said = STEPS[what]
     with pytest.raises(UnsupportedModel, match=said):
+        compile_decode_step(_step(change), tmp_path)
+
+
+def test_a_step_that_contradicts_itself_is_told_so(tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        _graph(model).operators[0].inputs = [99, 1]
+
+    with pytest.raises(ThimbleError, match=r"contradicts itself: operator 0 .* reads tensor 99"):
         compile_decode_step(_step(change), tmp_path)
 
 
