@@ -6,7 +6,7 @@ pyproject.toml change:
     .nox/thimble   everything, 3 GB, of it 1.9 GB TensorFlow: all that runs a recipe, and `tests`
     .nox/fast      what needs no TensorFlow: `fast`, `renode`
     .nox/lint      ruff, mypy, import-linter, clang-tidy, cppcheck: `lint`, `schemas`
-    .nox/browser   what drives a browser: `playground_tests`
+    .nox/browser   what drives a browser: `playground_tests`, `playground_picture`
 
 The Arm toolchain and QEMU come from the system's packages.
 """
@@ -244,3 +244,10 @@ def playground_tests(session: nox.Session) -> None:
     environment_of_tests = {"THIMBLE_PLAYGROUND": str(page)}
     command = ("-m", "pytest", "tests/playground", *session.posargs)
     session.run(str(python), *command, env=environment_of_tests, external=True)
+
+
+@nox.session(venv_backend="none")
+def playground_picture(session: nox.Session) -> None:
+    """The README's picture, docs/images/playground.png: the demo's playground in the system's Chromium, headless."""
+    session.run(str(with_toolchain(session)), "-m", "pipeline", "playground", DEMO, external=True)
+    session.run(str(environment(session, "browser")), "-m", "tests.playground.picture", external=True)

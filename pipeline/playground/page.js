@@ -37,6 +37,11 @@
     if (byId("prove")) startProof();
     byId("go").disabled = false;
     document.documentElement.dataset.state = "ready";
+    const asked = new URLSearchParams(location.search).get("sentence"); // a link of the report
+    if (asked) {
+      byId("sentence").value = asked;
+      question(asked);
+    }
   }
 
   function fail(error) {

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pipeline.pages.templates import page_environment, page_style
 from pipeline.text.annotation import Entry
 from pipeline.text.codec import Codec, StructuredCodec
 from pipeline.version import VERSION
@@ -53,19 +53,20 @@ class PageFacts:
 
 def render_page(facts: PageFacts) -> str:
     """The page, which needs no other file and no network."""
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
     is_structured = isinstance(facts.codec, StructuredCodec)
-    return environment.get_template("page.html.j2").render(
-        facts=facts,
-        is_structured=is_structured,
-        has_names=is_structured and bool(_kinds(facts.codec)),
-        version=VERSION,
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),
-        scripts=[Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in _SCRIPTS],
-        data=Markup(_json(_data(facts))),
-        module=base64.b64encode(facts.module).decode(),
+    return (
+        page_environment(_FOLDER)
+        .get_template("page.html.j2")
+        .render(
+            facts=facts,
+            is_structured=is_structured,
+            has_names=is_structured and bool(_kinds(facts.codec)),
+            version=VERSION,
+            style=page_style(_FOLDER / "page.css"),
+            scripts=[Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in _SCRIPTS],
+            data=Markup(_json(_data(facts))),
+            module=base64.b64encode(facts.module).decode(),
+        )
     )
 
 

@@ -1,119 +1,67 @@
-"""The report's pictures: each function takes plain data and returns one SVG document as text."""
+"""The report's charts: each function takes plain data and returns one SVG document as text.
+
+A chart is as wide as its place: what is drawn is stretched, and letters keep their size. Its colours are those of the
+page around it, and those of the light page where it stands alone.
+"""
 
 from __future__ import annotations
 
-import io
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
-import matplotlib
+__all__ = ["FONT_SIZE", "INK", "tests_over_threshold", "training_curves"]
 
-matplotlib.use("Agg")
-matplotlib.rcParams.update(
-    {
-        "svg.hashsalt": "thimble",  # the same data gives the same bytes
-        "svg.fonttype": "path",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
-        "axes.titleweight": "bold",
-        "axes.titlelocation": "left",
-        "figure.constrained_layout.use": True,
-    }
-)
+FONT_SIZE = 12
+"""Of all letters, in CSS pixels."""
+INK = "var(--ink, #1d2329)"
 
-from matplotlib.figure import Figure  # noqa: E402  (the backend is chosen first)
-
-__all__ = ["accuracy_by_split", "instructions_by_layer", "memory_map", "tests_over_threshold", "training_curves"]
-
-BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#dd8b2f", "#2f9e77", "#cbd2d9"
-SHADES = ["#2b6cb0", "#63a4dd", "#2f9e77", "#8fd0b5", "#dd8b2f", "#f0c088", "#8d6bb8"]
-KINDS = {
-    "fully_connected": BLUE,
-    "attention": ORANGE,
-    "norm": GREEN,
-    "elementwise": "#8d6bb8",
-}
+_SOFT, _LINE = "var(--soft, #59636e)", "var(--line, #d9dee3)"
+_BLUE, _GREEN, _RED = "var(--accent, #1f5fbf)", "var(--good, #20754f)", "var(--bad, #ad2b20)"
+_LEFT, _WIDTH = 13.0, 85.0  # of the plot, in percent of the chart's width
+_TITLE, _LEGEND, _PLOT, _FOOT = 26, 24, 170, 48  # heights of the parts, in pixels
+_ROOM = 0.04  # of the values' range, above and below a curve
 
 
-def memory_map(flash: Mapping[str, int], flash_size: int, ram: Mapping[str, int], ram_size: int) -> str:
-    """Flash and RAM in use, part by part; scaled to the bytes in use, the label gives the share of the board's memory.
+@dataclass(frozen=True)
+class _Curve:
+    """A line of a chart.
 
-    Args:
-        flash: bytes a part, in order.
-        ram: likewise. flash_size, ram_size: bytes that the board has.
+    Attributes:
+        name: in the legend; empty where there is one curve only.
+        points: x and y, in order.
+        color: of the line.
+        dash: of SVG's `stroke-dasharray`; empty for a whole line.
     """
-    figure = Figure(figsize=(8.5, 2.9))
-    for row, (title, parts, size) in enumerate((("Flash", flash, flash_size), ("RAM", ram, ram_size))):
-        axes = figure.add_subplot(2, 1, row + 1)
-        used = sum(parts.values()) / 1024
-        left = 0.0
-        for shade, (name, count) in zip(SHADES, parts.items(), strict=False):
-            axes.barh(0, count / 1024, left=left, color=shade, height=0.6, label=f"{name} {count / 1024:.1f} KB")
-            left += count / 1024
-        share = used * 1024 / size
-        axes.set_title(f"{title}: {used:.1f} KB of {size / 1024:,.0f} KB ({share:.1%})")
-        axes.set_xlim(0, used * 1.02 or 1)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} KB")
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.1), frameon=False, fontsize=8)
-    return _svg(figure)
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    color: str
+    dash: str = ""
 
 
-def instructions_by_layer(layers: Sequence[Mapping[str, object]]) -> str:
-    """Instructions of one decode step in each layer; the number of multiply-accumulates beside it where there are any.
+@dataclass(frozen=True)
+class _Axis:
+    """An axis of a chart.
 
-    Args:
-        layers: in order, each with `name`, `kind`, `macs` and `instructions`.
+    Attributes:
+        low: its first value; of a logarithmic axis the logarithm.
+        high: its last value, likewise.
+        ticks: where a value is written, between both.
+        labels: what is written there.
+        title: below the chart; empty for none.
     """
-    figure = Figure(figsize=(8.5, 0.9 + 0.19 * len(layers)))
-    axes = figure.add_subplot(1, 1, 1)
-    labelled: set[str] = set()
-    for row, layer in enumerate(layers):
-        kind, count, macs = str(layer["kind"]), _number(layer["instructions"]), _number(layer["macs"])
-        label = kind.replace("_", " ") if kind not in labelled else None
-        labelled.add(kind)
-        axes.barh(row, count, color=KINDS.get(kind, "#8d99a6"), label=label, height=0.75)
-        note = f" {count:,.0f}" + (f"  ({count / macs:.2f} per MAC)" if macs > 0 else "")
-        axes.text(count, row, note, va="center", fontsize=7)
-    axes.set_yticks(range(len(layers)), [str(layer["name"]) for layer in layers], fontsize=7)
-    axes.invert_yaxis()
-    axes.margins(x=0.22, y=0.01)
-    axes.set_xlabel("instructions")
-    axes.set_title("Instructions of one decode step, layer by layer")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return _svg(figure)
 
+    low: float
+    high: float
+    ticks: Sequence[float]
+    labels: Sequence[str]
+    title: str = ""
 
-def accuracy_by_split(quality: Mapping[str, Mapping[str, float]], baseline: Mapping[str, float]) -> str:
-    """Exact match in percent on each held-out split: float, int8 on the host, int8 on the device.
-
-    Args:
-        quality: engine → split → share (0…1).
-        baseline: split → share that hassil itself recognizes.
-    """
-    figure = Figure(figsize=(8.5, 3.1))
-    axes = figure.add_subplot(1, 1, 1)
-    engines = list(quality)
-    splits = list(next(iter(quality.values()), {}))
-    width = 0.8 / max(len(engines), 1)
-    for column, engine in enumerate(engines):
-        positions = [row + (column - (len(engines) - 1) / 2) * width for row in range(len(splits))]
-        values = [100 * quality[engine].get(split, 0.0) for split in splits]
-        bars = axes.bar(positions, values, width * 0.92, label=engine, color=[BLUE, ORANGE, GREEN, GREY][column % 4])
-        axes.bar_label(bars, [f"{value:.1f}" for value in values], fontsize=7, padding=1)
-    for row, split in enumerate(splits):
-        if split in baseline:
-            label = "hassil itself" if split == next(iter(baseline)) else "_"  # an underscore: not in the legend
-            axes.hlines(100 * baseline[split], row - 0.42, row + 0.42, color="#444", linestyle="--", label=label)
-    axes.set_xticks(range(len(splits)), [split.replace("_", " ") for split in splits])
-    axes.set_ylim(0, 112)
-    axes.set_ylabel("exact match, %")
-    axes.set_title("Whole action right, by held-out split")
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return _svg(figure)
+    def share(self, value: float) -> float:
+        """Where a value lies, 0 (first) to 1 (last)."""
+        return (value - self.low) / (self.high - self.low)
 
 
 def tests_over_threshold(curve: Sequence[Mapping[str, float]], threshold: float) -> str:
@@ -123,21 +71,22 @@ def tests_over_threshold(curve: Sequence[Mapping[str, float]], threshold: float)
         curve: points in order, each with `threshold` (0…1) and the counts `right`, `nothing` and `wrong`.
         threshold: the recipe's.
     """
-    figure = Figure(figsize=(8.5, 2.8))
-    axes = figure.add_subplot(1, 1, 1)
     totals = [max(point["right"] + point["nothing"] + point["wrong"], 1) for point in curve]
-    for name, color in (("right", GREEN), ("nothing", GREY), ("wrong", ORANGE)):
-        shares = [100 * point[name] / total for point, total in zip(curve, totals, strict=True)]
-        axes.plot([point["threshold"] for point in curve], shares, color=color, linewidth=1.8, label=name)
-    axes.axvline(threshold, color="#444", linestyle="--", linewidth=1, label="this recipe")
-    axes.set_xlim(-0.02, 1)
-    axes.set_ylim(0, 102)
-    axes.set_xlabel("confidence below which nothing is done")
-    axes.set_ylabel("of all tests, %")
-    axes.set_title("Tests over the threshold")
-    axes.grid(color="#e4e7eb", linewidth=0.6)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return _svg(figure)
+    curves = [
+        _Curve(
+            name,
+            [(point["threshold"], 100 * point[name] / total) for point, total in zip(curve, totals, strict=True)],
+            color,
+            dash,
+        )
+        for name, color, dash in (("right", _GREEN, ""), ("nothing", _SOFT, "2 4"), ("wrong", _RED, ""))
+    ]
+    marker = _Curve("this recipe", [(threshold, 0), (threshold, 100)], INK, "6 4")
+    across = _Axis(
+        0, 1, (0, 0.25, 0.5, 0.75, 1), ("0", "0.25", "0.5", "0.75", "1"), "confidence below which nothing is done"
+    )
+    percents = _Axis(0, 102, (0, 25, 50, 75, 100), ("0", "25", "50", "75", "100 %"))
+    return _document([_Panel("Tests over the threshold", [*curves, marker], across, percents)])
 
 
 def training_curves(history: Sequence[Mapping[str, object]]) -> str:
@@ -146,28 +95,125 @@ def training_curves(history: Sequence[Mapping[str, object]]) -> str:
     Args:
         history: in order, each with `step` and any of `loss`, `dev_loss` (nats a token) and `dev_exact_match` (share).
     """
-    figure = Figure(figsize=(8.5, 2.8))
     has_answers = any("dev_exact_match" in row for row in history) or not any("dev_loss" in row for row in history)
-    on_dev = ("dev_exact_match", "exact match on dev, %", 100.0) if has_answers else ("dev_loss", "loss on dev", 1.0)
-    panels = (("loss", "loss, nats a token", 1.0), on_dev)
-    for column, (key, label, scale) in enumerate(panels):
-        axes = figure.add_subplot(1, 2, column + 1)
+    on_dev = (
+        ("dev_exact_match", "Exact match on dev, %", 100.0) if has_answers else ("dev_loss", "Loss on dev, nats", 1.0)
+    )
+    last = max((_number(row["step"]) for row in history), default=0.0)
+    steps = _linear(0, last or 1, "steps")
+    panels = []
+    for key, title, scale in (("loss", "Loss, nats a token", 1.0), on_dev):
         points = [(_number(row["step"]), scale * _number(row[key])) for row in history if row.get(key) is not None]
-        axes.plot([x for x, _ in points], [y for _, y in points], color=BLUE, linewidth=1.4)
-        if key == "loss" and points:
-            axes.set_yscale("log")
-        axes.set_xlabel("step")
-        axes.set_title(label)
-        axes.grid(color="#e4e7eb", linewidth=0.6)
-    return _svg(figure)
+        is_logarithmic = key == "loss" and bool(points) and min(value for _, value in points) > 0
+        if is_logarithmic:
+            points = [(step, math.log10(value)) for step, value in points]
+        values = [value for _, value in points] or [0.0]
+        axis = (_logarithmic if is_logarithmic else _linear)(min(values), max(values))
+        panels.append(_Panel(title, [_Curve("", points, _BLUE)], steps, axis))
+    return _document(panels)
+
+
+@dataclass(frozen=True)
+class _Panel:
+    title: str
+    curves: Sequence[_Curve]
+    across: _Axis
+    up: _Axis
+
+    @property
+    def has_legend(self) -> bool:
+        return any(curve.name for curve in self.curves)
+
+    @property
+    def height(self) -> int:
+        return _TITLE + (_LEGEND if self.has_legend else 0) + _PLOT + _FOOT
+
+
+def _document(panels: Sequence[_Panel]) -> str:
+    parts = []
+    top = 0
+    for panel in panels:
+        parts.append(f'<svg y="{top}" width="100%" height="{panel.height}">\n{_panel(panel)}\n</svg>')
+        top += panel.height
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" width="100%" height="{top}" role="img"'
+    title = escape("; ".join(panel.title for panel in panels), {'"': "&quot;"})
+    font = f'font-family="system-ui, sans-serif" font-size="{FONT_SIZE}"'
+    return f'{head} aria-label="{title}" {font} fill="{_SOFT}">\n' + "\n".join(parts) + "\n</svg>\n"
+
+
+def _panel(panel: _Panel) -> str:
+    """Axes with their values, the legend, and the curves in a drawing that is stretched to its place."""
+    top = _TITLE
+    made = [f'<text x="0" y="15" font-size="14" font-weight="bold" fill="{INK}">{escape(panel.title)}</text>']
+    if panel.has_legend:
+        for place, curve in enumerate(panel.curves):
+            left = 100 / len(panel.curves) * place
+            dash = f' stroke-dasharray="{curve.dash}"' if curve.dash else ""
+            made.append(
+                f'<svg x="{left:.1f}%" y="{top}" width="{100 / len(panel.curves):.1f}%" height="{_LEGEND}">'
+                f'<line x1="0" x2="14" y1="9" y2="9" stroke="{curve.color}" stroke-width="2.5"{dash}/>'
+                f'<text x="18" y="13">{escape(curve.name)}</text></svg>'
+            )
+        top += _LEGEND
+    for value, label in zip(panel.up.ticks, panel.up.labels, strict=True):
+        y = top + _PLOT * (1 - panel.up.share(value))
+        made.append(f'<line x1="{_LEFT}%" x2="{_LEFT + _WIDTH}%" y1="{y:.1f}" y2="{y:.1f}" stroke="{_LINE}"/>')
+        made.append(f'<text x="{_LEFT - 1.5}%" y="{y + 4:.1f}" text-anchor="end">{escape(label)}</text>')
+    bottom = top + _PLOT
+    for value, label in zip(panel.across.ticks, panel.across.labels, strict=True):
+        share = panel.across.share(value)
+        anchor = "end" if share > 0.95 else "middle"
+        x = _LEFT + _WIDTH * share
+        made.append(f'<text x="{x:.2f}%" y="{bottom + 18}" text-anchor="{anchor}">{escape(label)}</text>')
+    if panel.across.title:
+        middle = _LEFT + _WIDTH / 2
+        made.append(f'<text x="{middle}%" y="{bottom + 37}" text-anchor="middle">{escape(panel.across.title)}</text>')
+    lines = "".join(_line(curve, panel) for curve in panel.curves if curve.points)
+    made.append(
+        f'<svg x="{_LEFT}%" y="{top}" width="{_WIDTH}%" height="{_PLOT}" viewBox="0 0 1000 1000" '
+        f'preserveAspectRatio="none" fill="none">{lines}</svg>'
+    )
+    return "\n".join(made)
+
+
+def _line(curve: _Curve, panel: _Panel) -> str:
+    places = [(1000 * panel.across.share(x), 1000 * (1 - panel.up.share(y))) for x, y in curve.points]
+    if len(places) == 1:  # a line needs two ends to be seen
+        places = [(max(places[0][0] - 10, 0), places[0][1]), places[0]]
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    dash = f' stroke-dasharray="{curve.dash}"' if curve.dash else ""
+    stroke = f'stroke="{curve.color}" stroke-width="2"{dash} vector-effect="non-scaling-stroke"'
+    return f'<polyline points="{points}" {stroke}/>'
+
+
+def _linear(low: float, high: float, title: str = "") -> _Axis:
+    """An axis with three to six values that are 1, 2 or 5 times a power of ten apart."""
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    raw = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(raw))
+    apart = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
+    ticks = [apart * number for number in range(math.ceil(low / apart - 1e-9), math.floor(high / apart + 1e-9) + 1)]
+    digits = max(0, -math.floor(math.log10(apart) + 1e-9))
+    room = 0 if title else _ROOM * (high - low)
+    return _Axis(low - room, high + room, ticks, [f"{tick:,.{digits}f}" for tick in ticks], title)
+
+
+def _logarithmic(low: float, high: float) -> _Axis:
+    """An axis from 10 to the power of `low` to 10 to the power of `high`; its values are 1, 2 or 5 times powers of ten,
+    or powers of ten alone where these are enough."""
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    ticks: list[float] = []
+    for factors in ((1,), (1, 2, 5), (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8)):
+        ticks = [power + math.log10(factor) for power in powers for factor in factors]
+        ticks = [tick for tick in ticks if low - 1e-9 <= tick <= high + 1e-9]
+        if len(ticks) >= 2:
+            break
+    room = _ROOM * (high - low)
+    return _Axis(low - room, high + room, ticks, [f"{10**tick:.3g}" for tick in ticks])
 
 
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]

@@ -1,6 +1,9 @@
-"""What a finished run says in the terminal."""
+"""What a finished run says in the terminal: what was typed, what the model understands, what that costs."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -8,22 +11,36 @@ from rich.table import Table
 
 from pipeline.program import command
 from pipeline.recipes.load import Recipe
+from pipeline.report.page import worst_first
 from pipeline.verification.likelihood import format_metric
 from pipeline.verification.result import RESULT, Estimate, RunResult
-from pipeline.workflow.artifacts import PAGE, PROJECT
+from pipeline.verification.sentence_tests import overall
+from pipeline.workflow.artifacts import PAGE, PROJECT, TESTS
 from pipeline.workflow.workspace import Workspace, target_key
 
 __all__ = ["print_serial_summary", "print_summary"]
 
+_MAX_MISTAKES = 10
+
 
 def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> None:
-    """Prints sample answers, costs, accuracy and output paths."""
+    """Prints sample answers, what the model understands, costs and output paths."""
+    tests = workspace.path(TESTS.of("evaluate"))
     for board in recipe.boards:
         key = target_key(board, recipe.engine)
         result = RESULT.load(workspace.folder / key)
         _print_answers(result, console)
-        _print_cost(result, console)
+        if board == recipe.boards[0]:  # the tests are the host's, and each board is held to its answers
+            if result.tests and tests.exists():
+                _print_tests(TESTS.load(tests.parent), console)
+            elif hasattr(recipe.task, "tests"):
+                console.print(
+                    "\nno tests: name a file of sentences and answers in `task: {tests: …}` to see how many are right",
+                    markup=False,
+                    highlight=False,
+                )
         _print_quality(result, console, "text of its own" if recipe.weights is not None else "held-out text")
+        _print_cost(result, console)
         for line in result.failures:
             console.print(f"[red]✗[/] {escape(line)}", highlight=False)
         console.print(f"\nfirmware project  {workspace.path(PROJECT.of('firmware'), key)}", highlight=False)
@@ -65,22 +82,44 @@ def _print_answers(result: RunResult, console: Console) -> None:
     console.print(table)
 
 
+def _print_tests(summary: dict[str, Any], console: Console) -> None:
+    """The counts of all tests, of the groups in which not all are right, and the mistakes of the half `look`."""
+    counts = overall(summary)
+    console.print(
+        f"\n[bold]{counts.share('right'):.1%} of {counts.total} tests right[/], {counts.share('nothing'):.1%} nothing "
+        f"done, {counts.share('wrong'):.1%} wrong action",
+        highlight=False,
+    )
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name in ("right", "nothing", "wrong"):
+        table.add_column(name, justify="right")
+    for half, some in summary["halves"].items():
+        table.add_row(f"half {half}", *_cells(some))
+    for title, key in (("kind", "kinds"), ("intent", "intents")):
+        for name, halves in worst_first(summary[key]).items():
+            if halves["all"]["nothing"] or halves["all"]["wrong"]:
+                table.add_row(f"{title} {escape(name)}", *_cells(halves["all"]))
+    console.print(table)
+    mistakes = sorted(summary["mistakes"], key=lambda mistake: mistake["verdict"] != "wrong")
+    for mistake in mistakes[:_MAX_MISTAKES]:
+        color = "red" if mistake["verdict"] == "wrong" else "yellow"
+        console.print(
+            f"[{color}]{mistake['verdict']:7}[/]  {escape(mistake['sentence'])}  [dim]→ {escape(mistake['answer'])}[/]",
+            highlight=False,
+        )
+    if len(mistakes) > _MAX_MISTAKES:
+        console.print(f"and {len(mistakes) - _MAX_MISTAKES} more in the report", highlight=False)
+
+
+def _cells(counts: Mapping[str, int]) -> list[str]:
+    return [str(counts[name]) for name in ("right", "nothing", "wrong")]
+
+
 def _print_cost(result: RunResult, console: Console) -> None:
     instructions, cycles, flash, ram = result.instructions, result.cycles, result.flash_bytes, result.ram_bytes
     assert instructions is not None and cycles is not None, "an emulator counts instructions, from which cycles follow"
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_row(
-        "instructions",
-        f"{instructions.decode_mean:,.0f} a token (worst {instructions.decode_max:,.0f}), "
-        f"{instructions.per_mac:.2f} a multiply-accumulate; "
-        f"{instructions.prefill_per_token:,.0f} a token of a prompt",
-    )
-    if instructions.answer_mean:
-        table.add_row(
-            "an answer",
-            f"{instructions.answer_mean:,.0f} instructions in the mean, only what is allowed computed; "
-            f"{instructions.answer_own_mean:,.0f} of them after the prompt",
-        )
     times = result.milliseconds
     table.add_row(
         "time, modelled",
@@ -97,6 +136,18 @@ def _print_cost(result: RunResult, console: Console) -> None:
         f"{ram.total / 1024:.1f} KB of {ram.size / 1024:,.0f} KB: KV cache {ram.kv_cache / 1024:.1f}, "
         f"activations {ram.activations / 1024:.1f}, stack peak {ram.stack_peak / 1024:.1f}",
     )
+    if instructions.answer_mean:
+        table.add_row(
+            "an answer",
+            f"{instructions.answer_mean:,.0f} instructions in the mean, only what is allowed computed; "
+            f"{instructions.answer_own_mean:,.0f} of them after the prompt",
+        )
+    table.add_row(
+        "instructions",
+        f"{instructions.decode_mean:,.0f} a token (worst {instructions.decode_max:,.0f}), "
+        f"{instructions.prefill_per_token:,.0f} a token of a prompt; "
+        f"{instructions.per_mac:.2f} a multiply-accumulate",
+    )
     console.print()
     console.print(table)
 
@@ -110,10 +161,6 @@ def _print_quality(result: RunResult, console: Console, text: str) -> None:
     quality = result.quality
     names = {"float": "float", "quantized": "quantized, host", "device": "quantized, board", "hassil": "hassil itself"}
     engines = [engine for engine in names if quality.get(engine)]
-    for half, counts in result.tests.items():
-        console.print(
-            f"tests, {half}: {counts.right} right, {counts.nothing} nothing, {counts.wrong} wrong", highlight=False
-        )
     if not engines:
         return
     what = text if "nll" in quality["float"] else "exact match"

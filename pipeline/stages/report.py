@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
+from pipeline.program import command
 from pipeline.report import charts
 from pipeline.report.flame import flame_graph
+from pipeline.report.page import Playground, ReportFacts, render_report
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import FOLDED_STACKS, PLAYGROUND
 from pipeline.timing.folded import read_folded
-from pipeline.verification.budgets import proof_holds
-from pipeline.verification.likelihood import TEXT_FIGURES, format_metric
+from pipeline.verification.likelihood import TEXT_FIGURES
 from pipeline.verification.result import RESULT, RunResult
 from pipeline.workflow.artifacts import PAGE, PICTURE, SPLITS, TESTS, WEIGHTS
 from pipeline.workflow.shipped import TRAINING_STAGES, read_weights_metadata
@@ -23,13 +21,6 @@ from pipeline.workflow.workspace import target_key
 
 __all__ = ["STAGE"]
 
-_TEMPLATES = Path(__file__).resolve().parent.parent / "report"
-_TIME_ROWS = {
-    "decode_mean": "a token, mean",
-    "decode_max": "a token, worst",
-    "prefill_per_token": "a token of a prompt",
-    "prompt_max": "the longest prompt, to its first token",
-}
 _ENGINE_NAMES = {"float": "float", "quantized": "quantized, host", "device": "quantized, board"}
 
 
@@ -43,78 +34,49 @@ def run(context: StageContext) -> str:
     first = results[0]
     baseline = first.quality.get("hassil", {})
     quality = {name: first.quality[engine] for engine, name in _ENGINE_NAMES.items() if engine in first.quality}
-    drawn = {
-        f"{kind}-{result.board}": draw(result)
-        for result in results
-        for kind, draw in (("memory", _memory), ("layers", _layers))
+    flames = {
+        result.board: _flame(result, FOLDED_STACKS.path(folder, count="cycles"))
+        for result, folder in zip(results, folders, strict=True)
     }
-    for result, folder in zip(results, folders, strict=True):
-        drawn[f"flame-{result.board}"] = _flame(result, FOLDED_STACKS.path(folder, count="cycles"))
-    if splits:
-        drawn["accuracy"] = charts.accuracy_by_split(quality, baseline)
+    drawn = {f"flame-{board}": svg for board, svg in flames.items()}
     tests = context.load(TESTS.of("evaluate")) if context.path(TESTS.of("evaluate")).exists() else None
     if tests is not None:
         drawn["tests"] = charts.tests_over_threshold(tests["curve"], tests["threshold"])
     if recipe.weights is None:
         drawn["training"] = charts.training_curves(_joined(facts["history"]))
+    drawn = {name: svg for name, svg in drawn.items() if svg}
     for name, svg in drawn.items():
-        if not svg:
-            continue
         context.save(PICTURE, svg, picture=name)
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template("page.html.j2").render(
-        recipe=recipe,
-        playground=f"../{PLAYGROUND.as_posix()}" if _facts(context) else "",
-        results=results,
-        proof_holds=proof_holds,
-        pictures=[
-            {kind: Markup(drawn[f"{kind}-{result.board}"]) for kind in ("memory", "layers", "flame")}
-            for result in results
-        ],
-        time_rows=_TIME_ROWS,
-        accuracy_picture=Markup(drawn.get("accuracy", "")),
-        training_picture=Markup(drawn.get("training", "")),
-        tests=tests,
-        tests_picture=Markup(drawn.get("tests", "")),
-        quality=quality,
-        splits=list(dict.fromkeys(key for figures in quality.values() for key in figures)),
-        format_metric=format_metric,
-        has_splits=bool(splits),
-        split_texts={split: measured["holds"] for split, measured in splits.items()} or TEXT_FIGURES,
-        split_sizes={split: measured["sentences"] for split, measured in splits.items()},
-        quality_notes=_notes(first, baseline, facts) if recipe.weights is None else _imported_notes(facts),
-        reproduce=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
-        versions=first.versions,
-        recipe_text=recipe.path.read_text(encoding="utf-8"),
+    page = render_report(
+        ReportFacts(
+            name=recipe.name,
+            description=recipe.description,
+            results=results,
+            playground=Playground(
+                f"../{PLAYGROUND.as_posix()}" if _facts(context) else "",
+                f"{command('playground')} {recipe.path.as_posix()}",
+            ),
+            tests=tests,
+            can_have_tests=hasattr(recipe.task, "tests"),
+            quality=quality,
+            baseline=baseline,
+            splits={split: measured["holds"] for split, measured in splits.items()} or TEXT_FIGURES,
+            split_sizes={split: measured["sentences"] for split, measured in splits.items()},
+            notes=_notes(first, baseline, facts) if recipe.weights is None else _imported_notes(facts),
+            training=drawn.get("training", ""),
+            tests_over_threshold=drawn.get("tests", ""),
+            flames=list(flames.values()),
+            commands=f"{facts['command']}\nnox -s demo -- {recipe.path.as_posix()}",
+            recipe_text=recipe.path.read_text(encoding="utf-8"),
+        )
     )
     context.save(PAGE, page)
-    return f"{sum(map(bool, drawn.values()))} pictures and index.html"
+    return f"{len(drawn)} pictures and index.html"
 
 
 def _facts(context: StageContext) -> dict[str, str]:
     """Whether there is a playground to link to."""
     return {"playground": "there"} if (context.workspace.folder / PLAYGROUND).exists() else {}
-
-
-def _memory(result: RunResult) -> str:
-    flash, ram = result.flash_bytes, result.ram_bytes
-    return charts.memory_map(
-        {"weights": flash.weights, "tables": flash.tables, "code": flash.code},
-        flash.size,
-        {
-            "kv cache": ram.kv_cache,
-            "activations": ram.activations,
-            "application": ram.application,
-            "stack": ram.stack,
-        },
-        ram.size,
-    )
-
-
-def _layers(result: RunResult) -> str:
-    return charts.instructions_by_layer([layer.model_dump() for layer in result.layers]) if result.layers else ""
 
 
 def _flame(result: RunResult, folded: Path) -> str:
@@ -172,14 +134,16 @@ STAGE = Stage(
     sections=("name", "description"),
     work=(
         __name__,
+        "pipeline.pages.templates",
         "pipeline.report.charts",
         "pipeline.report.flame",
+        "pipeline.report.page",
         "pipeline.timing.folded",
         "pipeline.verification.budgets",
         "pipeline.verification.likelihood",
         "pipeline.verification.result",
     ),
-    data=("pipeline/report/*.j2",),
-    tools=("matplotlib", "jinja2"),
+    data=("pipeline/pages/*.css", "pipeline/report/*.css", "pipeline/report/*.j2"),
+    tools=("jinja2",),
     environment_facts=_facts,
 )

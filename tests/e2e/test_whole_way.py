@@ -110,9 +110,10 @@ def test_the_report_opens_without_a_network(whole_run: WholeRun) -> None:
     page = (whole_run.workspace.stage("report") / "index.html").read_text(encoding="utf-8")
     assert not re.search(r"(?:src|href)=[\"']https?:", page) and "@import" not in page
     assert "<script" not in page and "say &lt;script&gt;" in page and "&lt;b&gt;everything" in page
-    assert page.count("<svg") == 5 and "verified" in page
-    for name in ("memory-mps2_an386", "layers-mps2_an386", "flame-mps2_an386", "accuracy", "training"):
-        assert (whole_run.workspace.stage("report") / f"{name}.svg").stat().st_size > 1000
+    assert "verified" in page and "The recipe names no tests." in page
+    for name in ("flame-mps2_an386", "training"):
+        picture = (whole_run.workspace.stage("report") / f"{name}.svg").read_text(encoding="utf-8")
+        assert len(picture) > 1000 and picture in page
 
 
 def test_the_summary_shows_answers_cost_and_places(whole_run: WholeRun, capsys: pytest.CaptureFixture[str]) -> None:
@@ -373,8 +374,9 @@ def test_the_playground_is_one_file_and_the_report_links_to_it(whole_run: WholeR
     assert len(text.encode()) < 2_000_000 and not re.search(r"(?:src|href)=[\"'](?!data:|#)", text)
     assert "<b>everything</b>" not in text and "&lt;b&gt;everything" in text
     report = whole_run.workspace.stage("report") / "index.html"
-    links = re.findall(r'href="([^"#]+)"', report.read_text(encoding="utf-8"))
-    assert [(report.parent / link).resolve() for link in links] == [playground.resolve()]
+    links = re.findall(r'href="([^"#?]+)[^"]*"', report.read_text(encoding="utf-8").replace('href="data:,"', ""))
+    assert len(links) > len(whole_run.recipe.prompts)
+    assert {(report.parent / link).resolve() for link in links} == {playground.resolve()}
     printed = whole_run.again(until="report")
     assert "nothing changed" in printed
 

@@ -113,7 +113,7 @@ def test_the_flame_graph_is_one_svg_with_a_box_a_frame() -> None:
 
 
 def test_a_narrow_frame_shows_what_tells_it_from_its_neighbours() -> None:
-    counts = {"run_layer0_ffn_up": 60, "run_layer1_ffn_up": 60, "thimble_fully_connected_s8": 80, "x": 900}
+    counts = {"run_layer0_ffn_up": 80, "run_layer1_ffn_up": 80, "thimble_fully_connected_s8": 100, "x": 800}
     document = ET.fromstring(flame_graph({(name,): count for name, count in counts.items()}, "", "cycles"))
     texts = [text.text for text in document.iter("{http://www.w3.org/2000/svg}text")]
     assert texts[1:] == ["x", "fully_conn…", "0 ffn_up", "1 ffn_up"]

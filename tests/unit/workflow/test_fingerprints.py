@@ -219,7 +219,7 @@ def test_an_edited_data_file_runs_what_reads_it(
         ("tensorflow", ["quantize", "evaluate"], TRAINING),
         ("gcc", ["convert", "evaluate"], ["distill"]),
         ("home-assistant-intents", ["quantize", "evaluate", "emulate"], ["data", *TRAINING]),
-        ("matplotlib", ["report"], []),
+        ("jinja2", ["firmware", "emulate", "report"], []),
     ],
 )
 def test_another_version_of_a_tool_runs_what_uses_it(
