@@ -37,9 +37,12 @@ class RandomGraph:
         seed: decides the graph.
         steps: how many operators, or groups of them, it has.
         kinds: the element-wise operators to draw from, all that the compiler has unless given.
+        has_slices: whether STRIDED_SLICE is drawn too.
     """
 
-    def __init__(self, seed: int, steps: int, kinds: Sequence[str] = tuple(ELEMENTWISE)) -> None:
+    def __init__(
+        self, seed: int, steps: int, kinds: Sequence[str] = tuple(ELEMENTWISE), has_slices: bool = True
+    ) -> None:
         self.element_kinds = kinds
         self.random = np.random.default_rng(seed)
         self.model = ModelBuilder()
@@ -59,6 +62,7 @@ class RandomGraph:
             *(self.elementwise, self.elementwise, self.elementwise, self.unary, self.unary, self.fully_connected),
             *(self.softmax, self.mean, self.reshape, self.transpose, self.split_and_join, self.batch_matmul),
             *(self.gather, self.fully_connected, self.norm),
+            *([self.strided_slice] if has_slices else []),
         ]
         for _ in range(steps):
             makers[int(self.random.integers(len(makers)))]()
@@ -205,6 +209,17 @@ class RandomGraph:
             parts[0] = self.add("ADD", parts, half, a.quantization).index
         inputs = [parts[1], parts[0]]
         self.add("CONCATENATION", inputs, a.shape, a.quantization, axis=int(self.random.choice([-1, len(a.shape) - 1])))
+
+    def strided_slice(self) -> None:
+        """Some neighbours along the last axis."""
+        a = self.pick()
+        first, end = sorted(int(self.random.integers(a.shape[-1] + 1)) for _ in range(2))
+        if first == end:
+            return
+        outer = a.shape[:-1]
+        bounds = [(*(0 for _ in outer), first), (*outer, end), (1,) * len(a.shape)]
+        inputs = [a.index, *(self.integers(*values) for values in bounds)]
+        self.add("STRIDED_SLICE", inputs, (*outer, end - first), a.quantization)
 
     def batch_matmul(self) -> None:
         a = self.pick()
