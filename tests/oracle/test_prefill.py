@@ -126,8 +126,10 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("why", ["", "4 bits", "2:4"])
-@pytest.mark.parametrize("packing", WeightLayout)
+_ENCODED = [*((packing, "") for packing in WeightLayout), *((WeightLayout.INTERLEAVED_2, w) for w in ("4 bits", "2:4"))]
+
+
+@pytest.mark.parametrize(("packing", "why"), _ENCODED)
 def test_some_logits_are_those_of_all_and_sanitizers_find_nothing(
     decode_step: bytes, packing: WeightLayout, why: str, tmp_path: Path
 ) -> None:
