@@ -1,19 +1,19 @@
 /* The application: a request line in, answer lines out. docs/protocol.md describes every request and answer. */
 #include "board.h"
 #include "build.h"
-#include "crc32.h"
+#include "thimble_crc32.h"
 #include "image.h"
 #include "model.h"
-#include "sampler.h"
+#include "thimble_sampler.h"
 #include "serial.h"
 #include "thimble.h"
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 #include "tokenizer_tables.h"
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
-#include "names.h"
-#include "understand.h"
-#include "utf8.h"
+#include "thimble_names.h"
+#include "thimble_understand.h"
+#include "thimble_utf8.h"
 #include "vocabulary_tables.h"
 #endif
 
@@ -397,7 +397,7 @@ static void put_json_text(const uint8_t *text, size_t length)
     char escape[] = "\\u0000";
     for (size_t at = 0; at < length;) {
         uint32_t point = 0xfffd; /* where it is not well-formed */
-        const size_t size = read_character(text + at, length - at, &point);
+        const size_t size = thimble_read_character(text + at, length - at, &point);
         at += size ? size : 1;
         const bool is_plain = point >= ' ' && point < 127 && point != '"' && point != '\\';
         if (is_plain) {
@@ -597,7 +597,7 @@ static error sample(char *line)
         uint32_t least, most;
     } settings[] = {
         {" temperature=", "out-of-range temperature", 0, 100000},
-        {" top_k=", "out-of-range top_k", 0, SAMPLER_CANDIDATES},
+        {" top_k=", "out-of-range top_k", 0, THIMBLE_SAMPLER_CANDIDATES},
         {" top_p=", "out-of-range top_p", 1, 1000},
         {" penalty=", "out-of-range penalty", 100, 10000},
         {" seed=", "out-of-range seed", 0, UINT32_MAX},

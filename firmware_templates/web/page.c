@@ -3,17 +3,17 @@
  *
  * As app/main.c it reads a text, takes the prompt and chooses tokens; here each step is a call of its own, and what
  * lies between the steps can be looked at. Texts come and go in `text` and `out`. */
-#include "answer.h"
-#include "crc32.h"
+#include "thimble_answer.h"
+#include "thimble_crc32.h"
 #include "model.h"
 #include "page.h"
-#include "sampler.h"
+#include "thimble_sampler.h"
 #include "string.h"
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 #include "tokenizer_tables.h"
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
-#include "names.h"
+#include "thimble_names.h"
 #include "normalizer_tables.h"
 #include "vocabulary_tables.h"
 #endif

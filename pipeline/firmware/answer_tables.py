@@ -1,4 +1,4 @@
-"""Answer tokens as C tables, for `firmware_templates/runtime/answer.c`."""
+"""Answer tokens as C tables, for `firmware_templates/runtime/thimble_answer.c`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["write_answers"]
 
 _MAX_IDS, _MAX_INDEX, _MAX_KINDS = 0x7FFF, 0xFFFF, 0x100
 _MAX_POINTERS = 16
-"""THIMBLE_MAX_MARKS of words.h."""
+"""THIMBLE_MAX_MARKS of thimble_words.h."""
 _HEADER = """\
 /* The answer tokens; generated. */
 #ifndef ANSWER_TABLES_H
 #define ANSWER_TABLES_H
 
-#include "answer.h"
+#include "thimble_answer.h"
 #include "answer_ids.h"
 
 /* The most slots that an answer can have. */
@@ -54,12 +54,12 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     ]
     if any(row[4] > 1 for row in rows):
         known = (schema.kinds[2], schema.kinds[3], schema.kinds[5])
-        assert known == ("duration", "number", "time"), "answer.c knows them by their indices"
+        assert known == ("duration", "number", "time"), "thimble_answer.c knows them by their indices"
     counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
     _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
     body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
     lines = [
-        "/* The answer tokens; generated. answer.h says what the tables are. */",
+        "/* The answer tokens; generated. thimble_answer.h says what the tables are. */",
         '#include "answer_tables.h"',
         "",
         array("uint16_t", "intent_starts", accumulate(counts, initial=0)),

@@ -1,4 +1,4 @@
-"""How texts are folded and words restored as C tables, for `firmware_templates/runtime/normalize.c`."""
+"""How texts are folded and words restored as C tables, for `firmware_templates/runtime/thimble_normalize.c`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HEADER = """\
 #ifndef NORMALIZER_TABLES_H
 #define NORMALIZER_TABLES_H
 
-#include "normalize.h"
+#include "thimble_normalize.h"
 
 extern const thimble_normalizer model_normalizer;
 

@@ -36,8 +36,10 @@ KERNEL_OPTIMIZATION = {
 }
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
-_AROUND_MODEL = ("tokenizer", "sampler")
-_TEXT_PATH = ("words", "normalize", "quantities", "matcher", "names", "answer", "understand")
+_AROUND_MODEL = ("thimble_tokenizer", "thimble_sampler")
+_TEXT_PATH = tuple(
+    f"thimble_{part}" for part in ("words", "normalize", "quantities", "matcher", "names", "answer", "understand")
+)
 """Of the runtime, what only models with answer tokens need."""
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
 _ANSWER_OPTIONS = """\

@@ -1,4 +1,4 @@
-"""The tables of a language's quantities as C, for `firmware_templates/runtime/quantities.c`."""
+"""The tables of a language's quantities as C, for `firmware_templates/runtime/thimble_quantities.c`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HEADER = """\
 #ifndef QUANTITY_TABLES_H
 #define QUANTITY_TABLES_H
 
-#include "quantities.h"
+#include "thimble_quantities.h"
 
 extern const thimble_quantities model_quantities;
 
@@ -25,7 +25,7 @@ extern const thimble_quantities model_quantities;
 """
 _GLUED = _OPTIONAL = _LAST_CLASS = 0x80
 _BLOCK = 8
-"""THIMBLE_MORPHEME_BLOCK of quantities.h."""
+"""THIMBLE_MORPHEME_BLOCK of thimble_quantities.h."""
 _MAX_BYTES = 0xFFFE
 """Places behind it mean that a word is no morpheme."""
 _NOT_BEFORE, _NOT_AFTER, _BACKWARDS = 0x10, 0x20, 0x40
@@ -59,7 +59,7 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         if entry[0] & _GLUED or any(kind == Class.ABBREVIATION for kind, _ in senses)
     )
     lines = [
-        "/* The tables of quantities; generated. quantities.h says what they are. */",
+        "/* The tables of quantities; generated. thimble_quantities.h says what they are. */",
         '#include "quantity_tables.h"',
         "",
         array("uint16_t", "starts", starts),

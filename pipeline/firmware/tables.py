@@ -1,4 +1,4 @@
-"""The tokenizer's tables as C, for `firmware_templates/runtime/tokenizer.c`."""
+"""The tokenizer's tables as C, for `firmware_templates/runtime/thimble_tokenizer.c`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADER = """\
 #ifndef TOKENIZER_TABLES_H
 #define TOKENIZER_TABLES_H
 
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 
 extern const thimble_tokenizer model_tokenizer;
 
@@ -43,7 +43,7 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
         starts.append(starts[-1] + len(piece))
     characters = sorted((ord(character), index) for character, index in tokenizer.characters.items())
     lines = [
-        "/* The tokenizer's tables; generated. tokenizer.h says what they are. */",
+        "/* The tokenizer's tables; generated. thimble_tokenizer.h says what they are. */",
         '#include "tokenizer_tables.h"',
         "",
         array("uint16_t", "piece_starts", starts),

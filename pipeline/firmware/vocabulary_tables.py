@@ -1,4 +1,4 @@
-"""What a sentence is searched for as C tables, for `firmware_templates/runtime/matcher.c`."""
+"""What a sentence is searched for as C tables, for `firmware_templates/runtime/thimble_matcher.c`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from pipeline.text.vocabulary import MIN_FUZZY_LETTERS, Inflection, Layer, Name,
 __all__ = ["HASH_BYTES", "LayerTables", "TableBytes", "hash_table", "write_vocabulary"]
 
 _MAX_ENTRIES, _MAX_NAME_BYTES, _MAX_DROPPED_BYTES, _OWN_TEXT, _LAYERS = 0xFFFF, 255, 8, 0xFFFF, 2
-"""Limits of matcher.h."""
+"""Limits of thimble_matcher.h."""
 HASH_BYTES = 3
-"""Of a word that is known: THIMBLE_HASH_BYTES of matcher.h."""
+"""Of a word that is known: THIMBLE_HASH_BYTES of thimble_matcher.h."""
 _HEADER = """\
 /* What a sentence is searched for; generated. */
 #ifndef VOCABULARY_TABLES_H
 #define VOCABULARY_TABLES_H
 
-#include "matcher.h"
+#include "thimble_matcher.h"
 
 extern const thimble_annotator model_annotator;
 
@@ -102,7 +102,7 @@ def write_vocabulary(
     )
     lines = [
         f"/* What a sentence is searched for; generated. {' and '.join(map(str, size.layers))} bytes of names,",
-        f" * {size.words} of hashes, {size.inflection} of endings; {size.total} in all. matcher.h has more. */",
+        f" * {size.words} of hashes, {size.inflection} of endings; {size.total} in all. thimble_matcher.h has more. */",
         '#include "vocabulary_tables.h"',
         "",
         '#include "normalizer_tables.h"',
@@ -212,7 +212,7 @@ class LayerTables:
 
 
 def _quantity_kinds(kinds: Sequence[str]) -> list[int]:
-    """By the numbers of quantities.h: indices of markers."""
+    """By the numbers of thimble_quantities.h: indices of markers."""
     missing = [kind for kind in QUANTITY_KINDS[1:-1] if kind not in kinds]
     if missing:
         raise ThimbleError(f"quantities of kind {missing[0]!r} have no marker", "run the `data` stage with --force")

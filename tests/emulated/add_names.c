@@ -1,6 +1,6 @@
 /* Adds names as an application does, and prints the vocabulary; tests/emulated/test_names_in_c.py writes them to stdin.
  */
-#include "names.h"
+#include "thimble_names.h"
 #include "vocabulary_tables.h"
 
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "matcher.h"
+#include "thimble_matcher.h"
 #include "normalizer_tables.h"
 #include "quantity_tables.h"
 #ifdef HAS_VOCABULARY

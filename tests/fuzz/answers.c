@@ -2,7 +2,7 @@
  * builds under sanitizers and writes sentences to. Logits that are left for later are wrong until they are computed. */
 #include "answer_tables.h"
 #include "tokenizer_tables.h"
-#include "understand.h"
+#include "thimble_understand.h"
 #include "vocabulary_tables.h"
 
 #include <stdio.h>

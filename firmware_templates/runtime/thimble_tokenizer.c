@@ -1,6 +1,6 @@
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 
-#include "utf8.h"
+#include "thimble_utf8.h"
 
 #define NO_MERGE 0x10000u
 
@@ -84,7 +84,7 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *
     uint32_t code = 0;
     while (length) {
         const uint32_t before = code;
-        size_t size = read_character(text, length, &code);
+        size_t size = thimble_read_character(text, length, &code);
         if (size == 0) {
             return THIMBLE_TEXT_NOT_UTF8;
         }

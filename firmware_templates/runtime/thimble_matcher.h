@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 
-#include "normalize.h"
-#include "quantities.h"
-#include "words.h"
+#include "thimble_normalize.h"
+#include "thimble_quantities.h"
+#include "thimble_words.h"
 
 #ifdef __cplusplus
 extern "C" {

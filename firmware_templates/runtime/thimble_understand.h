@@ -7,8 +7,8 @@
 #ifndef THIMBLE_UNDERSTAND_H
 #define THIMBLE_UNDERSTAND_H
 
-#include "answer.h"
-#include "matcher.h"
+#include "thimble_answer.h"
+#include "thimble_matcher.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,6 +1,6 @@
-#include "answer.h"
+#include "thimble_answer.h"
 
-#include "sampler.h"
+#include "thimble_sampler.h"
 
 /* What the answer needs next. */
 enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };

@@ -8,8 +8,8 @@
 #define THIMBLE_ANSWER_H
 
 #include "thimble.h"
-#include "tokenizer.h"
-#include "words.h"
+#include "thimble_tokenizer.h"
+#include "thimble_words.h"
 
 #ifdef __cplusplus
 extern "C" {

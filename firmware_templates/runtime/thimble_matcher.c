@@ -1,4 +1,4 @@
-#include "matcher.h"
+#include "thimble_matcher.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "understand.h"
+#include "thimble_understand.h"
 
 enum { CHUNK = 8 }; /* ids that are widened at once; a multiple of the tokens that models take at once */
 
