@@ -148,14 +148,20 @@ bool thimble_is_intact(const thimble_model *model);
 /* The most likely token of the model's logits; the first of equals. */
 int32_t thimble_sample_greedy(const thimble_model *model, const void *logits);
 
-#if defined THIMBLE_PROFILE
+#ifdef THIMBLE_PROFILE
 /* Called before layer `layer` of a step, and with the number of layers at its end; the application defines it. */
 void thimble_profile_mark(uint32_t layer);
-#define THIMBLE_MARK(layer) thimble_profile_mark(layer)
-#elif defined THIMBLE_YIELD
+#endif
+
+#ifdef THIMBLE_YIELD
 /* Called before each layer of a step and at its end; the application defines it, to feed a watchdog or to let others
  * run. It must not touch the context at hand. */
 void thimble_yield(void);
+#endif
+
+#if defined THIMBLE_PROFILE
+#define THIMBLE_MARK(layer) thimble_profile_mark(layer)
+#elif defined THIMBLE_YIELD
 #define THIMBLE_MARK(layer) thimble_yield()
 #else
 #define THIMBLE_MARK(layer) ((void)0)
