@@ -171,7 +171,7 @@ def test_the_device_answers_as_the_host_does(seed: int, tokenizer: Tokenizer, tm
 def compile_driver(schema: AnswerSchema, tokenizer: Tokenizer, folder: Path) -> Path:
     write_tokenizer(tokenizer, folder)
     write_answers(schema, tokenizer.vocab_size, folder)
-    sources = [RUNTIME / f"{name}.c" for name in ("answer", "tokenizer", "sampler", "thimble")]
+    sources = [RUNTIME / "thimble.c", *(RUNTIME / f"thimble_{name}.c" for name in ("answer", "tokenizer", "sampler"))]
     sources += [folder / "answer_tables.c", folder / "tokenizer_tables.c", Path(__file__).parent / "answer_driver.c"]
     flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

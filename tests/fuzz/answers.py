@@ -132,9 +132,9 @@ def build(codec: StructuredCodec, folder: Path) -> Path:
     """The program of answers.c, under sanitizers."""
     write_tokenizer(codec.tokenizer, folder)
     write_text_path(codec, folder)
-    parts = ("thimble", "tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand")
+    parts = ("tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand")
     sources = [Path(__file__).with_suffix(".c"), *sorted(folder.glob("*.c"))]
-    sources += [RUNTIME / f"{part}.c" for part in parts]
+    sources += [RUNTIME / "thimble.c", *(RUNTIME / f"thimble_{part}.c" for part in parts)]
     defines = [f"-DVOCAB={codec.vocab_size}", f"-DCONTEXT={CONTEXT}", f"-DLOGIT_STEP={LOGIT_STEP}"]
     flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror", *defines]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
