@@ -1,0 +1,138 @@
+"""Writes an export: the folder of C, the form's files, licence, README and an example."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.errors import ThimbleError
+from pipeline.exports.form import Form
+from pipeline.exports.library import ExportedModel, Library, layout_of, write_library
+from pipeline.exports.licenses import LICENSE, license_text, with_spdx
+from pipeline.firmware.project import KERNEL_OPTIMIZATION
+from pipeline.resources import ROOT
+
+__all__ = ["check_target", "write_export"]
+
+_TEMPLATES = ROOT / "firmware_templates" / "exports"
+_TEMPLATE = ".j2"
+_COMMON = ("README.md", "NOTICE.md")
+
+
+def check_target(out: Path) -> None:
+    """Refuses a folder that an export would not have for itself.
+
+    Raises:
+        ThimbleError: it is a file, or not empty.
+    """
+    if out.exists() and not out.is_dir():
+        raise ThimbleError(f"--out {out} is a file", "name a new or empty folder; the file was not touched")
+    if out.exists() and any(out.iterdir()):
+        raise ThimbleError(f"--out {out} is not empty", "name a new or empty folder; nothing there was touched")
+
+
+def write_export(library: Library, form: Form, out: Path) -> None:
+    """Writes the models into a folder, in a form; two exports of the same are the same to the byte.
+
+    Args:
+        library: what is exported.
+        form: as which build system takes it.
+        out: a new or empty folder. It is written whole or not at all.
+
+    Raises:
+        ThimbleError: the folder is not empty, or the form cannot hold the models.
+    """
+    check_target(out)
+    form.check(library)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        whole = Path(folder) / out.name
+        whole.mkdir()
+        _write(library, form, whole)
+        if out.exists():
+            out.rmdir()
+        os.replace(whole, out)
+
+
+def _write(library: Library, form: Form, out: Path) -> None:
+    source = out / form.source
+    source.mkdir(parents=True)
+    for _ in write_library(library, source):
+        pass
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )
+    environment.filters["c_string"] = _c_string
+    values = _values(library, form, source)
+    templates = {name: f"common/{name}{_TEMPLATE}" for name in _COMMON}
+    folder = _TEMPLATES / form.name
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir() or name == "start.md.j2":  # a part of the README
+            continue
+        target = name.replace("_package_", library.package).replace("_identifier_", library.identifier)
+        if path.suffix == _TEMPLATE:
+            templates[target.removesuffix(_TEMPLATE)] = f"{form.name}/{name}"
+        else:
+            (out / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, out / target)
+    texts = {target: environment.get_template(name).render(values) for target, name in templates.items()}
+    texts["LICENSE"] = license_text()
+    texts.update(form.files(library))
+    for target, text in texts.items():
+        (out / target).parent.mkdir(parents=True, exist_ok=True)
+        (out / target).write_text(text, encoding="utf-8")
+    for path in out.rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            path.write_text(with_spdx(path.relative_to(out).as_posix(), text), encoding="utf-8")
+
+
+def _values(library: Library, form: Form, source: Path) -> dict[str, Any]:
+    """What templates may name."""
+    files = [path.relative_to(source).as_posix() for path in sorted(source.rglob("*")) if path.is_file()]
+    options = [option for option in KERNEL_OPTIMIZATION[layout_of(library.core)].split(";") if option != "-Os"]
+    return {
+        "package": library.package,
+        "identifier": library.identifier,
+        "macro": library.identifier.upper(),
+        "short_name": library.package.removeprefix("thimble-"),
+        "title": " and ".join(model.name for model in library.models),
+        "summary": _summary(library),
+        "version": library.version,
+        "license": LICENSE,
+        "core": library.core,
+        "form": form,
+        "models": library.models,
+        "model": library.models[0],
+        "sources": [name for name in files if name.endswith(".c")],
+        "headers": [name for name in files if name.endswith(".h")],
+        "kernels": sorted(path.name for path in library.kernels),
+        "kernel_options": options,
+        "attribution": sorted({line for model in library.models for line in model.attribution}),
+    }
+
+
+def _summary(library: Library) -> str:
+    """One line on what the library does."""
+
+    def said(model: ExportedModel) -> str:
+        return model.description.rstrip(".") or model.name
+
+    return "; ".join(said(model) for model in library.models)
+
+
+def _c_string(text: str) -> str:
+    """A text as a string literal of C, UTF-8."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?").replace("\n", "\\n")
+    return f'"{escaped}"'

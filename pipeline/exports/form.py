@@ -1,0 +1,40 @@
+"""What a form of export is: the files by which a build system takes the one folder of C."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pipeline.exports.library import Library
+
+__all__ = ["Form"]
+
+
+def _no_files(library: Library) -> Mapping[str, str]:
+    del library
+    return {}
+
+
+def _anything(library: Library) -> None:
+    del library
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of export.
+
+    Attributes:
+        name: what the user types, and the folder of templates in `firmware_templates/exports`.
+        title: what it is, for help and READMEs, such as "CMake package".
+        source: where in the export the C lies.
+        core: whose layout of weights is taken unless the user says another; None: that of the recipe's first board.
+        check: raises `ThimbleError` where the form cannot hold these models.
+        files: by path, files that no template gives, such as lists of all sources.
+    """
+
+    name: str
+    title: str
+    source: str = "src"
+    core: str | None = None
+    check: Callable[[Library], None] = _anything
+    files: Callable[[Library], Mapping[str, str]] = _no_files

@@ -1,0 +1,22 @@
+"""The forms of export, in the order in which they are listed."""
+
+from __future__ import annotations
+
+from pipeline.errors import ThimbleError
+from pipeline.exports import cmake
+from pipeline.exports.form import Form
+
+__all__ = ["FORMS", "load_form"]
+
+FORMS = {form.name: form for form in (cmake.FORM,)}
+
+
+def load_form(name: str) -> Form:
+    """A form by its name.
+
+    Raises:
+        ThimbleError: there is none of that name.
+    """
+    if name not in FORMS:
+        raise ThimbleError(f"--form {name} is not known", f"use one of: {', '.join(FORMS)}")
+    return FORMS[name]

@@ -1,0 +1,59 @@
+"""What is exported in the tests: the stand-in, which costs nothing, and the shipped `home-en-small`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline.exports.library import Library
+from pipeline.recipes.load import load_recipe
+from pipeline.resources import ROOT
+from pipeline.stages.export import collect
+from pipeline.verification.result import RESULT, RunResult
+from pipeline.workflow.runner import RunOptions
+from pipeline.workflow.workspace import Workspace
+from tests.exports.programs import standin_model
+from tests.support.playground_models import plain_codec, structured_codec
+
+SENTENCE = "turn the lamp to 40 percent"
+WHOLE = "THIMBLE_EXPORTS"
+"""Set by `nox -s exports`, which has installed what the forms need."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out what `nox -s exports` is for."""
+    if os.environ.get(WHOLE):
+        return
+    for item in items:
+        if item.get_closest_marker("exports"):
+            item.add_marker(pytest.mark.skip(reason=f"`nox -s exports` runs it, or {WHOLE}=1 in the environment"))
+
+
+@pytest.fixture(scope="session")
+def library() -> Library:
+    """A model with answer tokens."""
+    return Library((standin_model("stand-in", structured_codec(), SENTENCE),), "cortex-m4", "1.2.3")
+
+
+@pytest.fixture(scope="session")
+def plain_library() -> Library:
+    """A model that answers in text."""
+    return Library((standin_model("plain.stand-in", plain_codec(), "turn on", 47),), "generic", "1.2.3")
+
+
+@pytest.fixture(scope="session")
+def home() -> tuple[Library, RunResult]:
+    """The shipped model, its weights for a Cortex-M4, and what the emulated board answered."""
+    recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
+    build = ROOT / "build"
+    library = collect([recipe], RunOptions(build), Console(quiet=True))
+    folder = Workspace(build, recipe.name).stage("emulate", "mps2_an386-aot")
+    return library, RESULT.load(folder)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "export"

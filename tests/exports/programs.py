@@ -1,0 +1,129 @@
+"""Programs around an export, how they are built and run, and what they must print."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import tools
+from pipeline.exports.library import ExportedModel
+from pipeline.text.codec import Codec
+from pipeline.verification.reply import BlockEngine, ask
+from tests.support.playground_models import LOGIT_STEP
+from tests.support.standin import CONTEXT, FOLDER, Standin
+
+__all__ = ["TOKENS", "StandinEngine", "cmake", "crcs", "logits_program", "require", "run", "standin_model"]
+
+TOKENS = (1, 20, 33, 7, 250, 2)
+
+
+class StandinEngine(Standin):
+    """The stand-in, taking prompts at once."""
+
+    context = CONTEXT
+
+    def prefill(self, tokens: Sequence[int]) -> NDArray[np.signedinteger]:
+        for token in tokens:
+            logits = self.step(token)
+        return logits
+
+
+def standin_model(name: str, codec: Codec, sentence: str, max_new: int | None = None) -> ExportedModel:
+    """The stand-in as an export takes it, with the answer that the host's twins give."""
+    return ExportedModel(
+        name=name,
+        description="A stand-in.",
+        sources=FOLDER,
+        codec=codec,
+        context=CONTEXT,
+        cache_bytes=4,
+        arena_bytes=300,
+        data_bytes=64,
+        sentence=sentence,
+        answer=ask(StandinEngine(), codec, sentence, LOGIT_STEP, max_new).text,
+    )
+
+
+def crcs(engine: BlockEngine, tokens: Sequence[int]) -> list[str]:
+    """CRC-32 of each step's logits, eight hexadecimal digits."""
+    engine.reset()
+    return [f"{zlib.crc32(engine.prefill([token]).tobytes()):08x}" for token in tokens]
+
+
+def logits_program(model: ExportedModel, tokens: Sequence[int]) -> str:
+    """A program, C and C++, that prints the same of an exported model."""
+    return f"""\
+#include "{model.identifier}/model.h"
+#include <stdio.h>
+
+static int32_t memory[THIMBLE_MODEL_MEMORY_BYTES / 4 + 1];
+static const int32_t tokens[] = {{{", ".join(map(str, tokens))}}};
+
+static unsigned crc32(const unsigned char *bytes, int count)
+{{
+    unsigned crc = 0xffffffffu;
+    for (int i = 0; i < 8 * count; i++) {{
+        crc ^= i % 8 ? 0u : bytes[i / 8];
+        crc = crc >> 1 ^ (crc & 1u ? 0xedb88320u : 0u);
+    }}
+    return ~crc;
+}}
+
+int main(void)
+{{
+    thimble_context context;
+    if (thimble_init(&context, &thimble_the_model, memory, sizeof memory) != THIMBLE_OK) {{
+        return 1;
+    }}
+    for (unsigned i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {{
+        const void *logits;
+        if (thimble_step(&context, tokens[i], &logits) != THIMBLE_OK) {{
+            return 2;
+        }}
+        printf("%08x\\n", crc32((const unsigned char *)logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
+    }}
+    return 0;
+}}
+"""
+
+
+def require(*programs: str) -> list[Path]:
+    """Paths of programs; skips the test where one is missing."""
+    import pytest
+
+    paths = [shutil.which(program) for program in programs]
+    for program, path in zip(programs, paths, strict=True):
+        if path is None:
+            pytest.skip(f"{program} is not installed; docs/exports.md says what brings it")
+    return [Path(str(path)) for path in paths]
+
+
+def run(command: Sequence[str | Path], cwd: Path | None = None, timeout: int = 300, **environment: str) -> str:
+    """What a program prints, which must end well."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env={**tools.compiler_environment(), **environment},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=timeout,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+    return done.stdout
+
+
+def cmake(source: Path, build: Path, *options: str, target: str | None = None) -> Path:
+    """Configures and builds; the folder of what was built."""
+    program, ninja = tools.require("cmake"), tools.require("ninja")
+    configure = [program, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", source, "-B", build, *options]
+    run(configure)
+    run([program, "--build", build, *(("--target", target) if target else ())])
+    return build
