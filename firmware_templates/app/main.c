@@ -561,7 +561,7 @@ static error ask(char *line, int how)
 #ifdef THIMBLE_ANSWERS
     return answer_sentence((const uint8_t *)text, (size_t)length, max_new, how);
 #else
-    int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    int32_t count = thimble_encode_prompt(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
     return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
 #endif
 }

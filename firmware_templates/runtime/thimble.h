@@ -6,21 +6,33 @@
 #ifndef THIMBLE_H
 #define THIMBLE_H
 
+#if !defined(__cplusplus) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error "Thimble is written in C99: compile it with -std=c99 or a later standard"
+#endif
+
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#if INT_MAX < 0x7fffffff
+#error "Thimble computes in int, which must have 32 bits: 8- and 16-bit cores would give wrong results"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-typedef enum {
+/* What a call says of its end. A number of 32 bits, whatever size a compiler gives to enumerations. */
+typedef int32_t thimble_status;
+enum {
     THIMBLE_OK = 0,
-    THIMBLE_BAD_MEMORY,   /* too small, not aligned to 4 bytes, or refused by the model's engine */
+    THIMBLE_BAD_MEMORY,   /* none, too small, not aligned to 4 bytes, or refused by the model's engine */
     THIMBLE_BAD_TOKEN,    /* outside of the vocabulary */
     THIMBLE_CONTEXT_FULL, /* `context` tokens were taken since the last reset; 2^31 - 1 with a window */
-    THIMBLE_FAILED        /* the model's engine stopped in the middle of a step */
-} thimble_status;
+    THIMBLE_FAILED,       /* the model's engine stopped in the middle of a step: thimble_reset before going on */
+    THIMBLE_NO_TOKENS     /* there is none to take */
+};
 
 /* A part of the KV cache that is read before all of it is written, and the value of an empty entry there. */
 typedef struct {
@@ -72,10 +84,10 @@ thimble_status thimble_init(thimble_context *context, const thimble_model *model
 /* Forgets all tokens. */
 void thimble_reset(thimble_context *context);
 
-/* Takes one token; *logits stay valid until the next step. On an error nothing changes. */
+/* Takes one token; *logits stay valid until the next step. On an error but THIMBLE_FAILED nothing changes. */
 thimble_status thimble_step(thimble_context *context, int32_t token, const void **logits);
 
-/* Takes `count` > 0 tokens; *logits are those after the last. On an error nothing changes. */
+/* Takes `count` > 0 tokens; *logits are those after the last. On an error but THIMBLE_FAILED nothing changes. */
 thimble_status thimble_prefill(thimble_context *context, const int32_t *tokens, size_t count, const void **logits);
 
 /* The same, with only those logits that are wanted. Of those that were left for later, *logits is the place. */

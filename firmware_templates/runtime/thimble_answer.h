@@ -18,8 +18,9 @@ extern "C" {
 /* 1 in confidences. */
 #define THIMBLE_CERTAIN 65536u
 
-/* Why nothing is done. */
-typedef enum {
+/* Why nothing is done. One byte, whatever size a compiler gives to enumerations. */
+typedef uint8_t thimble_reason;
+enum {
     THIMBLE_NO_REASON = 0,
     THIMBLE_TOO_LONG, /* prompt and answer are longer than the context */
     THIMBLE_TOO_MANY_WORDS,
@@ -29,7 +30,7 @@ typedef enum {
     THIMBLE_MODEL_REASON,   /* the model says it in the slot `reason` */
     THIMBLE_NOT_UTF8,       /* the sentence is no well-formed text */
     THIMBLE_NO_MODEL        /* its engine stopped in the middle of a step, or there is no memory to find names in */
-} thimble_reason;
+};
 
 /* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a
  * time of day, where a whole number from 0 to 24 is a full hour; as the number of a unit of a duration, or the hours or

@@ -37,6 +37,7 @@ class Status(IntEnum):
     BAD_TOKEN = 2
     CONTEXT_FULL = 3
     FAILED = 4
+    NO_TOKENS = 5
 
 
 def check_status(status: int, vocab: int, context: int) -> None:
@@ -54,6 +55,8 @@ def check_status(status: int, vocab: int, context: int) -> None:
         return
     if status == Status.BAD_TOKEN:
         raise ThimbleError("a token is outside of the vocabulary", f"use ids from 0 to {vocab - 1}")
+    if status == Status.NO_TOKENS:
+        raise ThimbleError("there are no tokens", "give one or more")
     if status == Status.CONTEXT_FULL:
         raise ThimbleError(f"the context of {context} tokens is full", "give fewer tokens")
     name = {known.value: known.name for known in Status}.get(status, "unknown")

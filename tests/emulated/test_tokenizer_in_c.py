@@ -73,6 +73,7 @@ class CTokenizer:
         count = self.c.thimble_encode_prompt(
             ctypes.byref(self.tables), buffer, ctypes.c_size_t(len(text)), ids, ctypes.c_size_t(capacity)
         )
+        assert buffer.raw[: len(text)] == text, "the caller's text was changed"
         return list(ids[:count]) if count >= 0 else int(count)
 
     def stops(self, index: int) -> bool:

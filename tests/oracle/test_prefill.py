@@ -69,6 +69,8 @@ def test_a_prompt_that_cannot_be_taken_whole_is_not_taken_in_part(decode_step: b
         engine.prefill([4, 5, 6, 7, oracle.vocab])
     with pytest.raises(ThimbleError, match="full"):
         engine.prefill([1] * (oracle.context - 2))
+    with pytest.raises(ThimbleError, match="no tokens"):
+        engine.prefill([])
     expected = [oracle.step(token) for token in (1, 2, 3, 4)][-1]
     assert (engine.step(4) == expected).all()
 
