@@ -42,7 +42,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     core = parser.add_argument(
         "--core",
         metavar="CORE",
-        help="for which weights lie, such as cortex-m33, riscv32 or generic (default: that of the recipe's first board)",
+        help="for which weights lie: cortex-m33, riscv32, generic, ... (default: of the recipe's first board)",
     )
     complete_with(core, _core_names)
     parser.add_argument(

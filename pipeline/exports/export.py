@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -73,6 +74,7 @@ def _write(library: Library, form: Form, out: Path) -> None:
         autoescape=False,
     )
     environment.filters["c_string"] = _c_string
+    environment.filters["regex"] = re.escape
     values = _values(library, form, source)
     templates = {name: f"common/{name}{_TEMPLATE}" for name in _COMMON}
     folder = _TEMPLATES / form.name

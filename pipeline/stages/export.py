@@ -15,7 +15,7 @@ from pipeline.exports.form import Form
 from pipeline.exports.library import Counts, ExportedModel, Library, check_version, layout_of
 from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.load import Recipe
-from pipeline.recipes.schema import CommandsConfig, HomeAssistantConfig
+from pipeline.recipes.schema import HomeAssistantConfig, SentencesConfig
 from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.tasks.registry import load_task
@@ -171,6 +171,6 @@ def _attribution(recipe: Recipe, has_answers: bool) -> tuple[str, ...]:
     """Lines for the sources that ask to be named."""
     task = recipe.task
     is_of_home_assistant = isinstance(task, HomeAssistantConfig) or (
-        isinstance(task, CommandsConfig) and task.base == "home_assistant"
+        isinstance(task, SentencesConfig) and task.base == "home_assistant"
     )
     return (*([_HOME_ASSISTANT] if is_of_home_assistant else []), *([_UNICODE] if has_answers else []))

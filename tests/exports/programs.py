@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from pipeline import tools
@@ -18,7 +21,18 @@ from pipeline.verification.reply import BlockEngine, ask
 from tests.support.playground_models import LOGIT_STEP
 from tests.support.standin import CONTEXT, FOLDER, Standin
 
-__all__ = ["TOKENS", "StandinEngine", "cmake", "crcs", "logits_program", "require", "run", "standin_model"]
+__all__ = [
+    "TOKENS",
+    "StandinEngine",
+    "cmake",
+    "crcs",
+    "logits_program",
+    "picolibc",
+    "qemu",
+    "require",
+    "run",
+    "standin_model",
+]
 
 TOKENS = (1, 20, 33, 7, 250, 2)
 
@@ -93,15 +107,30 @@ int main(void)
 """
 
 
-def require(*programs: str) -> list[Path]:
-    """Paths of programs; skips the test where one is missing."""
-    import pytest
+TOOLS = "THIMBLE_EXPORT_TOOLS"
+"""Names the folder of programs that `nox -s exports` has installed with pip."""
 
-    paths = [shutil.which(program) for program in programs]
+
+def require(*programs: str) -> list[Path]:
+    """Paths of programs, on the PATH or among those of `nox -s exports`; skips the test where one is missing."""
+    places = os.pathsep.join(filter(None, (os.environ.get("PATH"), os.environ.get(TOOLS))))
+    paths = [shutil.which(program, path=places) for program in programs]
     for program, path in zip(programs, paths, strict=True):
         if path is None:
             pytest.skip(f"{program} is not installed; docs/exports.md says what brings it")
     return [Path(str(path)) for path in paths]
+
+
+def python_with(module: str) -> Path:
+    """A Python that has a module; skips the test where there is none."""
+    for folder in (os.environ.get(TOOLS), Path(sys.executable).parent):
+        python = Path(str(folder)) / "python"
+        if (
+            folder
+            and not subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode
+        ):
+            return python
+    pytest.skip(f"the Python package {module} is not installed; docs/exports.md says what brings it")
 
 
 def run(command: Sequence[str | Path], cwd: Path | None = None, timeout: int = 300, **environment: str) -> str:
@@ -123,7 +152,51 @@ def run(command: Sequence[str | Path], cwd: Path | None = None, timeout: int = 3
 def cmake(source: Path, build: Path, *options: str, target: str | None = None) -> Path:
     """Configures and builds; the folder of what was built."""
     program, ninja = tools.require("cmake"), tools.require("ninja")
-    configure = [program, "-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}", "-S", source, "-B", build, *options]
+    configure: list[str | Path] = [
+        program,
+        "-G",
+        "Ninja",
+        f"-DCMAKE_MAKE_PROGRAM={ninja}",
+        "-S",
+        source,
+        "-B",
+        build,
+        *options,
+    ]
     run(configure)
     run([program, "--build", build, *(("--target", target) if target else ())])
     return build
+
+
+_ARM = {
+    "cortex-m3": ("-mcpu=cortex-m3 -mthumb", "mps2-an385"),
+    "cortex-m4": ("-mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16", "mps2-an386"),
+    "cortex-m7": ("-mcpu=cortex-m7 -mthumb -mfloat-abi=softfp -mfpu=fpv5-sp-d16", "mps2-an500"),
+}
+_MEMORY = {"flash": 0, "flash_size": 4 << 20, "ram": 0x20000000, "ram_size": 4 << 20, "stack_size": 8 << 10}
+
+
+def picolibc(core: str, file: Path) -> Path:
+    """A user's toolchain file: picolibc, whose start-up and console serve QEMU's boards; skips where it is missing."""
+    require("arm-none-eabi-gcc", "qemu-system-arm")
+    specs = "--specs=picolibc.specs"
+    if subprocess.run(
+        ["arm-none-eabi-gcc", specs, "-E", "-xc", "/dev/null"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("picolibc-arm-none-eabi is not installed")
+    flags, _ = _ARM[core]
+    memory = ",".join(f"--defsym=__{name}={value:#x}" for name, value in _MEMORY.items())
+    file.write_text(
+        "set(CMAKE_SYSTEM_NAME Generic)\nset(CMAKE_SYSTEM_PROCESSOR arm)\nset(CMAKE_C_COMPILER arm-none-eabi-gcc)\n"
+        f'set(CMAKE_C_FLAGS_INIT "{flags} {specs}")\n'
+        f'set(CMAKE_EXE_LINKER_FLAGS_INIT "--crt0=semihost --oslib=semihost -Wl,{memory}")\n'
+    )
+    return file
+
+
+def qemu(core: str, image: Path) -> str:
+    """What an image prints that ends by semihosting."""
+    semihosting = "enable=on,target=native,chardev=out,arg="
+    command = ["qemu-system-arm", "-M", _ARM[core][1], "-display", "none", "-monitor", "none"]
+    command += ["-chardev", "stdio,id=out"]
+    return run([*command, "-semihosting-config", semihosting, "-kernel", image], timeout=120)

@@ -10,7 +10,7 @@ from pipeline.exports.export import write_export
 from pipeline.exports.library import Library
 from pipeline.exports.registry import load_form
 from pipeline.verification.result import RunResult
-from tests.exports.programs import TOKENS, StandinEngine, cmake, crcs, logits_program, require, run
+from tests.exports.programs import TOKENS, StandinEngine, cmake, crcs, logits_program, picolibc, qemu, run
 
 FORM = load_form("cmake")
 CONSUMER = """\
@@ -29,6 +29,8 @@ add_executable(c main.c)
 add_subdirectory({folder} library)
 target_link_libraries(c PRIVATE thimble::{name})
 """
+ARM = [("cortex-m4", build_type) for build_type in ("Debug", "Release", "MinSizeRel", "")]
+ARM += [(core, build_type) for core in ("cortex-m3", "cortex-m7") for build_type in ("Debug", "MinSizeRel")]
 
 
 def consumer(folder: Path, library: Library, tokens: tuple[int, ...], package: str) -> Path:
@@ -88,3 +90,23 @@ def test_every_build_type_has_the_boards_logits(
     build = cmake(out / "examples" / "ask", tmp_path / "ask", f"-DCMAKE_BUILD_TYPE={build_type}")
     for prompt in result.prompts:
         assert run([build / "ask", prompt.text]) == f"{prompt.text_out}\n"
+
+
+@pytest.mark.exports
+@pytest.mark.parametrize(("core", "build_type"), ARM)
+def test_on_an_emulated_core_without_a_line_of_board_code(
+    core: str, build_type: str, home: tuple[Library, RunResult], out: Path, tmp_path: Path
+) -> None:
+    library, result = home
+    write_export(library, FORM, out)
+    prompt = result.prompts[0]
+    tokens = (*prompt.tokens_in, *prompt.tokens_out[:-1])
+    name = library.package.removeprefix("thimble-")
+    (tmp_path / "consumer").mkdir()
+    (tmp_path / "consumer" / "main.c").write_text(logits_program(library.models[0], tokens))
+    (tmp_path / "consumer" / "CMakeLists.txt").write_text(EMBEDDED.format(folder=out, name=name))
+    options = (f"-DCMAKE_TOOLCHAIN_FILE={picolibc(core, tmp_path / 'arm.cmake')}", f"-DCMAKE_BUILD_TYPE={build_type}")
+    build = cmake(tmp_path / "consumer", tmp_path / "built", *options)
+    assert qemu(core, build / "c").split() == list(prompt.logits_crc)
+    build = cmake(out / "examples" / "ask", tmp_path / "ask", *options)
+    assert qemu(core, build / "ask") == f"{library.models[0].answer}\n"
