@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,12 @@ def write_export(library: Library, form: Form, out: Path) -> None:
 def _write(library: Library, form: Form, out: Path) -> None:
     source = out / form.source
     source.mkdir(parents=True)
-    for _ in write_library(library, source):
-        pass
+    write_library(library, source)
+    options = _kernel_options(library)
+    if options and not form.compiles_with_flags:
+        for path in library.kernels:
+            text = (source / path.name).read_text(encoding="utf-8")
+            (source / path.name).write_text(_for_speed(options) + text, encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
@@ -77,6 +82,7 @@ def _write(library: Library, form: Form, out: Path) -> None:
     environment.filters["regex"] = re.escape
     values = _values(library, form, source)
     templates = {name: f"common/{name}{_TEMPLATE}" for name in _COMMON}
+    templates[f"{form.source}/{library.identifier}.h"] = f"common/library.h{_TEMPLATE}"
     folder = _TEMPLATES / form.name
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -100,10 +106,20 @@ def _write(library: Library, form: Form, out: Path) -> None:
             path.write_text(with_spdx(path.relative_to(out).as_posix(), text), encoding="utf-8")
 
 
+def _kernel_options(library: Library) -> list[str]:
+    """What kernels are compiled with besides what the user says; none where they say so themselves."""
+    return [option for option in KERNEL_OPTIMIZATION[layout_of(library.core)].split(";") if option in ("-O2", "-O3")]
+
+
+def _for_speed(options: Sequence[str]) -> str:
+    """The same for a build system that knows no options of a file."""
+    levels = ", ".join(f'"{option[1:]}"' for option in options)
+    return f"#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize({levels})\n#endif\n"
+
+
 def _values(library: Library, form: Form, source: Path) -> dict[str, Any]:
     """What templates may name."""
     files = [path.relative_to(source).as_posix() for path in sorted(source.rglob("*")) if path.is_file()]
-    options = [option for option in KERNEL_OPTIMIZATION[layout_of(library.core)].split(";") if option != "-Os"]
     return {
         "package": library.package,
         "identifier": library.identifier,
@@ -120,7 +136,7 @@ def _values(library: Library, form: Form, source: Path) -> dict[str, Any]:
         "sources": [name for name in files if name.endswith(".c")],
         "headers": [name for name in files if name.endswith(".h")],
         "kernels": sorted(path.name for path in library.kernels),
-        "kernel_options": options,
+        "kernel_options": _kernel_options(library),
         "attribution": sorted({line for model in library.models for line in model.attribution}),
     }
 

@@ -28,6 +28,8 @@ class Form:
         title: what it is, for help and READMEs, such as "CMake package".
         source: where in the export the C lies.
         core: whose layout of weights is taken unless the user says another; None: that of the recipe's first board.
+        compiles_with_flags: whether the form's files say which files are compiled for speed; else the files say it
+            themselves.
         check: raises `ThimbleError` where the form cannot hold these models.
         files: by path, files that no template gives, such as lists of all sources.
     """
@@ -36,5 +38,6 @@ class Form:
     title: str
     source: str = "src"
     core: str | None = None
+    compiles_with_flags: bool = True
     check: Callable[[Library], None] = _anything
     files: Callable[[Library], Mapping[str, str]] = _no_files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -190,16 +190,10 @@ def _included(sources: Sequence[Path], headers: Sequence[Path]) -> set[Path]:
     return found
 
 
-def write_library(library: Library, out: Path) -> Iterator[Path]:
-    """Writes the C into a folder that exists: the runtime beside one another, each model in a folder of its own name.
-
-    Yields:
-        Each file, when it is written.
-    """
+def write_library(library: Library, out: Path) -> None:
+    """Writes the C into a folder that exists: the runtime beside one another, each model in a folder of its own name."""
     for path in library.runtime:
-        target = out / path.name
-        target.write_bytes(path.read_bytes())
-        yield target
+        (out / path.name).write_bytes(path.read_bytes())
     for model in library.models:
         folder = out / model.identifier
         folder.mkdir()
@@ -208,4 +202,3 @@ def write_library(library: Library, out: Path) -> Iterator[Path]:
         write_tokenizer(model.codec.tokenizer, folder)
         if isinstance(model.codec, StructuredCodec):
             write_text_path(model.codec, folder)
-        yield from sorted(folder.iterdir())
