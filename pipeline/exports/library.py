@@ -191,7 +191,7 @@ def _included(sources: Sequence[Path], headers: Sequence[Path]) -> set[Path]:
 
 
 def write_library(library: Library, out: Path) -> None:
-    """Writes the C into a folder that exists: the runtime beside one another, each model in a folder of its own name."""
+    """Writes the C into a folder that exists: the runtime, and each model in a folder of its own name."""
     for path in library.runtime:
         (out / path.name).write_bytes(path.read_bytes())
     for model in library.models:
