@@ -34,6 +34,7 @@ _COMMENTS = {
     ".properties": _HASH,
     ".ini": _HASH,
     ".lf": _HASH,
+    ".defaults": _HASH,
     ".md": _MARKUP,
     ".pdsc": _MARKUP,
     ".pidx": _MARKUP,

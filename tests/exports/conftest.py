@@ -44,14 +44,26 @@ def plain_library() -> Library:
     return Library((standin_model("plain.stand-in", plain_codec(), "turn on", 47),), "generic", "1.2.3")
 
 
+def _home(core: str) -> tuple[Library, RunResult]:
+    recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
+    build = ROOT / "build"
+    options = RunOptions(build)
+    library = collect([recipe], options, Console(quiet=True))
+    folder = Workspace(build, recipe.name).stage("emulate", "mps2_an386-aot")
+    result = RESULT.load(folder)
+    return (library if core == library.core else collect([recipe], options, Console(quiet=True), core)), result
+
+
 @pytest.fixture(scope="session")
 def home() -> tuple[Library, RunResult]:
     """The shipped model, its weights for a Cortex-M4, and what the emulated board answered."""
-    recipe = load_recipe(ROOT / "models" / "home-en-small" / "recipe.yaml")
-    build = ROOT / "build"
-    library = collect([recipe], RunOptions(build), Console(quiet=True))
-    folder = Workspace(build, recipe.name).stage("emulate", "mps2_an386-aot")
-    return library, RESULT.load(folder)
+    return _home("cortex-m4")
+
+
+@pytest.fixture(scope="session")
+def home_for_esp() -> tuple[Library, RunResult]:
+    """The same, its weights as suits an ESP32."""
+    return _home("riscv32")
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ __all__ = [
     "qemu",
     "require",
     "run",
+    "rv32",
     "standin_model",
 ]
 
@@ -200,3 +201,20 @@ def qemu(core: str, image: Path) -> str:
     command = ["qemu-system-arm", "-M", _ARM[core][1], "-display", "none", "-monitor", "none"]
     command += ["-chardev", "stdio,id=out"]
     return run([*command, "-semihosting-config", semihosting, "-kernel", image], timeout=120)
+
+
+def rv32(file: Path) -> Path:
+    """A toolchain file for programs of qemu-riscv32 with rv32_start.c; skips where a tool is missing."""
+    require("riscv64-unknown-elf-gcc", "qemu-riscv32")
+    library = Path("/usr/lib/picolibc/riscv64-unknown-elf")
+    if not library.is_dir():
+        pytest.skip("picolibc-riscv64-unknown-elf is not installed")
+    flags = f"-march=rv32imac -mabi=ilp32 -mno-relax -isystem {library}/include"
+    link = f"-nostdlib -static -Wl,--no-warn-rwx-segments -L{library}/lib/rv32imac/ilp32"
+    file.write_text(
+        "set(CMAKE_SYSTEM_NAME Generic)\nset(CMAKE_SYSTEM_PROCESSOR riscv32)\n"
+        "set(CMAKE_C_COMPILER riscv64-unknown-elf-gcc)\nset(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)\n"
+        f'set(CMAKE_C_FLAGS_INIT "{flags}")\nset(CMAKE_EXE_LINKER_FLAGS_INIT "{link}")\n'
+        'set(CMAKE_C_STANDARD_LIBRARIES "-lc -lgcc")\n'
+    )
+    return file
