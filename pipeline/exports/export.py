@@ -96,7 +96,6 @@ def _write(library: Library, form: Form, out: Path) -> None:
             shutil.copyfile(path, out / target)
     texts = {target: environment.get_template(name).render(values) for target, name in templates.items()}
     texts["LICENSE"] = license_text()
-    texts.update(form.files(library))
     for target, text in texts.items():
         (out / target).parent.mkdir(parents=True, exist_ok=True)
         (out / target).write_text(text, encoding="utf-8")
@@ -104,6 +103,7 @@ def _write(library: Library, form: Form, out: Path) -> None:
         if path.is_file():
             text = path.read_text(encoding="utf-8")
             path.write_text(with_spdx(path.relative_to(out).as_posix(), text), encoding="utf-8")
+    form.finish(library, out)
 
 
 def _kernel_options(library: Library) -> list[str]:
@@ -134,7 +134,7 @@ def _values(library: Library, form: Form, source: Path) -> dict[str, Any]:
         "models": library.models,
         "model": library.models[0],
         "sources": [name for name in files if name.endswith(".c")],
-        "headers": [name for name in files if name.endswith(".h")],
+        "headers": [f"{library.identifier}.h", *(name for name in files if name.endswith(".h"))],
         "kernels": sorted(path.name for path in library.kernels),
         "kernel_options": _kernel_options(library),
         "attribution": sorted({line for model in library.models for line in model.attribution}),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.exports.library import Library
 
 __all__ = ["Form"]
 
 
-def _no_files(library: Library) -> Mapping[str, str]:
-    del library
-    return {}
-
-
 def _anything(library: Library) -> None:
     del library
+
+
+def _nothing(library: Library, out: Path) -> None:
+    del library, out
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Form:
         compiles_with_flags: whether the form's files say which files are compiled for speed; else the files say it
             themselves.
         check: raises `ThimbleError` where the form cannot hold these models.
-        files: by path, files that no template gives, such as lists of all sources.
+        finish: adds to the folder what is made from all other files.
     """
 
     name: str
@@ -40,4 +40,4 @@ class Form:
     core: str | None = None
     compiles_with_flags: bool = True
     check: Callable[[Library], None] = _anything
-    files: Callable[[Library], Mapping[str, str]] = _no_files
+    finish: Callable[[Library, Path], None] = _nothing

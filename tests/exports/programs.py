@@ -28,6 +28,7 @@ __all__ = [
     "crcs",
     "logits_program",
     "picolibc",
+    "picolibc_flags",
     "qemu",
     "require",
     "run",
@@ -175,22 +176,27 @@ _ARM = {
     "cortex-m7": ("-mcpu=cortex-m7 -mthumb -mfloat-abi=softfp -mfpu=fpv5-sp-d16", "mps2-an500"),
 }
 _MEMORY = {"flash": 0, "flash_size": 4 << 20, "ram": 0x20000000, "ram_size": 4 << 20, "stack_size": 8 << 10}
+_PICOLIBC = "--specs=picolibc.specs"
+_LINK = "--crt0=semihost --oslib=semihost -Wl," + ",".join(
+    f"--defsym=__{name}={value:#x}" for name, value in _MEMORY.items()
+)
+
+
+def picolibc_flags(core: str) -> list[str]:
+    """Options of GCC for picolibc, whose start-up and console serve QEMU's boards; skips where it is missing."""
+    require("arm-none-eabi-gcc", "qemu-system-arm")
+    probe = ["arm-none-eabi-gcc", _PICOLIBC, "-E", "-xc", "/dev/null"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("picolibc-arm-none-eabi is not installed")
+    return [*_ARM[core][0].split(), _PICOLIBC, *_LINK.split()]
 
 
 def picolibc(core: str, file: Path) -> Path:
-    """A user's toolchain file: picolibc, whose start-up and console serve QEMU's boards; skips where it is missing."""
-    require("arm-none-eabi-gcc", "qemu-system-arm")
-    specs = "--specs=picolibc.specs"
-    if subprocess.run(
-        ["arm-none-eabi-gcc", specs, "-E", "-xc", "/dev/null"], capture_output=True, check=False
-    ).returncode:
-        pytest.skip("picolibc-arm-none-eabi is not installed")
-    flags, _ = _ARM[core]
-    memory = ",".join(f"--defsym=__{name}={value:#x}" for name, value in _MEMORY.items())
+    """The same as a user's toolchain file for CMake."""
+    picolibc_flags(core)
     file.write_text(
         "set(CMAKE_SYSTEM_NAME Generic)\nset(CMAKE_SYSTEM_PROCESSOR arm)\nset(CMAKE_C_COMPILER arm-none-eabi-gcc)\n"
-        f'set(CMAKE_C_FLAGS_INIT "{flags} {specs}")\n'
-        f'set(CMAKE_EXE_LINKER_FLAGS_INIT "--crt0=semihost --oslib=semihost -Wl,{memory}")\n'
+        f'set(CMAKE_C_FLAGS_INIT "{_ARM[core][0]} {_PICOLIBC}")\nset(CMAKE_EXE_LINKER_FLAGS_INIT "{_LINK}")\n'
     )
     return file
 

@@ -29,6 +29,8 @@ def files(folder: Path) -> dict[str, bytes]:
 def test_every_file_names_its_licence_and_no_place_or_date(form: Form, library: Library, out: Path) -> None:
     write_export(library, form, out)
     for name, data in files(out).items():
+        if name.endswith(".pack"):  # an archive of the others
+            continue
         text = data.decode()
         assert not re.search(r"(?<![\w.:/~$}])/(home|root|tmp|work|usr|build)/", text), name
         assert not re.search(r"\b20\d\d-\d\d-\d\d\b|\b\d\d:\d\d:\d\d\b", text), name
