@@ -186,19 +186,20 @@ static int32_t feed(size_t count)
 }
 
 #ifdef THIMBLE_ANSWERS
-static void say(const uint8_t *bytes, size_t count)
+static void say(void *to, const uint8_t *bytes, size_t count)
 {
+    (void)to;
     put_percent(bytes, count);
 }
 
 /* What an answer in answer tokens says: "text confidence reason". */
 static void put_reply(const thimble_result *result)
 {
-    thimble_answer_say(&model_answers, result->intent, result->slots, result->slot_count, say);
+    thimble_answer_say(&thimble_model_answers, result->intent, result->slots, result->slot_count, say, NULL);
     put_next(result->confidence);
     put_text(" ");
     if (result->reason == THIMBLE_MODEL_REASON) {
-        say(result->slots[0].value, result->slots[0].value_length);
+        put_percent(result->slots[0].value, result->slots[0].value_length);
     } else {
         put_text(thimble_reason_name(result->reason));
     }
@@ -245,7 +246,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
             prompt.ids[generated] = (uint16_t)next;
         }
         generated++;
-        if (thimble_stops(&model_tokenizer, next)) {
+        if (thimble_stops(&thimble_model_tokenizer, next)) {
             end = " eos ";
             break;
         }
@@ -280,7 +281,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
 #endif
     for (uint32_t i = 0; i < generated && i < IDS; i++) {
         size_t length;
-        const uint8_t *piece = thimble_piece(&model_tokenizer, before, prompt.ids[i], &length);
+        const uint8_t *piece = thimble_piece(&thimble_model_tokenizer, before, prompt.ids[i], &length);
         put_percent(piece, length);
         before = prompt.ids[i];
     }
@@ -484,7 +485,7 @@ static error answer_in_json(void)
         return stopped;
     }
     size_t length;
-    const uint8_t *intent = thimble_intent_name(&model_answers, result.intent, &length);
+    const uint8_t *intent = thimble_intent_name(&thimble_model_answers, result.intent, &length);
     put_text("OK {\"intent\":\"");
     put_json_text(intent, length);
     put_text("\",\"slots\":[");
@@ -554,14 +555,15 @@ static error ask(char *line, int how)
         return "malformed spaces in the text are percent-encoded: %20";
     }
     int32_t length = percent_decode(text);
-    if (length < 0 || (length == 0 && model_tokenizer.suffix_count)) {
+    if (length < 0 || (length == 0 && thimble_model_tokenizer.suffix_count)) {
         return length ? "malformed a % is followed by two hexadecimal digits"
                       : "malformed ASK max_new text, PROMPT max_new text";
     }
 #ifdef THIMBLE_ANSWERS
     return answer_sentence((const uint8_t *)text, (size_t)length, max_new, how);
 #else
-    int32_t count = thimble_encode_prompt(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    int32_t count =
+        thimble_encode_prompt(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
     return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
 #endif
 }
@@ -639,8 +641,8 @@ static error encode(char *line)
     if (length < 0 || *line) {
         return "malformed ENC text, percent-encoded";
     }
-    thimble_fold(&model_tokenizer, (uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    thimble_fold(&thimble_model_tokenizer, (uint8_t *)text, (size_t)length);
+    int32_t count = thimble_encode(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
     if (count < 0) {
         return not_utf8;
     }
@@ -787,7 +789,8 @@ static error ask_in_json(char *line)
 static int32_t read_kind(char *word)
 {
     const int32_t length = percent_decode(word);
-    const int32_t kind = length < 0 ? -1 : thimble_kind_of(&model_answers, (const uint8_t *)word, (size_t)length);
+    const int32_t kind =
+        length < 0 ? -1 : thimble_kind_of(&thimble_model_answers, (const uint8_t *)word, (size_t)length);
     for (size_t i = THIMBLE_NUMBER; i <= THIMBLE_DATE; i++) {
         if (kind == annotator.quantity_kinds[i]) {
             return -1;
@@ -816,8 +819,8 @@ static error add_name(char *line)
     if (kind < 0) {
         return "out-of-range the model knows no such kind of names";
     }
-    switch (thimble_names_add(&names, &model_annotator, (uint8_t)kind, (const uint8_t *)value, (size_t)value_length,
-                              (const uint8_t *)text, (size_t)length, &sentence.words)) {
+    switch (thimble_names_add(&names, &thimble_model_annotator, (uint8_t)kind, (const uint8_t *)value,
+                              (size_t)value_length, (const uint8_t *)text, (size_t)length, &sentence.words)) {
     case THIMBLE_NAMES_FULL: return "full there is no memory for more names";
     case THIMBLE_NAME_TOO_LONG: return "too-long a name has at most 255 bytes";
     case THIMBLE_NAME_NO_WORDS: return "malformed a name has letters or digits, in well-formed UTF-8";
@@ -834,7 +837,7 @@ static error count_names(char *line)
     }
     if (*what) {
         thimble_names_clear(&names);
-        annotator = model_annotator;
+        annotator = thimble_model_annotator;
     }
     return names_told();
 }
@@ -914,10 +917,10 @@ int main(void)
     thimble_sampler_init(&sampler, sampler_marks);
 #endif
 #ifdef THIMBLE_ANSWERS
-    annotator = model_annotator;
+    annotator = thimble_model_annotator;
     sentence.context = &model;
-    sentence.answers = &model_answers;
-    sentence.tokenizer = &model_tokenizer;
+    sentence.answers = &thimble_model_answers;
+    sentence.tokenizer = &thimble_model_tokenizer;
     sentence.annotator = &annotator;
     sentence.work = CACHE_HOLDS_WORK ? NULL : (thimble_annotation *)(void *)work_memory;
     sentence.ids = prompt.ids;

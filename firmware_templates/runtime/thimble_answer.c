@@ -511,7 +511,7 @@ int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size
 }
 
 /* Says a number in decimal digits. */
-static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t count))
+static void say_number(uint32_t number, void (*say)(void *to, const uint8_t *bytes, size_t count), void *to)
 {
     uint8_t digits[10];
     size_t at = sizeof digits;
@@ -519,27 +519,27 @@ static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t
         digits[--at] = (uint8_t)('0' + number % 10);
         number /= 10;
     } while (number);
-    say(digits + at, sizeof digits - at);
+    say(to, digits + at, sizeof digits - at);
 }
 
 void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const thimble_slot *slots, size_t count,
-                        void (*say)(const uint8_t *bytes, size_t count))
+                        void (*say)(void *to, const uint8_t *bytes, size_t count), void *to)
 {
     size_t length;
     const uint8_t *name = thimble_intent_name(tables, intent, &length);
-    say(name, length);
+    say(to, name, length);
     for (const thimble_slot *slot = slots; slot < slots + count; slot++) {
-        say((const uint8_t *)" ", 1);
-        say(slot->name, slot->name_length);
+        say(to, (const uint8_t *)" ", 1);
+        say(to, slot->name, slot->name_length);
         for (length = 0; slot->unit[length];) {
             length++;
         }
-        say((const uint8_t *)slot->unit, length);
-        say((const uint8_t *)"=", 1);
+        say(to, (const uint8_t *)slot->unit, length);
+        say(to, (const uint8_t *)"=", 1);
         if (slot->value) {
-            say(slot->value, slot->value_length);
+            say(to, slot->value, slot->value_length);
         } else {
-            say_number(slot->number, say);
+            say_number(slot->number, say, to);
         }
     }
 }

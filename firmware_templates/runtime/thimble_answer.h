@@ -47,7 +47,7 @@ typedef struct {
 } thimble_allowed;
 
 /* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */
-typedef struct {
+typedef struct thimble_answers {
     uint16_t first; /* id of the first marker */
     uint16_t kind_count, pointer_count, position_count, intent_count, slot_count, value_count;
     uint32_t threshold;             /* confidence below which nothing is done */
@@ -144,9 +144,9 @@ const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t inten
 /* The index of a marker by its name, or -1. */
 int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length);
 
-/* Says "Intent slot=value slot=value" in pieces. */
+/* Says "Intent slot=value slot=value" in pieces; `say` gets `to` with each. */
 void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const thimble_slot *slots, size_t count,
-                        void (*say)(const uint8_t *bytes, size_t count));
+                        void (*say)(void *to, const uint8_t *bytes, size_t count), void *to);
 
 /* A reason in one word, "-" for none; of what the model says it is the slot's value. */
 const char *thimble_reason_name(thimble_reason reason);

@@ -118,8 +118,8 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, bool folds, con
     return (int32_t)(word + merge_word(tokenizer, ids + word, count - word));
 }
 
-static int32_t encode(const thimble_tokenizer *tokenizer, bool folds, const uint8_t *text, size_t length, uint16_t *ids,
-                      size_t capacity)
+static int32_t encode_text(const thimble_tokenizer *tokenizer, bool folds, const uint8_t *text, size_t length,
+                           uint16_t *ids, size_t capacity)
 {
     size_t count = 0; /* ids written */
     if (length) {
@@ -136,7 +136,7 @@ static int32_t encode(const thimble_tokenizer *tokenizer, bool folds, const uint
 int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
                        size_t capacity)
 {
-    return encode(tokenizer, false, text, length, ids, capacity);
+    return encode_text(tokenizer, false, text, length, ids, capacity);
 }
 
 int32_t thimble_encode_word(const thimble_tokenizer *tokenizer, const uint8_t *word, size_t length, uint16_t *ids,
@@ -157,7 +157,7 @@ int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, const uint8_t 
     if (capacity < around) {
         return THIMBLE_TEXT_TOO_LONG;
     }
-    const int32_t count = encode(tokenizer, tokenizer->folds, text, length, ids + 1, capacity - around);
+    const int32_t count = encode_text(tokenizer, tokenizer->folds, text, length, ids + 1, capacity - around);
     if (count < 0) {
         return count;
     }

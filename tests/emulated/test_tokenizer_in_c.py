@@ -51,7 +51,7 @@ class CTokenizer:
         self.c.thimble_encode.restype = self.c.thimble_encode_prompt.restype = ctypes.c_int32
         self.c.thimble_stops.restype = ctypes.c_bool
         self.c.thimble_piece.restype = ctypes.POINTER(ctypes.c_uint8)
-        self.tables = ctypes.c_char.in_dll(self.c, "model_tokenizer")
+        self.tables = ctypes.c_char.in_dll(self.c, "thimble_model_tokenizer")
 
     def encode(self, text: bytes, capacity: int | None = None) -> list[int] | int:
         """Ids, or the error. The text gets no byte behind it that may be read."""

@@ -71,6 +71,6 @@ def test_the_grammars_tables_are_small(codec: StructuredCodec, tmp_path: Path) -
     }
     (rows,) = re.findall(r"static const thimble_allowed allowed\[\] = \{\n(.*?)\n\};", text, re.DOTALL)
     sizes["allowed"] = _ALLOWED_BYTES * len(rows.splitlines())
-    assert set(sizes) == {"intent_starts", "lists", "text_starts", "text", "allowed"}
+    assert set(sizes) == {"intent_starts", "answer_lists", "answer_text_starts", "answer_text", "allowed"}
     assert len(codec.schema.intents) == 43
     assert sum(sizes.values()) <= 4096, sizes
