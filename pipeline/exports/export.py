@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import ThimbleError
 from pipeline.exports.form import Form
-from pipeline.exports.library import ExportedModel, Library, layout_of, write_library
+from pipeline.exports.library import ExportedModel, Library, Sources, layout_of, write_sources
 from pipeline.exports.licenses import LICENSE, license_text, with_spdx
 from pipeline.firmware.project import KERNEL_OPTIMIZATION
 from pipeline.resources import ROOT
@@ -24,6 +24,8 @@ __all__ = ["check_target", "write_export"]
 _TEMPLATES = ROOT / "firmware_templates" / "exports"
 _TEMPLATE = ".j2"
 _COMMON = ("README.md", "NOTICE.md")
+_TEXT_BYTES = 256
+"""The longest text that the examples can be asked."""
 
 
 def check_target(out: Path) -> None:
@@ -62,14 +64,14 @@ def write_export(library: Library, form: Form, out: Path) -> None:
 
 
 def _write(library: Library, form: Form, out: Path) -> None:
-    source = out / form.source
+    source = out / form.source.format(package=library.package)
     source.mkdir(parents=True)
-    write_library(library, source)
+    sources = write_sources(library, source)
     options = _kernel_options(library)
     if options and not form.compiles_with_flags:
-        for path in library.kernels:
-            text = (source / path.name).read_text(encoding="utf-8")
-            (source / path.name).write_text(_for_speed(options) + text, encoding="utf-8")
+        for name in sources.kernels:
+            text = (source / name).read_text(encoding="utf-8")
+            (source / name).write_text(_for_speed(options) + text, encoding="utf-8")
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         undefined=StrictUndefined,
@@ -80,9 +82,8 @@ def _write(library: Library, form: Form, out: Path) -> None:
     )
     environment.filters["c_string"] = _c_string
     environment.filters["regex"] = re.escape
-    values = _values(library, form, source)
+    values = _values(library, form, sources)
     templates = {name: f"common/{name}{_TEMPLATE}" for name in _COMMON}
-    templates[f"{form.source}/{library.identifier}.h"] = f"common/library.h{_TEMPLATE}"
     folder = _TEMPLATES / form.name
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -117,9 +118,8 @@ def _for_speed(options: Sequence[str]) -> str:
     return f"#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize({levels})\n#endif\n"
 
 
-def _values(library: Library, form: Form, source: Path) -> dict[str, Any]:
+def _values(library: Library, form: Form, sources: Sources) -> dict[str, Any]:
     """What templates may name."""
-    files = [path.relative_to(source).as_posix() for path in sorted(source.rglob("*")) if path.is_file()]
     return {
         "package": library.package,
         "identifier": library.identifier,
@@ -131,11 +131,16 @@ def _values(library: Library, form: Form, source: Path) -> dict[str, Any]:
         "license": LICENSE,
         "core": library.core,
         "form": form,
+        "source": form.source.format(package=library.package),
         "models": library.models,
         "model": library.models[0],
-        "sources": [name for name in files if name.endswith(".c")],
-        "headers": [f"{library.identifier}.h", *(name for name in files if name.endswith(".h"))],
-        "kernels": sorted(path.name for path in library.kernels),
+        "compiled": sources.compiled,
+        "memory_bytes": sum(facts.kv_cache_bytes + facts.arena_bytes for facts in sources.compiled.values()),
+        "text_bytes": _TEXT_BYTES,
+        "sources": [name for name in sources.files if name.endswith(".c")],
+        "headers": [name for name in sources.files if name.endswith(".h")],
+        "public_headers": [f"{model.identifier}.h" for model in library.models],
+        "kernels": sources.kernels,
         "kernel_options": _kernel_options(library),
         "attribution": sorted({line for model in library.models for line in model.attribution}),
     }

@@ -1,21 +1,31 @@
-"""The one folder of C that all forms of export take: the runtime that the models need, and a folder for each model."""
+"""What is exported: models for a core, and the one folder of C that all forms take."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
+from pipeline.compiler import CompiledModel, Objective, WeightLayout
 from pipeline.errors import ThimbleError
-from pipeline.firmware.tables import write_tokenizer
-from pipeline.firmware.text_path_tables import write_text_path
-from pipeline.targets.cores import CORES, WeightLayout, packing_of_core
+from pipeline.firmware.kernels import called_kernels
+from pipeline.firmware.library import LibraryModel, c_name, write_library
+from pipeline.targets.cores import CORES, packing_of_core
 from pipeline.text.codec import Codec, StructuredCodec
-from pipeline.verification.host_engine import RUNTIME, kernel_sources
 
-__all__ = ["EXPORT_CORES", "Counts", "ExportedModel", "Library", "check_version", "layout_of", "write_library"]
+__all__ = [
+    "EXPORT_CORES",
+    "Counts",
+    "ExportedModel",
+    "Library",
+    "Sources",
+    "check_version",
+    "layout_of",
+    "write_sources",
+]
 
 _OTHER_CORES = {
     "riscv32": WeightLayout.INTERLEAVED_4,
@@ -25,10 +35,6 @@ _OTHER_CORES = {
 """Cores without bodies of their own, by the layout that costs plain C the fewest instructions."""
 EXPORT_CORES = (*CORES, *_OTHER_CORES)
 """The cores that an export may be for. It compiles for every core: what differs is how weights lie."""
-_AROUND = ("thimble", "thimble_tokenizer", "thimble_sampler")
-_TEXT_PATH = tuple(
-    f"thimble_{part}" for part in ("normalize", "quantities", "matcher", "names", "answer", "understand")
-)
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
@@ -81,35 +87,29 @@ class ExportedModel:
     Attributes:
         name: of its recipe.
         description: a line, empty where there is none.
-        sources: the folder that `compile_model` wrote.
-        codec: of the model; its tables are written.
-        context: tokens.
-        cache_bytes: of the KV cache.
-        arena_bytes: of activations.
-        data_bytes: of weights and tables of the network, those of words and names left out.
+        tflite: the decode step.
+        codec: of the model.
         sentence: what the example asks.
         answer: what the device says to that.
+        aim: what to optimize where weights can be held in several forms.
         counts: what was measured; None where nothing was.
         attribution: a line for each source of data that asks to be named.
     """
 
     name: str
     description: str
-    sources: Path
+    tflite: bytes
     codec: Codec
-    context: int
-    cache_bytes: int
-    arena_bytes: int
-    data_bytes: int
     sentence: str
     answer: str
+    aim: Objective = Objective.BALANCED
     counts: Counts | None = None
     attribution: tuple[str, ...] = ()
 
     @property
     def identifier(self) -> str:
-        """Its name as C and build systems may write it."""
-        return re.sub(r"\W", "_", self.name.lower(), flags=re.ASCII)
+        """Its name in C."""
+        return c_name(self.name)
 
     @property
     def has_answers(self) -> bool:
@@ -127,7 +127,7 @@ class Library:
         version: SemVer, which all manifests name.
 
     Raises:
-        ThimbleError: two models' names are the same to a compiler, or the version is none.
+        ThimbleError: two models have one name in C, there is no such core, or the version is none.
     """
 
     models: tuple[ExportedModel, ...]
@@ -137,12 +137,14 @@ class Library:
     def __post_init__(self) -> None:
         names: dict[str, str] = {}
         for model in self.models:
-            other = names.setdefault(model.identifier, model.name)
-            if other is not model.name:
+            if model.identifier in names:
+                other = names[model.identifier]
                 raise ThimbleError(
                     f"{other} and {model.name} are both called {model.identifier} in C",
                     "give one of the recipes another `name`",
                 )
+            names[model.identifier] = model.name
+        layout_of(self.core)
         check_version(self.version)
 
     @property
@@ -155,50 +157,35 @@ class Library:
         """The package's name, words joined by `_`."""
         return "thimble_" + "_and_".join(model.identifier for model in self.models)
 
-    @cached_property
-    def kernels(self) -> list[Path]:
-        """The kernels that the models call."""
-        return sorted({path for model in self.models for path in kernel_sources(model.sources, RUNTIME / "thimble.c")})
 
-    @property
-    def runtime(self) -> list[Path]:
-        """All files of the runtime that the models need, without those of their own."""
-        names = {*_AROUND}
-        if any(model.has_answers for model in self.models):
-            names.update(_TEXT_PATH)
-        sources = [*(RUNTIME / f"{name}.c" for name in names), *self.kernels]
-        headers = _included(sources, sorted({*RUNTIME.glob("*.h"), *(RUNTIME / "kernels").glob("*.h")}))
-        generated = [path for model in self.models for path in sorted(model.sources.glob("*.[ch]"))]
-        headers |= _included(generated, sorted((RUNTIME / "kernels").glob("*.h")))
-        return sorted({*sources, *headers})
+@dataclass(frozen=True)
+class Sources:
+    """What lies in the folder of C.
+
+    Attributes:
+        files: names, in order.
+        kernels: those of them in which the instructions of a token are spent.
+        compiled: what is known of each model, by its name.
+    """
+
+    files: tuple[str, ...]
+    kernels: tuple[str, ...]
+    compiled: Mapping[str, CompiledModel]
 
 
-_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+def write_sources(library: Library, out: Path) -> Sources:
+    """Writes the C into a folder that exists.
 
-
-def _included(sources: Sequence[Path], headers: Sequence[Path]) -> set[Path]:
-    """Those of the headers that the sources include, directly or not."""
-    left = {path.name: path for path in headers}
-    found: set[Path] = set()
-    pending = list(sources)
-    while pending:
-        for name in _INCLUDE.findall(pending.pop().read_text(encoding="utf-8")):
-            if name in left:
-                path = left.pop(name)
-                found.add(path)
-                pending.append(path)
-    return found
-
-
-def write_library(library: Library, out: Path) -> None:
-    """Writes the C into a folder that exists: the runtime, and each model in a folder of its own name."""
-    for path in library.runtime:
-        (out / path.name).write_bytes(path.read_bytes())
+    Raises:
+        ThimbleError: from the compiler.
+    """
+    compiled: dict[str, CompiledModel] = {}
+    kernels: set[str] = set()
     for model in library.models:
-        folder = out / model.identifier
-        folder.mkdir()
-        for path in sorted(model.sources.glob("*.[ch]")):
-            (folder / path.name).write_bytes(path.read_bytes())
-        write_tokenizer(model.codec.tokenizer, folder)
-        if isinstance(model.codec, StructuredCodec):
-            write_text_path(model.codec, folder)
+        with tempfile.TemporaryDirectory() as folder:
+            one = LibraryModel(model.identifier, model.tflite, model.codec)
+            (compiled[model.name],) = write_library([one], layout_of(library.core), Path(folder), model.aim)
+            kernels.update(path.name for path in called_kernels([Path(folder) / f"{model.identifier}.c"]))
+            for path in Path(folder).iterdir():  # what several models need is the same
+                shutil.copyfile(path, out / path.name)
+    return Sources(tuple(sorted(path.name for path in out.iterdir())), tuple(sorted(kernels)), compiled)

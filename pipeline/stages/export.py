@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.compiler import Objective
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.errors import MissingTool, PartialFailure
 from pipeline.exports.export import check_target, write_export
@@ -25,7 +26,7 @@ from pipeline.verification.host_engine import host_engine
 from pipeline.verification.reply import ask
 from pipeline.verification.result import RESULT
 from pipeline.version import VERSION
-from pipeline.workflow.artifacts import PACKED_COMPILED, PACKED_SOURCES, TFLITE
+from pipeline.workflow.artifacts import TFLITE
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace, target_key
 
@@ -39,8 +40,6 @@ _UNICODE = (
     "Tables of characters and number words are made from the Unicode Character Database and CLDR, "
     "under the Unicode License V3 (https://www.unicode.org/license.txt)."
 )
-_MAX_NEW = 64
-"""Tokens of an example's answer, of models that answer in text."""
 
 
 def export(
@@ -107,25 +106,20 @@ def _model(recipe: Recipe, core: str, options: RunOptions, console: Console) -> 
     board = _board(recipe, core)
     workspace, counts = _measured(recipe, board, options, console)
     codec = load_codec(workspace.stage("data"), recipe.answers.threshold)
-    packing = layout_of(core)
-    facts = PACKED_COMPILED.load(workspace.stage("convert"), packing=packing)
     tflite = TFLITE.load(workspace.stage("quantize"))
     sentence = next((text for text in recipe.prompts or load_task(recipe).prompts() if text.strip()), "")
     graph = read_tflite(tflite)
     with console.status("asking the model what the example prints"), host_engine(tflite) as engine:
         step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
-        answer = ask(engine, codec, sentence, step, None if isinstance(codec, StructuredCodec) else _MAX_NEW).text
+        answer = ask(engine, codec, sentence, step, recipe.model.context).text
     return ExportedModel(
         name=recipe.name,
         description=recipe.description,
-        sources=workspace.path(PACKED_SOURCES.of("convert"), packing=packing),
+        tflite=tflite,
         codec=codec,
-        context=facts["context"],
-        cache_bytes=facts["kv_cache_bytes"],
-        arena_bytes=facts["arena_bytes"],
-        data_bytes=facts["weight_bytes"] + facts["table_bytes"],
         sentence=sentence,
         answer=answer,
+        aim=Objective(recipe.aim),
         counts=counts,
         attribution=_attribution(recipe, isinstance(codec, StructuredCodec)),
     )

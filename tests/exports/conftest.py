@@ -1,4 +1,4 @@
-"""What is exported in the tests: the stand-in, which costs nothing, and the shipped `home-en-small`."""
+"""What is exported in the tests: two tiny models and the shipped `home-en-small`."""
 
 from __future__ import annotations
 
@@ -8,17 +8,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.exports.library import Library
+from pipeline.exports.library import ExportedModel, Library
 from pipeline.recipes.load import load_recipe
 from pipeline.resources import ROOT
 from pipeline.stages.export import collect
 from pipeline.verification.result import RESULT, RunResult
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace
-from tests.exports.programs import standin_model
-from tests.support.playground_models import plain_codec, structured_codec
+from tests.support.tiny_library import STORIES, TinyLibrary, make_models
 
-SENTENCE = "turn the lamp to 40 percent"
 WHOLE = "THIMBLE_EXPORTS"
 """Set by `nox -s exports`, which has installed what the forms need."""
 
@@ -33,15 +31,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def library() -> Library:
-    """A model with answer tokens."""
-    return Library((standin_model("stand-in", structured_codec(), SENTENCE),), "cortex-m4", "1.2.3")
+def tiny() -> TinyLibrary:
+    return make_models()
 
 
 @pytest.fixture(scope="session")
-def plain_library() -> Library:
-    """A model that answers in text."""
-    return Library((standin_model("plain.stand-in", plain_codec(), "turn on", 47),), "generic", "1.2.3")
+def library(tiny: TinyLibrary) -> Library:
+    """A model with answer tokens."""
+    answer = "TurnOn domain=light name=Desk Lamp"
+    model = ExportedModel("tiny-lights", "Lights.", tiny.intents, tiny.intents_codec, "turn on the desk lamp", answer)
+    return Library((model,), "cortex-m4", "1.2.3")
+
+
+@pytest.fixture(scope="session")
+def plain_library(tiny: TinyLibrary) -> Library:
+    """A model that goes on with text."""
+    start = "once upon a time"
+    model = ExportedModel("tiny.text", "Stories.", tiny.text, tiny.text_codec, start, STORIES[start])
+    return Library((model,), "generic", "1.2.3")
+
+
+@pytest.fixture(scope="session")
+def both(library: Library, plain_library: Library) -> Library:
+    """Both of them."""
+    return Library((*library.models, *plain_library.models), "cortex-m4", "1.2.3")
 
 
 def _home(core: str) -> tuple[Library, RunResult]:

@@ -10,20 +10,14 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from pipeline import tools
 from pipeline.exports.library import ExportedModel
-from pipeline.text.codec import Codec
-from pipeline.verification.reply import BlockEngine, ask
-from tests.support.playground_models import LOGIT_STEP
-from tests.support.standin import CONTEXT, FOLDER, Standin
+from pipeline.verification.oracle import Oracle
 
 __all__ = [
     "TOKENS",
-    "StandinEngine",
     "cmake",
     "crcs",
     "logits_program",
@@ -33,52 +27,26 @@ __all__ = [
     "require",
     "run",
     "rv32",
-    "standin_model",
 ]
 
 TOKENS = (1, 20, 33, 7, 250, 2)
+"""Ids of any model here."""
 
 
-class StandinEngine(Standin):
-    """The stand-in, taking prompts at once."""
-
-    context = CONTEXT
-
-    def prefill(self, tokens: Sequence[int]) -> NDArray[np.signedinteger]:
-        for token in tokens:
-            logits = self.step(token)
-        return logits
-
-
-def standin_model(name: str, codec: Codec, sentence: str, max_new: int | None = None) -> ExportedModel:
-    """The stand-in as an export takes it, with the answer that the host's twins give."""
-    return ExportedModel(
-        name=name,
-        description="A stand-in.",
-        sources=FOLDER,
-        codec=codec,
-        context=CONTEXT,
-        cache_bytes=4,
-        arena_bytes=300,
-        data_bytes=64,
-        sentence=sentence,
-        answer=ask(StandinEngine(), codec, sentence, LOGIT_STEP, max_new).text,
-    )
-
-
-def crcs(engine: BlockEngine, tokens: Sequence[int]) -> list[str]:
-    """CRC-32 of each step's logits, eight hexadecimal digits."""
-    engine.reset()
-    return [f"{zlib.crc32(engine.prefill([token]).tobytes()):08x}" for token in tokens]
+def crcs(model: ExportedModel, tokens: Sequence[int]) -> list[str]:
+    """CRC-32 of the logits that TensorFlow Lite Micro gives at each step, eight hexadecimal digits."""
+    oracle = Oracle(model.tflite)
+    return [f"{zlib.crc32(oracle.step(token).tobytes()):08x}" for token in tokens]
 
 
 def logits_program(model: ExportedModel, tokens: Sequence[int]) -> str:
     """A program, C and C++, that prints the same of an exported model."""
+    macro = f"THIMBLE_{model.identifier.upper()}"
     return f"""\
-#include "{model.identifier}/model.h"
+#include "{model.identifier}.h"
 #include <stdio.h>
 
-static int32_t memory[THIMBLE_MODEL_MEMORY_BYTES / 4 + 1];
+static int32_t memory[({macro}_MEMORY_BYTES + 3) / 4];
 static const int32_t tokens[] = {{{", ".join(map(str, tokens))}}};
 
 static unsigned crc32(const unsigned char *bytes, int count)
@@ -94,7 +62,7 @@ static unsigned crc32(const unsigned char *bytes, int count)
 int main(void)
 {{
     thimble_context context;
-    if (thimble_init(&context, &thimble_the_model, memory, sizeof memory) != THIMBLE_OK) {{
+    if (thimble_init(&context, &thimble_the_{model.identifier}, memory, sizeof memory) != THIMBLE_OK) {{
         return 1;
     }}
     for (unsigned i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {{
@@ -102,7 +70,7 @@ int main(void)
         if (thimble_step(&context, tokens[i], &logits) != THIMBLE_OK) {{
             return 2;
         }}
-        printf("%08x\\n", crc32((const unsigned char *)logits, THIMBLE_MODEL_VOCAB * THIMBLE_MODEL_LOGIT_BYTES));
+        printf("%08x\\n", crc32((const unsigned char *)logits, {macro}_VOCAB * {macro}_LOGIT_BYTES));
     }}
     return 0;
 }}

@@ -11,7 +11,7 @@ from pipeline.exports.export import write_export
 from pipeline.exports.library import Library
 from pipeline.exports.registry import load_form
 from pipeline.verification.result import RunResult
-from tests.exports.programs import TOKENS, StandinEngine, crcs, logits_program, picolibc, qemu, require, run
+from tests.exports.programs import TOKENS, crcs, logits_program, picolibc, qemu, require, run
 
 FORM = load_form("arduino")
 HARDWARE = Path(__file__).parent / "arduino" / "hardware"
@@ -58,7 +58,7 @@ def test_the_example_asks_and_is_asked(core: str, library: Library, tmp_path: Pa
     folder = tmp_path / "libraries" / library.package
     write_export(library, FORM, folder)
     image = build(core, tmp_path / "libraries", folder / "examples" / "Ask" / "Ask.ino", tmp_path / "built")
-    assert qemu(core, image) == "TurnOn name=Lamp\n" * 2
+    assert qemu(core, image) == "TurnOn domain=light name=Desk Lamp\n" * 2
 
 
 @pytest.mark.exports
@@ -69,7 +69,7 @@ def test_a_sketch_has_the_models_logits(library: Library, tmp_path: Path) -> Non
     program = logits_program(library.models[0], TOKENS).replace("int main(void)", "static int logits()")
     sketch.write_text(f"#include <{library.identifier}.h>\n{program}\nvoid setup() {{ logits(); }}\nvoid loop() {{}}\n")
     image = build("cortex-m4", tmp_path / "libraries", sketch, tmp_path / "built")
-    assert qemu("cortex-m4", image).split() == crcs(StandinEngine(), TOKENS)
+    assert qemu("cortex-m4", image).split() == crcs(library.models[0], TOKENS)
 
 
 @pytest.mark.exports

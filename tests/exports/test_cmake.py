@@ -10,7 +10,7 @@ from pipeline.exports.export import write_export
 from pipeline.exports.library import Library
 from pipeline.exports.registry import load_form
 from pipeline.verification.result import RunResult
-from tests.exports.programs import TOKENS, StandinEngine, cmake, crcs, logits_program, picolibc, qemu, run
+from tests.exports.programs import TOKENS, cmake, crcs, logits_program, picolibc, qemu, run
 
 FORM = load_form("cmake")
 CONSUMER = """\
@@ -49,10 +49,10 @@ def test_the_example_answers_and_a_consumer_has_the_models_logits(library: Libra
     build = cmake(out / "examples" / "ask", tmp_path / "ask")
     model = library.models[0]
     assert run([build / "ask"]) == f"{model.answer}\n"
-    assert model.answer == "TurnOn name=Lamp"
+    assert model.answer == "TurnOn domain=light name=Desk Lamp"
     source = consumer(tmp_path / "consumer", library, TOKENS, f"add_subdirectory({out} library)")
     build = cmake(source, tmp_path / "built", "-DCMAKE_BUILD_TYPE=Release")
-    expected = crcs(StandinEngine(), TOKENS)
+    expected = crcs(library.models[0], TOKENS)
     assert run([build / "c"]).split() == run([build / "cpp"]).split() == expected
 
 
@@ -65,7 +65,7 @@ def test_an_installed_package_is_found(library: Library, out: Path, tmp_path: Pa
     source = consumer(tmp_path / "consumer", library, TOKENS, found)
     out.rename(tmp_path / "moved")  # what is installed does not point back
     built = cmake(source, tmp_path / "built", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
-    assert run([built / "cpp"]).split() == crcs(StandinEngine(), TOKENS)
+    assert run([built / "cpp"]).split() == crcs(library.models[0], TOKENS)
 
 
 @pytest.mark.slow

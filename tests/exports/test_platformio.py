@@ -70,7 +70,7 @@ def build(library: Path, build_type: str, folder: Path) -> Path:
 def test_the_manifest_says_what_is_there(library: Library, out: Path) -> None:
     write_export(library, FORM, out)
     manifest = json.loads((out / "library.json").read_text())
-    assert (manifest["name"], manifest["version"], manifest["license"]) == ("thimble-stand-in", "1.2.3", "MIT")
+    assert (manifest["name"], manifest["version"], manifest["license"]) == ("thimble-tiny-lights", "1.2.3", "MIT")
     assert (out / manifest["build"]["srcDir"] / manifest["headers"][0]).is_file()
     for example in manifest["examples"]:
         assert all((out / example["base"] / name).is_file() for name in example["files"])
@@ -81,7 +81,7 @@ def test_the_manifest_says_what_is_there(library: Library, out: Path) -> None:
 @pytest.mark.parametrize("build_type", ["release", "debug"])
 def test_pio_run_makes_an_image_that_answers(build_type: str, library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
-    assert qemu("cortex-m4", build(out, build_type, tmp_path)) == "TurnOn name=Lamp\n" * 2
+    assert qemu("cortex-m4", build(out, build_type, tmp_path)) == "TurnOn domain=light name=Desk Lamp\n" * 2
 
 
 @pytest.mark.exports

@@ -12,7 +12,7 @@ from pipeline.exports.export import write_export
 from pipeline.exports.library import Library
 from pipeline.exports.registry import load_form
 from pipeline.verification.result import RunResult
-from tests.exports.programs import TOKENS, StandinEngine, cmake, crcs, logits_program, python_with, run
+from tests.exports.programs import TOKENS, cmake, crcs, logits_program, python_with, run
 
 FORM = load_form("zephyr")
 STAND_IN = Path(__file__).parent / "zephyr"
@@ -36,12 +36,12 @@ def build(folder: Path, to: Path, *options: str) -> Path:
 def test_manifests_say_what_is_there(library: Library, out: Path) -> None:
     write_export(library, FORM, out)
     module = yaml.safe_load((out / "zephyr" / "module.yml").read_text())
-    assert module["name"] == "thimble-stand-in"
+    assert module["name"] == "thimble-tiny-lights"
     assert (out / module["build"]["cmake"] / "CMakeLists.txt").is_file()
     assert (out / module["build"]["kconfig"]).is_file()
     sample = yaml.safe_load((out / module["samples"][0] / "ask" / "sample.yaml").read_text())
     (test,) = sample["tests"].values()
-    assert test["harness_config"]["regex"] == ["TurnOn\\ name=Lamp"]
+    assert test["harness_config"]["regex"] == ["TurnOn\\ domain=light\\ name=Desk\\ Lamp"]
     assert test["min_ram"] > 0 and test["min_flash"] > 0
 
 
@@ -49,10 +49,10 @@ def test_manifests_say_what_is_there(library: Library, out: Path) -> None:
 def test_the_sample_and_the_shell_command_answer(library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
     built = build(out / "samples" / "ask", tmp_path / "built")
-    assert run([built / "app"]) == "TurnOn name=Lamp\n"
+    assert run([built / "app"]) == "TurnOn domain=light name=Desk Lamp\n"
     shell = f"-DEXTRA_SETTINGS=CONFIG_{library.identifier.upper()}_SHELL=y"
     built = build(out / "samples" / "ask", tmp_path / "shell", shell)
-    assert run([built / "app"]) == "TurnOn name=Lamp\n" * 2
+    assert run([built / "app"]) == "TurnOn domain=light name=Desk Lamp\n" * 2
 
 
 @pytest.mark.slow
@@ -60,7 +60,7 @@ def test_an_application_has_the_models_logits(library: Library, out: Path, tmp_p
     write_export(library, FORM, out)
     (out / "samples" / "ask" / "src" / "main.c").write_text(logits_program(library.models[0], TOKENS))
     built = build(out / "samples" / "ask", tmp_path / "built")
-    assert run([built / "app"]).split() == crcs(StandinEngine(), TOKENS)
+    assert run([built / "app"]).split() == crcs(library.models[0], TOKENS)
 
 
 @pytest.mark.exports

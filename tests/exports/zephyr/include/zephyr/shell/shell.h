@@ -11,9 +11,9 @@ struct shell {
 #define SHELL_CMD_ARG_REGISTER(name, sub, help, handler, mandatory, optional)                                          \
     __attribute__((constructor)) static void shell_command_##name(void)                                                \
     {                                                                                                                  \
-        static char *argv[] = {#name, "turn", "the", "lamp", "to", "40", "percent"};                                  \
+        static char *argv[] = {#name, "turn", "on", "the", "desk", "lamp"};                                  \
         static const struct shell shell_backend = {0};                                                                 \
         struct shell shell = shell_backend;                                                                            \
         shell.file = stdout;                                                                                           \
-        (void)handler(&shell, 7, argv);                                                                                \
+        (void)handler(&shell, 6, argv);                                                                                \
     }

@@ -25,7 +25,7 @@ struct Console {
     {
         return typed[at++];
     }
-    const char *typed = "turn the lamp to 40 percent\r\n";
+    const char *typed = "turn on the desk lamp\r\n";
     unsigned at = 0;
 };
 
