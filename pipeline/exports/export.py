@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import ThimbleError
-from pipeline.exports.form import Form
+from pipeline.exports.form import TEXT_BYTES, Form
 from pipeline.exports.library import ExportedModel, Library, Sources, layout_of, write_sources
 from pipeline.exports.licenses import LICENSE, license_text, with_spdx
 from pipeline.firmware.project import KERNEL_OPTIMIZATION
@@ -24,8 +24,6 @@ __all__ = ["check_target", "write_export"]
 _TEMPLATES = ROOT / "firmware_templates" / "exports"
 _TEMPLATE = ".j2"
 _COMMON = ("README.md", "NOTICE.md")
-_TEXT_BYTES = 256
-"""The longest text that the examples can be asked."""
 
 
 def check_target(out: Path) -> None:
@@ -121,6 +119,7 @@ def _for_speed(options: Sequence[str]) -> str:
 def _values(library: Library, form: Form, sources: Sources) -> dict[str, Any]:
     """What templates may name."""
     return {
+        **form.values(library, sources),
         "package": library.package,
         "identifier": library.identifier,
         "macro": library.identifier.upper(),
@@ -136,7 +135,7 @@ def _values(library: Library, form: Form, sources: Sources) -> dict[str, Any]:
         "model": library.models[0],
         "compiled": sources.compiled,
         "memory_bytes": sum(facts.kv_cache_bytes + facts.arena_bytes for facts in sources.compiled.values()),
-        "text_bytes": _TEXT_BYTES,
+        "text_bytes": TEXT_BYTES,
         "sources": [name for name in sources.files if name.endswith(".c")],
         "headers": [name for name in sources.files if name.endswith(".h")],
         "public_headers": [f"{model.identifier}.h" for model in library.models],

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from pipeline.exports.library import Library
+from pipeline.exports.library import Library, Sources
 
-__all__ = ["Form"]
+__all__ = ["TEXT_BYTES", "Form"]
+
+TEXT_BYTES = 256
+"""The longest text that the examples can be asked."""
 
 
 def _anything(library: Library) -> None:
     del library
+
+
+def _no_values(library: Library, sources: Sources) -> Mapping[str, Any]:
+    del library, sources
+    return {}
 
 
 def _nothing(library: Library, out: Path) -> None:
@@ -31,6 +40,7 @@ class Form:
         compiles_with_flags: whether the form's files say which files are compiled for speed; else the files say it
             themselves.
         check: raises `ThimbleError` where the form cannot hold these models.
+        values: what the form's templates may name besides.
         finish: adds to the folder what is made from all other files.
     """
 
@@ -40,4 +50,5 @@ class Form:
     core: str | None = None
     compiles_with_flags: bool = True
     check: Callable[[Library], None] = _anything
+    values: Callable[[Library, Sources], Mapping[str, Any]] = _no_values
     finish: Callable[[Library, Path], None] = _nothing

@@ -20,6 +20,7 @@ PACKAGES = {
     "gcc-xtensa-lx106": "the compiler for Xtensa",
     "libxml2-utils": "xmllint",
     "cargo": "builds crates of Rust",
+    "librust-cc-dev": "the crate cc, which compiles C",
     "g++": "the host's compiler of C++",
 }
 

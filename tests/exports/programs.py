@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -103,12 +103,17 @@ def python_with(module: str) -> Path:
     pytest.skip(f"the Python package {module} is not installed; docs/exports.md says what brings it")
 
 
-def run(command: Sequence[str | Path], cwd: Path | None = None, timeout: int = 300, **environment: str) -> str:
-    """What a program prints, which must end well."""
+def run(
+    command: Sequence[str | Path],
+    environment: Mapping[str, str] | None = None,
+    timeout: int = 300,
+    cwd: Path | None = None,
+) -> str:
+    """What a program prints, which must end well; `environment` is added to the user's."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**tools.compiler_environment(), **environment},
+        env={**tools.compiler_environment(), **(environment or {})},
         capture_output=True,
         encoding="utf-8",
         errors="replace",

@@ -54,7 +54,7 @@ def test_compote_packs_all_of_it(library: Library, out: Path, tmp_path: Path) ->
     (compote,) = require("compote")
     write_export(library, FORM, out)
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    pack = [
+    pack: list[str | Path] = [
         compote,
         "component",
         "pack",
@@ -65,7 +65,7 @@ def test_compote_packs_all_of_it(library: Library, out: Path, tmp_path: Path) ->
         "--dest-dir",
         tmp_path / "to",
     ]
-    run(pack, HOME=str(tmp_path))
+    run(pack, {"HOME": str(tmp_path)})
     with tarfile.open(tmp_path / "to" / f"{library.package}_1.2.3.tgz") as archive:
         names = {name.removeprefix("./") for name in archive.getnames()}
     assert files <= names

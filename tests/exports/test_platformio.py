@@ -63,7 +63,7 @@ def build(library: Path, build_type: str, folder: Path) -> Path:
     (project / "platformio.ini").write_text(ini)
     sources = HERE / "arduino" / "hardware" / "thimble" / "mps2" / "cores" / "mps2"
     settings = {"PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no", "PLATFORMIO_SETTING_CHECK_PLATFORMIO_INTERVAL": "9999"}
-    run([pio, "run", "-d", project], THIMBLE_ARDUINO_CORE=str(sources), **settings)
+    run([pio, "run", "-d", project], {"THIMBLE_ARDUINO_CORE": str(sources), **settings})
     return project / ".pio" / "build" / "an386" / "firmware.elf"
 
 
@@ -87,8 +87,17 @@ def test_pio_run_makes_an_image_that_answers(build_type: str, library: Library, 
 @pytest.mark.exports
 def test_pio_packs_it(library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
-    pack = [python_with("platformio"), "-c", PACK, "pkg", "pack", out, "-o", tmp_path / "packed.tar.gz"]
-    run(pack, PLATFORMIO_CORE_DIR=str(tmp_path / "core"))
+    pack: list[str | Path] = [
+        python_with("platformio"),
+        "-c",
+        PACK,
+        "pkg",
+        "pack",
+        out,
+        "-o",
+        tmp_path / "packed.tar.gz",
+    ]
+    run(pack, {"PLATFORMIO_CORE_DIR": str(tmp_path / "core")})
     shutil.unpack_archive(tmp_path / "packed.tar.gz", tmp_path / "unpacked")
     assert (tmp_path / "unpacked" / "src" / "thimble.c").is_file()
 

@@ -67,7 +67,13 @@ def test_an_application_has_the_models_logits(library: Library, out: Path, tmp_p
 def test_kconfig_is_off_until_it_is_asked_for(library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
     (tmp_path / "Kconfig").write_text(f'config SHELL\n\tbool "shell"\n\nsource "{out}/zephyr/Kconfig"\n')
-    script = [python_with("kconfiglib"), "-c", KCONFIG, tmp_path / "Kconfig", library.identifier.upper()]
+    script: list[str | Path] = [
+        python_with("kconfiglib"),
+        "-c",
+        KCONFIG,
+        tmp_path / "Kconfig",
+        library.identifier.upper(),
+    ]
     values, warnings = json.loads(run(script))
     assert values == [["n", "n"], ["y", "n"], ["y", "y"]]
     assert warnings == []
