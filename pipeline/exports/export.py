@@ -62,7 +62,7 @@ def write_export(library: Library, form: Form, out: Path) -> None:
 
 
 def _write(library: Library, form: Form, out: Path) -> None:
-    source = out / form.source.format(package=library.package)
+    source = out / _source(library, form)
     source.mkdir(parents=True)
     sources = write_sources(library, source)
     options = _kernel_options(library)
@@ -116,6 +116,11 @@ def _for_speed(options: Sequence[str]) -> str:
     return f"#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize({levels})\n#endif\n"
 
 
+def _source(library: Library, form: Form) -> str:
+    """Where in the export the C lies."""
+    return form.source.format(package=library.package, identifier=library.identifier)
+
+
 def _values(library: Library, form: Form, sources: Sources) -> dict[str, Any]:
     """What templates may name."""
     return {
@@ -130,7 +135,7 @@ def _values(library: Library, form: Form, sources: Sources) -> dict[str, Any]:
         "license": LICENSE,
         "core": library.core,
         "form": form,
-        "source": form.source.format(package=library.package),
+        "source": _source(library, form),
         "models": library.models,
         "model": library.models[0],
         "compiled": sources.compiled,

@@ -35,7 +35,8 @@ class Form:
     Attributes:
         name: what the user types, and the folder of templates in `firmware_templates/exports`.
         title: what it is, for help and READMEs, such as "CMake package".
-        source: where in the export the C lies; `{package}` stands for the package's name.
+        source: where in the export the C lies; `{package}` and `{identifier}` stand for the package's
+            names.
         core: whose layout of weights is taken unless the user says another; None: that of the recipe's first board.
         compiles_with_flags: whether the form's files say which files are compiled for speed; else the files say it
             themselves.

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from pipeline.errors import ThimbleError
-from pipeline.exports import arduino, cmake, cmsis_pack, esp_idf, platformio, rust, zephyr
+from pipeline.exports import arduino, cmake, cmsis_pack, esp_idf, esphome, platformio, rust, zephyr
 from pipeline.exports.form import Form
 
 __all__ = ["FORMS", "load_form"]
 
 FORMS = {
     form.name: form
-    for form in (cmake.FORM, zephyr.FORM, arduino.FORM, platformio.FORM, esp_idf.FORM, cmsis_pack.FORM, rust.FORM)
+    for form in (
+        cmake.FORM,
+        zephyr.FORM,
+        arduino.FORM,
+        platformio.FORM,
+        esp_idf.FORM,
+        cmsis_pack.FORM,
+        rust.FORM,
+        esphome.FORM,
+    )
 }
 
 

@@ -67,7 +67,7 @@ def test_a_sketch_has_the_models_logits(library: Library, tmp_path: Path) -> Non
     sketch = tmp_path / "Logits" / "Logits.ino"
     sketch.parent.mkdir()
     program = logits_program(library.models[0], TOKENS).replace("int main(void)", "static int logits()")
-    sketch.write_text(f"#include <{library.identifier}.h>\n{program}\nvoid setup() {{ logits(); }}\nvoid loop() {{}}\n")
+    sketch.write_text(f"{program}\nvoid setup() {{ logits(); }}\nvoid loop() {{}}\n")
     image = build("cortex-m4", tmp_path / "libraries", sketch, tmp_path / "built")
     assert qemu("cortex-m4", image).split() == crcs(library.models[0], TOKENS)
 

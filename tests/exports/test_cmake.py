@@ -56,7 +56,7 @@ def test_the_example_answers_and_a_consumer_has_the_models_logits(library: Libra
     assert run([build / "c"]).split() == run([build / "cpp"]).split() == expected
 
 
-@pytest.mark.slow
+@pytest.mark.exports
 def test_an_installed_package_is_found(library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
     build = cmake(out, tmp_path / "library", f"-DCMAKE_INSTALL_PREFIX={tmp_path / 'prefix'}", target="install")
@@ -68,7 +68,7 @@ def test_an_installed_package_is_found(library: Library, out: Path, tmp_path: Pa
     assert run([built / "cpp"]).split() == crcs(library.models[0], TOKENS)
 
 
-@pytest.mark.slow
+@pytest.mark.exports
 def test_a_model_that_answers_in_text(plain_library: Library, out: Path, tmp_path: Path) -> None:
     write_export(plain_library, FORM, out)
     build = cmake(out / "examples" / "ask", tmp_path / "ask")

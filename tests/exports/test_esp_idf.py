@@ -39,7 +39,7 @@ def test_every_object_that_goes_to_iram_is_a_kernel(home_for_esp: tuple[Library,
     assert objects and all((out / "src" / f"{name}.c").is_file() for name in objects)
 
 
-@pytest.mark.slow
+@pytest.mark.exports
 def test_the_example_answers(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / library.package
     write_export(library, FORM, out)

@@ -45,7 +45,7 @@ def test_manifests_say_what_is_there(library: Library, out: Path) -> None:
     assert test["min_ram"] > 0 and test["min_flash"] > 0
 
 
-@pytest.mark.slow
+@pytest.mark.exports
 def test_the_sample_and_the_shell_command_answer(library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
     built = build(out / "samples" / "ask", tmp_path / "built")
@@ -55,7 +55,7 @@ def test_the_sample_and_the_shell_command_answer(library: Library, out: Path, tm
     assert run([built / "app"]) == "TurnOn domain=light name=Desk Lamp\n" * 2
 
 
-@pytest.mark.slow
+@pytest.mark.exports
 def test_an_application_has_the_models_logits(library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
     (out / "samples" / "ask" / "src" / "main.c").write_text(logits_program(library.models[0], TOKENS))
