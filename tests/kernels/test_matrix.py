@@ -28,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("matrix")
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize(("target", "name"), _BUILDS)
 def test_every_build_computes_the_same(folder: Path, target: str, name: str) -> None:
