@@ -53,6 +53,9 @@ typedef struct thimble_answers {
     uint32_t threshold;             /* confidence below which nothing is done */
     const uint16_t *intent_starts;  /* [intent_count + 1]: where the slots of each intent start in `allowed` */
     const thimble_allowed *allowed; /* slots ascending within an intent */
+    const uint16_t *set_starts;     /* [intent_count]: where the list of each intent is in `slot_sets` */
+    const uint32_t *slot_sets; /* lists of which slots answers have together: how many pairs, which slots are required,
+                                  which are possible, ...; bit i is the intent's slot i. Of none: any. */
     const uint16_t *lists;
     const uint16_t
         *text_starts; /* [intent_count + slot_count + value_count + kind_count + 1]: where each text starts in `text` */
@@ -71,8 +74,10 @@ typedef struct {
     uint32_t confidence;                  /* of the tokens so far, in 1/65536 */
     uint8_t state;
     uint16_t intent;
-    uint16_t slot;  /* where the slot at hand is in `allowed` */
-    uint16_t start; /* the first of two positions */
+    uint16_t slot;    /* where the slot at hand is in `allowed` */
+    uint32_t said;    /* bits of the intent's slots so far */
+    uint32_t holding; /* of those for which the sentence has a value */
+    uint16_t start;   /* the first of two positions */
 } thimble_answer;
 
 /* What a slot holds. */

@@ -17,6 +17,7 @@ __all__ = ["answer_enums", "answer_lines", "max_slots", "write_answers"]
 _MAX_IDS, _MAX_INDEX, _MAX_KINDS = 0x7FFF, 0xFFFF, 0x100
 _MAX_POINTERS = 16
 """THIMBLE_MAX_MARKS of thimble_words.h."""
+_MAX_SLOTS = 32  # of an intent, as bits of 32
 _HEADER = """\
 /* The answer tokens; generated. */
 #ifndef ANSWER_TABLES_H
@@ -79,12 +80,16 @@ def answer_lines(schema: AnswerSchema, first: int, linkage: Linkage) -> list[str
         known = (schema.kinds[2], schema.kinds[3], schema.kinds[5])
         assert known == ("duration", "number", "time"), "thimble_answer.c knows them by their indices"
     counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
+    sets = _Lists()
+    set_starts = [sets.add(_slot_sets(schema, intent), 2) for intent in range(len(schema.intents))]
     _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
     body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
     members = {"lists": "answer_lists", "text_starts": "answer_text_starts", "text": "answer_text"}
     return [
         array("uint16_t", "intent_starts", accumulate(counts, initial=0)),
         f"static const thimble_allowed allowed[] = {{\n{body},\n}};\n",
+        array("uint16_t", "set_starts", set_starts),
+        array("uint32_t", "slot_sets", sets.items),
         array("uint16_t", "answer_lists", lists.items),
         array("uint16_t", "answer_text_starts", accumulate(map(len, texts), initial=0)),
         _text(texts),
@@ -97,7 +102,7 @@ def answer_lines(schema: AnswerSchema, first: int, linkage: Linkage) -> list[str
         f"    .slot_count = {len(schema.slots)},",
         f"    .value_count = {len(schema.values)},",
         f"    .threshold = {schema.threshold},",
-        *(f"    .{name} = {name}," for name in ("intent_starts", "allowed")),
+        *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "set_starts", "slot_sets")),
         *(f"    .{name} = {table}," for name, table in members.items()),
         "};",
     ]
@@ -144,13 +149,25 @@ class _Lists:
         self.items: list[int] = []
         self._starts: dict[tuple[int, ...], int] = {}
 
-    def add(self, values: Sequence[int]) -> int:
-        """Where the list begins."""
+    def add(self, values: Sequence[int], width: int = 1) -> int:
+        """Where the list begins; its length is that of groups of `width` values."""
         key = tuple(values)
         if key not in self._starts:
             self._starts[key] = len(self.items)
-            self.items += [len(key), *key]
+            self.items += [len(key) // width, *key]
         return self._starts[key]
+
+
+def _slot_sets(schema: AnswerSchema, intent: int) -> list[int]:
+    """Pairs of bits: which slots the answers with an intent have, and which they may have; bit i is its slot i."""
+    slots = list(schema.allowed.get(intent, {}))
+    sets = schema.slot_sets.get(intent, ())
+    if len(slots) > _MAX_SLOTS and sets:
+        raise ThimbleError(
+            f"{schema.intents[intent]} has {len(slots)} slots", f"use at most {_MAX_SLOTS}, or make it several intents"
+        )
+    parts = (part for one in sets for part in (one.required, one.possible))
+    return [sum(1 << slots.index(slot) for slot in part) for part in parts]
 
 
 def _expands(allowed: AllowedValues) -> int:

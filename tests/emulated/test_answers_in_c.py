@@ -52,7 +52,9 @@ def random_schema(rng: random.Random) -> AnswerSchema:
         if rng.random() < 0.4:
             for unit in DURATION_UNITS[rng.randrange(3) :]:
                 slots[prefix + unit] = SlotSchema(kinds=frozenset({"number"}))
-        intents[f"Intent{number}"] = IntentSchema(slots)
+        some = [frozenset(rng.sample(sorted(slots), rng.randrange(len(slots) + 1))) for _ in range(rng.randrange(4))]
+        exclusive = [frozenset(rng.sample(sorted(slots), 2))] if len(slots) > 1 and rng.random() < 0.4 else []
+        intents[f"Intent{number}"] = IntentSchema(slots, tuple(some), tuple(exclusive))
     return make_schema(intents, NAME_KINDS, rng.choice([1, 3, 16]), rng.choice([0.0, 0.001]))
 
 

@@ -21,14 +21,14 @@ __all__ = ["CONTEXT", "SENTENCES", "STORIES", "TinyLibrary", "make_models"]
 
 CONTEXT = 40
 _INTENTS = {
-    "TurnOn": IntentSchema(
+    "HassLightSet": IntentSchema(
         {
             "name": SlotSchema(kinds=frozenset({"light"})),
             "brightness": SlotSchema(kinds=frozenset({"percent"})),
             "domain": SlotSchema(values=("light", "cover")),
         }
     ),
-    "Play": IntentSchema({"title": SlotSchema(is_free=True)}),
+    "HassPlay": IntentSchema({"title": SlotSchema(is_free=True)}),
 }
 _NAMES = KnownNames(
     "en",
@@ -36,9 +36,9 @@ _NAMES = KnownNames(
     ("on", "play", "the", "turn"),
 )
 SENTENCES: dict[str, tuple[str, dict[str, str]]] = {
-    "turn on the desk lamp": ("TurnOn", {"domain": "light", "name": "Desk Lamp"}),
-    "Desk lamp to 50%!": ("TurnOn", {"brightness": "50", "name": "Desk Lamp"}),
-    "play Ångström’s “Déjà vu”": ("Play", {"title": "Ångström’s “Déjà vu”"}),
+    "turn on the desk lamp": ("HassLightSet", {"domain": "light", "name": "Desk Lamp"}),
+    "Desk lamp to 50%!": ("HassLightSet", {"brightness": "50", "name": "Desk Lamp"}),
+    "play Ångström’s “Déjà vu”": ("HassPlay", {"title": "Ångström’s “Déjà vu”"}),
     "☃": ("NoMatch", {}),
 }
 STORIES = {
