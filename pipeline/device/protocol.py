@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from pipeline.device.link import SerialLink
-from pipeline.device.understanding import Understanding, parse_understanding
-from pipeline.errors import DeviceError
-from pipeline.numerics.sampler import SamplerSettings
-from pipeline.text.annotation import Entry
+from ..errors import DeviceError
+from .link import SerialLink
+from .understanding import Understanding, parse_understanding
 
 __all__ = ["VERSION", "Answer", "Device", "Info", "Prefill", "Step"]
 
@@ -88,7 +86,8 @@ class Info:
 
     `build` is the digest of the image. The versions are of the model's .tflite, the tokenizer and the answer tokens;
     empty where there are none, or the firmware is older than they are. `parts` has `weights`, `tables`, `code`, `data`
-    and `record`, as far as the firmware checks them, each `intact` or `corrupt`.
+    and `record`, as far as the firmware checks them, each `intact` or `corrupt`. `formats` has `json` where the board
+    has the request UNDERSTAND.
     """
 
     protocol: int
@@ -106,6 +105,12 @@ class Info:
     model_version: str = ""
     tokenizer_version: str = ""
     answers_version: str = ""
+    formats: tuple[str, ...] = ("text",)
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the model has answer tokens, so that the board knows ANSWER and UNDERSTAND."""
+        return "json" in self.formats
 
     @property
     def corrupt(self) -> tuple[str, ...]:
@@ -155,6 +160,7 @@ class Device:
                 model_version=fields.get("model_version", ""),
                 tokenizer_version=fields.get("tokenizer_version", ""),
                 answers_version=fields.get("answers_version", ""),
+                formats=tuple(fields.get("formats", "text").split(",")),
                 counter=fields["counter"],
                 weights_crc=int(fields["weights_crc"], 16),
                 **{key: int(fields[key]) for key in _NUMBERS},
@@ -212,9 +218,22 @@ class Device:
         """Stops the running generation; its answer then holds the tokens generated so far."""
         self._link.send_bytes(STOP)
 
-    def sample(self, settings: SamplerSettings) -> None:
-        """Sets how the board draws tokens from now on, and starts its random numbers anew."""
-        self.request(f"SAMPLE {settings.words()}")
+    def sample(
+        self, temperature: int = 0, top_k: int = 0, top_p: int = 1000, penalty: int = 1000, seed: int = 0
+    ) -> None:
+        """Sets how the board draws tokens from now on, and starts its random numbers anew.
+
+        Args:
+            temperature: in thousandths; 0: always the most likely token.
+            top_k: draw from so many of the most likely; 0: from all.
+            top_p: draw from those that make up this probability, in thousandths.
+            penalty: in thousandths; above 1000 repeats less.
+            seed: below 2^32.
+
+        Raises:
+            DeviceError: one is out of range, or the board was built without drawing (`unsupported`).
+        """
+        self.request(f"SAMPLE {temperature} {top_k} {top_p} {penalty} {seed}")
 
     def ask_bytes(self, text: bytes, max_new: int) -> Answer:
         """As `ask`, of bytes that need not be UTF-8."""
@@ -228,13 +247,18 @@ class Device:
         """The device's token ids of a text, lower-cased as ASK does."""
         return [int(word) for word in self.request(f"ENC {quote_from_bytes(text, safe='')}")[-1].split()[1:]]
 
-    def add_name(self, entry: Entry) -> None:
+    def add_name(self, kind: str, value: str, text: str) -> None:
         """Adds a name, which counts before those that the model's image knows.
+
+        Args:
+            kind: of its marker, such as `area` or `light`.
+            value: what an answer holds for it.
+            text: as people say it, in any case.
 
         Raises:
             DeviceError: there is no room (`full`), no such kind, or the build takes no names.
         """
-        words = (quote_from_bytes(text.encode(), safe="") for text in (entry.kind, entry.value, entry.text))
+        words = (quote_from_bytes(word.encode(), safe="") for word in (kind, value, text))
         self.request(f"NAME {' '.join(words)}")
 
     def clear_names(self) -> None:

@@ -265,7 +265,7 @@ def _tell_names(device: Device, entries: Sequence[Entry], place: Place) -> None:
     device.clear_names()
     try:
         for entry in entries:
-            device.add_name(entry)
+            device.add_name(entry.kind, entry.value, entry.text)
     except DeviceError as error:
         if error.code != "full":
             raise

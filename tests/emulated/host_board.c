@@ -41,6 +41,7 @@ bool board_stop_requested(void)
 /* A byte 0xFF stands for lost bytes. */
 int board_read(void)
 {
+    (void)fflush(stdout); /* whoever waits for an answer has all of it */
     int byte = getchar();
     if (byte == EOF) {
         exit(0); /* nothing more will come */

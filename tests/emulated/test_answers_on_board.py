@@ -378,7 +378,7 @@ def test_names_that_are_added_while_it_runs(built: Built, device: Device) -> Non
     graph = read_tflite(built.tflite)
     step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
     for entry in entries:
-        device.add_name(entry)
+        device.add_name(entry.kind, entry.value, entry.text)
     with host_engine(built.tflite) as engine:
         for sentence in SENTENCES:
             answer = device.prompt(sentence, CONTEXT)
@@ -406,9 +406,9 @@ def test_names_that_are_refused(device: Device) -> None:
         assert refused.value.code == code
     assert device.request("NAMES") == ["OK names=0 most=102"]
     for number in range(102):
-        device.add_name(Entry(f"lamp {number}", "light", "x"))
+        device.add_name("light", "x", f"lamp {number}")
     with pytest.raises(DeviceError, match="full"):
-        device.add_name(Entry("one more lamp", "light", "x"))
+        device.add_name("light", "x", "one more lamp")
 
 
 @pytest.mark.slow
