@@ -56,11 +56,25 @@ def _chat(options: argparse.Namespace) -> None:
     chat(options.port, baud=options.baud, is_quiet=options.quiet, is_json=options.json)
 
 
+def _serve(options: argparse.Namespace) -> None:
+    try:
+        from .wyoming_service import serve
+    except ModuleNotFoundError as error:
+        raise ThimbleError(f"the Python package {error.name} is not installed", "pip install wyoming") from None
+
+    serve(options.wyoming, lambda: connect(options.port, baud=options.baud), _say, options.language)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
 _ACTIONS = {
     "info": ("what runs on the board, as JSON", _info),
     "ask": ("the board's answer to each text", _ask),
     "understand": ("what each sentence asks for, a line of JSON each", _understand),
     "chat": ("type sentences to the board", _chat),
+    "serve": ("offer the board as a service of the Wyoming protocol, as Home Assistant's agents are", _serve),
 }
 
 
@@ -79,6 +93,16 @@ def _parser() -> argparse.ArgumentParser:
         if name == "chat":
             action.add_argument("--quiet", action="store_true", help="show answers alone, without figures")
             action.add_argument("--json", action="store_true", help="a line of JSON an answer")
+        if name == "serve":
+            action.add_argument(
+                "--wyoming",
+                metavar="URI",
+                default="tcp://127.0.0.1:10400",
+                help="where (default: tcp://127.0.0.1:10400)",
+            )
+            action.add_argument(
+                "--language", action="append", default=[], metavar="CODE", help="that the model understands; may repeat"
+            )
     return parser
 
 

@@ -174,7 +174,7 @@ class Device:
         Raises:
             DeviceError: the device refuses: too long, not UTF-8, out of range.
         """
-        return self.ask_bytes(text.encode("utf-8", "surrogateescape"), max_new)
+        return self._answer(f"ASK {max_new} {_quoted(text)}")
 
     def prompt(self, text: str, max_new: int, on_token: Callable[[int], None] | None = None) -> Answer:
         """As `ask`, the prompt taken in blocks of tokens: the fast way, with one line for the whole prompt.
@@ -183,7 +183,7 @@ class Device:
             on_token: called with each new token as it comes. Ctrl-C then stops the board's generation instead of this
                 program; a second one raises KeyboardInterrupt.
         """
-        request = f"PROMPT {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        request = f"PROMPT {max_new} {_quoted(text)}"
         return self._answer(request, on_token)
 
     def answer(self, text: str, max_new: int, on_token: Callable[[int], None] | None = None) -> Answer:
@@ -198,7 +198,7 @@ class Device:
             max_new: maximum number of tokens of the answer.
             on_token: as for `prompt`.
         """
-        request = f"ANSWER {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        request = f"ANSWER {max_new} {_quoted(text)}"
         return self._answer(request, on_token)
 
     def understand(self, text: str, max_new: int) -> Understanding:
@@ -211,7 +211,7 @@ class Device:
         Raises:
             DeviceError: the device refuses, or its model has no answer tokens (`unknown`).
         """
-        request = f"UNDERSTAND {max_new} {quote_from_bytes(text.encode('utf-8', 'surrogateescape'), safe='')}"
+        request = f"UNDERSTAND {max_new} {_quoted(text)}"
         return parse_understanding(self.request(request)[-1].removeprefix("OK").strip())
 
     def stop(self) -> None:
@@ -258,8 +258,7 @@ class Device:
         Raises:
             DeviceError: there is no room (`full`), no such kind, or the build takes no names.
         """
-        words = (quote_from_bytes(word.encode(), safe="") for word in (kind, value, text))
-        self.request(f"NAME {' '.join(words)}")
+        self.request(f"NAME {' '.join(map(_quoted, (kind, value, text)))}")
 
     def clear_names(self) -> None:
         """Forgets the names that were added."""
@@ -370,6 +369,16 @@ class Device:
     def _fields(line: str) -> dict[str, str]:
         pairs = (word.partition("=") for word in line.split(" ")[1:])
         return {key: unquote_to_bytes(value).decode("utf-8", "replace") for key, _, value in pairs}
+
+
+def _quoted(text: str) -> str:
+    """A text as a word of a request. Bytes that Python read as no UTF-8 go as they came, and lone surrogates as what no
+    UTF-8 holds: the board refuses both."""
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "surrogatepass")
+    return quote_from_bytes(data, safe="")
 
 
 def _reason(word: str | None) -> str:
