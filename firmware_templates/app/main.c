@@ -800,7 +800,8 @@ static error names_told(void)
 {
     put_text("OK");
     put_count(" names=", names.vocabulary.count);
-    put_count(" most=", names.max_names);
+    put_count(" used=", thimble_names_used(&names));
+    put_count(" bytes=", sizeof names_memory);
     put_text("\n");
     return ANSWERED;
 }

@@ -2,48 +2,115 @@
 
 #include <string.h>
 
-/* Of each name: starts of text and value, places in both orders, its value's index, its kind; and 24 bytes of texts. */
-enum { BYTES_OF_TABLES = 15, BYTES_A_NAME = 40, FUZZY_LETTERS = 3, MOST_NAMES = 0xFFFE };
+enum { FUZZY_LETTERS = 3, MOST_NAMES = 0xFFFE, TABLES = 8 };
+
+/* The bytes of each table. */
+static void sizes_of(const thimble_names *names, size_t sizes[TABLES])
+{
+    const size_t count = names->vocabulary.count, values = names->value_count;
+    sizes[0] = (count + 1) * sizeof *names->text_starts;
+    sizes[1] = (values + 1) * sizeof *names->value_starts;
+    sizes[2] = sizes[3] = sizes[4] = count * sizeof *names->by_text; /* by_text, by_skeleton, value_of */
+    sizes[5] = count;                                                /* kinds */
+    sizes[6] = names->text_starts[count];
+    sizes[7] = names->value_starts[values];
+}
+
+static size_t sum_of(const size_t sizes[TABLES])
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < TABLES; i++) {
+        sum += sizes[i];
+    }
+    return sum;
+}
+
+/* Says where tables of these sizes lie. */
+static void place(thimble_names *names, const size_t sizes[TABLES])
+{
+    uint8_t *at[TABLES], *end = names->memory;
+    for (size_t i = 0; i < TABLES; i++) {
+        at[i] = end;
+        end += sizes[i];
+    }
+    names->text_starts = (uint32_t *)(void *)at[0];
+    names->value_starts = (uint32_t *)(void *)at[1];
+    names->by_text = (uint16_t *)(void *)at[2];
+    names->by_skeleton = (uint16_t *)(void *)at[3];
+    names->value_of = (uint16_t *)(void *)at[4];
+    names->kinds = at[5];
+    names->text = at[6];
+    names->values = at[7];
+    thimble_vocabulary *vocabulary = &names->vocabulary;
+    vocabulary->text_starts = names->text_starts;
+    vocabulary->text = names->text;
+    vocabulary->by_text = names->by_text;
+    vocabulary->by_skeleton = names->by_skeleton;
+    vocabulary->kinds = names->kinds;
+    vocabulary->value_of = names->value_of;
+    vocabulary->value_starts = names->value_starts;
+    vocabulary->values = names->values;
+}
 
 void thimble_names_init(thimble_names *names, void *memory, size_t bytes)
 {
-    size_t count = bytes / BYTES_A_NAME;
-    if (count > MOST_NAMES) {
-        count = MOST_NAMES;
-    }
-    names->max_names = (uint16_t)count;
-    names->text_starts = memory;
-    names->value_starts = names->text_starts + count + 1;
-    names->by_text = (uint16_t *)(names->value_starts + count + 1);
-    names->by_skeleton = names->by_text + count;
-    names->value_of = names->by_skeleton + count;
-    names->kinds = (uint8_t *)(names->value_of + count);
-    names->text = names->kinds + count;
-    const size_t tables = BYTES_OF_TABLES * count + 2 * sizeof(uint32_t);
-    const size_t left = bytes > tables ? (bytes - tables) / 2 : 0;
-    names->capacity = (uint16_t)(left < 0xFFFF ? left : 0xFFFF);
-    names->values = names->text + names->capacity;
-    names->vocabulary = (thimble_vocabulary){
-        .text_starts = names->text_starts,
-        .text = names->text,
-        .by_text = names->by_text,
-        .by_skeleton = names->by_skeleton,
-        .kinds = names->kinds,
-        .value_of = names->value_of,
-        .value_starts = names->value_starts,
-        .values = names->values,
-    };
+    *names = (thimble_names){.memory = memory, .bytes = bytes};
     thimble_names_clear(names);
 }
 
 void thimble_names_clear(thimble_names *names)
 {
+    static const size_t empty[TABLES] = {sizeof *names->text_starts, sizeof *names->value_starts};
     thimble_vocabulary *vocabulary = &names->vocabulary;
     vocabulary->count = vocabulary->skeleton_count = vocabulary->longest = names->value_count = 0;
     vocabulary->max_words = 0;
-    if (names->max_names) {
-        names->text_starts[0] = names->value_starts[0] = 0;
+    if (names->bytes < sum_of(empty)) {
+        names->bytes = 0;
+        return;
     }
+    place(names, empty);
+    names->text_starts[0] = names->value_starts[0] = 0;
+}
+
+size_t thimble_names_used(const thimble_names *names)
+{
+    size_t sizes[TABLES];
+    if (!names->bytes) {
+        return 0;
+    }
+    sizes_of(names, sizes);
+    return sum_of(sizes);
+}
+
+/* Makes the tables longer: by one name with so many bytes of text (below 0: by none), and by one value likewise. */
+static bool grow(thimble_names *names, int32_t text, int32_t value)
+{
+    size_t sizes[TABLES], longer[TABLES];
+    sizes_of(names, sizes);
+    memcpy(longer, sizes, sizeof longer);
+    if (text >= 0) {
+        longer[0] += sizeof *names->text_starts;
+        for (size_t i = 2; i < 5; i++) {
+            longer[i] += sizeof *names->by_text;
+        }
+        longer[5]++;
+        longer[6] += (size_t)text;
+    }
+    if (value >= 0) {
+        longer[1] += sizeof *names->value_starts;
+        longer[7] += (size_t)value;
+    }
+    size_t from = sum_of(sizes), to = sum_of(longer);
+    if (to > names->bytes || names->vocabulary.count == MOST_NAMES || names->value_count == MOST_NAMES) {
+        return false;
+    }
+    for (size_t i = TABLES; i-- > 0;) {
+        from -= sizes[i];
+        to -= longer[i];
+        memmove(names->memory + to, names->memory + from, sizes[i]);
+    }
+    place(names, longer);
+    return true;
 }
 
 /* Below 0, 0 or above 0, as the first text is lower, equal or higher. */
@@ -56,18 +123,20 @@ static int compare(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b
 /* Where a text belongs in the order of texts, and whether it is there. */
 static uint16_t place_of_text(const thimble_names *names, const uint8_t *text, size_t length, bool *is_known)
 {
-    uint16_t at = 0;
-    int order = -1;
-    for (; at < names->vocabulary.count; at++) {
-        const uint16_t entry = names->by_text[at];
+    uint16_t low = 0, high = names->vocabulary.count;
+    *is_known = false;
+    while (low < high) {
+        const uint16_t middle = (uint16_t)(low + (high - low) / 2), entry = names->by_text[middle];
         const uint32_t start = names->text_starts[entry];
-        order = compare(names->text + start, names->text_starts[entry + 1] - start, text, length);
-        if (order >= 0) {
-            break;
+        const int order = compare(names->text + start, names->text_starts[entry + 1] - start, text, length);
+        if (order < 0) {
+            low = (uint16_t)(middle + 1);
+        } else {
+            high = middle;
+            *is_known = *is_known || order == 0;
         }
     }
-    *is_known = at < names->vocabulary.count && order == 0;
-    return at;
+    return low;
 }
 
 /* Where a skeleton belongs in the order of skeletons: behind its equals. */
@@ -75,17 +144,19 @@ static uint16_t place_of_skeleton(const thimble_names *names, const thimble_anno
                                   const uint8_t *skeleton, size_t length)
 {
     uint8_t other[THIMBLE_MAX_NAME_BYTES];
-    uint16_t at = 0;
-    for (; at < names->vocabulary.skeleton_count; at++) {
-        const uint16_t entry = names->by_skeleton[at];
+    uint16_t low = 0, high = names->vocabulary.skeleton_count;
+    while (low < high) {
+        const uint16_t middle = (uint16_t)(low + (high - low) / 2), entry = names->by_skeleton[middle];
         const uint32_t start = names->text_starts[entry];
         const size_t bytes =
             thimble_name_skeleton(annotator, names->text + start, names->text_starts[entry + 1] - start, other);
         if (compare(other, bytes, skeleton, length) > 0) {
-            break;
+            high = middle;
+        } else {
+            low = (uint16_t)(middle + 1);
         }
     }
-    return at;
+    return low;
 }
 
 static void insert(uint16_t *table, uint16_t count, uint16_t at, uint16_t entry)
@@ -94,22 +165,17 @@ static void insert(uint16_t *table, uint16_t count, uint16_t at, uint16_t entry)
     table[at] = entry;
 }
 
-/* The index of a value, which is added unless it is the text itself; false: there is no room. */
-static bool add_value(thimble_names *names, const uint8_t *value, size_t length, const uint8_t *text,
-                      size_t text_length, uint16_t *index)
+/* The index of a value that other names have; their number: it is new. */
+static uint16_t find_value(const thimble_names *names, const uint8_t *value, size_t length)
 {
-    *index = THIMBLE_OWN_TEXT;
-    if (compare(value, length, text, text_length) == 0) {
-        return true;
+    uint16_t index = 0;
+    for (; index < names->value_count; index++) {
+        const uint32_t start = names->value_starts[index];
+        if (compare(names->values + start, names->value_starts[index + 1] - start, value, length) == 0) {
+            break;
+        }
     }
-    const uint32_t start = names->value_starts[names->value_count];
-    if (names->value_count == names->max_names || length > names->capacity - start) {
-        return false;
-    }
-    memcpy(names->values + start, value, length);
-    *index = names->value_count++;
-    names->value_starts[names->value_count] = start + (uint32_t)length;
-    return true;
+    return index;
 }
 
 thimble_name_status thimble_names_add(thimble_names *names, const thimble_annotator *annotator, uint8_t kind,
@@ -124,15 +190,23 @@ thimble_name_status thimble_names_add(thimble_names *names, const thimble_annota
     if (count <= 0) {
         return THIMBLE_NAME_NO_WORDS;
     }
+    if (!names->bytes || value_length > names->bytes) {
+        return THIMBLE_NAMES_FULL;
+    }
     bool is_known;
     const uint16_t at = place_of_text(names, words->text, words->length, &is_known);
     const uint16_t entry = is_known ? names->by_text[at] : vocabulary->count;
-    uint16_t value_index;
-    if (!is_known && (entry == names->max_names || words->length > names->capacity - names->text_starts[entry])) {
+    const bool is_own = compare(value, value_length, words->text, words->length) == 0;
+    const uint16_t value_index = is_own ? THIMBLE_OWN_TEXT : find_value(names, value, value_length);
+    const bool is_new_value = value_index == names->value_count;
+    if (!grow(names, is_known ? -1 : words->length, is_new_value ? (int32_t)value_length : -1)) {
         return THIMBLE_NAMES_FULL;
     }
-    if (!add_value(names, value, value_length, words->text, words->length, &value_index)) {
-        return THIMBLE_NAMES_FULL;
+    if (is_new_value) {
+        const uint32_t start = names->value_starts[value_index];
+        memcpy(names->values + start, value, value_length);
+        names->value_starts[value_index + 1] = start + (uint32_t)value_length;
+        names->value_count++;
     }
     names->kinds[entry] = kind;
     names->value_of[entry] = value_index;

@@ -15,17 +15,23 @@ typedef enum {
     THIMBLE_NAMES_FULL
 } thimble_name_status;
 
+/* The vocabulary's tables, one behind the other in `memory` and each as long as it must be. */
 typedef struct {
     thimble_vocabulary vocabulary;
-    uint16_t max_names, value_count;
-    uint16_t capacity; /* bytes of texts, and of values */
+    uint8_t *memory;
+    size_t bytes;
+    uint16_t value_count;
     uint32_t *text_starts, *value_starts;
     uint16_t *by_text, *by_skeleton, *value_of;
     uint8_t *kinds, *text, *values;
 } thimble_names;
 
-/* An empty vocabulary in `memory`, 4-byte aligned: a name for every 40 bytes, at most 65535 of them. */
+/* An empty vocabulary in `memory`, 4-byte aligned. A name takes 11 bytes and its text; where it is not the text, its
+ * value and 4 bytes, once for all names that have it. */
 void thimble_names_init(thimble_names *names, void *memory, size_t bytes);
+
+/* Bytes of the memory that are in use. */
+size_t thimble_names_used(const thimble_names *names);
 
 /* Forgets all names. */
 void thimble_names_clear(thimble_names *names);

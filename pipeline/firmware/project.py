@@ -41,7 +41,7 @@ _TEXT_PATH = ("words", "normalize", "quantities", "matcher", "names", "answer", 
 """Of the runtime, what only models with answer tokens need."""
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
 _ANSWER_OPTIONS = """\
-set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added at run time (request NAME); 40 a name, 0: none")
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added at run time (request NAME), 11 bytes and its texts a name; 0: none")
 """
 _AFTER = "add_custom_command(TARGET firmware.elf POST_BUILD COMMAND "
 _IMAGES = {

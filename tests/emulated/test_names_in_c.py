@@ -88,10 +88,21 @@ def test_the_tables_are_those_of_a_build(program: Path, codec: StructuredCodec) 
 
 @pytest.mark.parametrize("memory", [0, 8, 39, 40, 80, 200, 1000])
 def test_what_does_not_fit_is_refused(program: Path, memory: int) -> None:
-    entries = [Entry(f"name {number} {'x' * (number % 50)}", "light", f"Value {number}") for number in range(30)]
+    entries = [Entry(f"name {number} {'x' * (number % 50)}", "light", f"Value {number // 2}") for number in range(60)]
+    entries += [Entry(f"n{number}", "light", f"n{number}") for number in range(3)]
     ((statuses, sizes, *rows),) = run(program, [(memory, entries)])
-    assert FULL in map(int, statuses.split())
-    assert statuses.split().count(str(KNOWN)) == int(sizes.split()[0]) == len(rows) - 2 <= memory // 40
+    left, values, expected = memory - 8, set(), []
+    for entry in entries:
+        text = entry.text.strip()
+        is_new = entry.value != text and entry.value not in values
+        needed = 11 + len(text) + (4 + len(entry.value)) * is_new
+        expected.append(KNOWN if needed <= left else FULL)
+        if needed <= left:
+            left -= needed
+            values.add(entry.value)
+    assert FULL in expected
+    assert [*map(int, statuses.split())] == expected
+    assert expected.count(KNOWN) == int(sizes.split()[0]) == len(rows) - 2
 
 
 def test_names_that_are_none(program: Path) -> None:
