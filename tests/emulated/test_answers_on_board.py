@@ -404,11 +404,18 @@ def test_names_that_are_refused(device: Device) -> None:
         with pytest.raises(DeviceError) as refused:
             device.request(line)
         assert refused.value.code == code
-    assert device.request("NAMES") == ["OK names=0 most=102"]
-    for number in range(102):
+    assert device.request("NAMES") == ["OK names=0 names_used=8 names_bytes=4096 stored=no"]
+    used, number = 8 + 4 + len("x"), 0
+    while used + 11 + len(f"lamp {number}") <= 4096:
         device.add_name("light", "x", f"lamp {number}")
+        used += 11 + len(f"lamp {number}")
+        number += 1
+    assert number > 200
     with pytest.raises(DeviceError, match="full"):
         device.add_name("light", "x", "one more lamp")
+    assert device.request("NAMES") == [f"OK names={number} names_used={used} names_bytes=4096 stored=no"]
+    with pytest.raises(DeviceError, match="unsupported"):
+        device.request("NAMES store")
 
 
 @pytest.mark.slow
