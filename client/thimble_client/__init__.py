@@ -11,7 +11,8 @@ What can be mended is a `ThimbleError` with `what` and `remedy`; a board's refus
 """
 
 from .device.client import ask, chat, connect, understand
-from .device.protocol import Answer, Device, Info, Prefill, Step
+from .device.names import PushedNames, push_names
+from .device.protocol import Answer, Device, Info, Names, Prefill, Step
 from .device.understanding import Slot, Understanding
 from .errors import DeviceError, ThimbleError
 from .version import VERSION
@@ -22,7 +23,9 @@ __all__ = [
     "Device",
     "DeviceError",
     "Info",
+    "Names",
     "Prefill",
+    "PushedNames",
     "Slot",
     "Step",
     "ThimbleError",
@@ -31,5 +34,6 @@ __all__ = [
     "ask",
     "chat",
     "connect",
+    "push_names",
     "understand",
 ]

@@ -12,7 +12,7 @@ from ..errors import DeviceError
 from .link import SerialLink
 from .understanding import Understanding, parse_understanding
 
-__all__ = ["VERSION", "Answer", "Device", "Info", "Prefill", "Step"]
+__all__ = ["VERSION", "Answer", "Device", "Info", "Names", "Prefill", "Step"]
 
 VERSION = 1
 STOP = b"\x03"
@@ -87,7 +87,8 @@ class Info:
     `build` is the digest of the image. The versions are of the model's .tflite, the tokenizer and the answer tokens;
     empty where there are none, or the firmware is older than they are. `parts` has `weights`, `tables`, `code`, `data`
     and `record`, as far as the firmware checks them, each `intact` or `corrupt`. `formats` has `json` where the board
-    has the request UNDERSTAND.
+    has the request UNDERSTAND. `names_bytes` is the memory for names that are added, 0 where the build takes none, and
+    `names_stored` the flash that keeps them over a loss of power, 0 where the board has none.
     """
 
     protocol: int
@@ -106,6 +107,8 @@ class Info:
     tokenizer_version: str = ""
     answers_version: str = ""
     formats: tuple[str, ...] = ("text",)
+    names_bytes: int = 0
+    names_stored: int = 0
 
     @property
     def is_structured(self) -> bool:
@@ -116,6 +119,17 @@ class Info:
     def corrupt(self) -> tuple[str, ...]:
         """The parts that are not in flash as they were built."""
         return tuple(part for part, state in self.parts.items() if state != "intact")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names that were added: how many, bytes of memory that they take, all there are, and whether the board has the
+    same ones after a loss of power."""
+
+    count: int
+    used: int
+    bytes: int
+    is_stored: bool
 
 
 class Device:
@@ -161,6 +175,8 @@ class Device:
                 tokenizer_version=fields.get("tokenizer_version", ""),
                 answers_version=fields.get("answers_version", ""),
                 formats=tuple(fields.get("formats", "text").split(",")),
+                names_bytes=int(fields.get("names_bytes", 0)),
+                names_stored=int(fields.get("names_stored", "no").replace("no", "0")),
                 counter=fields["counter"],
                 weights_crc=int(fields["weights_crc"], 16),
                 **{key: int(fields[key]) for key in _NUMBERS},
@@ -261,8 +277,24 @@ class Device:
         self.request(f"NAME {' '.join(map(_quoted, (kind, value, text)))}")
 
     def clear_names(self) -> None:
-        """Forgets the names that were added."""
+        """Forgets the names that were added, until the board starts anew where it keeps them."""
         self.request("NAMES clear")
+
+    def store_names(self) -> None:
+        """Keeps the names that were added over a loss of power, in place of those that were kept.
+
+        Raises:
+            DeviceError: the board has no flash for names (`unsupported`), or too little (`full`), or it does not do
+                what it is told (`store`).
+        """
+        self.request("NAMES store")
+
+    def names(self) -> Names:
+        """How many names were added, and what they take."""
+        fields = self._fields(self.request("NAMES")[-1])
+        return Names(
+            int(fields["names"]), int(fields["names_used"]), int(fields["names_bytes"]), fields["stored"] == "yes"
+        )
 
     def stack(self) -> tuple[int, int]:
         """Bytes of stack that were ever in use, and the stack's size."""
