@@ -2,21 +2,23 @@
 
 #include <string.h>
 
-enum { FUZZY_LETTERS = 3, MOST_NAMES = 0xFFFE, TABLES = 8 };
+/* The tables, those of two-byte numbers first. */
+enum {
+    TEXT_STARTS,
+    VALUE_STARTS,
+    WORD_STARTS,
+    BY_TEXT,
+    BY_SKELETON,
+    VALUE_OF,
+    KINDS,
+    TEXTS,
+    VALUES,
+    WORDS,
+    TABLES = THIMBLE_NAME_TABLES
+};
+enum { FUZZY_LETTERS = 3, MOST_NAMES = 0xFFFE, MOST_VALUES = THIMBLE_CASED - 1, MOST_WORDS = 0x7FFF, ONE_BYTE = 0x80 };
 
-/* The bytes of each table. */
-static void sizes_of(const thimble_names *names, size_t sizes[TABLES])
-{
-    const size_t count = names->vocabulary.count, values = names->value_count;
-    sizes[0] = (count + 1) * sizeof *names->text_starts;
-    sizes[1] = (values + 1) * sizeof *names->value_starts;
-    sizes[2] = sizes[3] = sizes[4] = count * sizeof *names->by_text; /* by_text, by_skeleton, value_of */
-    sizes[5] = count;                                                /* kinds */
-    sizes[6] = names->text_starts[count];
-    sizes[7] = names->value_starts[values];
-}
-
-static size_t sum_of(const size_t sizes[TABLES])
+static size_t sum_of(const uint32_t sizes[TABLES])
 {
     size_t sum = 0;
     for (size_t i = 0; i < TABLES; i++) {
@@ -25,31 +27,38 @@ static size_t sum_of(const size_t sizes[TABLES])
     return sum;
 }
 
-/* Says where tables of these sizes lie. */
-static void place(thimble_names *names, const size_t sizes[TABLES])
+static uint8_t *table(const thimble_names *names, size_t index)
 {
-    uint8_t *at[TABLES], *end = names->memory;
-    for (size_t i = 0; i < TABLES; i++) {
-        at[i] = end;
-        end += sizes[i];
+    uint8_t *at = names->memory;
+    for (size_t i = 0; i < index; i++) {
+        at += names->sizes[i];
     }
-    names->text_starts = (uint32_t *)(void *)at[0];
-    names->value_starts = (uint32_t *)(void *)at[1];
-    names->by_text = (uint16_t *)(void *)at[2];
-    names->by_skeleton = (uint16_t *)(void *)at[3];
-    names->value_of = (uint16_t *)(void *)at[4];
-    names->kinds = at[5];
-    names->text = at[6];
-    names->values = at[7];
+    return at;
+}
+
+static uint16_t *numbers(const thimble_names *names, size_t index)
+{
+    return (uint16_t *)(void *)table(names, index);
+}
+
+/* Says where tables of these sizes lie. */
+static void place(thimble_names *names, const uint32_t sizes[TABLES])
+{
+    memcpy(names->sizes, sizes, sizeof names->sizes);
+    names->coded = (thimble_coded_names){
+        .text_starts = numbers(names, TEXT_STARTS),
+        .texts = table(names, TEXTS),
+        .word_starts = numbers(names, WORD_STARTS),
+        .words = table(names, WORDS),
+        .value_starts = numbers(names, VALUE_STARTS),
+        .values = table(names, VALUES),
+    };
     thimble_vocabulary *vocabulary = &names->vocabulary;
-    vocabulary->text_starts = names->text_starts;
-    vocabulary->text = names->text;
-    vocabulary->by_text = names->by_text;
-    vocabulary->by_skeleton = names->by_skeleton;
-    vocabulary->kinds = names->kinds;
-    vocabulary->value_of = names->value_of;
-    vocabulary->value_starts = names->value_starts;
-    vocabulary->values = names->values;
+    vocabulary->coded = &names->coded;
+    vocabulary->by_text = numbers(names, BY_TEXT);
+    vocabulary->by_skeleton = numbers(names, BY_SKELETON);
+    vocabulary->value_of = numbers(names, VALUE_OF);
+    vocabulary->kinds = table(names, KINDS);
 }
 
 void thimble_names_init(thimble_names *names, void *memory, size_t bytes)
@@ -60,64 +69,58 @@ void thimble_names_init(thimble_names *names, void *memory, size_t bytes)
 
 void thimble_names_clear(thimble_names *names)
 {
-    static const size_t empty[TABLES] = {sizeof *names->text_starts, sizeof *names->value_starts};
+    static const uint32_t empty[TABLES] = {sizeof(uint16_t), sizeof(uint16_t), sizeof(uint16_t)};
     thimble_vocabulary *vocabulary = &names->vocabulary;
-    vocabulary->count = vocabulary->skeleton_count = vocabulary->longest = names->value_count = 0;
+    vocabulary->count = vocabulary->skeleton_count = vocabulary->longest = 0;
     vocabulary->max_words = 0;
+    names->word_count = names->value_count = 0;
     if (names->bytes < sum_of(empty)) {
-        names->bytes = 0;
+        names->bytes = 0; /* for no name at all */
         return;
     }
     place(names, empty);
-    names->text_starts[0] = names->value_starts[0] = 0;
+    for (size_t i = TEXT_STARTS; i <= WORD_STARTS; i++) {
+        *numbers(names, i) = 0;
+    }
 }
 
 size_t thimble_names_used(const thimble_names *names)
 {
-    size_t sizes[TABLES];
-    if (!names->bytes) {
-        return 0;
-    }
-    sizes_of(names, sizes);
-    return sum_of(sizes);
+    return sum_of(names->sizes);
 }
 
-/* Makes the tables longer: by one name with so many bytes of text (below 0: by none), and by one value likewise. */
-static bool grow(thimble_names *names, int32_t text, int32_t value)
+/* Makes tables longer; false: there is no room. */
+static bool grow(thimble_names *names, const uint32_t more[TABLES])
 {
-    size_t sizes[TABLES], longer[TABLES];
-    sizes_of(names, sizes);
-    memcpy(longer, sizes, sizeof longer);
-    if (text >= 0) {
-        longer[0] += sizeof *names->text_starts;
-        for (size_t i = 2; i < 5; i++) {
-            longer[i] += sizeof *names->by_text;
-        }
-        longer[5]++;
-        longer[6] += (size_t)text;
+    uint32_t longer[TABLES];
+    bool is_large = false;
+    for (size_t i = 0; i < TABLES; i++) {
+        longer[i] = names->sizes[i] + more[i];
+        is_large = is_large || (i >= TEXTS && longer[i] > 0xFFFF);
     }
-    if (value >= 0) {
-        longer[1] += sizeof *names->value_starts;
-        longer[7] += (size_t)value;
-    }
-    size_t from = sum_of(sizes), to = sum_of(longer);
-    if (to > names->bytes || names->vocabulary.count == MOST_NAMES || names->value_count == MOST_NAMES) {
+    size_t from = sum_of(names->sizes), to = sum_of(longer);
+    if (to > names->bytes || is_large) {
         return false;
     }
     for (size_t i = TABLES; i-- > 0;) {
-        from -= sizes[i];
+        from -= names->sizes[i];
         to -= longer[i];
-        memmove(names->memory + to, names->memory + from, sizes[i]);
+        memmove(names->memory + to, names->memory + from, names->sizes[i]);
     }
     place(names, longer);
     return true;
 }
 
-/* Below 0, 0 or above 0, as the first text is lower, equal or higher. */
-static int compare(const uint8_t *a, size_t a_length, const uint8_t *b, size_t b_length)
+/* Makes tables as short as they were, what was put behind being forgotten. */
+static void shrink(thimble_names *names, const uint32_t sizes[TABLES])
 {
-    const int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
-    return order ? order : (a_length > b_length) - (a_length < b_length);
+    size_t from = 0, to = 0;
+    for (size_t i = 0; i < TABLES; i++) {
+        memmove(names->memory + to, names->memory + from, sizes[i]);
+        from += names->sizes[i];
+        to += sizes[i];
+    }
+    place(names, sizes);
 }
 
 /* Where a text belongs in the order of texts, and whether it is there. */
@@ -126,9 +129,8 @@ static uint16_t place_of_text(const thimble_names *names, const uint8_t *text, s
     uint16_t low = 0, high = names->vocabulary.count;
     *is_known = false;
     while (low < high) {
-        const uint16_t middle = (uint16_t)(low + (high - low) / 2), entry = names->by_text[middle];
-        const uint32_t start = names->text_starts[entry];
-        const int order = compare(names->text + start, names->text_starts[entry + 1] - start, text, length);
+        const uint16_t middle = (uint16_t)(low + (high - low) / 2);
+        const int order = thimble_compare_name(&names->vocabulary, names->vocabulary.by_text[middle], text, length);
         if (order < 0) {
             low = (uint16_t)(middle + 1);
         } else {
@@ -146,11 +148,11 @@ static uint16_t place_of_skeleton(const thimble_names *names, const thimble_anno
     uint8_t other[THIMBLE_MAX_NAME_BYTES];
     uint16_t low = 0, high = names->vocabulary.skeleton_count;
     while (low < high) {
-        const uint16_t middle = (uint16_t)(low + (high - low) / 2), entry = names->by_skeleton[middle];
-        const uint32_t start = names->text_starts[entry];
+        const uint16_t middle = (uint16_t)(low + (high - low) / 2);
         const size_t bytes =
-            thimble_name_skeleton(annotator, names->text + start, names->text_starts[entry + 1] - start, other);
-        if (compare(other, bytes, skeleton, length) > 0) {
+            thimble_name_skeleton(annotator, &names->vocabulary, names->vocabulary.by_skeleton[middle], other);
+        const int order = memcmp(other, skeleton, bytes < length ? bytes : length);
+        if (order > 0 || (order == 0 && bytes > length)) {
             high = middle;
         } else {
             low = (uint16_t)(middle + 1);
@@ -159,80 +161,218 @@ static uint16_t place_of_skeleton(const thimble_names *names, const thimble_anno
     return low;
 }
 
-static void insert(uint16_t *table, uint16_t count, uint16_t at, uint16_t entry)
+static void insert(uint16_t *into, uint16_t count, uint16_t at, uint16_t entry)
 {
-    memmove(table + at + 1, table + at, (size_t)(count - at) * sizeof *table);
-    table[at] = entry;
+    memmove(into + at + 1, into + at, (size_t)(count - at) * sizeof *into);
+    into[at] = entry;
 }
 
-/* The index of a value that other names have; their number: it is new. */
-static uint16_t find_value(const thimble_names *names, const uint8_t *value, size_t length)
+/* The index of a word, which is added where it is not known; MOST_WORDS: there is no room. */
+static uint16_t index_of_word(thimble_names *names, const uint8_t *word, size_t length)
 {
+    const thimble_coded_names *coded = &names->coded;
     uint16_t index = 0;
-    for (; index < names->value_count; index++) {
-        const uint32_t start = names->value_starts[index];
-        if (compare(names->values + start, names->value_starts[index + 1] - start, value, length) == 0) {
-            break;
+    for (; index < names->word_count; index++) {
+        const uint16_t start = coded->word_starts[index];
+        if ((size_t)(coded->word_starts[index + 1] - start) == length &&
+            memcmp(coded->words + start, word, length) == 0) {
+            return index;
         }
     }
+    const uint32_t more[TABLES] = {[WORD_STARTS] = sizeof(uint16_t), [WORDS] = (uint32_t)length};
+    if (index == MOST_WORDS || !grow(names, more)) {
+        return MOST_WORDS;
+    }
+    uint16_t *starts = numbers(names, WORD_STARTS);
+    memcpy(table(names, WORDS) + starts[index], word, length);
+    starts[index + 1] = (uint16_t)(starts[index] + length);
+    names->word_count++;
     return index;
+}
+
+/* Writes the indices of a normalized text's words, which are added where they are not known; the bytes, which are no
+ * more than the text's; 0: there is no room. */
+static size_t encode(thimble_names *names, const uint8_t *text, size_t length, uint8_t *to)
+{
+    size_t bytes = 0;
+    for (size_t start = 0; start < length;) {
+        size_t end = start;
+        while (end < length && text[end] != ' ') {
+            end++;
+        }
+        const uint16_t index = index_of_word(names, text + start, end - start);
+        if (index == MOST_WORDS) {
+            return 0;
+        }
+        if (index >= ONE_BYTE) {
+            to[bytes++] = (uint8_t)(ONE_BYTE | index >> 8);
+        }
+        to[bytes++] = (uint8_t)index;
+        start = end + 1;
+    }
+    return bytes;
+}
+
+static bool is_capital_of(uint8_t capital, uint8_t letter)
+{
+    return letter >= 'a' && letter <= 'z' && capital == letter - 'a' + 'A';
+}
+
+/* Whether a value is these words in some cases, and in which. */
+static bool read_cases(const thimble_words *words, const uint8_t *value, size_t length, uint16_t *cases)
+{
+    if (words->length != length || length > THIMBLE_CASED_BYTES || words->count > THIMBLE_CASED_WORDS) {
+        return false;
+    }
+    *cases = THIMBLE_CASED;
+    for (size_t i = 0, at = 0; i < words->count; i++, at++) {
+        bool fits[3] = {true, true, true}; /* each of the cases */
+        const size_t first = at;
+        for (; at < length && words->text[at] != ' '; at++) {
+            const bool is_same = value[at] == words->text[at];
+            const bool is_raised = is_capital_of(value[at], words->text[at]);
+            const bool has_case = words->text[at] >= 'a' && words->text[at] <= 'z';
+            fits[THIMBLE_AS_IT_IS] = fits[THIMBLE_AS_IT_IS] && is_same;
+            fits[THIMBLE_FIRST_CAPITAL] =
+                fits[THIMBLE_FIRST_CAPITAL] && (at == first && has_case ? is_raised : is_same);
+            fits[THIMBLE_ALL_CAPITALS] = fits[THIMBLE_ALL_CAPITALS] && (has_case ? is_raised : is_same);
+        }
+        if (at < length && value[at] != ' ') {
+            return false;
+        }
+        uint16_t of_word = 0;
+        while (of_word < 3 && !fits[of_word]) {
+            of_word++;
+        }
+        if (of_word == 3) {
+            return false;
+        }
+        *cases = (uint16_t)(*cases | of_word << 2 * i);
+    }
+    return true;
+}
+
+/* The index of a value as it is kept, which is added where it is not there; MOST_VALUES: there is no room. */
+static uint16_t index_of_value(thimble_names *names, const uint8_t *head, size_t head_bytes, const uint8_t *value,
+                               size_t length)
+{
+    const thimble_coded_names *coded = &names->coded;
+    uint16_t index = 0;
+    for (; index < names->value_count; index++) {
+        const uint8_t *at = coded->values + coded->value_starts[index];
+        if ((size_t)(coded->value_starts[index + 1] - coded->value_starts[index]) == head_bytes + length &&
+            memcmp(at, head, head_bytes) == 0 && memcmp(at + head_bytes, value, length) == 0) {
+            return index;
+        }
+    }
+    const uint32_t more[TABLES] = {[VALUE_STARTS] = sizeof(uint16_t), [VALUES] = (uint32_t)(head_bytes + length)};
+    if (index == MOST_VALUES || !grow(names, more)) {
+        return MOST_VALUES;
+    }
+    uint16_t *starts = numbers(names, VALUE_STARTS);
+    uint8_t *at = table(names, VALUES) + starts[index];
+    memcpy(at, head, head_bytes);
+    memcpy(at + head_bytes, value, length);
+    starts[index + 1] = (uint16_t)(starts[index] + head_bytes + length);
+    names->value_count++;
+    return index;
+}
+
+/* Adds a name whose normalized text is `words`, or changes it where it is known. */
+static bool add(thimble_names *names, const thimble_annotator *annotator, uint8_t kind, const thimble_words *words,
+                const uint8_t *value, size_t value_length, uint16_t cases, const uint8_t *cased, size_t cased_length)
+{
+    thimble_vocabulary *vocabulary = &names->vocabulary;
+    uint8_t codes[THIMBLE_MAX_NAME_BYTES + 1];
+    bool is_known;
+    const uint16_t at = place_of_text(names, words->text, words->length, &is_known);
+    const uint16_t entry = is_known ? vocabulary->by_text[at] : vocabulary->count;
+    const bool is_text = cases && cased_length == words->length && memcmp(cased, words->text, cased_length) == 0;
+    uint16_t value_of = cases;
+    if (cases && !is_text) {
+        const size_t bytes = encode(names, cased, cased_length, codes);
+        const uint8_t head[] = {(uint8_t)(cases >> 8), (uint8_t)cases};
+        value_of = bytes ? index_of_value(names, head, sizeof head, codes, bytes) : MOST_VALUES;
+    } else if (!cases) {
+        value_of = index_of_value(names, &(const uint8_t){0}, 1, value, value_length);
+    }
+    if (value_of == MOST_VALUES || entry == MOST_NAMES) {
+        return false;
+    }
+    if (!is_known) {
+        const size_t bytes = encode(names, words->text, words->length, codes);
+        const uint32_t more[TABLES] = {[TEXT_STARTS] = sizeof(uint16_t),
+                                       [BY_TEXT] = sizeof(uint16_t),
+                                       [BY_SKELETON] = sizeof(uint16_t),
+                                       [VALUE_OF] = sizeof(uint16_t),
+                                       [KINDS] = 1,
+                                       [TEXTS] = (uint32_t)bytes};
+        if (!bytes || !grow(names, more)) {
+            return false;
+        }
+        uint16_t *starts = numbers(names, TEXT_STARTS);
+        memcpy(table(names, TEXTS) + starts[entry], codes, bytes);
+        starts[entry + 1] = (uint16_t)(starts[entry] + bytes);
+        insert(numbers(names, BY_TEXT), vocabulary->count, at, entry);
+        vocabulary->count++;
+    }
+    table(names, KINDS)[entry] = kind;
+    numbers(names, VALUE_OF)[entry] = value_of;
+    if (is_known) {
+        return true;
+    }
+    if (words->count > vocabulary->max_words) {
+        vocabulary->max_words = (uint8_t)words->count;
+    }
+    uint8_t skeleton[THIMBLE_MAX_NAME_BYTES];
+    const size_t bytes = thimble_name_skeleton(annotator, vocabulary, entry, skeleton);
+    uint16_t letters = 0;
+    for (size_t i = 0; i < bytes; i++) {
+        letters = (uint16_t)(letters + ((skeleton[i] & 0xC0) != 0x80));
+    }
+    if (letters >= FUZZY_LETTERS) {
+        const uint16_t by_skeleton = place_of_skeleton(names, annotator, skeleton, bytes);
+        insert(numbers(names, BY_SKELETON), vocabulary->skeleton_count, by_skeleton, entry);
+        vocabulary->skeleton_count++;
+        if (letters > vocabulary->longest) {
+            vocabulary->longest = letters;
+        }
+    }
+    return true;
 }
 
 thimble_name_status thimble_names_add(thimble_names *names, const thimble_annotator *annotator, uint8_t kind,
                                       const uint8_t *value, size_t value_length, const uint8_t *text, size_t length,
                                       thimble_words *words)
 {
-    thimble_vocabulary *vocabulary = &names->vocabulary;
+    uint8_t cased[THIMBLE_CASED_BYTES];
+    uint16_t cases = 0;
+    size_t cased_length = 0;
+    if (thimble_normalize(annotator->normalizer, value, value_length, words) > 0 &&
+        read_cases(words, value, value_length, &cases)) {
+        cased_length = words->length;
+        memcpy(cased, words->text, cased_length);
+    } else {
+        cases = 0;
+    }
     const int32_t count = thimble_normalize(annotator->normalizer, text, length, words);
-    if (count == THIMBLE_TEXT_TOO_LONG || words->length > THIMBLE_MAX_NAME_BYTES) {
+    if (count == THIMBLE_TEXT_TOO_LONG || (count > 0 && words->length > THIMBLE_MAX_NAME_BYTES)) {
         return THIMBLE_NAME_TOO_LONG;
     }
     if (count <= 0) {
         return THIMBLE_NAME_NO_WORDS;
     }
-    if (!names->bytes || value_length > names->bytes) {
+    if (!names->bytes || value_length > 0xFFFE) {
         return THIMBLE_NAMES_FULL;
     }
-    bool is_known;
-    const uint16_t at = place_of_text(names, words->text, words->length, &is_known);
-    const uint16_t entry = is_known ? names->by_text[at] : vocabulary->count;
-    const bool is_own = compare(value, value_length, words->text, words->length) == 0;
-    const uint16_t value_index = is_own ? THIMBLE_OWN_TEXT : find_value(names, value, value_length);
-    const bool is_new_value = value_index == names->value_count;
-    if (!grow(names, is_known ? -1 : words->length, is_new_value ? (int32_t)value_length : -1)) {
-        return THIMBLE_NAMES_FULL;
-    }
-    if (is_new_value) {
-        const uint32_t start = names->value_starts[value_index];
-        memcpy(names->values + start, value, value_length);
-        names->value_starts[value_index + 1] = start + (uint32_t)value_length;
-        names->value_count++;
-    }
-    names->kinds[entry] = kind;
-    names->value_of[entry] = value_index;
-    if (is_known) {
+    uint32_t before[TABLES];
+    memcpy(before, names->sizes, sizeof before);
+    const uint16_t word_count = names->word_count, value_count = names->value_count;
+    if (add(names, annotator, kind, words, value, value_length, cases, cased, cased_length)) {
         return THIMBLE_NAME_KNOWN;
     }
-    memcpy(names->text + names->text_starts[entry], words->text, words->length);
-    names->text_starts[entry + 1] = names->text_starts[entry] + words->length;
-    insert(names->by_text, vocabulary->count, at, entry);
-    vocabulary->count++;
-    if (words->count > vocabulary->max_words) {
-        vocabulary->max_words = (uint8_t)words->count;
-    }
-    uint8_t skeleton[THIMBLE_MAX_NAME_BYTES];
-    const size_t bytes = thimble_name_skeleton(annotator, words->text, words->length, skeleton);
-    uint16_t letters = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        letters = (uint16_t)(letters + ((skeleton[i] & 0xC0) != 0x80));
-    }
-    if (letters >= FUZZY_LETTERS) {
-        insert(names->by_skeleton, vocabulary->skeleton_count, place_of_skeleton(names, annotator, skeleton, bytes),
-               entry);
-        vocabulary->skeleton_count++;
-        if (letters > vocabulary->longest) {
-            vocabulary->longest = letters;
-        }
-    }
-    return THIMBLE_NAME_KNOWN;
+    shrink(names, before);
+    names->word_count = word_count;
+    names->value_count = value_count;
+    return THIMBLE_NAMES_FULL;
 }

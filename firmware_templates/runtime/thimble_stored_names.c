@@ -3,9 +3,9 @@
 #include <string.h>
 
 /* A record is the length of a text and the text, the length of its value in two bytes, the low one first, and the
- * value; or OWN_VALUE, where that is the text. A length of 0 stands before the length of a kind's name and that name:
+ * value. A length of 0 stands before the length of a kind's name and that name:
  * the kind of the names that follow. */
-enum { OWN_VALUE = 0xFFFF, LENGTH_BYTES = 2 };
+enum { LENGTH_BYTES = 2 };
 
 /* What takes the bytes of the records, in pieces. */
 typedef struct sink {
@@ -52,17 +52,22 @@ static void take_records(const thimble_names *names, const thimble_answers *answ
             take_length(to, length);
             to->take(to, name, length);
         }
-        const uint32_t start = all->text_starts[i], end = all->text_starts[i + 1];
-        take_length(to, end - start);
-        to->take(to, all->text + start, end - start);
-        const uint16_t value = all->value_of[i];
-        if (value == THIMBLE_OWN_TEXT) {
-            to->take(to, &(const uint8_t[]){OWN_VALUE & 0xFF, OWN_VALUE >> 8}, LENGTH_BYTES);
-        } else {
-            const uint32_t from = all->value_starts[value], length = all->value_starts[value + 1] - from;
-            to->take(to, &(const uint8_t[]){(uint8_t)length, (uint8_t)(length >> 8)}, LENGTH_BYTES);
-            to->take(to, all->values + from, length);
+        thimble_name_words words = thimble_words_of_name(all, i);
+        const uint8_t *word;
+        size_t bytes, text_length = 0;
+        while (thimble_next_word(&words, &bytes)) {
+            text_length += bytes + (text_length > 0);
         }
+        take_length(to, text_length);
+        words = thimble_words_of_name(all, i);
+        for (const char *between = ""; (word = thimble_next_word(&words, &bytes)) != NULL; between = " ") {
+            to->take(to, between, strlen(between));
+            to->take(to, word, bytes);
+        }
+        uint8_t buffer[THIMBLE_CASED_BYTES];
+        const uint8_t *value = thimble_value_of_name(all, i, buffer, &bytes);
+        to->take(to, &(const uint8_t[]){(uint8_t)bytes, (uint8_t)(bytes >> 8)}, LENGTH_BYTES);
+        to->take(to, value, bytes);
     }
 }
 
@@ -137,11 +142,9 @@ size_t thimble_names_restore(thimble_names *names, const thimble_annotator *anno
         if (!of_value) {
             break;
         }
-        size_t value_length = (size_t)of_value[0] | (size_t)of_value[1] << 8;
-        const uint8_t *value = text;
-        if (value_length == OWN_VALUE) {
-            value_length = *length;
-        } else if ((value = next(&at, end, value_length)) == NULL) {
+        const size_t value_length = (size_t)of_value[0] | (size_t)of_value[1] << 8;
+        const uint8_t *value = next(&at, end, value_length);
+        if (!value) {
             break;
         }
         left_out += kind < 0 || thimble_names_add(names, annotator, (uint8_t)kind, value, value_length, text, *length,

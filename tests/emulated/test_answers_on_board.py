@@ -404,16 +404,17 @@ def test_names_that_are_refused(device: Device) -> None:
         with pytest.raises(DeviceError) as refused:
             device.request(line)
         assert refused.value.code == code
-    assert device.request("NAMES") == ["OK names=0 names_used=8 names_bytes=4096 stored=no"]
-    used, number = 8 + 4 + len("x"), 0
-    while used + 11 + len(f"lamp {number}") <= 4096:
+    assert device.request("NAMES") == ["OK names=0 names_used=6 names_bytes=4096 stored=no"]
+    device.add_name("light", "x", "lamp a")
+    number = 1
+    while (left := 4096 - device.names().used) >= 9 + 2 + 6:
         device.add_name("light", "x", f"lamp {number}")
-        used += 11 + len(f"lamp {number}")
         number += 1
     assert number > 200
     with pytest.raises(DeviceError, match="full"):
-        device.add_name("light", "x", "one more lamp")
-    assert device.request("NAMES") == [f"OK names={number} names_used={used} names_bytes=4096 stored=no"]
+        device.add_name("light", "x", "z" * left)
+    names = device.names()
+    assert (names.count, names.used, names.is_stored) == (number, 4096 - left, False)
     with pytest.raises(DeviceError, match="unsupported"):
         device.request("NAMES store")
 
