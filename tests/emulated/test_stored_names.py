@@ -19,6 +19,7 @@ from pipeline.device.protocol import Device
 from pipeline.device.serial_port import SerialPort
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
+from pipeline.resources import ROOT
 from pipeline.targets.boards import load_board
 from tests.support.host_boards import answering_codec, build_answering_board
 from tests.support.standin import FOLDER
@@ -66,6 +67,14 @@ def test_names_are_there_after_a_loss_of_power(program: Path, tmp_path: Path) ->
     cleared, kept = run(program, flash, "NAMES clear", "NAMES store")
     assert cleared.endswith(" stored=no") and kept == "OK names=0 names_used=6 names_bytes=4096 stored=yes"
     assert run(program, flash, "NAMES") == [kept]
+
+
+def test_the_example_of_the_protocols_page(program: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    example = re.findall(r"^    (NAMES? .*)\n    (OK .*)$", page, re.MULTILINE)
+    assert [request.split()[0] for request, _ in example] == ["NAME", "NAMES"]
+    answers = run(program, tmp_path / "flash", *(request for request, _ in example))
+    assert answers == [answer for _, answer in example]
 
 
 def test_what_is_stored_already_is_not_written_again(program: Path, tmp_path: Path) -> None:
