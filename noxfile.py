@@ -105,13 +105,24 @@ def demo(session: nox.Session) -> None:
     pipeline(session, "run")
 
 
-@nox.session(venv_backend="none")
-def tests(session: nox.Session) -> None:
-    """All tests, on all processors; arguments go to pytest (`-- -n 0`: one after the other)."""
+def run_tests(session: nox.Session, *chosen: str) -> None:
+    """pytest on all processors, with the session's arguments."""
     python = with_toolchain(session)
     # A file's tests stay in one process: they share what takes long to build. tests/conftest.py begins with long files.
     parallel = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", "--no-loadscope-reorder")
-    session.run(str(python), "-m", "pytest", *parallel, *session.posargs, external=True)
+    session.run(str(python), "-m", "pytest", *parallel, *chosen, *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """The tests, on all processors; arguments go to pytest (`-- -n 0`: one after the other; `-- -m ''`: all cases)."""
+    run_tests(session, "-m", "not variant")
+
+
+@nox.session(venv_backend="none")
+def variants(session: nox.Session) -> None:
+    """More cases of the longest tests: other shapes, cores, boards, builds, seeds; with `tests` they are all."""
+    run_tests(session, "-m", "variant")
 
 
 @nox.session(venv_backend="none")

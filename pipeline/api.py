@@ -126,7 +126,7 @@ def compile_model(
 
     Args:
         tflite: its bytes, or the path of the file.
-        out: gets `model.c`, `model.h`, `model_data.c` and `model_data.h`; a new or empty folder.
+        out: gets `model.c`, `model.h` and `model_data.h`; a new or empty folder.
         core: what the weights are packed for, such as `cortex-m0` or `cortex-m55`.
         aim: `balanced`, `speed` or `size`: how weights are held where several forms are possible.
 

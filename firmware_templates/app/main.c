@@ -1,22 +1,22 @@
 /* The application: a request line in, answer lines out. docs/protocol.md describes every request and answer. */
 #include "board.h"
 #include "build.h"
-#include "crc32.h"
+#include "thimble_crc32.h"
 #include "image.h"
 #include "model.h"
-#include "sampler.h"
+#include "thimble_sampler.h"
 #include "serial.h"
 #include "thimble.h"
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 #include "tokenizer_tables.h"
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
-#include "names.h"
+#include "thimble_names.h"
 #ifdef THIMBLE_STORE
 #include "thimble_stored_names.h"
 #endif
-#include "understand.h"
-#include "utf8.h"
+#include "thimble_understand.h"
+#include "thimble_utf8.h"
 #include "vocabulary_tables.h"
 #endif
 
@@ -189,19 +189,20 @@ static int32_t feed(size_t count)
 }
 
 #ifdef THIMBLE_ANSWERS
-static void say(const uint8_t *bytes, size_t count)
+static void say(void *to, const uint8_t *bytes, size_t count)
 {
+    (void)to;
     put_percent(bytes, count);
 }
 
 /* What an answer in answer tokens says: "text confidence reason". */
 static void put_reply(const thimble_result *result)
 {
-    thimble_answer_say(&model_answers, result->intent, result->slots, result->slot_count, say);
+    thimble_answer_say(&thimble_model_answers, result->intent, result->slots, result->slot_count, say, NULL);
     put_next(result->confidence);
     put_text(" ");
     if (result->reason == THIMBLE_MODEL_REASON) {
-        say(result->slots[0].value, result->slots[0].value_length);
+        put_percent(result->slots[0].value, result->slots[0].value_length);
     } else {
         put_text(thimble_reason_name(result->reason));
     }
@@ -248,7 +249,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
             prompt.ids[generated] = (uint16_t)next;
         }
         generated++;
-        if (thimble_stops(&model_tokenizer, next)) {
+        if (thimble_stops(&thimble_model_tokenizer, next)) {
             end = " eos ";
             break;
         }
@@ -283,7 +284,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
 #endif
     for (uint32_t i = 0; i < generated && i < IDS; i++) {
         size_t length;
-        const uint8_t *piece = thimble_piece(&model_tokenizer, before, prompt.ids[i], &length);
+        const uint8_t *piece = thimble_piece(&thimble_model_tokenizer, before, prompt.ids[i], &length);
         put_percent(piece, length);
         before = prompt.ids[i];
     }
@@ -400,7 +401,7 @@ static void put_json_text(const uint8_t *text, size_t length)
     char escape[] = "\\u0000";
     for (size_t at = 0; at < length;) {
         uint32_t point = 0xfffd; /* where it is not well-formed */
-        const size_t size = read_character(text + at, length - at, &point);
+        const size_t size = thimble_read_character(text + at, length - at, &point);
         at += size ? size : 1;
         const bool is_plain = point >= ' ' && point < 127 && point != '"' && point != '\\';
         if (is_plain) {
@@ -487,7 +488,7 @@ static error answer_in_json(void)
         return stopped;
     }
     size_t length;
-    const uint8_t *intent = thimble_intent_name(&model_answers, result.intent, &length);
+    const uint8_t *intent = thimble_intent_name(&thimble_model_answers, result.intent, &length);
     put_text("OK {\"intent\":\"");
     put_json_text(intent, length);
     put_text("\",\"slots\":[");
@@ -557,14 +558,15 @@ static error ask(char *line, int how)
         return "malformed spaces in the text are percent-encoded: %20";
     }
     int32_t length = percent_decode(text);
-    if (length < 0 || (length == 0 && model_tokenizer.suffix_count)) {
+    if (length < 0 || (length == 0 && thimble_model_tokenizer.suffix_count)) {
         return length ? "malformed a % is followed by two hexadecimal digits"
                       : "malformed ASK max_new text, PROMPT max_new text";
     }
 #ifdef THIMBLE_ANSWERS
     return answer_sentence((const uint8_t *)text, (size_t)length, max_new, how);
 #else
-    int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    int32_t count =
+        thimble_encode_prompt(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
     return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
 #endif
 }
@@ -600,7 +602,7 @@ static error sample(char *line)
         uint32_t least, most;
     } settings[] = {
         {" temperature=", "out-of-range temperature", 0, 100000},
-        {" top_k=", "out-of-range top_k", 0, SAMPLER_CANDIDATES},
+        {" top_k=", "out-of-range top_k", 0, THIMBLE_SAMPLER_CANDIDATES},
         {" top_p=", "out-of-range top_p", 1, 1000},
         {" penalty=", "out-of-range penalty", 100, 10000},
         {" seed=", "out-of-range seed", 0, UINT32_MAX},
@@ -642,8 +644,8 @@ static error encode(char *line)
     if (length < 0 || *line) {
         return "malformed ENC text, percent-encoded";
     }
-    thimble_fold(&model_tokenizer, (uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    thimble_fold(&thimble_model_tokenizer, (uint8_t *)text, (size_t)length);
+    int32_t count = thimble_encode(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
     if (count < 0) {
         return not_utf8;
     }
@@ -808,7 +810,8 @@ static error ask_in_json(char *line)
 static int32_t read_kind(char *word)
 {
     const int32_t length = percent_decode(word);
-    const int32_t kind = length < 0 ? -1 : thimble_kind_of(&model_answers, (const uint8_t *)word, (size_t)length);
+    const int32_t kind =
+        length < 0 ? -1 : thimble_kind_of(&thimble_model_answers, (const uint8_t *)word, (size_t)length);
     for (size_t i = THIMBLE_NUMBER; i <= THIMBLE_DATE; i++) {
         if (kind == annotator.quantity_kinds[i]) {
             return -1;
@@ -836,8 +839,8 @@ static error add_name(char *line)
     if (kind < 0) {
         return "out-of-range the model knows no such kind of names";
     }
-    switch (thimble_names_add(&names, &model_annotator, (uint8_t)kind, (const uint8_t *)value, (size_t)value_length,
-                              (const uint8_t *)text, (size_t)length, &sentence.words)) {
+    switch (thimble_names_add(&names, &thimble_model_annotator, (uint8_t)kind, (const uint8_t *)value,
+                              (size_t)value_length, (const uint8_t *)text, (size_t)length, &sentence.words)) {
     case THIMBLE_NAMES_FULL: return "full there is no memory for more names";
     case THIMBLE_NAME_TOO_LONG: return "too-long a name has at most 255 bytes";
     case THIMBLE_NAME_NO_WORDS: return "malformed a name has letters or digits, in well-formed UTF-8";
@@ -848,10 +851,10 @@ static error add_name(char *line)
 #ifdef THIMBLE_STORE
 static error store_names(void)
 {
-    if (thimble_names_stored_bytes(&names, &model_answers) > thimble_store_capacity(&board_flash)) {
+    if (thimble_names_stored_bytes(&names, &thimble_model_answers) > thimble_store_capacity(&board_flash)) {
         return "full the flash for names is too small for these";
     }
-    return thimble_names_store(&names, &model_answers, &board_flash)
+    return thimble_names_store(&names, &thimble_model_answers, &board_flash)
                ? NULL
                : "store the flash did not do what it was told; the names before are in it still";
 }
@@ -859,7 +862,8 @@ static error store_names(void)
 /* Those that outlived a loss of power. */
 static void restore_names(void)
 {
-    (void)thimble_names_restore(&names, &model_annotator, &model_answers, &board_flash, &sentence.words);
+    (void)thimble_names_restore(&names, &thimble_model_annotator, &thimble_model_answers, &board_flash,
+                                &sentence.words);
     if (names.vocabulary.count) {
         thimble_use_vocabulary(&annotator, &names.vocabulary);
     }
@@ -881,7 +885,7 @@ static error count_names(char *line)
     }
     if (equal(what, "clear")) {
         thimble_names_clear(&names);
-        annotator = model_annotator;
+        annotator = thimble_model_annotator;
     } else if (*what) {
         refused = store_names();
     }
@@ -891,7 +895,7 @@ static error count_names(char *line)
     put_text("OK");
     put_names();
 #ifdef THIMBLE_STORE
-    put_text(thimble_names_are_stored(&names, &model_answers, &board_flash) ? " stored=yes" : " stored=no");
+    put_text(thimble_names_are_stored(&names, &thimble_model_answers, &board_flash) ? " stored=yes" : " stored=no");
 #else
     put_text(" stored=no");
 #endif
@@ -974,10 +978,10 @@ int main(void)
     thimble_sampler_init(&sampler, sampler_marks);
 #endif
 #ifdef THIMBLE_ANSWERS
-    annotator = model_annotator;
+    annotator = thimble_model_annotator;
     sentence.context = &model;
-    sentence.answers = &model_answers;
-    sentence.tokenizer = &model_tokenizer;
+    sentence.answers = &thimble_model_answers;
+    sentence.tokenizer = &thimble_model_tokenizer;
     sentence.annotator = &annotator;
     sentence.work = CACHE_HOLDS_WORK ? NULL : (thimble_annotation *)(void *)work_memory;
     sentence.ids = prompt.ids;

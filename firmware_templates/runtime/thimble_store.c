@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "crc32.h"
+#include "thimble_crc32.h"
 
 /* The header: magic number, sequence, length and CRC-32 of the value, CRC-32 of these; the rest is as erased. */
 enum { MAGIC = 0x534D4854, SEQUENCE_AT = 4, LENGTH_AT = 8, VALUE_CRC_AT = 12, HEADER_CRC_AT = 16, ERASED = 0xFF };

@@ -4,8 +4,8 @@
 #ifndef THIMBLE_STORED_NAMES_H
 #define THIMBLE_STORED_NAMES_H
 
-#include "answer.h"
-#include "names.h"
+#include "thimble_answer.h"
+#include "thimble_names.h"
 #include "thimble_store.h"
 
 #ifdef __cplusplus

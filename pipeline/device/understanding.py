@@ -12,7 +12,7 @@ from ..errors import DeviceError
 __all__ = ["SLOT_TYPES", "Slot", "Understanding", "parse_understanding"]
 
 SLOT_TYPES = ("choice", "name", "text", "number", "percent", "degrees", "duration", "time", "date")
-"""`thimble_slot_type` of answer.h."""
+"""`thimble_slot_type` of thimble_answer.h."""
 
 
 @dataclass(frozen=True)

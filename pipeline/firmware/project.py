@@ -7,14 +7,14 @@ Nothing in it points back into this repository.
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
+from pipeline.firmware.kernels import called_kernels
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.text_path_tables import write_text_path
 from pipeline.firmware.tflm_library import KERNELS, arch_of
@@ -36,16 +36,21 @@ KERNEL_OPTIMIZATION = {
 }
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
-_AROUND_MODEL = ("tokenizer", "sampler")
-_TEXT_PATH = (
-    *("words", "normalize", "quantities", "matcher", "names", "answer", "understand"),
-    *("thimble_store", "thimble_stored_names"),
+_AROUND_MODEL = ("thimble_tokenizer", "thimble_sampler")
+_TEXT_PATH = tuple(
+    f"thimble_{part}"
+    for part in (
+        *("words", "normalize", "quantities", "matcher", "names", "answer", "understand"),
+        *("store", "stored_names"),
+    )
 )
 """Of the runtime, what only models with answer tokens need."""
+_FOR_OTHER_APPLICATIONS = ("thimble_session", "thimble_intents", "thimble_intact")
+"""Of the runtime, what our application does itself."""
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
 _STORE_DEFINITION = " $<$<NOT:$<STREQUAL:${THIMBLE_NAMES_BYTES},0>>:THIMBLE_STORE>"
 _ANSWER_OPTIONS = """\
-set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added (request NAME): 11 and the texts of each")
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added (request NAME), 13 each in large homes; 0: none")
 """
 _AFTER = "add_custom_command(TARGET firmware.elf POST_BUILD COMMAND "
 _IMAGES = {
@@ -65,7 +70,6 @@ _INTERPRETED = """| `model/` | the .tflite as an array, its operators, the token
 | `interpreter/` | TensorFlow Lite Micro's interpreter as the model; the library itself is `TFLM_DIR`'s |"""
 TEMPLATES = ROOT / "firmware_templates"
 _BUILD_HEADER = "model/build.h"
-_KERNEL = re.compile(r"^void (thimble_\w+)\(", re.MULTILINE)
 
 
 def write_project(
@@ -85,6 +89,7 @@ def write_project(
         (out / part).mkdir(parents=True, exist_ok=True)
     _copy(TEMPLATES / "app", out / "src")
     _copy(TEMPLATES / "runtime", out / "runtime")
+    _remove(out / "runtime", _FOR_OTHER_APPLICATIONS)
     if kernels is not None:
         _interpret(out, board, kernels)
     _copy(model_dir, out / "model")
@@ -101,9 +106,7 @@ def write_project(
     if isinstance(codec, StructuredCodec):
         write_text_path(codec, out / "model")
     else:
-        for file in (out / "runtime").iterdir():
-            if file.stem in _TEXT_PATH:
-                file.unlink()
+        _remove(out / "runtime", _TEXT_PATH)
     has_store = has_answers and board.store is not None
     around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else ()))
     qemu = board.emulators.get("qemu")
@@ -158,17 +161,19 @@ def write_board(board: Board, out: Path, stack_bytes: int, has_store: bool = Fal
     (out / "memory.ld").write_text(_memory(board, stack_bytes, has_store), encoding="ascii")
 
 
+def _remove(folder: Path, stems: Collection[str]) -> None:
+    for file in folder.iterdir():
+        if file.stem in stems:
+            file.unlink()
+
+
 def _leave_out_kernels(out: Path) -> None:
-    """Removes the kernels that neither the model nor a kernel of the model's calls: half of a build's time."""
+    """Removes the kernels that neither the model nor a kernel of the model's calls."""
     folder = out / "runtime" / "kernels"
-    left = {path: path.read_text(encoding="utf-8") for path in folder.glob("*.c")}
-    pending = [path.read_text(encoding="utf-8") for path in out.rglob("*.c") if path.parent != folder]
-    while pending:
-        called = set(re.findall(r"\b(thimble_\w+)\(", pending.pop()))
-        for path in [path for path, text in left.items() if called & set(_KERNEL.findall(text))]:
-            pending.append(left.pop(path))
-    for path in left:
-        path.unlink()
+    called = {path.name for path in called_kernels(path for path in out.rglob("*.c") if path.parent != folder)}
+    for path in folder.glob("*.c"):
+        if path.name not in called:
+            path.unlink()
 
 
 def _interpret(out: Path, board: Board, kernels: str) -> None:

@@ -1,6 +1,6 @@
 /* Adds names as an application does, and prints the vocabulary; tests/emulated/test_names_in_c.py writes them to stdin.
  */
-#include "names.h"
+#include "thimble_names.h"
 #include "vocabulary_tables.h"
 
 #include <stdio.h>
@@ -44,7 +44,8 @@ int main(void)
             uint32_t value_length, length;
             const uint8_t kind = (uint8_t)number();
             uint8_t *value = bytes(&value_length), *text = bytes(&length);
-            printf("%d ", thimble_names_add(&names, &model_annotator, kind, value, value_length, text, length, &words));
+            printf("%d ", thimble_names_add(&names, &thimble_model_annotator, kind, value, value_length, text, length,
+                                            &words));
             free(value);
             free(text);
         }

@@ -1,6 +1,6 @@
 /* A board that is a process: the UART is stdin and stdout. */
 #include "board.h"
-#include "crc32.h"
+#include "thimble_crc32.h"
 #include "image.h"
 
 #include <stdio.h>

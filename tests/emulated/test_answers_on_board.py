@@ -191,6 +191,7 @@ def device(built: Built, board: Board) -> Iterator[Device]:
         yield device
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 def test_a_sentence_is_answered_as_on_the_host(built: Built, device: Device) -> None:
     result = verify(device, built.expectations, macs_per_step=built.compiled.macs, instructions_per_tick=40)
@@ -206,6 +207,7 @@ def test_a_sentence_is_answered_as_on_the_host(built: Built, device: Device) -> 
         assert (expectation.reason, expectation.text_out, expectation.steps) == (reason, "NoMatch", ())
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mps2_an385", "mps2_an505", "mps3_an547"])
 def test_only_what_is_allowed_is_computed_on_other_cores(built: Built, name: str, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def codec() -> StructuredCodec:
 def program(codec: StructuredCodec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("names")
     write_text_path(codec, folder)
-    sources = [RUNTIME / f"{name}.c" for name in ("names", "matcher", "normalize", "quantities")]
+    sources = [RUNTIME / f"thimble_{name}.c" for name in ("names", "matcher", "normalize", "quantities")]
     sources += [folder / f"{name}_tables.c" for name in ("vocabulary", "normalizer", "quantity")]
     flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

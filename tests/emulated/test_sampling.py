@@ -25,7 +25,7 @@ from tests.support.standin import Standin
 
 STANDIN_STEP = 1 << 21  # as tests/support/standin/model.c has it
 _SHIM = """\
-#include "sampler.h"
+#include "thimble_sampler.h"
 static thimble_sampler sampler;
 static uint8_t marks[4096];
 void start(uint32_t t, uint32_t k, uint32_t p, uint32_t r, uint32_t seed)
@@ -62,7 +62,7 @@ def device_c(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("sampler")
     (folder / "shim.c").write_text(_SHIM)
     flags = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared")
-    sources = [folder / "shim.c", RUNTIME / "sampler.c", RUNTIME / "thimble.c"]
+    sources = [folder / "shim.c", RUNTIME / "thimble_sampler.c", RUNTIME / "thimble.c"]
     compile_library(sources, [RUNTIME], folder / "sampler.so", flags)
     return ctypes.CDLL(str(folder / "sampler.so"))
 
@@ -302,7 +302,7 @@ def test_a_real_boards_pace_is_its_own() -> None:
 
 
 def test_the_definition_and_the_code_have_the_same_powers() -> None:
-    source = (Path(RUNTIME) / "sampler.c").read_text()
+    source = (Path(RUNTIME) / "thimble_sampler.c").read_text()
     for i in range(17):
         assert str(round(65536 * 2 ** (-i / 16))) in source
 

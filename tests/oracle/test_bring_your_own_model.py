@@ -20,6 +20,7 @@ PAGE = ROOT / "docs" / "bring-your-own-model.md"
 PROGRAMS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "fused"), [("layernorm_step", "5 norm"), ("rmsnorm_step", "2 gate, 5 norm")])
 def test_a_step_of_the_page(name: str, fused: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

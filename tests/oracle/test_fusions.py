@@ -34,6 +34,7 @@ def norm(x: Quantization, columns: int, square: float, mean: float, root: float,
     return model.bytes({"y": out})
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     x=quantizations,
@@ -59,6 +60,7 @@ def test_norms(
     bench.check(norm(x, columns, square, mean, root, y), {"x": int8_values(seed, (1, columns))}, packing)
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     gate=quantizations,
@@ -128,6 +130,7 @@ products = st.builds(Quantization, st.floats(-6, -3).map(lambda power: float(np.
 factors = st.builds(Quantization, st.just(1 / 128), zero_points)
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     heads=st.integers(1, 5),

@@ -1,4 +1,4 @@
-#include "quantities.h"
+#include "thimble_quantities.h"
 
 #include <string.h>
 

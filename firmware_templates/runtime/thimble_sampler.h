@@ -1,7 +1,7 @@
 /* Draws the next token: temperature, top-k, top-p, repetition penalty, in integers, so that every machine draws the
  * same. docs/sampling.md is the definition. */
-#ifndef SAMPLER_H
-#define SAMPLER_H
+#ifndef THIMBLE_SAMPLER_H
+#define THIMBLE_SAMPLER_H
 
 #include "thimble.h"
 
@@ -10,9 +10,9 @@ extern "C" {
 #endif
 
 /* The most tokens that top-k keeps, and that top-p chooses from. */
-#define SAMPLER_CANDIDATES 64
+#define THIMBLE_SAMPLER_CANDIDATES 64
 /* How many of the newest tokens the repetition penalty applies to. */
-#define SAMPLER_RECENT 64
+#define THIMBLE_SAMPLER_RECENT 64
 
 typedef struct {
     uint32_t temperature; /* in thousandths; 0: the best token */
@@ -21,7 +21,7 @@ typedef struct {
     uint32_t penalty;     /* in thousandths; 1000: none, as 0 is */
     uint64_t state;       /* of PCG32 */
     uint32_t taken;       /* tokens since the last reset */
-    uint16_t recent[SAMPLER_RECENT];
+    uint16_t recent[THIMBLE_SAMPLER_RECENT];
     uint8_t *marks; /* a bit for each id of the vocabulary, placed by the caller: [(vocab + 7) / 8] */
     bool marks_are_clear;
 } thimble_sampler;

@@ -6,9 +6,9 @@
 
 #include <stdbool.h>
 
-#include "normalize.h"
-#include "quantities.h"
-#include "words.h"
+#include "thimble_normalize.h"
+#include "thimble_quantities.h"
+#include "thimble_words.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -75,7 +75,7 @@ enum { THIMBLE_HASH_BYTES = 3 };
 
 /* All that is known beside the home's names. Hashes are FNV-1a of 32 bits, the highest byte xored to the lowest of the
  * other three; these, the highest first, stand in the tables, which are ascending. */
-typedef struct {
+typedef struct thimble_annotator {
     const thimble_normalizer *normalizer;
     const thimble_quantities *quantities;
     const thimble_inflection *inflection;

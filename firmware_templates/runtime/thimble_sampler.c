@@ -1,4 +1,4 @@
-#include "sampler.h"
+#include "thimble_sampler.h"
 
 #include <stdbool.h>
 
@@ -49,13 +49,13 @@ void thimble_sampler_reset(thimble_sampler *sampler)
 
 void thimble_sampler_take(thimble_sampler *sampler, int32_t token)
 {
-    sampler->recent[sampler->taken++ % SAMPLER_RECENT] = (uint16_t)token;
+    sampler->recent[sampler->taken++ % THIMBLE_SAMPLER_RECENT] = (uint16_t)token;
 }
 
 /* Puts a mark on the recent tokens, or takes it off. */
 __attribute__((noinline)) static void mark(thimble_sampler *s, bool on)
 {
-    const uint32_t count = s->taken < SAMPLER_RECENT ? s->taken : SAMPLER_RECENT;
+    const uint32_t count = s->taken < THIMBLE_SAMPLER_RECENT ? s->taken : THIMBLE_SAMPLER_RECENT;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t id = s->recent[i], bit = 1u << id % 8;
         s->marks[id / 8] = (uint8_t)(on ? s->marks[id / 8] | bit : s->marks[id / 8] & ~bit);
@@ -125,8 +125,9 @@ static int32_t nucleus(const thimble_sampler *s, const candidate *found, int32_t
 /* One of the best tokens. */
 static int32_t draw_from_best(thimble_sampler *s, const thimble_model *model, const void *logits)
 {
-    candidate found[SAMPLER_CANDIDATES];
-    const int32_t most = s->top_k && s->top_k < SAMPLER_CANDIDATES ? (int32_t)s->top_k : SAMPLER_CANDIDATES;
+    candidate found[THIMBLE_SAMPLER_CANDIDATES];
+    const int32_t most =
+        s->top_k && s->top_k < THIMBLE_SAMPLER_CANDIDATES ? (int32_t)s->top_k : THIMBLE_SAMPLER_CANDIDATES;
     const int32_t count = best_of(s, model, logits, found, most);
     uint32_t sum;
     const int32_t kept = nucleus(s, found, count, &sum);

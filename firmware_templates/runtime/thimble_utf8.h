@@ -10,7 +10,7 @@ extern "C" {
 #endif
 
 /* Bytes of the character that starts the text, 0 if it is not well-formed UTF-8 (Unicode 15, table 3-7). */
-static inline size_t read_character(const uint8_t *text, size_t length, uint32_t *code)
+static inline size_t thimble_read_character(const uint8_t *text, size_t length, uint32_t *code)
 {
     uint8_t first = text[0];
     if (first < 0x80) {

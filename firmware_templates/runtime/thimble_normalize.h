@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tokenizer.h"
-#include "words.h"
+#include "thimble_tokenizer.h"
+#include "thimble_words.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-#include "understand.h"
+#include "thimble_understand.h"
 
 enum { CHUNK = 8 }; /* ids that are widened at once; a multiple of the tokens that models take at once */
 
@@ -45,40 +45,51 @@ int32_t thimble_understand_begin(thimble_understanding *u, const uint8_t *text, 
     return count;
 }
 
-/* Gives the model `count` of the ids from `first` on. */
-static bool take(thimble_understanding *u, uint32_t first, uint32_t count)
+/* Gives the model the next ids, at most `most`. */
+static thimble_status take(thimble_understanding *u, uint32_t most)
 {
-    thimble_status status = THIMBLE_OK;
-    while (count && status == THIMBLE_OK) {
-        int32_t tokens[CHUNK];
-        const uint32_t taken = count < CHUNK ? count : CHUNK;
-        uint32_t i = 0;
-        do {
-            tokens[i] = u->ids[first + i];
-        } while (++i < taken);
-        first += taken;
-        count -= taken;
-        status = thimble_take(u->context, tokens, taken, count ? THIMBLE_NO_LOGITS : THIMBLE_LOGITS_LATER, &u->logits);
+    const uint32_t end = u->count ? u->count : u->prompt;
+    int32_t tokens[CHUNK];
+    uint32_t taken = 0;
+    if (u->is_done) {
+        return THIMBLE_NO_TOKENS;
     }
-    return status == THIMBLE_OK;
+    if (u->count == 0 && u->fed == 0) {
+        thimble_reset(u->context);
+    }
+    while (taken < most && u->fed + taken < end) {
+        tokens[taken] = u->ids[u->fed + taken];
+        taken++;
+    }
+    u->fed += taken;
+    const bool is_last = u->fed == end;
+    const thimble_wanted wanted = is_last ? THIMBLE_LOGITS_LATER : THIMBLE_NO_LOGITS;
+    const thimble_status status = thimble_take(u->context, tokens, taken, wanted, &u->logits);
+    if (status != THIMBLE_OK) {
+        u->reason = THIMBLE_NO_MODEL;
+        u->is_done = true;
+    } else if (is_last) {
+        u->fed = u->count;
+        thimble_answer_compute(&u->answer, u->context);
+    } else {
+        return THIMBLE_MORE;
+    }
+    return status;
+}
+
+thimble_status thimble_understand_take(thimble_understanding *u)
+{
+    const uint32_t block = (uint32_t)u->context->model->block;
+    return take(u, block < CHUNK ? block : CHUNK);
 }
 
 bool thimble_understand_feed(thimble_understanding *u)
 {
-    if (u->is_done) {
-        return false;
+    thimble_status status = THIMBLE_MORE;
+    while (status == THIMBLE_MORE) {
+        status = take(u, CHUNK);
     }
-    if (u->count == 0) {
-        thimble_reset(u->context);
-    }
-    if (!(u->count ? take(u, u->fed, u->count - u->fed) : take(u, 0, u->prompt))) {
-        u->reason = THIMBLE_NO_MODEL;
-        u->is_done = true;
-        return false;
-    }
-    u->fed = u->count;
-    thimble_answer_compute(&u->answer, u->context);
-    return true;
+    return status == THIMBLE_OK;
 }
 
 /* Whether an answer goes no further, behind the id at hand: `reason` says why where it is not whole. */

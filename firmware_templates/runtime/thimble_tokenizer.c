@@ -1,6 +1,6 @@
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 
-#include "utf8.h"
+#include "thimble_utf8.h"
 
 #define NO_MERGE 0x10000u
 
@@ -76,18 +76,27 @@ static bool begins_word(const thimble_tokenizer *tokenizer, uint32_t before, uin
     return tokenizer->space_runs ? is_white(code) && !is_white(before) : code == ' ';
 }
 
+/* What lower case adds to a character, and to the last of its bytes. */
+static uint32_t added_by_folding(uint32_t code)
+{
+    const bool is_upper = (code >= 'A' && code <= 'Z') || (code >= 0xC0 && code <= 0xDE && code != 0xD7);
+    return is_upper ? 0x20 : 0;
+}
+
 /* Goes on behind `count` ids, which the first word may merge with. */
-static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
-                             size_t count, size_t capacity)
+static int32_t encode_behind(const thimble_tokenizer *tokenizer, bool folds, const uint8_t *text, size_t length,
+                             uint16_t *ids, size_t count, size_t capacity)
 {
     size_t word = 0; /* the word's first id */
     uint32_t code = 0;
     while (length) {
         const uint32_t before = code;
-        size_t size = read_character(text, length, &code);
+        size_t size = thimble_read_character(text, length, &code);
         if (size == 0) {
             return THIMBLE_TEXT_NOT_UTF8;
         }
+        const uint32_t added = folds ? added_by_folding(code) : 0;
+        code += added;
         if (begins_word(tokenizer, before, code)) {
             count = word + merge_word(tokenizer, ids + word, count - word);
             word = count;
@@ -100,7 +109,7 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *
             ids[count++] = tokenizer->character_ids[known];
         } else {
             for (size_t i = 0; i < size; i++) {
-                ids[count++] = (uint16_t)(tokenizer->byte_base + text[i]);
+                ids[count++] = (uint16_t)(tokenizer->byte_base + text[i] + (i + 1 == size ? added : 0));
             }
         }
         text += size;
@@ -109,8 +118,8 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, const uint8_t *
     return (int32_t)(word + merge_word(tokenizer, ids + word, count - word));
 }
 
-int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
-                       size_t capacity)
+static int32_t encode_text(const thimble_tokenizer *tokenizer, bool folds, const uint8_t *text, size_t length,
+                           uint16_t *ids, size_t capacity)
 {
     size_t count = 0; /* ids written */
     if (length) {
@@ -121,7 +130,13 @@ int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, 
             ids[count] = tokenizer->prefix[count];
         }
     }
-    return encode_behind(tokenizer, text, length, ids, count, capacity);
+    return encode_behind(tokenizer, folds, text, length, ids, count, capacity);
+}
+
+int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
+                       size_t capacity)
+{
+    return encode_text(tokenizer, false, text, length, ids, capacity);
 }
 
 int32_t thimble_encode_word(const thimble_tokenizer *tokenizer, const uint8_t *word, size_t length, uint16_t *ids,
@@ -132,18 +147,17 @@ int32_t thimble_encode_word(const thimble_tokenizer *tokenizer, const uint8_t *w
     }
     const int32_t space = find(tokenizer->characters, tokenizer->character_count, ' ');
     ids[0] = space >= 0 ? tokenizer->character_ids[space] : (uint16_t)(tokenizer->byte_base + ' ');
-    return encode_behind(tokenizer, word, length, ids, 1, capacity);
+    return encode_behind(tokenizer, false, word, length, ids, 1, capacity);
 }
 
-int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length, uint16_t *ids,
+int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
                               size_t capacity)
 {
     const size_t around = 1u + tokenizer->suffix_count;
     if (capacity < around) {
         return THIMBLE_TEXT_TOO_LONG;
     }
-    thimble_fold(tokenizer, text, length);
-    const int32_t count = thimble_encode(tokenizer, text, length, ids + 1, capacity - around);
+    const int32_t count = encode_text(tokenizer, tokenizer->folds, text, length, ids + 1, capacity - around);
     if (count < 0) {
         return count;
     }

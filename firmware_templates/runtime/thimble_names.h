@@ -2,7 +2,7 @@
 #ifndef THIMBLE_NAMES_H
 #define THIMBLE_NAMES_H
 
-#include "matcher.h"
+#include "thimble_matcher.h"
 
 #ifdef __cplusplus
 extern "C" {

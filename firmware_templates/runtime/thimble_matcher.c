@@ -1,4 +1,4 @@
-#include "matcher.h"
+#include "thimble_matcher.h"
 
 #include <string.h>
 
@@ -44,6 +44,16 @@ static size_t first_letters(const uint8_t *text, size_t length, size_t letters)
         i++;
     }
     return i;
+}
+
+/* Of a text with a zero byte at its end: the one function of string.h that freestanding C does not have. */
+static size_t length_of(const char *text)
+{
+    size_t length = 0;
+    while (text[length]) {
+        length++;
+    }
+    return length;
 }
 
 /* Below 0, 0 or above 0, as the first text is lower, equal or higher. */
@@ -126,7 +136,7 @@ static size_t stem_length(const sentence *s, const uint8_t *skeleton, size_t len
     const char *ending = endings->text;
     size_t longest = 0;
     for (uint8_t i = 0; i < endings->count; i++) {
-        const size_t bytes = strlen(ending);
+        const size_t bytes = length_of(ending);
         if (bytes > longest && ends_with(skeleton, length, ending, bytes) &&
             count_letters(skeleton, length - bytes) >= FUZZY_LETTERS) {
             longest = bytes;
@@ -416,7 +426,7 @@ static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_ma
         const size_t length = (size_t)(s->words->end[end - 1] - s->words->start[index]);
         const char *clitic = "", *next = clitics->text;
         for (size_t i = 0; i <= (s->is_known[end - 1] ? 0u : clitics->count); i++) {
-            const size_t bytes = strlen(clitic);
+            const size_t bytes = length_of(clitic);
             for (size_t layer = 0; layer < THIMBLE_LAYERS && ends_with(text, length, clitic, bytes); layer++) {
                 const thimble_vocabulary *names = s->annotator->layers[layer];
                 if (!names || end - index > names->max_words) {
@@ -429,7 +439,7 @@ static bool find_exact(const sentence *s, size_t index, size_t limit, thimble_ma
                 }
             }
             clitic = next;
-            next += strlen(next) + 1;
+            next += length_of(next) + 1;
         }
     }
     return false;
@@ -545,7 +555,7 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
     for (int stems = 0; stems <= max_stems; stems++) {
         const char *ending = "", *next = inflection->last.text;
         for (size_t i = 0; i <= inflection->last.count; i++) {
-            const size_t bytes = strlen(ending);
+            const size_t bytes = length_of(ending);
             for (size_t layer = 0; layer < THIMBLE_LAYERS && has_ending(last, last_length, ending, bytes); layer++) {
                 const thimble_vocabulary *names = s->annotator->layers[layer];
                 if (nearby[layer].low == nearby[layer].high) {
@@ -561,7 +571,7 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
                 return true;
             }
             ending = next;
-            next += strlen(next) + 1;
+            next += length_of(next) + 1;
         }
     }
     return false;
@@ -618,7 +628,7 @@ static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark 
         const size_t joined = join(s->annotator, s->joined, s->ends[end - index - 1], part, part_length);
         const char *letters = inflection->linking.text;
         for (uint8_t i = 0; i < inflection->linking.count; i++) {
-            const size_t bytes = strlen(letters);
+            const size_t bytes = length_of(letters);
             if (ends_with(part, part_length, letters, bytes) &&
                 find_in_compound(s, s->joined, joined - bytes, index, end, mark)) {
                 return seam;
@@ -627,7 +637,7 @@ static size_t find_compound(sentence *s, size_t index, size_t end, thimble_mark 
         }
         letters = inflection->dropped.text;
         for (uint8_t i = 0; i < inflection->dropped.count && count_letters(s->joined, joined) >= FUZZY_LETTERS; i++) {
-            const size_t bytes = strlen(letters);
+            const size_t bytes = length_of(letters);
             memcpy(s->joined + joined, letters, bytes);
             if (find_in_compound(s, s->joined, joined + bytes, index, end, mark)) {
                 return seam;

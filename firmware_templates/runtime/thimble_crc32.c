@@ -1,4 +1,4 @@
-#include "crc32.h"
+#include "thimble_crc32.h"
 
 /* The remainders of the 16 values of four bits. */
 static const uint32_t remainders[16] = {

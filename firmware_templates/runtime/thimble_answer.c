@@ -1,6 +1,6 @@
-#include "answer.h"
+#include "thimble_answer.h"
 
-#include "sampler.h"
+#include "thimble_sampler.h"
 
 /* What the answer needs next. */
 enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };
@@ -144,21 +144,65 @@ static int32_t value_after(const thimble_answer *answer, const thimble_allowed *
     return value >= 0 ? first_value(tables) + value : -1;
 }
 
+/* Whether an answer with an intent that has `said` of its slots, and could have `left` in the end, can be whole. */
+static bool can_be_whole(const thimble_answer *answer, int32_t intent, uint32_t said, uint32_t left)
+{
+    const uint32_t *set = answer->tables->slot_sets + answer->tables->set_starts[intent];
+    const uint32_t *end = set + 2 * *set;
+    bool holds = *set == 0;
+    for (; set < end && !holds; set += 2) {
+        holds = (set[1] & ~left) == 0 && (said & ~set[2]) == 0;
+    }
+    return holds;
+}
+
+/* Bits of an intent's slots for which the sentence has a value. */
+static uint32_t holding(const thimble_answer *answer, int32_t intent)
+{
+    const thimble_answers *tables = answer->tables;
+    const uint16_t first = tables->intent_starts[intent], end = tables->intent_starts[intent + 1];
+    uint32_t bits = 0;
+    for (uint16_t i = first; i < end && i < first + 32; i++) {
+        bits |= (uint32_t)(value_after(answer, &tables->allowed[i], -1) >= 0) << (i - first);
+    }
+    return bits;
+}
+
+/* The slot at `index` of `allowed`, as a bit among its intent's. */
+static uint32_t bit_of(const thimble_answer *answer, uint16_t index)
+{
+    const int32_t bit = index - answer->tables->intent_starts[answer->intent];
+    return bit < 32 ? (uint32_t)1 << bit : 0;
+}
+
+/* Whether the slot at `index` may follow. */
+static bool may_follow(const thimble_answer *answer, uint16_t index)
+{
+    const uint32_t bit = bit_of(answer, index), said = answer->said | bit;
+    return value_after(answer, &answer->tables->allowed[index], -1) >= 0 &&
+           can_be_whole(answer, answer->intent, said, said | (answer->holding & ~(bit | (bit - 1))));
+}
+
 int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after)
 {
     const thimble_answers *tables = answer->tables;
     switch (answer->state) {
-    case NEEDS_INTENT: {
-        const int32_t id = after < first_intent(tables) ? first_intent(tables) : after + 1;
-        return id < first_slot(tables) ? id : -1;
-    }
+    case NEEDS_INTENT:
+        for (int32_t id = after < first_intent(tables) ? first_intent(tables) : after + 1; id < first_slot(tables);
+             id++) {
+            const int32_t intent = id - first_intent(tables);
+            if (can_be_whole(answer, intent, 0, 0) || can_be_whole(answer, intent, 0, holding(answer, intent))) {
+                return id;
+            }
+        }
+        return -1;
     case NEEDS_SLOT:
-        if (after < end_id(answer)) {
+        if (after < end_id(answer) && can_be_whole(answer, answer->intent, answer->said, answer->said)) {
             return end_id(answer);
         }
         for (uint16_t i = answer->slot; i < tables->intent_starts[answer->intent + 1]; i++) {
             const int32_t id = first_slot(tables) + tables->allowed[i].slot;
-            if (id > after && value_after(answer, &tables->allowed[i], -1) >= 0) {
+            if (id > after && may_follow(answer, i)) {
                 return id;
             }
         }
@@ -179,6 +223,8 @@ void thimble_answer_take(thimble_answer *answer, int32_t id)
     case NEEDS_INTENT:
         answer->intent = (uint16_t)(id - first_intent(tables));
         answer->slot = tables->intent_starts[answer->intent];
+        answer->said = 0;
+        answer->holding = holding(answer, answer->intent);
         answer->state = NEEDS_SLOT;
         break;
     case NEEDS_SLOT:
@@ -189,6 +235,7 @@ void thimble_answer_take(thimble_answer *answer, int32_t id)
         while (first_slot(tables) + tables->allowed[answer->slot].slot < id) {
             answer->slot++;
         }
+        answer->said |= bit_of(answer, answer->slot);
         answer->state = NEEDS_VALUE;
         break;
     case NEEDS_VALUE:
@@ -520,7 +567,7 @@ int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size
 }
 
 /* Says a number in decimal digits. */
-static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t count))
+static void say_number(uint32_t number, void (*say)(void *to, const uint8_t *bytes, size_t count), void *to)
 {
     uint8_t digits[10];
     size_t at = sizeof digits;
@@ -528,27 +575,27 @@ static void say_number(uint32_t number, void (*say)(const uint8_t *bytes, size_t
         digits[--at] = (uint8_t)('0' + number % 10);
         number /= 10;
     } while (number);
-    say(digits + at, sizeof digits - at);
+    say(to, digits + at, sizeof digits - at);
 }
 
 void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const thimble_slot *slots, size_t count,
-                        void (*say)(const uint8_t *bytes, size_t count))
+                        void (*say)(void *to, const uint8_t *bytes, size_t count), void *to)
 {
     size_t length;
     const uint8_t *name = thimble_intent_name(tables, intent, &length);
-    say(name, length);
+    say(to, name, length);
     for (const thimble_slot *slot = slots; slot < slots + count; slot++) {
-        say((const uint8_t *)" ", 1);
-        say(slot->name, slot->name_length);
+        say(to, (const uint8_t *)" ", 1);
+        say(to, slot->name, slot->name_length);
         for (length = 0; slot->unit[length];) {
             length++;
         }
-        say((const uint8_t *)slot->unit, length);
-        say((const uint8_t *)"=", 1);
+        say(to, (const uint8_t *)slot->unit, length);
+        say(to, (const uint8_t *)"=", 1);
         if (slot->value) {
-            say(slot->value, slot->value_length);
+            say(to, slot->value, slot->value_length);
         } else {
-            say_number(slot->number, say);
+            say_number(slot->number, say, to);
         }
     }
 }

@@ -55,9 +55,9 @@ int32_t thimble_encode(const thimble_tokenizer *tokenizer, const uint8_t *text, 
 int32_t thimble_encode_word(const thimble_tokenizer *tokenizer, const uint8_t *word, size_t length, uint16_t *ids,
                             size_t capacity);
 
-/* The same of a whole prompt: the text, folded in place, between `bos` and the suffix. With `capacity` at least
+/* The same of a whole prompt: the text, folded, between `bos` and the suffix. With `capacity` at least
  * `length` + 1 + `prefix_count` + `suffix_count` no text is too long. */
-int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, uint8_t *text, size_t length, uint16_t *ids,
+int32_t thimble_encode_prompt(const thimble_tokenizer *tokenizer, const uint8_t *text, size_t length, uint16_t *ids,
                               size_t capacity);
 
 /* Whether the id ends an answer. */

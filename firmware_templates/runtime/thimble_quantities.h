@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "words.h"
+#include "thimble_words.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,4 +1,4 @@
-#include "names.h"
+#include "thimble_names.h"
 
 #include <string.h>
 

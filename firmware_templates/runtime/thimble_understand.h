@@ -7,8 +7,8 @@
 #ifndef THIMBLE_UNDERSTAND_H
 #define THIMBLE_UNDERSTAND_H
 
-#include "answer.h"
-#include "matcher.h"
+#include "thimble_answer.h"
+#include "thimble_matcher.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -34,7 +34,7 @@ typedef struct {
     const void *logits;
     uint32_t prompt;       /* ids of the prompt */
     uint32_t count;        /* ids of the answer so far, in `ids` */
-    uint32_t fed;          /* how many of these the model has taken */
+    uint32_t fed;          /* how many of these the model has taken; of the prompt, until it has all */
     thimble_reason reason; /* why nothing is done, as far as it is known */
     bool is_done;
 } thimble_understanding;
@@ -59,6 +59,9 @@ int32_t thimble_understand_begin(thimble_understanding *u, const uint8_t *text, 
 /* Gives the model the prompt, or the ids that it has not taken yet, and computes the logits of those that may follow.
  * False: there is no more to do. */
 bool thimble_understand_feed(thimble_understanding *u);
+
+/* The same for one block of them: THIMBLE_MORE until it is the last. */
+thimble_status thimble_understand_take(thimble_understanding *u);
 
 /* Takes the most likely of these ids, and those after it that are certain. */
 void thimble_understand_choose(thimble_understanding *u);

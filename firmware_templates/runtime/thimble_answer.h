@@ -8,8 +8,8 @@
 #define THIMBLE_ANSWER_H
 
 #include "thimble.h"
-#include "tokenizer.h"
-#include "words.h"
+#include "thimble_tokenizer.h"
+#include "thimble_words.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,8 +18,9 @@ extern "C" {
 /* 1 in confidences. */
 #define THIMBLE_CERTAIN 65536u
 
-/* Why nothing is done. */
-typedef enum {
+/* Why nothing is done. One byte, whatever size a compiler gives to enumerations. */
+typedef uint8_t thimble_reason;
+enum {
     THIMBLE_NO_REASON = 0,
     THIMBLE_TOO_LONG, /* prompt and answer are longer than the context */
     THIMBLE_TOO_MANY_WORDS,
@@ -29,7 +30,7 @@ typedef enum {
     THIMBLE_MODEL_REASON,   /* the model says it in the slot `reason` */
     THIMBLE_NOT_UTF8,       /* the sentence is no well-formed text */
     THIMBLE_NO_MODEL        /* its engine stopped in the middle of a step, or there is no memory to find names in */
-} thimble_reason;
+};
 
 /* How a slot takes a mark: for the slots of units that a duration fills, its own name ends in "duration" then; as a
  * time of day, where a whole number from 0 to 24 is a full hour; as the number of a unit of a duration, or the hours or
@@ -46,12 +47,15 @@ typedef struct {
 } thimble_allowed;
 
 /* Tables, generated. Ids of answer tokens are in this order: markers, pointers, positions, intents, slots, values. */
-typedef struct {
+typedef struct thimble_answers {
     uint16_t first; /* id of the first marker */
     uint16_t kind_count, pointer_count, position_count, intent_count, slot_count, value_count;
     uint32_t threshold;             /* confidence below which nothing is done */
     const uint16_t *intent_starts;  /* [intent_count + 1]: where the slots of each intent start in `allowed` */
     const thimble_allowed *allowed; /* slots ascending within an intent */
+    const uint16_t *set_starts;     /* [intent_count]: where the list of each intent is in `slot_sets` */
+    const uint32_t *slot_sets; /* lists of which slots answers have together: how many pairs, which slots are required,
+                                  which are possible, ...; bit i is the intent's slot i. Of none: any. */
     const uint16_t *lists;
     const uint16_t
         *text_starts; /* [intent_count + slot_count + value_count + kind_count + 1]: where each text starts in `text` */
@@ -70,8 +74,10 @@ typedef struct {
     uint32_t confidence;                  /* of the tokens so far, in 1/65536 */
     uint8_t state;
     uint16_t intent;
-    uint16_t slot;  /* where the slot at hand is in `allowed` */
-    uint16_t start; /* the first of two positions */
+    uint16_t slot;    /* where the slot at hand is in `allowed` */
+    uint32_t said;    /* bits of the intent's slots so far */
+    uint32_t holding; /* of those for which the sentence has a value */
+    uint16_t start;   /* the first of two positions */
 } thimble_answer;
 
 /* What a slot holds. */
@@ -146,9 +152,9 @@ const uint8_t *thimble_kind_name(const thimble_answers *tables, uint8_t kind, si
 /* The index of a marker by its name, or -1. */
 int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length);
 
-/* Says "Intent slot=value slot=value" in pieces. */
+/* Says "Intent slot=value slot=value" in pieces; `say` gets `to` with each. */
 void thimble_answer_say(const thimble_answers *tables, uint16_t intent, const thimble_slot *slots, size_t count,
-                        void (*say)(const uint8_t *bytes, size_t count));
+                        void (*say)(void *to, const uint8_t *bytes, size_t count), void *to);
 
 /* A reason in one word, "-" for none; of what the model says it is the slot's value. */
 const char *thimble_reason_name(thimble_reason reason);

@@ -1,6 +1,6 @@
-#include "normalize.h"
+#include "thimble_normalize.h"
 
-#include "utf8.h"
+#include "thimble_utf8.h"
 
 #include <string.h>
 
@@ -127,7 +127,7 @@ static void advance(cursor *at)
     at->class = END;
     while (at->next < at->length) {
         uint32_t code = 0;
-        size_t from = at->next, to = from + read_character(at->text + from, at->length - from, &code);
+        size_t from = at->next, to = from + thimble_read_character(at->text + from, at->length - from, &code);
         code = fold(normalizer, code);
         uint8_t class = class_of(normalizer, code);
         if (class == THIMBLE_IGNORED) {
@@ -251,7 +251,7 @@ int32_t thimble_normalize(const thimble_normalizer *normalizer, const uint8_t *t
 {
     uint32_t code;
     for (size_t i = 0, size; i < length; i += size) {
-        size = read_character(text + i, length - i, &code);
+        size = thimble_read_character(text + i, length - i, &code);
         if (size == 0) {
             return THIMBLE_TEXT_NOT_UTF8;
         }
@@ -319,7 +319,7 @@ size_t thimble_skeleton(const thimble_normalizer *normalizer, const uint8_t *wor
     bool after_umlaut = false; /* an "e" would be the second letter of one */
     for (size_t i = 0; i < length;) {
         uint32_t code;
-        size_t size = read_character(word + i, length - i, &code);
+        size_t size = thimble_read_character(word + i, length - i, &code);
         if (size == 0) {
             break;
         }
