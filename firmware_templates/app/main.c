@@ -12,6 +12,9 @@
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
 #include "thimble_names.h"
+#ifdef THIMBLE_STORE
+#include "thimble_stored_names.h"
+#endif
 #include "thimble_understand.h"
 #include "thimble_utf8.h"
 #include "vocabulary_tables.h"
@@ -717,6 +720,16 @@ static error encode(char *line)
     return ANSWERED;
 }
 
+#if defined THIMBLE_ANSWERS && THIMBLE_NAMES_BYTES
+/* How many names were added, and bytes of the memory for them. */
+static void put_names(void)
+{
+    put_count(" names=", names.vocabulary.count);
+    put_count(" names_used=", thimble_names_used(&names));
+    put_count(" names_bytes=", sizeof names_memory);
+}
+#endif
+
 static error info(char *line)
 {
     static const char *const part_names[IMAGE_PARTS] = {" weights=", " tables=", " code=", " data=", " record="};
@@ -748,6 +761,14 @@ static error info(char *line)
 #endif
 #ifdef THIMBLE_ANSWERS
     put_text(" formats=text,json");
+#if THIMBLE_NAMES_BYTES
+    put_names();
+#ifdef THIMBLE_STORE
+    put_count(" names_stored=", thimble_store_capacity(&board_flash));
+#else
+    put_text(" names_stored=no");
+#endif
+#endif
 #endif
     put_text("\n");
     return ANSWERED;
@@ -865,8 +886,7 @@ static int32_t read_kind(char *word)
 static error names_told(void)
 {
     put_text("OK");
-    put_count(" names=", names.vocabulary.count);
-    put_count(" most=", names.max_names);
+    put_names();
     put_text("\n");
     return ANSWERED;
 }
@@ -891,18 +911,59 @@ static error add_name(char *line)
     }
 }
 
-/* NAMES: how many were added; NAMES clear: forgets them. */
+#ifdef THIMBLE_STORE
+static error store_names(void)
+{
+    if (thimble_names_stored_bytes(&names, &thimble_model_answers) > thimble_store_capacity(&board_flash)) {
+        return "full the flash for names is too small for these";
+    }
+    return thimble_names_store(&names, &thimble_model_answers, &board_flash)
+               ? NULL
+               : "store the flash did not do what it was told; the names before are in it still";
+}
+
+/* Those that outlived a loss of power. */
+static void restore_names(void)
+{
+    (void)thimble_names_restore(&names, &thimble_model_annotator, &thimble_model_answers, &board_flash,
+                                &sentence.words);
+    if (names.vocabulary.count) {
+        thimble_use_vocabulary(&annotator, &names.vocabulary);
+    }
+}
+#else
+static error store_names(void)
+{
+    return "unsupported this board keeps no names over a loss of power";
+}
+#endif
+
+/* NAMES: how many were added; NAMES clear: forgets them; NAMES store: keeps them over a loss of power. */
 static error count_names(char *line)
 {
     const char *what = next_word(&line);
-    if (*line || (*what && !equal(what, "clear"))) {
-        return "malformed NAMES, NAMES clear";
+    error refused = NULL;
+    if (*line || (*what && !equal(what, "clear") && !equal(what, "store"))) {
+        return "malformed NAMES, NAMES clear, NAMES store";
     }
-    if (*what) {
+    if (equal(what, "clear")) {
         thimble_names_clear(&names);
         annotator = thimble_model_annotator;
+    } else if (*what) {
+        refused = store_names();
     }
-    return names_told();
+    if (refused) {
+        return refused;
+    }
+    put_text("OK");
+    put_names();
+#ifdef THIMBLE_STORE
+    put_text(thimble_names_are_stored(&names, &thimble_model_answers, &board_flash) ? " stored=yes" : " stored=no");
+#else
+    put_text(" stored=no");
+#endif
+    put_text("\n");
+    return ANSWERED;
 }
 #else
 static error add_name(char *line)
@@ -992,6 +1053,9 @@ int main(void)
     sentence.capacity = IDS;
 #if THIMBLE_NAMES_BYTES
     thimble_names_init(&names, names_memory, sizeof names_memory);
+#ifdef THIMBLE_STORE
+    restore_names();
+#endif
 #endif
 #endif
     put_text("READY thimble " STRING(PROTOCOL_VERSION) "\n");

@@ -317,12 +317,16 @@ def test_many_sentences(device: Device, tokenizer: Tokenizer) -> None:
     assert done == [1, 2, 3, 4]
 
 
+def tick_scale(board: Board, rate: float) -> TickScale:
+    return TickScale.emulated(board.instructions_per_tick("qemu"), board.milliseconds(1.0, rate))
+
+
 def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
     device: Device, board: Board, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"turn on\nb\xfcro\nb\xc3\xbcro\n"), "utf-8"))
     printed: list[str] = []
-    chat_loop(device, TickScale.emulated(board, "qemu", 1.5), standin_tokenizer(), read_lines(), printed.append, 5)
+    chat_loop(device, tick_scale(board, 1.5), standin_tokenizer(), read_lines(), printed.append, 5)
     assert printed.count("the board refuses: the text is not well-formed UTF-8\n") == 1
     assert "".join(printed).count(" ms a token") == 2
     assert capsys.readouterr().out == "> turn on\n> b?ro\n> büro\n> \n"
@@ -331,8 +335,7 @@ def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
 def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, board: Board) -> None:
     answer = device.prompt("turn on", 6)
     times = [
-        float(re.findall(r"about ([\d.]+) ms", statistics(answer, TickScale.emulated(board, "qemu", rate)))[0])
-        for rate in (10.0, 20.0)
+        float(re.findall(r"about ([\d.]+) ms", statistics(answer, tick_scale(board, rate)))[0]) for rate in (10.0, 20.0)
     ]
     assert times[1] == pytest.approx(2 * times[0], abs=0.2) and times[0] > 0
 
@@ -340,7 +343,7 @@ def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, boa
 def test_a_conversation_goes_on_after_a_refusal(device: Device, board: Board) -> None:
     printed: list[str] = []
     lines = ["turn on", "", "   ", "☃" * 40, "x" * 2000, "turn off"]
-    chat_loop(device, TickScale.emulated(board, "qemu", 1.5), standin_tokenizer(), lines, printed.append, 6)
+    chat_loop(device, tick_scale(board, 1.5), standin_tokenizer(), lines, printed.append, 6)
     output_lines = "".join(printed).splitlines()
     assert len(output_lines) == 4
     assert re.search(r"instructions, about \d+\.\d ms a token, [\d,]+ tokens a second\)$", output_lines[0])
