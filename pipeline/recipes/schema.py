@@ -976,6 +976,11 @@ class Recipe(StrictModel):
         return self.task if isinstance(self.task, TextTask) else None
 
     @property
+    def is_imported(self) -> bool:
+        """Whether the weights are an imported model's."""
+        return self.weights is not None
+
+    @property
     def quick(self) -> bool:
         """Whether it is measured on few sentences."""
         return self.evaluate.quick

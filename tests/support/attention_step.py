@@ -40,6 +40,7 @@ class AttentionSpec:
     beta: float = 1.0
     mask_first: bool = False
     scaled_scores: Quantization | None = None
+    vocab: int = VOCAB
     seed: int = 0
 
 
@@ -75,7 +76,7 @@ def attention_step(
         mask_rows[layer] = model.tensor((1, spec.context + 1), *spec.mask.pair)
         mask_table = model.tensor(mask.shape, *spec.mask.pair, data=mask)
         model.op("GATHER", [mask_table, position], [mask_rows[layer]], axis=0)
-    table = model.tensor((VOCAB, width), *spec.x.pair, data=int8_values(4 * spec.seed, (VOCAB, width)))
+    table = model.tensor((spec.vocab, width), *spec.x.pair, data=int8_values(4 * spec.seed, (spec.vocab, width)))
     x = model.tensor((1, width), *spec.x.pair)
     model.op("GATHER", [table, token], [x], axis=0)
     outputs: dict[str, int] = {}
