@@ -78,7 +78,10 @@ class Oracle:
         self._interpreter.invoke()
         for name, cache in self._caches.items():
             new = self._interpreter.get_output(self._outputs[name.replace("_cache_", "_new_")])
-            cache[:, slot] = new[:, 0]
+            if new.shape == cache.shape != (len(cache), 1, cache.shape[2]):
+                cache[...] = new  # the step puts its own row in
+            else:
+                cache[:, slot] = new[:, 0]
         self.position += 1
         return np.array(self._interpreter.get_output(self._outputs["logits"])).reshape(-1)
 

@@ -1,5 +1,5 @@
-"""Attention over a KV cache: CONCAT of cache and new row, BATCH_MATMUL, perhaps MUL by a number, ADD of the mask,
-SOFTMAX, BATCH_MATMUL."""
+"""Attention over a KV cache: CONCAT of cache and new row (or the cache with the row put in), BATCH_MATMUL, perhaps MUL
+by a number, ADD of the mask, SOFTMAX, BATCH_MATMUL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.compiler import arithmetic_s16
 from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.encodings.int16 import high_word_multipliers
+from pipeline.compiler.fusions.cache_update import KIND as UPDATE
 from pipeline.compiler.fusions.lookup import find_rows
 from pipeline.compiler.fusions.rows import looked_up
 from pipeline.compiler.ir.graph import Graph, Op, is_int8, is_int16
@@ -46,7 +47,8 @@ class Attention:
     `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `window` is
     None where the cache has a row for each token, else how tokens take the rows (`pipeline.numerics.kv_window`).
     `scalings` multiply the scores by numbers before the mask is added, to `scaled_scores`; without any these are the
-    scores.
+    scores. `keys` and `values` are the caches with the token's own row: `columns` rows, one more than the cache has
+    where it is concatenated, as many where it is put in.
     """
 
     layer: int
@@ -68,6 +70,9 @@ class Attention:
     window: SlidingWindow | StridedWindow | None
     scaled_scores: int
     scalings: tuple[Op, ...]
+    keys: int
+    values: int
+    columns: int
 
     @property
     def caches(self) -> tuple[int, int]:
@@ -100,12 +105,15 @@ def fitting_attentions(graph: Graph) -> list[Attention]:
 def _beyond(graph: Graph, attention: Attention) -> str:
     """Why the fused kernel of int8 does not compute it, empty where it does: its scaled sums stay inside of 32 bits,
     which only extreme scales violate."""
-    q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
-    p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
+    q, k, scores = (graph.tensors[index] for index in (attention.q, attention.keys, attention.scores))
+    p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.values, attention.out))
+    context = graph.tensors[attention.k_cache].shape[1]
     if q.dtype != "INT8":
         return "its tensors are not int8"
-    if q.columns > 64 or k.shape[1] >= 1024:
-        return f"a head is {q.columns} wide (at most 64), and the context {k.shape[1]} long (below 1,024)"
+    if q.columns > 64 or context >= 1024:
+        return f"a head is {q.columns} wide (at most 64), and the context {context} long (below 1,024)"
+    if attention.columns == context and context % 4 == 1:
+        return f"a context of {context}, one more than a multiple of 4, whose rows are put into whole caches"
     shifts = (product_multiplier(q, k, scores)[1], product_multiplier(p, v, out)[1])
     added = AddConstants.prepare(
         graph.tensors[attention.scaled_scores],
@@ -126,6 +134,8 @@ def _fits_s16(graph: Graph, attention: Attention) -> bool:
     p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
     mask, masked = graph.tensors[attention.mask], graph.tensors[attention.masked_scores]
     if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024 or attention.scalings:
+        return False
+    if attention.columns == k.shape[1]:  # its kernel counts on a column that is masked
         return False
     # A score's sum is below head_dim * 2^30, and what comes of it is to fit 32 bits.
     score_fits = q.columns.bit_length() + 30 + product_multiplier(q, k, scores)[1] <= 30
@@ -171,8 +181,9 @@ def _attention(graph: Graph, softmax: Op) -> Attention | str:
     if len(consumers) != 1 or consumers[0].kind != "BATCH_MATMUL" or consumers[0].inputs[0] != softmax.outputs[0]:
         return "the probabilities are not the left side of one product with values"
     value_product = consumers[0]
-    keys = graph.sole_producer(score_product.inputs[1], "CONCATENATION")
-    values = graph.sole_producer(value_product.inputs[1], "CONCATENATION")
+    operands = score_product.inputs[1], value_product.inputs[1]
+    joined = [[graph.sole_producer(index, kind) for index in operands] for kind in ("CONCATENATION", UPDATE)]
+    keys, values = joined[0] if None not in joined[0] else joined[1]
     q = tensors[score_product.inputs[0]]
     if keys is None or values is None:
         return "keys and values are not each the cache and the new row, concatenated, which nothing else reads"
@@ -188,7 +199,7 @@ def _attention(graph: Graph, softmax: Op) -> Attention | str:
     k_parts, v_parts = _caches(graph, keys), _caches(graph, values)
     if k_parts is None or v_parts is None:
         return "a cache and its new row are no k_cache_i, k_new_i or v_cache_i, v_new_i of one quantization"
-    mask = _mask(graph, mask_row)
+    mask = _mask(graph, mask_row) if keys.kind == "CONCATENATION" else _whole_mask(graph, mask_row)
     if mask is None:
         return "the mask is no row, looked up by `position`, of a table that hides what was not yet written"
     (k_cache, k_new), (v_cache, v_new) = k_parts, v_parts
@@ -217,6 +228,9 @@ def _attention(graph: Graph, softmax: Op) -> Attention | str:
         window=mask[3],
         scaled_scores=scaled_scores,
         scalings=scalings,
+        keys=keys.outputs[0],
+        values=values.outputs[0],
+        columns=tensors[score_product.outputs[0]].columns,
     )
 
 
@@ -256,14 +270,15 @@ def _scaled(graph: Graph, attention: Attention, scores: fp.Int) -> fp.Int | None
 def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
     """(cache, new row) of a concatenation that appends a new row, which is an output of the step, to a cache with the
     same quantization."""
-    if len(concat.inputs) != 2 or concat.int_option("axis") not in (1, -2):
+    along = concat.kind == UPDATE or concat.int_option("axis") in (1, -2)
+    if len(concat.inputs) != 2 or not along or len(graph.consumers(concat.inputs[0])) != 1:
         return None
     cache, new = concat.inputs
     name = next((name for name, index in graph.inputs.items() if index == cache), "")
     given_out = "_cache_" in name and graph.outputs.get(name.replace("_cache_", "_new_")) == new
     cached, added, out = (graph.tensors[index] for index in (cache, new, concat.outputs[0]))
     alike = cached.scale == added.scale == out.scale and cached.zero_point == added.zero_point == out.zero_point
-    if not given_out or not alike or len(added.shape) != 3 or added.shape[1] != 1:
+    if not given_out or not (alike or concat.kind == UPDATE) or len(added.shape) != 3 or added.shape[1] != 1:
         return None
     return cache, new
 
@@ -293,6 +308,17 @@ def _mask(graph: Graph, row: int) -> tuple[int, int, int, SlidingWindow | Stride
     return (rows, unmasked, masked, window) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
 
 
+def _whole_mask(graph: Graph, row: int) -> tuple[int, int, int, None] | None:
+    """As `_mask`, of a table [positions, rows] for caches that the token's own row was put into."""
+    table = looked_up(graph, row)
+    if table is None or not 2 <= table.shape[1] <= table.shape[0]:
+        return None
+    rows = table.shape[1]
+    unmasked, masked = int(table[0, 0]), int(table[0, -1])
+    visible = np.arange(rows)[None, :] <= np.arange(rows)[:, None]
+    return (rows, unmasked, masked, None) if np.array_equal(table[:rows], np.where(visible, unmasked, masked)) else None
+
+
 def _matched(op: Op) -> Attention:
     assert isinstance(op.fusion, Attention)
     return op.fusion
@@ -300,19 +326,19 @@ def _matched(op: Op) -> Attention:
 
 def _lower(ctx: Lowering, op: Op) -> None:
     attention = _matched(op)
-    q, cache = ctx.tensor(attention.q), ctx.tensor(attention.k_cache)
+    q, keys = ctx.tensor(attention.q), ctx.tensor(attention.keys)
     scores, masked = ctx.tensor(attention.scores), ctx.tensor(attention.masked_scores)
-    mask, values = ctx.tensor(attention.mask), ctx.tensor(attention.v_cache)
+    mask, values = ctx.tensor(attention.mask), ctx.tensor(attention.values)
     out_tensor = ctx.tensor(attention.out)
     kv_heads, group, head_dim = q.shape
-    context = cache.shape[1]
+    context = ctx.tensor(attention.k_cache).shape[1]
     c = AddConstants.prepare(ctx.tensor(attention.scaled_scores), mask, masked, attention.activation, 1)
     every = _scaled(ctx.graph, attention, _EVERY)
     empty = _scaled(ctx.graph, attention, np.array([scores.zero_point]))  # of a row that holds the zero point
     assert every is not None and empty is not None, "an attention that does not fit is not fused"
     table = add(c, every, np.full_like(every, attention.unmasked)).astype(np.int8)
     name = layer_part(attention.layer, "attention")
-    score_scale = product_multiplier(q, cache, scores)
+    score_scale = product_multiplier(q, keys, scores)
     out_scale = product_multiplier(ctx.tensor(attention.probabilities), values, out_tensor)
     query, *new = (ctx.contiguous(index) for index in (attention.q, attention.k_new, attention.v_new))
     own = parameters(
@@ -323,10 +349,10 @@ def _lower(ctx: Lowering, op: Op) -> None:
             "exp": exp_table(ctx, masked, attention.beta, attention.probabilities),
             "kv_heads": kv_heads,
             "group": group,
-            "context": context,
+            "context": attention.columns - 1,  # so many less those that are seen are masked
             "head_dim": head_dim,
             "q_offset": -q.zero_point,
-            "k_offset": -cache.zero_point,
+            "k_offset": -keys.zero_point,
             "score": product_scale(*score_scale, scores.zero_point),
             "masked_score": int(add(c, empty, np.array([attention.masked], np.int64))[0]),
             "v_offset": -values.zero_point,

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.compiler.encodings.choose import Objective, choose
 from pipeline.compiler.fusions.attention import Attention
+from pipeline.compiler.fusions.cache_update import KIND as UPDATE
 from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.names import layer_part
@@ -59,8 +60,9 @@ def lower_graph(graph: Graph, layout: WeightLayout, block: int, objective: Objec
         raise refused_together(refused)
     fused = _fused_caches(attentions)
     caches = {graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in _caches(graph)}
+    updated = {op.inputs[0] for op in graph.ops if op.kind == UPDATE}
     for kind, layer in _caches(graph):
-        if graph.inputs[f"{kind}_cache_{layer}"] not in fused:
+        if graph.inputs[f"{kind}_cache_{layer}"] not in fused | updated:
             _append_row(ctx, kind, layer)
     if caches and caches == fused:
         # The kernels of int16 take one token: a block would cost memory and gain nothing.
