@@ -133,7 +133,9 @@ def _fits_s16(graph: Graph, attention: Attention) -> bool:
     q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
     p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
     mask, masked = graph.tensors[attention.mask], graph.tensors[attention.masked_scores]
-    if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024 or attention.scalings:
+    if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024:
+        return False
+    if len(attention.scalings) > 1 or any(_factor_s16(graph, op)[2] > 0 for op in attention.scalings):
         return False
     if attention.columns == k.shape[1]:  # its kernel counts on a column that is masked
         return False
@@ -141,7 +143,8 @@ def _fits_s16(graph: Graph, attention: Attention) -> bool:
     score_fits = q.columns.bit_length() + 30 + product_multiplier(q, k, scores)[1] <= 30
     out_fits = high_word_multipliers([product_multiplier(p, v, out)]) is not None
     softmax = softmax_scale_s16(masked.scale, attention.beta)
-    c = AddConstantsS16.prepare(scores, mask, masked, attention.activation, 1)
+    scaled = graph.tensors[attention.scaled_scores]
+    c = AddConstantsS16.prepare(scaled, mask, masked, attention.activation, 1)
     return score_fits and out_fits and softmax[1] <= MAX_SHIFT_S16 and c.out[1] < 0
 
 
@@ -241,12 +244,21 @@ def _scaled_product(graph: Graph, tensor: int) -> tuple[Op, tuple[Op, ...]] | No
     while op is not None and op.kind == "MUL" and graph.reads_alone(tensor):
         scores = [index for index in op.inputs if graph.tensors[index].data is None]
         numbers = [graph.tensors[index] for index in op.inputs if graph.tensors[index].data is not None]
-        if len(scores) != 1 or numbers[0].size != 1 or not is_int8(graph.tensors[scores[0]], *numbers):
+        operands = (graph.tensors[tensor], *(graph.tensors[index] for index in op.inputs))
+        if len(scores) != 1 or numbers[0].size != 1 or not (is_int8(*operands) or is_int16(*operands)):
             return None
         scalings.insert(0, op)
         tensor = scores[0]
         op = graph.producer(tensor)
     return (op, tuple(scalings)) if op is not None and op.kind == "BATCH_MATMUL" else None
+
+
+def _factor_s16(graph: Graph, op: Op) -> tuple[int, int, int]:
+    """(number, multiplier, shift) of a MUL of int16 scores."""
+    a, b, out = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
+    number = a if b.data is None else b
+    assert number.data is not None
+    return int(number.data.reshape(-1)[0]), *fp.quantize_multiplier(a.scale * b.scale / out.scale)
 
 
 def _scaled(graph: Graph, attention: Attention, scores: fp.Int) -> fp.Int | None:
@@ -399,7 +411,8 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     values, out_tensor = ctx.tensor(attention.v_cache), ctx.tensor(attention.out)
     kv_heads, group, head_dim = q.shape
     context = cache.shape[1]
-    c = AddConstantsS16.prepare(scores, ctx.tensor(attention.mask), masked, attention.activation, 1)
+    scaled = ctx.tensor(attention.scaled_scores)
+    c = AddConstantsS16.prepare(scaled, ctx.tensor(attention.mask), masked, attention.activation, 1)
     score_multiplier, score_shift = product_multiplier(q, cache, scores)
     out_scale = product_multiplier(ctx.tensor(attention.probabilities), values, out_tensor)
     high_words = high_word_multipliers([out_scale])
@@ -408,7 +421,7 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     name = layer_part(attention.layer, "attention")
     softmax = softmax_fields_s16(ctx, masked, attention.beta)
     keeps = attention.unmasked == 0 and c.keeps_a
-    masks = [] if keeps else [parameters("thimble_add_s16_params", f"{name}_mask", c.fields)]
+    inner = [] if keeps else [parameters("thimble_add_s16_params", f"{name}_mask", c.fields)]
     fields: dict[str, Value] = {
         "mask": None if keeps else Address(f"{name}_mask"),
         "softmax": Record(tuple(softmax.values()), tuple(softmax)),
@@ -424,13 +437,19 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
         "masked_score": int(add_s16(c, np.array([0]), np.array([attention.masked]))[0]),
         "out_multiplier": int(high_words[0]),
     }
+    for product in attention.scalings:
+        factor, multiplier, shift = _factor_s16(ctx.graph, product)
+        low, high = arithmetic_s16.activation_range(scaled, product.activation)
+        limits = {"out_multiplier": multiplier, "out_shift": shift, "out_min": low, "out_max": high}
+        inner.append(parameters("thimble_mul_s16_params", f"{name}_scaling", limits))
+        fields |= {"scaling": Address(f"{name}_scaling"), "factor": factor}
     caches = [ctx.view(index) for index in attention.caches]
     ctx.call(
         "thimble_append_s16",
         (Address(name), *new, *caches, Index.SLOT),
         new,
         [],
-        [*masks, parameters("thimble_attention_s16_params", name, fields)],
+        [*inner, parameters("thimble_attention_s16_params", name, fields)],
         appends=True,
         kind="cache",
         group=layer_part(attention.layer, "cache"),
