@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pipeline.compiler.ir.graph import Graph, Tensor
 from pipeline.compiler.ir.refusals import refused_together
 from pipeline.errors import UnsupportedModel
+from pipeline.numerics.kv_window import SlidingWindow
 
 __all__ = ["check_caches", "is_decode_step", "require_decode_step", "require_step_names"]
 
@@ -47,7 +48,10 @@ def require_step_names(graph: Graph) -> None:
     outputs = ["logits", *(f"{kind}_new_{layer}" for layer in layers for kind in "kv")]
     missing = [name for name in inputs if name not in graph.inputs]
     missing += [name for name in outputs if name not in graph.outputs]
-    foreign = [name for name in graph.inputs if name not in (*inputs, _ROTATION)]
+    if isinstance(graph.kv_window, SlidingWindow):
+        inputs.append(_ROTATION)
+    missing += [_ROTATION] if _ROTATION in inputs and _ROTATION not in graph.inputs else []
+    foreign = [name for name in graph.inputs if name not in inputs]
     if missing or foreign:
         told = [f"it lacks {', '.join(missing)}"] if missing else []
         told += [f"nothing fills its inputs {', '.join(foreign)}"] if foreign else []

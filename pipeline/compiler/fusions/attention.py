@@ -23,7 +23,7 @@ from pipeline.compiler.ops.operator import Operator
 from pipeline.compiler.ops.registry import ELEMENTWISE
 from pipeline.compiler.ops.softmax import MAX_SHIFT_S16, exp_table, softmax_fields_s16, softmax_scale_s16
 from pipeline.numerics import fixed_point as fp
-from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, window_from_mask
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.targets.cores import WeightLayout
 
 __all__ = [
@@ -303,21 +303,19 @@ def _layer(graph: Graph, k_cache: int) -> int | None:
 
 
 def _mask(graph: Graph, row: int) -> tuple[int, int, int, SlidingWindow | StridedWindow | None] | None:
-    """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position;
-    the values are the table's, int8 also where the row is widened to int16."""
-    table = looked_up(graph, row)
-    if table is None or not 2 <= table.shape[1] <= table.shape[0] + 1:
+    """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position,
+    which must be that of the window that the .tflite says; the values are the table's, int8 also where the row is
+    widened to int16."""
+    table, window = looked_up(graph, row), graph.kv_window
+    if table is None or table.shape[1] < 2:
         return None
     rows = table.shape[1] - 1
     unmasked, masked = int(table[0, rows]), int(table[0, 0])
-    window: SlidingWindow | StridedWindow | None = None
-    if table.shape[0] > rows:
-        unbounded = "rotation" in graph.inputs and table.shape[0] <= 2 * rows
-        window = SlidingWindow(rows, 2 * rows - table.shape[0]) if unbounded else window_from_mask(table == unmasked)
-        if window is None:
-            return None
-    visible = (window or SlidingWindow(rows)).visible()[: table.shape[0]]
-    return (rows, unmasked, masked, window) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
+    visible = SlidingWindow(rows).visible()[:rows] if window is None else window.visible()
+    if visible.shape[1] != rows + 1 or len(table) < len(visible):
+        return None
+    wanted = np.where(visible, unmasked, masked)
+    return (rows, unmasked, masked, window) if np.array_equal(table[: len(visible)], wanted) else None
 
 
 def _whole_mask(graph: Graph, row: int) -> tuple[int, int, int, None] | None:
