@@ -313,7 +313,6 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_reset(&sampler);
 #endif
-    (void)board_stop_requested(); /* of a request that has ended */
     int32_t next = in_blocks ? prefill(count) : feed(count);
     if (next < 0) {
         return "step the model refused a token of the prompt";
@@ -423,7 +422,6 @@ static error answer_allowed(void)
 {
     const uint64_t started = board_ticks();
     const char *end = NULL;
-    (void)board_stop_requested(); /* of a request that has ended */
     while (!end) {
         uint64_t since = board_ticks();
         const uint32_t fed = sentence.fed, count = sentence.count;
@@ -552,7 +550,6 @@ static error answer_in_json(void)
     thimble_slot slots[MODEL_ANSWER_SLOTS];
     thimble_result result;
     const uint64_t started = board_ticks();
-    (void)board_stop_requested(); /* of a request that has ended */
     while (thimble_understand_feed(&sentence)) {
         thimble_understand_choose(&sentence);
         sentence.is_done = sentence.is_done || board_stop_requested();
@@ -883,7 +880,8 @@ static error profile(char *line)
 #endif
 
 #ifdef THIMBLE_TEST_COMMANDS
-/* CRASH bus|stack|undefined: what the fault handlers are tested with. */
+/* CRASH bus|stack|undefined|thread: what the fault handlers are tested with. CRASH restart: starts anew as a boot
+ * loader may leave the processor. CRASH masked: whether what masks interrupts leaves them masked. */
 __attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t *caller)
 {
     volatile uint32_t frame[16] = {*caller + 1};
@@ -900,8 +898,22 @@ static error crash(char *line)
         put_number(overflow_stack(&(volatile uint32_t){0}));
     } else if (equal(how, "undefined")) {
         __asm volatile("udf #0");
+    } else if (equal(how, "thread") || equal(how, "restart")) {
+        static _Alignas(8) uint32_t thread_stack[64];
+        const bool restarts = equal(how, "restart");
+        __asm volatile("msr psp, %0\n movs r3, #2\n msr control, r3\n isb\n"
+                       "cmp %1, #0\n bne 1f\n udf #0\n"
+                       "1: cpsid i\n ldr r3, =reset_handler\n bx r3\n .ltorg\n" ::"r"(thread_stack + 64),
+                       "r"(restarts)
+                       : "r3", "cc", "memory");
+    } else if (equal(how, "masked")) {
+        uint32_t masked = 0;
+        __asm volatile("cpsid i" ::: "memory");
+        (void)board_ticks();
+        __asm volatile("mrs %0, primask\n cpsie i" : "=r"(masked)::"memory");
+        return masked ? "masked interrupts stayed off" : "masked interrupts were switched on";
     }
-    return "malformed CRASH bus|stack|undefined";
+    return "malformed CRASH bus|stack|undefined|thread|restart|masked";
 }
 #endif
 
