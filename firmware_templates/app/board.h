@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#ifdef THIMBLE_STORE
+#include "thimble_store.h"
+#endif
 
 /* The board's name, the rate of board_ticks() in Hz (set by board_init), and what counts them: dwt, systick or timer.
  */
@@ -33,5 +36,10 @@ void board_write(const char *bytes, size_t count);
 /* Bytes of stack, and the most that were ever in use. */
 size_t board_stack_size(void);
 size_t board_stack_peak(void);
+
+#ifdef THIMBLE_STORE
+/* Flash for what outlives a loss of power, at the end of the image's. */
+extern const thimble_flash board_flash;
+#endif
 
 #endif

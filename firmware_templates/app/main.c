@@ -12,6 +12,9 @@
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
 #include "thimble_names.h"
+#ifdef THIMBLE_STORE
+#include "thimble_stored_names.h"
+#endif
 #include "thimble_understand.h"
 #include "thimble_utf8.h"
 #include "vocabulary_tables.h"
@@ -588,6 +591,69 @@ static error generate(char *line)
     return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
 }
 
+/* READ text: "OK tokens ticks", what it takes to make a prompt of a text, without the model. */
+static error read_prompt(char *line)
+{
+    char *text = next_word(&line);
+    const int32_t length = percent_decode(text);
+    if (length < 0 || *line) {
+        return "malformed READ text, percent-encoded";
+    }
+    const uint64_t started = board_ticks();
+#ifdef THIMBLE_ANSWERS
+    const int32_t count = thimble_understand_begin(&sentence, (const uint8_t *)text, (size_t)length);
+#else
+    const int32_t count =
+        thimble_encode_prompt(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+#endif
+    const uint64_t ticks = board_ticks() - started;
+    put_text("OK ");
+    put_number(count < 0 ? 0 : (uint64_t)count);
+    put_next(ticks);
+    put_text("\n");
+    return ANSWERED;
+}
+
+/* Takes ids without meaning in blocks, from an empty context; their logits. */
+static const void *fill_context(size_t count)
+{
+    const void *logits = NULL;
+    for (size_t i = 0; i < count; i++) {
+        prompt.tokens[i] = (int32_t)((7919 * i + 11) % THIMBLE_MODEL_VOCAB);
+    }
+    thimble_reset(&model);
+    return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? logits : NULL;
+}
+
+/* FULL: the most that a prompt and a step can take, told as a prompt that fills the context, and as the step at its
+ * last position after the others. */
+static error fill(char *line)
+{
+    enum { LAST = THIMBLE_MODEL_CONTEXT - 1 };
+    (void)line;
+#ifdef THIMBLE_INTERPRETER
+    if (!model.model) {
+        put_init_error();
+        return ANSWERED;
+    }
+#endif
+    put_text("PREFILL");
+    put_next(THIMBLE_MODEL_CONTEXT);
+    const uint64_t started = board_ticks();
+    const void *logits = fill_context(THIMBLE_MODEL_CONTEXT);
+    if (!logits || tell(logits, started, false) < 0) {
+        return "step the model refused a token";
+    }
+    if (LAST && !fill_context(LAST)) {
+        return "step the model refused a token";
+    }
+    if (step(LAST, (7919 * LAST + 11) % THIMBLE_MODEL_VOCAB, false) < 0) {
+        return "step the model refused a token";
+    }
+    put_text("OK\n");
+    return ANSWERED;
+}
+
 #ifdef THIMBLE_SAMPLING
 /* SAMPLE temperature top_k top_p penalty seed: how tokens are drawn from now on; all but top_k and seed in thousandths.
  */
@@ -654,6 +720,16 @@ static error encode(char *line)
     return ANSWERED;
 }
 
+#if defined THIMBLE_ANSWERS && THIMBLE_NAMES_BYTES
+/* How many names were added, and bytes of the memory for them. */
+static void put_names(void)
+{
+    put_count(" names=", names.vocabulary.count);
+    put_count(" names_used=", thimble_names_used(&names));
+    put_count(" names_bytes=", sizeof names_memory);
+}
+#endif
+
 static error info(char *line)
 {
     static const char *const part_names[IMAGE_PARTS] = {" weights=", " tables=", " code=", " data=", " record="};
@@ -685,6 +761,14 @@ static error info(char *line)
 #endif
 #ifdef THIMBLE_ANSWERS
     put_text(" formats=text,json");
+#if THIMBLE_NAMES_BYTES
+    put_names();
+#ifdef THIMBLE_STORE
+    put_count(" names_stored=", thimble_store_capacity(&board_flash));
+#else
+    put_text(" names_stored=no");
+#endif
+#endif
 #endif
     put_text("\n");
     return ANSWERED;
@@ -802,8 +886,7 @@ static int32_t read_kind(char *word)
 static error names_told(void)
 {
     put_text("OK");
-    put_count(" names=", names.vocabulary.count);
-    put_count(" most=", names.max_names);
+    put_names();
     put_text("\n");
     return ANSWERED;
 }
@@ -828,18 +911,59 @@ static error add_name(char *line)
     }
 }
 
-/* NAMES: how many were added; NAMES clear: forgets them. */
+#ifdef THIMBLE_STORE
+static error store_names(void)
+{
+    if (thimble_names_stored_bytes(&names, &thimble_model_answers) > thimble_store_capacity(&board_flash)) {
+        return "full the flash for names is too small for these";
+    }
+    return thimble_names_store(&names, &thimble_model_answers, &board_flash)
+               ? NULL
+               : "store the flash did not do what it was told; the names before are in it still";
+}
+
+/* Those that outlived a loss of power. */
+static void restore_names(void)
+{
+    (void)thimble_names_restore(&names, &thimble_model_annotator, &thimble_model_answers, &board_flash,
+                                &sentence.words);
+    if (names.vocabulary.count) {
+        thimble_use_vocabulary(&annotator, &names.vocabulary);
+    }
+}
+#else
+static error store_names(void)
+{
+    return "unsupported this board keeps no names over a loss of power";
+}
+#endif
+
+/* NAMES: how many were added; NAMES clear: forgets them; NAMES store: keeps them over a loss of power. */
 static error count_names(char *line)
 {
     const char *what = next_word(&line);
-    if (*line || (*what && !equal(what, "clear"))) {
-        return "malformed NAMES, NAMES clear";
+    error refused = NULL;
+    if (*line || (*what && !equal(what, "clear") && !equal(what, "store"))) {
+        return "malformed NAMES, NAMES clear, NAMES store";
     }
-    if (*what) {
+    if (equal(what, "clear")) {
         thimble_names_clear(&names);
         annotator = thimble_model_annotator;
+    } else if (*what) {
+        refused = store_names();
     }
-    return names_told();
+    if (refused) {
+        return refused;
+    }
+    put_text("OK");
+    put_names();
+#ifdef THIMBLE_STORE
+    put_text(thimble_names_are_stored(&names, &thimble_model_answers, &board_flash) ? " stored=yes" : " stored=no");
+#else
+    put_text(" stored=no");
+#endif
+    put_text("\n");
+    return ANSWERED;
 }
 #else
 static error add_name(char *line)
@@ -865,6 +989,8 @@ static const struct {
     {"GEN", generate},
     {"SAMPLE", sample},
     {"ENC", encode},
+    {"READ", read_prompt},
+    {"FULL", fill},
     {"INFO", info},
     {"STACK", stack},
     {"PROFILE", profile},
@@ -884,9 +1010,9 @@ static const struct {
 };
 
 #ifdef THIMBLE_ANSWERS
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
 #else
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE"
 #endif
 
 static error take_request(char *line)
@@ -927,6 +1053,9 @@ int main(void)
     sentence.capacity = IDS;
 #if THIMBLE_NAMES_BYTES
     thimble_names_init(&names, names_memory, sizeof names_memory);
+#ifdef THIMBLE_STORE
+    restore_names();
+#endif
 #endif
 #endif
     put_text("READY thimble " STRING(PROTOCOL_VERSION) "\n");

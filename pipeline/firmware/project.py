@@ -38,14 +38,19 @@ KERNEL_OPTIMIZATION = {
 10 % of code."""
 _AROUND_MODEL = ("thimble_tokenizer", "thimble_sampler")
 _TEXT_PATH = tuple(
-    f"thimble_{part}" for part in ("words", "normalize", "quantities", "matcher", "names", "answer", "understand")
+    f"thimble_{part}"
+    for part in (
+        *("words", "normalize", "quantities", "matcher", "names", "answer", "understand"),
+        *("store", "stored_names"),
+    )
 )
 """Of the runtime, what only models with answer tokens need."""
 _FOR_OTHER_APPLICATIONS = ("thimble_session", "thimble_intents", "thimble_intact")
 """Of the runtime, what our application does itself."""
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
+_STORE_DEFINITION = " $<$<NOT:$<STREQUAL:${THIMBLE_NAMES_BYTES},0>>:THIMBLE_STORE>"
 _ANSWER_OPTIONS = """\
-set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added at run time (request NAME); 40 a name, 0: none")
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added (NAME), 13 each in large homes; 0: none")
 """
 _AFTER = "add_custom_command(TARGET firmware.elf POST_BUILD COMMAND "
 _IMAGES = {
@@ -89,7 +94,8 @@ def write_project(
         _interpret(out, board, kernels)
     _copy(model_dir, out / "model")
     has_answers = isinstance(codec, StructuredCodec)
-    write_board(board, out / "board", max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes)
+    stack_bytes = max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes
+    write_board(board, out / "board", stack_bytes, has_store=has_answers)
     _copy(TEMPLATES / "cmake", out / "cmake")
     shutil.copyfile(TEMPLATES / "cmake" / "post_link.py", out / "cmake" / "post_link.py")
     if board.image == "uf2":
@@ -101,6 +107,7 @@ def write_project(
         write_text_path(codec, out / "model")
     else:
         _remove(out / "runtime", _TEXT_PATH)
+    has_store = has_answers and board.store is not None
     around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else ()))
     qemu = board.emulators.get("qemu")
     values = {
@@ -110,7 +117,7 @@ def write_project(
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "image": _IMAGES[board.image].replace("{family}", f"0x{board.uf2_family or 0:08X}"),
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
-        "definitions": _ANSWER_DEFINITIONS if has_answers else "",
+        "definitions": (_ANSWER_DEFINITIONS if has_answers else "") + _STORE_DEFINITION * has_store,
         "options": _ANSWER_OPTIONS if has_answers else "",
         "around": " ".join(f"runtime/{file}.c" for file in around),
         "layout": (_OWN if kernels is None else _INTERPRETED).replace(
@@ -139,12 +146,19 @@ def write_project(
     (out / _BUILD_HEADER).write_text(header, encoding="ascii")
 
 
-def write_board(board: Board, out: Path, stack_bytes: int) -> None:
-    """Writes a board's sources, its facts as a header and its memory for the linker into a folder that exists."""
+def write_board(board: Board, out: Path, stack_bytes: int, has_store: bool = False) -> None:
+    """Writes a board's sources, its facts as a header and its memory for the linker into a folder that exists.
+
+    Args:
+        board: which.
+        out: the folder.
+        stack_bytes: of the stack.
+        has_store: whether the image leaves the end of flash to names that are kept, where the board can keep them.
+    """
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out)
     (out / "board_facts.h").write_text(_facts(board), encoding="ascii")
-    (out / "memory.ld").write_text(_memory(board, stack_bytes), encoding="ascii")
+    (out / "memory.ld").write_text(_memory(board, stack_bytes, has_store), encoding="ascii")
 
 
 def _remove(folder: Path, stems: Collection[str]) -> None:
@@ -187,12 +201,23 @@ def _facts(board: Board) -> str:
         f"#define BOARD_UART_ADDRESS 0x{board.uart.address:08X}u\n"
         f"#define BOARD_UART_RX_IRQ {board.uart.rx_irq}u\n"
         + ("" if board.uart.error_irq is None else f"#define BOARD_UART_ERROR_IRQ {board.uart.error_irq}u\n")
-        + f"#define BOARD_BAUD {board.uart.baud}u\n\n#endif\n"
+        + f"#define BOARD_BAUD {board.uart.baud}u\n{_store_facts(board)}\n#endif\n"
     )
 
 
-def _memory(board: Board, stack_bytes: int) -> str:
-    regions = {"FLASH (rx)": board.flash, "RAM (rwx)": board.ram}
+def _store_facts(board: Board) -> str:
+    if board.store is None:
+        return ""
+    flash = board.image_flash
+    return (
+        f"#define BOARD_STORE_ADDRESS 0x{flash.origin + flash.size:08X}u\n"
+        f"#define BOARD_STORE_SLOT_BYTES {board.store.slot_bytes}u\n"
+        f"#define BOARD_STORE_PAGE_BYTES {board.store.page_bytes}u\n"
+    )
+
+
+def _memory(board: Board, stack_bytes: int, has_store: bool) -> str:
+    regions = {"FLASH (rx)": board.image_flash if has_store else board.flash, "RAM (rwx)": board.ram}
     if board.vectors:
         regions["VECTORS (rx)"] = board.vectors
     lines = [f"    {name} : ORIGIN = 0x{r.origin:08X}, LENGTH = 0x{r.size:X}" for name, r in regions.items()]
