@@ -49,7 +49,7 @@ def test_the_example_answers_and_a_consumer_has_the_models_logits(library: Libra
     build = cmake(out / "examples" / "ask", tmp_path / "ask")
     model = library.models[0]
     assert run([build / "ask"]) == f"{model.answer}\n"
-    assert model.answer == "TurnOn domain=light name=Desk Lamp"
+    assert model.answer == "HassLightSet domain=light name=Desk Lamp"
     source = consumer(tmp_path / "consumer", library, TOKENS, f"add_subdirectory({out} library)")
     build = cmake(source, tmp_path / "built", "-DCMAKE_BUILD_TYPE=Release")
     expected = crcs(library.models[0], TOKENS)
@@ -73,6 +73,19 @@ def test_a_model_that_answers_in_text(plain_library: Library, out: Path, tmp_pat
     write_export(plain_library, FORM, out)
     build = cmake(out / "examples" / "ask", tmp_path / "ask")
     assert run([build / "ask"]) == f"{plain_library.models[0].answer}\n"
+
+
+@pytest.mark.exports
+def test_two_models_in_one_library(both: Library, out: Path, tmp_path: Path) -> None:
+    write_export(both, FORM, out)
+    answers = [model.answer for model in both.models]
+    assert run([cmake(out / "examples" / "ask", tmp_path / "ask") / "ask"]).splitlines() == answers
+    options = (
+        f"-DCMAKE_TOOLCHAIN_FILE={picolibc('cortex-m4', tmp_path / 'arm.cmake')}",
+        "-DCMAKE_BUILD_TYPE=MinSizeRel",
+    )
+    build = cmake(out / "examples" / "ask", tmp_path / "arm", *options)
+    assert qemu("cortex-m4", build / "ask").splitlines() == answers
 
 
 @pytest.mark.exports
