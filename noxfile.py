@@ -36,7 +36,7 @@ SWEEP = "models/sweeps/home-en.yaml"
 
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
-    "fast": ("compile", "prove", "tasks", "sweep", "test"),
+    "fast": ("compile", "prove", "tasks", "sweep", "serve", "test"),
     "lint": ("tasks", "test", "lint", "c-lint"),
     "browser": ("compile", "prove", "tasks", "test", "browser"),
     "exports": ("export-tools",),

@@ -190,10 +190,9 @@ def connect(port: str, *, baud: int = 115200) -> Device:
     Raises:
         ThimbleError: the port cannot be opened, or nothing that answers as such a board does is on it.
     """
-    from pipeline.device.protocol import Device
-    from pipeline.device.serial_port import connect as open_port
+    from pipeline.device.client import connect as open_board
 
-    return Device(open_port(port, baud), booted=True)
+    return open_board(port, baud=baud)
 
 
 def __getattr__(name: str) -> Any:

@@ -540,6 +540,15 @@ const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t inten
     return name;
 }
 
+const uint8_t *thimble_kind_name(const thimble_answers *tables, uint8_t kind, size_t *length)
+{
+    uint16_t bytes;
+    const uint8_t *name =
+        text_at(tables, tables->intent_count + tables->slot_count + tables->value_count + kind, &bytes);
+    *length = bytes;
+    return name;
+}
+
 int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length)
 {
     const int32_t before = tables->intent_count + tables->slot_count + tables->value_count;

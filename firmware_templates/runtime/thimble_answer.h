@@ -146,6 +146,9 @@ thimble_reason thimble_answer_reason(const thimble_answer *answer, const thimble
 /* The name of an intent by its index; 0: nothing is done. */
 const uint8_t *thimble_intent_name(const thimble_answers *tables, uint16_t intent, size_t *length);
 
+/* The name of a marker by its index. */
+const uint8_t *thimble_kind_name(const thimble_answers *tables, uint8_t kind, size_t *length);
+
 /* The index of a marker by its name, or -1. */
 int32_t thimble_kind_of(const thimble_answers *tables, const uint8_t *name, size_t length);
 

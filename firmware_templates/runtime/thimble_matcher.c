@@ -152,28 +152,121 @@ static bool has_ending(const uint8_t *skeleton, size_t length, const char *endin
     return bytes == 0 || (bytes < length && ends_with(skeleton, length, ending, bytes));
 }
 
-static const uint8_t *text_of(const thimble_vocabulary *names, uint32_t entry, size_t *length)
+thimble_name_words thimble_words_of_name(const thimble_vocabulary *names, uint16_t entry)
 {
-    *length = names->text_starts[entry + 1] - names->text_starts[entry];
-    return names->text + names->text_starts[entry];
+    const thimble_coded_names *coded = names->coded;
+    if (coded) {
+        return (thimble_name_words){coded->texts + coded->text_starts[entry],
+                                    coded->texts + coded->text_starts[entry + 1], coded};
+    }
+    return (thimble_name_words){names->text + names->text_starts[entry], names->text + names->text_starts[entry + 1],
+                                NULL};
+}
+
+const uint8_t *thimble_next_word(thimble_name_words *words, size_t *length)
+{
+    if (words->at == words->end) {
+        return NULL;
+    }
+    if (words->coded) {
+        uint16_t index = *words->at++;
+        if (index & 0x80) {
+            index = (uint16_t)((index & 0x7F) << 8 | *words->at++);
+        }
+        const uint16_t start = words->coded->word_starts[index];
+        *length = (size_t)(words->coded->word_starts[index + 1] - start);
+        return words->coded->words + start;
+    }
+    const uint8_t *word = words->at, *end = word;
+    while (end < words->end && *end != ' ') {
+        end++;
+    }
+    *length = (size_t)(end - word);
+    words->at = end < words->end ? end + 1 : end;
+    return word;
+}
+
+int thimble_compare_name(const thimble_vocabulary *names, uint16_t entry, const uint8_t *text, size_t length)
+{
+    thimble_name_words words = thimble_words_of_name(names, entry);
+    const uint8_t *word;
+    size_t bytes;
+    bool is_first = true;
+    if (!names->coded) {
+        return compare(words.at, (size_t)(words.end - words.at), text, length);
+    }
+    while ((word = thimble_next_word(&words, &bytes)) != NULL) {
+        if (!is_first) {
+            if (!length || *text != ' ') {
+                return length && *text > ' ' ? -1 : 1;
+            }
+            text++;
+            length--;
+        }
+        is_first = false;
+        const int order = memcmp(word, text, bytes < length ? bytes : length);
+        if (order || bytes > length) {
+            return order ? order : 1;
+        }
+        text += bytes;
+        length -= bytes;
+    }
+    return length ? -1 : 0;
+}
+
+/* Writes words in cases; their bytes. */
+static size_t write_cased(thimble_name_words words, uint32_t cases, uint8_t *to)
+{
+    const uint8_t *word;
+    size_t bytes, length = 0;
+    for (; (word = thimble_next_word(&words, &bytes)) != NULL; cases >>= 2) {
+        if (length) {
+            to[length++] = ' ';
+        }
+        for (size_t i = 0; i < bytes; i++) {
+            const bool is_capital = (cases & 3) == THIMBLE_ALL_CAPITALS || ((cases & 3) && i == 0);
+            to[length++] = is_capital && word[i] >= 'a' && word[i] <= 'z' ? word[i] - 'a' + 'A' : word[i];
+        }
+    }
+    return length;
+}
+
+const uint8_t *thimble_value_of_name(const thimble_vocabulary *names, uint16_t entry, uint8_t *buffer, size_t *length)
+{
+    const uint16_t index = names->value_of[entry];
+    const thimble_coded_names *coded = names->coded;
+    if (!coded) {
+        const bool is_own = index == THIMBLE_OWN_TEXT;
+        const uint32_t *starts = is_own ? names->text_starts + entry : names->value_starts + index;
+        *length = starts[1] - starts[0];
+        return (is_own ? names->text : names->values) + starts[0];
+    }
+    if (index & THIMBLE_CASED) {
+        *length = write_cased(thimble_words_of_name(names, entry), index & ~(uint32_t)THIMBLE_CASED, buffer);
+        return buffer;
+    }
+    const uint8_t *value = coded->values + coded->value_starts[index];
+    const uint8_t *end = coded->values + coded->value_starts[index + 1];
+    if (*value == 0) {
+        *length = (size_t)(end - value) - 1;
+        return value + 1;
+    }
+    *length =
+        write_cased((thimble_name_words){value + 2, end, coded}, (uint32_t)(value[0] & 0x7F) << 8 | value[1], buffer);
+    return buffer;
 }
 
 static void read_name(const sentence *s, const thimble_vocabulary *names, uint32_t entry, name_forms *name)
 {
-    size_t length;
-    const uint8_t *text = text_of(names, entry, &length);
-    size_t made = 0, joined = 0;
+    thimble_name_words words = thimble_words_of_name(names, (uint16_t)entry);
+    const uint8_t *word;
+    size_t length, made = 0, joined = 0;
     name->words = 0;
-    for (size_t start = 0; start < length;) {
-        size_t end = start;
-        while (end < length && text[end] != ' ') {
-            end++;
-        }
-        const size_t bytes = make_skeleton(s, text + start, end - start, name->skeletons + made);
+    while ((word = thimble_next_word(&words, &length)) != NULL) {
+        const size_t bytes = make_skeleton(s, word, length, name->skeletons + made);
         joined = join(s->annotator, name->joined, joined, name->skeletons + made, bytes);
         name->starts[name->words++] = (uint16_t)made;
         made += bytes;
-        start = end + 1;
     }
     name->starts[name->words] = (uint16_t)made;
     name->length = (uint16_t)joined;
@@ -225,9 +318,7 @@ static int32_t entry_of_text(const thimble_vocabulary *names, const uint8_t *tex
     uint16_t low = 0, high = names->count;
     while (low < high) {
         const uint16_t middle = (uint16_t)((low + high) / 2);
-        size_t other_length;
-        const uint8_t *other = text_of(names, names->by_text[middle], &other_length);
-        const int order = compare(other, other_length, text, length);
+        const int order = thimble_compare_name(names, names->by_text[middle], text, length);
         if (order == 0) {
             return names->by_text[middle];
         }
@@ -248,16 +339,7 @@ static thimble_mark mark_of(const sentence *s, size_t layer, int32_t entry, size
                          .end = (uint8_t)end,
                          .entry = (uint16_t)entry,
                          .layer = (uint8_t)layer};
-    const uint16_t value = names->value_of[entry];
-    size_t length;
-    if (value == THIMBLE_OWN_TEXT) {
-        mark.value = text_of(names, (uint32_t)entry, &length);
-    } else {
-        mark.value = names->values + names->value_starts[value];
-        length = names->value_starts[value + 1] - names->value_starts[value];
-    }
-    mark.value_length = (uint16_t)length;
-    return mark;
+    return mark; /* its value comes when all marks are there */
 }
 
 /* Puts a mark at a position among the others. */
@@ -846,14 +928,25 @@ static size_t count_edits(const sentence *s, size_t index, size_t end, const nam
 }
 
 /* The letters that the skeleton of a text in ASCII has for certain; false: it is not in ASCII. */
-static bool certain_letters(const uint8_t *text, size_t length, uint64_t *set)
+static bool certain_letters(const thimble_vocabulary *names, uint16_t entry, size_t *length, uint64_t *set)
 {
+    thimble_name_words words = thimble_words_of_name(names, entry);
+    const uint8_t *text = words.at;
+    size_t bytes = (size_t)(words.end - words.at);
     uint64_t letters = 0;
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] >= 0x80) {
-            return false;
+    *length = 0;
+    while (names->coded ? (text = thimble_next_word(&words, &bytes)) != NULL : *length == 0) {
+        if (*length) {
+            letters |= (uint64_t)1 << (' ' & 63);
+            ++*length;
         }
-        letters |= (uint64_t)1 << (text[i] & 63);
+        for (size_t i = 0; i < bytes; i++) {
+            if (text[i] >= 0x80) {
+                return false;
+            }
+            letters |= (uint64_t)1 << (text[i] & 63);
+        }
+        *length += bytes;
     }
     *set = letters & ~UNCERTAIN_LETTERS;
     return true;
@@ -897,10 +990,9 @@ static bool find_misspelt(sentence *s, size_t index, size_t limit, thimble_mark 
         const uint16_t behind = skeleton_from(s, names, first, first_length, true);
         for (uint16_t i = skeleton_from(s, names, first, first_length, false); i < behind; i++) {
             const int32_t entry = names->by_skeleton[i];
-            size_t length;
-            const uint8_t *text = text_of(names, (uint32_t)entry, &length);
             uint64_t certain = 0;
-            bool is_near = !certain_letters(text, length, &certain);
+            size_t length;
+            bool is_near = !certain_letters(names, (uint16_t)entry, &length, &certain);
             for (size_t words = limit - index; words > least_end - index && !is_near; words--) {
                 is_near = length + 2 >= spans[words].letters &&
                           count_bits((spans[words].set & ~UNCERTAIN_LETTERS) ^ certain) <= 4;
@@ -966,20 +1058,41 @@ static bool mark_misspelt(sentence *s)
     return true;
 }
 
-size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *text, size_t length, uint8_t *skeleton)
+size_t thimble_name_skeleton(const thimble_annotator *annotator, const thimble_vocabulary *names, uint16_t entry,
+                             uint8_t *skeleton)
 {
-    uint8_t word[THIMBLE_MAX_NAME_BYTES];
-    size_t joined = 0;
-    for (size_t start = 0; start < length;) {
-        size_t end = start;
-        while (end < length && text[end] != ' ') {
-            end++;
-        }
-        const size_t bytes = thimble_skeleton(annotator->normalizer, text + start, end - start, word);
-        joined = join(annotator, skeleton, joined, word, bytes);
-        start = end + 1;
+    uint8_t made[THIMBLE_MAX_NAME_BYTES];
+    thimble_name_words words = thimble_words_of_name(names, entry);
+    const uint8_t *word;
+    size_t length, joined = 0;
+    while ((word = thimble_next_word(&words, &length)) != NULL) {
+        const size_t bytes = thimble_skeleton(annotator->normalizer, word, length, made);
+        joined = join(annotator, skeleton, joined, made, bytes);
     }
     return joined;
+}
+
+/* What answers hold for the names. */
+static bool read_values(sentence *s)
+{
+    for (size_t i = 0; i < s->count; i++) {
+        thimble_mark *mark = &s->marks[i];
+        if (mark->is_quantity) {
+            continue;
+        }
+        uint8_t buffer[THIMBLE_CASED_BYTES];
+        size_t length;
+        mark->value = thimble_value_of_name(s->annotator->layers[mark->layer], mark->entry, buffer, &length);
+        mark->value_length = (uint16_t)length;
+        if (mark->value == buffer) {
+            if (length > THIMBLE_MAX_VALUES_BYTES - s->values_length) {
+                return false;
+            }
+            mark->value = memcpy(s->values + s->values_length, buffer, length);
+            s->values_length += length;
+        }
+    }
+    return true;
 }
 
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
@@ -1002,5 +1115,5 @@ int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *orig
     if (error) {
         return error;
     }
-    return mark_misspelt(work) ? work->count : THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
+    return mark_misspelt(work) && read_values(work) ? work->count : THIMBLE_TEXT_HAS_TOO_MANY_MARKS;
 }

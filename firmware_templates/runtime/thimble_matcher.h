@@ -22,6 +22,22 @@ enum { THIMBLE_MAX_VALUES_BYTES = 512 };
 
 enum { THIMBLE_MAX_NAME_BYTES = 255, THIMBLE_MAX_DROPPED_BYTES = 8, THIMBLE_OWN_TEXT = 0xFFFF, THIMBLE_LAYERS = 2 };
 
+/* What texts and values of names that are added are made of. A text is its words' indices: one byte below 0x80, or two,
+ * the high one first, with 0x80 in it. */
+typedef struct {
+    const uint16_t *text_starts; /* where the indices of each entry's text start in `texts` */
+    const uint8_t *texts;
+    const uint16_t *word_starts; /* where each word starts in `words` */
+    const uint8_t *words;
+    const uint16_t *value_starts; /* where each value starts in `values` */
+    const uint8_t *values;        /* cases, the high byte first, and indices of words; or 0, and its bytes */
+} thimble_coded_names;
+
+/* Of a coded vocabulary a value may be words in cases, from the first word on two bits each, the low ones first: as the
+ * word is, its first letter a capital, all of them; so many words and bytes at most. Added to the cases: */
+enum { THIMBLE_CASED = 0x8000, THIMBLE_CASED_WORDS = 7, THIMBLE_CASED_BYTES = 32 };
+enum { THIMBLE_AS_IT_IS = 0, THIMBLE_FIRST_CAPITAL = 1, THIMBLE_ALL_CAPITALS = 2 };
+
 /* Names, generated or the application's own. The first of equal texts counts, and is the only one here. */
 typedef struct {
     uint16_t count;
@@ -37,6 +53,8 @@ typedef struct {
     const uint16_t *value_of;     /* [count]: index of the value, THIMBLE_OWN_TEXT: the text is the value */
     const uint32_t *value_starts; /* where each value starts in `values`; the last ends where the next would start */
     const uint8_t *values;
+    /* NULL; or texts and values are here, and `value_of` holds the cases of the text, or an index of the values. */
+    const thimble_coded_names *coded;
 } thimble_vocabulary;
 
 /* Strings one behind the other, each with a zero byte at its end; one more zero byte is behind the last. */
@@ -96,9 +114,26 @@ typedef struct {
 int32_t thimble_annotate(const thimble_annotator *annotator, const uint8_t *original, thimble_words *words,
                          thimble_mark *marks, uint8_t *values, thimble_annotation *work);
 
-/* The skeleton of a name, normalized and of at most THIMBLE_MAX_NAME_BYTES, as vocabularies are sorted by it; its
- * bytes. */
-size_t thimble_name_skeleton(const thimble_annotator *annotator, const uint8_t *text, size_t length, uint8_t *skeleton);
+/* The words of a name, one after the other. */
+typedef struct {
+    const uint8_t *at, *end;
+    const thimble_coded_names *coded;
+} thimble_name_words;
+
+thimble_name_words thimble_words_of_name(const thimble_vocabulary *names, uint16_t entry);
+
+/* The next word; NULL: there is none. */
+const uint8_t *thimble_next_word(thimble_name_words *words, size_t *length);
+
+/* Below 0, 0 or above 0, as the name is lower than a normalized text, equal or higher. */
+int thimble_compare_name(const thimble_vocabulary *names, uint16_t entry, const uint8_t *text, size_t length);
+
+/* What an answer holds for a name; `buffer` has room for THIMBLE_CASED_BYTES, and may be where it is. */
+const uint8_t *thimble_value_of_name(const thimble_vocabulary *names, uint16_t entry, uint8_t *buffer, size_t *length);
+
+/* The skeleton of a name, of at most THIMBLE_MAX_NAME_BYTES, as vocabularies are sorted by it; its bytes. */
+size_t thimble_name_skeleton(const thimble_annotator *annotator, const thimble_vocabulary *names, uint16_t entry,
+                             uint8_t *skeleton);
 
 /* Names of the application's own from now on, instead of those of the home that came with the model; NULL: none. The
  * lists of the task stay. */

@@ -15,17 +15,25 @@ typedef enum {
     THIMBLE_NAMES_FULL
 } thimble_name_status;
 
+enum { THIMBLE_NAME_TABLES = 10 };
+
+/* Tables one behind the other in `memory`, each as long as it must be. It points into itself: it stays where it is. */
 typedef struct {
     thimble_vocabulary vocabulary;
-    uint16_t max_names, value_count;
-    uint16_t capacity; /* bytes of texts, and of values */
-    uint32_t *text_starts, *value_starts;
-    uint16_t *by_text, *by_skeleton, *value_of;
-    uint8_t *kinds, *text, *values;
+    thimble_coded_names coded;
+    uint8_t *memory;
+    size_t bytes;
+    uint32_t sizes[THIMBLE_NAME_TABLES];
+    uint16_t word_count, value_count;
 } thimble_names;
 
-/* An empty vocabulary in `memory`, 4-byte aligned: a name for every 40 bytes, at most 65535 of them. */
+/* An empty vocabulary in `memory`, 2-byte aligned. A name takes 9 bytes and one a word, 2 behind the 128th; a word that
+ * no name had before its bytes and 2; a value that is not the name in other cases 3 bytes and its own, or a byte a word
+ * and 4 where it is words in some cases. */
 void thimble_names_init(thimble_names *names, void *memory, size_t bytes);
+
+/* Bytes of the memory that are in use. */
+size_t thimble_names_used(const thimble_names *names);
 
 /* Forgets all names. */
 void thimble_names_clear(thimble_names *names);

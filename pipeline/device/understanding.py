@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.errors import DeviceError
+from ..errors import DeviceError
 
 __all__ = ["SLOT_TYPES", "Slot", "Understanding", "parse_understanding"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -220,7 +221,7 @@ def test_a_thousand_tokens_on_the_board(device: Device, tokenizer: Tokenizer) ->
             SamplerSettings(0, 0, 1000, 1300, 0),
         )
     ):
-        device.sample(chosen)
+        device.sample(*astuple(chosen))
         sampler = Sampler(chosen, STANDIN_STEP, 0)
         texts, target = itertools.cycle(("turn on", "x", "off", "the lights", "on")), total + 200
         while total < target:  # an <eos> may end a text early
@@ -238,7 +239,7 @@ def test_a_thousand_tokens_on_the_board(device: Device, tokenizer: Tokenizer) ->
             assert list(answer.tokens_out) == expected
             total += len(expected)
     assert total >= 1000
-    device.sample(SamplerSettings())
+    device.sample()
 
 
 def test_instructions_of_a_draw(device: Device) -> None:
@@ -250,7 +251,7 @@ def test_instructions_of_a_draw(device: Device) -> None:
         "top-k 40": SamplerSettings(1000, 40),
         "top-p 0.9": SamplerSettings(1000, 0, 900),
     }.items():
-        device.sample(chosen)
+        device.sample(*astuple(chosen))
         answer = device.ask("turn on", 30)
         counts[name] = 40 * (answer.ticks - answer.model_ticks) / len(answer.steps)
     print({name: round(count - counts["greedy"]) for name, count in counts.items()})
@@ -287,7 +288,8 @@ def test_text_is_written_as_its_characters_become_whole(tokenizer: Tokenizer) ->
 def test_a_chat_streams_and_tells_what_it_took(firmware: Firmware, board: Board, tokenizer: Tokenizer) -> None:
     written: list[str] = []
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
-        chat_loop(device, TickScale.emulated(board, "qemu", 1.5), tokenizer, ["turn on", "☃" * 40], written.append, 12)
+        scale = TickScale.emulated(board.instructions_per_tick("qemu"), board.milliseconds(1.0, 1.5))
+        chat_loop(device, scale, tokenizer, ["turn on", "☃" * 40], written.append, 12)
         text = device.prompt("turn on", 12).text
     assert "".join(written).startswith(text)
     assert "tokens a second" in "".join(written)
@@ -310,5 +312,5 @@ def test_an_image_without_sampling_is_smaller_and_says_so(project: Path, firmwar
     assert plain.sizes.code < firmware.sizes.code - 1000
     with Device(Qemu().start(plain.elf, board), timeout=20) as device:
         with pytest.raises(DeviceError, match="unsupported"):
-            device.sample(SamplerSettings(900))
+            device.sample(900)
         assert device.ask("turn on", 5).tokens_out

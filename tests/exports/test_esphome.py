@@ -76,7 +76,7 @@ def test_the_component_takes_a_token_a_loop(library: Library, out: Path, tmp_pat
     warnings = ("-std=gnu++20", "-Wall", "-Wextra", "-Werror", "-Wno-deprecated-enum-enum-conversion")
     sources = [tmp_path / "main.cpp", *folder.glob("*.cpp")]
     run([compiler, *warnings, f"-I{STAND_IN}", f"-I{folder}", *sources, *objects, "-o", tmp_path / "program"])
-    answer = f"{library.models[0].answer}; HassLightSet; Desk Lamp; 1\n1\n"
+    answer = f"{library.models[0].answer}; TurnOn; Desk Lamp; 1\n1\n"
     assert run([tmp_path / "program"]) == f"{answer}NoMatch!\nlong-text"
 
 
@@ -125,7 +125,7 @@ def test_a_device_of_esphomes_host_platform_answers(library: Library, out: Path,
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(compile_one, [*folder.rglob("*.c"), *folder.rglob("*.cpp")]))
     run(["g++", *objects, "-lpthread", "-o", tmp_path / "device.elf"])
-    command: list[str | Path] = ["stdbuf", "-oL", tmp_path / "device.elf"]
+    command = ["stdbuf", "-oL", str(tmp_path / "device.elf")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         timer = Timer(60, process.kill)
