@@ -7,6 +7,7 @@ pyproject.toml change:
     .nox/fast      what needs no TensorFlow: `fast`, `renode`
     .nox/lint      ruff, mypy, import-linter, clang-tidy, cppcheck: `lint`, `schemas`
     .nox/browser   what drives a browser: `playground_tests`, `playground_picture`
+    .nox/exports   tools of other build systems: `exports`, beside .nox/thimble
 
 The Arm toolchain and QEMU come from the system's packages.
 """
@@ -38,6 +39,7 @@ EXTRAS = {
     "fast": ("compile", "prove", "tasks", "sweep", "serve", "test"),
     "lint": ("tasks", "test", "lint", "c-lint"),
     "browser": ("compile", "prove", "tasks", "test", "browser"),
+    "exports": ("export-tools",),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
 STAGES: dict[str, str] = runpy.run_path(str(ROOT / "pipeline" / "stages" / "__init__.py"))["SUMMARIES"]
@@ -152,6 +154,17 @@ def matrix(session: nox.Session) -> None:
     """The C library under every compiler, option and core, as a table, half an hour (`-- --targets m4f --builds -O2`).
     Uses, where installed, clang, gcc-riscv64-unknown-elf with picolibc-riscv64-unknown-elf, and qemu-user."""
     session.run(str(with_toolchain(session)), "-m", "tests.kernels", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def exports(session: nox.Session) -> None:
+    """Every form of `thimble export`, built and run: docs/exports.md. Installs what they need from apt and PyPI; what
+    is missing all the same is skipped, with the reason; arguments go to pytest."""
+    python = with_toolchain(session)
+    tools = environment(session, "exports").parent
+    session.run(str(python), "-m", "tests.exports", external=True)
+    environment_of_tests = {"THIMBLE_EXPORTS": "1", "THIMBLE_EXPORT_TOOLS": str(tools)}
+    session.run(str(python), "-m", "pytest", "tests/exports", *session.posargs, env=environment_of_tests, external=True)
 
 
 @nox.session(venv_backend="none")

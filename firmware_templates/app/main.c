@@ -591,6 +591,69 @@ static error generate(char *line)
     return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
 }
 
+/* READ text: "OK tokens ticks", what it takes to make a prompt of a text, without the model. */
+static error read_prompt(char *line)
+{
+    char *text = next_word(&line);
+    const int32_t length = percent_decode(text);
+    if (length < 0 || *line) {
+        return "malformed READ text, percent-encoded";
+    }
+    const uint64_t started = board_ticks();
+#ifdef THIMBLE_ANSWERS
+    const int32_t count = thimble_understand_begin(&sentence, (const uint8_t *)text, (size_t)length);
+#else
+    const int32_t count =
+        thimble_encode_prompt(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+#endif
+    const uint64_t ticks = board_ticks() - started;
+    put_text("OK ");
+    put_number(count < 0 ? 0 : (uint64_t)count);
+    put_next(ticks);
+    put_text("\n");
+    return ANSWERED;
+}
+
+/* Takes ids without meaning in blocks, from an empty context; their logits. */
+static const void *fill_context(size_t count)
+{
+    const void *logits = NULL;
+    for (size_t i = 0; i < count; i++) {
+        prompt.tokens[i] = (int32_t)((7919 * i + 11) % THIMBLE_MODEL_VOCAB);
+    }
+    thimble_reset(&model);
+    return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? logits : NULL;
+}
+
+/* FULL: the most that a prompt and a step can take, told as a prompt that fills the context, and as the step at its
+ * last position after the others. */
+static error fill(char *line)
+{
+    enum { LAST = THIMBLE_MODEL_CONTEXT - 1 };
+    (void)line;
+#ifdef THIMBLE_INTERPRETER
+    if (!model.model) {
+        put_init_error();
+        return ANSWERED;
+    }
+#endif
+    put_text("PREFILL");
+    put_next(THIMBLE_MODEL_CONTEXT);
+    const uint64_t started = board_ticks();
+    const void *logits = fill_context(THIMBLE_MODEL_CONTEXT);
+    if (!logits || tell(logits, started, false) < 0) {
+        return "step the model refused a token";
+    }
+    if (LAST && !fill_context(LAST)) {
+        return "step the model refused a token";
+    }
+    if (step(LAST, (7919 * LAST + 11) % THIMBLE_MODEL_VOCAB, false) < 0) {
+        return "step the model refused a token";
+    }
+    put_text("OK\n");
+    return ANSWERED;
+}
+
 #ifdef THIMBLE_SAMPLING
 /* SAMPLE temperature top_k top_p penalty seed: how tokens are drawn from now on; all but top_k and seed in thousandths.
  */
@@ -926,6 +989,8 @@ static const struct {
     {"GEN", generate},
     {"SAMPLE", sample},
     {"ENC", encode},
+    {"READ", read_prompt},
+    {"FULL", fill},
     {"INFO", info},
     {"STACK", stack},
     {"PROFILE", profile},
@@ -945,9 +1010,9 @@ static const struct {
 };
 
 #ifdef THIMBLE_ANSWERS
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
 #else
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE"
 #endif
 
 static error take_request(char *line)

@@ -15,12 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What an application may say once for all files, where no compiler options reach them: docs/embed.md has a list. */
-#ifdef __has_include
-#if __has_include("thimble_config.h")
-#include "thimble_config.h"
-#endif
-#endif
+#include "thimble_place.h"
 
 #if INT_MAX < 0x7fffffff
 #error "Thimble computes in int, which must have 32 bits: 8- and 16-bit cores would give wrong results"
@@ -49,22 +44,6 @@ enum {
     THIMBLE_END_CONTEXT,   /* the context is full */
     THIMBLE_CANCELLED
 };
-
-/* Where constants lie: a section of their own, beginning with .rodata, which linker scripts collect with others. */
-#ifndef THIMBLE_SECTION
-#ifdef __ELF__
-#define THIMBLE_SECTION(name) __attribute__((section(name)))
-#else
-#define THIMBLE_SECTION(name)
-#endif
-#endif
-
-/* Weights are read in words. */
-#ifdef __GNUC__
-#define THIMBLE_ALIGNED __attribute__((aligned(4)))
-#else
-#define THIMBLE_ALIGNED
-#endif
 
 /* A part of the KV cache that is read before all of it is written, and the value of an empty entry there. */
 typedef struct {

@@ -2,7 +2,7 @@
 
 #include "thimble_utf8.h"
 
-#define NO_MERGE 0x10000u
+#define NO_RANK 0xFFFFu
 
 /* Where `wanted` is in an ascending table, or -1. */
 static int32_t find(const uint32_t *table, uint32_t count, uint32_t wanted)
@@ -19,28 +19,54 @@ static int32_t find(const uint32_t *table, uint32_t count, uint32_t wanted)
     return low < count && table[low] == wanted ? (int32_t)low : -1;
 }
 
-/* Merges neighbours in a run of `count` ids until no pair of them has a rank; returns how many remain. */
-static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size_t count)
+/* Where the pair of an id and the one behind it is among the merges, or -1. */
+static int32_t merge_at(const thimble_tokenizer *tokenizer, const uint16_t *ids)
 {
+    return find(tokenizer->merge_pairs, tokenizer->merge_count, (uint32_t)ids[0] << 16 | ids[1]);
+}
+
+static uint16_t rank_of(const thimble_tokenizer *tokenizer, const uint16_t *ids)
+{
+    const int32_t at = merge_at(tokenizer, ids);
+    return at >= 0 ? tokenizer->merge_ranks[at] : NO_RANK;
+}
+
+/* Merges neighbours in a run of `count` ids, the pair of the lowest rank first and of equals the first of them, until
+ * no pair has a rank; returns how many remain. Of the `capacity` places those behind the run keep ranks of pairs, that
+ * of the first pair in the last place: where they are too few, the ranks of the other pairs are looked up each time. */
+static size_t merge_word(const thimble_tokenizer *tokenizer, uint16_t *ids, size_t count, size_t capacity)
+{
+    uint16_t *const ranks = ids + capacity - 1;
+    size_t kept = 0; /* pairs whose ranks are there */
     while (count > 1) {
-        uint32_t best_rank = NO_MERGE;
+        uint16_t best_rank = NO_RANK;
         size_t best = 0;
-        uint16_t merged = 0;
+        for (; kept + 1 < count && kept < capacity - count; kept++) {
+            *(ranks - kept) = rank_of(tokenizer, ids + kept);
+        }
         for (size_t i = 0; i + 1 < count; i++) {
-            int32_t at = find(tokenizer->merge_pairs, tokenizer->merge_count, (uint32_t)ids[i] << 16 | ids[i + 1]);
-            if (at >= 0 && tokenizer->merge_ranks[at] < best_rank) {
-                best_rank = tokenizer->merge_ranks[at];
+            const uint16_t rank = i < kept ? *(ranks - i) : rank_of(tokenizer, ids + i);
+            if (rank < best_rank) {
+                best_rank = rank;
                 best = i;
-                merged = tokenizer->merge_ids[at];
             }
         }
-        if (best_rank == NO_MERGE) {
+        if (best_rank == NO_RANK) {
             break;
         }
-        ids[best] = merged;
+        ids[best] = tokenizer->merge_ids[merge_at(tokenizer, ids + best)];
         count--;
         for (size_t i = best + 1; i < count; i++) {
             ids[i] = ids[i + 1];
+        }
+        if (best < kept) {
+            kept--;
+        }
+        for (size_t i = best; i < kept; i++) {
+            *(ranks - i) = *(ranks - i - 1);
+        }
+        for (size_t i = best ? best - 1 : 0; i <= best && i < kept && i + 1 < count; i++) {
+            *(ranks - i) = rank_of(tokenizer, ids + i);
         }
     }
     return count;
@@ -98,7 +124,7 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, bool folds, con
         const uint32_t added = folds ? added_by_folding(code) : 0;
         code += added;
         if (begins_word(tokenizer, before, code)) {
-            count = word + merge_word(tokenizer, ids + word, count - word);
+            count = word + merge_word(tokenizer, ids + word, count - word, capacity - word);
             word = count;
         }
         int32_t known = find(tokenizer->characters, tokenizer->character_count, code);
@@ -115,7 +141,7 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, bool folds, con
         text += size;
         length -= size;
     }
-    return (int32_t)(word + merge_word(tokenizer, ids + word, count - word));
+    return (int32_t)(word + merge_word(tokenizer, ids + word, count - word, capacity - word));
 }
 
 static int32_t encode_text(const thimble_tokenizer *tokenizer, bool folds, const uint8_t *text, size_t length,

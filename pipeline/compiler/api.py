@@ -70,6 +70,7 @@ def compile_decode_step(
     out: Path,
     packing: WeightLayout = WeightLayout.INTERLEAVED_2,
     aim: Objective = Objective.BALANCED,
+    packaging: Packaging | None = None,
 ) -> CompiledModel:
     """`compile_model` for a .tflite of anybody's making: what is no decode step is refused, since the runtime could
     not drive it.
@@ -85,7 +86,7 @@ def compile_decode_step(
         require_decode_step(graph)
     except UnsupportedModel as error:
         raise refused_together([error, *all_unsupported(graph)]) from None
-    return compile_model(tflite, out, packing, aim=aim)
+    return compile_model(tflite, out, packing, aim=aim, packaging=packaging)
 
 
 def compile_model(

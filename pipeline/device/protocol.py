@@ -12,7 +12,7 @@ from ..errors import DeviceError
 from .link import SerialLink
 from .understanding import Understanding, parse_understanding
 
-__all__ = ["VERSION", "Answer", "Device", "Info", "Names", "Prefill", "Step"]
+__all__ = ["VERSION", "Answer", "Device", "Info", "Names", "Prefill", "Step", "full_context"]
 
 VERSION = 1
 STOP = b"\x03"
@@ -130,6 +130,11 @@ class Names:
     used: int
     bytes: int
     is_stored: bool
+
+
+def full_context(context: int, vocab: int) -> list[int]:
+    """The ids with which `Device.fill` fills the context; they mean nothing."""
+    return [(7919 * index + 11) % vocab for index in range(context)]
 
 
 class Device:
@@ -294,6 +299,29 @@ class Device:
         fields = self._fields(self.request("NAMES")[-1])
         return Names(
             int(fields["names"]), int(fields["names_used"]), int(fields["names_bytes"]), fields["stored"] == "yes"
+        )
+
+    def read(self, text: bytes) -> tuple[int, int]:
+        """What it takes the device to make a prompt of a text, without the model.
+
+        Returns:
+            The prompt's tokens, 0 where there is none, and ticks.
+        """
+        _, count, ticks = self.request(f"READ {quote_from_bytes(text, safe='')}")[-1].split()
+        return int(count), int(ticks)
+
+    def fill(self) -> tuple[Prefill, Step]:
+        """The most that prompts and steps take: a prompt that fills the context, and the step at its last position
+        after the others, of ids `full_context`."""
+        *lines, _ = self.request("FULL")
+        prefill = _PREFILL.fullmatch(lines[0]) if lines else None
+        step = _STEP.fullmatch(lines[1]) if len(lines) == 2 else None
+        if prefill is None or step is None:
+            raise DeviceError("protocol", f"FULL was answered by {lines}")
+        position, token, crc, ticks, following = step.groups()
+        return (
+            Prefill(int(prefill[1]), int(prefill[2], 16), int(prefill[3]), int(prefill[4])),
+            Step(int(position), int(token), int(crc, 16), int(ticks), int(following)),
         )
 
     def stack(self) -> tuple[int, int]:

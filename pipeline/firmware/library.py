@@ -12,8 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compiler import CompiledModel, Objective, WeightLayout, compile_model
-from pipeline.compiler.backends.c.model import Packaging
+from pipeline.compiler import CompiledModel, Objective, Packaging, WeightLayout, compile_model
 from pipeline.errors import ThimbleError
 from pipeline.firmware.answer_tables import answer_enums, answer_lines, max_slots
 from pipeline.firmware.c_arrays import STATIC

@@ -50,7 +50,7 @@ _FOR_OTHER_APPLICATIONS = ("thimble_session", "thimble_intents", "thimble_intact
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
 _STORE_DEFINITION = " $<$<NOT:$<STREQUAL:${THIMBLE_NAMES_BYTES},0>>:THIMBLE_STORE>"
 _ANSWER_OPTIONS = """\
-set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added (request NAME), 13 each in large homes; 0: none")
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added by NAME, 13 each in large homes; 0: none")
 """
 _AFTER = "add_custom_command(TARGET firmware.elf POST_BUILD COMMAND "
 _IMAGES = {

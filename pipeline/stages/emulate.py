@@ -21,16 +21,25 @@ from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, FOLDE
 from pipeline.stages.firmware import write_sources
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import known_texts, load_codec
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.board_reply import ask_device
 from pipeline.verification.budgets import proof_holds
-from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
+from pipeline.verification.checks import (
+    Verification,
+    min_per_mac,
+    reference_full_context,
+    reference_runs,
+    verify,
+    write_expectations,
+)
+from pipeline.verification.oracle import Oracle
 from pipeline.verification.probe import trusted_emulator
 from pipeline.verification.reply import Reply
 from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
 from pipeline.verification.sentence_tests import mismatches
+from pipeline.verification.slow_texts import slow_texts
 from pipeline.workflow.artifacts import (
     COMPILED,
     EXPECTATIONS,
@@ -76,6 +85,8 @@ def run(context: StageContext) -> str:
         text = load_task(recipe).text(context.input("data"), recipe.model.context, recipe.evaluate.host_sentences)
         texts = None if text is None else text.sequences
         expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), codec, texts)
+        oracle = Oracle(context.path(TFLITE.of("quantize")).read_bytes())
+        longest = reference_full_context(oracle, oracle.context, oracle.vocab)
     write_expectations(context.target(EXPECTATIONS), expectations)
     with (
         context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),
@@ -90,6 +101,8 @@ def run(context: StageContext) -> str:
             weights_crc=int(sizes["weights_crc"]),
             build_id=str(sizes["build_id"]),
             min_per_mac=min_per_mac(board.core),
+            longest=longest,
+            slow_texts=slow_texts(codec.tokenizer, known_texts(context.input("data"))),
         )
     timing = model_time(context, compiled, verification)
     quality = _quality(context, emulator)

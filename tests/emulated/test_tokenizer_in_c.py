@@ -229,6 +229,16 @@ def test_text_beyond_the_capacity_is_refused(tokenizers: tuple[Tokenizer, CToken
     assert device.encode("☃☃".encode(), capacity=6) == [4 + byte for byte in "☃☃".encode()]
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.text("tunohe ", max_size=60), st.integers(0, 70))
+def test_ids_do_not_depend_on_the_places_behind_them(
+    tokenizers: tuple[Tokenizer, CTokenizer], text: str, more: int
+) -> None:
+    """Ranks of pairs are kept there as far as there are places."""
+    host, device = tokenizers
+    assert device.encode(text.encode(), capacity=len(text) + more) == host.encode(text)
+
+
 def test_a_vocabulary_beyond_the_tables_is_refused(tmp_path: Path) -> None:
     frame = PromptTemplate(bos=1, suffix=(), stops=(1,), byte_base=3)
     large: Any = SimpleNamespace(

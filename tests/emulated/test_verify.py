@@ -23,12 +23,15 @@ from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import (
     Expectation,
+    FullContext,
     Verification,
+    reference_full_context,
     reference_run,
     reference_run_to_context_end,
     verify,
     write_expectations,
 )
+from pipeline.verification.result import InstructionCounts
 from tests.support.project_scripts import project_script
 from tests.support.standin import CONTEXT, MACS, Standin, standin_tokenizer
 
@@ -114,6 +117,44 @@ def test_the_board_passes(expectations: tuple[Expectation, ...], firmware: Firmw
     assert result.instructions.steps == steps
     assert 0 < result.instructions.decode_mean <= result.instructions.decode_max
     assert 0 < result.stack_peak < 4096
+
+
+@pytest.fixture(scope="module")
+def longest() -> FullContext:
+    return reference_full_context(Standin(), CONTEXT, standin_tokenizer().vocab_size)
+
+
+def test_the_slowest_prompt_and_step_are_those_of_a_full_context(
+    expectations: tuple[Expectation, ...], longest: FullContext, firmware: Firmware, board: Board
+) -> None:
+    def measured(*texts: str) -> InstructionCounts:
+        with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
+            result = verify(
+                device, expectations, macs_per_step=MACS, instructions_per_tick=40, longest=longest, slow_texts=texts
+            )
+        assert result.ok, result.failures
+        return result.instructions
+
+    counts, more = measured(), measured("e" * 200, "turn on the light")
+    assert counts.decode_seen <= counts.decode_max and counts.prompt_seen < counts.prompt_max
+    assert counts.read_max == 0 < more.read_max
+    assert more.prompt_max - more.read_max == pytest.approx(counts.prompt_max, abs=80)
+
+
+@pytest.mark.parametrize(
+    ("lie", "broken"),
+    [
+        (lambda line: re.sub(rf"^(PREFILL {CONTEXT} )\w+", r"\g<1>00000000", line), "prefill_match"),
+        (lambda line: re.sub(rf"^(STEP {CONTEXT - 1} \d+ )\w+", r"\g<1>00000000", line), "logits_crc_match"),
+    ],
+)
+def test_a_full_context_has_the_expected_logits(
+    lie: Callable[[str], str], broken: str, longest: FullContext, firmware: Firmware, board: Board
+) -> None:
+    with Device(LyingLink(Qemu().start(firmware.elf, board), lie), timeout=20) as device:
+        result = verify(device, (), macs_per_step=MACS, instructions_per_tick=40, longest=longest)
+    assert [check for check, holds in result.checks.items() if not holds] == [broken]
+    assert "full context" in result.failures[0]
 
 
 def flip(text: str) -> str:

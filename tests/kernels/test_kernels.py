@@ -194,7 +194,7 @@ def _compiled(core: Core, source: Path, folder: Path, *flags: str, name: str = "
 def _defines(core: Core) -> list[str]:
     """What harness.c wants, and where headers are."""
     defines = (f"-DINSTRUCTIONS_PER_TICK={core.instructions_per_tick}", f"-DSTACK_TOP={core.ram + (1 << 18)}")
-    return [*defines, f"-I{RUNTIME / 'kernels'}", f"-I{DEVICE}"]
+    return [*defines, f"-I{RUNTIME}", f"-I{RUNTIME / 'kernels'}", f"-I{DEVICE}"]
 
 
 def _plain(core: Core, source: Path, folder: Path) -> Path:

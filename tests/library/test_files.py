@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from pipeline import tools
 from pipeline.bench.cores import CORES
@@ -148,6 +150,24 @@ def test_a_configuration_places_weights_elsewhere(library: Path, tmp_path: Path)
 
 def test_the_hook_between_layers_is_nothing_where_it_is_off(built: list[Path]) -> None:
     assert not {name for name in symbols(built) if "yield" in name or "profile" in name}
+
+
+def test_all_of_a_kernel_lies_where_a_linker_script_finds_it(tmp_path: Path) -> None:
+    """So that it can be put into faster memory, with all that it calls: for size, least is inlined."""
+    seen = 0
+    for source in sorted((RUNTIME / "kernels").glob("*.c")):
+        made = tmp_path / f"{source.stem}.o"
+        flags = (*_CORE, "-std=c99", "-Os", *WARNINGS, f"-I{RUNTIME}", f"-I{RUNTIME / 'kernels'}")
+        compile_with(tools.require("arm-none-eabi-gcc"), *flags, "-c", source, "-o", made)
+        with made.open("rb") as file:
+            elf = ELFFile(file)
+            table = elf.get_section_by_name(".symtab")
+            assert isinstance(table, SymbolTableSection)
+            for symbol in table.iter_symbols():
+                if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF":
+                    assert elf.get_section(symbol["st_shndx"]).name.startswith(".text.thimble."), symbol.name
+                    seen += 1
+    assert seen > 60
 
 
 def test_a_changed_weight_is_noticed(library: Path, tmp_path: Path) -> None:
