@@ -7,8 +7,10 @@
 #include "thimble_sampler.h"
 #include "serial.h"
 #include "thimble.h"
+#ifndef THIMBLE_TOKEN_IDS
 #include "thimble_tokenizer.h"
 #include "tokenizer_tables.h"
+#endif
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
 #include "thimble_names.h"
@@ -219,6 +221,82 @@ static void put_answer(void)
 }
 #endif
 
+/* The prompt's ids from words of decimal digits; how many, or -1 where one is no id. */
+static int32_t read_ids(char *words)
+{
+    int32_t count = 0;
+    uint32_t id;
+    for (char *word = next_word(&words); *word; word = next_word(&words)) {
+        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
+            return -1;
+        }
+        prompt.ids[count++] = (uint16_t)id;
+    }
+    return count;
+}
+
+static const char no_ids[] = "out-of-range token ids are numbers below the size of the vocabulary";
+
+#ifdef THIMBLE_TOKEN_IDS
+/* A model without a tokenizer: a text is its token ids, with spaces between them. */
+#define NOT_ENCODED no_ids
+#define CAN_BEGIN_EMPTY false
+
+static int32_t encode_text(char *text, size_t length)
+{
+    text[length] = 0;
+    return length_of(text) == length ? read_ids(text) : -1; /* a zero byte would hide what follows */
+}
+
+static int32_t encode_prompt(char *text, size_t length)
+{
+    return encode_text(text, length);
+}
+
+static bool stops(int32_t id)
+{
+    (void)id;
+    return false;
+}
+
+static void put_piece(int32_t before, int32_t id, bool is_first)
+{
+    (void)before;
+    put_text(is_first ? "" : "%20");
+    put_number((uint32_t)id);
+}
+#else
+#define NOT_ENCODED not_utf8
+#define CAN_BEGIN_EMPTY (thimble_model_tokenizer.suffix_count == 0)
+static const char not_utf8[] = "not-utf8 the text is not well-formed UTF-8";
+
+static int32_t encode_text(char *text, size_t length)
+{
+    thimble_fold(&thimble_model_tokenizer, (uint8_t *)text, length);
+    return thimble_encode(&thimble_model_tokenizer, (const uint8_t *)text, length, prompt.ids, IDS);
+}
+
+#ifndef THIMBLE_ANSWERS
+static int32_t encode_prompt(char *text, size_t length)
+{
+    return thimble_encode_prompt(&thimble_model_tokenizer, (uint8_t *)text, length, prompt.ids, IDS);
+}
+#endif
+
+static bool stops(int32_t id)
+{
+    return thimble_stops(&thimble_model_tokenizer, id);
+}
+
+static void put_piece(int32_t before, int32_t id, bool is_first)
+{
+    (void)is_first;
+    size_t length;
+    const uint8_t *piece = thimble_piece(&thimble_model_tokenizer, before, id, &length);
+    put_percent(piece, length);
+}
+#endif
+
 /* Takes the prompt, in blocks or step by step, then generates up to `max_new` tokens, and answers
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
 static error answer(size_t count, uint32_t max_new, bool in_blocks)
@@ -235,7 +313,6 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_reset(&sampler);
 #endif
-    (void)board_stop_requested(); /* of a request that has ended */
     int32_t next = in_blocks ? prefill(count) : feed(count);
     if (next < 0) {
         return "step the model refused a token of the prompt";
@@ -249,7 +326,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
             prompt.ids[generated] = (uint16_t)next;
         }
         generated++;
-        if (thimble_stops(&thimble_model_tokenizer, next)) {
+        if (stops(next)) {
             end = " eos ";
             break;
         }
@@ -283,9 +360,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     }
 #endif
     for (uint32_t i = 0; i < generated && i < IDS; i++) {
-        size_t length;
-        const uint8_t *piece = thimble_piece(&thimble_model_tokenizer, before, prompt.ids[i], &length);
-        put_percent(piece, length);
+        put_piece(before, prompt.ids[i], i == 0);
         before = prompt.ids[i];
     }
     put_text("\n");
@@ -301,7 +376,6 @@ static uint32_t read_max_new(char **line)
 
 static const char no_max_new[] =
     "out-of-range the number of new tokens is 1 up to the context, a million where there is a window";
-static const char not_utf8[] = "not-utf8 the text is not well-formed UTF-8";
 
 static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks)
 {
@@ -348,7 +422,6 @@ static error answer_allowed(void)
 {
     const uint64_t started = board_ticks();
     const char *end = NULL;
-    (void)board_stop_requested(); /* of a request that has ended */
     while (!end) {
         uint64_t since = board_ticks();
         const uint32_t fed = sentence.fed, count = sentence.count;
@@ -477,7 +550,6 @@ static error answer_in_json(void)
     thimble_slot slots[MODEL_ANSWER_SLOTS];
     thimble_result result;
     const uint64_t started = board_ticks();
-    (void)board_stop_requested(); /* of a request that has ended */
     while (thimble_understand_feed(&sentence)) {
         thimble_understand_choose(&sentence);
         sentence.is_done = sentence.is_done || board_stop_requested();
@@ -558,37 +630,33 @@ static error ask(char *line, int how)
         return "malformed spaces in the text are percent-encoded: %20";
     }
     int32_t length = percent_decode(text);
-    if (length < 0 || (length == 0 && thimble_model_tokenizer.suffix_count)) {
+    if (length < 0 || (length == 0 && !CAN_BEGIN_EMPTY)) {
         return length ? "malformed a % is followed by two hexadecimal digits"
                       : "malformed ASK max_new text, PROMPT max_new text";
     }
 #ifdef THIMBLE_ANSWERS
     return answer_sentence((const uint8_t *)text, (size_t)length, max_new, how);
 #else
-    int32_t count =
-        thimble_encode_prompt(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
-    return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
+    int32_t count = encode_prompt(text, (size_t)length);
+    return count < 0 ? NOT_ENCODED : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
 #endif
 }
 
 /* GEN max_new id id ... */
 static error generate(char *line)
 {
-    uint32_t max_new = read_max_new(&line), id;
+    uint32_t max_new = read_max_new(&line);
     if (max_new == 0) {
         return no_max_new;
     }
-    size_t count = 0;
 #ifdef THIMBLE_ANSWERS
     is_bound = false;
 #endif
-    for (char *word = next_word(&line); *word; word = next_word(&line)) {
-        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
-            return "out-of-range token ids are numbers below the size of the vocabulary";
-        }
-        prompt.ids[count++] = (uint16_t)id;
+    int32_t count = read_ids(line);
+    if (count <= 0) {
+        return count ? no_ids : "malformed GEN max_new id id ...";
     }
-    return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
+    return answer_if_it_fits((size_t)count, max_new, false);
 }
 
 /* READ text: "OK tokens ticks", what it takes to make a prompt of a text, without the model. */
@@ -603,8 +671,7 @@ static error read_prompt(char *line)
 #ifdef THIMBLE_ANSWERS
     const int32_t count = thimble_understand_begin(&sentence, (const uint8_t *)text, (size_t)length);
 #else
-    const int32_t count =
-        thimble_encode_prompt(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    const int32_t count = encode_prompt(text, (size_t)length);
 #endif
     const uint64_t ticks = board_ticks() - started;
     put_text("OK ");
@@ -707,10 +774,9 @@ static error encode(char *line)
     if (length < 0 || *line) {
         return "malformed ENC text, percent-encoded";
     }
-    thimble_fold(&thimble_model_tokenizer, (uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&thimble_model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    int32_t count = encode_text(text, (size_t)length);
     if (count < 0) {
-        return not_utf8;
+        return NOT_ENCODED;
     }
     put_text("OK");
     for (int32_t i = 0; i < count; i++) {
@@ -740,7 +806,10 @@ static error info(char *line)
     put_text(board_name);
     put_text(" model=" BUILD_MODEL_NAME " build=");
     put_text(image.id);
-    put_text(" model_version=" THIMBLE_MODEL_VERSION " tokenizer_version=" BUILD_TOKENIZER_VERSION);
+    put_text(" model_version=" THIMBLE_MODEL_VERSION);
+#ifndef THIMBLE_TOKEN_IDS
+    put_text(" tokenizer_version=" BUILD_TOKENIZER_VERSION);
+#endif
 #ifdef THIMBLE_ANSWERS
     put_text(" answers_version=" BUILD_ANSWERS_VERSION);
 #endif
@@ -811,7 +880,8 @@ static error profile(char *line)
 #endif
 
 #ifdef THIMBLE_TEST_COMMANDS
-/* CRASH bus|stack|undefined: what the fault handlers are tested with. */
+/* CRASH bus|stack|undefined|thread: what the fault handlers are tested with. CRASH restart: starts anew as a boot
+ * loader may leave the processor. CRASH masked: whether what masks interrupts leaves them masked. */
 __attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t *caller)
 {
     volatile uint32_t frame[16] = {*caller + 1};
@@ -828,8 +898,22 @@ static error crash(char *line)
         put_number(overflow_stack(&(volatile uint32_t){0}));
     } else if (equal(how, "undefined")) {
         __asm volatile("udf #0");
+    } else if (equal(how, "thread") || equal(how, "restart")) {
+        static _Alignas(8) uint32_t thread_stack[64];
+        const bool restarts = equal(how, "restart");
+        __asm volatile("msr psp, %0\n movs r3, #2\n msr control, r3\n isb\n"
+                       "cmp %1, #0\n bne 1f\n udf #0\n"
+                       "1: cpsid i\n ldr r3, =reset_handler\n bx r3\n .ltorg\n" ::"r"(thread_stack + 64),
+                       "r"(restarts)
+                       : "r3", "cc", "memory");
+    } else if (equal(how, "masked")) {
+        uint32_t masked = 0;
+        __asm volatile("cpsid i" ::: "memory");
+        (void)board_ticks();
+        __asm volatile("mrs %0, primask\n cpsie i" : "=r"(masked)::"memory");
+        return masked ? "masked interrupts stayed off" : "masked interrupts were switched on";
     }
-    return "malformed CRASH bus|stack|undefined";
+    return "malformed CRASH bus|stack|undefined|thread|restart|masked";
 }
 #endif
 

@@ -16,9 +16,11 @@ from pipeline.compiler.frontend.check import all_unsupported, check_graph, requi
 from pipeline.compiler.frontend.decode_step import require_decode_step
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.compiler.fusions.attention import fuse_attentions, missed_attentions
+from pipeline.compiler.fusions.cache_update import fuse_cache_updates
 from pipeline.compiler.fusions.gate import fuse_gates
 from pipeline.compiler.fusions.lookup import fuse_lookups
 from pipeline.compiler.fusions.norm import fuse_norms, missed_norms
+from pipeline.compiler.fusions.real import fuse_reals
 from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.fusions.root import fuse_roots
 from pipeline.compiler.fusions.rotary import fuse_rotaries
@@ -47,6 +49,8 @@ PREFILL_BLOCK = 2
 """How many tokens of a prompt are taken at once: each weight is read once for all of them."""
 
 GRAPH_PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    fuse_cache_updates,
+    fuse_reals,
     without_dead_channels,
     fuse_roots,
     group_products_by_input,
@@ -134,9 +138,11 @@ def explain(tflite: bytes) -> Explanation:
     """
     graph = read_tflite(tflite)
     check_graph(graph)
-    missed = {index: f"attention: {reason}" for index, reason in missed_attentions(graph).items()}
+    missed: dict[int, str] = {}
     fused = graph
     for graph_pass in GRAPH_PASSES:
+        if graph_pass is fuse_attentions:
+            missed |= {index: f"attention: {reason}" for index, reason in missed_attentions(fused).items()}
         if graph_pass is fuse_norms:
             missed |= {index: f"norm: {reason}" for index, reason in missed_norms(fused).items()}
         fused = graph_pass(fused)
@@ -145,7 +151,7 @@ def explain(tflite: bytes) -> Explanation:
         dict(sorted(Counter(op.kind for op in graph.ops).items())),
         {kind: count for kind, count in sorted(kinds.items()) if kind in made_by_fusion},
         {kind: count for kind, count in sorted(kinds.items()) if kind not in made_by_fusion},
-        tuple(f"{graph.tensors[index].name!r} is no {reason}" for index, reason in missed.items()),
+        tuple(f"{fused.tensors[index].name!r} is no {reason}" for index, reason in missed.items()),
     )
 
 

@@ -121,6 +121,11 @@ class Info:
         return tuple(part for part, state in self.parts.items() if state != "intact")
 
 
+def full_context(context: int, vocab: int) -> list[int]:
+    """The ids with which `Device.fill` fills the context; they mean nothing."""
+    return [(7919 * index + 11) % vocab for index in range(context)]
+
+
 @dataclass(frozen=True)
 class Names:
     """Names that were added: how many, bytes of memory that they take, all there are, and whether the board has the
@@ -130,11 +135,6 @@ class Names:
     used: int
     bytes: int
     is_stored: bool
-
-
-def full_context(context: int, vocab: int) -> list[int]:
-    """The ids with which `Device.fill` fills the context; they mean nothing."""
-    return [(7919 * index + 11) % vocab for index in range(context)]
 
 
 class Device:
@@ -285,22 +285,6 @@ class Device:
         """Forgets the names that were added, until the board starts anew where it keeps them."""
         self.request("NAMES clear")
 
-    def store_names(self) -> None:
-        """Keeps the names that were added over a loss of power, in place of those that were kept.
-
-        Raises:
-            DeviceError: the board has no flash for names (`unsupported`), or too little (`full`), or it does not do
-                what it is told (`store`).
-        """
-        self.request("NAMES store")
-
-    def names(self) -> Names:
-        """How many names were added, and what they take."""
-        fields = self._fields(self.request("NAMES")[-1])
-        return Names(
-            int(fields["names"]), int(fields["names_used"]), int(fields["names_bytes"]), fields["stored"] == "yes"
-        )
-
     def read(self, text: bytes) -> tuple[int, int]:
         """What it takes the device to make a prompt of a text, without the model.
 
@@ -322,6 +306,22 @@ class Device:
         return (
             Prefill(int(prefill[1]), int(prefill[2], 16), int(prefill[3]), int(prefill[4])),
             Step(int(position), int(token), int(crc, 16), int(ticks), int(following)),
+        )
+
+    def store_names(self) -> None:
+        """Keeps the names that were added over a loss of power, in place of those that were kept.
+
+        Raises:
+            DeviceError: the board has no flash for names (`unsupported`), or too little (`full`), or it does not do
+                what it is told (`store`).
+        """
+        self.request("NAMES store")
+
+    def names(self) -> Names:
+        """How many names were added, and what they take."""
+        fields = self._fields(self.request("NAMES")[-1])
+        return Names(
+            int(fields["names"]), int(fields["names_used"]), int(fields["names_bytes"]), fields["stored"] == "yes"
         )
 
     def stack(self) -> tuple[int, int]:

@@ -18,6 +18,7 @@ from pipeline.firmware.kernels import called_kernels
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.text_path_tables import write_text_path
 from pipeline.firmware.tflm_library import KERNELS, arch_of
+from pipeline.firmware.token_ids import TokenIds
 from pipeline.firmware.versions import answers_version, tokenizer_version
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, serial_options
@@ -37,6 +38,10 @@ KERNEL_OPTIMIZATION = {
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
 _AROUND_MODEL = ("thimble_tokenizer", "thimble_sampler")
+_TOKENIZER = ("thimble_tokenizer", "thimble_utf8")
+"""Of the runtime, what a model whose texts are token ids does not need."""
+_EXAMPLE = "ASK 24 turn%20on%20the%20kitchen%20lights"
+_EXAMPLE_OF_IDS = "GEN 8 1 2"
 _TEXT_PATH = tuple(
     f"thimble_{part}"
     for part in (
@@ -50,7 +55,7 @@ _FOR_OTHER_APPLICATIONS = ("thimble_session", "thimble_intents", "thimble_intact
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
 _STORE_DEFINITION = " $<$<NOT:$<STREQUAL:${THIMBLE_NAMES_BYTES},0>>:THIMBLE_STORE>"
 _ANSWER_OPTIONS = """\
-set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added by NAME, 13 each in large homes; 0: none")
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added (NAME), 13 each in large homes; 0: none")
 """
 _AFTER = "add_custom_command(TARGET firmware.elf POST_BUILD COMMAND "
 _IMAGES = {
@@ -100,13 +105,15 @@ def write_project(
     shutil.copyfile(TEMPLATES / "cmake" / "post_link.py", out / "cmake" / "post_link.py")
     if board.image == "uf2":
         shutil.copyfile(TEMPLATES / "cmake" / "uf2.py", out / "cmake" / "uf2.py")
-    write_tokenizer(codec.tokenizer, out / "model")
+    has_tokenizer = not isinstance(codec.tokenizer, TokenIds)
+    if has_tokenizer:
+        write_tokenizer(codec.tokenizer, out / "model")
     if kernels is None:
         _leave_out_kernels(out)
     if isinstance(codec, StructuredCodec):
         write_text_path(codec, out / "model")
     else:
-        _remove(out / "runtime", _TEXT_PATH)
+        _remove(out / "runtime", _TEXT_PATH if has_tokenizer else (*_TEXT_PATH, *_TOKENIZER))
     has_store = has_answers and board.store is not None
     around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else ()))
     qemu = board.emulators.get("qemu")
@@ -117,13 +124,11 @@ def write_project(
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "image": _IMAGES[board.image].replace("{family}", f"0x{board.uf2_family or 0:08X}"),
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
-        "definitions": (_ANSWER_DEFINITIONS if has_answers else "") + _STORE_DEFINITION * has_store,
+        "definitions": _definitions(has_answers, has_tokenizer) + _STORE_DEFINITION * has_store,
+        "example": _EXAMPLE if has_tokenizer else _EXAMPLE_OF_IDS,
         "options": _ANSWER_OPTIONS if has_answers else "",
         "around": " ".join(f"runtime/{file}.c" for file in around),
-        "layout": (_OWN if kernels is None else _INTERPRETED).replace(
-            "the tokenizer |",
-            "the tokenizer, what finds names and quantities, answers |" if has_answers else "the tokenizer |",
-        ),
+        "layout": _layout(kernels is None, has_answers, has_tokenizer),
         "run": f"qemu-system-arm -M {qemu.machine} -display none -monitor none {serial_options(qemu)} "
         "-icount shift=0,sleep=off -kernel build/firmware.elf"
         if qemu
@@ -132,16 +137,13 @@ def write_project(
     }
     for template, target in (("CMakeLists.txt.in", "CMakeLists.txt"), ("README.md.in", "README.md")):
         _render(TEMPLATES / "cmake" / template, out / target, values)
-    answers = (
-        f'#define BUILD_ANSWERS_VERSION "{answers_version(codec.schema)}"\n'
-        if isinstance(codec, StructuredCodec)
-        else ""
-    )
+    versions = f'#define BUILD_TOKENIZER_VERSION "{tokenizer_version(codec.tokenizer)}"\n' if has_tokenizer else ""
+    if isinstance(codec, StructuredCodec):
+        versions += f'#define BUILD_ANSWERS_VERSION "{answers_version(codec.schema)}"\n'
     header = (
         "/* What the device says of itself; generated. */\n#ifndef BUILD_H\n#define BUILD_H\n\n"
         f'#define BUILD_MODEL_NAME "{quote(name)}"\n'  # as INFO prints it
-        f'#define BUILD_TOKENIZER_VERSION "{tokenizer_version(codec.tokenizer)}"\n'
-        f"{answers}\n#endif\n"
+        f"{versions}\n#endif\n"
     )
     (out / _BUILD_HEADER).write_text(header, encoding="ascii")
 
@@ -224,6 +226,23 @@ def _memory(board: Board, stack_bytes: int, has_store: bool) -> str:
     alias = "" if board.vectors else 'REGION_ALIAS("VECTORS", FLASH);\n'
     head = "/* The board's memory; generated from its board.yaml. */\nMEMORY\n{\n"
     return head + "\n".join(lines) + f"\n}}\n{alias}STACK_SIZE = {stack_bytes};\n"
+
+
+def _definitions(has_answers: bool, has_tokenizer: bool) -> str:
+    """What the application is compiled with."""
+    if has_answers:
+        return _ANSWER_DEFINITIONS
+    return "" if has_tokenizer else " THIMBLE_TOKEN_IDS"
+
+
+def _layout(is_compiled: bool, has_answers: bool, has_tokenizer: bool) -> str:
+    """The rows of the table of folders in the project's README."""
+    rows = _OWN if is_compiled else _INTERPRETED
+    if has_answers:
+        return rows.replace("the tokenizer |", "the tokenizer, what finds names and quantities, answers |")
+    if not has_tokenizer:
+        return rows.replace(", the tokenizer |", " |").replace(" the tokenizer's tables,", "")
+    return rows
 
 
 def _real(board: Board) -> str:

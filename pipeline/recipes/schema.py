@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from pipeline.errors import ConfigError, Problem, ThimbleError
-from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window, window_metadata
 from pipeline.recipes.paths import MODELS, RECIPE, SHIPPED, WEIGHTS, identity, resolve, shipped_models
 from pipeline.targets.boards import all_boards
 from pipeline.validation import (
@@ -264,6 +264,11 @@ class ModelConfig(StrictModel):
         if self.window and self.stride:
             return strided_window(self.window, self.sinks, self.stride, self.context)
         return SlidingWindow(self.window, self.sinks) if self.window else None
+
+    @property
+    def kv_window_metadata(self) -> str:
+        """What the .tflite says of the window; empty where there is none."""
+        return window_metadata(self.window, self.sinks, self.stride, self.context) if self.window else ""
 
     @property
     def unbounded(self) -> bool:
@@ -976,6 +981,11 @@ class Recipe(StrictModel):
     def text(self) -> TextTask | None:
         """The task of an imported language model; None where the model is trained."""
         return self.task if isinstance(self.task, TextTask) else None
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the weights are an imported model's."""
+        return self.weights is not None
 
     @property
     def quick(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from pipeline.verification.sentence_tests import overall
 from pipeline.workflow.artifacts import PAGE, PROJECT, TESTS
 from pipeline.workflow.workspace import Workspace, target_key
 
-__all__ = ["print_serial_summary", "print_summary"]
+__all__ = ["print_serial_summary", "print_step_summary", "print_summary"]
 
 _MAX_MISTAKES = 10
 
@@ -47,6 +48,21 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
         console.print(f"result            {RESULT.path(workspace.folder / key)}", highlight=False)
     console.print(f"report            {workspace.path(PAGE.of('report'))}", highlight=False)
     console.print(f"talk to it        {command(f'chat {recipe.path}')}", highlight=False)
+
+
+def print_step_summary(result: RunResult, folder: Path, console: Console) -> None:
+    """Prints sample answers, costs and output paths of a decode step without a recipe.
+
+    Args:
+        result: of the run.
+        folder: that `compile --project` wrote.
+        console: where to print.
+    """
+    _print_answers(result, console)
+    _print_cost(result, console)
+    console.print(f"\nfirmware project  {PROJECT.path(folder)}", highlight=False)
+    console.print(f"result            {RESULT.path(folder)}", highlight=False)
+    console.print(f"report            {PAGE.path(folder)}", highlight=False)
 
 
 def print_serial_summary(result: RunResult, console: Console) -> None:

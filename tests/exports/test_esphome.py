@@ -125,7 +125,7 @@ def test_a_device_of_esphomes_host_platform_answers(library: Library, out: Path,
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(compile_one, [*folder.rglob("*.c"), *folder.rglob("*.cpp")]))
     run(["g++", *objects, "-lpthread", "-o", tmp_path / "device.elf"])
-    command = ["stdbuf", "-oL", tmp_path / "device.elf"]
+    command = ["stdbuf", "-oL", str(tmp_path / "device.elf")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
         timer = Timer(60, process.kill)

@@ -1,4 +1,4 @@
-"""The two decode steps of docs/bring-your-own-model.md, as they stand there: converted, compiled and proven."""
+"""The decode steps of docs/bring-your-own-model.md, as they stand there: converted, compiled and proven."""
 
 from __future__ import annotations
 
@@ -23,8 +23,17 @@ PROGRAMS = dict(re.findall(r"```python\n# (\w+\.py)\n(.*?)```", PAGE.read_text(e
 
 @pytest.mark.variants(keep=1)
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "fused"), [("layernorm_step", "5 norm"), ("rmsnorm_step", "2 gate, 5 norm")])
-def test_a_step_of_the_page(name: str, fused: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "fused", "missed"),
+    [
+        ("layernorm_step", "2 attention, 5 norm", 0),
+        ("rmsnorm_step", "2 attention, 2 gate, 5 norm", 0),
+        ("keras_step", "2 attention, 12 table", 10),  # LayerNormalization is computed in parts
+    ],
+)
+def test_a_step_of_the_page(
+    name: str, fused: str, missed: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for program, text in PROGRAMS.items():
         (tmp_path / program).write_text(text, encoding="utf-8")
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
@@ -33,7 +42,7 @@ def test_a_step_of_the_page(name: str, fused: str, tmp_path: Path, capsys: pytes
     assert main(["compile", str(tmp_path / f"{name}.tflite"), "--out", str(out), "--prove", "--report"]) == 0
     printed = capsys.readouterr().out
     assert "64 steps of random tokens equal TensorFlow Lite Micro's to the byte" in printed
-    assert f"2 attention, {fused}" in printed and "not fused" not in printed
+    assert fused in printed and printed.count("not fused") == missed
 
 
 def test_the_runtime_comes_with_it_when_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -191,6 +191,7 @@ void thimble_rotary_s16(const thimble_rotary_s16_params *p, const int16_t *x, co
  * each masked score is one known value, `masked_score`: it takes part in the maximum and, (context - position) times,
  * in the sum of exponentials; its V rows are zero. The result is the same to the byte, for the cost of the filled rows.
  *
+ * scaling: scores are first multiplied with `factor`, a number of int16, as thimble_mul_s16 does; NULL: they are not.
  * mask: how an unmasked score becomes the softmax's input; NULL where it stays as it is.
  * head_dim is a multiple of 4; context < 1024. scratch: THIMBLE_ATTENTION_S16_SCRATCH bytes. All is 4-byte aligned. */
 typedef struct {
@@ -202,6 +203,8 @@ typedef struct {
     int32_t unmasked_first; /* whether the mask is the operand of the larger scale */
     int32_t masked_score;
     int32_t out_multiplier; /* as a row's of thimble_fully_connected_s16 */
+    const thimble_mul_s16_params *scaling;
+    int32_t factor;
 } thimble_attention_s16_params;
 
 #define THIMBLE_ATTENTION_S16_SCRATCH(context) (2 * (((context) + 1) / 2 * 2))

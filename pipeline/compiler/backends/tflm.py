@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pipeline.compiler.compiled import CompiledModel
 from pipeline.compiler.frontend.tflite import read_tflite
-from pipeline.compiler.frontend.window import find_kv_window
 from pipeline.compiler.ir.graph import Graph
 from pipeline.files import VERSION_DIGITS
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
@@ -61,7 +60,7 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
         ThimbleError: no decode step.
     """
     graph = read_tflite(tflite)
-    kv_window = find_kv_window(graph)
+    kv_window = graph.kv_window
     caches = _caches(graph)
     logits = graph.tensors[graph.outputs["logits"]]
     rows = graph.tensors[graph.inputs["k_cache_0"]].shape[1]
