@@ -122,6 +122,8 @@ def _check_of_project(options: argparse.Namespace) -> None:
     if options.project is not None:
         if options.with_runtime:
             raise ThimbleError("--project brings the runtime", "leave --with-runtime out")
+        if options.name != "model":
+            raise ThimbleError("in a project the model's name in C is `model`", "leave --name out")
         return
     for name, value in (("tokenizer", options.tokenizer), ("prompt", options.prompt), ("emulator", options.emulator)):
         if value:
@@ -200,7 +202,7 @@ def _prove(model: bytes, compiled: CompiledModel, options: argparse.Namespace, c
         if options.name != "model":  # which the engine on the host goes by
             source = Path(folder) / "model"
             source.mkdir()
-            compile_decode_step(model, source, packing_of_core(options.core), Objective(options.aim))
+            compile_decode_step(model, source, packing_of_core(options.core or _DEFAULT_CORE), Objective(options.aim))
         engine = HostEngine(source, Path(folder), compiled.vocab, compiled.context)
         steps = prove(engine, oracle, random_sequences(oracle))
     console.print(f"{steps} steps of random tokens equal TensorFlow Lite Micro's to the byte")
