@@ -117,6 +117,11 @@ thimble_status thimble_session_begin(thimble_session *session, const char *text,
     }
     session->prompt = (uint32_t)count;
     session->last = session->ids[count - 1];
+    if (texts->grammar) {
+        thimble_grammar_begin(&session->walk, texts->grammar, tokenizer, session->last);
+        session->sampler->allows = texts->grammar->following->allows;
+        session->sampler->allowing = &session->walk;
+    }
     if (session->draw) {
         session->sampler->taken = 0;
     }
@@ -160,8 +165,13 @@ static thimble_status go_on(thimble_session *session)
         return status;
     }
     compute_logits(context);
-    const int32_t next =
-        session->draw ? session->draw(session->sampler, model, logits) : thimble_sample_greedy(model, logits);
+    const thimble_grammar *const grammar = model->text->grammar;
+    const int32_t next = session->draw ? session->draw(session->sampler, model, logits)
+                         : grammar     ? grammar->following->choose(&session->walk, model, logits)
+                                       : thimble_sample_greedy(model, logits);
+    if (grammar) {
+        grammar->following->take(&session->walk, next);
+    }
     size_t length = 0;
     const uint8_t *const bytes = thimble_piece(tokenizer, session->last, next, &length);
     session->piece = (thimble_view){(const char *)bytes, length};

@@ -1,24 +1,18 @@
 """A grammar of answers in text: a deterministic automaton over bytes, and which tokens it allows.
 
-The twin of `firmware_templates/runtime/thimble_grammar.c`. A token may follow where the automaton takes all its bytes, the
-end where the text so far is whole.
+The twin of `firmware_templates/runtime/thimble_grammar.c`. A token may follow where the automaton takes all its bytes,
+the end where the text so far is whole.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-
-from pipeline.errors import ThimbleError
-from pipeline.files import read_json
 
 __all__ = ["DEAD", "START", "Grammar", "GrammarWalk"]
 
 DEAD, START = 0, 1
-_FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -46,36 +40,6 @@ class Grammar:
     def reads(self, text: bytes) -> bool:
         """Whether a text is whole."""
         return self.after(START, text) in self.accepts
-
-    def save(self, path: Path) -> None:
-        """Writes the file that `load` reads."""
-        data = {
-            "format": _FORMAT,
-            "source": self.source,
-            "classes": list(self.classes),
-            "next": [list(row) for row in self.next],
-            "accepts": sorted(self.accepts),
-        }
-        path.write_text(json.dumps(data) + "\n", encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: Path) -> Grammar:
-        """Reads a file of `save`.
-
-        Raises:
-            ThimbleError: no such file, or a damaged one.
-        """
-        remedy = "run the `data` stage with --force"
-        try:
-            data = read_json(path, remedy)
-            if data["format"] != _FORMAT:
-                raise ThimbleError(f"{path} has format {data['format']}, not {_FORMAT}", remedy)
-            rows = tuple(tuple(map(int, row)) for row in data["next"])
-            return cls(
-                tuple(map(int, data["classes"])), rows, frozenset(map(int, data["accepts"])), str(data["source"])
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ThimbleError(f"{path} is no grammar: {error!r}", remedy) from None
 
 
 @dataclass
@@ -113,23 +77,14 @@ class GrammarWalk:
         if (state, is_bare) not in self._allowed:
             pieces = self._bare if is_bare else self.pieces
             self._allowed[state, is_bare] = [
-                token
-                for token, piece in enumerate(pieces)
-                if (
-                    state in self.grammar.accepts if token in self.stops else piece and self.grammar.after(state, piece)
-                )
+                token for token, piece in enumerate(pieces) if self._may_follow(state, token, piece)
             ]
         return self._allowed[state, is_bare]
 
     def _piece(self, token: int, is_bare: bool) -> bytes:
         return (self._bare if is_bare else self.pieces)[token]
 
-
-def as_mapping(grammar: Grammar) -> Mapping[str, int]:
-    """Its size: states, classes of bytes, and bytes of tables on a device."""
-    classes = max(grammar.classes) + 1
-    return {
-        "states": len(grammar.next) - 1,
-        "classes": classes,
-        "bytes": 256 + 2 * classes * len(grammar.next) + (len(grammar.next) + 7) // 8,
-    }
+    def _may_follow(self, state: int, token: int, piece: bytes) -> bool:
+        if token in self.stops:
+            return state in self.grammar.accepts
+        return bool(piece) and self.grammar.after(state, piece) != DEAD
