@@ -36,7 +36,7 @@ SWEEP = "models/sweeps/home-en.yaml"
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
     "fast": ("compile", "prove", "tasks", "sweep", "test"),
-    "lint": ("tasks", "test", "lint", "c-lint"),
+    "lint": ("compile", "tasks", "test", "lint", "c-lint"),
     "browser": ("compile", "prove", "tasks", "test", "browser"),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
