@@ -30,6 +30,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--core", metavar="CORE", help="the core to compile for (default: cortex-m4, or that of --project's board)"
     )
+    parser.add_argument(
+        "--name",
+        default="model",
+        help="the model's name in C, of its files and of what a linker sees (default: model): models with different "
+        "names go into one image",
+    )
     aim = parser.add_argument(
         "--aim", default="balanced", help="balanced, speed or size, where weights can be held smaller"
     )
@@ -78,11 +84,16 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _work(options: argparse.Namespace, console: Console) -> int:
-    from pipeline.compiler import Objective, compile_decode_step, explain, packing_of_core
+    from pipeline.compiler import Objective, Packaging, compile_decode_step, explain, packing_of_core
+    from pipeline.firmware.library import c_name
     from pipeline.recipes.schema import AIMS
 
     if options.aim not in AIMS:
         raise ThimbleError(f"--aim {options.aim} is not known", f"use one of: {', '.join(AIMS)}")
+    if options.name != c_name(options.name):
+        raise ThimbleError(
+            f"--name {options.name} is no name of a model in C", f"use lower-case letters: {c_name(options.name)}"
+        )
     packing = packing_of_core(options.core or _DEFAULT_CORE)
     _check_of_project(options)
     try:
@@ -100,7 +111,7 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     if options.project is not None:
         return _project(options, model, Objective(options.aim), console)
     options.out.mkdir(parents=True, exist_ok=True)
-    compiled = compile_decode_step(model, options.out, packing, Objective(options.aim))
+    compiled = compile_decode_step(model, options.out, packing, Objective(options.aim), Packaging(options.name))
     console.print(
         f"{compiled.macs:,} multiply-accumulates a step, {compiled.weight_bytes:,} bytes of weights → {options.out}"
     )
@@ -111,7 +122,7 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     if options.report:
         _report(explain(model), console)
     if options.prove:
-        _prove(model, compiled, options.out, console)
+        _prove(model, compiled, options, console)
     return 0
 
 
@@ -120,6 +131,8 @@ def _check_of_project(options: argparse.Namespace) -> None:
     if options.project is not None:
         if options.with_runtime:
             raise ThimbleError("--project brings the runtime", "leave --with-runtime out")
+        if options.name != "model":
+            raise ThimbleError("in a project the model's name in C is `model`", "leave --name out")
         return
     for name, value in (("tokenizer", options.tokenizer), ("prompt", options.prompt), ("emulator", options.emulator)):
         if value:
@@ -182,7 +195,7 @@ def _runtime(options: argparse.Namespace, console: Console) -> None:
         return
     folder = options.out / "runtime"
     (folder / "kernels").mkdir(parents=True)
-    for path in (caller, caller.with_suffix(".h")):
+    for path in (caller, caller.with_suffix(".h"), RUNTIME / "thimble_place.h"):
         shutil.copy(path, folder / path.name)
     for path in (*kernels, *(RUNTIME / "kernels").glob("*.h")):
         shutil.copy(path, folder / "kernels" / path.name)
@@ -200,14 +213,20 @@ def _report(explanation: Explanation, console: Console) -> None:
         console.print(f"not fused: {line}", highlight=False, markup=False)
 
 
-def _prove(model: bytes, compiled: CompiledModel, out: Path, console: Console) -> None:
+def _prove(model: bytes, compiled: CompiledModel, options: argparse.Namespace, console: Console) -> None:
+    from pipeline.compiler import Objective, compile_decode_step, packing_of_core
     from pipeline.verification.host_engine import HostEngine
     from pipeline.verification.oracle import Oracle
     from pipeline.verification.prove import prove, random_sequences
 
     with needs_extras("prove"), tempfile.TemporaryDirectory(prefix="thimble-prove-") as folder:
         oracle = Oracle(model)
-        engine = HostEngine(out, Path(folder), compiled.vocab, compiled.context)
+        source = options.out
+        if options.name != "model":  # which the engine on the host goes by
+            source = Path(folder) / "model"
+            source.mkdir()
+            compile_decode_step(model, source, packing_of_core(options.core or _DEFAULT_CORE), Objective(options.aim))
+        engine = HostEngine(source, Path(folder), compiled.vocab, compiled.context)
         steps = prove(engine, oracle, random_sequences(oracle))
     console.print(f"{steps} steps of random tokens equal TensorFlow Lite Micro's to the byte")
 

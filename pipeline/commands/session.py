@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -121,7 +121,7 @@ def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> It
     rate = _traced_rate(RESULT.path(workspace.folder / key), board.core)
     with _emulated(recipe, workspace, options, board, emulator) as device:
         _set(device, options.sampler)
-        tick_scale = TickScale.emulated(board, emulator.name, rate)
+        tick_scale = TickScale.emulated(board.instructions_per_tick(emulator.name), board.milliseconds(1.0, rate))
         yield device, tick_scale, f"{board.title} on {emulator.name} {emulator.version}"
 
 
@@ -152,7 +152,7 @@ def _emulated(
 def _set(device: Device, sampler: SamplerSettings) -> None:
     """Sets how tokens are drawn; a board that was built without drawing takes the best ones anyway."""
     try:
-        device.sample(sampler)
+        device.sample(*astuple(sampler))
     except DeviceError as error:
         if error.code != "unsupported" or sampler.temperature or sampler.penalty != 1000:
             raise

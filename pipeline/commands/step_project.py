@@ -31,6 +31,7 @@ from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.checks import (
     Expectation,
+    reference_full_context,
     reference_run,
     reference_run_to_context_end,
     write_expectations,
@@ -39,6 +40,7 @@ from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
 from pipeline.verification.prove import prove, random_sequences
 from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, RunResult, StepEstimates
+from pipeline.verification.slow_texts import slow_texts
 from pipeline.workflow.artifacts import COMPILED, EXPECTATIONS, FIRMWARE, FLASH_IMAGE, PAGE, PICTURE, PROJECT, SIZES
 
 __all__ = ["StepProject", "make_project"]
@@ -160,7 +162,12 @@ def _verify(step: StepProject, built: _Build, made: Path, scratch: Path, console
     """Verifies the image on the emulated board, models its time, and writes result and report."""
     board, elf, compiled = step.board, FIRMWARE.path(made), dataclasses.asdict(built.compiled)
     emulator, _ = emulator_for(board, step.emulator, elf, console)
-    verification = verify_image(emulator, board, elf, built.expectations, built.sizes, compiled, console)
+    slowest = slow_texts(built.codec.tokenizer) if step.tokenizer is not None else []
+    oracle = Oracle(built.tflite)
+    longest = reference_full_context(oracle, oracle.context, oracle.vocab)
+    verification = verify_image(
+        emulator, board, elf, built.expectations, built.sizes, compiled, console, longest, slowest
+    )
     build_for = partial(_build_for, step, built, scratch / "traced")
     timing = time_prompts(board, elf, compiled, verification, build_for, console)
     for count, stacks in timing.stacks.items():

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.compiler.backends.c.model import ModelFacts, write_model
+from pipeline.compiler.backends.c.model import ModelFacts, Packaging, write_model
 from pipeline.compiler.backends.records import CallRecord, records_of
 from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
@@ -83,6 +83,7 @@ def compile_decode_step(
     out: Path,
     packing: WeightLayout = WeightLayout.INTERLEAVED_2,
     aim: Objective = Objective.BALANCED,
+    packaging: Packaging | None = None,
 ) -> CompiledModel:
     """`compile_model` for a .tflite of anybody's making: what is no decode step is refused, since the runtime could
     not drive it.
@@ -98,7 +99,7 @@ def compile_decode_step(
         require_decode_step(graph)
     except UnsupportedModel as error:
         raise refused_together([error, *all_unsupported(graph)]) from None
-    return compile_model(tflite, out, packing, aim=aim)
+    return compile_model(tflite, out, packing, aim=aim, packaging=packaging)
 
 
 def compile_model(
@@ -107,14 +108,16 @@ def compile_model(
     packing: WeightLayout = WeightLayout.INTERLEAVED_2,
     block: int = PREFILL_BLOCK,
     aim: Objective = Objective.BALANCED,
+    packaging: Packaging | None = None,
 ) -> CompiledModel:
-    """Writes `model.c`, `model.h`, `model_data.c` and `model_data.h` into `out`.
+    """Writes `model.c`, `model.h` and `model_data.h` into `out`.
 
     Args:
         packing: the order of weights and caches, which suits a core; the C gives the same bytes on every machine.
         block: tokens of a prompt that are processed together, at least 1; the memory of activations grows by this
             factor.
         aim: what to optimize where a product's weights have several exact encodings.
+        packaging: another name than `model`, and what else the descriptor says.
 
     Raises:
         ThimbleError: a damaged .tflite, or one that contradicts itself.
@@ -123,7 +126,8 @@ def compile_model(
     graph = read_tflite(tflite)
     try:
         check_graph(graph)
-        return _compile(graph, hashlib.sha256(tflite).hexdigest()[:VERSION_DIGITS], out, packing, block, aim)
+        version = hashlib.sha256(tflite).hexdigest()[:VERSION_DIGITS]
+        return _compile(graph, version, out, packing, block, aim, packaging)
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -185,7 +189,15 @@ def _program(graph: Graph, packing: WeightLayout, block: int, aim: Objective) ->
     return graph, program
 
 
-def _compile(graph: Graph, version: str, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
+def _compile(
+    graph: Graph,
+    version: str,
+    out: Path,
+    packing: WeightLayout,
+    block: int,
+    aim: Objective,
+    packaging: Packaging | None,
+) -> CompiledModel:
     graph, program = _program(graph, packing, block, aim)
     plan = place_buffers(program)
     layer_loop = find_layer_loop(program)
@@ -195,7 +207,7 @@ def _compile(graph: Graph, version: str, out: Path, packing: WeightLayout, block
     else:
         layer_loop = None
     facts = _facts(graph, version, program)
-    names = write_model(program, layer_loop, plan, facts, out)
+    names = write_model(program, layer_loop, plan, facts, out, packaging)
     groups = [list(members) for _, members in groupby(program.calls, lambda call: call.group)]
     layers = tuple(_layer(*named, members) for named, members in zip(names, groups, strict=True))
     constants = program.constants.values()

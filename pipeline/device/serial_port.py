@@ -7,7 +7,7 @@ from collections import deque
 
 import serial
 
-from pipeline.errors import ThimbleError
+from ..errors import ThimbleError
 
 __all__ = ["SerialPort", "connect"]
 

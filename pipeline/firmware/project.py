@@ -7,14 +7,14 @@ Nothing in it points back into this repository.
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
+from pipeline.firmware.kernels import called_kernels
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.text_path_tables import write_text_path
 from pipeline.firmware.tflm_library import KERNELS, arch_of
@@ -37,16 +37,25 @@ KERNEL_OPTIMIZATION = {
 }
 """What wins, as CMake's list. With the DSP extension loops are in assembler; -O2 around them saves 1 % of a step, for
 10 % of code."""
-_AROUND_MODEL = ("tokenizer", "sampler")
-_TOKENIZER = ("tokenizer", "utf8")
+_AROUND_MODEL = ("thimble_tokenizer", "thimble_sampler")
+_TOKENIZER = ("thimble_tokenizer", "thimble_utf8")
 """Of the runtime, what a model whose texts are token ids does not need."""
 _EXAMPLE = "ASK 24 turn%20on%20the%20kitchen%20lights"
 _EXAMPLE_OF_IDS = "GEN 8 1 2"
-_TEXT_PATH = ("words", "normalize", "quantities", "matcher", "names", "answer", "understand")
+_TEXT_PATH = tuple(
+    f"thimble_{part}"
+    for part in (
+        *("words", "normalize", "quantities", "matcher", "names", "answer", "understand"),
+        *("store", "stored_names"),
+    )
+)
 """Of the runtime, what only models with answer tokens need."""
+_FOR_OTHER_APPLICATIONS = ("thimble_session", "thimble_intents", "thimble_intact")
+"""Of the runtime, what our application does itself."""
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
+_STORE_DEFINITION = " $<$<NOT:$<STREQUAL:${THIMBLE_NAMES_BYTES},0>>:THIMBLE_STORE>"
 _ANSWER_OPTIONS = """\
-set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added at run time (request NAME); 40 a name, 0: none")
+set(THIMBLE_NAMES_BYTES 4096 CACHE STRING "RAM for names that are added (NAME), 13 each in large homes; 0: none")
 """
 _AFTER = "add_custom_command(TARGET firmware.elf POST_BUILD COMMAND "
 _IMAGES = {
@@ -66,7 +75,6 @@ _INTERPRETED = """| `model/` | the .tflite as an array, its operators, the token
 | `interpreter/` | TensorFlow Lite Micro's interpreter as the model; the library itself is `TFLM_DIR`'s |"""
 TEMPLATES = ROOT / "firmware_templates"
 _BUILD_HEADER = "model/build.h"
-_KERNEL = re.compile(r"^void (thimble_\w+)\(", re.MULTILINE)
 
 
 def write_project(
@@ -86,11 +94,13 @@ def write_project(
         (out / part).mkdir(parents=True, exist_ok=True)
     _copy(TEMPLATES / "app", out / "src")
     _copy(TEMPLATES / "runtime", out / "runtime")
+    _remove(out / "runtime", _FOR_OTHER_APPLICATIONS)
     if kernels is not None:
         _interpret(out, board, kernels)
     _copy(model_dir, out / "model")
     has_answers = isinstance(codec, StructuredCodec)
-    write_board(board, out / "board", max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes)
+    stack_bytes = max(board.stack_bytes, _TEXT_PATH_STACK) if has_answers else board.stack_bytes
+    write_board(board, out / "board", stack_bytes, has_store=has_answers)
     _copy(TEMPLATES / "cmake", out / "cmake")
     shutil.copyfile(TEMPLATES / "cmake" / "post_link.py", out / "cmake" / "post_link.py")
     if board.image == "uf2":
@@ -103,10 +113,8 @@ def write_project(
     if isinstance(codec, StructuredCodec):
         write_text_path(codec, out / "model")
     else:
-        left_out = _TEXT_PATH if has_tokenizer else (*_TEXT_PATH, *_TOKENIZER)
-        for file in (out / "runtime").iterdir():
-            if file.stem in left_out:
-                file.unlink()
+        _remove(out / "runtime", _TEXT_PATH if has_tokenizer else (*_TEXT_PATH, *_TOKENIZER))
+    has_store = has_answers and board.store is not None
     around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else ()))
     qemu = board.emulators.get("qemu")
     values = {
@@ -116,7 +124,7 @@ def write_project(
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "image": _IMAGES[board.image].replace("{family}", f"0x{board.uf2_family or 0:08X}"),
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
-        "definitions": _ANSWER_DEFINITIONS if has_answers else "" if has_tokenizer else " THIMBLE_TOKEN_IDS",
+        "definitions": _definitions(has_answers, has_tokenizer) + _STORE_DEFINITION * has_store,
         "example": _EXAMPLE if has_tokenizer else _EXAMPLE_OF_IDS,
         "options": _ANSWER_OPTIONS if has_answers else "",
         "around": " ".join(f"runtime/{file}.c" for file in around),
@@ -140,25 +148,34 @@ def write_project(
     (out / _BUILD_HEADER).write_text(header, encoding="ascii")
 
 
-def write_board(board: Board, out: Path, stack_bytes: int) -> None:
-    """Writes a board's sources, its facts as a header and its memory for the linker into a folder that exists."""
+def write_board(board: Board, out: Path, stack_bytes: int, has_store: bool = False) -> None:
+    """Writes a board's sources, its facts as a header and its memory for the linker into a folder that exists.
+
+    Args:
+        board: which.
+        out: the folder.
+        stack_bytes: of the stack.
+        has_store: whether the image leaves the end of flash to names that are kept, where the board can keep them.
+    """
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out)
     (out / "board_facts.h").write_text(_facts(board), encoding="ascii")
-    (out / "memory.ld").write_text(_memory(board, stack_bytes), encoding="ascii")
+    (out / "memory.ld").write_text(_memory(board, stack_bytes, has_store), encoding="ascii")
+
+
+def _remove(folder: Path, stems: Collection[str]) -> None:
+    for file in folder.iterdir():
+        if file.stem in stems:
+            file.unlink()
 
 
 def _leave_out_kernels(out: Path) -> None:
-    """Removes the kernels that neither the model nor a kernel of the model's calls: half of a build's time."""
+    """Removes the kernels that neither the model nor a kernel of the model's calls."""
     folder = out / "runtime" / "kernels"
-    left = {path: path.read_text(encoding="utf-8") for path in folder.glob("*.c")}
-    pending = [path.read_text(encoding="utf-8") for path in out.rglob("*.c") if path.parent != folder]
-    while pending:
-        called = set(re.findall(r"\b(thimble_\w+)\(", pending.pop()))
-        for path in [path for path, text in left.items() if called & set(_KERNEL.findall(text))]:
-            pending.append(left.pop(path))
-    for path in left:
-        path.unlink()
+    called = {path.name for path in called_kernels(path for path in out.rglob("*.c") if path.parent != folder)}
+    for path in folder.glob("*.c"):
+        if path.name not in called:
+            path.unlink()
 
 
 def _interpret(out: Path, board: Board, kernels: str) -> None:
@@ -186,18 +203,36 @@ def _facts(board: Board) -> str:
         f"#define BOARD_UART_ADDRESS 0x{board.uart.address:08X}u\n"
         f"#define BOARD_UART_RX_IRQ {board.uart.rx_irq}u\n"
         + ("" if board.uart.error_irq is None else f"#define BOARD_UART_ERROR_IRQ {board.uart.error_irq}u\n")
-        + f"#define BOARD_BAUD {board.uart.baud}u\n\n#endif\n"
+        + f"#define BOARD_BAUD {board.uart.baud}u\n{_store_facts(board)}\n#endif\n"
     )
 
 
-def _memory(board: Board, stack_bytes: int) -> str:
-    regions = {"FLASH (rx)": board.flash, "RAM (rwx)": board.ram}
+def _store_facts(board: Board) -> str:
+    if board.store is None:
+        return ""
+    flash = board.image_flash
+    return (
+        f"#define BOARD_STORE_ADDRESS 0x{flash.origin + flash.size:08X}u\n"
+        f"#define BOARD_STORE_SLOT_BYTES {board.store.slot_bytes}u\n"
+        f"#define BOARD_STORE_PAGE_BYTES {board.store.page_bytes}u\n"
+    )
+
+
+def _memory(board: Board, stack_bytes: int, has_store: bool) -> str:
+    regions = {"FLASH (rx)": board.image_flash if has_store else board.flash, "RAM (rwx)": board.ram}
     if board.vectors:
         regions["VECTORS (rx)"] = board.vectors
     lines = [f"    {name} : ORIGIN = 0x{r.origin:08X}, LENGTH = 0x{r.size:X}" for name, r in regions.items()]
     alias = "" if board.vectors else 'REGION_ALIAS("VECTORS", FLASH);\n'
     head = "/* The board's memory; generated from its board.yaml. */\nMEMORY\n{\n"
     return head + "\n".join(lines) + f"\n}}\n{alias}STACK_SIZE = {stack_bytes};\n"
+
+
+def _definitions(has_answers: bool, has_tokenizer: bool) -> str:
+    """What the application is compiled with."""
+    if has_answers:
+        return _ANSWER_DEFINITIONS
+    return "" if has_tokenizer else " THIMBLE_TOKEN_IDS"
 
 
 def _layout(is_compiled: bool, has_answers: bool, has_tokenizer: bool) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +46,6 @@ class SamplerSettings:
         if not 0 <= seed < 1 << 32:
             raise ThimbleError(f"seed {seed} is out of range", "use 0 to 4294967295")
         return settings
-
-    def words(self) -> str:
-        """As the request SAMPLE takes them."""
-        return " ".join(str(value) for value in dataclasses.astuple(self))
 
 
 def logit_step(scale: float) -> int:

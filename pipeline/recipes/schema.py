@@ -713,6 +713,8 @@ class SentenceHints(StrictModel):
 
     required: dict[str, Texts] = Field(default_factory=dict)
     """By intent, slots without which it means nothing: a sentence that leaves one out is no match."""
+    exclusive: dict[str, Annotated[tuple[Texts, ...], Field(strict=False)]] = Field(default_factory=dict)
+    """By intent, groups of slots of which an answer has one at most, such as `{Brew: [[delay, time]]}`."""
     default: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """By intent, values of slots that a sentence may leave out, such as `{Brew: {count: 1}}`."""
     weight: dict[str, Weight] = Field(default_factory=dict)

@@ -24,9 +24,9 @@ LAYER_KINDS = ("fully_connected", "attention", "norm", "elementwise")
 _VERDICTS = {"right": "right", "nothing": "nothing done", "wrong": "wrong action"}
 _TIME_ROWS = {
     "decode_mean": "a token, mean",
-    "decode_max": "a token, worst",
+    "decode_max": "the last token of a full context",
     "prefill_per_token": "a token of a prompt",
-    "prompt_max": "the longest prompt, to its first token",
+    "prompt_max": "the longest prompt there can be, to its first token",
 }
 _RAM_PARTS = {
     "kv_cache": "KV cache",

@@ -19,15 +19,17 @@ from pipeline.stages.firmware import write_sources
 from pipeline.stages.on_board import emulator_for, time_prompts, tool_versions, verify_image
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import known_texts, load_codec
 from pipeline.timing.model import TimingModel, board_to_trace
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.board_reply import ask_device
 from pipeline.verification.budgets import proof_holds
-from pipeline.verification.checks import Verification, reference_runs, write_expectations
+from pipeline.verification.checks import Verification, reference_full_context, reference_runs, write_expectations
+from pipeline.verification.oracle import Oracle
 from pipeline.verification.reply import Reply
 from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
 from pipeline.verification.sentence_tests import mismatches
+from pipeline.verification.slow_texts import slow_texts
 from pipeline.workflow.artifacts import (
     COMPILED,
     EXPECTATIONS,
@@ -68,8 +70,11 @@ def run(context: StageContext) -> str:
         text = load_task(recipe).text(context.input("data"), recipe.model.context, recipe.evaluate.host_sentences)
         texts = None if text is None else text.sequences
         expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), codec, texts)
+        oracle = Oracle(context.path(TFLITE.of("quantize")).read_bytes())
+        longest = reference_full_context(oracle, oracle.context, oracle.vocab)
     write_expectations(context.target(EXPECTATIONS), expectations)
-    verification = verify_image(emulator, board, elf, expectations, sizes, compiled, context.console)
+    slowest = slow_texts(codec.tokenizer, known_texts(context.input("data")))
+    verification = verify_image(emulator, board, elf, expectations, sizes, compiled, context.console, longest, slowest)
     timing = model_time(context, compiled, verification)
     quality = _quality(context, emulator)
     tests, unequal = _ask_tests(context, emulator)

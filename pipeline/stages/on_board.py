@@ -15,7 +15,7 @@ from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
 from pipeline.targets.boards import Board
 from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
-from pipeline.verification.checks import Expectation, Verification, min_per_mac, verify
+from pipeline.verification.checks import Expectation, FullContext, Verification, min_per_mac, verify
 from pipeline.verification.probe import trusted_emulator
 
 __all__ = ["emulator_for", "time_prompts", "tool_versions", "verify_image"]
@@ -50,6 +50,8 @@ def verify_image(
     sizes: Mapping[str, Any],
     compiled: Mapping[str, Any],
     console: Console,
+    longest: FullContext,
+    slow_texts: Sequence[str] = (),
 ) -> Verification:
     """Verifies every expectation on the emulated board.
 
@@ -61,6 +63,8 @@ def verify_image(
         sizes: the content of the firmware's `sizes.json`.
         compiled: the content of its `compiled.json`.
         console: where progress is shown.
+        longest: what a full context gives.
+        slow_texts: to read, for the most that reading takes.
 
     Raises:
         ThimbleError: the device stopped answering, or reported a fault.
@@ -78,6 +82,8 @@ def verify_image(
             weights_crc=int(sizes["weights_crc"]),
             build_id=str(sizes["build_id"]),
             min_per_mac=min_per_mac(board.core),
+            longest=longest,
+            slow_texts=slow_texts,
         )
 
 

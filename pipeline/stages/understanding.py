@@ -14,10 +14,11 @@ from typing import IO
 from rich.console import Console
 
 from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.device.names import push_names
 from pipeline.device.protocol import Device
 from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
-from pipeline.errors import DeviceError, ThimbleError
+from pipeline.errors import ThimbleError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.numerics.sampler import logit_step
@@ -262,17 +263,12 @@ def device_in_home(recipe: Recipe, workspace: Workspace, place: Place, home: Pat
 
 def _tell_names(device: Device, entries: Sequence[Entry], place: Place) -> None:
     """Adds the names of a home to those of a board's image, before which they count."""
-    device.clear_names()
-    try:
-        for entry in entries:
-            device.add_name(entry)
-    except DeviceError as error:
-        if error.code != "full":
-            raise
+    pushed = push_names(device, ((entry.kind, entry.value, entry.text) for entry in entries), is_stored=False)
+    if pushed.left_out:
         raise ThimbleError(
             f"the board on {place.name} has no memory for {len(entries)} names",
             "build its image with a larger -DTHIMBLE_NAMES_BYTES, or with this home",
-        ) from None
+        )
 
 
 def _build(recipe: Recipe, workspace: Workspace, codec: Codec, board: Board, folder: Path) -> Path:

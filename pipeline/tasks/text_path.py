@@ -20,7 +20,7 @@ from pipeline.text.normalize import Normalizer
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.text.vocabulary import Vocabulary
 
-__all__ = ["ANSWERS_FILE", "TOKENIZER_FILE", "VOCABULARY_FILE", "KnownNames", "load_codec"]
+__all__ = ["ANSWERS_FILE", "TOKENIZER_FILE", "VOCABULARY_FILE", "KnownNames", "known_texts", "load_codec"]
 
 TOKENIZER_FILE, ANSWERS_FILE, VOCABULARY_FILE = "tokenizer.json", "answers.json", "vocabulary.json"
 _FORMAT = 1
@@ -110,3 +110,17 @@ def load_codec(data: Path, threshold: float = 0.0, names: KnownNames | None = No
     kinds = set(schema.kinds)
     usable = dataclasses.replace(names, entries=tuple(entry for entry in names.entries if entry.kind in kinds))
     return StructuredCodec(tokenizer, schema, usable.annotator())
+
+
+def known_texts(data: Path) -> list[str] | None:
+    """The names that a model's device looks for in a sentence; None where it looks for none.
+
+    Args:
+        data: the folder of the `data` stage.
+
+    Raises:
+        ThimbleError: a file is missing or damaged.
+    """
+    if not (data / ANSWERS_FILE).exists():
+        return None
+    return [entry.text for entry in KnownNames.load(data / VOCABULARY_FILE).entries]

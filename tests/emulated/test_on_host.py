@@ -28,7 +28,7 @@ def program(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> P
     runtime = TEMPLATES / "runtime"
     sources = [
         *sorted((TEMPLATES / "app").glob("*.c")),
-        *(runtime / name for name in ("thimble.c", "sampler.c", "tokenizer.c", "crc32.c")),
+        *(runtime / name for name in ("thimble.c", "thimble_sampler.c", "thimble_tokenizer.c", "thimble_crc32.c")),
         *(FOLDER / "model.c", folder / "tokenizer_tables.c", Path(__file__).parent / "host_board.c"),
     ]
     out = folder / "application"

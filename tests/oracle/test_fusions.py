@@ -77,6 +77,7 @@ def test_a_function_in_float_that_has_no_number_is_refused(bench: Workbench) -> 
         bench.build(model.bytes({"y": out}))
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     x=quantizations,
@@ -102,6 +103,7 @@ def test_norms(
     bench.check(norm(x, columns, square, mean, root, y), {"x": int8_values(seed, (1, columns))}, packing)
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     gate=quantizations,
@@ -171,6 +173,7 @@ products = st.builds(Quantization, st.floats(-6, -3).map(lambda power: float(np.
 factors = st.builds(Quantization, st.just(1 / 128), zero_points)
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     heads=st.integers(1, 5),

@@ -35,6 +35,7 @@ def element_kinds(dtype: str, arity: int) -> list[str]:
     return [kind for kind, operator in ELEMENTWISE.items() if operator.arity == arity and (kind, dtype) in OPERATORS]
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", element_kinds("INT8", 2))
 @given(
@@ -81,6 +82,7 @@ def test_a_broadcast_that_no_kernel_has_is_refused(bench: Workbench, kind: str) 
 packings = pytest.mark.parametrize("packing", list(WeightLayout))
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @packings
 @given(
@@ -129,6 +131,7 @@ _EXTREMES = {
 """What the packing that the weights are to have cannot hold: None, PAIRS alone, or (as ROWS says) any but ROWS."""
 
 
+@pytest.mark.variants(keep=5)
 @packings
 @pytest.mark.parametrize("why", _EXTREMES)
 def test_extreme_rows(bench: Workbench, why: str, packing: WeightLayout) -> None:
@@ -295,6 +298,7 @@ def test_a_mean_over_other_axes_is_refused(bench: Workbench, shape: tuple[int, .
 OUTPUTS = {"LOGISTIC": Quantization(1 / 256, -128), "TANH": Quantization(1 / 128, 0)}
 
 
+@pytest.mark.variants(keep=3)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", element_kinds("INT8", 1))
 @given(x=quantizations, y=quantizations, alpha=st.sampled_from([0.01, 0.3, 1.5, 0.0]))

@@ -61,7 +61,7 @@ class Workbench:
         folder = self.folder / str(next(self.numbers))
         folder.mkdir()
         compiled = compile_model(tflite, folder, packing, aim=aim)
-        sources = [folder / "model.c", folder / "model_data.c", self.kernels]
+        sources = [folder / "model.c", self.kernels]
         flags = ("-std=c11", "-O0", *_WARNINGS, "-fPIC", "-shared")
         compile_library(sources, [folder, RUNTIME, RUNTIME / "kernels"], folder / "model.so", flags)
         return compiled, ctypes.CDLL(str(folder / "model.so")), folder
@@ -163,6 +163,10 @@ class _Model(ctypes.Structure):
         ),
         ("logits", ctypes.CFUNCTYPE(None, ctypes.c_void_p, *2 * (ctypes.c_int32,))),
         ("start", ctypes.c_void_p),
+        ("text", ctypes.c_void_p),
+        ("data", ctypes.c_void_p),
+        ("data_count", ctypes.c_int32),
+        ("data_crc", ctypes.c_uint32),
     )
 
 

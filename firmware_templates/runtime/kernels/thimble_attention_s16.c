@@ -112,7 +112,7 @@ static void scale_scores(const thimble_attention_s16_params *p, int16_t *scores,
 }
 
 /* Unmasked scores become the softmax's input. */
-static void add_mask(const thimble_attention_s16_params *p, int16_t *scores, int32_t rows)
+static THIMBLE_HOT(add_mask) void add_mask(const thimble_attention_s16_params *p, int16_t *scores, int32_t rows)
 {
     const int16_t unmasked = (int16_t)p->unmasked;
     const thimble_operand_s16 each = {scores, 0, 1}, mask = {&unmasked, 0, 0};
@@ -120,8 +120,8 @@ static void add_mask(const thimble_attention_s16_params *p, int16_t *scores, int
 }
 
 /* One query head over `rows` filled rows of K and V. */
-static void attend(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k, const int16_t *v,
-                   int32_t rows, int16_t *out, int16_t *weights)
+static THIMBLE_HOT(attend) void attend(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k,
+                                       const int16_t *v, int32_t rows, int16_t *out, int16_t *weights)
 {
     const int32_t masked = p->context + 1 - rows;
     const thimble_wide_scaler score_scale = thimble_prepare_wide(p->score_multiplier, p->score_shift);
