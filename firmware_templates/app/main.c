@@ -901,7 +901,7 @@ static error crash(char *line)
     } else if (equal(how, "thread") || equal(how, "restart")) {
         static _Alignas(8) uint32_t thread_stack[64];
         const bool restarts = equal(how, "restart");
-        __asm volatile("msr psp, %0\n movs r3, #2\n msr control, r3\n isb\n"
+        __asm volatile(".syntax unified\n msr psp, %0\n movs r3, #2\n msr control, r3\n isb\n"
                        "cmp %1, #0\n bne 1f\n udf #0\n"
                        "1: cpsid i\n ldr r3, =reset_handler\n bx r3\n .ltorg\n" ::"r"(thread_stack + 64),
                        "r"(restarts)

@@ -159,7 +159,7 @@ def write_board(board: Board, out: Path, stack_bytes: int, has_store: bool = Fal
     """
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out)
-    (out / "board_facts.h").write_text(_facts(board), encoding="ascii")
+    (out / "board_facts.h").write_text(_facts(board, has_store), encoding="ascii")
     (out / "memory.ld").write_text(_memory(board, stack_bytes, has_store), encoding="ascii")
 
 
@@ -195,7 +195,7 @@ def _interpret(out: Path, board: Board, kernels: str) -> None:
     _render(TEMPLATES / "tflm" / "tflm.cmake", out / "cmake" / "tflm.cmake", values)
 
 
-def _facts(board: Board) -> str:
+def _facts(board: Board, has_store: bool) -> str:
     return (
         "/* The board's facts; generated from its board.yaml. */\n#ifndef BOARD_FACTS_H\n#define BOARD_FACTS_H\n\n"
         f'#define BOARD_NAME "{board.name}"\n'
@@ -203,7 +203,7 @@ def _facts(board: Board) -> str:
         f"#define BOARD_UART_ADDRESS 0x{board.uart.address:08X}u\n"
         f"#define BOARD_UART_RX_IRQ {board.uart.rx_irq}u\n"
         + ("" if board.uart.error_irq is None else f"#define BOARD_UART_ERROR_IRQ {board.uart.error_irq}u\n")
-        + f"#define BOARD_BAUD {board.uart.baud}u\n{_store_facts(board)}\n#endif\n"
+        + f"#define BOARD_BAUD {board.uart.baud}u\n{_store_facts(board) if has_store else ''}\n#endif\n"
     )
 
 
