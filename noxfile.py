@@ -37,7 +37,7 @@ SWEEP = "models/sweeps/home-en.yaml"
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
     "fast": ("compile", "prove", "tasks", "sweep", "serve", "test"),
-    "lint": ("tasks", "test", "lint", "c-lint"),
+    "lint": ("compile", "tasks", "test", "lint", "c-lint"),
     "browser": ("compile", "prove", "tasks", "test", "browser"),
     "exports": ("export-tools",),
 }

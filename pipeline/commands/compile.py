@@ -17,7 +17,7 @@ from pipeline.extras import needs_extras
 from pipeline.program import command
 
 if TYPE_CHECKING:
-    from pipeline.compiler import CompiledModel, Explanation, Objective
+    from pipeline.compiler import CompiledModel, Explanation, Objective, WeightLayout
 
 __all__ = ["COMMAND"]
 
@@ -54,6 +54,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--with-runtime",
         action="store_true",
         help="add the runtime and the kernels that the model calls, in DIR/runtime",
+    )
+    parser.add_argument(
+        "--records",
+        type=Path,
+        metavar="FILE",
+        help="write each kernel call as a line of JSON, docs/schemas/call.schema.json, into a new file",
     )
     board = parser.add_argument(
         "--project",
@@ -100,6 +106,8 @@ def _work(options: argparse.Namespace, console: Console) -> int:
         raise ThimbleError(f"--out {options.out} is a file", "name a new or empty folder; the file was not touched")
     if options.out.exists() and any(options.out.iterdir()):
         raise ThimbleError(f"{options.out} is not empty", "name a new folder; nothing there was touched")
+    if options.records is not None and options.records.exists():
+        raise ThimbleError(f"--records {options.records} is there already", "name a new file; it was not touched")
     if options.project is not None:
         return _project(options, model, Objective(options.aim), console)
     options.out.mkdir(parents=True, exist_ok=True)
@@ -110,6 +118,7 @@ def _work(options: argparse.Namespace, console: Console) -> int:
     if compiled.forms:
         console.print(compiled.forms, highlight=False)
     _runtime(options, console)
+    _records(options, model, packing, console)
     if options.report:
         _report(explain(model), console)
     if options.prove:
@@ -122,6 +131,8 @@ def _check_of_project(options: argparse.Namespace) -> None:
     if options.project is not None:
         if options.with_runtime:
             raise ThimbleError("--project brings the runtime", "leave --with-runtime out")
+        if options.name != "model":
+            raise ThimbleError("in a project the model's name in C is `model`", "leave --name out")
         return
     for name, value in (("tokenizer", options.tokenizer), ("prompt", options.prompt), ("emulator", options.emulator)):
         if value:
@@ -154,8 +165,22 @@ def _project(options: argparse.Namespace, model: bytes, aim: Objective, console:
             command(f"compile {given} --project {board.name}"),
         )
         result = make_project(step, model, console)
+    _records(options, model, board.packing, console)
     print_step_summary(result, options.out, console)
     return 0
+
+
+def _records(options: argparse.Namespace, model: bytes, packing: WeightLayout, console: Console) -> None:
+    """Writes the calls, where that is asked for."""
+    from pipeline.compiler import Objective, call_records
+    from pipeline.files import write_text
+
+    if options.records is None:
+        return
+    records = call_records(model, packing, aim=Objective(options.aim))
+    options.records.parent.mkdir(parents=True, exist_ok=True)
+    write_text(options.records, "".join(f"{record.model_dump_json(exclude_none=False)}\n" for record in records))
+    console.print(f"{len(records)} kernel calls → {options.records}", highlight=False)
 
 
 def _runtime(options: argparse.Namespace, console: Console) -> None:
@@ -200,7 +225,7 @@ def _prove(model: bytes, compiled: CompiledModel, options: argparse.Namespace, c
         if options.name != "model":  # which the engine on the host goes by
             source = Path(folder) / "model"
             source.mkdir()
-            compile_decode_step(model, source, packing_of_core(options.core), Objective(options.aim))
+            compile_decode_step(model, source, packing_of_core(options.core or _DEFAULT_CORE), Objective(options.aim))
         engine = HostEngine(source, Path(folder), compiled.vocab, compiled.context)
         steps = prove(engine, oracle, random_sequences(oracle))
     console.print(f"{steps} steps of random tokens equal TensorFlow Lite Micro's to the byte")

@@ -27,7 +27,7 @@ from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
 from pipeline.stages.understanding import Place, device_in_home
 from pipeline.targets.boards import Board, load_board
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.codec import Codec, StructuredCodec
 from pipeline.timing.costs import load_core
 from pipeline.verification.result import RESULT
@@ -159,7 +159,7 @@ def _set(device: Device, sampler: SamplerSettings) -> None:
 
 
 def _codec(recipe: Recipe, workspace: Workspace) -> Codec:
-    return load_codec(workspace.stage("data"), recipe.answers.threshold)
+    return recipe_codec(recipe, workspace.stage("data"))
 
 
 def _max_new_tokens(recipe: Recipe, options: SessionOptions) -> int:

@@ -8,7 +8,7 @@ loop over layers. `backends.c` prints the program. Nothing here imports TensorFl
 
 from __future__ import annotations
 
-from pipeline.compiler.api import PREFILL_BLOCK, compile_decode_step, compile_model, explain
+from pipeline.compiler.api import PREFILL_BLOCK, call_records, compile_decode_step, compile_model, explain
 from pipeline.compiler.backends.c.model import Packaging
 from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
@@ -23,6 +23,7 @@ __all__ = [
     "Packaging",
     "StoredProduct",
     "WeightLayout",
+    "call_records",
     "compile_decode_step",
     "compile_model",
     "explain",

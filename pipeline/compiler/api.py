@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from pipeline.compiler.backends.c.model import ModelFacts, Packaging, write_model
+from pipeline.compiler.backends.records import CallRecord, records_of
 from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
 from pipeline.compiler.frontend.check import all_unsupported, check_graph, require_consistent
@@ -43,7 +44,15 @@ from pipeline.files import VERSION_DIGITS
 from pipeline.numerics.kv_window import StridedWindow
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["GRAPH_PASSES", "PREFILL_BLOCK", "PROGRAM_PASSES", "compile_decode_step", "compile_model", "explain"]
+__all__ = [
+    "GRAPH_PASSES",
+    "PREFILL_BLOCK",
+    "PROGRAM_PASSES",
+    "call_records",
+    "compile_decode_step",
+    "compile_model",
+    "explain",
+]
 
 PREFILL_BLOCK = 2
 """How many tokens of a prompt are taken at once: each weight is read once for all of them."""
@@ -155,6 +164,31 @@ def explain(tflite: bytes) -> Explanation:
     )
 
 
+def call_records(
+    tflite: bytes,
+    packing: WeightLayout = WeightLayout.INTERLEAVED_2,
+    block: int = PREFILL_BLOCK,
+    aim: Objective = Objective.BALANCED,
+) -> list[CallRecord]:
+    """The kernel calls of a model that compiles, in order, as `compile_model` with the same arguments prints them."""
+    graph = read_tflite(tflite)
+    check_graph(graph)
+    return list(records_of(_program(graph, packing, block, aim)[1]))
+
+
+def _program(graph: Graph, packing: WeightLayout, block: int, aim: Objective) -> tuple[Graph, Program]:
+    """The graph with its fusions made, and what it is lowered to."""
+    for graph_pass in GRAPH_PASSES:
+        graph = graph_pass(graph)
+        _require(graph_contradictions(graph), graph_pass)
+    program = lower_graph(graph, packing, block, aim)
+    _require(program_contradictions(program), lower_graph)
+    for program_pass in PROGRAM_PASSES:
+        program = program_pass(program)
+        _require(program_contradictions(program), program_pass)
+    return graph, program
+
+
 def _compile(
     graph: Graph,
     version: str,
@@ -164,14 +198,7 @@ def _compile(
     aim: Objective,
     packaging: Packaging | None,
 ) -> CompiledModel:
-    for graph_pass in GRAPH_PASSES:
-        graph = graph_pass(graph)
-        _require(graph_contradictions(graph), graph_pass)
-    program = lower_graph(graph, packing, block, aim)
-    _require(program_contradictions(program), lower_graph)
-    for program_pass in PROGRAM_PASSES:
-        program = program_pass(program)
-        _require(program_contradictions(program), program_pass)
+    graph, program = _program(graph, packing, block, aim)
     plan = place_buffers(program)
     layer_loop = find_layer_loop(program)
     if layer_loop is not None and buffers_can_alias(program, layer_loop.same):

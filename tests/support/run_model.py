@@ -16,6 +16,7 @@ from tflite_micro.python.tflite_micro import runtime
 from pipeline.compiler import CompiledModel, Objective, WeightLayout, compile_model
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.verification.host_engine import RUNTIME, compile_library
+from tests.support.evaluate_graph import evaluate_graph
 
 __all__ = ["Workbench", "run_on_micro"]
 
@@ -121,13 +122,17 @@ class Workbench:
         packing: WeightLayout = WeightLayout.INTERLEAVED_2,
         aim: Objective = Objective.BALANCED,
     ) -> None:
-        """Equal bytes; a model that TensorFlow Lite Micro refuses is not drawn."""
+        """Equal bytes, also of what the operators say that they compute; a model that TensorFlow Lite Micro refuses is
+        not drawn."""
         try:
             expected = run_on_micro(tflite, inputs)
         except RuntimeError:
             assume(False)
             raise
         actual = self.run(tflite, inputs, packing, aim)
+        evaluated = evaluate_graph(tflite, inputs)
+        for name, values in (evaluated or {}).items():
+            assert np.array_equal(values, expected[name]), f"{name}: what the operators compute in NumPy differs"
         for name, values in expected.items():
             different = np.flatnonzero(values != actual[name])
             assert not different.size, (

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pipeline.compiler.ir.graph import Graph, Op
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.compiler.arithmetic_s16 import HIGH, LOW
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import Address
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering, parameters
@@ -41,6 +46,15 @@ def _check(graph: Graph, op: Op) -> Found:
         yield unsupported(graph, op, told, "one value a row")
 
 
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    source, (out,) = inputs[0], outputs
+    columns = source.size // out.size
+    sums = (values[0].reshape(out.size, columns) - source.zero_point).sum(axis=1)
+    scale = fold_count(columns, *fp.quantize_multiplier(source.scale / out.scale))
+    limits = (LOW, HIGH) if out.dtype == "INT16" else (-128, 127)
+    return [np.clip(fp.multiply(sums, *scale) + out.zero_point, *limits)]
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
     x = ctx.contiguous(tensor.index)
@@ -77,6 +91,6 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
 
 _FORM = Form(_check, "ReducerOptions", (2, 2), version=3, integers=(1,))
 OPERATORS = (
-    Operator("MEAN", "INT8", _lower, ("thimble_mean_s8",), form=_FORM),
-    Operator("MEAN", "INT16", _lower_s16, ("thimble_mean_s16",), form=_FORM),
+    Operator("MEAN", "INT8", _lower, ("thimble_mean_s8",), form=_FORM, compute=_compute),
+    Operator("MEAN", "INT16", _lower_s16, ("thimble_mean_s16",), form=_FORM, compute=_compute),
 )
