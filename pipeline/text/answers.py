@@ -2,7 +2,8 @@
 
 A prompt is the words of a sentence with a marker token before each known name and instead of each quantity. An answer
 is an intent, then slots in sorted order, each with a value: a pointer at a mark of the prompt, a value of a closed
-list, or two positions in the prompt, between which free text stands. `firmware_templates/runtime/thimble_answer.c` is its twin.
+list, or two positions in the prompt, between which free text stands. `firmware_templates/runtime/thimble_answer.c` is
+its twin.
 """
 
 from __future__ import annotations
