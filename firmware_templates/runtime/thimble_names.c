@@ -14,8 +14,9 @@ enum {
     TEXTS,
     VALUES,
     WORDS,
-    TABLES = THIMBLE_NAME_TABLES
+    TABLES
 };
+typedef char thimble_as_many_tables[TABLES == THIMBLE_NAME_TABLES ? 1 : -1]; /* C99 has no _Static_assert */
 enum { FUZZY_LETTERS = 3, MOST_NAMES = 0xFFFE, MOST_VALUES = THIMBLE_CASED - 1, MOST_WORDS = 0x7FFF, ONE_BYTE = 0x80 };
 
 static size_t sum_of(const uint32_t sizes[TABLES])
