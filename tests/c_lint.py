@@ -81,7 +81,7 @@ def clang_tidy_commands(folder: Path) -> Iterable[list[str]]:
     for board in all_boards():
         written = folder / board.name
         written.mkdir()
-        write_board(board, written, board.stack_bytes)
+        write_board(board, written, board.stack_bytes, has_store=True)
         target = [
             "--target=arm-none-eabi",
             *board.flags,

@@ -7,6 +7,9 @@
 #include "thimble_sampler.h"
 #include "serial.h"
 #include "thimble.h"
+#ifdef THIMBLE_GRAMMAR
+#include "grammar_tables.h"
+#endif
 #ifndef THIMBLE_TOKEN_IDS
 #include "thimble_tokenizer.h"
 #include "tokenizer_tables.h"
@@ -31,6 +34,10 @@ static thimble_context model;
 #ifdef THIMBLE_SAMPLING
 static thimble_sampler sampler;
 static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
+#endif
+#ifdef THIMBLE_GRAMMAR
+static thimble_grammar_walk walk; /* of the answer at hand, */
+static bool is_bound;             /* if that is bound to the grammar */
 #endif
 static uint32_t broken_parts; /* of the image, see image_broken_parts: where there is one, nothing is computed */
 #ifdef THIMBLE_ANSWERS
@@ -115,9 +122,25 @@ static void note(int32_t token)
 #endif
 }
 
-/* The next token: drawn, or bound to answer tokens, where that is wanted, else the most likely one. */
+/* The next token: drawn, or bound to answer tokens or a grammar, where that is wanted, else the most likely one. */
 static int32_t choose(const void *logits, bool draw)
 {
+#ifdef THIMBLE_GRAMMAR
+    if (draw && is_bound) {
+        int32_t next = -1;
+#ifdef THIMBLE_SAMPLING
+        if (sampler.temperature || sampler.penalty != 1000) {
+            sampler.allows = thimble_grammar_allows;
+            sampler.allowing = &walk;
+            next = thimble_sampler_draw(&sampler, &thimble_the_model, logits);
+            sampler.allows = NULL;
+        }
+#endif
+        next = next < 0 ? thimble_grammar_choose(&walk, &thimble_the_model, logits) : next;
+        thimble_grammar_take(&walk, next);
+        return next;
+    }
+#endif
 #ifdef THIMBLE_ANSWERS
     if (draw && is_bound) {
         return thimble_answer_choose(&sentence.answer, &thimble_the_model, logits);
@@ -312,6 +335,9 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     thimble_reset(&model);
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_reset(&sampler);
+#endif
+#ifdef THIMBLE_GRAMMAR
+    thimble_grammar_begin(&walk, &thimble_model_grammar, &thimble_model_tokenizer, before);
 #endif
     int32_t next = in_blocks ? prefill(count) : feed(count);
     if (next < 0) {
@@ -637,6 +663,9 @@ static error ask(char *line, int how)
 #ifdef THIMBLE_ANSWERS
     return answer_sentence((const uint8_t *)text, (size_t)length, max_new, how);
 #else
+#ifdef THIMBLE_GRAMMAR
+    is_bound = true;
+#endif
     int32_t count = encode_prompt(text, (size_t)length);
     return count < 0 ? NOT_ENCODED : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
 #endif
@@ -649,7 +678,7 @@ static error generate(char *line)
     if (max_new == 0) {
         return no_max_new;
     }
-#ifdef THIMBLE_ANSWERS
+#if defined THIMBLE_ANSWERS || defined THIMBLE_GRAMMAR
     is_bound = false;
 #endif
     int32_t count = read_ids(line);
@@ -817,6 +846,7 @@ static error info(char *line)
         THIMBLE_MODEL_LAYERS) " counter=");
     put_text(board_counter());
     put_count(" tick_hz=", board_tick_hz);
+    put_text(" ids=yes");
     put_count(" weights_bytes=", image.ranges[0].count);
     put_text(" weights_crc=");
     put_hex32(weights_crc);
@@ -901,7 +931,7 @@ static error crash(char *line)
     } else if (equal(how, "thread") || equal(how, "restart")) {
         static _Alignas(8) uint32_t thread_stack[64];
         const bool restarts = equal(how, "restart");
-        __asm volatile("msr psp, %0\n movs r3, #2\n msr control, r3\n isb\n"
+        __asm volatile(".syntax unified\n msr psp, %0\n movs r3, #2\n msr control, r3\n isb\n"
                        "cmp %1, #0\n bne 1f\n udf #0\n"
                        "1: cpsid i\n ldr r3, =reset_handler\n bx r3\n .ltorg\n" ::"r"(thread_stack + 64),
                        "r"(restarts)

@@ -17,7 +17,7 @@
 
 #include "thimble_place.h"
 
-#if INT_MAX < 0x7fffffff
+#if defined(INT_MAX) && INT_MAX < 0x7fffffff
 #error "Thimble computes in int, which must have 32 bits: 8- and 16-bit cores would give wrong results"
 #endif
 

@@ -30,6 +30,7 @@ void thimble_sampler_init(thimble_sampler *sampler, uint8_t *marks)
     sampler->top_p = sampler->penalty = ONE;
     sampler->marks = marks;
     sampler->marks_are_clear = false;
+    sampler->allows = NULL;
     thimble_sampler_reset(sampler);
     thimble_sampler_seed(sampler, 0);
 }
@@ -81,6 +82,11 @@ uint32_t thimble_power(uint64_t x)
     return value >> whole;
 }
 
+static bool may_be_drawn(const thimble_sampler *s, int32_t id)
+{
+    return !s->allows || s->allows(s->allowing, id);
+}
+
 /* How likely a token is beside the best one, 2^16 at most. */
 static uint32_t weight_of(const thimble_sampler *s, int32_t best, int32_t logit)
 {
@@ -94,7 +100,7 @@ static int32_t best_of(const thimble_sampler *s, const thimble_model *model, con
     int32_t count = 0;
     for (int32_t id = 0; id < model->vocab; id++) {
         const int32_t logit = logit_of(s, model, logits, id);
-        if (count == most && logit <= found[count - 1].logit) {
+        if ((count == most && logit <= found[count - 1].logit) || !may_be_drawn(s, id)) {
             continue;
         }
         int32_t place = count < most ? count++ : count - 1;
@@ -147,18 +153,22 @@ static int32_t draw_from_all(thimble_sampler *s, const thimble_model *model, con
 {
     uint32_t sum = 0, target;
     for (int32_t id = 0; id < model->vocab; id++) {
-        sum += weight_of(s, best, logit_of(s, model, logits, id));
+        sum += may_be_drawn(s, id) ? weight_of(s, best, logit_of(s, model, logits, id)) : 0;
     }
     target = (uint32_t)((uint64_t)next_random(s) * sum >> 32);
-    int32_t id = 0;
-    for (; id < model->vocab - 1; id++) {
+    int32_t drawn = 0;
+    for (int32_t id = 0; id < model->vocab; id++) {
+        if (!may_be_drawn(s, id)) {
+            continue;
+        }
         const uint32_t weight = weight_of(s, best, logit_of(s, model, logits, id));
+        drawn = id;
         if (target < weight) {
             break;
         }
         target -= weight;
     }
-    return id;
+    return drawn;
 }
 
 int32_t thimble_sampler_draw(thimble_sampler *s, const thimble_model *model, const void *logits)
@@ -166,7 +176,7 @@ int32_t thimble_sampler_draw(thimble_sampler *s, const thimble_model *model, con
     if (s->penalty == 0) {
         s->penalty = ONE;
     }
-    if (s->temperature == 0 && s->penalty == ONE) {
+    if (s->temperature == 0 && s->penalty == ONE && !s->allows) {
         return thimble_sample_greedy(model, logits);
     }
     if (!s->marks_are_clear) { /* the first draw is the first that knows how many there are */

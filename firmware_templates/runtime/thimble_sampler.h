@@ -24,6 +24,8 @@ typedef struct {
     uint16_t recent[THIMBLE_SAMPLER_RECENT];
     uint8_t *marks; /* a bit for each id of the vocabulary, placed by the caller: [(vocab + 7) / 8] */
     bool marks_are_clear;
+    bool (*allows)(const void *allowing, int32_t id); /* whether a token may be drawn; NULL: each. One always may. */
+    const void *allowing;
 } thimble_sampler;
 
 /* Greedy, until it is set; `marks` as above, whatever they hold. */

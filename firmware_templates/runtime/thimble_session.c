@@ -2,6 +2,28 @@
 
 enum { BLOCK = 8 }; /* tokens that a step takes at once, at most */
 
+/* The logits of all ids are the longest piece of a step: with a hook between pieces they are computed in parts. */
+#ifdef THIMBLE_YIELD
+enum { PART = 64 }; /* ids, a multiple of 4 */
+static const thimble_wanted all_logits = THIMBLE_LOGITS_LATER;
+
+static void compute_logits(const thimble_context *context)
+{
+    const int32_t vocab = context->model->vocab;
+    for (int32_t first = 0; first < vocab; first += PART) {
+        thimble_logits(context, first, first + PART - 1 < vocab ? first + PART - 1 : vocab - 1);
+        thimble_yield();
+    }
+}
+#else
+static const thimble_wanted all_logits = THIMBLE_ALL_LOGITS;
+
+static void compute_logits(const thimble_context *context)
+{
+    (void)context;
+}
+#endif
+
 size_t thimble_session_bytes(const thimble_model *model, size_t text_bytes)
 {
     if (!model->text) {
@@ -95,6 +117,11 @@ thimble_status thimble_session_begin(thimble_session *session, const char *text,
     }
     session->prompt = (uint32_t)count;
     session->last = session->ids[count - 1];
+    if (texts->grammar) {
+        thimble_grammar_begin(&session->walk, texts->grammar, tokenizer, session->last);
+        session->sampler->allows = texts->grammar->following->allows;
+        session->sampler->allowing = &session->walk;
+    }
     if (session->draw) {
         session->sampler->taken = 0;
     }
@@ -108,12 +135,12 @@ static thimble_status take(thimble_session *session, const void **logits)
     const thimble_model *const model = session->context.model;
     int32_t tokens[BLOCK] = {session->last};
     size_t count = 1;
-    thimble_wanted wanted = THIMBLE_ALL_LOGITS;
+    thimble_wanted wanted = all_logits;
     if (session->fed < session->prompt) {
         const uint32_t left = session->prompt - session->fed;
         const uint32_t most = model->block < BLOCK ? (uint32_t)model->block : BLOCK;
         count = left < most ? left : most;
-        wanted = count < left ? THIMBLE_NO_LOGITS : THIMBLE_ALL_LOGITS;
+        wanted = count < left ? THIMBLE_NO_LOGITS : all_logits;
         for (size_t i = 0; i < count; i++) {
             tokens[i] = session->ids[session->fed + i];
         }
@@ -137,8 +164,14 @@ static thimble_status go_on(thimble_session *session)
     if (status != THIMBLE_OK) {
         return status;
     }
-    const int32_t next =
-        session->draw ? session->draw(session->sampler, model, logits) : thimble_sample_greedy(model, logits);
+    compute_logits(context);
+    const thimble_grammar *const grammar = model->text->grammar;
+    const int32_t next = session->draw ? session->draw(session->sampler, model, logits)
+                         : grammar     ? grammar->following->choose(&session->walk, model, logits)
+                                       : thimble_sample_greedy(model, logits);
+    if (grammar) {
+        grammar->following->take(&session->walk, next);
+    }
     size_t length = 0;
     const uint8_t *const bytes = thimble_piece(tokenizer, session->last, next, &length);
     session->piece = (thimble_view){(const char *)bytes, length};

@@ -8,6 +8,7 @@
 #define THIMBLE_SESSION_H
 
 #include "thimble.h"
+#include "thimble_grammar.h"
 #include "thimble_sampler.h"
 #include "thimble_tokenizer.h"
 
@@ -40,7 +41,8 @@ typedef struct thimble_text {
     const thimble_answering *answering; /* NULL: it answers in text, and the rest is NULL */
     const struct thimble_answers *answers;
     const struct thimble_annotator *annotator;
-    int32_t slots; /* of an answer, at most */
+    int32_t slots;                  /* of an answer, at most */
+    const thimble_grammar *grammar; /* of answers in text; NULL: any */
 } thimble_text;
 
 /* How tokens are drawn: all but top_k and seed in thousandths. docs/sampling.md says what they mean. */
@@ -63,6 +65,7 @@ typedef struct thimble_session {
     uint32_t made;   /* tokens of the answer */
     int32_t last;    /* the newest token */
     thimble_view piece;
+    thimble_grammar_walk walk;
     thimble_sampler *sampler;                                                                  /* its memory */
     int32_t (*draw)(thimble_sampler *sampler, const thimble_model *model, const void *logits); /* NULL: most likely */
     void (*note)(thimble_sampler *sampler, int32_t token);

@@ -19,15 +19,15 @@ from pipeline.device.chat import (
     read_lines,
     statistics,
 )
+from pipeline.device.client import connect
 from pipeline.device.protocol import Device
-from pipeline.device.serial_port import connect
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
 from pipeline.stages.understanding import Place, device_in_home
 from pipeline.targets.boards import Board, load_board
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.codec import Codec, StructuredCodec
 from pipeline.timing.costs import load_core
 from pipeline.verification.result import RESULT
@@ -132,7 +132,7 @@ def _connected(recipe: Recipe, workspace: Workspace, options: SessionOptions, bo
         with device_in_home(recipe, workspace, Place(port, baud=baud), options.home) as device:
             yield device
         return
-    with Device(connect(port, baud), booted=True) as device:
+    with connect(port, baud=baud) as device:
         yield device
 
 
@@ -159,7 +159,7 @@ def _set(device: Device, sampler: SamplerSettings) -> None:
 
 
 def _codec(recipe: Recipe, workspace: Workspace) -> Codec:
-    return load_codec(workspace.stage("data"), recipe.answers.threshold)
+    return recipe_codec(recipe, workspace.stage("data"))
 
 
 def _max_new_tokens(recipe: Recipe, options: SessionOptions) -> int:

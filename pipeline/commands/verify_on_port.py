@@ -16,7 +16,7 @@ from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.text_path import known_texts, load_codec
+from pipeline.tasks.text_path import known_texts, recipe_codec
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.checks import reference_full_context, reference_runs, verify
 from pipeline.verification.oracle import Oracle
@@ -65,11 +65,11 @@ def verify_on_port(
     key = target_key(board.name, recipe.engine)
     sizes = _read(workspace.path(SIZES.of("firmware"), key), recipe, board)
     compiled = _read(workspace.path(COMPILED.of("firmware"), key), recipe, board)
-    codec = load_codec(workspace.stage("data"), recipe.answers.threshold)
+    codec = recipe_codec(recipe, workspace.stage("data"))
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
         link = connect(port, baud)
-    with Device(link, booted=True) as device:
+    with Device(link, booted=True, has_ids=link.has_ids) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
         text = load_task(recipe).text(workspace.stage("data"), recipe.model.context, recipe.evaluate.host_sentences)

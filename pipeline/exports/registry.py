@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.errors import ThimbleError
-from pipeline.exports import arduino, cmake, cmsis_pack, esp_idf, esphome, platformio, rust, zephyr
+from pipeline.exports import arduino, cmake, cmsis_pack, esp_idf, esphome, micropython, platformio, rust, zephyr
 from pipeline.exports.form import Form
 
 __all__ = ["FORMS", "load_form"]
@@ -19,6 +19,7 @@ FORMS = {
         cmsis_pack.FORM,
         rust.FORM,
         esphome.FORM,
+        micropython.FORM,
     )
 }
 

@@ -16,12 +16,13 @@ from pipeline.compiler import CompiledModel, Objective, Packaging, WeightLayout,
 from pipeline.errors import ThimbleError
 from pipeline.firmware.answer_tables import answer_enums, answer_lines, max_slots
 from pipeline.firmware.c_arrays import STATIC
+from pipeline.firmware.grammar_tables import grammar_lines
 from pipeline.firmware.kernels import RUNTIME, called_kernels
 from pipeline.firmware.normalize_tables import normalizer_lines
 from pipeline.firmware.quantity_tables import quantity_lines
 from pipeline.firmware.tables import tokenizer_lines
 from pipeline.firmware.vocabulary_tables import vocabulary_lines
-from pipeline.text.codec import Codec, StructuredCodec
+from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
 from pipeline.text.matcher import Annotator
 from pipeline.text.normalize import Normalizer
 from pipeline.text.quantities import Quantities
@@ -30,6 +31,7 @@ __all__ = ["LibraryModel", "c_name", "runtime_files", "write_library"]
 
 _ALWAYS = ("thimble", "thimble_intact", "thimble_crc32")
 _TEXT = ("thimble_session", "thimble_tokenizer", "thimble_sampler")
+_GRAMMAR = ("thimble_grammar",)
 _INTENTS = (
     *("thimble_intents", "thimble_understand", "thimble_answer", "thimble_matcher", "thimble_normalize"),
     *("thimble_quantities", "thimble_names"),
@@ -116,6 +118,7 @@ def runtime_files(codecs: Sequence[Codec | None], callers: Iterable[Path]) -> li
     """
     stems = [*_ALWAYS]
     stems += _TEXT if any(codecs) else ()
+    stems += _GRAMMAR if any(isinstance(codec, PlainCodec) and codec.grammar for codec in codecs) else ()
     stems += _INTENTS if any(isinstance(codec, StructuredCodec) for codec in codecs) else ()
     callers = list(callers)
     sources = [*(RUNTIME / f"{stem}.c" for stem in stems), *called_kernels(callers)]
@@ -193,6 +196,9 @@ def _text(name: str, codec: Codec) -> str:
         ]
         members += ["    .answering = &thimble_intents,", "    .answers = &answers,", "    .annotator = &annotator,"]
         members.append(f"    .slots = {Packaging(name).macro('SLOTS')},")
+    elif isinstance(codec, PlainCodec) and codec.grammar is not None:
+        lines += ["", *grammar_lines(codec.grammar, STATIC)]
+        members.append("    .grammar = &grammar,")
     guard = f"{name.upper()}_TEXT_H"
     return "\n".join(
         [

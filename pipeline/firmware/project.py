@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
+from pipeline.firmware.grammar_tables import write_grammar
 from pipeline.firmware.kernels import called_kernels
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.text_path_tables import write_text_path
@@ -23,7 +24,7 @@ from pipeline.firmware.versions import answers_version, tokenizer_version
 from pipeline.resources import ROOT
 from pipeline.targets.boards import Board, serial_options
 from pipeline.targets.cores import WeightLayout
-from pipeline.text.codec import Codec, StructuredCodec
+from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
 
 __all__ = ["TEMPLATES", "write_board", "write_project"]
 
@@ -50,6 +51,8 @@ _TEXT_PATH = tuple(
     )
 )
 """Of the runtime, what only models with answer tokens need."""
+_GRAMMAR = ("thimble_grammar",)
+"""Of the runtime, what only models with a grammar need."""
 _FOR_OTHER_APPLICATIONS = ("thimble_session", "thimble_intents", "thimble_intact")
 """Of the runtime, what our application does itself."""
 _ANSWER_DEFINITIONS = " THIMBLE_ANSWERS THIMBLE_NAMES_BYTES=${THIMBLE_NAMES_BYTES}"
@@ -112,10 +115,16 @@ def write_project(
         _leave_out_kernels(out)
     if isinstance(codec, StructuredCodec):
         write_text_path(codec, out / "model")
+        _remove(out / "runtime", _GRAMMAR)
+    elif isinstance(codec, PlainCodec) and codec.grammar is not None:
+        write_grammar(codec.grammar, out / "model")
+        _remove(out / "runtime", _TEXT_PATH)
     else:
+        _remove(out / "runtime", _GRAMMAR)
         _remove(out / "runtime", _TEXT_PATH if has_tokenizer else (*_TEXT_PATH, *_TOKENIZER))
     has_store = has_answers and board.store is not None
-    around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else ()))
+    has_grammar = isinstance(codec, PlainCodec) and codec.grammar is not None
+    around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else _GRAMMAR if has_grammar else ()))
     qemu = board.emulators.get("qemu")
     values = {
         "title": name,
@@ -124,7 +133,9 @@ def write_project(
         "kernels": KERNEL_OPTIMIZATION[board.packing],
         "image": _IMAGES[board.image].replace("{family}", f"0x{board.uf2_family or 0:08X}"),
         "engine": "" if kernels is None else "include(cmake/tflm.cmake)\n",
-        "definitions": _definitions(has_answers, has_tokenizer) + _STORE_DEFINITION * has_store,
+        "definitions": _definitions(has_answers, has_tokenizer)
+        + _STORE_DEFINITION * has_store
+        + " THIMBLE_GRAMMAR" * has_grammar,
         "example": _EXAMPLE if has_tokenizer else _EXAMPLE_OF_IDS,
         "options": _ANSWER_OPTIONS if has_answers else "",
         "around": " ".join(f"runtime/{file}.c" for file in around),
@@ -159,7 +170,7 @@ def write_board(board: Board, out: Path, stack_bytes: int, has_store: bool = Fal
     """
     for folder in reversed(board.folders):  # a board's own file goes before a shared one
         _copy(folder, out)
-    (out / "board_facts.h").write_text(_facts(board), encoding="ascii")
+    (out / "board_facts.h").write_text(_facts(board, has_store), encoding="ascii")
     (out / "memory.ld").write_text(_memory(board, stack_bytes, has_store), encoding="ascii")
 
 
@@ -195,7 +206,7 @@ def _interpret(out: Path, board: Board, kernels: str) -> None:
     _render(TEMPLATES / "tflm" / "tflm.cmake", out / "cmake" / "tflm.cmake", values)
 
 
-def _facts(board: Board) -> str:
+def _facts(board: Board, has_store: bool) -> str:
     return (
         "/* The board's facts; generated from its board.yaml. */\n#ifndef BOARD_FACTS_H\n#define BOARD_FACTS_H\n\n"
         f'#define BOARD_NAME "{board.name}"\n'
@@ -203,7 +214,7 @@ def _facts(board: Board) -> str:
         f"#define BOARD_UART_ADDRESS 0x{board.uart.address:08X}u\n"
         f"#define BOARD_UART_RX_IRQ {board.uart.rx_irq}u\n"
         + ("" if board.uart.error_irq is None else f"#define BOARD_UART_ERROR_IRQ {board.uart.error_irq}u\n")
-        + f"#define BOARD_BAUD {board.uart.baud}u\n{_store_facts(board)}\n#endif\n"
+        + f"#define BOARD_BAUD {board.uart.baud}u\n{_store_facts(board) if has_store else ''}\n#endif\n"
     )
 
 

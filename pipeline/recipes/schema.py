@@ -502,12 +502,16 @@ class EvaluateConfig(StrictModel):
 
 
 class AnswersConfig(StrictModel):
-    """What the device does with an answer of intents and slots. Weights do not depend on it."""
+    """What the device does with an answer. Weights do not depend on it."""
 
     section: ClassVar[str] = "answers"
 
     threshold: Share = 0.0
     """Confidence below which nothing is done: the product of the probabilities of the answer's tokens."""
+    grammar: str | None = None
+    """Of answers in text: a file in GBNF, or a JSON Schema (`.json`), seen from the recipe's folder."""
+    grammar_depth: int = Field(4, ge=0, le=32)
+    """How often a rule of the grammar may stand within itself."""
 
 
 class BoardBudgets(StrictModel):
@@ -1001,6 +1005,11 @@ class Recipe(StrictModel):
     def weights_path(self) -> Path | None:
         """The file that `weights` names."""
         return None if self.weights is None else resolve(self.weights, self.path.parent, WEIGHTS)
+
+    @property
+    def grammar_path(self) -> Path | None:
+        """The file that `answers.grammar` names."""
+        return None if self.answers.grammar is None else self.path.parent / self.answers.grammar
 
     @property
     def start_path(self) -> Path | None:

@@ -19,7 +19,7 @@ from pipeline.stages.firmware import write_sources
 from pipeline.stages.on_board import emulator_for, time_prompts, tool_versions, verify_image
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
-from pipeline.tasks.text_path import known_texts, load_codec
+from pipeline.tasks.text_path import known_texts, recipe_codec
 from pipeline.timing.model import TimingModel, board_to_trace
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.board_reply import ask_device
@@ -64,7 +64,7 @@ def run(context: StageContext) -> str:
     elf = context.path(FIRMWARE.of("firmware"))
     emulator, doubt = emulator_for(board, context.emulator, elf, context.console)
     sizes, compiled = context.load(SIZES.of("firmware")), context.load(COMPILED.of("firmware"))
-    codec = load_codec(context.input("data"), recipe.answers.threshold)
+    codec = recipe_codec(recipe, context.input("data"))
 
     with context.console.status("asking the oracle for the expected tokens"):
         text = load_task(recipe).text(context.input("data"), recipe.model.context, recipe.evaluate.host_sentences)

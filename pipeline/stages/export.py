@@ -20,7 +20,7 @@ from pipeline.recipes.schema import HomeAssistantConfig, SentencesConfig
 from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.codec import StructuredCodec
 from pipeline.verification.host_engine import host_engine
 from pipeline.verification.reply import ask
@@ -105,7 +105,7 @@ def _model(recipe: Recipe, core: str, options: RunOptions, console: Console) -> 
     """A recipe's model for a core, with what was measured on the first emulated board that has it."""
     board = _board(recipe, core)
     workspace, counts = _measured(recipe, board, options, console)
-    codec = load_codec(workspace.stage("data"), recipe.answers.threshold)
+    codec = recipe_codec(recipe, workspace.stage("data"))
     tflite = TFLITE.load(workspace.stage("quantize"))
     sentence = next((text for text in recipe.prompts or load_task(recipe).prompts() if text.strip()), "")
     graph = read_tflite(tflite)

@@ -14,9 +14,9 @@ from typing import IO
 from rich.console import Console
 
 from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.device.client import connect
 from pipeline.device.names import push_names
 from pipeline.device.protocol import Device
-from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import build_project
@@ -29,7 +29,7 @@ from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.tasks.home_file import KINDS, load_home
 from pipeline.tasks.registry import load_calls
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.tasks.tool_files import CallMaker
 from pipeline.text.annotation import Entry
 from pipeline.text.answers import StructuredAnswer
@@ -195,8 +195,8 @@ def _record(
 
 def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> tuple[Codec, tuple[Entry, ...] | None]:
     """The model's codec, and the names of the home, where one is given."""
-    data, threshold = workspace.stage("data"), recipe.answers.threshold
-    codec = load_codec(data, threshold)
+    data = workspace.stage("data")
+    codec = recipe_codec(recipe, data)
     if home is None:
         return codec, None
     if not isinstance(codec, StructuredCodec):
@@ -207,7 +207,7 @@ def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> tuple[Cod
     names = KNOWN_NAMES.load(data)
     lists = frozenset(entry.kind for entry in names.entries) - _HOME_KINDS
     entries = tuple(entry for entry in load_home(home).entries() if entry.kind in codec.schema.kinds)
-    return load_codec(data, threshold, names.with_home(entries, lists)), entries
+    return recipe_codec(recipe, data, names.with_home(entries, lists)), entries
 
 
 @contextmanager
@@ -232,7 +232,7 @@ def _device(
 ) -> Iterator[Device]:
     board = load_board(recipe.boards[0])
     if not place.is_board:
-        with Device(connect(place.name, place.baud or board.uart.baud), booted=True) as device:
+        with connect(place.name, baud=place.baud or board.uart.baud) as device:
             if entries is not None:
                 _tell_names(device, entries, place)
             yield device

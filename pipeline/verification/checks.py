@@ -20,6 +20,7 @@ from pipeline.numerics.confidence import CERTAIN, joint, probability
 from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task
+from pipeline.text.answers import StructuredPrompt
 from pipeline.text.codec import Codec
 from pipeline.verification.oracle import Oracle
 from pipeline.verification.reply import REFUSED, choose, refusal, reply_of
@@ -185,6 +186,7 @@ def reference_run(
             "shorten it, or give the model a longer context",
         )
     engine.reset()
+    is_structured = isinstance(prompt, StructuredPrompt)
     steps = [_expected_step(engine, token) for token in tokens[:-1]]
     generated: list[int] = []
     fed, confidence, end = tokens[-1], CERTAIN, ""
@@ -194,7 +196,8 @@ def reference_run(
         following = choose(allowed, logits)
         allowed_crc = None
         if allowed is not None:
-            confidence = joint(confidence, probability(logits, following, step, allowed))
+            if is_structured:
+                confidence = joint(confidence, probability(logits, following, step, allowed))
             allowed_crc = zlib.crc32(logits[list(allowed)].tobytes()) if len(allowed) > 1 or not generated else 0
         steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following, allowed_crc))
         generated.append(following)
@@ -213,7 +216,7 @@ def reference_run(
         tuple(steps),
         end,
         reply.text,
-        None if prompt.allowed(()) is None else reply.confidence,
+        reply.confidence if is_structured else None,
         reply.reason,
     )
 
@@ -452,7 +455,7 @@ def _check_counts(expectation: Expectation, answer: Answer, limits: _CountBounds
         f"{where}: a step of {min(ticks)} ticks; its multiplications alone take {limits.min_ticks:.0f}",
     )
     overhead = len(ticks) * limits.step_overhead + limits.request_overhead
-    if answer.confidence is not None:
+    if any(step.allowed_crc is not None for step in expectation.steps):
         overhead += len(answer.tokens_out) * limits.answer_overhead
     findings.check(
         "counts_plausible",

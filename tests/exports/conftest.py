@@ -38,7 +38,7 @@ def tiny() -> TinyLibrary:
 @pytest.fixture(scope="session")
 def library(tiny: TinyLibrary) -> Library:
     """A model with answer tokens."""
-    answer = "TurnOn domain=light name=Desk Lamp"
+    answer = "HassLightSet domain=light name=Desk Lamp"
     model = ExportedModel("tiny-lights", "Lights.", tiny.intents, tiny.intents_codec, "turn on the desk lamp", answer)
     return Library((model,), "cortex-m4", "1.2.3")
 

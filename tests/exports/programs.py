@@ -27,6 +27,7 @@ __all__ = [
     "require",
     "run",
     "rv32",
+    "ticks_program",
 ]
 
 TOKENS = (1, 20, 33, 7, 250, 2)
@@ -79,6 +80,23 @@ int main(void)
 
 TOOLS = "THIMBLE_EXPORT_TOOLS"
 """Names the folder of programs that `nox -s exports` has installed with pip."""
+
+
+def ticks_program(model: ExportedModel, tokens: Sequence[int]) -> str:
+    """A program for Cortex-M that prints, instead of CRCs, how many ticks of its SysTick each step takes."""
+    text = logits_program(model, tokens)
+    text = text.replace("int main(void)\n{", "int main(void)\n{\n    SYSTICK[1] = 0xffffff;\n    SYSTICK[0] = 5;")
+    text = text.replace(
+        "        const void *logits;", "        const void *logits;\n        const uint32_t started = SYSTICK[2];"
+    )
+    a, b = text.index('        printf("%08x'), text.index("    }\n    return 0;")
+    counted = '        printf("%lu\\n", (unsigned long)((started - SYSTICK[2]) & 0xffffff));\n'
+    head = "#include <stdio.h>\n\n#define SYSTICK ((volatile uint32_t *)0xe000e010)\n"
+    return (
+        (text[:a] + counted + text[b:])
+        .replace("#include <stdio.h>\n", head)
+        .replace("static unsigned", "static inline unsigned")
+    )
 
 
 def require(*programs: str) -> list[Path]:
@@ -175,10 +193,10 @@ def picolibc(core: str, file: Path) -> Path:
 
 
 def qemu(core: str, image: Path) -> str:
-    """What an image prints that ends by semihosting."""
+    """What an image prints that ends by semihosting; an instruction takes a nanosecond."""
     semihosting = "enable=on,target=native,chardev=out,arg="
     command = ["qemu-system-arm", "-M", _ARM[core][1], "-display", "none", "-monitor", "none"]
-    command += ["-chardev", "stdio,id=out"]
+    command += ["-icount", "shift=0,sleep=off", "-chardev", "stdio,id=out"]
     return run([*command, "-semihosting-config", semihosting, "-kernel", image], timeout=120)
 
 

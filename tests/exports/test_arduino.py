@@ -58,7 +58,7 @@ def test_the_example_asks_and_is_asked(core: str, library: Library, tmp_path: Pa
     folder = tmp_path / "libraries" / library.package
     write_export(library, FORM, folder)
     image = build(core, tmp_path / "libraries", folder / "examples" / "Ask" / "Ask.ino", tmp_path / "built")
-    assert qemu(core, image) == "TurnOn domain=light name=Desk Lamp\n" * 2
+    assert qemu(core, image) == "HassLightSet domain=light name=Desk Lamp\n" * 2
 
 
 @pytest.mark.exports

@@ -10,7 +10,7 @@ from pipeline.exports.export import write_export
 from pipeline.exports.library import Library
 from pipeline.exports.registry import load_form
 from pipeline.verification.result import RunResult
-from tests.exports.programs import TOKENS, cmake, crcs, logits_program, picolibc, qemu, run
+from tests.exports.programs import TOKENS, cmake, crcs, logits_program, picolibc, qemu, run, ticks_program
 
 FORM = load_form("cmake")
 CONSUMER = """\
@@ -49,7 +49,7 @@ def test_the_example_answers_and_a_consumer_has_the_models_logits(library: Libra
     build = cmake(out / "examples" / "ask", tmp_path / "ask")
     model = library.models[0]
     assert run([build / "ask"]) == f"{model.answer}\n"
-    assert model.answer == "TurnOn domain=light name=Desk Lamp"
+    assert model.answer == "HassLightSet domain=light name=Desk Lamp"
     source = consumer(tmp_path / "consumer", library, TOKENS, f"add_subdirectory({out} library)")
     build = cmake(source, tmp_path / "built", "-DCMAKE_BUILD_TYPE=Release")
     expected = crcs(library.models[0], TOKENS)
@@ -73,6 +73,19 @@ def test_a_model_that_answers_in_text(plain_library: Library, out: Path, tmp_pat
     write_export(plain_library, FORM, out)
     build = cmake(out / "examples" / "ask", tmp_path / "ask")
     assert run([build / "ask"]) == f"{plain_library.models[0].answer}\n"
+
+
+@pytest.mark.exports
+def test_two_models_in_one_library(both: Library, out: Path, tmp_path: Path) -> None:
+    write_export(both, FORM, out)
+    answers = [model.answer for model in both.models]
+    assert run([cmake(out / "examples" / "ask", tmp_path / "ask") / "ask"]).splitlines() == answers
+    options = (
+        f"-DCMAKE_TOOLCHAIN_FILE={picolibc('cortex-m4', tmp_path / 'arm.cmake')}",
+        "-DCMAKE_BUILD_TYPE=MinSizeRel",
+    )
+    build = cmake(out / "examples" / "ask", tmp_path / "arm", *options)
+    assert qemu("cortex-m4", build / "ask").splitlines() == answers
 
 
 @pytest.mark.exports
@@ -110,3 +123,26 @@ def test_on_an_emulated_core_without_a_line_of_board_code(
     assert qemu(core, build / "c").split() == list(prompt.logits_crc)
     build = cmake(out / "examples" / "ask", tmp_path / "ask", *options)
     assert qemu(core, build / "ask") == f"{library.models[0].answer}\n"
+
+
+@pytest.mark.exports
+@pytest.mark.parametrize("build_type", ["Debug", "MinSizeRel"])
+def test_a_step_takes_the_firmwares_instructions(
+    build_type: str, home: tuple[Library, RunResult], out: Path, tmp_path: Path
+) -> None:
+    library, result = home
+    write_export(library, FORM, out)
+    prompt = result.prompts[0]
+    (tmp_path / "consumer").mkdir()
+    tokens = (*prompt.tokens_in, *prompt.tokens_out[:-1])
+    (tmp_path / "consumer" / "main.c").write_text(ticks_program(library.models[0], tokens))
+    name = library.package.removeprefix("thimble-")
+    (tmp_path / "consumer" / "CMakeLists.txt").write_text(EMBEDDED.format(folder=out, name=name))
+    options = (f"-DCMAKE_TOOLCHAIN_FILE={picolibc('cortex-m4', tmp_path / 'arm.cmake')}",)
+    build = cmake(tmp_path / "consumer", tmp_path / "built", *options, f"-DCMAKE_BUILD_TYPE={build_type}")
+    ticks = [int(line) for line in qemu("cortex-m4", build / "c").split()]
+    assert len(ticks) == len(prompt.ticks)
+    # Debug builds: what is around the kernels.
+    most = 1.01 if build_type == "MinSizeRel" else 1.1
+    for own, boards in zip(ticks, prompt.ticks, strict=True):
+        assert own <= most * boards, (ticks, prompt.ticks)

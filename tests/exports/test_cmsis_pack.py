@@ -21,8 +21,19 @@ import json, sys
 from cmsis_pack_manager import Cache
 cache = Cache(True, True, json_path=sys.argv[2], data_path=sys.argv[2])
 cache.add_pack_from_path(sys.argv[1])
-print(json.dumps(sorted(cache.index)))
+print(json.dumps({name: device["from_pack"] for name, device in cache.index.items()}))
 """
+DEVICES = """\
+  <devices>
+    <family Dfamily="Boards" Dvendor="ARM:82">
+      <processor Dcore="Cortex-M4" DcoreVersion="r0p1" Dfpu="SP_FPU" Dmpu="NO_MPU" Dendian="Little-endian"/>
+      <device Dname="AN386">
+        <memory id="IROM1" start="0x00000000" size="0x400000" startup="1" default="1"/>
+      </device>
+    </family>
+  </devices>
+"""
+"""What cmsis-pack-manager looks for in a pack, and ours has not."""
 
 
 def description(folder: Path, library: Library) -> ElementTree.Element:
@@ -68,9 +79,18 @@ def test_other_readers_take_it(library: Library, out: Path, tmp_path: Path) -> N
     (lint,) = require("xmllint")
     write_export(library, FORM, out)
     run([lint, "--noout", *out.glob("*.pdsc"), *out.glob("*.pidx")])
+    (pdsc,) = out.glob("*.pdsc")
     (tmp_path / "cache").mkdir()
-    (pack,) = out.glob("*.pack")
-    assert json.loads(run([python_with("cmsis_pack_manager"), "-c", READ, pack, tmp_path / "cache"])) == []
+    (tmp_path / pdsc.name).write_text(pdsc.read_text().replace("  <components>", f"{DEVICES}  <components>"))
+    read: list[str | Path] = [
+        python_with("cmsis_pack_manager"),
+        "-c",
+        READ,
+        tmp_path / pdsc.name,
+        tmp_path / "cache",
+    ]
+    (pack,) = json.loads(run(read)).values()
+    assert (pack["vendor"], pack["pack"], pack["version"]) == ("Thimble", library.package, "1.2.3")
 
 
 @pytest.mark.exports

@@ -43,7 +43,7 @@ def test_every_object_that_goes_to_iram_is_a_kernel(home_for_esp: tuple[Library,
 def test_the_example_answers(library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / library.package
     write_export(library, FORM, out)
-    assert run([build(out, tmp_path / "built", monkeypatch) / "app"]) == "TurnOn domain=light name=Desk Lamp\n"
+    assert run([build(out, tmp_path / "built", monkeypatch) / "app"]) == "HassLightSet domain=light name=Desk Lamp\n"
     program = logits_program(library.models[0], TOKENS).replace("int main(void)", "int app_main(void)")
     (out / "examples" / "ask" / "main" / "main.c").write_text(program)
     assert run([build(out, tmp_path / "logits", monkeypatch) / "app"]).split() == crcs(library.models[0], TOKENS)

@@ -54,7 +54,7 @@ def test_the_readme_is_short_and_has_figures_and_commands(form: Form, library: L
     text = (out / "README.md").read_text()
     assert text.count("\n") <= 40
     assert re.search(r"^\| tiny-lights \| [\d,]+ B \| [\d,]+ B,", text, re.MULTILINE)
-    assert "`turn on the desk lamp` → `TurnOn domain=light name=Desk Lamp`" in text
+    assert "`turn on the desk lamp` → `HassLightSet domain=light name=Desk Lamp`" in text
     assert text.count("\n    ") >= 3
     assert "CC BY 4.0" in (out / "NOTICE.md").read_text()
     for name in re.findall(r"\b(?:examples|samples|src)/[\w./]*\w", text):
@@ -124,3 +124,9 @@ def test_a_file_in_place_of_the_folder_stays(tmp_path: Path, capsys: pytest.Capt
     assert main(command) == 1
     assert "is a file" in capsys.readouterr().err
     assert (tmp_path / "out").read_text() == "mine"
+
+
+def test_the_page_has_a_section_for_each_form() -> None:
+    text = (ROOT / "docs" / "exports.md").read_text()
+    for name in FORMS:
+        assert f"\n## {name}\n" in text and f"--form {name}" in text and f"(#{name})" in text, name

@@ -81,7 +81,7 @@ def test_the_manifest_says_what_is_there(library: Library, out: Path) -> None:
 @pytest.mark.parametrize("build_type", ["release", "debug"])
 def test_pio_run_makes_an_image_that_answers(build_type: str, library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
-    assert qemu("cortex-m4", build(out, build_type, tmp_path)) == "TurnOn domain=light name=Desk Lamp\n" * 2
+    assert qemu("cortex-m4", build(out, build_type, tmp_path)) == "HassLightSet domain=light name=Desk Lamp\n" * 2
 
 
 @pytest.mark.exports

@@ -41,7 +41,7 @@ def test_manifests_say_what_is_there(library: Library, out: Path) -> None:
     assert (out / module["build"]["kconfig"]).is_file()
     sample = yaml.safe_load((out / module["samples"][0] / "ask" / "sample.yaml").read_text())
     (test,) = sample["tests"].values()
-    assert test["harness_config"]["regex"] == ["TurnOn\\ domain=light\\ name=Desk\\ Lamp"]
+    assert test["harness_config"]["regex"] == ["HassLightSet\\ domain=light\\ name=Desk\\ Lamp"]
     assert test["min_ram"] > 0 and test["min_flash"] > 0
 
 
@@ -49,10 +49,10 @@ def test_manifests_say_what_is_there(library: Library, out: Path) -> None:
 def test_the_sample_and_the_shell_command_answer(library: Library, out: Path, tmp_path: Path) -> None:
     write_export(library, FORM, out)
     built = build(out / "samples" / "ask", tmp_path / "built")
-    assert run([built / "app"]) == "TurnOn domain=light name=Desk Lamp\n"
+    assert run([built / "app"]) == "HassLightSet domain=light name=Desk Lamp\n"
     shell = f"-DEXTRA_SETTINGS=CONFIG_{library.identifier.upper()}_SHELL=y"
     built = build(out / "samples" / "ask", tmp_path / "shell", shell)
-    assert run([built / "app"]) == "TurnOn domain=light name=Desk Lamp\n" * 2
+    assert run([built / "app"]) == "HassLightSet domain=light name=Desk Lamp\n" * 2
 
 
 @pytest.mark.exports

@@ -40,6 +40,18 @@ __attribute__((noinline)) static int32_t used_below(uintptr_t from)
     return (int32_t)(from - at);
 }
 
+#ifdef THIMBLE_YIELD
+static uint32_t longest, since;
+
+/* Counts from hook to hook. */
+void thimble_yield(void)
+{
+    const uint32_t now = count_ticks();
+    longest = now - since > longest ? now - since : longest;
+    since = now;
+}
+#endif
+
 static void init(void)
 {
     status = thimble_session_init(&intents, &thimble_the_tiny_intents, intents_memory, sizeof intents_memory);
@@ -77,6 +89,11 @@ static void measured(const char *name, void (*call)(void))
     count_start();
     call();
     const uint32_t ticks = count_ticks();
+#ifdef THIMBLE_YIELD
+    thimble_yield();
+    print_row(name, 0, 0, longest, 1);
+    longest = since = 0;
+#endif
     print_row(name, used_below(at), status, ticks, 1);
 }
 

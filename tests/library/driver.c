@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "thimble_names.h"
 #include "tiny_intents.h"
 #include "tiny_text.h"
 
@@ -13,6 +14,8 @@ static _Alignas(8) unsigned char intents_memory[2][THIMBLE_TINY_INTENTS_SESSION_
 static _Alignas(8) unsigned char text_memory[2][THIMBLE_TINY_TEXT_SESSION_BYTES(TEXT)];
 static thimble_session sessions[SESSIONS];
 static uint32_t yields;
+static thimble_names names;
+static _Alignas(8) unsigned char names_memory[500];
 
 #ifdef THIMBLE_YIELD
 void thimble_yield(void)
@@ -61,6 +64,7 @@ static void print_result(thimble_session *session)
 int main(void)
 {
     static char line[4000];
+    thimble_names_init(&names, names_memory, sizeof names_memory);
     for (int i = 0; i < SESSIONS; i++) {
         const thimble_model *const model = i < 2 ? &thimble_the_tiny_intents : &thimble_the_tiny_text;
         unsigned char *const memory = i < 2 ? intents_memory[i] : text_memory[i - 2];
@@ -94,6 +98,18 @@ int main(void)
             memcpy(own, argument, length);
             printf("%s", thimble_status_name(thimble_session_begin(session, own, length)));
             free(own);
+            break;
+        }
+        case 'n': { /* a name for a light: value, and what people say */
+            char *const value = argument, *const said = strchr(argument, ' ') + 1;
+            const thimble_text *const texts = session->context.model->text;
+            static thimble_words work;
+            const int32_t kind = thimble_kind_of(texts->answers, (const uint8_t *)"light", 5);
+            const thimble_name_status status =
+                thimble_names_add(&names, texts->annotator, (uint8_t)kind, (const uint8_t *)value,
+                                  (size_t)(said - 1 - value), (const uint8_t *)said, strcspn(said, "\n"), &work);
+            thimble_session_use_vocabulary(session, &names.vocabulary);
+            printf("%d", (int)status);
             break;
         }
         case 's': go(session, atol(argument)); break;

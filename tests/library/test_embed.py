@@ -61,6 +61,15 @@ def test_the_example_answers_as_the_host(tiny: TinyLibrary, tmp_path: Path) -> N
     assert len(blocks("c")[0].splitlines()) < 60
 
 
+def test_a_hook_comes_several_times_a_step(library: Path, tmp_path: Path) -> None:
+    sources = [Path(__file__).with_name("costs.c"), *sorted(library.glob("*.c"))]
+    rows = run(CORES["m4f"], build(CORES["m4f"], sources, [library], tmp_path, ("-O2", "-DTHIMBLE_YIELD")))
+    whole = {row.name: row.instructions for row in rows if row.first}
+    longest = {row.name: row.instructions for row in rows if not row.first}
+    for name in ("step_intents", "step_text"):
+        assert 0 < longest[name] < whole[name] / 3, (name, whole, longest)
+
+
 @pytest.mark.parametrize("optimization", ["-Os", "-O2", "-O0"])
 def test_the_stack_is_what_the_page_says(library: Path, tmp_path: Path, optimization: str) -> None:
     """The tables of shipped models are larger than the tiny ones', their calls are the same."""

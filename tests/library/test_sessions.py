@@ -199,6 +199,15 @@ def test_tokens_are_drawn_as_on_the_host(program: Program, tiny: TinyLibrary, en
     assert program(0, "d", "1000 0 1000 1000 0") == ["bad-option"], "intents are not drawn"
 
 
+def test_names_of_the_application(program: Program) -> None:
+    text = next(iter(SENTENCES))
+    before = program.text(0, text)
+    assert "name=Desk Lamp" in before[1]
+    assert program(0, "n", "Chandelier desk lamp") == ["0"]
+    assert program.text(0, text)[1] == before[1].replace("Desk Lamp", "Chandelier")
+    assert program.text(1, text) == before, "the other session has its own"
+
+
 def test_texts_that_cannot_be_asked(program: Program) -> None:
     for session in (0, 2):
         assert program(session, "b", "x" * 300) == ["long-text"]

@@ -88,7 +88,8 @@ __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer, uint
  * frame lies on. */
 __attribute__((naked)) void fault_handler(void)
 {
-    __asm volatile("cpsid i\n"
+    __asm volatile(".syntax unified\n"
+                   "cpsid i\n"
                    "mrs r0, msp\n"
                    "movs r1, #4\n"
                    "mov r2, lr\n"

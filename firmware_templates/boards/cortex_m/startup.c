@@ -56,7 +56,8 @@ static void silence(void)
  */
 __attribute__((naked)) void reset_handler(void)
 {
-    __asm volatile("cpsid i\n"
+    __asm volatile(".syntax unified\n"
+                   "cpsid i\n"
                    "movs r0, #0\n"
 #if __ARM_ARCH >= 8
                    "msr msplim, r0\n"

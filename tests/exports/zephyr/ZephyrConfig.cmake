@@ -35,7 +35,7 @@ function(zephyr_include_directories)
   target_include_directories(${ZEPHYR_CURRENT_LIBRARY} PRIVATE ${ARGV})
 endfunction()
 
-foreach(MODULE ${ZEPHYR_EXTRA_MODULES})
+foreach(MODULE ${EXTRA_ZEPHYR_MODULES})
   file(STRINGS ${MODULE}/zephyr/module.yml FOLDER REGEX "^  cmake: ")
   string(REGEX REPLACE "^  cmake: " "" FOLDER ${FOLDER})
   add_subdirectory(${MODULE}/${FOLDER} module)

@@ -6,9 +6,7 @@
 #include <string.h>
 
 struct Console {
-    void begin(unsigned long)
-    {
-    }
+    void begin(unsigned long) {}
     explicit operator bool()
     {
         return true;
