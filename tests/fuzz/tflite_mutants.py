@@ -31,7 +31,7 @@ _KINDS = (*SUPPORTED, "DEQUANTIZE", "MAXIMUM", "PACK", "CUSTOM", "ABS", "SUM")
 
 def tflite_seeds() -> list[bytes]:
     """Right files: each operator by itself and together, in int8 and int16, norms, attentions and random graphs."""
-    from tests.support.attention_step import AttentionSpec, attention_step
+    from tests.support.attention_step import UPDATES, AttentionSpec, attention_step
     from tests.support.changed_tflite import every_operator, one_product
     from tests.support.random_graphs import RandomGraph
     from tests.support.single_op_models import batch_matmul, elementwise, layout, norm_s16
@@ -46,6 +46,7 @@ def tflite_seeds() -> list[bytes]:
             seeds.append(elementwise(kind, ((2, 5), (2, 1)), quantized, 3, dtype=dtype)[0])
         seeds.append(batch_matmul((2, 3, 4), (2, 4, 5), quantized, 4, False, dtype=dtype)[0])
     seeds += [attention_step(AttentionSpec(kv_heads=1, group=2, head_dim=8), layers) for layers in ((0,), (0, 1))]
+    seeds += [attention_step(AttentionSpec(kv_heads=1, group=2, head_dim=8, update=update)) for update in UPDATES]
     seeds += [RandomGraph(seed, 5).bytes() for seed in range(12)]
     return seeds + [path.read_bytes() for path in sorted(_CORPUS.iterdir())]
 

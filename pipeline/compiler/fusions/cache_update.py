@@ -21,7 +21,6 @@ from pipeline.compiler.ir.graph import RESHAPE_OPS, Graph, Op, Tensor, is_int8
 from pipeline.compiler.ir.names import layer_part
 from pipeline.compiler.ir.program import Index, Scaled, View
 from pipeline.compiler.lowering import Lowering
-from pipeline.compiler.ops.checks import constant_integers
 from pipeline.compiler.ops.operator import Operator
 from pipeline.compiler.ops.registry import ELEMENTWISE
 
@@ -30,6 +29,11 @@ __all__ = ["KIND", "OPERATORS", "fuse_cache_updates", "missed_updates", "updates
 KIND = "cache_update"
 _ALL = np.arange(-128, 128, dtype=np.int64)
 _Values = NDArray[np.int64]
+_EVALUATED = {"ADD": 2, "SUB": 2, "MUL": 2, "QUANTIZE": 1}
+"""Operators between a cache and what is made of it, and how many inputs each has: nothing was checked yet."""
+_MAX_ROWS = 1 << 12
+_MAX_AXES = 6
+_MAX_STEPS = 100  # of an evaluation, so that it has an end whatever the file holds
 _SHOWN = (
     "give cache, kept rows and sum one quantization: show the converter each whole cache too, at the first and at the "
     "last position; or return the new row alone"
@@ -106,6 +110,8 @@ def _update(graph: Graph, cache: int, out: int) -> _Update | str:
         )
     if len(graph.consumers(cache)) > 1:
         return "the cache that comes in is read elsewhere too"
+    if held.shape[1] > _MAX_ROWS:
+        return f"the cache has {held.shape[1]:,} rows, and an update is looked at up to {_MAX_ROWS:,}"
     found = _slice_update(graph, cache, out)
     if found is None and not is_int8(held):
         return "only a DYNAMIC_UPDATE_SLICE puts a row into a cache of int16"
@@ -148,18 +154,18 @@ def _slice_update(graph: Graph, cache: int, out: int) -> _Update | str | None:
     in_float = op is not None and op.kind == "QUANTIZE" and graph.tensors[op.inputs[0]].dtype == "FLOAT32"
     if in_float and op is not None:
         op = graph.producer(op.inputs[0])
-    if op is None or op.kind != "DYNAMIC_UPDATE_SLICE" or len(op.inputs) != 3:
+    if op is None or op.kind != "DYNAMIC_UPDATE_SLICE" or len(op.inputs) != 3 or -1 in op.inputs:
         return None
     sources = [_dequantized(graph, index) if in_float else index for index in op.inputs[:2]]
     if sources[0] != cache or sources[1] is None:
         return "the slice is not put into the cache itself"
     held, row = graph.tensors[cache], graph.tensors[sources[1]]
     heads, rows, width = held.shape
-    if row.shape != (heads, 1, width) or row.dtype != held.dtype or row.scales.size != 1:
+    if row.shape != (heads, 1, width) or row.dtype != held.dtype or not (_is_usual(row) and _is_usual(held)):
         return f"a slice of {row.dtype} {list(row.shape)} is put in, and not one row, {[heads, 1, width]}"
     starts = _Integers(graph, rows).values(op.inputs[2])
     wanted = np.stack([np.zeros(rows, np.int64), np.arange(rows), np.zeros(rows, np.int64)], axis=1)
-    if starts is None or not np.array_equal(starts.reshape(rows, -1), wanted):
+    if starts is None or starts.size != wanted.size or not np.array_equal(starts.reshape(rows, -1), wanted):
         return "the slice does not begin at [0, position, 0]"
     if not in_float:
         return _Update(row.index, _ALL.astype(np.int8)) if _alike(row, held) else "the row has another scale"
@@ -170,44 +176,50 @@ def _slice_update(graph: Graph, cache: int, out: int) -> _Update | str | None:
     return _Update(row.index, to_int8(held, to_real(row, _ALL)).astype(np.int8))
 
 
+def _is_usual(tensor: Tensor) -> bool:
+    """Whether it has one scale and zero point that its type can have."""
+    single = tensor.scales.size == tensor.zero_points.size == 1
+    return single and 2.0**-64 <= tensor.scale <= 2.0**64 and -128 <= tensor.zero_point <= 127
+
+
 def _dequantized(graph: Graph, tensor: int) -> int | None:
     op = graph.producer(tensor)
-    return op.inputs[0] if op is not None and op.kind == "DEQUANTIZE" else None
+    return op.inputs[0] if op is not None and op.kind == "DEQUANTIZE" and op.inputs[0] >= 0 else None
 
 
 class _Integers:
     """Evaluates int32 tensors that depend on nothing but `position`, at every position at once."""
 
     def __init__(self, graph: Graph, positions: int) -> None:
-        self.graph, self.positions = graph, positions
+        self.graph, self.positions, self.left = graph, positions, _MAX_STEPS
 
     def values(self, tensor: int) -> _Values | None:
         """int64 [positions, *shape]; None where it depends on something else, or on operators that are not known."""
+        self.left -= 1
+        if tensor < 0 or self.left < 0:
+            return None
         held = self.graph.tensors[tensor]
+        if len(held.shape) > _MAX_AXES or any(size < 0 for size in held.shape):
+            return None
         if tensor == self.graph.inputs.get("position"):
-            return np.arange(self.positions).reshape(self.positions, *held.shape)
+            return np.arange(self.positions).reshape(self.positions, *held.shape) if held.size == 1 else None
         if held.data is not None:
             return np.broadcast_to(np.asarray(held.data, np.int64).reshape(held.shape), (self.positions, *held.shape))
         op = self.graph.producer(tensor)
         if op is None or held.dtype not in ("INT32", "INT64"):
             return None
         if op.kind in (*RESHAPE_OPS, "CAST"):
-            source = self.values(op.inputs[0])
-            return None if source is None else source.reshape(self.positions, *held.shape)
-        if op.kind == "STRIDED_SLICE":
-            return self._first(op, held)
-        if op.kind not in ("PACK", "CONCATENATION"):
-            return None
-        parts = [self.values(index) for index in op.inputs]
-        flat = [part.reshape(self.positions, -1) for part in parts if part is not None]
-        return np.concatenate(flat, axis=1).reshape(self.positions, *held.shape) if len(flat) == len(parts) else None
+            return self._shaped([self.values(op.inputs[0])], held)
+        if op.kind == "STRIDED_SLICE" and held.size == 1:  # of one element, that is all there is
+            return self._shaped([self.values(op.inputs[0])], held)
+        return self._shaped([*map(self.values, op.inputs)], held) if op.kind in ("PACK", "CONCATENATION") else None
 
-    def _first(self, op: Op, out: Tensor) -> _Values | None:
-        """A slice of one element that is all there is."""
-        source = self.values(op.inputs[0])
-        whole = self.graph.tensors[op.inputs[0]].size == out.size == 1
-        bounds = [constant_integers(self.graph, op, position) for position in (1, 2, 3)]
-        return source.reshape(self.positions, *out.shape) if whole and source is not None and all(bounds) else None
+    def _shaped(self, parts: list[_Values | None], out: Tensor) -> _Values | None:
+        """The parts one behind the other, in the output's shape; None where they are not as many."""
+        flat = [part.reshape(self.positions, -1) for part in parts if part is not None]
+        if len(flat) < len(parts) or sum(part.shape[1] for part in flat) != out.size:
+            return None
+        return np.concatenate(flat, axis=1).reshape(self.positions, *out.shape)
 
 
 # --- element by element
@@ -224,6 +236,7 @@ class _Cone:
         self.graph, self.cache = graph, cache
         self.heads, self.rows, self.width = graph.tensors[cache].shape
         self.row: int | None = None
+        self.left = _MAX_STEPS
 
     def update(self, out: int) -> _Update:
         """The update that the output is.
@@ -246,7 +259,7 @@ class _Cone:
     def values(self, tensor: int, here: bool) -> _Values:
         """int64 [256 or 1, 256 or 1]: for each value of the cache's element and of the new row's, at the token's own
         position (`here`) or elsewhere."""
-        held = self.graph.tensors[tensor]
+        held = self._tensor(tensor)
         if tensor == self.cache:
             return _ALL[:, None]
         if held.data is not None and held.size == 1 and is_int8(held):
@@ -259,7 +272,7 @@ class _Cone:
         op = self.graph.producer(tensor)
         if op is None or shape not in ((self.heads, self.rows, self.width), (1, self.rows, self.width)):
             raise _NoUpdateError(f"{held.name!r} is {list(held.shape)}")
-        if op.kind in ("SELECT_V2", "SELECT"):
+        if op.kind in ("SELECT_V2", "SELECT") and len(op.inputs) == 3:
             condition = self.values(op.inputs[0], here)
             if not all(_alike(self.graph.tensors[index], held) for index in op.inputs[1:]):
                 raise _NoUpdateError("where() of several scales")
@@ -267,10 +280,12 @@ class _Cone:
         return self._elementwise(op, held, lambda index: self.values(index, here))
 
     def _elementwise(self, op: Op, out: Tensor, of: Callable[[int], _Values]) -> _Values:
-        operator, operands = ELEMENTWISE.get(op.kind), [self.graph.tensors[index] for index in op.inputs]
-        if operator is None or operator.evaluate is None or not is_int8(*operands, out):
+        if len(op.inputs) != _EVALUATED.get(op.kind) or -1 in op.inputs:
             raise _NoUpdateError(f"{op.kind} is no operator that an update is evaluated with")
-        values = operator.evaluate(op, operands, out, np.broadcast_arrays(*map(of, op.inputs)))
+        evaluate, operands = ELEMENTWISE[op.kind].evaluate, [self.graph.tensors[index] for index in op.inputs]
+        if evaluate is None or not is_int8(*operands, out) or not all(map(_is_usual, (*operands, out))):
+            raise _NoUpdateError(f"{op.kind} of other tensors than int8 with a scale each")
+        values = evaluate(op, operands, out, np.broadcast_arrays(*map(of, op.inputs)))
         if values is None:
             raise _NoUpdateError(f"the scales of {op.kind} are far apart")
         return values
@@ -291,7 +306,7 @@ class _Cone:
 
     def _table(self, tensor: int) -> _Values:
         """[positions or 1, rows or 1] of a tensor that depends on `position` alone."""
-        held, graph = self.graph.tensors[tensor], self.graph
+        held, graph = self._tensor(tensor), self.graph
         if tensor == graph.inputs.get("position"):
             return np.arange(self.rows)[:, None]
         if held.data is not None and held.size in (1, self.rows):
@@ -301,14 +316,20 @@ class _Cone:
             raise _NoUpdateError(f"{held.name!r} is computed from more than `position`")
         if op.kind in RESHAPE_OPS:
             return self._table(op.inputs[0])
-        if op.kind == "EQUAL":
+        if op.kind == "EQUAL" and len(op.inputs) == 2:
             left, right = (self._table(index) for index in op.inputs)
             return np.asarray(left == right, np.int64)
-        if op.kind == "GATHER" and op.inputs[1] == graph.inputs.get("position") and op.int_option("axis") == 0:
+        if op.kind == "GATHER" and op.inputs[1:] == (graph.inputs.get("position"),) and op.int_option("axis") == 0:
             values = graph.tensors[op.inputs[0]].data
             if values is not None and values.shape == (self.rows, self.rows):
                 return values.astype(np.int64)
         return self._elementwise(op, held, self._table)
+
+    def _tensor(self, index: int) -> Tensor:
+        self.left -= 1
+        if index < 0 or self.left < 0:
+            raise _NoUpdateError("too much is computed between the cache and it")
+        return self.graph.tensors[index]
 
 
 # --- lowering

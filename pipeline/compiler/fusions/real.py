@@ -47,13 +47,13 @@ def fuse_reals(graph: Graph) -> Graph:
 
 
 def _table(graph: Graph, quantize: Op) -> Unary | None:
-    out, between = graph.tensors[quantize.outputs[0]], graph.tensors[quantize.inputs[0]]
+    out = graph.tensors[quantize.outputs[0]]
     kinds: list[str] = []
-    op = graph.producer(between.index)
+    op = graph.producer(quantize.inputs[0])
     while op is not None and op.kind in FUNCTIONS and graph.tensors[op.inputs[0]].dtype == "FLOAT32":
         kinds.insert(0, op.kind)
         op = graph.producer(op.inputs[0])
-    if op is None or op.kind != "DEQUANTIZE" or not kinds:
+    if op is None or op.kind != "DEQUANTIZE" or not kinds or op.inputs[0] < 0:
         return None
     root = graph.tensors[op.inputs[0]]
     if not is_int8(root, out) or root.data is not None or root.size != out.size:
@@ -63,6 +63,6 @@ def _table(graph: Graph, quantize: Op) -> Unary | None:
         for kind in kinds:
             values = FUNCTIONS[kind](values)
         ratios = np.abs(values / np.float32(out.scale))
-    if not np.isfinite(values).all() or ratios.max() >= _LARGEST:
+    if not np.isfinite(values).all() or not ratios.max() < _LARGEST:
         return None
     return Unary(root.index, to_int8(out, values).astype(np.int8))

@@ -33,7 +33,8 @@ def _check(graph: Graph, op: Op) -> Found:
         yield unsupported(graph, op, f"batches {a.shape[:-2]} and {b.shape[:-2]}", "equal batches, or one right matrix")
         return
     columns, depth = b.shape[-2:] if op.options.get("adjY") else b.shape[-1:-3:-1]
-    whole = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], columns)
+    ones = (1,) * (len(b.shape) - len(a.shape))
+    whole = (*ones, *a.shape[:-1], columns)
     if depth != a.shape[-1] or out.shape != whole:
         told = f"matrices of shapes {list(a.shape)} and {list(b.shape)}, and a product of {list(out.shape)}"
         yield unsupported(graph, op, told, "shapes that make the product's")
