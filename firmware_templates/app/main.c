@@ -846,6 +846,7 @@ static error info(char *line)
         THIMBLE_MODEL_LAYERS) " counter=");
     put_text(board_counter());
     put_count(" tick_hz=", board_tick_hz);
+    put_text(" ids=yes");
     put_count(" weights_bytes=", image.ranges[0].count);
     put_text(" weights_crc=");
     put_hex32(weights_crc);

@@ -19,8 +19,8 @@ from pipeline.device.chat import (
     read_lines,
     statistics,
 )
+from pipeline.device.client import connect
 from pipeline.device.protocol import Device
-from pipeline.device.serial_port import connect
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.numerics.sampler import SamplerSettings
@@ -132,7 +132,7 @@ def _connected(recipe: Recipe, workspace: Workspace, options: SessionOptions, bo
         with device_in_home(recipe, workspace, Place(port, baud=baud), options.home) as device:
             yield device
         return
-    with Device(connect(port, baud), booted=True) as device:
+    with connect(port, baud=baud) as device:
         yield device
 
 

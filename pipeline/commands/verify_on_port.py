@@ -69,7 +69,7 @@ def verify_on_port(
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
         link = connect(port, baud)
-    with Device(link, booted=True) as device:
+    with Device(link, booted=True, has_ids=link.has_ids) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
         text = load_task(recipe).text(workspace.stage("data"), recipe.model.context, recipe.evaluate.host_sentences)

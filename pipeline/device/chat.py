@@ -121,7 +121,7 @@ def ask_many(
         try:
             answers.append((device.answer if is_structured else device.prompt)(sentence, max_new).text)
         except DeviceError as error:
-            if error.code in ("fault", "protocol"):
+            if error.code in ("checksum", "fault", "protocol"):
                 raise
             answers.append("")
         if progress is not None:

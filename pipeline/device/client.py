@@ -25,7 +25,8 @@ def connect(port: str, *, baud: int = 115200) -> Device:
     Raises:
         ThimbleError: the port cannot be opened, or nothing that answers as such a board does is on it.
     """
-    return Device(open_port(port, baud), booted=True)
+    link = open_port(port, baud)
+    return Device(link, booted=True, has_ids=link.has_ids)
 
 
 def ask(board: Device | str, text: str, *, max_new: int | None = None, baud: int = 115200) -> Answer:

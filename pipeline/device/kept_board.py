@@ -13,7 +13,7 @@ from .understanding import Understanding
 
 __all__ = ["BoardLost", "KeptBoard"]
 
-_LOST = ("fault", "protocol")
+_LOST = ("checksum", "fault", "protocol")
 """Codes after which a board is opened anew: it stopped, or what it says is no answer to what was asked."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -20,6 +21,9 @@ _NUMBERS = ("protocol", "vocab", "context", "tick_hz", "layers", "weights_bytes"
 _PARTS = ("tables", "code", "data", "record")
 _STEP = re.compile(r"STEP (\d+) (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
+_MAX_LINE = 1024
+_MAX_ID = 9999
+_CHECKSUM = re.compile(r" \*([0-9a-f]{8})")
 _OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped|refused) (\S*)(?: (\d+) (\S+))?")
 
 
@@ -143,11 +147,15 @@ class Device:
     Args:
         link: the UART. The constructor waits for the board's READY line, unless the board is known to be `booted`.
         timeout: seconds on this machine's clock that any line may take.
+        has_ids: whether the board takes requests with ids and checksums, as `ids=yes` of INFO says. With them no answer
+            is taken for that of another request, and none that was changed on the way.
     """
 
-    def __init__(self, link: SerialLink, timeout: float = 60.0, booted: bool = False) -> None:
+    def __init__(self, link: SerialLink, timeout: float = 60.0, booted: bool = False, has_ids: bool = False) -> None:
         self._link = link
         self._timeout = timeout
+        self._has_ids = has_ids
+        self._id = 0
         try:
             if not booted:
                 self._await_ready()
@@ -344,7 +352,8 @@ class Device:
         Raises:
             DeviceError: the answer is ERR, or tells of a fault.
         """
-        self._link.send_line(line)
+        sent, beginning = self._with_id(line)
+        self._link.send_line(sent)
         lines: list[str] = []
         interrupts = 0
         while True:
@@ -353,11 +362,17 @@ class Device:
             except KeyboardInterrupt:
                 interrupts = self._interrupted(interrupts, on_token is not None)
                 continue
+            if beginning and not answer.startswith(("ERR ", "FAULT ", "READY ")):
+                if not answer.startswith(beginning):
+                    continue  # of a request before
+                answer = _checked(answer).removeprefix(beginning)
             if answer.startswith("ERR "):
                 _, code, *text = answer.split(" ", 2)
                 raise DeviceError(code, " ".join(text))
             if answer.startswith("FAULT "):
                 raise DeviceError("fault", answer)
+            if answer.startswith("READY "):
+                raise DeviceError("protocol", "the board started anew before it answered")
             if answer == "":
                 continue  # the line end before a FAULT
             lines.append(answer)
@@ -368,6 +383,20 @@ class Device:
                     on_token(int(answer.rpartition(" ")[2]))
                 except KeyboardInterrupt:
                     interrupts = self._interrupted(interrupts, True)
+
+    def _with_id(self, line: str) -> tuple[str, str]:
+        """A request with an id and a checksum, and what its answers begin with; as it is, and nothing, where the board
+        takes none, or the line would be too long."""
+        self._id = self._id % _MAX_ID + 1
+        beginning = f"#{self._id} "
+        marked = f"{beginning}{line}"
+        try:
+            marked += f" *{zlib.crc32(marked.encode('ascii')):08x}"
+        except UnicodeEncodeError:  # the board refuses such a line
+            return line, ""
+        if not self._has_ids or len(marked) > _MAX_LINE:
+            return line, ""
+        return marked, beginning
 
     def _answer(self, request: str, on_token: Callable[[int], None] | None = None) -> Answer:
         *lines, last = self.request(request, on_token)
@@ -429,6 +458,18 @@ class Device:
     def _fields(line: str) -> dict[str, str]:
         pairs = (word.partition("=") for word in line.split(" ")[1:])
         return {key: unquote_to_bytes(value).decode("utf-8", "replace") for key, _, value in pairs}
+
+
+def _checked(line: str) -> str:
+    """A line without the checksum at its end.
+
+    Raises:
+        DeviceError: it is not that of the line.
+    """
+    end = _CHECKSUM.fullmatch(line[-10:])
+    if end is None or int(end[1], 16) != zlib.crc32(line[:-10].encode("ascii", "replace")):
+        raise DeviceError("checksum", f"a line was changed on its way: {line[:80]!r}")
+    return line[:-10]
 
 
 def _quoted(text: str) -> str:

@@ -14,9 +14,9 @@ from typing import IO
 from rich.console import Console
 
 from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.device.client import connect
 from pipeline.device.names import push_names
 from pipeline.device.protocol import Device
-from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
 from pipeline.errors import ThimbleError
 from pipeline.firmware.build import build_project
@@ -232,7 +232,7 @@ def _device(
 ) -> Iterator[Device]:
     board = load_board(recipe.boards[0])
     if not place.is_board:
-        with Device(connect(place.name, place.baud or board.uart.baud), booted=True) as device:
+        with connect(place.name, baud=place.baud or board.uart.baud) as device:
             if entries is not None:
                 _tell_names(device, entries, place)
             yield device

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.device import client
 from pipeline.device.command import main
+from pipeline.device.serial_port import SerialPort
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.resources import ROOT
 from pipeline.version import VERSION
@@ -50,6 +51,23 @@ def test_a_sentence_to_a_port_or_to_a_board_that_is_open(port: Port) -> None:
     assert answer.text.split()[0] == understood.intent
     assert answer.confidence == round(65536 * understood.confidence)
     assert understood.tokens_out == len(answer.tokens_out) > 1
+
+
+def test_requests_over_a_port_have_ids(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[str] = []
+    with client.connect(port.name) as board:
+        monkeypatch.setattr(SerialPort, "send_line", recorded(sent, SerialPort.send_line))
+        board.stack()
+        board.names()
+    assert [line.split(" *")[0] for line in sent] == ["#1 STACK", "#2 NAMES"]
+
+
+def recorded(sent: list[str], send: Callable[[SerialPort, str], None]) -> Callable[[SerialPort, str], None]:
+    def record(link: SerialPort, line: str) -> None:
+        sent.append(line)
+        send(link, line)
+
+    return record
 
 
 def test_a_board_that_answers_in_text(text_port: Port) -> None:

@@ -71,6 +71,7 @@ def test_names_that_are_not_to_be_kept(port: Port, home: Path, capsys: pytest.Ca
     assert (pushed.names.count, set(pushed.refused), pushed.names.is_stored) == (1, {"?!", "b" * 300}, True)
 
 
+@pytest.mark.slow
 def test_names_for_which_there_is_no_memory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "home.yaml"
     lamps = "\n".join(f"  - {{name: Lamp {number}, domain: light}}" for number in range(40))
@@ -85,6 +86,7 @@ def test_names_for_which_there_is_no_memory(tmp_path: Path, capsys: pytest.Captu
     assert f"error: {40 - names.count} names found no memory: Lamp " in err and "THIMBLE_NAMES_BYTES" in err
 
 
+@pytest.mark.slow
 def test_boards_that_take_no_names(tmp_path: Path, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none").mkdir()
     (tmp_path / "text").mkdir()

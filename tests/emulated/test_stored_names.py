@@ -87,6 +87,7 @@ def test_what_is_stored_already_is_not_written_again(program: Path, tmp_path: Pa
     assert flash.read_bytes() != before
 
 
+@pytest.mark.slow
 def test_any_names_come_back_as_they_were(program: Path, tmp_path: Path) -> None:
     rng = random.Random(5)
     flash = tmp_path / "flash"
@@ -135,6 +136,7 @@ def test_flash_that_holds_anything_is_no_names(program: Path, tmp_path: Path, sh
         assert answer.startswith("OK names=1 " if share == 0 else ("OK names=0 ", "OK names=1 "))
 
 
+@pytest.mark.slow
 def test_a_build_without_a_store_says_so(tmp_path: Path) -> None:
     program = build_answering_board(tmp_path)
     info, refused = run(program, tmp_path / "flash", "INFO", "NAMES store")
