@@ -76,7 +76,7 @@ def test_the_component_takes_a_token_a_loop(library: Library, out: Path, tmp_pat
     warnings = ("-std=gnu++20", "-Wall", "-Wextra", "-Werror", "-Wno-deprecated-enum-enum-conversion")
     sources = [tmp_path / "main.cpp", *folder.glob("*.cpp")]
     run([compiler, *warnings, f"-I{STAND_IN}", f"-I{folder}", *sources, *objects, "-o", tmp_path / "program"])
-    answer = f"{library.models[0].answer}; TurnOn; Desk Lamp; 1\n1\n"
+    answer = f"{library.models[0].answer}; HassLightSet; Desk Lamp; 1\n1\n"
     assert run([tmp_path / "program"]) == f"{answer}NoMatch!\nlong-text"
 
 

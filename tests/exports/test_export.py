@@ -18,16 +18,32 @@ from pipeline.exports.registry import FORMS, load_form
 from pipeline.resources import ROOT
 
 RECIPE = str(ROOT / "models" / "home-en-small" / "recipe.yaml")
-every_form = pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
 
 
 def files(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@every_form
-def test_every_file_names_its_licence_and_no_place_or_date(form: Form, library: Library, out: Path) -> None:
-    write_export(library, form, out)
+@pytest.fixture(scope="module")
+def attributed(library: Library) -> Library:
+    """A model made of what somebody wants to be named for."""
+    model = dataclasses.replace(library.models[0], attribution=("Made from sentences of somebody, CC BY 4.0.",))
+    return dataclasses.replace(library, models=(model,), version="7.89.10")
+
+
+@pytest.fixture(scope="module", params=FORMS.values(), ids=list(FORMS))
+def exported(
+    request: pytest.FixtureRequest, attributed: Library, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Form, Path]:
+    """An export in each form."""
+    form: Form = request.param
+    folder = tmp_path_factory.mktemp("forms") / form.name
+    write_export(attributed, form, folder)
+    return form, folder
+
+
+def test_every_file_names_its_licence_and_no_place_or_date(exported: tuple[Form, Path]) -> None:
+    _, out = exported
     for name, data in files(out).items():
         if name.endswith(".pack"):  # an archive of the others
             continue
@@ -39,18 +55,15 @@ def test_every_file_names_its_licence_and_no_place_or_date(form: Form, library: 
     assert (out / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
 
 
-@every_form
-def test_two_exports_are_the_same(form: Form, library: Library, out: Path, tmp_path: Path) -> None:
-    write_export(library, form, out)
-    write_export(library, form, tmp_path / "second")
+def test_two_exports_are_the_same(exported: tuple[Form, Path], attributed: Library, tmp_path: Path) -> None:
+    form, out = exported
+    write_export(attributed, form, tmp_path / "second")
     assert files(out) == files(tmp_path / "second")
-    assert [path.name for path in tmp_path.iterdir() if path not in (out, tmp_path / "second")] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["second"]
 
 
-@every_form
-def test_the_readme_is_short_and_has_figures_and_commands(form: Form, library: Library, out: Path) -> None:
-    model = dataclasses.replace(library.models[0], attribution=("Made from sentences of somebody, CC BY 4.0.",))
-    write_export(dataclasses.replace(library, models=(model,)), form, out)
+def test_the_readme_is_short_and_has_figures_and_commands(exported: tuple[Form, Path]) -> None:
+    _, out = exported
     text = (out / "README.md").read_text()
     assert text.count("\n") <= 40
     assert re.search(r"^\| tiny-lights \| [\d,]+ B \| [\d,]+ B,", text, re.MULTILINE)
@@ -61,9 +74,8 @@ def test_the_readme_is_short_and_has_figures_and_commands(form: Form, library: L
         assert (out / name).exists(), name
 
 
-@every_form
-def test_the_version_stands_in_a_manifest(form: Form, library: Library, out: Path) -> None:
-    write_export(dataclasses.replace(library, version="7.89.10"), form, out)
+def test_the_version_stands_in_a_manifest(exported: tuple[Form, Path]) -> None:
+    form, out = exported
     places = [name for name, data in files(out).items() if b"7.89.10" in data]
     assert set(places) - {"README.md", "NOTICE.md"} or form.name == "zephyr"  # whose modules have no version
 

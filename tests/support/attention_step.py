@@ -64,10 +64,7 @@ def default_mask(spec: AttentionSpec) -> np.ndarray:
 
 
 def attention_step(
-    spec: AttentionSpec,
-    caches: Sequence[int] = (0,),
-    masks: Mapping[int, np.ndarray] | None = None,
-    vocab: int | None = None,
+    spec: AttentionSpec, caches: Sequence[int] = (0,), masks: Mapping[int, np.ndarray] | None = None
 ) -> bytes:
     """The .tflite: embedding, then for each number of `caches` in this order an attention over that cache, then logits.
 
@@ -75,7 +72,6 @@ def attention_step(
         spec: the attentions' sizes and scales.
         caches: the layers' numbers in the inputs' names, in the graph's order.
         masks: for some layers, another table [context, context + 1] than the usual one.
-        vocab: ids, each with a logit; None: VOCAB ids, and the last attention's output for logits.
     """
     model = ModelBuilder()
     width = spec.kv_heads * spec.group * spec.head_dim
@@ -94,8 +90,7 @@ def attention_step(
         mask_rows[layer] = model.tensor((1, columns), *spec.mask.pair)
         mask_table = model.tensor(mask.shape, *spec.mask.pair, data=mask)
         model.op("GATHER", [mask_table, position], [mask_rows[layer]], axis=0)
-    rows = (vocab or spec.vocab, width)
-    table = model.tensor(rows, *spec.x.pair, data=int8_values(4 * spec.seed, rows))
+    table = model.tensor((spec.vocab, width), *spec.x.pair, data=int8_values(4 * spec.seed, (spec.vocab, width)))
     x = model.tensor((1, width), *spec.x.pair)
     model.op("GATHER", [table, token], [x], axis=0)
     outputs: dict[str, int] = {}
@@ -113,9 +108,9 @@ def attention_step(
     for layer in caches:
         k_quantization, v_quantization = _of_layer(spec.k, layer), _of_layer(spec.v, layer)
         q = matrix_product(x, width, spec.q, (spec.kv_heads, spec.group, spec.head_dim), number)
-        kv_rows = spec.kv_heads * spec.head_dim
-        k = matrix_product(x, kv_rows, spec.row or k_quantization, (spec.kv_heads, 1, spec.head_dim), number + 1)
-        v = matrix_product(x, kv_rows, spec.row or v_quantization, (spec.kv_heads, 1, spec.head_dim), number + 2)
+        rows = spec.kv_heads * spec.head_dim
+        k = matrix_product(x, rows, spec.row or k_quantization, (spec.kv_heads, 1, spec.head_dim), number + 1)
+        v = matrix_product(x, rows, spec.row or v_quantization, (spec.kv_heads, 1, spec.head_dim), number + 2)
         longer = (spec.kv_heads, columns, spec.head_dim)
         keys, values = (
             model.tensor(longer, *cache_quantization.pair) for cache_quantization in (k_quantization, v_quantization)
@@ -145,7 +140,7 @@ def attention_step(
         x = model.tensor((1, width), *spec.x.pair)
         model.op("QUANTIZE", [flat], [x])
         number += 3
-    outputs["logits"] = x if vocab is None else matrix_product(x, vocab, spec.out, (1, vocab), number)
+    outputs["logits"] = x
     return model.bytes(outputs)
 
 
