@@ -49,7 +49,7 @@ int32_t thimble_understand_begin(thimble_understanding *u, const uint8_t *text, 
 static thimble_status take(thimble_understanding *u, uint32_t most)
 {
     const uint32_t end = u->count ? u->count : u->prompt;
-    int32_t tokens[CHUNK];
+    int32_t tokens[CHUNK] = {0};
     uint32_t taken = 0;
     if (u->is_done) {
         return THIMBLE_NO_TOKENS;

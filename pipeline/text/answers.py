@@ -2,7 +2,8 @@
 
 A prompt is the words of a sentence with a marker token before each known name and instead of each quantity. An answer
 is an intent, then slots in sorted order, each with a value: a pointer at a mark of the prompt, a value of a closed
-list, or two positions in the prompt, between which free text stands. `firmware_templates/runtime/answer.c` is its twin.
+list, or two positions in the prompt, between which free text stands. `firmware_templates/runtime/thimble_answer.c` is
+its twin.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ __all__ = [
 NO_MATCH = "NoMatch"
 """The intent of a sentence on which nothing may be done."""
 MAX_WORDS, MAX_WORDS_BYTES = 64, 640
-"""Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of words.h."""
+"""Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of thimble_words.h."""
 DURATION_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 """Units that a duration fills: slots of these names, or with one prefix before all of them (`start_minutes`)."""
 

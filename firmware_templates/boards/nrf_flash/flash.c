@@ -10,7 +10,8 @@
 #define NVMC_CONFIG REGISTER(0x4001E504u)
 #define NVMC_ERASEPAGE REGISTER(0x4001E508u)
 
-enum { CONFIG_READ, CONFIG_WRITE, CONFIG_ERASE, UNIT_BYTES = 4 };
+enum { CONFIG_READ, CONFIG_WRITE, CONFIG_ERASE };
+enum { UNIT_BYTES = 4 };
 
 static void wait_until_ready(void)
 {
