@@ -4,7 +4,7 @@
 
 /* The tables, those of two-byte numbers first. */
 enum { TEXT_STARTS, VALUE_STARTS, WORD_STARTS, BY_TEXT, BY_SKELETON, VALUE_OF, KINDS, TEXTS, VALUES, WORDS, TABLES };
-typedef char thimble_as_many_tables[TABLES == THIMBLE_NAME_TABLES ? 1 : -1]; /* C99 has no _Static_assert */
+typedef char thimble_as_many_tables[(int)TABLES == (int)THIMBLE_NAME_TABLES ? 1 : -1]; /* C99 has no _Static_assert */
 enum { FUZZY_LETTERS = 3, MOST_NAMES = 0xFFFE, MOST_VALUES = THIMBLE_CASED - 1, MOST_WORDS = 0x7FFF, ONE_BYTE = 0x80 };
 
 static size_t sum_of(const uint32_t sizes[TABLES])

@@ -340,6 +340,7 @@ def recipe(built: Built, board: Board, tmp_path: Path, monkeypatch: pytest.Monke
         engine="aot",
         boards=("mps2_an386",),
         answers=AnswersConfig(),
+        grammar_path=None,
         model=SimpleNamespace(context=CONTEXT),
     )
     recipe.with_boards = lambda _: recipe

@@ -34,8 +34,9 @@ from pipeline.targets.boards import Board
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import reference_run
 from pipeline.verification.result import EmulatorVersion, RunResult
+from pipeline.workflow.artifacts import TFLITE
 from pipeline.workflow.workspace import Workspace
-from tests.support.standin import Standin
+from tests.support.standin import VOCAB, Standin
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals")
 CONTEXT = 48
@@ -70,6 +71,12 @@ def silent() -> Iterator[tuple[str, int]]:
         os.close(descriptor)
 
 
+class Known(Standin):
+    """The stand-in, with what an oracle knows of its model."""
+
+    context, vocab = CONTEXT, VOCAB
+
+
 @pytest.fixture
 def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A recipe and a workspace in which the stand-in lies as a built model."""
@@ -83,6 +90,7 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
         task={"name": "home_assistant"},
         budgets=Budgets(),
         answers=AnswersConfig(),
+        grammar_path=None,
         model=SimpleNamespace(context=CONTEXT),
         evaluate=SimpleNamespace(host_sentences=None),
         quick=False,
@@ -96,6 +104,10 @@ def built(tmp_path: Path, firmware: Firmware, tokenizer: Tokenizer, monkeypatch:
     )
     workspace.stage("data").mkdir(parents=True)
     tokenizer.save(workspace.stage("data") / "tokenizer.json")
+    tflite = workspace.path(TFLITE.of("quantize"))
+    tflite.parent.mkdir(parents=True)
+    tflite.touch()
+    monkeypatch.setattr(serial_command, "Oracle", lambda _: Known())
     monkeypatch.setattr(serial_command, "load_task", lambda _: SimpleNamespace(text=lambda *_: None))
     monkeypatch.setattr(
         serial_command,
