@@ -41,6 +41,7 @@ class NormalizerBytes:
         classes: letters, separators, marks and symbols of all of Unicode.
         plain: letters that do not decompose.
         restore: words whose accents may be lost.
+        elided: articles and the like that are words of their own.
     """
 
     folds: int
@@ -48,15 +49,20 @@ class NormalizerBytes:
     classes: int
     plain: int
     restore: int
+    elided: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.folds + self.pairs + self.classes + self.plain + self.restore
+        return self.folds + self.pairs + self.classes + self.plain + self.restore + self.elided
 
 
 def write_normalizer(
-    table: FoldTable, out: Path, restore: Mapping[str, str] | None = None, umlauts: bool = False
+    table: FoldTable,
+    out: Path,
+    restore: Mapping[str, str] | None = None,
+    umlauts: bool = False,
+    elided: Sequence[str] = (),
 ) -> NormalizerBytes:
     """Writes `normalizer_tables.c` and `normalizer_tables.h` into a folder.
 
@@ -65,6 +71,7 @@ def write_normalizer(
         out: the folder.
         restore: words by their skeletons, as `build_restore` gives them.
         umlauts: of the skeletons.
+        elided: what is a word of its own with the apostrophe behind it.
 
     Returns:
         How many bytes the tables take; the file states them too.
@@ -96,6 +103,7 @@ def write_normalizer(
         classes=2 * len(table.classes) + len(classes),
         plain=4 * len(plain),
         restore=2 * (len(restored) + 1) + sum(map(len, restored)),
+        elided=sum(len(text) + 1 for text in elided) + 1 if elided else 0,
     )
     marks = (mark - _FIRST_MARK | (_KEPT_MARK if table.is_kept(base, mark) else 0) for _, base, mark in pairs)
     texts = ", ".join("{" + ", ".join(str(byte) for byte in text.ljust(2, b"\0")) + "}" for _, text in plain)
@@ -150,11 +158,16 @@ def write_normalizer(
                 "restore_text",
             )
         ),
+        *([f"    .elided = {' '.join(map(_quoted, elided))},"] if elided else ()),
         "};",
     ]
     (out / "normalizer_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
     (out / "normalizer_tables.h").write_text(_HEADER, encoding="ascii")
     return size
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}\\0"'
 
 
 def _runs(folds: Mapping[int, int]) -> list[tuple[int, int, int]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
 from pipeline.tasks.excluded import Excluded, read_excluded
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
@@ -21,7 +22,8 @@ from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
-from pipeline.text.normalize import Normalizer, build_restore
+from pipeline.text.normalize import build_restore
+from pipeline.text.vocabulary import Inflection
 
 __all__ = ["StructuredTask", "pair_of"]
 
@@ -77,7 +79,7 @@ class StructuredTask(PairTask):
     @cached_property
     def names(self) -> KnownNames:
         """What the text path knows of the task and the home that ships."""
-        normalizer = Normalizer()
+        normalizer = normalizer_of(self.language)
         entries = self.source.entries()
         said: Counter[str] = Counter()
         for sample in self._typical:
@@ -100,8 +102,9 @@ class StructuredTask(PairTask):
             for word in literal | (frequent - listed)
             if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
         }
-        umlauts = bool(load_language_file(self.language, "inflection").get("umlauts"))
-        restore = build_restore(known | listed, known, umlauts)
+        inflection = Inflection.of(load_language_file(self.language, "inflection"))
+        elided = sorted(word for word in inflection.omitted if word.endswith("'"))
+        restore = build_restore(known | listed, known, inflection.umlauts, elided)
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)
 
     @cached_property

@@ -10,13 +10,15 @@ becomes one with the letter before it, or is left out. Then words are cut:
 - Single letters with full stops between them are an abbreviation, written without: "a.m." is "am".
 - Number and letters written together are apart where the number comes first: "5min" is "5 min", but "ps5" stays.
 - %, °, currencies, fractions, + and & are words of their own.
+- Where the language says so, an article or the like that lost its vowel is a word of its own, with its apostrophe:
+  "l'air" is "l'" and "air".
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 
@@ -236,13 +238,14 @@ _SYMBOL = re.escape("".join(sorted(SYMBOLS)))
 _L = rf"[^ 0-9'.,:\-{_SYMBOL}]"
 _NUMBER = r"[0-9]+(?:[.,:][0-9]+)*"
 _LETTERS = rf"{_L}+(?:'{_L}+)*"
-_WORD = re.compile(
+_WORD = (
     rf"{_L}(?:\.{_L}(?!{_L}|[0-9]|'{_L}))+"  # an abbreviation; a full stop may follow each but the last of its letters
     rf"|(?<=[0-9]){_LETTERS}"  # behind a number that begins a word
     rf"|{_LETTERS}(?:{_NUMBER}(?:{_LETTERS})?)*"
     rf"|(?:(?<![^ '.,:\-])-)?{_NUMBER}"
     rf"|[{_SYMBOL}]"
 )
+_PLAIN_WORD = re.compile(_WORD)
 _IGNORED = "".join(f"{chr(first)}-{chr(last)}" for first, last in (*_IGNORED_BLOCKS, _VARIATION_SELECTORS))
 _HAS_IGNORED = re.compile(f"[{_IGNORED}]")
 
@@ -252,27 +255,36 @@ class Normalizer:
 
     Args:
         table: how code points are folded; that of all `SCRIPTS` unless given.
+        elided: what is a word of its own with the apostrophe behind it: ASCII letters in lower case.
+
+    Raises:
+        ThimbleError: something else than letters in `elided`.
     """
 
-    def __init__(self, table: FoldTable | None = None) -> None:
+    def __init__(self, table: FoldTable | None = None, elided: Sequence[str] = ()) -> None:
         self.table = _default_table() if table is None else table
+        self.elided = tuple(elided)
+        for text in self.elided:
+            if not re.fullmatch("[a-z]+", text):
+                raise ThimbleError(f"{text!r} cannot be elided", "write ASCII letters in lower case, no apostrophe")
         self._folding = _Folding(self.table)
+        self._word = re.compile(rf"(?:{'|'.join(elided)})'(?={_L})|{_WORD}") if elided else _PLAIN_WORD
 
     def words(self, text: str) -> list[Word]:
         """The words, and where they are in the UTF-8 of the text."""
         if text.isascii():
             return [
                 Word(_without_stops(match[0]), match.start(), match.end())
-                for match in _WORD.finditer(text.lower().translate(_ASCII))
+                for match in self._word.finditer(text.lower().translate(_ASCII))
             ]
         words = []
         if _HAS_IGNORED.search(text):
             folded, starts, ends = self._composed(text)
-            for match in _WORD.finditer(folded):
+            for match in self._word.finditer(folded):
                 words.append(Word(_without_stops(match[0]), starts[match.start()], ends[match.end() - 1]))
             return words
         at = end = 0  # character, byte
-        for match in _WORD.finditer(text.translate(self._folding)):
+        for match in self._word.finditer(text.translate(self._folding)):
             start = end + _num_bytes(text[at : match.start()])
             at = match.end()
             end = start + _num_bytes(text[match.start() : at])
@@ -287,7 +299,7 @@ class Normalizer:
             folded, _, _ = self._composed(text)
         else:
             folded = text.translate(self._folding)
-        return " ".join(map(_without_stops, _WORD.findall(folded)))
+        return " ".join(map(_without_stops, self._word.findall(folded)))
 
     def _composed(self, text: str) -> tuple[str, list[int], list[int]]:
         """The folded text, and where each of its letters begins and ends in the UTF-8 of the text."""
@@ -327,8 +339,10 @@ def skeleton(word: str, umlauts: bool = False, table: FoldTable | None = None) -
     return _UMLAUT.sub(r"\1", plain) if umlauts else plain
 
 
-def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = False) -> Mapping[str, str]:
-    """Which word was meant where its accents are lost: words with accents by skeleton.
+def build_restore(
+    words: Iterable[str], known: Collection[str], umlauts: bool = False, elided: Iterable[str] = ()
+) -> Mapping[str, str]:
+    """Which word was meant where its accents or its apostrophe are lost: words with them by skeleton.
 
     Skeletons that several words have are left out, those of known words without accents among them, and so are words
     of more than `MAX_RESTORED_BYTES`.
@@ -337,6 +351,7 @@ def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = 
         words: texts that hold the words to restore.
         known: words that are never restored to others, normalized.
         umlauts: as for `skeleton`.
+        elided: words that end in an apostrophe, to restore as well.
     """
     normalizer = Normalizer()
     candidates = {
@@ -346,7 +361,9 @@ def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = 
     for text in candidates | set(known):
         by_skeleton.setdefault(skeleton(text, umlauts), set()).add(text)
     accented = {text: skeleton(text, umlauts) for text in sorted(candidates) if not text.isascii()}
-    return {plain: text for text, plain in accented.items() if plain != text and by_skeleton[plain] == {text}}
+    restore = {plain: text for text, plain in accented.items() if plain != text and by_skeleton[plain] == {text}}
+    short = {text: skeleton(text, umlauts) for text in elided}
+    return restore | {plain: text for text, plain in short.items() if by_skeleton.get(plain, {text}) == {text}}
 
 
 _UMLAUT = re.compile("([aou])e")
