@@ -27,6 +27,9 @@ OWN_NAMES = {
         "dialect",
         "homophones",
         "lost_letters",
+        "short",
+        "repaired",
+        "contracted",
         "contractions",
         "degree",
         "amount",
@@ -82,8 +85,8 @@ def _holes(grammar: Grammar) -> set[str]:
     return {*CLAUSE_HOLES, *grammar.columns, *(f"bare_{column}" for column in grammar.columns)}
 
 
-def test_german_and_english_have_both_files() -> None:
-    assert {"de", "en"} <= set(LANGUAGES) == set(languages("no_match"))
+def test_languages_have_both_files() -> None:
+    assert {"de", "en", "fr"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -198,7 +201,8 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
 def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
     """Each verb with an object and its value, in many frames: nothing is left open, and the value is said."""
     weave = load_weave(language)
-    obj, value = {"de": ("den Kasten", "auf"), "en": ("the box", "to")}.get(language, ("x", "y"))
+    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à")}
+    obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
     rng = random.Random(language)
     for group in weave.grammar.groups:
@@ -236,7 +240,7 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
-    excluded = {"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}}.get(language, set())
+    excluded = {"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}}.get(language, set())
     surface = Surface(weave.data, excluded)
     for i in range(3000):
         rng = random.Random(i)
