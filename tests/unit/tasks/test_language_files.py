@@ -11,7 +11,7 @@ import pytest
 from pipeline.languages import languages, load_language_file
 from pipeline.tasks.clauses import Clause, Grammar, pieces_of
 from pipeline.tasks.negatives import load_no_match
-from pipeline.tasks.phrases import Pattern, Piece, count_expansions, items, join, lines, parse_pattern
+from pipeline.tasks.phrases import Pattern, Piece, count_expansions, items, join, lines, parse_pattern, split
 from pipeline.tasks.surface import Surface
 from pipeline.tasks.weave import common_phrases, load_weave
 
@@ -247,3 +247,26 @@ def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -
         pieces = surface.fill_seams([Piece("a"), Piece("~"), Piece("b")], rng, 1.0)
         text, _ = join(surface.add_fillers(surface.apply(pieces, rng), rng))
         assert not excluded & set(re.findall(r"\w+", text.lower())), text
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("allume la ampoule de le salon", ""),
+        ("éteins le halogène de la entrée", ""),
+        ("ouvre les volets de les chambres", ""),
+        ("règle la température de le étage à 20 degrés", "20"),
+        ("donne-moi l'humidité de la serre", ""),
+        ("est-ce que la enceinte est allumée", ""),
+    ],
+)
+def test_french_frames_elide_and_contract(command: str, value: str) -> None:
+    weave = load_weave("fr")
+    start = command.find(value) if value else -1
+    fixed = ((start, start + len(value)),) if value else ()
+    for seed in range(300):
+        text, spans = join(weave.rephrase(split(command, fixed), random.Random(seed)))
+        assert not re.search(r"(?<![\w-])(le|la|de|que|ne|se|je|me|te) [aeiouàâéèêîô]", text), text
+        assert not re.search(r"(?<![\w-])(de|à) les? ", text), text
+        assert "' " not in text and "- " not in text, text
+        assert [text[first:last] for first, last in spans] == ([value] if value else []), text
