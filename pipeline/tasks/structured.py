@@ -23,7 +23,6 @@ from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.normalize import build_restore
-from pipeline.text.vocabulary import Inflection
 
 __all__ = ["StructuredTask", "pair_of"]
 
@@ -102,9 +101,8 @@ class StructuredTask(PairTask):
             for word in literal | (frequent - listed)
             if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
         }
-        inflection = Inflection.of(load_language_file(self.language, "inflection"))
-        elided = sorted(word for word in inflection.omitted if word.endswith("'"))
-        restore = build_restore(known | listed, known, inflection.umlauts, elided)
+        umlauts = bool(load_language_file(self.language, "inflection").get("umlauts"))
+        restore = build_restore(known | listed, known, umlauts)
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)
 
     @cached_property

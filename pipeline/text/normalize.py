@@ -339,10 +339,8 @@ def skeleton(word: str, umlauts: bool = False, table: FoldTable | None = None) -
     return _UMLAUT.sub(r"\1", plain) if umlauts else plain
 
 
-def build_restore(
-    words: Iterable[str], known: Collection[str], umlauts: bool = False, elided: Iterable[str] = ()
-) -> Mapping[str, str]:
-    """Which word was meant where its accents or its apostrophe are lost: words with them by skeleton.
+def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = False) -> Mapping[str, str]:
+    """Which word was meant where its accents are lost: words with accents by skeleton.
 
     Skeletons that several words have are left out, those of known words without accents among them, and so are words
     of more than `MAX_RESTORED_BYTES`.
@@ -351,7 +349,6 @@ def build_restore(
         words: texts that hold the words to restore.
         known: words that are never restored to others, normalized.
         umlauts: as for `skeleton`.
-        elided: words that end in an apostrophe, to restore as well.
     """
     normalizer = Normalizer()
     candidates = {
@@ -361,9 +358,7 @@ def build_restore(
     for text in candidates | set(known):
         by_skeleton.setdefault(skeleton(text, umlauts), set()).add(text)
     accented = {text: skeleton(text, umlauts) for text in sorted(candidates) if not text.isascii()}
-    restore = {plain: text for text, plain in accented.items() if plain != text and by_skeleton[plain] == {text}}
-    short = {text: skeleton(text, umlauts) for text in elided}
-    return restore | {plain: text for text, plain in short.items() if by_skeleton.get(plain, {text}) == {text}}
+    return {plain: text for text, plain in accented.items() if plain != text and by_skeleton[plain] == {text}}
 
 
 _UMLAUT = re.compile("([aou])e")

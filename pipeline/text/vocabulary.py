@@ -136,7 +136,8 @@ def _strings(values: object) -> tuple[str, ...]:
 
 
 def with_short_forms(entries: Sequence[Entry], normalizer: TextNormalizer, inflection: Inflection) -> tuple[Entry, ...]:
-    """The entries, and those that a name has without its small words ("lampe entrée" for "Lampe de l'entrée").
+    """The entries, and those that a name has without its small words ("lampe entrée" for "Lampe de l'entrée"), or
+    without the apostrophes of elided ones ("porte d entrée").
 
     A form that several names have, or that is a name itself, is left out.
 
@@ -150,10 +151,13 @@ def with_short_forms(entries: Sequence[Entry], normalizer: TextNormalizer, infle
     known = {normalizer.text(entry.text) for entry in entries}
     short: dict[str, list[Entry]] = {}
     for entry in entries:
-        first, *rest = normalizer.text(entry.text).split() or [""]
-        kept = [word for word in rest if word not in inflection.omitted]
-        if kept and len(kept) < len(rest):
-            short.setdefault(" ".join([first, *kept]), []).append(entry)
+        words = normalizer.text(entry.text).split() or [""]
+        kept = [word for word in words[1:] if word not in inflection.omitted]
+        forms = {" ".join(word.removesuffix("'") for word in words)} - known
+        if kept and len(kept) < len(words) - 1:
+            forms.add(" ".join([words[0], *kept]))
+        for text in sorted(forms):
+            short.setdefault(text, []).append(entry)
     return (
         *entries,
         *(

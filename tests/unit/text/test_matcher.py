@@ -413,8 +413,8 @@ def test_a_name_may_be_said_without_its_small_words() -> None:
     inflection = Inflection(elided=("l", "d"), omitted=frozenset({"de", "du", "l'", "d'", "à"}))
     names = ["Lampe de l'entrée", "Porte d'eau", "Porte à eau", "Prise sapin", "Prise du sapin", "De", "Salon"]
     entries = with_short_forms([Entry(name, "light", name) for name in names], normalizer, inflection)
-    assert [entry.text for entry in entries] == [*names, "lampe entrée"]
+    assert [entry.text for entry in entries] == [*names, "lampe de l entrée", "lampe entrée", "porte d eau"]
     annotator = Annotator(normalizer, Vocabulary(entries, normalizer, inflection), SmallNumbers(), {"allume"}, {})
-    marks = annotator.annotate("allume lampe entree et la lampe de l’entrée").marks
-    assert [mark.value for mark in marks] == ["Lampe de l'entrée"] * 2
+    marks = annotator.annotate("allume lampe entree et la lampe de l’entrée et lampe de l entrée").marks
+    assert [mark.value for mark in marks] == ["Lampe de l'entrée"] * 3
     assert with_short_forms(entries, normalizer, Inflection()) == entries

@@ -250,8 +250,3 @@ def test_words_that_lost_their_vowel_are_words_of_their_own() -> None:
     assert Normalizer().text("l'ampoule") == "l'ampoule"
     with pytest.raises(ThimbleError, match="elided"):
         Normalizer(elided=["l'"])
-
-
-def test_a_lost_apostrophe_is_restored_where_the_letter_means_nothing_else() -> None:
-    restore = build_restore(["entrée", "chambre", "l"], {"s", "d'"}, elided=["d'", "s'", "l'"])
-    assert restore == {"d": "d'", "entree": "entrée"}
