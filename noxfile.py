@@ -7,6 +7,7 @@ pyproject.toml change:
     .nox/fast      what needs no TensorFlow: `fast`, `renode`
     .nox/lint      ruff, mypy, import-linter, clang-tidy, cppcheck: `lint`, `schemas`
     .nox/browser   what drives a browser: `playground_tests`, `playground_picture`
+    .nox/exports   tools of other build systems: `exports`, beside .nox/thimble
 
 The Arm toolchain and QEMU come from the system's packages.
 """
@@ -35,9 +36,10 @@ SWEEP = "models/sweeps/home-en.yaml"
 
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
-    "fast": ("compile", "prove", "tasks", "sweep", "test"),
-    "lint": ("tasks", "test", "lint", "c-lint"),
+    "fast": ("compile", "prove", "tasks", "sweep", "serve", "test"),
+    "lint": ("compile", "tasks", "test", "lint", "c-lint"),
     "browser": ("compile", "prove", "tasks", "test", "browser"),
+    "exports": ("export-tools",),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
 STAGES: dict[str, str] = runpy.run_path(str(ROOT / "pipeline" / "stages" / "__init__.py"))["SUMMARIES"]
@@ -105,13 +107,24 @@ def demo(session: nox.Session) -> None:
     pipeline(session, "run")
 
 
-@nox.session(venv_backend="none")
-def tests(session: nox.Session) -> None:
-    """All tests, on all processors; arguments go to pytest (`-- -n 0`: one after the other)."""
+def run_tests(session: nox.Session, *chosen: str) -> None:
+    """pytest on all processors, with the session's arguments."""
     python = with_toolchain(session)
     # A file's tests stay in one process: they share what takes long to build. tests/conftest.py begins with long files.
     parallel = ("-n", "auto", "--maxprocesses", "8", "--dist", "loadfile", "--no-loadscope-reorder")
-    session.run(str(python), "-m", "pytest", *parallel, *session.posargs, external=True)
+    session.run(str(python), "-m", "pytest", *parallel, *chosen, *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """The tests, on all processors; arguments go to pytest (`-- -n 0`: one after the other; `-- -m ''`: all cases)."""
+    run_tests(session, "-m", "not variant")
+
+
+@nox.session(venv_backend="none")
+def variants(session: nox.Session) -> None:
+    """More cases of the longest tests: other shapes, cores, boards, builds, seeds; with `tests` they are all."""
+    run_tests(session, "-m", "variant")
 
 
 @nox.session(venv_backend="none")
@@ -141,6 +154,17 @@ def matrix(session: nox.Session) -> None:
     """The C library under every compiler, option and core, as a table, half an hour (`-- --targets m4f --builds -O2`).
     Uses, where installed, clang, gcc-riscv64-unknown-elf with picolibc-riscv64-unknown-elf, and qemu-user."""
     session.run(str(with_toolchain(session)), "-m", "tests.kernels", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def exports(session: nox.Session) -> None:
+    """Every form of `thimble export`, built and run: docs/exports.md. Installs what they need from apt and PyPI; what
+    is missing all the same is skipped, with the reason; arguments go to pytest."""
+    python = with_toolchain(session)
+    tools = environment(session, "exports").parent
+    session.run(str(python), "-m", "tests.exports", external=True)
+    environment_of_tests = {"THIMBLE_EXPORTS": "1", "THIMBLE_EXPORT_TOOLS": str(tools)}
+    session.run(str(python), "-m", "pytest", "tests/exports", *session.posargs, env=environment_of_tests, external=True)
 
 
 @nox.session(venv_backend="none")

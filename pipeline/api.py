@@ -126,7 +126,7 @@ def compile_model(
 
     Args:
         tflite: its bytes, or the path of the file.
-        out: gets `model.c`, `model.h`, `model_data.c` and `model_data.h`; a new or empty folder.
+        out: gets `model.c`, `model.h` and `model_data.h`; a new or empty folder.
         core: what the weights are packed for, such as `cortex-m0` or `cortex-m55`.
         aim: `balanced`, `speed` or `size`: how weights are held where several forms are possible.
 
@@ -190,10 +190,9 @@ def connect(port: str, *, baud: int = 115200) -> Device:
     Raises:
         ThimbleError: the port cannot be opened, or nothing that answers as such a board does is on it.
     """
-    from pipeline.device.protocol import Device
-    from pipeline.device.serial_port import connect as open_port
+    from pipeline.device.client import connect as open_board
 
-    return Device(open_port(port, baud), booted=True)
+    return open_board(port, baud=baud)
 
 
 def __getattr__(name: str) -> Any:

@@ -26,6 +26,7 @@ EXTRAS: Final[dict[str, str]] = {
     "sweep": "the search of a sweep",
     "renode": "Robot suites on Renode",
     "bench": "a peer of the benchmarks",
+    "serve": "a board as a service of the Wyoming protocol",
     "ray": "sweeps on a cluster",
 }
 """What each extra is for, those of a whole run first."""
@@ -42,6 +43,7 @@ MODULES: Final[dict[str, str]] = {
     "tf_keras": "train",
     "optuna": "sweep",
     "robot": "renode",
+    "wyoming": "serve",
     "ray": "ray",
 }
 """Import names of third-party modules, and the extra that brings them; all others come with the core."""

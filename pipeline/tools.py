@@ -26,6 +26,7 @@ __all__ = [
     "configure_tensorflow",
     "find",
     "install_missing",
+    "install_packages",
     "missing",
     "require",
     "version",
@@ -185,12 +186,29 @@ def install_missing() -> list[str]:
     if not tools:
         return []
     names = ", ".join(tool.program for tool in tools)
+    install_packages([package for tool in tools for package in tool.debian], names, _commands(tools))
+    left = [tool for tool in tools if find(tool.program) is None]
+    if left:
+        raise ThimbleError(f"{', '.join(tool.program for tool in left)} still missing after apt-get", _commands(left))
+    return [tool.program for tool in tools]
+
+
+def install_packages(packages: Sequence[str], names: str, remedy: str) -> None:
+    """Installs Debian's packages, as root or with passwordless sudo.
+
+    Args:
+        packages: that are missing.
+        names: of what they bring, for errors.
+        remedy: what to do where they cannot be installed.
+
+    Raises:
+        ThimbleError: they cannot.
+    """
     apt = shutil.which("apt-get")
     prefix = _root_prefix()
     if apt is None or prefix is None:
         reason = "there is no apt-get here" if apt is None else "neither root nor passwordless sudo is at hand"
-        raise ThimbleError(f"{names} missing, and {reason}", _commands(tools))
-    packages = [package for tool in tools for package in tool.debian]
+        raise ThimbleError(f"{names} missing, and {reason}", remedy)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
         result = subprocess.run(
@@ -203,11 +221,7 @@ def install_missing() -> list[str]:
                     f"apt-get could not install {names}: another program holds its lock",
                     "wait until it is done, and run this again",
                 )
-            raise ThimbleError(f"apt-get could not install {names}: {'; '.join(lines[-2:])}", _commands(tools))
-    left = [tool for tool in tools if find(tool.program) is None]
-    if left:
-        raise ThimbleError(f"{', '.join(tool.program for tool in left)} still missing after apt-get", _commands(left))
-    return [tool.program for tool in tools]
+            raise ThimbleError(f"apt-get could not install {names}: {'; '.join(lines[-2:])}", remedy)
 
 
 def _root_prefix() -> list[str] | None:

@@ -48,10 +48,28 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(folder.cleanup)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; the other files stay in their order."""
+    """Long files first; the other files stay in their order. Marks what `nox -s tests` leaves to `nox -s variants`."""
     ranks = {Path(__file__).parent / name: rank for rank, name in enumerate(_LONG_FILES)}
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for several in cases.values():
+        _mark_variants(several)
+
+
+def _mark_variants(items: list[pytest.Item]) -> None:
+    """Of the cases of a test that is marked `variants(keep=N)`, N that lie apart stay, the others are variants."""
+    marker = items[0].get_closest_marker("variants")
+    if marker is None:
+        return
+    keep = min(int(marker.kwargs["keep"]), len(items))
+    kept = {index * len(items) // keep for index in range(keep)}
+    for index, item in enumerate(items):
+        if index not in kept:
+            item.add_marker("variant")
 
 
 @pytest.fixture(scope="session")

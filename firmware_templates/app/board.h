@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#ifdef THIMBLE_STORE
+#include "thimble_store.h"
+#endif
 
 /* The board's name, the rate of board_ticks() in Hz (set by board_init), and what counts them: dwt, systick or timer.
  */
@@ -27,11 +30,25 @@ int board_read(void);
 #define BOARD_STOP 0x03
 bool board_stop_requested(void);
 
+/* Hooks, which do nothing unless the application has functions of these names. board_watchdog: called at each look for
+ * received bytes while there are none, and with each token, so that a watchdog that is fed here barks when neither
+ * happens. board_fault: called once a fault was told, with interrupts off; it may call board_reset. */
+void board_watchdog(void);
+void board_fault(void);
+
+/* Starts anew, as after power was switched on. */
+__attribute__((noreturn)) void board_reset(void);
+
 /* Sends bytes, waiting while the UART is busy; usable with interrupts off. */
 void board_write(const char *bytes, size_t count);
 
 /* Bytes of stack, and the most that were ever in use. */
 size_t board_stack_size(void);
 size_t board_stack_peak(void);
+
+#ifdef THIMBLE_STORE
+/* Flash for what outlives a loss of power, at the end of the image's. */
+extern const thimble_flash board_flash;
+#endif
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-#include "crc32.h"
+#include "thimble_crc32.h"
 
 /* "THMI": where post_link.py finds the record. */
 __attribute__((section(".image"), used)) const uint32_t image_magic = 0x494D4854u;

@@ -1,19 +1,27 @@
 /* The application: a request line in, answer lines out. docs/protocol.md describes every request and answer. */
 #include "board.h"
 #include "build.h"
-#include "crc32.h"
+#include "thimble_crc32.h"
 #include "image.h"
 #include "model.h"
-#include "sampler.h"
+#include "thimble_sampler.h"
 #include "serial.h"
 #include "thimble.h"
-#include "tokenizer.h"
+#ifdef THIMBLE_GRAMMAR
+#include "grammar_tables.h"
+#endif
+#ifndef THIMBLE_TOKEN_IDS
+#include "thimble_tokenizer.h"
 #include "tokenizer_tables.h"
+#endif
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
-#include "names.h"
-#include "understand.h"
-#include "utf8.h"
+#include "thimble_names.h"
+#ifdef THIMBLE_STORE
+#include "thimble_stored_names.h"
+#endif
+#include "thimble_understand.h"
+#include "thimble_utf8.h"
 #include "vocabulary_tables.h"
 #endif
 
@@ -26,6 +34,10 @@ static thimble_context model;
 #ifdef THIMBLE_SAMPLING
 static thimble_sampler sampler;
 static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
+#endif
+#ifdef THIMBLE_GRAMMAR
+static thimble_grammar_walk walk; /* of the answer at hand, */
+static bool is_bound;             /* if that is bound to the grammar */
 #endif
 static uint32_t broken_parts; /* of the image, see image_broken_parts: where there is one, nothing is computed */
 #ifdef THIMBLE_ANSWERS
@@ -110,9 +122,25 @@ static void note(int32_t token)
 #endif
 }
 
-/* The next token: drawn, or bound to answer tokens, where that is wanted, else the most likely one. */
+/* The next token: drawn, or bound to answer tokens or a grammar, where that is wanted, else the most likely one. */
 static int32_t choose(const void *logits, bool draw)
 {
+#ifdef THIMBLE_GRAMMAR
+    if (draw && is_bound) {
+        int32_t next = -1;
+#ifdef THIMBLE_SAMPLING
+        if (sampler.temperature || sampler.penalty != 1000) {
+            sampler.allows = thimble_grammar_allows;
+            sampler.allowing = &walk;
+            next = thimble_sampler_draw(&sampler, &thimble_the_model, logits);
+            sampler.allows = NULL;
+        }
+#endif
+        next = next < 0 ? thimble_grammar_choose(&walk, &thimble_the_model, logits) : next;
+        thimble_grammar_take(&walk, next);
+        return next;
+    }
+#endif
 #ifdef THIMBLE_ANSWERS
     if (draw && is_bound) {
         return thimble_answer_choose(&sentence.answer, &thimble_the_model, logits);
@@ -186,19 +214,20 @@ static int32_t feed(size_t count)
 }
 
 #ifdef THIMBLE_ANSWERS
-static void say(const uint8_t *bytes, size_t count)
+static void say(void *to, const uint8_t *bytes, size_t count)
 {
+    (void)to;
     put_percent(bytes, count);
 }
 
 /* What an answer in answer tokens says: "text confidence reason". */
 static void put_reply(const thimble_result *result)
 {
-    thimble_answer_say(&model_answers, result->intent, result->slots, result->slot_count, say);
+    thimble_answer_say(&thimble_model_answers, result->intent, result->slots, result->slot_count, say, NULL);
     put_next(result->confidence);
     put_text(" ");
     if (result->reason == THIMBLE_MODEL_REASON) {
-        say(result->slots[0].value, result->slots[0].value_length);
+        put_percent(result->slots[0].value, result->slots[0].value_length);
     } else {
         put_text(thimble_reason_name(result->reason));
     }
@@ -212,6 +241,82 @@ static void put_answer(void)
     thimble_result result;
     thimble_understand_end(&sentence, slots, &result);
     put_reply(&result);
+}
+#endif
+
+/* The prompt's ids from words of decimal digits; how many, or -1 where one is no id. */
+static int32_t read_ids(char *words)
+{
+    int32_t count = 0;
+    uint32_t id;
+    for (char *word = next_word(&words); *word; word = next_word(&words)) {
+        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
+            return -1;
+        }
+        prompt.ids[count++] = (uint16_t)id;
+    }
+    return count;
+}
+
+static const char no_ids[] = "out-of-range token ids are numbers below the size of the vocabulary";
+
+#ifdef THIMBLE_TOKEN_IDS
+/* A model without a tokenizer: a text is its token ids, with spaces between them. */
+#define NOT_ENCODED no_ids
+#define CAN_BEGIN_EMPTY false
+
+static int32_t encode_text(char *text, size_t length)
+{
+    text[length] = 0;
+    return length_of(text) == length ? read_ids(text) : -1; /* a zero byte would hide what follows */
+}
+
+static int32_t encode_prompt(char *text, size_t length)
+{
+    return encode_text(text, length);
+}
+
+static bool stops(int32_t id)
+{
+    (void)id;
+    return false;
+}
+
+static void put_piece(int32_t before, int32_t id, bool is_first)
+{
+    (void)before;
+    put_text(is_first ? "" : "%20");
+    put_number((uint32_t)id);
+}
+#else
+#define NOT_ENCODED not_utf8
+#define CAN_BEGIN_EMPTY (thimble_model_tokenizer.suffix_count == 0)
+static const char not_utf8[] = "not-utf8 the text is not well-formed UTF-8";
+
+static int32_t encode_text(char *text, size_t length)
+{
+    thimble_fold(&thimble_model_tokenizer, (uint8_t *)text, length);
+    return thimble_encode(&thimble_model_tokenizer, (const uint8_t *)text, length, prompt.ids, IDS);
+}
+
+#ifndef THIMBLE_ANSWERS
+static int32_t encode_prompt(char *text, size_t length)
+{
+    return thimble_encode_prompt(&thimble_model_tokenizer, (uint8_t *)text, length, prompt.ids, IDS);
+}
+#endif
+
+static bool stops(int32_t id)
+{
+    return thimble_stops(&thimble_model_tokenizer, id);
+}
+
+static void put_piece(int32_t before, int32_t id, bool is_first)
+{
+    (void)is_first;
+    size_t length;
+    const uint8_t *piece = thimble_piece(&thimble_model_tokenizer, before, id, &length);
+    put_percent(piece, length);
 }
 #endif
 
@@ -231,7 +336,9 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
 #ifdef THIMBLE_SAMPLING
     thimble_sampler_reset(&sampler);
 #endif
-    (void)board_stop_requested(); /* of a request that has ended */
+#ifdef THIMBLE_GRAMMAR
+    thimble_grammar_begin(&walk, &thimble_model_grammar, &thimble_model_tokenizer, before);
+#endif
     int32_t next = in_blocks ? prefill(count) : feed(count);
     if (next < 0) {
         return "step the model refused a token of the prompt";
@@ -245,7 +352,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
             prompt.ids[generated] = (uint16_t)next;
         }
         generated++;
-        if (thimble_stops(&model_tokenizer, next)) {
+        if (stops(next)) {
             end = " eos ";
             break;
         }
@@ -279,9 +386,7 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     }
 #endif
     for (uint32_t i = 0; i < generated && i < IDS; i++) {
-        size_t length;
-        const uint8_t *piece = thimble_piece(&model_tokenizer, before, prompt.ids[i], &length);
-        put_percent(piece, length);
+        put_piece(before, prompt.ids[i], i == 0);
         before = prompt.ids[i];
     }
     put_text("\n");
@@ -297,7 +402,6 @@ static uint32_t read_max_new(char **line)
 
 static const char no_max_new[] =
     "out-of-range the number of new tokens is 1 up to the context, a million where there is a window";
-static const char not_utf8[] = "not-utf8 the text is not well-formed UTF-8";
 
 static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks)
 {
@@ -344,7 +448,6 @@ static error answer_allowed(void)
 {
     const uint64_t started = board_ticks();
     const char *end = NULL;
-    (void)board_stop_requested(); /* of a request that has ended */
     while (!end) {
         uint64_t since = board_ticks();
         const uint32_t fed = sentence.fed, count = sentence.count;
@@ -397,7 +500,7 @@ static void put_json_text(const uint8_t *text, size_t length)
     char escape[] = "\\u0000";
     for (size_t at = 0; at < length;) {
         uint32_t point = 0xfffd; /* where it is not well-formed */
-        const size_t size = read_character(text + at, length - at, &point);
+        const size_t size = thimble_read_character(text + at, length - at, &point);
         at += size ? size : 1;
         const bool is_plain = point >= ' ' && point < 127 && point != '"' && point != '\\';
         if (is_plain) {
@@ -473,7 +576,6 @@ static error answer_in_json(void)
     thimble_slot slots[MODEL_ANSWER_SLOTS];
     thimble_result result;
     const uint64_t started = board_ticks();
-    (void)board_stop_requested(); /* of a request that has ended */
     while (thimble_understand_feed(&sentence)) {
         thimble_understand_choose(&sentence);
         sentence.is_done = sentence.is_done || board_stop_requested();
@@ -484,7 +586,7 @@ static error answer_in_json(void)
         return stopped;
     }
     size_t length;
-    const uint8_t *intent = thimble_intent_name(&model_answers, result.intent, &length);
+    const uint8_t *intent = thimble_intent_name(&thimble_model_answers, result.intent, &length);
     put_text("OK {\"intent\":\"");
     put_json_text(intent, length);
     put_text("\",\"slots\":[");
@@ -554,36 +656,98 @@ static error ask(char *line, int how)
         return "malformed spaces in the text are percent-encoded: %20";
     }
     int32_t length = percent_decode(text);
-    if (length < 0 || (length == 0 && model_tokenizer.suffix_count)) {
+    if (length < 0 || (length == 0 && !CAN_BEGIN_EMPTY)) {
         return length ? "malformed a % is followed by two hexadecimal digits"
                       : "malformed ASK max_new text, PROMPT max_new text";
     }
 #ifdef THIMBLE_ANSWERS
     return answer_sentence((const uint8_t *)text, (size_t)length, max_new, how);
 #else
-    int32_t count = thimble_encode_prompt(&model_tokenizer, (uint8_t *)text, (size_t)length, prompt.ids, IDS);
-    return count < 0 ? not_utf8 : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
+#ifdef THIMBLE_GRAMMAR
+    is_bound = true;
+#endif
+    int32_t count = encode_prompt(text, (size_t)length);
+    return count < 0 ? NOT_ENCODED : answer_if_it_fits((size_t)count, max_new, how == IN_BLOCKS);
 #endif
 }
 
 /* GEN max_new id id ... */
 static error generate(char *line)
 {
-    uint32_t max_new = read_max_new(&line), id;
+    uint32_t max_new = read_max_new(&line);
     if (max_new == 0) {
         return no_max_new;
     }
-    size_t count = 0;
-#ifdef THIMBLE_ANSWERS
+#if defined THIMBLE_ANSWERS || defined THIMBLE_GRAMMAR
     is_bound = false;
 #endif
-    for (char *word = next_word(&line); *word; word = next_word(&line)) {
-        if (!parse_number(word, THIMBLE_MODEL_VOCAB - 1, &id)) {
-            return "out-of-range token ids are numbers below the size of the vocabulary";
-        }
-        prompt.ids[count++] = (uint16_t)id;
+    int32_t count = read_ids(line);
+    if (count <= 0) {
+        return count ? no_ids : "malformed GEN max_new id id ...";
     }
-    return count == 0 ? "malformed GEN max_new id id ..." : answer_if_it_fits(count, max_new, false);
+    return answer_if_it_fits((size_t)count, max_new, false);
+}
+
+/* READ text: "OK tokens ticks", what it takes to make a prompt of a text, without the model. */
+static error read_prompt(char *line)
+{
+    char *text = next_word(&line);
+    const int32_t length = percent_decode(text);
+    if (length < 0 || *line) {
+        return "malformed READ text, percent-encoded";
+    }
+    const uint64_t started = board_ticks();
+#ifdef THIMBLE_ANSWERS
+    const int32_t count = thimble_understand_begin(&sentence, (const uint8_t *)text, (size_t)length);
+#else
+    const int32_t count = encode_prompt(text, (size_t)length);
+#endif
+    const uint64_t ticks = board_ticks() - started;
+    put_text("OK ");
+    put_number(count < 0 ? 0 : (uint64_t)count);
+    put_next(ticks);
+    put_text("\n");
+    return ANSWERED;
+}
+
+/* Takes ids without meaning in blocks, from an empty context; their logits. */
+static const void *fill_context(size_t count)
+{
+    const void *logits = NULL;
+    for (size_t i = 0; i < count; i++) {
+        prompt.tokens[i] = (int32_t)((7919 * i + 11) % THIMBLE_MODEL_VOCAB);
+    }
+    thimble_reset(&model);
+    return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? logits : NULL;
+}
+
+/* FULL: the most that a prompt and a step can take, told as a prompt that fills the context, and as the step at its
+ * last position after the others. */
+static error fill(char *line)
+{
+    enum { LAST = THIMBLE_MODEL_CONTEXT - 1 };
+    (void)line;
+#ifdef THIMBLE_INTERPRETER
+    if (!model.model) {
+        put_init_error();
+        return ANSWERED;
+    }
+#endif
+    put_text("PREFILL");
+    put_next(THIMBLE_MODEL_CONTEXT);
+    const uint64_t started = board_ticks();
+    const void *logits = fill_context(THIMBLE_MODEL_CONTEXT);
+    if (!logits || tell(logits, started, false) < 0) {
+        return "step the model refused a token";
+    }
+    if (LAST && !fill_context(LAST)) {
+        return "step the model refused a token";
+    }
+    if (step(LAST, (7919 * LAST + 11) % THIMBLE_MODEL_VOCAB, false) < 0) {
+        return "step the model refused a token";
+    }
+    put_text("OK\n");
+    return ANSWERED;
 }
 
 #ifdef THIMBLE_SAMPLING
@@ -597,7 +761,7 @@ static error sample(char *line)
         uint32_t least, most;
     } settings[] = {
         {" temperature=", "out-of-range temperature", 0, 100000},
-        {" top_k=", "out-of-range top_k", 0, SAMPLER_CANDIDATES},
+        {" top_k=", "out-of-range top_k", 0, THIMBLE_SAMPLER_CANDIDATES},
         {" top_p=", "out-of-range top_p", 1, 1000},
         {" penalty=", "out-of-range penalty", 100, 10000},
         {" seed=", "out-of-range seed", 0, UINT32_MAX},
@@ -639,10 +803,9 @@ static error encode(char *line)
     if (length < 0 || *line) {
         return "malformed ENC text, percent-encoded";
     }
-    thimble_fold(&model_tokenizer, (uint8_t *)text, (size_t)length);
-    int32_t count = thimble_encode(&model_tokenizer, (const uint8_t *)text, (size_t)length, prompt.ids, IDS);
+    int32_t count = encode_text(text, (size_t)length);
     if (count < 0) {
-        return not_utf8;
+        return NOT_ENCODED;
     }
     put_text("OK");
     for (int32_t i = 0; i < count; i++) {
@@ -651,6 +814,16 @@ static error encode(char *line)
     put_text("\n");
     return ANSWERED;
 }
+
+#if defined THIMBLE_ANSWERS && THIMBLE_NAMES_BYTES
+/* How many names were added, and bytes of the memory for them. */
+static void put_names(void)
+{
+    put_count(" names=", names.vocabulary.count);
+    put_count(" names_used=", thimble_names_used(&names));
+    put_count(" names_bytes=", sizeof names_memory);
+}
+#endif
 
 static error info(char *line)
 {
@@ -662,7 +835,10 @@ static error info(char *line)
     put_text(board_name);
     put_text(" model=" BUILD_MODEL_NAME " build=");
     put_text(image.id);
-    put_text(" model_version=" THIMBLE_MODEL_VERSION " tokenizer_version=" BUILD_TOKENIZER_VERSION);
+    put_text(" model_version=" THIMBLE_MODEL_VERSION);
+#ifndef THIMBLE_TOKEN_IDS
+    put_text(" tokenizer_version=" BUILD_TOKENIZER_VERSION);
+#endif
 #ifdef THIMBLE_ANSWERS
     put_text(" answers_version=" BUILD_ANSWERS_VERSION);
 #endif
@@ -670,6 +846,7 @@ static error info(char *line)
         THIMBLE_MODEL_LAYERS) " counter=");
     put_text(board_counter());
     put_count(" tick_hz=", board_tick_hz);
+    put_text(" ids=yes");
     put_count(" weights_bytes=", image.ranges[0].count);
     put_text(" weights_crc=");
     put_hex32(weights_crc);
@@ -683,6 +860,14 @@ static error info(char *line)
 #endif
 #ifdef THIMBLE_ANSWERS
     put_text(" formats=text,json");
+#if THIMBLE_NAMES_BYTES
+    put_names();
+#ifdef THIMBLE_STORE
+    put_count(" names_stored=", thimble_store_capacity(&board_flash));
+#else
+    put_text(" names_stored=no");
+#endif
+#endif
 #endif
     put_text("\n");
     return ANSWERED;
@@ -725,7 +910,8 @@ static error profile(char *line)
 #endif
 
 #ifdef THIMBLE_TEST_COMMANDS
-/* CRASH bus|stack|undefined: what the fault handlers are tested with. */
+/* CRASH bus|stack|undefined|thread: what the fault handlers are tested with. CRASH restart: starts anew as a boot
+ * loader may leave the processor. CRASH masked: whether what masks interrupts leaves them masked. */
 __attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t *caller)
 {
     volatile uint32_t frame[16] = {*caller + 1};
@@ -742,8 +928,22 @@ static error crash(char *line)
         put_number(overflow_stack(&(volatile uint32_t){0}));
     } else if (equal(how, "undefined")) {
         __asm volatile("udf #0");
+    } else if (equal(how, "thread") || equal(how, "restart")) {
+        static _Alignas(8) uint32_t thread_stack[64];
+        const bool restarts = equal(how, "restart");
+        __asm volatile(".syntax unified\n msr psp, %0\n movs r3, #2\n msr control, r3\n isb\n"
+                       "cmp %1, #0\n bne 1f\n udf #0\n"
+                       "1: cpsid i\n ldr r3, =reset_handler\n bx r3\n .ltorg\n" ::"r"(thread_stack + 64),
+                       "r"(restarts)
+                       : "r3", "cc", "memory");
+    } else if (equal(how, "masked")) {
+        uint32_t masked = 0;
+        __asm volatile("cpsid i" ::: "memory");
+        (void)board_ticks();
+        __asm volatile("mrs %0, primask\n cpsie i" : "=r"(masked)::"memory");
+        return masked ? "masked interrupts stayed off" : "masked interrupts were switched on";
     }
-    return "malformed CRASH bus|stack|undefined";
+    return "malformed CRASH bus|stack|undefined|thread|restart|masked";
 }
 #endif
 
@@ -787,7 +987,8 @@ static error ask_in_json(char *line)
 static int32_t read_kind(char *word)
 {
     const int32_t length = percent_decode(word);
-    const int32_t kind = length < 0 ? -1 : thimble_kind_of(&model_answers, (const uint8_t *)word, (size_t)length);
+    const int32_t kind =
+        length < 0 ? -1 : thimble_kind_of(&thimble_model_answers, (const uint8_t *)word, (size_t)length);
     for (size_t i = THIMBLE_NUMBER; i <= THIMBLE_DATE; i++) {
         if (kind == annotator.quantity_kinds[i]) {
             return -1;
@@ -799,8 +1000,7 @@ static int32_t read_kind(char *word)
 static error names_told(void)
 {
     put_text("OK");
-    put_count(" names=", names.vocabulary.count);
-    put_count(" most=", names.max_names);
+    put_names();
     put_text("\n");
     return ANSWERED;
 }
@@ -816,8 +1016,8 @@ static error add_name(char *line)
     if (kind < 0) {
         return "out-of-range the model knows no such kind of names";
     }
-    switch (thimble_names_add(&names, &model_annotator, (uint8_t)kind, (const uint8_t *)value, (size_t)value_length,
-                              (const uint8_t *)text, (size_t)length, &sentence.words)) {
+    switch (thimble_names_add(&names, &thimble_model_annotator, (uint8_t)kind, (const uint8_t *)value,
+                              (size_t)value_length, (const uint8_t *)text, (size_t)length, &sentence.words)) {
     case THIMBLE_NAMES_FULL: return "full there is no memory for more names";
     case THIMBLE_NAME_TOO_LONG: return "too-long a name has at most 255 bytes";
     case THIMBLE_NAME_NO_WORDS: return "malformed a name has letters or digits, in well-formed UTF-8";
@@ -825,18 +1025,59 @@ static error add_name(char *line)
     }
 }
 
-/* NAMES: how many were added; NAMES clear: forgets them. */
+#ifdef THIMBLE_STORE
+static error store_names(void)
+{
+    if (thimble_names_stored_bytes(&names, &thimble_model_answers) > thimble_store_capacity(&board_flash)) {
+        return "full the flash for names is too small for these";
+    }
+    return thimble_names_store(&names, &thimble_model_answers, &board_flash)
+               ? NULL
+               : "store the flash did not do what it was told; the names before are in it still";
+}
+
+/* Those that outlived a loss of power. */
+static void restore_names(void)
+{
+    (void)thimble_names_restore(&names, &thimble_model_annotator, &thimble_model_answers, &board_flash,
+                                &sentence.words);
+    if (names.vocabulary.count) {
+        thimble_use_vocabulary(&annotator, &names.vocabulary);
+    }
+}
+#else
+static error store_names(void)
+{
+    return "unsupported this board keeps no names over a loss of power";
+}
+#endif
+
+/* NAMES: how many were added; NAMES clear: forgets them; NAMES store: keeps them over a loss of power. */
 static error count_names(char *line)
 {
     const char *what = next_word(&line);
-    if (*line || (*what && !equal(what, "clear"))) {
-        return "malformed NAMES, NAMES clear";
+    error refused = NULL;
+    if (*line || (*what && !equal(what, "clear") && !equal(what, "store"))) {
+        return "malformed NAMES, NAMES clear, NAMES store";
     }
-    if (*what) {
+    if (equal(what, "clear")) {
         thimble_names_clear(&names);
-        annotator = model_annotator;
+        annotator = thimble_model_annotator;
+    } else if (*what) {
+        refused = store_names();
     }
-    return names_told();
+    if (refused) {
+        return refused;
+    }
+    put_text("OK");
+    put_names();
+#ifdef THIMBLE_STORE
+    put_text(thimble_names_are_stored(&names, &thimble_model_answers, &board_flash) ? " stored=yes" : " stored=no");
+#else
+    put_text(" stored=no");
+#endif
+    put_text("\n");
+    return ANSWERED;
 }
 #else
 static error add_name(char *line)
@@ -862,6 +1103,8 @@ static const struct {
     {"GEN", generate},
     {"SAMPLE", sample},
     {"ENC", encode},
+    {"READ", read_prompt},
+    {"FULL", fill},
     {"INFO", info},
     {"STACK", stack},
     {"PROFILE", profile},
@@ -881,9 +1124,9 @@ static const struct {
 };
 
 #ifdef THIMBLE_ANSWERS
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
 #else
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC INFO STACK PROFILE"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE"
 #endif
 
 static error take_request(char *line)
@@ -914,16 +1157,19 @@ int main(void)
     thimble_sampler_init(&sampler, sampler_marks);
 #endif
 #ifdef THIMBLE_ANSWERS
-    annotator = model_annotator;
+    annotator = thimble_model_annotator;
     sentence.context = &model;
-    sentence.answers = &model_answers;
-    sentence.tokenizer = &model_tokenizer;
+    sentence.answers = &thimble_model_answers;
+    sentence.tokenizer = &thimble_model_tokenizer;
     sentence.annotator = &annotator;
     sentence.work = CACHE_HOLDS_WORK ? NULL : (thimble_annotation *)(void *)work_memory;
     sentence.ids = prompt.ids;
     sentence.capacity = IDS;
 #if THIMBLE_NAMES_BYTES
     thimble_names_init(&names, names_memory, sizeof names_memory);
+#ifdef THIMBLE_STORE
+    restore_names();
+#endif
 #endif
 #endif
     put_text("READY thimble " STRING(PROTOCOL_VERSION) "\n");

@@ -10,8 +10,9 @@
 #define LINE_CAPACITY 1024
 
 /* Waits for the next line of printable ASCII, without its end (\n, \r or \r\n) and 0-terminated. Lines that are too
- * long, hold other bytes, or lost bytes on the way are answered with ERR here and skipped. The text may be changed in
- * place. */
+ * long, hold other bytes, lost bytes on the way or have another checksum than they say are answered with ERR here and
+ * skipped. The text may be changed in place. An id before it and a checksum behind it are taken off; what is put from
+ * now on has them too. */
 char *serial_read_line(void);
 
 bool equal(const char *a, const char *b);

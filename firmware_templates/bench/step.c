@@ -53,7 +53,7 @@ void measure(void)
         counting = 0;
     }
     for (int32_t i = 0; i < THIMBLE_MODEL_LAYERS; i++) {
-        print_row(thimble_layer_names[i], i, 0, layer_ticks[i], TIMES);
+        print_row(thimble_the_model_layers[i], i, 0, layer_ticks[i], TIMES);
     }
 }
 

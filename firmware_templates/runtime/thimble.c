@@ -2,7 +2,7 @@
 
 thimble_status thimble_init(thimble_context *context, const thimble_model *model, void *memory, size_t bytes)
 {
-    if ((uintptr_t)memory % 4 != 0 || bytes < (size_t)model->cache_bytes + (size_t)model->arena_bytes) {
+    if (!memory || (uintptr_t)memory % 4 != 0 || bytes < (size_t)model->cache_bytes + (size_t)model->arena_bytes) {
         return THIMBLE_BAD_MEMORY;
     }
     context->arena = memory;
@@ -40,6 +40,9 @@ thimble_status thimble_take(thimble_context *context, const int32_t *tokens, siz
                             const void **logits)
 {
     const thimble_model *model = context->model;
+    if (count == 0) {
+        return THIMBLE_NO_TOKENS;
+    }
     for (size_t i = 0; i < count; i++) {
         if ((uint32_t)tokens[i] >= (uint32_t)model->vocab) {
             return THIMBLE_BAD_TOKEN;

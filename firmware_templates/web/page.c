@@ -3,17 +3,17 @@
  *
  * As app/main.c it reads a text, takes the prompt and chooses tokens; here each step is a call of its own, and what
  * lies between the steps can be looked at. Texts come and go in `text` and `out`. */
-#include "answer.h"
-#include "crc32.h"
+#include "thimble_answer.h"
+#include "thimble_crc32.h"
 #include "model.h"
 #include "page.h"
-#include "sampler.h"
+#include "thimble_sampler.h"
 #include "string.h"
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 #include "tokenizer_tables.h"
 #ifdef THIMBLE_ANSWERS
 #include "answer_tables.h"
-#include "names.h"
+#include "thimble_names.h"
 #include "normalizer_tables.h"
 #include "vocabulary_tables.h"
 #endif
@@ -72,7 +72,7 @@ EXPORT(logits) const void *page_logits(void)
 }
 EXPORT(bos) int32_t page_bos(void)
 {
-    return model_tokenizer.bos;
+    return thimble_model_tokenizer.bos;
 }
 
 /* Forgets all tokens. */
@@ -121,7 +121,7 @@ EXPORT(probability) uint32_t page_probability(int32_t id)
 
 EXPORT(stops) int32_t page_stops(int32_t id)
 {
-    return thimble_stops(&model_tokenizer, id);
+    return thimble_stops(&thimble_model_tokenizer, id);
 }
 
 EXPORT(sample) void page_sample(uint32_t temperature, uint32_t top_k, uint32_t top_p, uint32_t penalty, uint32_t seed)
@@ -144,7 +144,7 @@ static void say(const uint8_t *bytes, size_t count)
 EXPORT(piece) int32_t page_piece(int32_t before, int32_t id)
 {
     size_t length;
-    const uint8_t *bytes = thimble_piece(&model_tokenizer, before, id, &length);
+    const uint8_t *bytes = thimble_piece(&thimble_model_tokenizer, before, id, &length);
     out_length = 0;
     say(bytes, length);
     return (int32_t)out_length;
@@ -163,6 +163,12 @@ EXPORT(reason) int32_t page_reason(void)
 
 #ifdef THIMBLE_ANSWERS
 
+static void say_to(void *to, const uint8_t *bytes, size_t count)
+{
+    (void)to;
+    say(bytes, count);
+}
+
 enum { NAMES_BYTES = 1 << 18 };
 
 static thimble_words words, work_words;
@@ -180,7 +186,7 @@ EXPORT(start) int32_t page_start(void)
 {
     thimble_sampler_init(&sampler, sampler_marks);
     thimble_names_init(&names, names_memory, sizeof names_memory);
-    annotator = model_annotator;
+    annotator = thimble_model_annotator;
     return page_reset();
 }
 
@@ -191,7 +197,7 @@ EXPORT(read) int32_t page_read(int32_t length)
     reason = THIMBLE_TOO_MANY_WORDS;
     answer.confidence = THIMBLE_CERTAIN;
     slot_count = 0;
-    mark_count = thimble_normalize(&model_normalizer, text, (size_t)length, &words);
+    mark_count = thimble_normalize(&thimble_model_normalizer, text, (size_t)length, &words);
     if (mark_count == THIMBLE_TEXT_NOT_UTF8) {
         mark_count = 0;
         return NOT_UTF8;
@@ -206,8 +212,8 @@ EXPORT(read) int32_t page_read(int32_t length)
         mark_count = 0;
         return REFUSED;
     }
-    count = thimble_answer_prompt(&answer, &model_answers, &model_tokenizer, text, &words, marks, (size_t)mark_count,
-                                  ids, IDS, &reason);
+    count = thimble_answer_prompt(&answer, &thimble_model_answers, &thimble_model_tokenizer, text, &words, marks,
+                                  (size_t)mark_count, ids, IDS, &reason);
     if (count > THIMBLE_MODEL_CONTEXT) {
         reason = THIMBLE_TOO_LONG;
     }
@@ -255,7 +261,7 @@ EXPORT(confidence) uint32_t page_confidence(void)
 }
 EXPORT(threshold) uint32_t page_threshold(void)
 {
-    return model_answers.threshold;
+    return thimble_model_answers.threshold;
 }
 
 /* The most likely of the ids that may follow; it becomes part of the answer. */
@@ -277,7 +283,7 @@ EXPORT(finish) int32_t page_finish(int32_t count, int32_t is_full)
     const bool holds = reason == THIMBLE_NO_REASON || reason == THIMBLE_MODEL_REASON;
     slot_count = holds ? slot_count : 0;
     out_length = 0;
-    thimble_answer_say(&model_answers, holds ? answer.intent : 0, slots, (size_t)slot_count, say);
+    thimble_answer_say(&thimble_model_answers, holds ? answer.intent : 0, slots, (size_t)slot_count, say_to, NULL);
     return (int32_t)out_length;
 }
 
@@ -298,7 +304,7 @@ EXPORT(intent) int32_t page_intent(void)
 {
     const bool holds = reason == THIMBLE_NO_REASON || reason == THIMBLE_MODEL_REASON;
     out_length = 0;
-    thimble_answer_say(&model_answers, holds ? answer.intent : 0, NULL, 0, say);
+    thimble_answer_say(&thimble_model_answers, holds ? answer.intent : 0, NULL, 0, say_to, NULL);
     return (int32_t)out_length;
 }
 
@@ -311,9 +317,9 @@ EXPORT(slot_count) int32_t page_slot_count(void)
 EXPORT(slot) int32_t page_slot(int32_t slot)
 {
     size_t intent_length;
-    (void)thimble_intent_name(&model_answers, 0, &intent_length);
+    (void)thimble_intent_name(&thimble_model_answers, 0, &intent_length);
     out_length = 0;
-    thimble_answer_say(&model_answers, 0, slots + slot, 1, say);
+    thimble_answer_say(&thimble_model_answers, 0, slots + slot, 1, say_to, NULL);
     const size_t before = intent_length + 1; /* the intent and a space */
     memmove(out, out + before, out_length - before);
     out_length -= before;
@@ -333,13 +339,13 @@ EXPORT(clear_names) void page_clear_names(void)
 /* The names that came with the model. */
 EXPORT(restore_names) void page_restore_names(void)
 {
-    annotator = model_annotator;
+    annotator = thimble_model_annotator;
 }
 
 /* Adds a name, `text` having its value and behind it what people say; a thimble_name_status. */
 EXPORT(add_name) int32_t page_add_name(int32_t kind, int32_t value_length, int32_t length)
 {
-    return (int32_t)thimble_names_add(&names, &model_annotator, (uint8_t)kind, text, (size_t)value_length,
+    return (int32_t)thimble_names_add(&names, &thimble_model_annotator, (uint8_t)kind, text, (size_t)value_length,
                                       text + value_length, (size_t)length, &work_words);
 }
 
@@ -353,7 +359,7 @@ EXPORT(start) int32_t page_start(void)
 
 EXPORT(read) int32_t page_read(int32_t length)
 {
-    const int32_t count = thimble_encode_prompt(&model_tokenizer, text, (size_t)length, ids, IDS);
+    const int32_t count = thimble_encode_prompt(&thimble_model_tokenizer, text, (size_t)length, ids, IDS);
     reason = count > THIMBLE_MODEL_CONTEXT ? THIMBLE_TOO_LONG : THIMBLE_NO_REASON;
     if (count < 0) {
         return NOT_UTF8;

@@ -30,7 +30,7 @@ SECTIONS
 {{
     .vectors : {{ KEEP(*(.vectors)) }} > VECTORS
     .text : ALIGN(4) {{ *(.text .text.*) }} > CODE
-    .tables : ALIGN(4) {{ *(.tables .tables.* .rodata .rodata.*) *(.weights .weights.*) }} > CODE
+    .tables : ALIGN(4) {{ *(.rodata .rodata.*) }} > CODE
     .ARM.exidx : {{ *(.ARM.exidx*) }} > CODE
     .data : {{ *(.data .data.*) }} > RAM
     .bss (NOLOAD) : ALIGN(16) {{ bss_start = .; *(.bss .bss.* COMMON) . = ALIGN(4); bss_end = .; }} > RAM

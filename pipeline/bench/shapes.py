@@ -19,7 +19,7 @@ from pipeline.recipes.paths import MODELS, RECIPE, shipped_models
 from pipeline.recipes.schema import ModelConfig
 from pipeline.stages.registry import run_recipe
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.codec import StructuredCodec
 from pipeline.workflow.artifacts import TFLITE, TOKENIZER
 from pipeline.workflow.runner import RunOptions
@@ -93,7 +93,7 @@ def load_models(names: tuple[str, ...], build: Path, console: Console) -> list[M
         announce_training(recipe, build, console)
         workspace = run_recipe(recipe, RunOptions(until="quantize", build=build), console)
         tflite = TFLITE.load(workspace.stage("quantize"))
-        codec = load_codec(workspace.stage("data"), recipe.answers.threshold)
+        codec = recipe_codec(recipe, workspace.stage("data"))
         bound = codec if isinstance(codec, StructuredCodec) else None
         sentences = () if bound is None else recipe.prompts or load_task(recipe).prompts()
         tokenizer = workspace.path(TOKENIZER.of("data"))

@@ -20,12 +20,14 @@ FOLDER = ROOT / "docs" / "schemas"
 
 def _texts() -> dict[str, str]:
     """All schemas by the name of their file."""
+    from pipeline.compiler.backends.records import call_schema
     from pipeline.recipes.json_schema import schema_of, schemas
     from pipeline.tasks.home_file import HomeFile
     from pipeline.verification.result import result_schema
 
     home = schema_of(HomeFile, "A home of Thimble: home.yaml")
-    content = {**schemas(), "home.schema.json": home, "result.schema.json": result_schema()}
+    made = {"call.schema.json": call_schema(), "home.schema.json": home, "result.schema.json": result_schema()}
+    content = {**schemas(), **made}
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in content.items()}
 
 
@@ -72,9 +74,10 @@ def _work(options: argparse.Namespace, console: Console) -> int:
 
 COMMAND = Command(
     "schemas",
-    "write the JSON schemas of recipes, boards, sweeps, homes and result.json",
+    "write the JSON schemas of recipes, boards, sweeps, homes, result.json and compile --records",
     _arguments,
     _work,
-    "Writes the JSON schemas of recipes, boards, sweeps, homes and result.json, with which editors complete and check "
-    "the files, and prints which were not current.",
+    "Writes the JSON schemas of recipes, boards, sweeps, homes, result.json and the records of compile --records, with "
+    "which editors complete and check the files, and prints which were not current.",
+    ("compile",),
 )

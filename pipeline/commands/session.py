@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -19,15 +19,15 @@ from pipeline.device.chat import (
     read_lines,
     statistics,
 )
+from pipeline.device.client import connect
 from pipeline.device.protocol import Device
-from pipeline.device.serial_port import connect
 from pipeline.emulators.select import Emulator, pick
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.numerics.sampler import SamplerSettings
 from pipeline.recipes.load import Recipe
 from pipeline.stages.understanding import Place, device_in_home
 from pipeline.targets.boards import Board, load_board
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.codec import Codec, StructuredCodec
 from pipeline.timing.costs import load_core
 from pipeline.verification.result import RESULT
@@ -121,7 +121,7 @@ def _opened(recipe: Recipe, workspace: Workspace, options: SessionOptions) -> It
     rate = _traced_rate(RESULT.path(workspace.folder / key), board.core)
     with _emulated(recipe, workspace, options, board, emulator) as device:
         _set(device, options.sampler)
-        tick_scale = TickScale.emulated(board, emulator.name, rate)
+        tick_scale = TickScale.emulated(board.instructions_per_tick(emulator.name), board.milliseconds(1.0, rate))
         yield device, tick_scale, f"{board.title} on {emulator.name} {emulator.version}"
 
 
@@ -132,7 +132,7 @@ def _connected(recipe: Recipe, workspace: Workspace, options: SessionOptions, bo
         with device_in_home(recipe, workspace, Place(port, baud=baud), options.home) as device:
             yield device
         return
-    with Device(connect(port, baud), booted=True) as device:
+    with connect(port, baud=baud) as device:
         yield device
 
 
@@ -152,14 +152,14 @@ def _emulated(
 def _set(device: Device, sampler: SamplerSettings) -> None:
     """Sets how tokens are drawn; a board that was built without drawing takes the best ones anyway."""
     try:
-        device.sample(sampler)
+        device.sample(*astuple(sampler))
     except DeviceError as error:
         if error.code != "unsupported" or sampler.temperature or sampler.penalty != 1000:
             raise
 
 
 def _codec(recipe: Recipe, workspace: Workspace) -> Codec:
-    return load_codec(workspace.stage("data"), recipe.answers.threshold)
+    return recipe_codec(recipe, workspace.stage("data"))
 
 
 def _max_new_tokens(recipe: Recipe, options: SessionOptions) -> int:

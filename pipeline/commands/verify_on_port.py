@@ -16,9 +16,10 @@ from pipeline.program import command
 from pipeline.recipes.load import Recipe
 from pipeline.targets.boards import Board, load_board
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import known_texts, recipe_codec
 from pipeline.verification.assemble import assemble_result
-from pipeline.verification.checks import reference_runs, verify
+from pipeline.verification.checks import reference_full_context, reference_runs, verify
+from pipeline.verification.oracle import Oracle
 from pipeline.verification.result import (
     RESULT,
     CycleCounts,
@@ -28,6 +29,7 @@ from pipeline.verification.result import (
     RunResult,
     StepEstimates,
 )
+from pipeline.verification.slow_texts import slow_texts
 from pipeline.workflow.artifacts import COMPILED, SIZES, TFLITE
 from pipeline.workflow.workspace import Workspace, target_key
 
@@ -63,16 +65,17 @@ def verify_on_port(
     key = target_key(board.name, recipe.engine)
     sizes = _read(workspace.path(SIZES.of("firmware"), key), recipe, board)
     compiled = _read(workspace.path(COMPILED.of("firmware"), key), recipe, board)
-    codec = load_codec(workspace.stage("data"), recipe.answers.threshold)
+    codec = recipe_codec(recipe, workspace.stage("data"))
     baud = baud or board.uart.baud
     with console.status(f"waiting for {board.name} on {port}"):
         link = connect(port, baud)
-    with Device(link, booted=True) as device:
+    with Device(link, booted=True, has_ids=link.has_ids) as device:
         info = device.info()
         _check_image(info, board, sizes, port)
         text = load_task(recipe).text(workspace.stage("data"), recipe.model.context, recipe.evaluate.host_sentences)
         texts = None if text is None else text.sequences
         expectations = reference_runs(recipe, workspace.path(TFLITE.of("quantize")), codec, texts)
+        oracle = Oracle(workspace.path(TFLITE.of("quantize")).read_bytes())
         with console.status(f"verifying {len(expectations)} prompts on {board.name}"):
             per_tick = instructions_per_tick or 1.0
             verification = verify(
@@ -86,6 +89,8 @@ def verify_on_port(
                 min_per_mac=MIN_CYCLES_PER_MAC,
                 repeat_tolerance=REPEAT_TOLERANCE,
                 line_ticks=info.tick_hz * 10 * LINE_CHARACTERS / baud,
+                longest=reference_full_context(oracle, oracle.context, oracle.vocab),
+                slow_texts=slow_texts(codec.tokenizer, known_texts(workspace.stage("data"))),
             )
     counts = verification.instructions.model_dump(include=set(StepEstimates.model_fields))
     # An emulator's count is of instructions: taken for cycles here, since nothing better is known of it.

@@ -8,7 +8,8 @@ loop over layers. `backends.c` prints the program. Nothing here imports TensorFl
 
 from __future__ import annotations
 
-from pipeline.compiler.api import PREFILL_BLOCK, compile_decode_step, compile_model, explain
+from pipeline.compiler.api import PREFILL_BLOCK, call_records, compile_decode_step, compile_model, explain
+from pipeline.compiler.backends.c.model import Packaging
 from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
 from pipeline.targets.cores import WeightLayout, packing_of_core
@@ -19,8 +20,10 @@ __all__ = [
     "Explanation",
     "Layer",
     "Objective",
+    "Packaging",
     "StoredProduct",
     "WeightLayout",
+    "call_records",
     "compile_decode_step",
     "compile_model",
     "explain",

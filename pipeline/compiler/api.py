@@ -9,16 +9,19 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from pipeline.compiler.backends.c.model import ModelFacts, write_model
+from pipeline.compiler.backends.c.model import ModelFacts, Packaging, write_model
+from pipeline.compiler.backends.records import CallRecord, records_of
 from pipeline.compiler.compiled import CompiledModel, Explanation, Layer, StoredProduct
 from pipeline.compiler.encodings.choose import Objective
 from pipeline.compiler.frontend.check import all_unsupported, check_graph, require_consistent
 from pipeline.compiler.frontend.decode_step import require_decode_step
 from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.compiler.fusions.attention import fuse_attentions, missed_attentions
+from pipeline.compiler.fusions.cache_update import fuse_cache_updates
 from pipeline.compiler.fusions.gate import fuse_gates
 from pipeline.compiler.fusions.lookup import fuse_lookups
 from pipeline.compiler.fusions.norm import fuse_norms, missed_norms
+from pipeline.compiler.fusions.real import fuse_reals
 from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.fusions.root import fuse_roots
 from pipeline.compiler.fusions.rotary import fuse_rotaries
@@ -41,12 +44,22 @@ from pipeline.files import VERSION_DIGITS
 from pipeline.numerics.kv_window import StridedWindow
 from pipeline.targets.cores import WeightLayout
 
-__all__ = ["GRAPH_PASSES", "PREFILL_BLOCK", "PROGRAM_PASSES", "compile_decode_step", "compile_model", "explain"]
+__all__ = [
+    "GRAPH_PASSES",
+    "PREFILL_BLOCK",
+    "PROGRAM_PASSES",
+    "call_records",
+    "compile_decode_step",
+    "compile_model",
+    "explain",
+]
 
 PREFILL_BLOCK = 2
 """How many tokens of a prompt are taken at once: each weight is read once for all of them."""
 
 GRAPH_PASSES: tuple[Callable[[Graph], Graph], ...] = (
+    fuse_cache_updates,
+    fuse_reals,
     without_dead_channels,
     fuse_roots,
     group_products_by_input,
@@ -70,6 +83,7 @@ def compile_decode_step(
     out: Path,
     packing: WeightLayout = WeightLayout.INTERLEAVED_2,
     aim: Objective = Objective.BALANCED,
+    packaging: Packaging | None = None,
 ) -> CompiledModel:
     """`compile_model` for a .tflite of anybody's making: what is no decode step is refused, since the runtime could
     not drive it.
@@ -85,7 +99,7 @@ def compile_decode_step(
         require_decode_step(graph)
     except UnsupportedModel as error:
         raise refused_together([error, *all_unsupported(graph)]) from None
-    return compile_model(tflite, out, packing, aim=aim)
+    return compile_model(tflite, out, packing, aim=aim, packaging=packaging)
 
 
 def compile_model(
@@ -94,14 +108,16 @@ def compile_model(
     packing: WeightLayout = WeightLayout.INTERLEAVED_2,
     block: int = PREFILL_BLOCK,
     aim: Objective = Objective.BALANCED,
+    packaging: Packaging | None = None,
 ) -> CompiledModel:
-    """Writes `model.c`, `model.h`, `model_data.c` and `model_data.h` into `out`.
+    """Writes `model.c`, `model.h` and `model_data.h` into `out`.
 
     Args:
         packing: the order of weights and caches, which suits a core; the C gives the same bytes on every machine.
         block: tokens of a prompt that are processed together, at least 1; the memory of activations grows by this
             factor.
         aim: what to optimize where a product's weights have several exact encodings.
+        packaging: another name than `model`, and what else the descriptor says.
 
     Raises:
         ThimbleError: a damaged .tflite, or one that contradicts itself.
@@ -110,7 +126,8 @@ def compile_model(
     graph = read_tflite(tflite)
     try:
         check_graph(graph)
-        return _compile(graph, hashlib.sha256(tflite).hexdigest()[:VERSION_DIGITS], out, packing, block, aim)
+        version = hashlib.sha256(tflite).hexdigest()[:VERSION_DIGITS]
+        return _compile(graph, version, out, packing, block, aim, packaging)
     except ThimbleError:
         raise
     except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -130,9 +147,11 @@ def explain(tflite: bytes) -> Explanation:
     """
     graph = read_tflite(tflite)
     check_graph(graph)
-    missed = {index: f"attention: {reason}" for index, reason in missed_attentions(graph).items()}
+    missed: dict[int, str] = {}
     fused = graph
     for graph_pass in GRAPH_PASSES:
+        if graph_pass is fuse_attentions:
+            missed |= {index: f"attention: {reason}" for index, reason in missed_attentions(fused).items()}
         if graph_pass is fuse_norms:
             missed |= {index: f"norm: {reason}" for index, reason in missed_norms(fused).items()}
         fused = graph_pass(fused)
@@ -141,11 +160,24 @@ def explain(tflite: bytes) -> Explanation:
         dict(sorted(Counter(op.kind for op in graph.ops).items())),
         {kind: count for kind, count in sorted(kinds.items()) if kind in made_by_fusion},
         {kind: count for kind, count in sorted(kinds.items()) if kind not in made_by_fusion},
-        tuple(f"{graph.tensors[index].name!r} is no {reason}" for index, reason in missed.items()),
+        tuple(f"{fused.tensors[index].name!r} is no {reason}" for index, reason in missed.items()),
     )
 
 
-def _compile(graph: Graph, version: str, out: Path, packing: WeightLayout, block: int, aim: Objective) -> CompiledModel:
+def call_records(
+    tflite: bytes,
+    packing: WeightLayout = WeightLayout.INTERLEAVED_2,
+    block: int = PREFILL_BLOCK,
+    aim: Objective = Objective.BALANCED,
+) -> list[CallRecord]:
+    """The kernel calls of a model that compiles, in order, as `compile_model` with the same arguments prints them."""
+    graph = read_tflite(tflite)
+    check_graph(graph)
+    return list(records_of(_program(graph, packing, block, aim)[1]))
+
+
+def _program(graph: Graph, packing: WeightLayout, block: int, aim: Objective) -> tuple[Graph, Program]:
+    """The graph with its fusions made, and what it is lowered to."""
     for graph_pass in GRAPH_PASSES:
         graph = graph_pass(graph)
         _require(graph_contradictions(graph), graph_pass)
@@ -154,6 +186,19 @@ def _compile(graph: Graph, version: str, out: Path, packing: WeightLayout, block
     for program_pass in PROGRAM_PASSES:
         program = program_pass(program)
         _require(program_contradictions(program), program_pass)
+    return graph, program
+
+
+def _compile(
+    graph: Graph,
+    version: str,
+    out: Path,
+    packing: WeightLayout,
+    block: int,
+    aim: Objective,
+    packaging: Packaging | None,
+) -> CompiledModel:
+    graph, program = _program(graph, packing, block, aim)
     plan = place_buffers(program)
     layer_loop = find_layer_loop(program)
     if layer_loop is not None and buffers_can_alias(program, layer_loop.same):
@@ -162,7 +207,7 @@ def _compile(graph: Graph, version: str, out: Path, packing: WeightLayout, block
     else:
         layer_loop = None
     facts = _facts(graph, version, program)
-    names = write_model(program, layer_loop, plan, facts, out)
+    names = write_model(program, layer_loop, plan, facts, out, packaging)
     groups = [list(members) for _, members in groupby(program.calls, lambda call: call.group)]
     layers = tuple(_layer(*named, members) for named, members in zip(names, groups, strict=True))
     constants = program.constants.values()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.compiler.arithmetic import RELU, RELU6, RELU_N1_TO_1
 from pipeline.compiler.ir.graph import Tensor
+from pipeline.numerics import fixed_point as fp
 
-__all__ = ["HIGH", "LOW", "MAX_SHIFT", "activation_range", "reduced"]
+__all__ = ["HIGH", "LOW", "MAX_SHIFT", "activation_range", "interpolated", "reduced", "requantized"]
 
 LOW, HIGH = -32768, 32767
 MAX_SHIFT = 7
@@ -40,3 +42,16 @@ def activation_range(out: Tensor, activation: int) -> tuple[int, int]:
 def reduced(multiplier: int) -> int:
     """The upper 16 bits of a multiplier, rounded."""
     return (multiplier + (1 << 15)) >> 16 if multiplier < 0x7FFF0000 else 0x7FFF
+
+
+def requantized(sums: fp.Int, multiplier: int, shift: int) -> fp.Int:
+    """Sums of 64 bits · multiplier · 2^(shift − 31), rounded once with the upper 16 bits of the multiplier, halves
+    towards +∞."""
+    right = 15 - shift
+    return (sums * reduced(multiplier) + (1 << (right - 1))) >> right
+
+
+def interpolated(table: NDArray[np.int16], x: fp.Int) -> fp.Int:
+    """The values between a table's 513, at int16 x."""
+    index, values = 256 + (x >> 7), table.astype(np.int64)
+    return np.asarray(values[index] + (((values[index + 1] - values[index]) * (x & 127) + 64) >> 7))

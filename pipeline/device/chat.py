@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.device.protocol import Answer, Device
-from pipeline.errors import DeviceError
-from pipeline.targets.boards import Board
+from ..errors import DeviceError
+from .protocol import Answer, Device
 
 __all__ = [
     "Decoder",
@@ -60,10 +59,9 @@ class TickScale:
     measured: bool = False
 
     @classmethod
-    def emulated(cls, board: Board, emulator: str, cycles_per_instruction: float) -> TickScale:
-        """Of an emulated board: its instructions, at a rate."""
-        per_tick = board.instructions_per_tick(emulator)
-        return cls(per_tick, "instructions", board.milliseconds(1.0, cycles_per_instruction))
+    def emulated(cls, instructions_per_tick: float, milliseconds: float) -> TickScale:
+        """Of an emulated board, which counts instructions, and what one of them would take on the real one."""
+        return cls(instructions_per_tick, "instructions", milliseconds)
 
     @classmethod
     def real(cls, tick_hz: int) -> TickScale:
@@ -123,7 +121,7 @@ def ask_many(
         try:
             answers.append((device.answer if is_structured else device.prompt)(sentence, max_new).text)
         except DeviceError as error:
-            if error.code in ("fault", "protocol"):
+            if error.code in ("checksum", "fault", "protocol"):
                 raise
             answers.append("")
         if progress is not None:
@@ -141,6 +139,7 @@ def chat_loop(
     start: int | None = None,
     is_quiet: bool = False,
     is_json: bool = False,
+    is_structured: bool = True,
 ) -> None:
     """Sends each line to the board and streams its answer; a line that the board refuses does not end the loop. Ctrl-C
     ends an answer.
@@ -148,8 +147,8 @@ def chat_loop(
     Args:
         device: the board.
         tick_scale: of its ticks.
-        decoder: makes text of tokens as they come; None: answers are in answer tokens, and are shown when they are
-            whole, with their confidence.
+        decoder: makes text of tokens as they come; None: answers are shown when they are whole, with their confidence
+            where they have one.
         lines: what to send.
         write: shows text.
         max_new: most tokens of an answer.
@@ -157,6 +156,7 @@ def chat_loop(
             An indentation is a part of text that goes on.
         is_quiet: whether only answers are shown, without figures.
         is_json: whether answers in answer tokens are shown as lines of JSON, without figures.
+        is_structured: whether, where there is no decoder, answers are in answer tokens.
     """
     for line in map(plain_text, lines):
         sentence = line.strip() if start is None else line.rstrip()
@@ -170,7 +170,7 @@ def chat_loop(
             if stream is not None:
                 answer = device.prompt(sentence, max_new, stream.take)
             else:
-                answer = device.answer(sentence, max_new, _ignore)
+                answer = (device.answer if is_structured else device.prompt)(sentence, max_new, _ignore)
         except DeviceError as error:
             if error.code == "fault":
                 raise

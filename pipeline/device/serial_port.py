@@ -7,7 +7,7 @@ from collections import deque
 
 import serial
 
-from pipeline.errors import ThimbleError
+from ..errors import ThimbleError
 
 __all__ = ["SerialPort", "connect"]
 
@@ -18,12 +18,16 @@ _DRAIN_QUIET_TIME = 0.2  # seconds without a byte after which nothing more comes
 class SerialPort:
     """The board's UART behind a port of this machine, 8N1.
 
+    Attributes:
+        has_ids: whether the board takes requests with ids, where `connect` has asked it.
+
     Raises:
         ThimbleError: no such port, no permission, or another program has it.
     """
 
     def __init__(self, port: str, baud: int = 115200) -> None:
         self.port, self.baud = port, baud
+        self.has_ids = False
         try:
             self._port = serial.Serial(port, baud, timeout=0.05, exclusive=True)
         except (serial.SerialException, ValueError, OSError) as error:
@@ -105,6 +109,7 @@ def connect(port: str, baud: int = 115200) -> SerialPort:
                     f"what is on {port} is no Thimble board, or has another speed than {baud} baud: it says {line!r}",
                     "name the port of the board, and --baud as in its board.yaml",
                 )
+        link.has_ids = " ids=yes " in line
         link.drain(_DRAIN_QUIET_TIME)
     except ThimbleError:
         link.close()

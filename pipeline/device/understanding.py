@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.errors import DeviceError
+from ..errors import DeviceError
 
 __all__ = ["SLOT_TYPES", "Slot", "Understanding", "parse_understanding"]
 
 SLOT_TYPES = ("choice", "name", "text", "number", "percent", "degrees", "duration", "time", "date")
-"""`thimble_slot_type` of answer.h."""
+"""`thimble_slot_type` of thimble_answer.h."""
 
 
 @dataclass(frozen=True)

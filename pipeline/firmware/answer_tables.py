@@ -1,4 +1,4 @@
-"""Answer tokens as C tables, for `firmware_templates/runtime/answer.c`."""
+"""Answer tokens as C tables, for `firmware_templates/runtime/thimble_answer.c`."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from itertools import accumulate
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.firmware.c_arrays import array
+from pipeline.firmware.c_arrays import EXTERNAL, Linkage, array
 from pipeline.text.answers import DURATION_UNITS, AllowedValues, AnswerSchema, TokenIds
 
-__all__ = ["write_answers"]
+__all__ = ["answer_enums", "answer_lines", "max_slots", "write_answers"]
 
 _MAX_IDS, _MAX_INDEX, _MAX_KINDS = 0x7FFF, 0xFFFF, 0x100
 _MAX_POINTERS = 16
-"""THIMBLE_MAX_MARKS of words.h."""
+"""THIMBLE_MAX_MARKS of thimble_words.h."""
+_MAX_SLOTS = 32  # of an intent, as bits of 32
 _HEADER = """\
 /* The answer tokens; generated. */
 #ifndef ANSWER_TABLES_H
 #define ANSWER_TABLES_H
 
-#include "answer.h"
+#include "thimble_answer.h"
 #include "answer_ids.h"
 
 /* The most slots that an answer can have. */
 #define MODEL_ANSWER_SLOTS {slots}
 
-extern const thimble_answers model_answers;
+extern const thimble_answers thimble_model_answers;
 
 #endif
 """
@@ -45,6 +46,29 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     Raises:
         ThimbleError: there are more ids, kinds, names or bytes than the tables can hold.
     """
+    lines = [
+        "/* The answer tokens; generated. thimble_answer.h says what the tables are. */",
+        '#include "answer_tables.h"',
+        "",
+        *answer_lines(schema, first, EXTERNAL),
+    ]
+    head = "/* What answers hold, by name; generated. */\n#ifndef ANSWER_IDS_H\n#define ANSWER_IDS_H\n\n"
+    (out / "answer_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (out / "answer_ids.h").write_text(f"{head}{answer_enums(schema, 'MODEL')}\n#endif\n", encoding="ascii")
+    (out / "answer_tables.h").write_text(_HEADER.format(slots=max_slots(schema)), encoding="ascii")
+
+
+def answer_lines(schema: AnswerSchema, first: int, linkage: Linkage) -> list[str]:
+    """The tables as C.
+
+    Args:
+        schema: the answer tokens.
+        first: id of the first of them.
+        linkage: of the tables.
+
+    Raises:
+        ThimbleError: as `write_answers`.
+    """
     texts = [text.encode() for text in (*schema.intents, *schema.slots, *schema.values, *schema.kinds)]
     lists = _Lists()
     rows = [
@@ -54,20 +78,22 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     ]
     if any(row[4] > 1 for row in rows):
         known = (schema.kinds[2], schema.kinds[3], schema.kinds[5])
-        assert known == ("duration", "number", "time"), "answer.c knows them by their indices"
+        assert known == ("duration", "number", "time"), "thimble_answer.c knows them by their indices"
     counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
+    sets = _Lists()
+    set_starts = [sets.add(_slot_sets(schema, intent), 2) for intent in range(len(schema.intents))]
     _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
     body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
-    lines = [
-        "/* The answer tokens; generated. answer.h says what the tables are. */",
-        '#include "answer_tables.h"',
-        "",
+    members = {"lists": "answer_lists", "text_starts": "answer_text_starts", "text": "answer_text"}
+    return [
         array("uint16_t", "intent_starts", accumulate(counts, initial=0)),
         f"static const thimble_allowed allowed[] = {{\n{body},\n}};\n",
-        array("uint16_t", "lists", lists.items),
-        array("uint16_t", "text_starts", accumulate(map(len, texts), initial=0)),
+        array("uint16_t", "set_starts", set_starts),
+        array("uint32_t", "slot_sets", sets.items),
+        array("uint16_t", "answer_lists", lists.items),
+        array("uint16_t", "answer_text_starts", accumulate(map(len, texts), initial=0)),
         _text(texts),
-        "const thimble_answers model_answers = {",
+        linkage.define("answers"),
         f"    .first = {first},",
         f"    .kind_count = {len(schema.kinds)},",
         f"    .pointer_count = {schema.pointers},",
@@ -76,16 +102,19 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
         f"    .slot_count = {len(schema.slots)},",
         f"    .value_count = {len(schema.values)},",
         f"    .threshold = {schema.threshold},",
-        *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "lists", "text_starts", "text")),
+        *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "set_starts", "slot_sets")),
+        *(f"    .{name} = {table}," for name, table in members.items()),
         "};",
     ]
-    (out / "answer_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (out / "answer_ids.h").write_text(_ids(schema), encoding="ascii")
-    (out / "answer_tables.h").write_text(_HEADER.format(slots=_max_slots(schema)), encoding="ascii")
 
 
-def _ids(schema: AnswerSchema) -> str:
-    """Enumerations of intents, slots and closed values, for programs that act on answers."""
+def answer_enums(schema: AnswerSchema, prefix: str) -> str:
+    """Enumerations of intents, slots and closed values, for programs that act on answers.
+
+    Args:
+        schema: the answer tokens.
+        prefix: of all names, in capitals.
+    """
     enums = {
         "INTENT": ("The intents; thimble_result.intent", schema.intents),
         "SLOT": ("The slots; thimble_slot.slot", schema.slots),
@@ -94,11 +123,10 @@ def _ids(schema: AnswerSchema) -> str:
     parts = []
     for kind, (comment, texts) in enums.items():
         names = _identifiers(texts)
-        lines = "".join(f"    MODEL_{kind}_{name} = {index},\n" for index, name in enumerate(names))
-        count = f"    MODEL_NUM_{kind}S = {len(texts)},\n"
+        lines = "".join(f"    {prefix}_{kind}_{name} = {index},\n" for index, name in enumerate(names))
+        count = f"    {prefix}_NUM_{kind}S = {len(texts)},\n"
         parts.append(f"/* {comment}. */\nenum {{\n{lines}{count}}};\n")
-    head = "/* What answers hold, by name; generated. */\n#ifndef ANSWER_IDS_H\n#define ANSWER_IDS_H\n\n"
-    return head + "\n".join(parts) + "\n#endif\n"
+    return "\n".join(parts)
 
 
 def _identifiers(texts: Sequence[str]) -> list[str]:
@@ -121,13 +149,25 @@ class _Lists:
         self.items: list[int] = []
         self._starts: dict[tuple[int, ...], int] = {}
 
-    def add(self, values: Sequence[int]) -> int:
-        """Where the list begins."""
+    def add(self, values: Sequence[int], width: int = 1) -> int:
+        """Where the list begins; its length is that of groups of `width` values."""
         key = tuple(values)
         if key not in self._starts:
             self._starts[key] = len(self.items)
-            self.items += [len(key), *key]
+            self.items += [len(key) // width, *key]
         return self._starts[key]
+
+
+def _slot_sets(schema: AnswerSchema, intent: int) -> list[int]:
+    """Pairs of bits: which slots the answers with an intent have, and which they may have; bit i is its slot i."""
+    slots = list(schema.allowed.get(intent, {}))
+    sets = schema.slot_sets.get(intent, ())
+    if len(slots) > _MAX_SLOTS and sets:
+        raise ThimbleError(
+            f"{schema.intents[intent]} has {len(slots)} slots", f"use at most {_MAX_SLOTS}, or make it several intents"
+        )
+    parts = (part for one in sets for part in (one.required, one.possible))
+    return [sum(1 << slots.index(slot) for slot in part) for part in parts]
 
 
 def _expands(allowed: AllowedValues) -> int:
@@ -154,7 +194,7 @@ def _check_sizes(schema: AnswerSchema, first: int, text_bytes: int, list_items: 
         )
 
 
-def _max_slots(schema: AnswerSchema) -> int:
+def max_slots(schema: AnswerSchema) -> int:
     """The most slots of an answer, with those that a duration fills."""
 
     def names(slots: dict[int, AllowedValues]) -> int:
@@ -174,4 +214,4 @@ def _text(texts: Sequence[bytes]) -> str:
         text = data.decode()
         plain = text.isascii() and text.isprintable() and "*/" not in text and "/*" not in text
         rows.append("    " + "".join(f"{byte}, " for byte in data) + (f"/* {text} */" if plain else ""))
-    return "static const uint8_t text[] = {\n" + "\n".join(rows or ["    0,"]) + "\n    0,\n};\n"
+    return "static const uint8_t answer_text[] = {\n" + "\n".join(rows or ["    0,"]) + "\n    0,\n};\n"

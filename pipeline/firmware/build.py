@@ -34,9 +34,22 @@ class Firmware:
 
 
 def build_project(
-    project: Path, build: Path, profile: bool = False, test_commands: bool = False, sampling: bool = True
+    project: Path,
+    build: Path,
+    profile: bool = False,
+    test_commands: bool = False,
+    sampling: bool = True,
+    names_bytes: int | None = None,
 ) -> Firmware:
     """Builds the project in the folder `build`.
+
+    Args:
+        project: what `write_project` wrote.
+        build: the folder.
+        profile: whether layers are counted.
+        test_commands: whether there are the requests that provoke faults.
+        sampling: whether tokens can be drawn.
+        names_bytes: RAM for names that are added, of a model with answer tokens; None: the project's own.
 
     Raises:
         ThimbleError: a tool is missing, or the compiler or linker complains (its first error is in the text).
@@ -45,6 +58,8 @@ def build_project(
     cmake, ninja = tools.require("cmake"), tools.require("ninja")
     options = [f"-DTHIMBLE_PROFILE={_on(profile)}", f"-DTHIMBLE_TEST_COMMANDS={_on(test_commands)}"]
     options += [f"-DTHIMBLE_SAMPLING={_on(sampling)}", f"-DPython3_EXECUTABLE={Path(sys.executable).as_posix()}"]
+    if names_bytes is not None:
+        options.append(f"-DTHIMBLE_NAMES_BYTES={names_bytes}")
     elf = build / "firmware.elf"
     with _plain_paths(project, build) as (source, target):
         configure: list[str | Path] = [

@@ -3,8 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-__all__ = ["array", "wrapped"]
+__all__ = ["EXTERNAL", "STATIC", "Linkage", "array", "wrapped"]
+
+
+@dataclass(frozen=True)
+class Linkage:
+    """Whether a table is seen from other files.
+
+    Attributes:
+        storage: before its type.
+        prefix: of its name.
+    """
+
+    storage: str
+    prefix: str
+
+    def name(self, what: str) -> str:
+        """Of a table, such as `tokenizer`."""
+        return self.prefix + what
+
+    def define(self, what: str) -> str:
+        """The beginning of a table's definition: its type is `thimble_` and what it is."""
+        return f"{self.storage}const thimble_{what} {self.name(what)} = {{"
+
+
+EXTERNAL = Linkage("", "thimble_model_")
+"""In a firmware project, whose files are compiled as one."""
+STATIC = Linkage("static ", "")
+"""In a library: all of a model is one file."""
 
 
 def array(kind: str, name: str, values: Iterable[int], form: str = "{}") -> str:

@@ -1,4 +1,4 @@
-"""How texts are folded and words restored as C tables, for `firmware_templates/runtime/normalize.c`."""
+"""How texts are folded and words restored as C tables, for `firmware_templates/runtime/thimble_normalize.c`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from itertools import accumulate, zip_longest
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.firmware.c_arrays import array
+from pipeline.firmware.c_arrays import EXTERNAL, Linkage, array
 from pipeline.text.normalize import PLAIN_SPELLINGS, FoldTable, skeleton
 
-__all__ = ["NormalizerBytes", "write_normalizer"]
+__all__ = ["NormalizerBytes", "normalizer_lines", "write_normalizer"]
 
 _FIRST_MARK = 0x300
 _KEPT_MARK = _EVERY_OTHER = 0x80
@@ -23,9 +23,9 @@ _HEADER = """\
 #ifndef NORMALIZER_TABLES_H
 #define NORMALIZER_TABLES_H
 
-#include "normalize.h"
+#include "thimble_normalize.h"
 
-extern const thimble_normalizer model_normalizer;
+extern const thimble_normalizer thimble_model_normalizer;
 
 #endif
 """
@@ -79,6 +79,27 @@ def write_normalizer(
     Raises:
         ThimbleError: the words to restore are more than the tables hold.
     """
+    size, lines = normalizer_lines(table, restore, umlauts, EXTERNAL, elided)
+    head = [
+        f"/* How texts are folded and cut into words; generated. {' and '.join(table.scripts) or 'no script'}:",
+        f" * {size.folds} bytes of folds, {size.pairs} of letters with marks, {size.classes} of classes, "
+        f"{size.plain + size.restore} of skeletons; {size.total} in all. */",
+        '#include "normalizer_tables.h"',
+        "",
+    ]
+    (out / "normalizer_tables.c").write_text("\n".join([*head, *lines]) + "\n", encoding="ascii")
+    (out / "normalizer_tables.h").write_text(_HEADER, encoding="ascii")
+    return size
+
+
+def normalizer_lines(
+    table: FoldTable,
+    restore: Mapping[str, str] | None,
+    umlauts: bool,
+    linkage: Linkage,
+    elided: Sequence[str] = (),
+) -> tuple[NormalizerBytes, list[str]]:
+    """How many bytes the tables take, and the tables as C; arguments and errors as `write_normalizer`."""
     runs = _runs(table.folds)
     pair_runs = _letter_runs(sorted(table.pairs.values()))
     pairs = sorted((letter, base, mark) for (base, mark), letter in table.pairs.items())
@@ -107,12 +128,7 @@ def write_normalizer(
     )
     marks = (mark - _FIRST_MARK | (_KEPT_MARK if table.is_kept(base, mark) else 0) for _, base, mark in pairs)
     texts = ", ".join("{" + ", ".join(str(byte) for byte in text.ljust(2, b"\0")) + "}" for _, text in plain)
-    lines = [
-        f"/* How texts are folded and cut into words; generated. {' and '.join(table.scripts) or 'no script'}:",
-        f" * {size.folds} bytes of folds, {size.pairs} of letters with marks, {size.classes} of classes, "
-        f"{size.plain + size.restore} of skeletons; {size.total} in all. */",
-        '#include "normalizer_tables.h"',
-        "",
+    return size, [
         array("uint16_t", "fold_codes", (code for code, _, _ in runs), "0x{:x}"),
         array("uint8_t", "fold_runs", (run for _, run, _ in runs)),
         array("uint16_t", "fold_to", (folded for _, _, folded in runs), "0x{:x}"),
@@ -129,7 +145,7 @@ def write_normalizer(
         f"static const uint8_t plain_text[][2] = {{{texts}}};\n",
         array("uint16_t", "restore_starts", accumulate(map(len, restored), initial=0)),
         array("uint8_t", "restore_text", b"".join(restored)),
-        "const thimble_normalizer model_normalizer = {",
+        linkage.define("normalizer"),
         f"    .fold_count = {len(runs)},",
         f"    .pair_count = {len(pair_runs)},",
         f"    .class_count = {len(table.classes)},",
@@ -161,9 +177,6 @@ def write_normalizer(
         *([f"    .elided = {' '.join(map(_quoted, elided))},"] if elided else ()),
         "};",
     ]
-    (out / "normalizer_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
-    (out / "normalizer_tables.h").write_text(_HEADER, encoding="ascii")
-    return size
 
 
 def _quoted(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The tables of a language's quantities as C, for `firmware_templates/runtime/quantities.c`."""
+"""The tables of a language's quantities as C, for `firmware_templates/runtime/thimble_quantities.c`."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from itertools import accumulate
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.firmware.c_arrays import array
+from pipeline.firmware.c_arrays import EXTERNAL, Linkage, array
 from pipeline.text.quantities import LIMITED_ITEMS, Class, QuantityPattern, QuantityTables
 
-__all__ = ["quantity_table_bytes", "write_quantities"]
+__all__ = ["quantity_lines", "quantity_table_bytes", "write_quantities"]
 
 _HEADER = """\
 /* The tables of quantities; generated. */
 #ifndef QUANTITY_TABLES_H
 #define QUANTITY_TABLES_H
 
-#include "quantities.h"
+#include "thimble_quantities.h"
 
-extern const thimble_quantities model_quantities;
+extern const thimble_quantities thimble_model_quantities;
 
 #endif
 """
 _GLUED = _OPTIONAL = _LAST_CLASS = 0x80
 _BLOCK = 8
-"""THIMBLE_MORPHEME_BLOCK of quantities.h."""
+"""THIMBLE_MORPHEME_BLOCK of thimble_quantities.h."""
 _MAX_BYTES = 0xFFFE
 """Places behind it mean that a word is no morpheme."""
 _NOT_BEFORE, _NOT_AFTER, _BACKWARDS = 0x10, 0x20, 0x40
@@ -36,6 +36,22 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
 
     Raises:
         ThimbleError: a value does not fit into its byte.
+    """
+    lines = [
+        "/* The tables of quantities; generated. thimble_quantities.h says what they are. */",
+        '#include "quantity_tables.h"',
+        "",
+        *quantity_lines(tables, EXTERNAL),
+    ]
+    (out / "quantity_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
+    (out / "quantity_tables.h").write_text(_HEADER, encoding="ascii")
+
+
+def quantity_lines(tables: QuantityTables, linkage: Linkage) -> list[str]:
+    """The tables as C.
+
+    Raises:
+        ThimbleError: as `write_quantities`.
     """
     entries = _entries(tables)
     *begins, num_bytes = accumulate(map(len, entries), initial=0)
@@ -58,10 +74,7 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         for text, entry, senses in zip(tables.morphemes, entries, tables.senses, strict=True)
         if entry[0] & _GLUED or any(kind == Class.ABBREVIATION for kind, _ in senses)
     )
-    lines = [
-        "/* The tables of quantities; generated. quantities.h says what they are. */",
-        '#include "quantity_tables.h"',
-        "",
+    return [
         array("uint16_t", "starts", starts),
         _rows("morphemes", entries, tables.morphemes),
         _rows("patterns", patterns),
@@ -71,7 +84,7 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         *(f'    "{date}",' for date in tables.dates or [""]),
         "};",
         "",
-        "const thimble_quantities model_quantities = {",
+        linkage.define("quantities"),
         f"    .morpheme_bytes = {num_bytes},",
         f"    .block_count = {len(starts)},",
         f"    .pattern_count = {len(patterns)},",
@@ -81,8 +94,6 @@ def write_quantities(tables: QuantityTables, out: Path) -> None:
         *(f"    .{name} = {name}," for name in ("starts", "morphemes", "patterns", "fractions", "day_parts", "dates")),
         "};",
     ]
-    (out / "quantity_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
-    (out / "quantity_tables.h").write_text(_HEADER, encoding="ascii")
 
 
 def quantity_table_bytes(tables: QuantityTables) -> int:

@@ -1,4 +1,4 @@
-"""The tokenizer's tables as C, for `firmware_templates/runtime/tokenizer.c`."""
+"""The tokenizer's tables as C, for `firmware_templates/runtime/thimble_tokenizer.c`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.firmware.c_arrays import array
+from pipeline.firmware.c_arrays import EXTERNAL, Linkage, array
 from pipeline.text.prompt import PromptTokenizer
 
-__all__ = ["write_tokenizer"]
+__all__ = ["tokenizer_lines", "write_tokenizer"]
 
 _HEADER = """\
 /* The tokenizer's tables; generated. */
 #ifndef TOKENIZER_TABLES_H
 #define TOKENIZER_TABLES_H
 
-#include "tokenizer.h"
+#include "thimble_tokenizer.h"
 
-extern const thimble_tokenizer model_tokenizer;
+extern const thimble_tokenizer thimble_model_tokenizer;
 
 #endif
 """
@@ -29,6 +29,22 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
 
     Raises:
         ThimbleError: the tokenizer has more ids, bytes or merges than the tables can hold.
+    """
+    lines = [
+        "/* The tokenizer's tables; generated. thimble_tokenizer.h says what they are. */",
+        '#include "tokenizer_tables.h"',
+        "",
+        *tokenizer_lines(tokenizer, EXTERNAL),
+    ]
+    (out / "tokenizer_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
+    (out / "tokenizer_tables.h").write_text(_HEADER, encoding="ascii")
+
+
+def tokenizer_lines(tokenizer: PromptTokenizer, linkage: Linkage) -> list[str]:
+    """The tables as C.
+
+    Raises:
+        ThimbleError: as `write_tokenizer`.
     """
     pieces, template = tokenizer.pieces, tokenizer.template
     merges = sorted((left << 16 | right, *merge) for (left, right), merge in tokenizer.ranked_merges.items())
@@ -42,10 +58,7 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
     for piece in pieces:
         starts.append(starts[-1] + len(piece))
     characters = sorted((ord(character), index) for character, index in tokenizer.characters.items())
-    lines = [
-        "/* The tokenizer's tables; generated. tokenizer.h says what they are. */",
-        '#include "tokenizer_tables.h"',
-        "",
+    return [
         array("uint16_t", "piece_starts", starts),
         _text("pieces", pieces, template.byte_base + 256),
         array("uint32_t", "merge_pairs", (pair for pair, _, _ in merges), "0x{:08x}u"),
@@ -56,7 +69,7 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
         array("uint16_t", "prefix", template.prefix),
         array("uint16_t", "suffix", template.suffix),
         array("uint16_t", "stops", template.stops),
-        "const thimble_tokenizer model_tokenizer = {",
+        linkage.define("tokenizer"),
         f"    .vocab_size = {tokenizer.vocab_size},",
         f"    .merge_count = {len(merges)},",
         f"    .character_count = {len(characters)},",
@@ -86,8 +99,6 @@ def write_tokenizer(tokenizer: PromptTokenizer, out: Path) -> None:
         ),
         "};",
     ]
-    (out / "tokenizer_tables.c").write_text("\n".join(lines) + "\n", encoding="ascii")
-    (out / "tokenizer_tables.h").write_text(_HEADER, encoding="ascii")
 
 
 def _text(name: str, pieces: Sequence[bytes], first: int) -> str:

@@ -29,4 +29,8 @@ def answers_version(schema: AnswerSchema) -> str:
     parts = dataclasses.asdict(schema)
     del parts["threshold"]
     parts["quantities"] = sorted(schema.quantities)
+    parts["slot_sets"] = {
+        intent: [[sorted(one.required), sorted(one.possible)] for one in sets]
+        for intent, sets in sorted(schema.slot_sets.items())
+    }
     return fingerprint(parts)[:VERSION_DIGITS]

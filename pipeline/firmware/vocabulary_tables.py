@@ -1,4 +1,4 @@
-"""What a sentence is searched for as C tables, for `firmware_templates/runtime/matcher.c`."""
+"""What a sentence is searched for as C tables, for `firmware_templates/runtime/thimble_matcher.c`."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from itertools import accumulate
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
-from pipeline.firmware.c_arrays import array
+from pipeline.firmware.c_arrays import EXTERNAL, Linkage, array
 from pipeline.text.annotation import Entry
 from pipeline.text.known_words import word_hash
 from pipeline.text.quantities import KINDS as QUANTITY_KINDS
 from pipeline.text.vocabulary import MIN_FUZZY_LETTERS, Inflection, Layer, Name, Vocabulary
 
-__all__ = ["HASH_BYTES", "LayerTables", "TableBytes", "hash_table", "write_vocabulary"]
+__all__ = ["HASH_BYTES", "LayerTables", "TableBytes", "hash_table", "vocabulary_lines", "write_vocabulary"]
 
 _MAX_ENTRIES, _MAX_NAME_BYTES, _MAX_DROPPED_BYTES, _OWN_TEXT, _LAYERS = 0xFFFF, 255, 8, 0xFFFF, 2
-"""Limits of matcher.h."""
+"""Limits of thimble_matcher.h."""
 HASH_BYTES = 3
-"""Of a word that is known: THIMBLE_HASH_BYTES of matcher.h."""
+"""Of a word that is known: THIMBLE_HASH_BYTES of thimble_matcher.h."""
 _HEADER = """\
 /* What a sentence is searched for; generated. */
 #ifndef VOCABULARY_TABLES_H
 #define VOCABULARY_TABLES_H
 
-#include "matcher.h"
+#include "thimble_matcher.h"
 
-extern const thimble_annotator model_annotator;
+extern const thimble_annotator thimble_model_annotator;
 
 #endif
 """
@@ -64,7 +64,7 @@ def write_vocabulary(
 ) -> TableBytes:
     """Writes `vocabulary_tables.c` and `vocabulary_tables.h` into a folder.
 
-    `model_annotator` in them refers to `model_normalizer` and `model_quantities` of the tables beside them.
+    `thimble_model_annotator` in them refers to the normalizer and the quantities of the tables beside them.
 
     Args:
         vocabulary: of one or two layers; a single one is that of the task's lists.
@@ -78,6 +78,25 @@ def write_vocabulary(
     Raises:
         ThimbleError: an entry has a kind without a marker, or there are more, or longer, names than the tables hold.
     """
+    size, lines = vocabulary_lines(vocabulary, known_words, kinds, EXTERNAL)
+    head = [
+        f"/* What a sentence is searched for; generated. {' and '.join(map(str, size.layers))} bytes of names,",
+        f" * {size.words} of hashes, {size.inflection} of endings; {size.total} in all. thimble_matcher.h has more. */",
+        '#include "vocabulary_tables.h"',
+        "",
+        '#include "normalizer_tables.h"',
+        '#include "quantity_tables.h"',
+        "",
+    ]
+    (out / "vocabulary_tables.c").write_text("\n".join([*head, *lines]) + "\n", encoding="utf-8")
+    (out / "vocabulary_tables.h").write_text(_HEADER, encoding="ascii")
+    return size
+
+
+def vocabulary_lines(
+    vocabulary: Vocabulary, known_words: Collection[str], kinds: Sequence[str], linkage: Linkage
+) -> tuple[TableBytes, list[str]]:
+    """How many bytes the tables take, and the tables as C; arguments and errors as `write_vocabulary`."""
     inflection = vocabulary.inflection
     layers = [LayerTables(layer, kinds) for layer in vocabulary.layers]
     if len(layers) > _LAYERS:
@@ -100,14 +119,7 @@ def write_vocabulary(
         len(known) + len(common),
         sum(len(string.encode()) + 1 for string in strings) + 4,
     )
-    lines = [
-        f"/* What a sentence is searched for; generated. {' and '.join(map(str, size.layers))} bytes of names,",
-        f" * {size.words} of hashes, {size.inflection} of endings; {size.total} in all. matcher.h has more. */",
-        '#include "vocabulary_tables.h"',
-        "",
-        '#include "normalizer_tables.h"',
-        '#include "quantity_tables.h"',
-        "",
+    return size, [
         *(
             line
             for layer, name in zip(layers, _LAYER_NAMES[_LAYERS - len(layers) :], strict=True)
@@ -116,9 +128,9 @@ def write_vocabulary(
         *_inflection_lines(inflection),
         array("uint8_t", "known", known),
         array("uint8_t", "common", common),
-        "const thimble_annotator model_annotator = {",
-        "    .normalizer = &model_normalizer,",
-        "    .quantities = &model_quantities,",
+        linkage.define("annotator"),
+        f"    .normalizer = &{linkage.name('normalizer')},",
+        f"    .quantities = &{linkage.name('quantities')},",
         "    .inflection = &inflection,",
         f"    .layers = {{{', '.join(names)}}},",
         f"    .quantity_kinds = {{{', '.join(map(str, _quantity_kinds(kinds)))}}},",
@@ -128,9 +140,6 @@ def write_vocabulary(
         "    .common = common,",
         "};",
     ]
-    (out / "vocabulary_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (out / "vocabulary_tables.h").write_text(_HEADER, encoding="ascii")
-    return size
 
 
 _LAYER_NAMES = ("home", "lists")
@@ -212,7 +221,7 @@ class LayerTables:
 
 
 def _quantity_kinds(kinds: Sequence[str]) -> list[int]:
-    """By the numbers of quantities.h: indices of markers."""
+    """By the numbers of thimble_quantities.h: indices of markers."""
     missing = [kind for kind in QUANTITY_KINDS[1:-1] if kind not in kinds]
     if missing:
         raise ThimbleError(f"quantities of kind {missing[0]!r} have no marker", "run the `data` stage with --force")

@@ -19,6 +19,7 @@ __all__ = [
     "inverse_sqrt_multiplier",
     "logistic",
     "multiply",
+    "one_over_one_plus",
     "quantize_multiplier",
     "rounding_divide",
     "tanh",
@@ -84,7 +85,7 @@ def exp_on_negative_values(a: Int, integer_bits: int) -> Int:
 
 def logistic(a: Int, integer_bits: int) -> Int:
     """1 / (1 + e^−a) in Q0.31."""
-    positive = _one_over_one_plus(exp_on_negative_values(-np.abs(a), integer_bits))
+    positive = one_over_one_plus(exp_on_negative_values(-np.abs(a), integer_bits))
     return np.where(a == 0, 1 << 30, np.where(a > 0, positive, _INT32_MAX - positive))
 
 
@@ -133,7 +134,7 @@ def _exp_near_zero(a: Int) -> Int:
     return np.asarray(1895147668 + doubling_high_multiply(1895147668, x + series))
 
 
-def _one_over_one_plus(a: Int) -> Int:
+def one_over_one_plus(a: Int) -> Int:
     """1 / (1 + a) in Q0.31 for a in [0, 1]."""
     return _saturate(_reciprocal(_half_sum_with_one(a)) << 1)
 

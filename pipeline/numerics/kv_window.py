@@ -5,12 +5,24 @@ With a sliding window the cache holds `rows` tokens: the first `sinks` for good,
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SlidingWindow", "StridedWindow", "strided_window", "window_from_mask"]
+__all__ = [
+    "METADATA",
+    "SlidingWindow",
+    "StridedWindow",
+    "strided_window",
+    "window_metadata",
+    "window_of_metadata",
+]
+
+METADATA = "thimble.kv_window"
+"""The name of a .tflite's metadata that says its window."""
+_MAX_ROWS, _MAX_CONTEXT = 1 << 10, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -52,7 +64,7 @@ class StridedWindow:
     down.
 
     Where all rows are taken the row that a token takes is forgotten before it looks around. The mask has a row a
-    position, which hides that one, so that the mask determines the whole order.
+    position, which hides that one.
     """
 
     rows: int
@@ -104,11 +116,34 @@ def strided_window(rows: int, sinks: int, stride: int, context: int) -> StridedW
     return StridedWindow(rows, tuple(slots[:context]))
 
 
-def window_from_mask(visible: NDArray[np.bool_]) -> StridedWindow | None:
-    """The window that a mask's table [context, rows + 1] describes; None where it describes none."""
-    rows = visible.shape[1] - 1
-    hidden = [np.flatnonzero(~row) for row in visible[rows:]]
-    if rows < 1 or any(len(columns) != 1 or columns[0] == rows for columns in hidden):
-        return None
-    order = StridedWindow(rows, (*range(min(rows, len(visible))), *(int(columns[0]) for columns in hidden)))
-    return order if np.array_equal(order.visible(), visible) else None
+def window_metadata(window: int, sinks: int = 0, stride: int = 0, context: int = 0) -> str:
+    """What a .tflite says of its window, as JSON: `window_of_metadata` reads it.
+
+    Args:
+        window: rows of the cache.
+        sinks: the first tokens, which are kept.
+        stride: at whose multiples tokens are kept too; 0: none.
+        context: positions in all where there is a stride.
+    """
+    said = {"window": window, "sinks": sinks, **({"stride": stride, "context": context} if stride else {})}
+    return json.dumps(said)
+
+
+def window_of_metadata(text: str) -> SlidingWindow | StridedWindow:
+    """The window that a .tflite says.
+
+    Raises:
+        ValueError: the text is none of `window_metadata`.
+    """
+    said = json.loads(text)
+    if not isinstance(said, dict) or not all(type(value) is int for value in said.values()):
+        raise ValueError("not numbers by name")
+    window, sinks, stride, context = (said.pop(name, 0) for name in ("window", "sinks", "stride", "context"))
+    if said or not 2 <= window <= _MAX_ROWS or not 0 <= sinks < window - 1:
+        raise ValueError("no window of 2 rows or more with fewer sinks")
+    if not stride and not context:
+        return SlidingWindow(window, sinks)
+    kept = sum(position < sinks or position % stride == 0 for position in range(context)) if stride > 1 else window
+    if not window <= context <= _MAX_CONTEXT or kept > window - 2:
+        raise ValueError("a stride that keeps more than the window holds")
+    return strided_window(window, sinks, stride, context)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,10 +48,6 @@ class SamplerSettings:
             raise ThimbleError(f"seed {seed} is out of range", "use 0 to 4294967295")
         return settings
 
-    def words(self) -> str:
-        """As the request SAMPLE takes them."""
-        return " ".join(str(value) for value in dataclasses.astuple(self))
-
 
 def logit_step(scale: float) -> int:
     """log2 of the probability ratio per logit step, in units of 2^-24."""
@@ -82,16 +78,23 @@ class Sampler:
         """Records a token that was fed to the model."""
         self.recent = [*self.recent, token][-RECENT:]
 
-    def draw(self, logits: NDArray[np.signedinteger]) -> int:
-        """Samples the next token from int8 or int16 logits [vocab]."""
+    def draw(self, logits: NDArray[np.signedinteger], allowed: Sequence[int] | None = None) -> int:
+        """Samples the next token from int8 or int16 logits [vocab].
+
+        Args:
+            logits: of the model.
+            allowed: the ids that may be drawn, ascending; None: all.
+        """
         settings = self.settings
-        if settings.temperature == 0 and settings.penalty == 1000:
+        if settings.temperature == 0 and settings.penalty == 1000 and allowed is None:
             return int(np.argmax(logits))
         values = (logits.astype(np.int64) - self.zero_point) * self.step + 128 >> 8
         if settings.penalty != 1000:
             for token in set(self.recent):
                 values[token] = _penalized(int(values[token]), settings.penalty)
         order = np.argsort(-values, kind="stable")
+        if allowed is not None:
+            order = order[np.isin(order, np.asarray(allowed))]
         if settings.temperature == 0:
             return int(order[0])
         weights = powers((values[order[0]] - values) * (65_536_000 // settings.temperature) >> 16)
@@ -101,7 +104,7 @@ class Sampler:
             count = int(np.searchsorted(sums * 1000, int(sums[-1]) * settings.top_p)) + 1
             candidates = candidates[: min(count, len(candidates))]
         else:
-            candidates = np.arange(len(values))
+            candidates = np.arange(len(values)) if allowed is None else np.asarray(allowed)
         sums = np.cumsum(weights[candidates])
         target = self._random() * int(sums[-1]) >> 32
         return int(candidates[min(int(np.searchsorted(sums, target, side="right")), len(candidates) - 1)])

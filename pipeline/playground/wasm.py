@@ -38,9 +38,9 @@ _FLAGS = (
 _LINK = ("-Wl,--no-entry", "-Wl,--strip-all", "-Wl,-z,stack-size=65536")
 _OBSERVED = ("append_rows_s8", "attention_rows_s8", "append_s16", "attention_s16")
 """Kernels whose calls go through page_attention.c."""
-_AROUND = ("thimble", "tokenizer", "sampler", "crc32", "answer")
-"""Of the runtime, what every page needs: `answer.c` has the names of reasons."""
-_TEXT_PATH = ("normalize", "quantities", "matcher", "names")
+_AROUND = ("thimble", "thimble_tokenizer", "thimble_sampler", "thimble_crc32", "thimble_answer")
+"""Of the runtime, what every page needs: `thimble_answer.c` has the names of reasons."""
+_TEXT_PATH = ("thimble_normalize", "thimble_quantities", "thimble_matcher", "thimble_names")
 
 
 def require_compiler() -> tuple[Path, Path]:

@@ -15,10 +15,11 @@ from pipeline.errors import ThimbleError
 from pipeline.network.decode_step import DecodeStep
 from pipeline.network.decoder import NORM_EPSILON
 from pipeline.network.tf_setup import no_native_log
+from pipeline.numerics.kv_window import METADATA
 from pipeline.quantize.int4 import rescale_to_int4, round_to_int4
 from pipeline.quantize.int16x8 import legalize_for_tflm
 from pipeline.quantize.ranges import with_fitted_ranges
-from pipeline.quantize.tflite_file import read_model, schema
+from pipeline.quantize.tflite_file import read_model, schema, with_metadata
 from pipeline.recipes.schema import ModelConfig
 
 __all__ = ["quantize", "tflite_sparsity"]
@@ -84,7 +85,10 @@ def quantize(
             tflite = _to_integers(with_fitted_ranges(tflite, feeds(), learned))
     if weights == "int4":
         tflite = rescale_to_int4(tflite)
-    return legalize_for_tflm(tflite, NORM_EPSILON) if activations == "int16" else tflite
+    if activations == "int16":
+        tflite = legalize_for_tflm(tflite, NORM_EPSILON)
+    window = config.kv_window_metadata
+    return with_metadata(tflite, METADATA, window) if window else tflite
 
 
 def _to_integers(calibrated: bytes) -> bytes:

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from pipeline.errors import ConfigError, Problem, ThimbleError
-from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window, window_metadata
 from pipeline.recipes.paths import MODELS, RECIPE, SHIPPED, WEIGHTS, identity, resolve, shipped_models
 from pipeline.targets.boards import all_boards
 from pipeline.validation import (
@@ -266,6 +266,11 @@ class ModelConfig(StrictModel):
         return SlidingWindow(self.window, self.sinks) if self.window else None
 
     @property
+    def kv_window_metadata(self) -> str:
+        """What the .tflite says of the window; empty where there is none."""
+        return window_metadata(self.window, self.sinks, self.stride, self.context) if self.window else ""
+
+    @property
     def unbounded(self) -> bool:
         """Whether positions have no end; cosines and sines are inputs of the decode step then."""
         return bool(self.window) and not self.stride
@@ -497,12 +502,16 @@ class EvaluateConfig(StrictModel):
 
 
 class AnswersConfig(StrictModel):
-    """What the device does with an answer of intents and slots. Weights do not depend on it."""
+    """What the device does with an answer. Weights do not depend on it."""
 
     section: ClassVar[str] = "answers"
 
     threshold: Share = 0.0
     """Confidence below which nothing is done: the product of the probabilities of the answer's tokens."""
+    grammar: str | None = None
+    """Of answers in text: a file in GBNF, or a JSON Schema (`.json`), seen from the recipe's folder."""
+    grammar_depth: int = Field(4, ge=0, le=32)
+    """How often a rule of the grammar may stand within itself."""
 
 
 class BoardBudgets(StrictModel):
@@ -708,6 +717,8 @@ class SentenceHints(StrictModel):
 
     required: dict[str, Texts] = Field(default_factory=dict)
     """By intent, slots without which it means nothing: a sentence that leaves one out is no match."""
+    exclusive: dict[str, Annotated[tuple[Texts, ...], Field(strict=False)]] = Field(default_factory=dict)
+    """By intent, groups of slots of which an answer has one at most, such as `{Brew: [[delay, time]]}`."""
     default: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """By intent, values of slots that a sentence may leave out, such as `{Brew: {count: 1}}`."""
     weight: dict[str, Weight] = Field(default_factory=dict)
@@ -976,6 +987,11 @@ class Recipe(StrictModel):
         return self.task if isinstance(self.task, TextTask) else None
 
     @property
+    def is_imported(self) -> bool:
+        """Whether the weights are an imported model's."""
+        return self.weights is not None
+
+    @property
     def quick(self) -> bool:
         """Whether it is measured on few sentences."""
         return self.evaluate.quick
@@ -989,6 +1005,11 @@ class Recipe(StrictModel):
     def weights_path(self) -> Path | None:
         """The file that `weights` names."""
         return None if self.weights is None else resolve(self.weights, self.path.parent, WEIGHTS)
+
+    @property
+    def grammar_path(self) -> Path | None:
+        """The file that `answers.grammar` names."""
+        return None if self.answers.grammar is None else self.path.parent / self.answers.grammar
 
     @property
     def start_path(self) -> Path | None:

@@ -24,9 +24,9 @@ LAYER_KINDS = ("fully_connected", "attention", "norm", "elementwise")
 _VERDICTS = {"right": "right", "nothing": "nothing done", "wrong": "wrong action"}
 _TIME_ROWS = {
     "decode_mean": "a token, mean",
-    "decode_max": "a token, worst",
+    "decode_max": "the last token of a full context",
     "prefill_per_token": "a token of a prompt",
-    "prompt_max": "the longest prompt, to its first token",
+    "prompt_max": "the longest prompt there can be, to its first token",
 }
 _RAM_PARTS = {
     "kv_cache": "KV cache",
@@ -57,7 +57,7 @@ class ReportFacts:
         name: of the recipe.
         description: of the recipe.
         results: of each board, in the recipe's order.
-        playground: the page that runs the device's C.
+        playground: the page that runs the device's C; None where nothing makes one.
         tests: of `pipeline.verification.sentence_tests.summarize`; None where the recipe names none.
         can_have_tests: whether the task is one that can be tested by sentences.
         quality: engine, as it is called on the page → split, or figure of a text → value.
@@ -69,13 +69,13 @@ class ReportFacts:
         tests_over_threshold: chart of the tests; empty for none.
         flames: flame graph of each board, in the order of `results`; empty where nothing was traced.
         commands: that make all of this.
-        recipe_text: the recipe's file.
+        recipe_text: the recipe's file; empty where there is none.
     """
 
     name: str
     description: str
     results: Sequence[RunResult]
-    playground: Playground
+    playground: Playground | None
     tests: Mapping[str, Any] | None
     can_have_tests: bool
     quality: Mapping[str, Mapping[str, float]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -18,7 +19,7 @@ from pipeline.verification.sentence_tests import overall
 from pipeline.workflow.artifacts import PAGE, PROJECT, TESTS
 from pipeline.workflow.workspace import Workspace, target_key
 
-__all__ = ["print_serial_summary", "print_summary"]
+__all__ = ["print_serial_summary", "print_step_summary", "print_summary"]
 
 _MAX_MISTAKES = 10
 
@@ -49,6 +50,21 @@ def print_summary(recipe: Recipe, workspace: Workspace, console: Console) -> Non
     console.print(f"talk to it        {command(f'chat {recipe.path}')}", highlight=False)
 
 
+def print_step_summary(result: RunResult, folder: Path, console: Console) -> None:
+    """Prints sample answers, costs and output paths of a decode step without a recipe.
+
+    Args:
+        result: of the run.
+        folder: that `compile --project` wrote.
+        console: where to print.
+    """
+    _print_answers(result, console)
+    _print_cost(result, console)
+    console.print(f"\nfirmware project  {PROJECT.path(folder)}", highlight=False)
+    console.print(f"result            {RESULT.path(folder)}", highlight=False)
+    console.print(f"report            {PAGE.path(folder)}", highlight=False)
+
+
 def print_serial_summary(result: RunResult, console: Console) -> None:
     """Prints a real board's answers and its own cycle counts."""
     _print_answers(result, console)
@@ -64,10 +80,11 @@ def print_serial_summary(result: RunResult, console: Console) -> None:
         mean, worst, fed = counts.decode_mean, counts.decode_max, counts.prefill_per_token
     console.print(
         f"\n{len(result.prompts)} prompts equal TensorFlow Lite Micro's at every step\n"
-        f"{mean:,.0f} {unit} a token (worst {worst:,.0f}), "
+        f"{mean:,.0f} {unit} a token (the last of the context {worst:,.0f}), "
         f"{fed:,.0f} a token of a prompt\n"
-        f"{times.decode_mean.likely:.2f} ms a token (worst {times.decode_max.likely:.2f}), "
-        f"first token within {times.prompt_max.likely:.1f} ms, {how} at {result.clock_hz / 1e6:g} MHz",
+        f"{times.decode_mean.likely:.2f} ms a token (the last of the context {times.decode_max.likely:.2f}), "
+        f"the first of the longest prompt there can be {times.prompt_max.likely:.1f} ms, {how} at "
+        f"{result.clock_hz / 1e6:g} MHz",
         highlight=False,
     )
 
@@ -123,8 +140,12 @@ def _print_cost(result: RunResult, console: Console) -> None:
     times = result.milliseconds
     table.add_row(
         "time, modelled",
-        f"{_range(times.decode_mean)} ms a token (worst at most {times.decode_max.high:.1f}), first token "
-        f"within {_range(times.prompt_max)} ms, at {result.clock_hz / 1e6:g} MHz; {cycles.model}",
+        f"{_range(times.decode_mean)} ms a token, at {result.clock_hz / 1e6:g} MHz; {cycles.model}",
+    )
+    table.add_row(
+        "at most",
+        f"{times.decode_max.high:.1f} ms a token, the last of the context; {times.prompt_max.high:.1f} ms to the first "
+        f"of a prompt that fills it, {instructions.read_max / max(instructions.prompt_max, 1):.0%} to read its text",
     )
     table.add_row(
         "flash",
@@ -144,9 +165,10 @@ def _print_cost(result: RunResult, console: Console) -> None:
         )
     table.add_row(
         "instructions",
-        f"{instructions.decode_mean:,.0f} a token (worst {instructions.decode_max:,.0f}), "
-        f"{instructions.prefill_per_token:,.0f} a token of a prompt; "
-        f"{instructions.per_mac:.2f} a multiply-accumulate",
+        f"{instructions.decode_mean:,.0f} a token, {instructions.prefill_per_token:,.0f} a token of a prompt; "
+        f"{instructions.per_mac:.2f} a multiply-accumulate; at most {instructions.decode_seen:,.0f} and "
+        f"{instructions.prompt_seen:,.0f} a whole prompt in {len(result.prompts)} prompts, "
+        f"{instructions.decode_max:,.0f} and {instructions.prompt_max:,.0f} with a full context",
     )
     console.print()
     console.print(table)

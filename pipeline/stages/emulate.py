@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import metadata as packages
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
-from pipeline import tools
 from pipeline.device.chat import ask_many
 from pipeline.device.protocol import Device
 from pipeline.emulators.select import Emulator, pick
@@ -19,18 +16,20 @@ from pipeline.recipes.load import Recipe
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, FOLDED_STACKS, KNOWN_NAMES, SENTENCES
 from pipeline.stages.firmware import write_sources
+from pipeline.stages.on_board import emulator_for, time_prompts, tool_versions, verify_image
 from pipeline.targets.boards import Board
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tools
-from pipeline.tasks.text_path import load_codec
-from pipeline.timing.model import TimingModel, board_to_trace, trace_prompts, untraced
+from pipeline.tasks.text_path import known_texts, recipe_codec
+from pipeline.timing.model import TimingModel, board_to_trace
 from pipeline.verification.assemble import assemble_result
 from pipeline.verification.board_reply import ask_device
 from pipeline.verification.budgets import proof_holds
-from pipeline.verification.checks import Verification, min_per_mac, reference_runs, verify, write_expectations
-from pipeline.verification.probe import trusted_emulator
+from pipeline.verification.checks import Verification, reference_full_context, reference_runs, write_expectations
+from pipeline.verification.oracle import Oracle
 from pipeline.verification.reply import Reply
 from pipeline.verification.result import RESULT, CycleCounts, EmulatorVersion, StepEstimates
 from pipeline.verification.sentence_tests import mismatches
+from pipeline.verification.slow_texts import slow_texts
 from pipeline.workflow.artifacts import (
     COMPILED,
     EXPECTATIONS,
@@ -62,35 +61,20 @@ def run(context: StageContext) -> str:
             kept the stage is done, and `_unmet` says so.
     """
     board, recipe = context.require_board(), context.recipe
-    emulator, doubt = pick(board, context.emulator), ""
-    if emulator.name == "renode":
-        with context.console.status(f"asking Renode whether it computes as {board.core} does"):
-            emulator, doubt = trusted_emulator(emulator, board, context.path(FIRMWARE.of("firmware")))
-        if doubt:
-            context.console.print(f"[yellow]![/] {board.name}: {doubt}", highlight=False)
+    elf = context.path(FIRMWARE.of("firmware"))
+    emulator, doubt = emulator_for(board, context.emulator, elf, context.console)
     sizes, compiled = context.load(SIZES.of("firmware")), context.load(COMPILED.of("firmware"))
-    codec = load_codec(context.input("data"), recipe.answers.threshold)
-    per_tick = board.instructions_per_tick(emulator.name)
+    codec = recipe_codec(recipe, context.input("data"))
 
     with context.console.status("asking the oracle for the expected tokens"):
         text = load_task(recipe).text(context.input("data"), recipe.model.context, recipe.evaluate.host_sentences)
         texts = None if text is None else text.sequences
         expectations = reference_runs(recipe, context.path(TFLITE.of("quantize")), codec, texts)
+        oracle = Oracle(context.path(TFLITE.of("quantize")).read_bytes())
+        longest = reference_full_context(oracle, oracle.context, oracle.vocab)
     write_expectations(context.target(EXPECTATIONS), expectations)
-    with (
-        context.console.status(f"verifying {len(expectations)} prompts on {board.name}"),
-        Device(emulator.start(context.path(FIRMWARE.of("firmware")), board)) as device,
-    ):
-        verification = verify(
-            device,
-            expectations,
-            macs_per_step=int(compiled["macs"]),
-            kv_cache_bytes=int(compiled["kv_cache_bytes"]),
-            instructions_per_tick=per_tick,
-            weights_crc=int(sizes["weights_crc"]),
-            build_id=str(sizes["build_id"]),
-            min_per_mac=min_per_mac(board.core),
-        )
+    slowest = slow_texts(codec.tokenizer, known_texts(context.input("data")))
+    verification = verify_image(emulator, board, elf, expectations, sizes, compiled, context.console, longest, slowest)
     timing = model_time(context, compiled, verification)
     quality = _quality(context, emulator)
     tests, unequal = _ask_tests(context, emulator)
@@ -118,7 +102,7 @@ def run(context: StageContext) -> str:
         quality_sentences={"host": recipe.evaluate.host_sentences, "device": recipe.evaluate.device_sentences}
         if "device" in quality
         else {},
-        versions=_versions(emulator),
+        versions=tool_versions(emulator, _PACKAGES),
         seconds=_seconds(context),
     )
     context.save(RESULT, result)
@@ -135,22 +119,8 @@ def run(context: StageContext) -> str:
 
 def model_time(context: StageContext, compiled: Mapping[str, Any], verification: Verification) -> TimingModel:
     """Traces the longest prompt and the one with the last, slowest position; writes their stacks as `*.folded`."""
-    board = context.require_board()
-    answered = [prompt for prompt in verification.prompts if prompt.ticks]
-    tracing = board_to_trace(board) if tools.find("qemu-system-arm") else None
-    if not answered or tracing is None:
-        return untraced(board)
-    longest = max(answered, key=lambda prompt: len(prompt.tokens_in))
-    # A step costs the more the more rows its cache has. Ticks vary by one from run to run, and would not choose alike.
-    furthest = max(answered, key=lambda prompt: len(prompt.ticks))
-    prompts = list(dict.fromkeys((longest.text, furthest.text)))
-    elf = context.path(FIRMWARE.of("firmware")) if tracing is board else _build_to_trace(context, tracing)
-    with context.console.status("") as status:
-
-        def progress(text: str, done: int) -> None:
-            status.update(escape(f"tracing {text!r} on {tracing.name}: {done} steps"))
-
-        model = trace_prompts(elf, tracing, board, prompts, compiled, progress)
+    board, elf = context.require_board(), context.path(FIRMWARE.of("firmware"))
+    model = time_prompts(board, elf, compiled, verification, partial(_build_to_trace, context), context.console)
     for count, stacks in model.stacks.items():
         context.save(FOLDED_STACKS, stacks, count=count)
     return model
@@ -213,14 +183,6 @@ def _is_structured(context: StageContext) -> bool:
     return context.path(ANSWERS.of("data")).exists()
 
 
-def _versions(emulator: Emulator) -> dict[str, str]:
-    return {
-        "arm-none-eabi-gcc": tools.version("arm-none-eabi-gcc"),
-        emulator.name: emulator.version,
-        **{name: packages.version(name) for name in _PACKAGES},
-    }
-
-
 def _seconds(context: StageContext) -> dict[str, float]:
     seconds = {}
     for stage in ("data", *TRAINING_STAGES, "quantize", "convert", "evaluate", "firmware"):
@@ -258,6 +220,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.emulators.select",
         "pipeline.firmware.build",
         "pipeline.stages.firmware",
+        "pipeline.stages.on_board",
         "pipeline.targets.boards",
         "pipeline.targets.memories",
         task_module(recipe.task),

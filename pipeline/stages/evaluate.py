@@ -20,7 +20,7 @@ from pipeline.stages.artifacts import ANSWERS, DOCUMENTS, EVALUATION_TEXT, KNOWN
 from pipeline.tasks import accuracy
 from pipeline.tasks.registry import TASK_FILES, load_task, task_module, task_tests, task_tools
 from pipeline.tasks.task import MeasuredText, Pair, Predictions, Task
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import load_codec, recipe_codec
 from pipeline.text.codec import StructuredCodec
 from pipeline.verification.host_engine import HostEngine, host_engine
 from pipeline.verification.likelihood import format_metrics, likelihood, measure
@@ -98,7 +98,7 @@ def _score(
 ) -> None:
     """The share of right answers by split."""
     recipe = context.recipe
-    codec = load_codec(context.input("data"), recipe.answers.threshold)
+    codec = recipe_codec(recipe, context.input("data"))
     with context.console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.cached_decoder import CachedDecoder

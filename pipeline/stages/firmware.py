@@ -22,7 +22,7 @@ from pipeline.recipes.schema import ENGINES
 from pipeline.stages import SUMMARIES
 from pipeline.stages.artifacts import ANSWERS, KNOWN_NAMES
 from pipeline.targets.boards import Board
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.verification.tflm_arena import arena_on_host
 from pipeline.workflow.artifacts import (
     COMPILED,
@@ -74,7 +74,7 @@ def write_sources(context: StageContext, board: Board, project: Path, model: Pat
         model: the folder with the model's sources, where they are not those that `convert` wrote.
     """
     project.mkdir(parents=True)
-    codec = load_codec(context.input("data"), context.recipe.answers.threshold)
+    codec = recipe_codec(context.recipe, context.input("data"))
     model = model or context.path(PACKED_SOURCES.of("convert"), packing=board.packing)
     write_project(model, codec, board, context.recipe.name, project, ENGINES[context.recipe.engine])
 

@@ -14,10 +14,11 @@ from typing import IO
 from rich.console import Console
 
 from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.device.client import connect
+from pipeline.device.names import push_names
 from pipeline.device.protocol import Device
-from pipeline.device.serial_port import connect
 from pipeline.emulators.select import pick
-from pipeline.errors import DeviceError, ThimbleError
+from pipeline.errors import ThimbleError
 from pipeline.firmware.build import build_project
 from pipeline.firmware.project import write_project
 from pipeline.numerics.sampler import logit_step
@@ -28,7 +29,7 @@ from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import Board, all_boards, load_board
 from pipeline.tasks.home_file import KINDS, load_home
 from pipeline.tasks.registry import load_calls
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.tasks.tool_files import CallMaker
 from pipeline.text.annotation import Entry
 from pipeline.text.answers import StructuredAnswer
@@ -194,8 +195,8 @@ def _record(
 
 def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> tuple[Codec, tuple[Entry, ...] | None]:
     """The model's codec, and the names of the home, where one is given."""
-    data, threshold = workspace.stage("data"), recipe.answers.threshold
-    codec = load_codec(data, threshold)
+    data = workspace.stage("data")
+    codec = recipe_codec(recipe, data)
     if home is None:
         return codec, None
     if not isinstance(codec, StructuredCodec):
@@ -206,7 +207,7 @@ def _codec(recipe: Recipe, workspace: Workspace, home: Path | None) -> tuple[Cod
     names = KNOWN_NAMES.load(data)
     lists = frozenset(entry.kind for entry in names.entries) - _HOME_KINDS
     entries = tuple(entry for entry in load_home(home).entries() if entry.kind in codec.schema.kinds)
-    return load_codec(data, threshold, names.with_home(entries, lists)), entries
+    return recipe_codec(recipe, data, names.with_home(entries, lists)), entries
 
 
 @contextmanager
@@ -231,7 +232,7 @@ def _device(
 ) -> Iterator[Device]:
     board = load_board(recipe.boards[0])
     if not place.is_board:
-        with Device(connect(place.name, place.baud or board.uart.baud), booted=True) as device:
+        with connect(place.name, baud=place.baud or board.uart.baud) as device:
             if entries is not None:
                 _tell_names(device, entries, place)
             yield device
@@ -262,17 +263,12 @@ def device_in_home(recipe: Recipe, workspace: Workspace, place: Place, home: Pat
 
 def _tell_names(device: Device, entries: Sequence[Entry], place: Place) -> None:
     """Adds the names of a home to those of a board's image, before which they count."""
-    device.clear_names()
-    try:
-        for entry in entries:
-            device.add_name(entry)
-    except DeviceError as error:
-        if error.code != "full":
-            raise
+    pushed = push_names(device, ((entry.kind, entry.value, entry.text) for entry in entries), is_stored=False)
+    if pushed.left_out:
         raise ThimbleError(
             f"the board on {place.name} has no memory for {len(entries)} names",
             "build its image with a larger -DTHIMBLE_NAMES_BYTES, or with this home",
-        ) from None
+        )
 
 
 def _build(recipe: Recipe, workspace: Workspace, codec: Codec, board: Board, folder: Path) -> Path:

@@ -41,6 +41,7 @@ __all__ = [
     "Emulators",
     "QemuSettings",
     "RenodeSettings",
+    "Store",
     "Uart",
     "all_boards",
     "load_board",
@@ -93,6 +94,16 @@ class Uart(StrictModel):
     """Bits a second."""
     where: Line = ""
     """Where it leaves the board, for people."""
+
+
+class Store(StrictModel):
+    """The end of flash, where names are kept over a loss of power, in two slots that take turns; a folder of `shared`
+    or the board has the driver, flash.c."""
+
+    page_bytes: int = Field(ge=64, le=1 << 17)
+    """What is erased at once."""
+    slot_bytes: int = Field(ge=64, le=1 << 20)
+    """Bytes of each slot, whole pages."""
 
 
 class BoardTiming(StrictModel):
@@ -189,6 +200,8 @@ class Board(StrictModel):
     """What the cycle model knows of the board."""
     emulators: Emulators = Field(default_factory=_no_emulators)
     """What emulates the board; absent: nothing, and it is only built."""
+    store: Store | None = None
+    """The end of flash, which keeps names over a loss of power; absent: nothing does."""
     image: Literal["elf", "hex", "bin", "uf2"] = "elf"
     """The file that a real board is flashed with; the build makes it beside the ELF."""
     boot_offset: _Word32 = 0
@@ -225,6 +238,8 @@ class Board(StrictModel):
             yield complaint("memory.flash", what, "the core finds its vectors there: move it up")
         if (self.image == "uf2") != (self.uf2_family is not None):
             yield complaint("uf2_family", "goes with `image: uf2`, and with it only", "name the chip's family there")
+        if self.store is not None:
+            yield from self._store_complaints(self.store)
         renode = self.emulators.get("renode")
         if renode is not None:
             counter_hz = renode.counter_hz or self.clock_hz
@@ -234,10 +249,27 @@ class Board(StrictModel):
                 what = f"is {renode.instructions_per_tick:g}, and {what}"
                 yield complaint("emulators.renode.instructions_per_tick", what, "mend it, or `mips`")
 
+    def _store_complaints(self, store: Store) -> Iterator[Complaint]:
+        if store.slot_bytes % store.page_bytes:
+            yield complaint(
+                "store.slot_bytes", f"is {store.slot_bytes}, no whole pages of {store.page_bytes}", "write a multiple"
+            )
+        if (self.flash.origin + self.flash.size) % store.page_bytes:
+            yield complaint("store.page_bytes", "no page ends where `memory.flash` ends", "end that with a page")
+        if 2 * store.slot_bytes >= self.flash.size:
+            what = f"is {store.slot_bytes:,}, and two of these leave nothing of {self.flash.size:,}"
+            yield complaint("store.slot_bytes", what, "use smaller slots")
+
     @property
     def flash(self) -> MemoryRegion:
         """Where code and weights lie."""
         return self.memory.flash
+
+    @property
+    def image_flash(self) -> MemoryRegion:
+        """What of flash an image may take where names are kept at its end."""
+        kept = 0 if self.store is None else 2 * self.store.slot_bytes
+        return self.flash.model_copy(update={"size": self.flash.size - kept})
 
     @property
     def ram(self) -> MemoryRegion:

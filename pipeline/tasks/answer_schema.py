@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.errors import ThimbleError
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, SlotSchema
-from pipeline.text.answers import DURATION_UNITS, AllowedValues, AnswerSchema
+from pipeline.text.answers import DURATION_UNITS, AllowedValues, AnswerSchema, SlotSet
 
 __all__ = ["MAX_POSITIONS", "QUANTITY_KINDS", "REASONS", "make_schema"]
 
@@ -55,6 +55,7 @@ def make_schema(
     values = sorted({value for by_slot in by_intent.values() for slot in by_slot.values() for value in slot.values})
     kind_ids, slot_ids, value_ids = ({name: i for i, name in enumerate(part)} for part in (kinds, slots, values))
     allowed: dict[int, dict[int, AllowedValues]] = {}
+    slot_sets: dict[int, tuple[SlotSet, ...]] = {}
     for index, (intent, by_slot) in enumerate(by_intent.items()):
         entries = {
             slot_ids[name]: AllowedValues(
@@ -69,6 +70,11 @@ def make_schema(
         for name in units[intent]:
             entries[slot_ids[name]] = AllowedValues((kind_ids["duration"],), (), False, True)
         allowed[index] = dict(sorted(entries.items()))
+        if intent in intents:
+            together = _slot_sets(intents[intent], units[intent])
+            slot_sets[index] = tuple(
+                SlotSet(*(frozenset(slot_ids[slot] for slot in part) for part in one)) for one in together
+            )
     has_free_text = any(slot.is_free for by_slot in by_intent.values() for slot in by_slot.values())
     return AnswerSchema(
         kinds=kinds,
@@ -80,6 +86,7 @@ def make_schema(
         values=tuple(values),
         allowed=allowed,
         threshold=round(65536 * threshold),
+        slot_sets=slot_sets,
     )
 
 
@@ -92,3 +99,30 @@ def _unit_slots(slots: Mapping[str, SlotSchema]) -> list[str]:
         if (name == unit or name.endswith(f"_{unit}")) and slot.kinds & set(QUANTITY_KINDS)
     }
     return sorted(f"{prefix}duration" for prefix in prefixes if f"{prefix}duration" not in slots)
+
+
+def _slot_sets(intent: IntentSchema, durations: Sequence[str]) -> list[tuple[frozenset[str], frozenset[str]]]:
+    """The sets of slots that answers may have: those that each of them has, and those that it may have.
+
+    A duration stands instead of the slots of its units, and never beside them.
+    """
+    units = {name: frozenset(name.removesuffix("duration") + unit for unit in DURATION_UNITS) for name in durations}
+    needed = set(intent.needed or (frozenset[str](),))
+    possible = {frozenset(intent.slots) | set(durations)}
+    for name, filled in units.items():
+        needed |= {slots - filled | {name} for slots in needed if slots & filled}
+        possible = {slots - left_out for slots in possible for left_out in ({name}, filled)}
+    for several in intent.exclusive:
+        others = {slot: {name for name, filled in units.items() if slot in filled} | {slot} for slot in several}
+        possible = {
+            slots.difference(*(others[other] for other in several if other != slot))
+            for slots in possible
+            for slot in several
+        }
+    sets = {(one, other) for one in needed for other in possible if one <= other}
+    least = [
+        (one, other)
+        for one, other in sets
+        if not any(less <= one and more >= other and (less, more) != (one, other) for less, more in sets)
+    ]
+    return sorted(least, key=lambda pair: (sorted(pair[0]), sorted(pair[1])))

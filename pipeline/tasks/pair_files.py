@@ -161,10 +161,17 @@ class PairSource:
                 slots[slot].add(value)
                 said[sample.intent, slot].append(f" {value.lower()} " in f" {sample.sentence.lower()} ")
         return {
-            intent: IntentSchema({slot: self._slot(slot, texts, said[intent, slot]) for slot, texts in slots.items()})
+            intent: IntentSchema(
+                {slot: self._slot(slot, texts, said[intent, slot]) for slot, texts in slots.items()},
+                (self._always(intent),),
+            )
             for intent, slots in values.items()
             if intent != NO_MATCH
         }
+
+    def _always(self, intent: str) -> frozenset[str]:
+        """The slots that all answers with an intent have."""
+        return frozenset.intersection(*(frozenset(sample.slots) for sample in self.samples if sample.intent == intent))
 
     def _slot(self, slot: str, values: set[str], said: Sequence[bool]) -> SlotSchema:
         """Numbers point at quantities, listed values at names; what is always said word for word and is never the same

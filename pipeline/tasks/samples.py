@@ -21,22 +21,28 @@ class SlotSchema:
         kinds: marks that it may point at: kinds of entries and of quantities.
         values: canonical values of its closed lists, fixed values and defaults.
         is_free: whether it may hold any words of the sentence.
-        is_required: whether the intent has no meaning without it.
         part: the part of a marked duration or time that it holds, such as "minutes"; empty for its whole value.
     """
 
     kinds: frozenset[str] = frozenset()
     values: tuple[str, ...] = ()
     is_free: bool = False
-    is_required: bool = False
     part: str = ""
 
 
 @dataclass(frozen=True)
 class IntentSchema:
-    """An intent and its slots by name."""
+    """An intent.
+
+    Attributes:
+        slots: by name.
+        needed: sets of slots of which each answer has at least one whole; none where it needs no slot.
+        exclusive: sets of slots of which an answer has at most one.
+    """
 
     slots: Mapping[str, SlotSchema] = field(default_factory=dict)
+    needed: tuple[frozenset[str], ...] = ()
+    exclusive: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

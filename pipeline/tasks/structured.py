@@ -6,17 +6,19 @@ import random
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
 from pipeline.tasks.excluded import Excluded, read_excluded
+from pipeline.tasks.needed_slots import least_sets
 from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
-from pipeline.tasks.samples import Sample, SampleSource
+from pipeline.tasks.samples import IntentSchema, Sample, SampleSource
 from pipeline.tasks.sentence_files import WATCHED, read_pairs
 from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.tasks.text_path import KnownNames, load_codec
@@ -111,7 +113,20 @@ class StructuredTask(PairTask):
         kinds = {entry.kind for entry in self.source.entries()}
         for sample in self._typical:
             kinds.update(entry.kind for entry in sample.entries)
-        return make_schema(self.source.intents(), kinds, self.pointers)
+        return make_schema(self._intents, kinds, self.pointers)
+
+    @cached_property
+    def _intents(self) -> dict[str, IntentSchema]:
+        """The intents, which need no more than typical answers have: training may leave out what templates say."""
+        seen: dict[str, set[frozenset[str]]] = {}
+        for sample in self._typical:
+            seen.setdefault(sample.intent, set()).add(frozenset(sample.slots))
+        return {
+            name: replace(intent, needed=tuple(least_sets([*intent.needed, *seen.get(name, ())])))
+            if intent.needed
+            else intent
+            for name, intent in self.source.intents().items()
+        }
 
     def dataset(self, writer: TextWriter | None = None) -> Dataset:
         """Dev pairs and splits; training sentences are a stream, see `stream`."""

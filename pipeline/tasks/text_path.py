@@ -11,16 +11,28 @@ from pathlib import Path
 from pipeline.errors import ThimbleError
 from pipeline.files import read_json
 from pipeline.languages import load_language_file
+from pipeline.recipes.load import Recipe
 from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.text.annotation import Entry
 from pipeline.text.answers import AnswerSchema
 from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
+from pipeline.text.grammar import Grammar
+from pipeline.text.grammar_sources import reads_source
 from pipeline.text.matcher import Annotator
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.text.vocabulary import Inflection, Vocabulary, with_short_forms
 
-__all__ = ["ANSWERS_FILE", "TOKENIZER_FILE", "VOCABULARY_FILE", "KnownNames", "load_codec"]
+__all__ = [
+    "ANSWERS_FILE",
+    "TOKENIZER_FILE",
+    "VOCABULARY_FILE",
+    "KnownNames",
+    "known_texts",
+    "load_codec",
+    "read_grammar",
+    "recipe_codec",
+]
 
 TOKENIZER_FILE, ANSWERS_FILE, VOCABULARY_FILE = "tokenizer.json", "answers.json", "vocabulary.json"
 _FORMAT = 1
@@ -92,22 +104,78 @@ class KnownNames:
         return Annotator(normalizer, vocabulary, quantities(self.language), self.known_words, self.restore)
 
 
-def load_codec(data: Path, threshold: float = 0.0, names: KnownNames | None = None) -> Codec:
+def recipe_codec(recipe: Recipe, data: Path, names: KnownNames | None = None) -> Codec:
+    """The codec of a recipe's model, with the recipe's threshold, or its grammar.
+
+    Args:
+        recipe: of the model.
+        data: the folder of its `data` stage.
+        names: known names instead of those in the folder.
+
+    Raises:
+        ThimbleError: a file is missing or damaged; the grammar cannot be read, or the answers have intents and slots.
+    """
+    grammar, path = None, recipe.grammar_path
+    if path is not None:
+        if (data / ANSWERS_FILE).exists():
+            raise ThimbleError(
+                f"{recipe.path} has `answers: {{grammar: …}}`, and its answers have intents and slots",
+                "leave the grammar out: which answers there are follows from the task",
+            )
+        grammar = read_grammar(path, recipe.answers.grammar_depth)
+    return load_codec(data, recipe.answers.threshold, names, grammar)
+
+
+def read_grammar(path: Path, depth: int) -> Grammar:
+    """A grammar from a file in GBNF or a JSON Schema.
+
+    Args:
+        path: of the file.
+        depth: how often a rule may stand within itself.
+
+    Raises:
+        ThimbleError: there is no such file, or it cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ThimbleError(f"cannot read the grammar {path}: {error}", "give a file in UTF-8") from None
+    return reads_source(path.name, text, depth)
+
+
+def load_codec(
+    data: Path, threshold: float = 0.0, names: KnownNames | None = None, grammar: Grammar | None = None
+) -> Codec:
     """The codec of a model.
 
     Args:
         data: the folder of the `data` stage.
         threshold: confidence from 0 to 1 below which nothing is done.
         names: known names instead of those in the folder.
+        grammar: of answers in text.
 
     Raises:
         ThimbleError: a file is missing or damaged.
     """
     tokenizer = load_tokenizer(data / TOKENIZER_FILE)
     if not (data / ANSWERS_FILE).exists():
-        return PlainCodec(tokenizer)
+        return PlainCodec(tokenizer, grammar)
     schema = dataclasses.replace(AnswerSchema.load(data / ANSWERS_FILE), threshold=round(65536 * threshold))
     names = names or KnownNames.load(data / VOCABULARY_FILE)
     kinds = set(schema.kinds)
     usable = dataclasses.replace(names, entries=tuple(entry for entry in names.entries if entry.kind in kinds))
     return StructuredCodec(tokenizer, schema, usable.annotator())
+
+
+def known_texts(data: Path) -> list[str] | None:
+    """The names that a model's device looks for in a sentence; None where it looks for none.
+
+    Args:
+        data: the folder of the `data` stage.
+
+    Raises:
+        ThimbleError: a file is missing or damaged.
+    """
+    if not (data / ANSWERS_FILE).exists():
+        return None
+    return [entry.text for entry in KnownNames.load(data / VOCABULARY_FILE).entries]

@@ -2,7 +2,8 @@
 
 A prompt is the words of a sentence with a marker token before each known name and instead of each quantity. An answer
 is an intent, then slots in sorted order, each with a value: a pointer at a mark of the prompt, a value of a closed
-list, or two positions in the prompt, between which free text stands. `firmware_templates/runtime/answer.c` is its twin.
+list, or two positions in the prompt, between which free text stands. `firmware_templates/runtime/thimble_answer.c` is
+its twin.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ __all__ = [
     "NO_MATCH",
     "AllowedValues",
     "AnswerSchema",
+    "SlotSet",
     "StructuredAnswer",
     "StructuredPrompt",
     "TokenIds",
@@ -35,7 +37,7 @@ __all__ = [
 NO_MATCH = "NoMatch"
 """The intent of a sentence on which nothing may be done."""
 MAX_WORDS, MAX_WORDS_BYTES = 64, 640
-"""Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of words.h."""
+"""Of a sentence that the device keeps: THIMBLE_MAX_WORDS and THIMBLE_MAX_WORDS_BYTES of thimble_words.h."""
 DURATION_UNITS = ("weeks", "days", "hours", "minutes", "seconds")
 """Units that a duration fills: slots of these names, or with one prefix before all of them (`start_minutes`)."""
 
@@ -81,6 +83,19 @@ class AllowedValues:
 
 
 @dataclass(frozen=True)
+class SlotSet:
+    """Sets of slots that an answer may have: all with `required`, and with no others than `possible`.
+
+    Attributes:
+        required: indices of slots.
+        possible: indices of slots, the required ones among them.
+    """
+
+    required: frozenset[int]
+    possible: frozenset[int]
+
+
+@dataclass(frozen=True)
 class AnswerSchema:
     """The answer tokens of a model, and which answers there are.
 
@@ -94,6 +109,7 @@ class AnswerSchema:
         values: texts of closed values.
         allowed: by intent and slot, both as indices, what the slot may hold; slots ascending.
         threshold: confidence below which an answer is `NO_MATCH`, in 1/65536.
+        slot_sets: by intent, as its index, the sets of slots that its answers may have; any where there are none.
     """
 
     kinds: tuple[str, ...]
@@ -105,6 +121,7 @@ class AnswerSchema:
     values: tuple[str, ...]
     allowed: Mapping[int, Mapping[int, AllowedValues]]
     threshold: int = 0
+    slot_sets: Mapping[int, Sequence[SlotSet]] = field(default_factory=dict)
 
     @property
     def num_tokens(self) -> int:
@@ -135,6 +152,17 @@ class AnswerSchema:
                     for slot, allowed in slots.items()
                 }
                 for intent, slots in self.allowed.items()
+            },
+            "slot_sets": {
+                self.intents[intent]: [
+                    {
+                        "required": [self.slots[slot] for slot in sorted(one.required)],
+                        "without": [self.slots[slot] for slot in self.allowed[intent] if slot not in one.possible],
+                    }
+                    for one in sets
+                ]
+                for intent, sets in self.slot_sets.items()
+                if sets
             },
             "threshold": self.threshold,
         }
@@ -187,6 +215,16 @@ class AnswerSchema:
             values,
             allowed,
             int(data["threshold"]),
+            {
+                intent_ids[intent]: tuple(
+                    SlotSet(
+                        frozenset(slot_ids[slot] for slot in one["required"]),
+                        frozenset(allowed[intent_ids[intent]].keys() - {slot_ids[slot] for slot in one["without"]}),
+                    )
+                    for one in sets
+                )
+                for intent, sets in data.get("slot_sets", {}).items()
+            },
         )
 
 
@@ -340,6 +378,7 @@ class StructuredPrompt:
         tokens.append(sep)
         word_at.append(-1)
         self.tokens, self.word_at, self.start_of = tokens, word_at, start_of
+        self._with_values: dict[int, list[int]] = {}  # by intent
 
     @property
     def has_too_many_names(self) -> bool:
@@ -430,21 +469,40 @@ class StructuredPrompt:
         """
         ids, schema = self._ids, self._ids.schema
         if not answer:
-            return list(range(ids.intent, ids.intent + len(schema.intents)))
-        slots = schema.allowed.get(answer[0] - ids.intent, {})
+            return [ids.intent + intent for intent in range(len(schema.intents)) if self._can_be_whole(intent)]
+        intent = answer[0] - ids.intent
+        slots = schema.allowed.get(intent, {})
         last_slot = max((index for index, token in enumerate(answer) if ids.slot <= token < ids.value), default=-1)
-        if last_slot < 0:
-            return [self._eos, *(ids.slot + slot for slot in self._holding(slots, -1))]
-        slot, value = answer[last_slot] - ids.slot, answer[last_slot + 1 :]
-        if not value:
-            return self._values(slots[slot])
-        if len(value) == 1 and ids.position <= value[0] < ids.intent:
-            return [token for token in self._positions() if token >= value[0]]
-        return [self._eos, *(ids.slot + following for following in self._holding(slots, slot))]
+        if last_slot >= 0:
+            slot, value = answer[last_slot] - ids.slot, answer[last_slot + 1 :]
+            if not value:
+                return self._values(slots[slot])
+            if len(value) == 1 and ids.position <= value[0] < ids.intent:
+                return [token for token in self._positions() if token >= value[0]]
+        said = frozenset(token - ids.slot for token in answer if ids.slot <= token < ids.value)
+        after = max(said, default=-1)
+        following = [
+            slot for slot in self._holding(intent) if slot > after and self._can_be_whole(intent, said | {slot})
+        ]
+        sets = schema.slot_sets.get(intent)
+        may_end = not sets or any(one.required <= said <= one.possible for one in sets)
+        return [*([self._eos] if may_end else ()), *(ids.slot + slot for slot in following)]
 
-    def _holding(self, slots: Mapping[int, AllowedValues], after: int) -> list[int]:
-        """Slots behind `after` for which this sentence has a value."""
-        return [slot for slot, allowed in slots.items() if slot > after and self._values(allowed)]
+    def _can_be_whole(self, intent: int, said: frozenset[int] = frozenset()) -> bool:
+        """Whether an answer with these slots so far, in ascending order, may have those that it needs besides."""
+        sets = self._ids.schema.slot_sets.get(intent)
+        if not sets:
+            return True
+        after = max(said, default=-1)
+        left = said.union(slot for slot in self._holding(intent) if slot > after)
+        return any(said <= one.possible and one.required <= left for one in sets)
+
+    def _holding(self, intent: int) -> list[int]:
+        """Slots of an intent for which this sentence has a value."""
+        if intent not in self._with_values:
+            slots = self._ids.schema.allowed.get(intent, {})
+            self._with_values[intent] = [slot for slot, allowed in slots.items() if self._values(allowed)]
+        return self._with_values[intent]
 
     def _values(self, allowed: AllowedValues) -> list[int]:
         ids, schema = self._ids, self._ids.schema

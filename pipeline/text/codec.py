@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 from pipeline.text.annotation import Annotated, Entry
 from pipeline.text.answers import AnswerSchema, StructuredAnswer, StructuredPrompt, TokenIds, parse_answer
+from pipeline.text.grammar import Grammar, GrammarWalk
 from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.byte_bpe import BOS, EOS, SEP
 
@@ -79,9 +80,11 @@ class Codec(Protocol):
 class _PlainPrompt:
     tokenizer: PromptTokenizer
     tokens: Sequence[int]
+    walk: GrammarWalk | None = None
 
-    def allowed(self, answer: Sequence[int]) -> None:
-        """Any id may follow."""
+    def allowed(self, answer: Sequence[int]) -> Sequence[int] | None:
+        """Any id may follow where there is no grammar."""
+        return None if self.walk is None else self.walk.allowed(self.tokens[-1], answer)
 
     def refusal(self, context: int) -> str:
         return "too-long" if len(self.tokens) > context else ""
@@ -92,9 +95,23 @@ class _PlainPrompt:
 
 @dataclass(frozen=True)
 class PlainCodec:
-    """Text in, text out: see `Codec`."""
+    """Text in, text out: see `Codec`.
+
+    Attributes:
+        tokenizer: of the model.
+        grammar: of answers; None: any text.
+    """
 
     tokenizer: PromptTokenizer
+    grammar: Grammar | None = None
+
+    @cached_property
+    def _walk(self) -> GrammarWalk | None:
+        if self.grammar is None:
+            return None
+        template = self.tokenizer.template
+        bare_start = template.bos if template.strip_leading_space else -1
+        return GrammarWalk(self.grammar, self.tokenizer.pieces, frozenset(template.stops), bare_start)
 
     @property
     def vocab_size(self) -> int:
@@ -103,7 +120,7 @@ class PlainCodec:
 
     def prompt(self, text: str) -> Prompt:
         """The text in the tokenizer's frame."""
-        return _PlainPrompt(self.tokenizer, self.tokenizer.encode_prompt(text))
+        return _PlainPrompt(self.tokenizer, self.tokenizer.encode_prompt(text), self._walk)
 
     def encode_pair(self, sentence: str, action: str) -> list[int]:
         """The prompt, the action as text, and `eos`."""

@@ -1,6 +1,6 @@
 """Finds what is known in a sentence: names, also inflected, compounded or misspelt, and quantities.
 
-`firmware_templates/runtime/matcher.c` is its twin and finds the same to the byte.
+`firmware_templates/runtime/thimble_matcher.c` is its twin and finds the same to the byte.
 
 Words are restored first: one that the task does not know, but whose skeleton is that of a word with accents, becomes
 that word. Then three passes go from left to right, each over what the passes before have not marked:

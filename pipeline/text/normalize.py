@@ -1,6 +1,7 @@
 """Words of a text as people type it and as speech recognizers write it: folded, composed, without punctuation.
 
-`firmware_templates/runtime/normalize.c` is its twin and gives the same to the byte; its tables are made of `FoldTable`.
+`firmware_templates/runtime/thimble_normalize.c` is its twin and gives the same to the byte; its tables are made of
+`FoldTable`.
 
 A text is read in two steps. Each code point is folded: case, width, kinds of apostrophes and digits; a combining mark
 becomes one with the letter before it, or is left out. Then words are cut:

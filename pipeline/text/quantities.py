@@ -1,9 +1,10 @@
 """Quantities in a sentence: numbers, percent, degrees, durations, clock times and dates as people say them.
 
 A language is data: `pipeline.text.quantity_language` makes `QuantityTables` of its `quantities.yaml` and its number
-words. `Quantities` reads sentences with them, and `firmware_templates/runtime/quantities.c` does the same with the same
-tables. A word is split into morphemes ("dreihundertvierzig" into three), each with senses: a class and a value. Numbers
-and durations have a grammar in code, everything else is patterns: short lists of items over morphemes and numbers.
+words. `Quantities` reads sentences with them, and `firmware_templates/runtime/thimble_quantities.c` does the same with
+the same tables. A word is split into morphemes ("dreihundertvierzig" into three), each with senses: a class and a
+value. Numbers and durations have a grammar in code, everything else is patterns: short lists of items over morphemes
+and numbers.
 """
 
 from __future__ import annotations

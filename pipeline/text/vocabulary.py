@@ -1,6 +1,6 @@
 """The names that a sentence may hold: surface forms with their kind and value, and how a language changes them.
 
-`firmware_templates/runtime/matcher.h` holds the same as tables.
+`firmware_templates/runtime/thimble_matcher.h` holds the same as tables.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from pipeline.recipes.load import Recipe
+from pipeline.recipes.schema import Budgets
 from pipeline.targets.boards import Board
 from pipeline.verification.budgets import accuracy_failures, over_budget, text_failures
 from pipeline.verification.checks import Verification
@@ -24,11 +24,34 @@ from pipeline.verification.result import (
 )
 from pipeline.verification.sentence_tests import unmet_tests
 
-__all__ = ["assemble_result", "flash_bytes", "ram_bytes"]
+__all__ = ["Described", "assemble_result", "flash_bytes", "ram_bytes"]
+
+
+class Described(Protocol):
+    """What a result says of that which ran: a recipe, or a decode step without one."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def engine(self) -> str: ...
+
+    @property
+    def budgets(self) -> Budgets: ...
+
+    @property
+    def quick(self) -> bool:
+        """Whether accuracy was measured on few sentences."""
+        ...
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the weights come from elsewhere, and nothing here says how they were trained."""
+        ...
 
 
 def assemble_result(
-    recipe: Recipe,
+    recipe: Described,
     board: Board,
     emulator: EmulatorVersion,
     verification: Verification,
@@ -81,7 +104,7 @@ def assemble_result(
         checks["accuracy"] = not inaccurate
         exceeded += inaccurate
     if "perplexity_loss" in quality.get("quantized", {}):
-        unlikely = text_failures(budgets, quality["quantized"], is_imported=recipe.weights is not None)
+        unlikely = text_failures(budgets, quality["quantized"], is_imported=recipe.is_imported)
         checks["accuracy"] = not unlikely
         exceeded += unlikely
     if tests is not None:

@@ -24,7 +24,7 @@ def ask_device(device: Device, sentence: str, max_new: int, is_structured: bool 
     try:
         answer = (device.answer if is_structured else device.prompt)(sentence, max_new)
     except DeviceError as error:
-        if error.code in ("fault", "protocol"):
+        if error.code in ("checksum", "fault", "protocol"):
             raise
         return Reply("", None, error.code)
     return Reply(answer.text, answer.confidence, answer.reason)

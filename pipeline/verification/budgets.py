@@ -34,8 +34,8 @@ def over_budget(budgets: Budgets, flash: int, ram: int, ms_per_token: float, ms_
 
     Args:
         flash, ram: bytes in use.
-        ms_per_token: the high estimate of the worst step.
-        ms_to_first_token: that of the worst prompt.
+        ms_per_token: the high estimate of the step at the end of the context.
+        ms_to_first_token: that of a prompt that fills the context, the reading of its text included.
     """
     lines = []
     if budgets.flash is not None and flash > budgets.flash:
@@ -44,13 +44,13 @@ def over_budget(budgets: Budgets, flash: int, ram: int, ms_per_token: float, ms_
         lines.append(f"RAM: {ram:,} bytes are used, the budget is {budgets.ram:,}")
     if budgets.ms_per_token is not None and ms_per_token > budgets.ms_per_token:
         lines.append(
-            f"time: the slowest token takes {ms_per_token:.2f} ms by the high estimate, "
+            f"time: the last token of the context takes {ms_per_token:.2f} ms by the high estimate, "
             f"the budget is {budgets.ms_per_token:g} ms"
         )
     if budgets.ms_to_first_token is not None and ms_to_first_token > budgets.ms_to_first_token:
         lines.append(
-            f"time: the first token of the longest prompt takes {ms_to_first_token:.2f} ms by the high estimate, "
-            f"the budget is {budgets.ms_to_first_token:g} ms"
+            f"time: the first token of the longest prompt there can be takes {ms_to_first_token:.2f} ms by the high "
+            f"estimate, the budget is {budgets.ms_to_first_token:g} ms"
         )
     return lines
 

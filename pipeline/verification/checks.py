@@ -13,13 +13,14 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.device.protocol import Answer, Device, Step
+from pipeline.device.protocol import Answer, Device, Step, full_context
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.files import write_json
 from pipeline.numerics.confidence import CERTAIN, joint, probability
 from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.load import Recipe
 from pipeline.tasks.registry import load_task
+from pipeline.text.answers import StructuredPrompt
 from pipeline.text.codec import Codec
 from pipeline.verification.oracle import Oracle
 from pipeline.verification.reply import REFUSED, choose, refusal, reply_of
@@ -28,9 +29,11 @@ from pipeline.verification.result import InstructionCounts, PromptResult
 __all__ = [
     "Expectation",
     "ExpectedStep",
+    "FullContext",
     "StepEngine",
     "Verification",
     "min_per_mac",
+    "reference_full_context",
     "reference_run",
     "reference_run_to_context_end",
     "reference_runs",
@@ -93,6 +96,14 @@ class Expectation:
     def tokens_out(self) -> tuple[int, ...]:
         """The generated tokens, `<eos>` included."""
         return tuple(step.next for step in self.steps[self.tokens_in - 1 :])
+
+
+@dataclass(frozen=True)
+class FullContext:
+    """CRC-32 of the logits after the last token of a context that `full_context` fills, and the greedy next token."""
+
+    crc: int
+    next: int
 
 
 @dataclass(frozen=True)
@@ -175,6 +186,7 @@ def reference_run(
             "shorten it, or give the model a longer context",
         )
     engine.reset()
+    is_structured = isinstance(prompt, StructuredPrompt)
     steps = [_expected_step(engine, token) for token in tokens[:-1]]
     generated: list[int] = []
     fed, confidence, end = tokens[-1], CERTAIN, ""
@@ -184,7 +196,8 @@ def reference_run(
         following = choose(allowed, logits)
         allowed_crc = None
         if allowed is not None:
-            confidence = joint(confidence, probability(logits, following, step, allowed))
+            if is_structured:
+                confidence = joint(confidence, probability(logits, following, step, allowed))
             allowed_crc = zlib.crc32(logits[list(allowed)].tobytes()) if len(allowed) > 1 or not generated else 0
         steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following, allowed_crc))
         generated.append(following)
@@ -203,9 +216,22 @@ def reference_run(
         tuple(steps),
         end,
         reply.text,
-        None if prompt.allowed(()) is None else reply.confidence,
+        reply.confidence if is_structured else None,
         reply.reason,
     )
+
+
+def reference_full_context(engine: StepEngine, context: int, vocab: int) -> FullContext:
+    """What `Device.fill` has to answer.
+
+    Args:
+        engine: what computes the logits.
+        context: tokens that the model sees.
+        vocab: its ids.
+    """
+    engine.reset()
+    step = [_expected_step(engine, token) for token in full_context(context, vocab)][-1]
+    return FullContext(step.crc, step.next)
 
 
 def _expected_step(engine: StepEngine, token: int) -> ExpectedStep:
@@ -274,6 +300,8 @@ def verify(
     min_per_mac: float = MIN_INSTRUCTIONS_PER_MAC,
     repeat_tolerance: float = 0.0,
     line_ticks: float = 0.0,
+    longest: FullContext | None = None,
+    slow_texts: Sequence[str] = (),
 ) -> Verification:
     """Verifies every prompt step by step, repeated, since counts must be reproducible, and with the prompt in blocks,
     which must give the same logits.
@@ -286,6 +314,9 @@ def verify(
         min_per_mac: minimum instructions per multiply-accumulate on the board's core.
         repeat_tolerance: relative tolerance of a repeated step's count; 0 under an emulator.
         line_ticks: ticks to send a line over a real UART.
+        longest: what a full context gives, whose prompt and last step are then the slowest there can be; None: the
+            slowest are those of the prompts.
+        slow_texts: to read, for the most that reading takes.
 
     Raises:
         ThimbleError: the device stopped answering, or reported a fault.
@@ -334,11 +365,14 @@ def verify(
             _check_repeats(expectation, answer, _ask(device, expectation, findings), limits, findings)
             if second is not None:
                 _check_prefill(expectation, answer, second, limits, findings)
+    bounds = _Bounds()
+    if longest is not None:
+        bounds = _measure_bounds(device, longest, slow_texts, limits, findings)
     return Verification(
         checks=findings.checks,
         failures=tuple(findings.failures),
         prompts=tuple(_prompt(*pair) for pair in zip(expectations, answers, strict=True)),
-        instructions=_instructions(answers, in_blocks, allowed_only, macs_per_step, instructions_per_tick),
+        instructions=_instructions(answers, in_blocks, allowed_only, bounds, macs_per_step, instructions_per_tick),
         stack_peak=device.stack()[0],
     )
 
@@ -421,7 +455,7 @@ def _check_counts(expectation: Expectation, answer: Answer, limits: _CountBounds
         f"{where}: a step of {min(ticks)} ticks; its multiplications alone take {limits.min_ticks:.0f}",
     )
     overhead = len(ticks) * limits.step_overhead + limits.request_overhead
-    if answer.confidence is not None:
+    if any(step.allowed_crc is not None for step in expectation.steps):
         overhead += len(answer.tokens_out) * limits.answer_overhead
     findings.check(
         "counts_plausible",
@@ -508,6 +542,36 @@ def _check_ticks(
     )
 
 
+@dataclass(frozen=True)
+class _Bounds:
+    """Ticks of a prompt that fills the context, of the step at its last position, and of the slowest text to read."""
+
+    prefill: int = 0
+    step: int = 0
+    read: int = 0
+
+
+def _measure_bounds(
+    device: Device, longest: FullContext, texts: Sequence[str], limits: _CountBounds, findings: _Findings
+) -> _Bounds:
+    """What is slowest: the logits of a full context are checked as those of the prompts are."""
+    (prefill, step), (again, _) = device.fill(), device.fill()
+    where = "a full context"
+    for name, told in (("prefill_match", prefill), ("logits_crc_match", step)):
+        findings.check(
+            name,
+            (told.crc, told.next) == (longest.crc, longest.next),
+            f"{where}: other logits than expected",
+        )
+    findings.check(
+        "counts_repeat",
+        limits.repeats(prefill.ticks, again.ticks),
+        f"{where}: asked again, the prompt's count differs by {abs(prefill.ticks - again.ticks)} ticks",
+    )
+    read = max((device.read(text.encode())[1] for text in texts), default=0)
+    return _Bounds(prefill.ticks, step.ticks, read)
+
+
 def _prompt(expectation: Expectation, answer: Answer | None) -> PromptResult:
     return PromptResult(
         text=expectation.text,
@@ -526,6 +590,7 @@ def _instructions(
     answers: Sequence[Answer | None],
     repeats: Sequence[Answer | None],
     allowed_only: Sequence[Answer | None],
+    bounds: _Bounds,
     macs: int,
     per_tick: float,
 ) -> InstructionCounts:
@@ -538,13 +603,17 @@ def _instructions(
         * per_tick
         / max(sum(prefill_result.count for prefill_result in prefills), 1)
     )
+    longest_seen = max((prefill_result.ticks for prefill_result in prefills), default=0)
     decode_mean = sum(decode) / max(len(decode), 1)
     whole = [answer for answer in allowed_only if answer is not None and answer.tokens_out]
     return InstructionCounts(
         prefill_per_token=round(prefill, 1),
-        prompt_max=max((prefill_result.ticks * per_tick for prefill_result in prefills), default=0.0),
+        prompt_max=(max(bounds.prefill, longest_seen) + bounds.read) * per_tick,
+        prompt_seen=longest_seen * per_tick,
+        read_max=bounds.read * per_tick,
         decode_mean=round(decode_mean, 1),
-        decode_max=max(fed + decode, default=0.0),
+        decode_max=max(fed + decode + [bounds.step * per_tick]),
+        decode_seen=max(fed + decode, default=0.0),
         per_mac=round(decode_mean / max(macs, 1), 3),
         steps=len(fed) + (0 if decode is fed else len(decode)),
         answer_mean=round(sum(answer.model_ticks for answer in whole) * per_tick / max(len(whole), 1), 1),

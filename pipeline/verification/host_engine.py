@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import shutil
 import subprocess
 import tempfile
@@ -17,16 +16,14 @@ from numpy.typing import NDArray
 
 from pipeline.compiler import WeightLayout, compile_model
 from pipeline.errors import MissingTool, ThimbleError
+from pipeline.firmware.kernels import RUNTIME, called_kernels
 from pipeline.resources import ROOT
 from pipeline.tools import compiler_environment
 
-__all__ = ["HostEngine", "Status", "check_status", "compile_library", "host_engine", "kernel_sources"]
+__all__ = ["RUNTIME", "HostEngine", "Status", "check_status", "compile_library", "host_engine", "kernel_sources"]
 
-RUNTIME = ROOT / "firmware_templates" / "runtime"
 LOOP = ROOT / "firmware_templates" / "host" / "loop.c"
 _FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared")
-
-_DEFINED = re.compile(r"^void (thimble_\w+)\(", re.MULTILINE)
 
 
 class Status(IntEnum):
@@ -37,6 +34,15 @@ class Status(IntEnum):
     BAD_TOKEN = 2
     CONTEXT_FULL = 3
     FAILED = 4
+    NO_TOKENS = 5
+    BAD_TEXT = 6
+    LONG_TEXT = 7
+    BAD_OPTION = 8
+    MORE = 9
+    END_OF_ANSWER = 10
+    END_LENGTH = 11
+    END_CONTEXT = 12
+    CANCELLED = 13
 
 
 def check_status(status: int, vocab: int, context: int) -> None:
@@ -54,6 +60,8 @@ def check_status(status: int, vocab: int, context: int) -> None:
         return
     if status == Status.BAD_TOKEN:
         raise ThimbleError("a token is outside of the vocabulary", f"use ids from 0 to {vocab - 1}")
+    if status == Status.NO_TOKENS:
+        raise ThimbleError("there are no tokens", "give one or more")
     if status == Status.CONTEXT_FULL:
         raise ThimbleError(f"the context of {context} tokens is full", "give fewer tokens")
     name = {known.value: known.name for known in Status}.get(status, "unknown")
@@ -92,15 +100,7 @@ def kernel_sources(model: Path, *callers: Path) -> list[Path]:
         model: the folder that `compile_model` wrote.
         callers: further C files, whose kernels are added.
     """
-    pending = [path.read_text(encoding="utf-8") for path in (model / "model.c", *callers)]
-    left = {path: path.read_text(encoding="utf-8") for path in sorted((RUNTIME / "kernels").glob("*.c"))}
-    sources: list[Path] = []
-    while pending:
-        called = set(re.findall(r"\b(thimble_\w+)\(", pending.pop()))
-        for path in [path for path, text in left.items() if called & set(_DEFINED.findall(text))]:
-            sources.append(path)
-            pending.append(left.pop(path))
-    return sorted(sources)
+    return called_kernels([*model.glob("*.c"), *callers])
 
 
 class HostEngine:

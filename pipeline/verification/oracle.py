@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from pipeline.compiler.frontend.decode_step import require_step_names
 from pipeline.compiler.frontend.tflite import read_tflite
-from pipeline.compiler.frontend.window import find_kv_window
 from pipeline.compiler.ir.graph import Graph
 from pipeline.errors import ThimbleError, UnsupportedModel
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
@@ -41,7 +40,7 @@ class Oracle:
         self._outputs = {name: self._place(index, False) for name, index in self.graph.outputs.items()}
         logits = self.graph.tensors[self.graph.outputs["logits"]]
         self.vocab, self.logit_scale = logits.columns, logits.scale
-        self.kv_window = find_kv_window(self.graph)
+        self.kv_window = self.graph.kv_window
         rows = self.graph.tensors[self.graph.inputs["k_cache_0"]].shape[1]
         self.context = self.kv_window.context if isinstance(self.kv_window, StridedWindow) else rows
         self.unbounded = isinstance(self.kv_window, SlidingWindow)
@@ -78,7 +77,10 @@ class Oracle:
         self._interpreter.invoke()
         for name, cache in self._caches.items():
             new = self._interpreter.get_output(self._outputs[name.replace("_cache_", "_new_")])
-            cache[:, slot] = new[:, 0]
+            if new.shape == cache.shape != (len(cache), 1, cache.shape[2]):
+                cache[...] = new  # the step puts its own row in
+            else:
+                cache[:, slot] = new[:, 0]
         self.position += 1
         return np.array(self._interpreter.get_output(self._outputs["logits"])).reshape(-1)
 

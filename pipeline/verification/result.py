@@ -93,11 +93,11 @@ class InstructionCounts(_Part):
     prefill_per_token: float
     """A token of a prompt, taken in blocks."""
     prompt_max: float
-    """The longest prompt, up to its first token."""
+    """A prompt that fills the context, with the slowest text to read: no prompt takes longer to its first token."""
     decode_mean: float
     """A generated token, mean over all prompts."""
     decode_max: float
-    """The slowest step."""
+    """The step at the last position of the context: none is slower."""
     per_mac: float
     """A multiply-accumulate, by `decode_mean`."""
     steps: int
@@ -107,6 +107,12 @@ class InstructionCounts(_Part):
     mean over all prompts that were answered; 0 for other models."""
     answer_own_mean: float = 0.0
     """Of it what comes after the prompt."""
+    prompt_seen: float = 0.0
+    """The slowest of the prompts that were asked, from its tokens to its first token."""
+    decode_seen: float = 0.0
+    """The slowest step of these."""
+    read_max: float = 0.0
+    """The slowest text to read, tokenizer, names and quantities: part of `prompt_max`."""
 
 
 class StepEstimates(_Part):

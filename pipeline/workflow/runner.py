@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from pipeline.errors import PartialFailure, ThimbleError
 from pipeline.recipes.load import Recipe
+from pipeline.recipes.paths import file_digests
 from pipeline.targets.boards import Board, load_board
 from pipeline.workflow.fingerprint import Fingerprint, differences
 from pipeline.workflow.sources import data_digests, module_digests, tool_versions
@@ -326,6 +327,8 @@ def _fingerprint(stage: Stage, context: StageContext) -> Fingerprint:
         else None,
         "facts": stage.environment_facts(context) if stage.environment_facts else {},
     }
+    if "answers" in stage.sections and context.recipe.grammar_path is not None:
+        requested["grammar"] = file_digests({"grammar": context.recipe.grammar_path})
     return Fingerprint(
         requested,
         module_digests(stage.work_modules(context.recipe)),

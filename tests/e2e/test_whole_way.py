@@ -322,6 +322,7 @@ def test_stages_write_what_they_declare(whole_run: WholeRun) -> None:
         assert undeclared == [], f"{stage.name} writes what it does not declare"
 
 
+@pytest.mark.variants(keep=0)
 def test_a_recipe_with_int16_activations(whole_run: WholeRun, tmp_path: Path) -> None:
     build = tmp_path / "build"
     shutil.copytree(whole_run.workspace.folder.parent, build)

@@ -1,6 +1,6 @@
 /* Adds names as an application does, and prints the vocabulary; tests/emulated/test_names_in_c.py writes them to stdin.
  */
-#include "names.h"
+#include "thimble_names.h"
 #include "vocabulary_tables.h"
 
 #include <stdio.h>
@@ -25,11 +25,10 @@ static uint8_t *bytes(uint32_t *count)
     return data;
 }
 
-static void put(const uint8_t *text, uint32_t start, uint32_t end)
+static void put(const uint8_t *text, size_t length)
 {
-    printf(" ");
-    for (; start < end; start++) {
-        printf("%02x", text[start]);
+    for (size_t i = 0; i < length; i++) {
+        printf("%02x", text[i]);
     }
 }
 
@@ -45,21 +44,26 @@ int main(void)
             uint32_t value_length, length;
             const uint8_t kind = (uint8_t)number();
             uint8_t *value = bytes(&value_length), *text = bytes(&length);
-            printf("%d ", thimble_names_add(&names, &model_annotator, kind, value, value_length, text, length, &words));
+            printf("%d ", thimble_names_add(&names, &thimble_model_annotator, kind, value, value_length, text, length,
+                                            &words));
             free(value);
             free(text);
         }
         const thimble_vocabulary *v = &names.vocabulary;
         printf("\n%u %u %u\n", v->count, v->longest, v->max_words);
         for (uint16_t i = 0; i < v->count; i++) {
-            const uint16_t at = v->value_of[i];
-            printf("%u", v->kinds[i]);
-            put(v->text, v->text_starts[i], v->text_starts[i + 1]);
-            if (at == THIMBLE_OWN_TEXT) {
-                put(v->text, v->text_starts[i], v->text_starts[i + 1]);
-            } else {
-                put(v->values, v->value_starts[at], v->value_starts[at + 1]);
+            thimble_name_words of_name = thimble_words_of_name(v, i);
+            uint8_t buffer[THIMBLE_CASED_BYTES];
+            const uint8_t *word;
+            size_t length;
+            printf("%u ", v->kinds[i]);
+            for (const char *between = ""; (word = thimble_next_word(&of_name, &length)) != NULL; between = "20") {
+                printf("%s", between);
+                put(word, length);
             }
+            printf(" ");
+            const uint8_t *value = thimble_value_of_name(v, i, buffer, &length);
+            put(value, length);
             printf("\n");
         }
         for (uint16_t i = 0; i < v->count; i++) {
@@ -69,7 +73,7 @@ int main(void)
         for (uint16_t i = 0; i < v->skeleton_count; i++) {
             printf("%u ", v->by_skeleton[i]);
         }
-        printf("\nend\n");
+        printf("\n%zu\nend\n", thimble_names_used(&names));
         thimble_names_clear(&names);
         free(memory);
     }

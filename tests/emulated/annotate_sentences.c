@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "matcher.h"
+#include "thimble_matcher.h"
 #include "normalizer_tables.h"
 #include "quantity_tables.h"
 #ifdef HAS_VOCABULARY
@@ -114,9 +114,9 @@ int main(void)
         .last = {0, ""}, .clitics = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
     static thimble_annotator annotator;
     annotator = (thimble_annotator){
-        .normalizer = &model_normalizer, .quantities = &model_quantities, .inflection = &inflection};
+        .normalizer = &thimble_model_normalizer, .quantities = &thimble_model_quantities, .inflection = &inflection};
 #ifdef HAS_VOCABULARY
-    annotator = model_annotator;
+    annotator = thimble_model_annotator;
 #endif
     for (uint8_t kind = THIMBLE_NUMBER; kind <= THIMBLE_DATE; kind++) {
         annotator.quantity_kinds[kind] = kind;

@@ -27,8 +27,9 @@ static uint8_t *bytes(uint32_t *count)
     return data;
 }
 
-static void say(const uint8_t *text, size_t count)
+static void say(void *to, const uint8_t *text, size_t count)
 {
+    (void)to;
     for (size_t i = 0; i < count; i++) {
         printf("%02x", text[i]);
     }
@@ -72,8 +73,8 @@ int main(void)
                  *tokens = malloc(sizeof *tokens * (rows ? rows : 1));
         const thimble_model model = {
             .vocab = (int32_t)number(), .logit_bytes = (int32_t)number(), .logit_step = (int32_t)number()};
-        const int32_t count = thimble_answer_prompt(&answer, &model_answers, &model_tokenizer, original, &words, marks,
-                                                    mark_count, ids, capacity, &reason);
+        const int32_t count = thimble_answer_prompt(&answer, &thimble_model_answers, &thimble_model_tokenizer, original,
+                                                    &words, marks, mark_count, ids, capacity, &reason);
         printf("%s", thimble_reason_name(reason));
         for (int32_t i = 0; i < count; i++) {
             printf(" %u", ids[i]);
@@ -97,7 +98,7 @@ int main(void)
             size_t made = thimble_answer_slots(&answer, tokens, taken, slots);
             reason = thimble_answer_reason(&answer, slots, made);
             printf("%s ", thimble_reason_name(reason));
-            thimble_answer_say(&model_answers, answer.intent, slots, made, say);
+            thimble_answer_say(&thimble_model_answers, answer.intent, slots, made, say, NULL);
             printf("\n");
         }
         printf("end\n");

@@ -1,10 +1,11 @@
 /* A board that is a process: the UART is stdin and stdout. */
 #include "board.h"
-#include "crc32.h"
+#include "thimble_crc32.h"
 #include "image.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 const char board_name[] = "host";
 uint32_t board_tick_hz = 1000000;
@@ -41,6 +42,7 @@ bool board_stop_requested(void)
 /* A byte 0xFF stands for lost bytes. */
 int board_read(void)
 {
+    (void)fflush(stdout); /* whoever waits for an answer has all of it */
     int byte = getchar();
     if (byte == EOF) {
         exit(0); /* nothing more will come */
@@ -52,6 +54,44 @@ void board_write(const char *bytes, size_t count)
 {
     fwrite(bytes, 1, count, stdout);
 }
+
+#ifdef THIMBLE_STORE
+/* Flash in a file, which THIMBLE_FLASH names: 4 KB in two slots, of which a part that is not there is erased. */
+enum { SLOT_BYTES = 2048, PAGE_BYTES = 256, UNIT_BYTES = 4 };
+static uint8_t flash[2 * SLOT_BYTES];
+
+static void exchange(const char *mode)
+{
+    const char *name = getenv("THIMBLE_FLASH");
+    FILE *file = name ? fopen(name, mode) : NULL;
+    if (file) {
+        size_t count = *mode == 'r' ? fread(flash, 1, sizeof flash, file) : fwrite(flash, 1, sizeof flash, file);
+        (void)count, (void)fclose(file);
+    }
+}
+
+__attribute__((constructor)) static void read_flash(void)
+{
+    memset(flash, 0xFF, sizeof flash);
+    exchange("rb");
+}
+
+static bool erase(uint32_t offset)
+{
+    memset(flash + offset, 0xFF, PAGE_BYTES);
+    exchange("wb");
+    return true;
+}
+
+static bool program(uint32_t offset, const uint8_t *bytes, size_t count)
+{
+    memcpy(flash + offset, bytes, count);
+    exchange("wb");
+    return !getenv("THIMBLE_FLASH_IS_BROKEN");
+}
+
+const thimble_flash board_flash = {flash, SLOT_BYTES, PAGE_BYTES, UNIT_BYTES, erase, program};
+#endif
 
 size_t board_stack_size(void)
 {

@@ -18,7 +18,7 @@ static void normalize(const uint8_t *text, size_t length)
 {
     thimble_words words;
     memset(&words, 0xFF, sizeof words);
-    int32_t count = thimble_normalize(&model_normalizer, text, length, &words);
+    int32_t count = thimble_normalize(&thimble_model_normalizer, text, length, &words);
     write_number(count);
     if (count < 0) {
         return;
@@ -48,12 +48,12 @@ int main(void)
         if (kind == 'N') {
             normalize(text, length);
         } else if (kind == 'S') {
-            size_t count = thimble_skeleton(&model_normalizer, text, length, skeleton);
+            size_t count = thimble_skeleton(&thimble_model_normalizer, text, length, skeleton);
             write_number((int32_t)count);
             fwrite(skeleton, 1, count, stdout);
         } else {
             size_t count = 0;
-            const uint8_t *word = thimble_restored(&model_normalizer, text, length, &count);
+            const uint8_t *word = thimble_restored(&thimble_model_normalizer, text, length, &count);
             write_number(word ? (int32_t)count : -1);
             fwrite(word ? word : text, 1, word ? count : 0, stdout);
         }

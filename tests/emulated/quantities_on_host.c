@@ -28,7 +28,7 @@ int main(void)
         read_words(line, &words);
         for (uint16_t i = 0; i < words.count; i++) {
             thimble_quantity q;
-            if (!thimble_quantity_at(&model_quantities, &words, i, &q)) {
+            if (!thimble_quantity_at(&thimble_model_quantities, &words, i, &q)) {
                 continue;
             }
             printf("%u %u %u %.*s", i, q.kind, q.count, q.value_length, (const char *)q.value);

@@ -52,7 +52,9 @@ def random_schema(rng: random.Random) -> AnswerSchema:
         if rng.random() < 0.4:
             for unit in DURATION_UNITS[rng.randrange(3) :]:
                 slots[prefix + unit] = SlotSchema(kinds=frozenset({"number"}))
-        intents[f"Intent{number}"] = IntentSchema(slots)
+        some = [frozenset(rng.sample(sorted(slots), rng.randrange(len(slots) + 1))) for _ in range(rng.randrange(4))]
+        exclusive = [frozenset(rng.sample(sorted(slots), 2))] if len(slots) > 1 and rng.random() < 0.4 else []
+        intents[f"Intent{number}"] = IntentSchema(slots, tuple(some), tuple(exclusive))
     return make_schema(intents, NAME_KINDS, rng.choice([1, 3, 16]), rng.choice([0.0, 0.001]))
 
 
@@ -169,7 +171,7 @@ def test_the_device_answers_as_the_host_does(seed: int, tokenizer: Tokenizer, tm
 def compile_driver(schema: AnswerSchema, tokenizer: Tokenizer, folder: Path) -> Path:
     write_tokenizer(tokenizer, folder)
     write_answers(schema, tokenizer.vocab_size, folder)
-    sources = [RUNTIME / f"{name}.c" for name in ("answer", "tokenizer", "sampler", "thimble")]
+    sources = [RUNTIME / "thimble.c", *(RUNTIME / f"thimble_{name}.c" for name in ("answer", "tokenizer", "sampler"))]
     sources += [folder / "answer_tables.c", folder / "tokenizer_tables.c", Path(__file__).parent / "answer_driver.c"]
     flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -191,6 +191,7 @@ def device(built: Built, board: Board) -> Iterator[Device]:
         yield device
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 def test_a_sentence_is_answered_as_on_the_host(built: Built, device: Device) -> None:
     result = verify(device, built.expectations, macs_per_step=built.compiled.macs, instructions_per_tick=40)
@@ -206,6 +207,7 @@ def test_a_sentence_is_answered_as_on_the_host(built: Built, device: Device) -> 
         assert (expectation.reason, expectation.text_out, expectation.steps) == (reason, "NoMatch", ())
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mps2_an385", "mps2_an505", "mps3_an547"])
 def test_only_what_is_allowed_is_computed_on_other_cores(built: Built, name: str, tmp_path: Path) -> None:
@@ -378,7 +380,7 @@ def test_names_that_are_added_while_it_runs(built: Built, device: Device) -> Non
     graph = read_tflite(built.tflite)
     step = logit_step(graph.tensors[graph.outputs["logits"]].scale)
     for entry in entries:
-        device.add_name(entry)
+        device.add_name(entry.kind, entry.value, entry.text)
     with host_engine(built.tflite) as engine:
         for sentence in SENTENCES:
             answer = device.prompt(sentence, CONTEXT)
@@ -404,11 +406,19 @@ def test_names_that_are_refused(device: Device) -> None:
         with pytest.raises(DeviceError) as refused:
             device.request(line)
         assert refused.value.code == code
-    assert device.request("NAMES") == ["OK names=0 most=102"]
-    for number in range(102):
-        device.add_name(Entry(f"lamp {number}", "light", "x"))
+    assert device.request("NAMES") == ["OK names=0 names_used=6 names_bytes=4096 stored=no"]
+    device.add_name("light", "x", "lamp a")
+    number = 1
+    while (left := 4096 - device.names().used) >= 9 + 2 + 6:
+        device.add_name("light", "x", f"lamp {number}")
+        number += 1
+    assert number > 200
     with pytest.raises(DeviceError, match="full"):
-        device.add_name(Entry("one more lamp", "light", "x"))
+        device.add_name("light", "x", "z" * left)
+    names = device.names()
+    assert (names.count, names.used, names.is_stored) == (number, 4096 - left, False)
+    with pytest.raises(DeviceError, match="unsupported"):
+        device.request("NAMES store")
 
 
 @pytest.mark.slow

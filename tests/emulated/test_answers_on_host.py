@@ -11,25 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline import tools
-from pipeline.firmware.tables import write_tokenizer
-from pipeline.firmware.text_path_tables import write_text_path
-from pipeline.resources import ROOT
-from pipeline.tasks.answer_schema import make_schema
-from pipeline.tasks.samples import IntentSchema, SlotSchema
-from pipeline.tasks.text_path import KnownNames
-from pipeline.text.annotation import Entry
-from pipeline.text.codec import StructuredCodec
-from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from tests.support.standin import FOLDER, VOCAB
+from tests.support.host_boards import build_answering_board
 
-TEMPLATES = ROOT / "firmware_templates"
-INTENTS = {
-    "TurnOn": IntentSchema(
-        {"name": SlotSchema(kinds=frozenset({"light"})), "to": SlotSchema(kinds=frozenset({"percent"}))}
-    ),
-    "Wait": IntentSchema({unit: SlotSchema(kinds=frozenset({"number"})) for unit in ("hours", "minutes")}),
-}
 SENTENCES = (
     "turn on the lamp",
     "wait for two and a half hours",
@@ -42,40 +25,7 @@ COMMANDS = tuple(f"turn on the lamp {number * 'a'}" for number in range(20))
 
 @pytest.fixture(scope="module", params=[0, 200, 4096])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("host")
-    names = KnownNames("en", (Entry("lamp", "light", "Lamp"),), ("for", "on", "the", "turn", "wait"))
-    tokenizer = Tokenizer.train(["turn on"] * 3, 268)
-    codec = StructuredCodec(tokenizer, make_schema(INTENTS, ("light",), 3, 0.5), names.annotator())
-    assert codec.vocab_size <= VOCAB
-    write_tokenizer(tokenizer, folder)
-    write_text_path(codec, folder)
-    (folder / "build.h").write_text(
-        '#define BUILD_MODEL_NAME "stand-in"\n#define BUILD_TOKENIZER_VERSION "0123456789abcdef"\n'
-        '#define BUILD_ANSWERS_VERSION "0123456789abcdef"\n'
-    )
-    runtime = TEMPLATES / "runtime"
-    sources = [
-        *sorted((TEMPLATES / "app").glob("*.c")),
-        *runtime.glob("*.c"),
-        *sorted(folder.glob("*.c")),
-        *(FOLDER / "model.c", Path(__file__).parent / "host_board.c"),
-    ]
-    flags = ["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
-    flags += ["-DTHIMBLE_ANSWERS", f"-DTHIMBLE_NAMES_BYTES={request.param}"]
-    sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    includes = [f"-I{path}" for path in (TEMPLATES / "app", runtime, FOLDER, folder)]
-    command: list[str | Path] = [
-        tools.require("gcc"),
-        *flags,
-        *sanitizers,
-        *includes,
-        "-o",
-        folder / "program",
-        *sources,
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "program"
+    return build_answering_board(tmp_path_factory.mktemp("host"), request.param)
 
 
 def run(program: Path, data: bytes) -> list[str]:

@@ -218,7 +218,7 @@ def test_a_file_that_cannot_be_completed_is_one_clear_error(
 
 
 def test_a_section_that_a_linker_script_leaves_out_is_a_build_error(fresh: Path) -> None:
-    change(fresh / "model" / "model.c", 'section(".weights")', 'section(".own")')
+    change(fresh / "model" / "model.c", 'section(".rodata.thimble.model.weights")', 'section(".own")')
     with pytest.raises(ThimbleError, match=r"does not build: .*section \.own \(64 bytes at 0x\w+\) is loaded, but not"):
         build_project(fresh, fresh / "build")
 

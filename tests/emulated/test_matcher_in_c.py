@@ -155,7 +155,7 @@ def compile_matcher(language: str, folder: Path, restore: Mapping[str, str], *wi
     write_normalizer(FoldTable(), folder, restore, umlauts, normalizer_of(language).elided)
     write_quantities(quantity_tables(language), folder)
     program = folder / "annotate"
-    sources = [RUNTIME / f"{name}.c" for name in ("matcher", "normalize", "quantities")]
+    sources = [RUNTIME / f"thimble_{name}.c" for name in ("matcher", "normalize", "quantities")]
     subprocess.run(
         [
             tools.require("gcc"),

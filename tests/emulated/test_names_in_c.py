@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def codec() -> StructuredCodec:
 def program(codec: StructuredCodec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("names")
     write_text_path(codec, folder)
-    sources = [RUNTIME / f"{name}.c" for name in ("names", "matcher", "normalize", "quantities")]
+    sources = [RUNTIME / f"thimble_{name}.c" for name in ("names", "matcher", "normalize", "quantities")]
     sources += [folder / f"{name}_tables.c" for name in ("vocabulary", "normalizer", "quantity")]
     flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -81,17 +82,98 @@ def test_the_tables_are_those_of_a_build(program: Path, codec: StructuredCodec) 
             f"{KINDS.index(latest[text].kind)} {text.encode().hex()} {latest[text].value.encode().hex()}"
             for text in first
         ]
-        assert lines[2:-2] == rows
-        assert [*map(int, lines[-2].split())] == expected.by_text
-        assert [*map(int, lines[-1].split())] == expected.by_skeleton
+        assert lines[2:-3] == rows
+        assert [*map(int, lines[-3].split())] == expected.by_text
+        assert [*map(int, lines[-2].split())] == expected.by_skeleton
 
 
-@pytest.mark.parametrize("memory", [0, 8, 39, 40, 80, 200, 1000])
-def test_what_does_not_fit_is_refused(program: Path, memory: int) -> None:
-    entries = [Entry(f"name {number} {'x' * (number % 50)}", "light", f"Value {number}") for number in range(30)]
+class Memory:
+    """What names take, as names.h says it.
+
+    Args:
+        size: bytes.
+        normalized: gives the words of a text, joined by spaces.
+    """
+
+    def __init__(self, size: int, normalized: Callable[[str], str]) -> None:
+        self.size, self.normalized = size, normalized
+        self.used = 6
+        self.words: list[str] = []
+        self.values: list[str] = []
+
+    def add(self, entry: Entry) -> bool:
+        """Whether a new name fits."""
+        words, values, used = list(self.words), list(self.values), self.used
+        text, value = self.normalized(entry.text), self.normalized(entry.value)
+        if not is_cased(entry.value, value):
+            self._value(entry.value, 1 + len(entry.value.encode()))
+        elif value != text:
+            self._value(entry.value, 2 + self._codes(value))
+        codes = self._codes(text)
+        self.used += 9 + codes
+        if self.used > self.size:
+            self.words, self.values, self.used = words, values, used
+            return False
+        return True
+
+    def _codes(self, text: str) -> int:
+        bytes_ = 0
+        for word in text.split():
+            if word not in self.words:
+                self.words.append(word)
+                self.used += 2 + len(word.encode())
+            bytes_ += 1 + (self.words.index(word) >= 128)
+        return bytes_
+
+    def _value(self, value: str, bytes_: int) -> None:
+        if value not in self.values:
+            self.values.append(value)
+            self.used += 2 + bytes_
+
+
+def ascii_only(text: str, change: Callable[[str], str]) -> str:
+    return "".join(change(letter) if letter.isascii() else letter for letter in text)
+
+
+def is_cased(value: str, normalized: str) -> bool:
+    """Whether a value is normalized words that have capitals first, everywhere or nowhere."""
+    cases = [
+        word in (lower, ascii_only(lower[:1], str.upper) + lower[1:], ascii_only(lower, str.upper))
+        for word in value.split(" ")
+        for lower in [ascii_only(word, str.lower)]
+    ]
+    is_same = ascii_only(value, str.lower) == normalized != ""
+    return is_same and all(cases) and len(value.encode()) <= 32 and len(cases) <= 7
+
+
+VALUES = (
+    *("Kitchen Light", "kitchen light", "LED Strip", "kitchen LED", "iPhone", "Don't", "Öl", "Café Bar", "TV"),
+    *("a b c d e f g", "a b c d e f g h", "A" * 32, "A" * 33, "x  y", " x", "№ 5", "20 °C", "Flur-Licht", ""),
+)
+
+
+@pytest.mark.parametrize("memory", [0, 5, 6, 20, 80, 200, 1000, 3000])
+def test_what_does_not_fit_is_refused_and_all_else_comes_back(
+    program: Path, codec: StructuredCodec, memory: int
+) -> None:
+    annotator = codec.annotator
+    assert isinstance(annotator, Annotator)
+    rng = random.Random(memory)
+    texts = [f"name {number} {'x' * (number % 50)}" for number in range(150)]  # more than 128 words
+    texts += [value for value in VALUES if annotator.normalizer.text(value)]
+    entries = [Entry(text, rng.choice(KINDS), rng.choice([*VALUES, text.title(), text])) for text in texts]
+    entries = list({annotator.normalizer.text(entry.text): entry for entry in entries}.values())
     ((statuses, sizes, *rows),) = run(program, [(memory, entries)])
-    assert FULL in map(int, statuses.split())
-    assert statuses.split().count(str(KNOWN)) == int(sizes.split()[0]) == len(rows) - 2 <= memory // 40
+    simulated = Memory(memory, lambda text: " ".join(annotator.normalizer.text(text).split()))
+    fits = [simulated.add(entry) for entry in entries]
+    assert [*map(int, statuses.split())] == [KNOWN if each else FULL for each in fits]
+    assert int(sizes.split()[0]) == sum(fits)
+    assert int(rows.pop()) == (simulated.used if memory >= 6 else 0)
+    assert rows[:-2] == [
+        f"{KINDS.index(entry.kind)} {simulated.normalized(entry.text).encode().hex()} {entry.value.encode().hex()}"
+        for entry, each in zip(entries, fits, strict=True)
+        if each
+    ]
 
 
 def test_names_that_are_none(program: Path) -> None:

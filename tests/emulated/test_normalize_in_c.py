@@ -22,7 +22,7 @@ from pipeline.text.normalize import MAX_RESTORED_BYTES, SCRIPTS, FoldTable, Norm
 
 RUNTIME = ROOT / "firmware_templates" / "runtime"
 NOT_UTF8, TOO_LONG = -1, -2
-MAX_WORDS, MAX_BYTES = 64, 640  # of words.h
+MAX_WORDS, MAX_BYTES = 64, 640  # of thimble_words.h
 
 WORDS = ["Küche", "Büro", "größe", "schön", "schon", "tür", "straße", "ελιά", "ёлка", "café", "übergroß", "Æther", "x"]
 RESTORE = build_restore(WORDS, {"schon"}, umlauts=True)
@@ -79,7 +79,7 @@ def compiled(table: FoldTable, folder: Path, umlauts: bool = True, elided: Seque
             *("-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"),
             *("-fsanitize=address,undefined", "-fno-sanitize-recover", "-I", RUNTIME, "-I", folder),
             *("-o", folder / "normalize", Path(__file__).with_name("normalize_texts.c")),
-            *(RUNTIME / "normalize.c", folder / "normalizer_tables.c"),
+            *(RUNTIME / "thimble_normalize.c", folder / "normalizer_tables.c"),
         ],
         check=True,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def program(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer) -> P
     runtime = TEMPLATES / "runtime"
     sources = [
         *sorted((TEMPLATES / "app").glob("*.c")),
-        *(runtime / name for name in ("thimble.c", "sampler.c", "tokenizer.c", "crc32.c")),
+        *(runtime / name for name in ("thimble.c", "thimble_sampler.c", "thimble_tokenizer.c", "thimble_crc32.c")),
         *(FOLDER / "model.c", folder / "tokenizer_tables.c", Path(__file__).parent / "host_board.c"),
     ]
     out = folder / "application"
@@ -119,3 +120,55 @@ def test_a_corrupt_image_is_not_computed_with(program: Path, tmp_path: Path) -> 
     assert info.endswith(" weights=corrupt tables=intact code=intact data=intact record=intact")
     assert len(refused) == 4 and refused[3].startswith("OK peak=")
     assert all(line.startswith("ERR image ") for line in refused[:3])
+
+
+def marked(number: int, request: str) -> bytes:
+    """A request with an id and a checksum."""
+    text = f"#{number} {request}"
+    return f"{text} *{zlib.crc32(text.encode()):08x}".encode()
+
+
+def test_answers_carry_the_id_of_their_request(program: Path) -> None:
+    plain = run(program, b"ASK 3 turn\n")
+    assert run(program, b"#a1Z ASK 3 turn\nSTACK\n#12345678 STACK\n") == [
+        *(f"#a1Z {line}" for line in plain),
+        "OK peak=100 size=4096",
+        "#12345678 OK peak=100 size=4096",
+    ]
+    for line in (b"#123456789 STACK", b"# STACK", b"#1", b"#_ STACK"):
+        (answer,) = run(program, line + b"\n")
+        assert answer.startswith("ERR unknown "), line
+    (long,) = run(program, b"#7 ENC " + b"a" * 2000 + b"\n")
+    assert long.startswith("#7 ERR line-too-long ")
+
+
+def test_each_line_of_an_answer_has_a_checksum_where_the_request_had_one(program: Path) -> None:
+    plain = run(program, b"ASK 3 turn\n")
+    answers = run(program, marked(5, "ASK 3 turn") + b"\n")
+    assert [line[:-10] for line in answers] == [f"#5 {line}" for line in plain]
+    assert all(line[-10:] == f" *{zlib.crc32(line[:-10].encode()):08x}" for line in answers)
+
+
+def test_a_request_that_was_changed_on_its_way_is_not_done(program: Path) -> None:
+    data = marked(5, "ASK 3 turn")
+    for at in range(3, len(data) - 10):
+        changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        if changed[at] in b"\r\n":
+            continue
+        (answer,) = run(program, changed + b"\n")
+        assert answer.startswith("#5 ERR checksum "), changed
+    (answer,) = run(program, data[:-1] + (b"0" if data[-1:] != b"0" else b"1") + b"\n")
+    assert answer.startswith("#5 ERR checksum ")
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 90), max_size=4, unique=True))
+def test_after_lost_bytes_it_is_known_which_requests_were_answered(program: Path, lost: list[int]) -> None:
+    """Eight requests without waiting, of which bytes are lost: 0xFF stands for them here."""
+    requests = [marked(number, "STACK") for number in range(8)]
+    data = b"".join(request + b"\n" for request in requests)
+    # A lost byte takes the place of one, and of line ends too: two requests become one line.
+    data = bytes(0xFF if index in lost else byte for index, byte in enumerate(data))
+    whole = {number for number, request in enumerate(requests) if request in data.split(b"\n")}
+    answered = [line for line in run(program, data) if line.startswith("#")]
+    assert {int(line[1]) for line in answered} == whole and len(answered) == len(whole)

@@ -218,8 +218,9 @@ def test_the_documentation_shows_every_request_and_every_error() -> None:
     assert {"ASK", "PROMPT", "GEN", "SAMPLE", "ENC", "INFO", "STACK", "PROFILE", "CRASH"} <= requests
     for request in requests - {"CRASH", "ARENA"}:  # of test builds
         assert f"`{request}" in text, request
+    source = re.sub(r"__asm volatile\(.*?\);", "", source, flags=re.DOTALL)
     codes = set(re.findall(r'"(?:ERR )?([a-z][a-z0-9-]*) [^"]*"', source))  # errors alone begin with a word
     assert {"malformed", "not-utf8", "out-of-range", "overrun", "too-long", "step", "image", "unknown"} <= codes
-    for code in codes - {"udf", "code"}:
+    for code in codes - {"code", "masked"}:  # the latter of test builds
         assert f"`{code}`" in text, code
     assert quote("turn on the kitchen lights") in text

@@ -52,7 +52,7 @@ class Device:
                 *("-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic"),
                 *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-I", RUNTIME, "-I", folder),
                 *("-o", program, Path(__file__).with_name("quantities_on_host.c")),
-                *(RUNTIME / "quantities.c", folder / "quantity_tables.c"),
+                *(RUNTIME / "thimble_quantities.c", folder / "quantity_tables.c"),
             ],
             check=True,
         )

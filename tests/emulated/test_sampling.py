@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from tests.support.standin import Standin
 
 STANDIN_STEP = 1 << 21  # as tests/support/standin/model.c has it
 _SHIM = """\
-#include "sampler.h"
+#include "thimble_sampler.h"
 static thimble_sampler sampler;
 static uint8_t marks[4096];
 void start(uint32_t t, uint32_t k, uint32_t p, uint32_t r, uint32_t seed)
@@ -61,7 +62,7 @@ def device_c(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
     folder = tmp_path_factory.mktemp("sampler")
     (folder / "shim.c").write_text(_SHIM)
     flags = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fPIC", "-shared")
-    sources = [folder / "shim.c", RUNTIME / "sampler.c", RUNTIME / "thimble.c"]
+    sources = [folder / "shim.c", RUNTIME / "thimble_sampler.c", RUNTIME / "thimble.c"]
     compile_library(sources, [RUNTIME], folder / "sampler.so", flags)
     return ctypes.CDLL(str(folder / "sampler.so"))
 
@@ -220,7 +221,7 @@ def test_a_thousand_tokens_on_the_board(device: Device, tokenizer: Tokenizer) ->
             SamplerSettings(0, 0, 1000, 1300, 0),
         )
     ):
-        device.sample(chosen)
+        device.sample(*astuple(chosen))
         sampler = Sampler(chosen, STANDIN_STEP, 0)
         texts, target = itertools.cycle(("turn on", "x", "off", "the lights", "on")), total + 200
         while total < target:  # an <eos> may end a text early
@@ -238,7 +239,7 @@ def test_a_thousand_tokens_on_the_board(device: Device, tokenizer: Tokenizer) ->
             assert list(answer.tokens_out) == expected
             total += len(expected)
     assert total >= 1000
-    device.sample(SamplerSettings())
+    device.sample()
 
 
 def test_instructions_of_a_draw(device: Device) -> None:
@@ -250,7 +251,7 @@ def test_instructions_of_a_draw(device: Device) -> None:
         "top-k 40": SamplerSettings(1000, 40),
         "top-p 0.9": SamplerSettings(1000, 0, 900),
     }.items():
-        device.sample(chosen)
+        device.sample(*astuple(chosen))
         answer = device.ask("turn on", 30)
         counts[name] = 40 * (answer.ticks - answer.model_ticks) / len(answer.steps)
     print({name: round(count - counts["greedy"]) for name, count in counts.items()})
@@ -287,7 +288,8 @@ def test_text_is_written_as_its_characters_become_whole(tokenizer: Tokenizer) ->
 def test_a_chat_streams_and_tells_what_it_took(firmware: Firmware, board: Board, tokenizer: Tokenizer) -> None:
     written: list[str] = []
     with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
-        chat_loop(device, TickScale.emulated(board, "qemu", 1.5), tokenizer, ["turn on", "☃" * 40], written.append, 12)
+        scale = TickScale.emulated(board.instructions_per_tick("qemu"), board.milliseconds(1.0, 1.5))
+        chat_loop(device, scale, tokenizer, ["turn on", "☃" * 40], written.append, 12)
         text = device.prompt("turn on", 12).text
     assert "".join(written).startswith(text)
     assert "tokens a second" in "".join(written)
@@ -300,7 +302,7 @@ def test_a_real_boards_pace_is_its_own() -> None:
 
 
 def test_the_definition_and_the_code_have_the_same_powers() -> None:
-    source = (Path(RUNTIME) / "sampler.c").read_text()
+    source = (Path(RUNTIME) / "thimble_sampler.c").read_text()
     for i in range(17):
         assert str(round(65536 * 2 ** (-i / 16))) in source
 
@@ -310,5 +312,5 @@ def test_an_image_without_sampling_is_smaller_and_says_so(project: Path, firmwar
     assert plain.sizes.code < firmware.sizes.code - 1000
     with Device(Qemu().start(plain.elf, board), timeout=20) as device:
         with pytest.raises(DeviceError, match="unsupported"):
-            device.sample(SamplerSettings(900))
+            device.sample(900)
         assert device.ask("turn on", 5).tokens_out

@@ -51,7 +51,7 @@ class CTokenizer:
         self.c.thimble_encode.restype = self.c.thimble_encode_prompt.restype = ctypes.c_int32
         self.c.thimble_stops.restype = ctypes.c_bool
         self.c.thimble_piece.restype = ctypes.POINTER(ctypes.c_uint8)
-        self.tables = ctypes.c_char.in_dll(self.c, "model_tokenizer")
+        self.tables = ctypes.c_char.in_dll(self.c, "thimble_model_tokenizer")
 
     def encode(self, text: bytes, capacity: int | None = None) -> list[int] | int:
         """Ids, or the error. The text gets no byte behind it that may be read."""
@@ -73,6 +73,7 @@ class CTokenizer:
         count = self.c.thimble_encode_prompt(
             ctypes.byref(self.tables), buffer, ctypes.c_size_t(len(text)), ids, ctypes.c_size_t(capacity)
         )
+        assert buffer.raw[: len(text)] == text, "the caller's text was changed"
         return list(ids[:count]) if count >= 0 else int(count)
 
     def stops(self, index: int) -> bool:
@@ -124,7 +125,7 @@ def compile_tokenizer(tokenizer: PromptTokenizer, folder: Path) -> CTokenizer:
             tools.require("gcc"),
             *("-std=c11", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Wconversion", "-Werror"),
             *("-fsanitize=undefined", "-fno-sanitize-recover", "-I", RUNTIME, "-I", folder, "-o", library),
-            *(RUNTIME / "tokenizer.c", folder / "tokenizer_tables.c"),
+            *(RUNTIME / "thimble_tokenizer.c", folder / "tokenizer_tables.c"),
         ],
         check=True,
     )
@@ -226,6 +227,16 @@ def test_text_beyond_the_capacity_is_refused(tokenizers: tuple[Tokenizer, CToken
     _, device = tokenizers
     assert device.encode("☃☃".encode(), capacity=5) == TOO_LONG
     assert device.encode("☃☃".encode(), capacity=6) == [4 + byte for byte in "☃☃".encode()]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("tunohe ", max_size=60), st.integers(0, 70))
+def test_ids_do_not_depend_on_the_places_behind_them(
+    tokenizers: tuple[Tokenizer, CTokenizer], text: str, more: int
+) -> None:
+    """Ranks of pairs are kept there as far as there are places."""
+    host, device = tokenizers
+    assert device.encode(text.encode(), capacity=len(text) + more) == host.encode(text)
 
 
 def test_a_vocabulary_beyond_the_tables_is_refused(tmp_path: Path) -> None:

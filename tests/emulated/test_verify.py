@@ -23,12 +23,15 @@ from pipeline.text.codec import PlainCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.verification.checks import (
     Expectation,
+    FullContext,
     Verification,
+    reference_full_context,
     reference_run,
     reference_run_to_context_end,
     verify,
     write_expectations,
 )
+from pipeline.verification.result import InstructionCounts
 from tests.support.project_scripts import project_script
 from tests.support.standin import CONTEXT, MACS, Standin, standin_tokenizer
 
@@ -114,6 +117,44 @@ def test_the_board_passes(expectations: tuple[Expectation, ...], firmware: Firmw
     assert result.instructions.steps == steps
     assert 0 < result.instructions.decode_mean <= result.instructions.decode_max
     assert 0 < result.stack_peak < 4096
+
+
+@pytest.fixture(scope="module")
+def longest() -> FullContext:
+    return reference_full_context(Standin(), CONTEXT, standin_tokenizer().vocab_size)
+
+
+def test_the_slowest_prompt_and_step_are_those_of_a_full_context(
+    expectations: tuple[Expectation, ...], longest: FullContext, firmware: Firmware, board: Board
+) -> None:
+    def measured(*texts: str) -> InstructionCounts:
+        with Device(Qemu().start(firmware.elf, board), timeout=20) as device:
+            result = verify(
+                device, expectations, macs_per_step=MACS, instructions_per_tick=40, longest=longest, slow_texts=texts
+            )
+        assert result.ok, result.failures
+        return result.instructions
+
+    counts, more = measured(), measured("e" * 200, "turn on the light")
+    assert counts.decode_seen <= counts.decode_max and counts.prompt_seen < counts.prompt_max
+    assert counts.read_max == 0 < more.read_max
+    assert more.prompt_max - more.read_max == pytest.approx(counts.prompt_max, abs=80)
+
+
+@pytest.mark.parametrize(
+    ("lie", "broken"),
+    [
+        (lambda line: re.sub(rf"^(PREFILL {CONTEXT} )\w+", r"\g<1>00000000", line), "prefill_match"),
+        (lambda line: re.sub(rf"^(STEP {CONTEXT - 1} \d+ )\w+", r"\g<1>00000000", line), "logits_crc_match"),
+    ],
+)
+def test_a_full_context_has_the_expected_logits(
+    lie: Callable[[str], str], broken: str, longest: FullContext, firmware: Firmware, board: Board
+) -> None:
+    with Device(LyingLink(Qemu().start(firmware.elf, board), lie), timeout=20) as device:
+        result = verify(device, (), macs_per_step=MACS, instructions_per_tick=40, longest=longest)
+    assert [check for check, holds in result.checks.items() if not holds] == [broken]
+    assert "full context" in result.failures[0]
 
 
 def flip(text: str) -> str:
@@ -276,12 +317,16 @@ def test_many_sentences(device: Device, tokenizer: Tokenizer) -> None:
     assert done == [1, 2, 3, 4]
 
 
+def tick_scale(board: Board, rate: float) -> TickScale:
+    return TickScale.emulated(board.instructions_per_tick("qemu"), board.milliseconds(1.0, rate))
+
+
 def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
     device: Device, board: Board, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"turn on\nb\xfcro\nb\xc3\xbcro\n"), "utf-8"))
     printed: list[str] = []
-    chat_loop(device, TickScale.emulated(board, "qemu", 1.5), standin_tokenizer(), read_lines(), printed.append, 5)
+    chat_loop(device, tick_scale(board, 1.5), standin_tokenizer(), read_lines(), printed.append, 5)
     assert printed.count("the board refuses: the text is not well-formed UTF-8\n") == 1
     assert "".join(printed).count(" ms a token") == 2
     assert capsys.readouterr().out == "> turn on\n> b?ro\n> büro\n> \n"
@@ -290,8 +335,7 @@ def test_typed_lines_that_are_no_utf8_reach_the_board_which_refuses_them(
 def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, board: Board) -> None:
     answer = device.prompt("turn on", 6)
     times = [
-        float(re.findall(r"about ([\d.]+) ms", statistics(answer, TickScale.emulated(board, "qemu", rate)))[0])
-        for rate in (10.0, 20.0)
+        float(re.findall(r"about ([\d.]+) ms", statistics(answer, tick_scale(board, rate)))[0]) for rate in (10.0, 20.0)
     ]
     assert times[1] == pytest.approx(2 * times[0], abs=0.2) and times[0] > 0
 
@@ -299,7 +343,7 @@ def test_the_time_of_an_answer_follows_the_rate_of_the_trace(device: Device, boa
 def test_a_conversation_goes_on_after_a_refusal(device: Device, board: Board) -> None:
     printed: list[str] = []
     lines = ["turn on", "", "   ", "☃" * 40, "x" * 2000, "turn off"]
-    chat_loop(device, TickScale.emulated(board, "qemu", 1.5), standin_tokenizer(), lines, printed.append, 6)
+    chat_loop(device, tick_scale(board, 1.5), standin_tokenizer(), lines, printed.append, 6)
     output_lines = "".join(printed).splitlines()
     assert len(output_lines) == 4
     assert re.search(r"instructions, about \d+\.\d ms a token, [\d,]+ tokens a second\)$", output_lines[0])

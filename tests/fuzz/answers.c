@@ -2,7 +2,7 @@
  * builds under sanitizers and writes sentences to. Logits that are left for later are wrong until they are computed. */
 #include "answer_tables.h"
 #include "tokenizer_tables.h"
-#include "understand.h"
+#include "thimble_understand.h"
 #include "vocabulary_tables.h"
 
 #include <stdio.h>
@@ -76,9 +76,9 @@ int main(void)
     thimble_context context;
     thimble_understanding sentence = {
         .context = &context,
-        .answers = &model_answers,
-        .tokenizer = &model_tokenizer,
-        .annotator = &model_annotator,
+        .answers = &thimble_model_answers,
+        .tokenizer = &thimble_model_tokenizer,
+        .annotator = &thimble_model_annotator,
         .ids = ids,
         .capacity = PROMPT_IDS,
     };
@@ -108,7 +108,7 @@ int main(void)
             }
         }
         size_t name_length;
-        const uint8_t *name = thimble_intent_name(&model_answers, result.intent, &name_length);
+        const uint8_t *name = thimble_intent_name(&thimble_model_answers, result.intent, &name_length);
         put_hex(name, name_length);
         printf(" %u %u %s %zu\n", result.intent, result.confidence, thimble_reason_name(result.reason),
                result.slot_count);

@@ -132,9 +132,9 @@ def build(codec: StructuredCodec, folder: Path) -> Path:
     """The program of answers.c, under sanitizers."""
     write_tokenizer(codec.tokenizer, folder)
     write_text_path(codec, folder)
-    parts = ("thimble", "tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand")
+    parts = ("tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand")
     sources = [Path(__file__).with_suffix(".c"), *sorted(folder.glob("*.c"))]
-    sources += [RUNTIME / f"{part}.c" for part in parts]
+    sources += [RUNTIME / "thimble.c", *(RUNTIME / f"thimble_{part}.c" for part in parts)]
     defines = [f"-DVOCAB={codec.vocab_size}", f"-DCONTEXT={CONTEXT}", f"-DLOGIT_STEP={LOGIT_STEP}"]
     flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror", *defines]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -256,12 +256,27 @@ def faults(sentence: bytes, answered: Answered, codec: StructuredCodec) -> list[
                 candidates.append(allowed[prefix])
         if not any(_holds(slot, values, sentence, schema) for values in candidates):
             found.append(f"{answered.intent} cannot have {slot}")
+    if not _stand_together(frozenset(names), answered.index, schema):
+        found.append(f"{answered.intent} cannot have just {', '.join(names) or 'no slot'}")
     said = answered.text
     if not any(f" {name}=" in slot.value for slot in answered.slots for name in schema.slots):
         read = parse_answer(said, schema.slots)
         if read.intent != answered.intent or dict(read.slots) != {slot.name: slot.value for slot in answered.slots}:
             found.append(f"{said!r} is read as {read}")
     return found
+
+
+def _stand_together(names: frozenset[str], intent: int, schema: AnswerSchema) -> bool:
+    """Whether an intent may have these slots and no others; a duration of nothing fills none."""
+    units = {
+        index: {schema.slots[index].removesuffix("duration") + unit for unit in DURATION_UNITS}
+        for index, allowed in schema.allowed.get(intent, {}).items()
+        if allowed.fills_units
+    }
+    sets = schema.slot_sets.get(intent, ())
+    least = [{schema.slots[slot] for slot in one.required - units.keys()} for one in sets]
+    most = [{name for slot in one.possible for name in units.get(slot, [schema.slots[slot]])} for one in sets]
+    return not sets or any(few <= names <= many for few, many in zip(least, most, strict=True))
 
 
 def _holds(slot: Slot, values: AllowedValues, sentence: bytes, schema: AnswerSchema) -> bool:

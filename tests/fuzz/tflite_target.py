@@ -51,7 +51,7 @@ def prepare_tflite(folder: Path) -> Callable[[Path, bytes], None]:
         model = place / "build"
         compiled = (compile_decode_step if step else compile_model)(data, model, layout)
         library = model / "model.so"
-        _build([model / "model.c", model / "model_data.c"], library, "-O0", "-shared", "-fPIC")
+        _build([model / "model.c"], library, "-O0", "-shared", "-fPIC")
         random = np.random.default_rng(seed)
         inputs = _inputs(graph, random)
         tokens = [int(token) for token in random.integers(0, compiled.vocab, min(_TOKENS, compiled.context))]

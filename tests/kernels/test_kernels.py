@@ -194,7 +194,7 @@ def _compiled(core: Core, source: Path, folder: Path, *flags: str, name: str = "
 def _defines(core: Core) -> list[str]:
     """What harness.c wants, and where headers are."""
     defines = (f"-DINSTRUCTIONS_PER_TICK={core.instructions_per_tick}", f"-DSTACK_TOP={core.ram + (1 << 18)}")
-    return [*defines, f"-I{RUNTIME / 'kernels'}", f"-I{DEVICE}"]
+    return [*defines, f"-I{RUNTIME}", f"-I{RUNTIME / 'kernels'}", f"-I{DEVICE}"]
 
 
 def _plain(core: Core, source: Path, folder: Path) -> Path:
@@ -202,6 +202,7 @@ def _plain(core: Core, source: Path, folder: Path) -> Path:
     return _compiled(core, source, folder, "-DTHIMBLE_PLAIN_C", *plain_names(), name=f"plain_{source.stem}")
 
 
+@pytest.mark.variants(keep=16)
 @pytest.mark.parametrize("core", CORES)
 @pytest.mark.parametrize(("program", "kernel"), KERNELS)
 def test_fast_bodies_equal_the_plain_ones(folder: Path, core: str, program: str, kernel: str) -> None:
@@ -212,6 +213,7 @@ def test_fast_bodies_equal_the_plain_ones(folder: Path, core: str, program: str,
     assert int(match[2]) == 0
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.parametrize(("offset", "shift"), [(0, 0), (1, 0), (128, 7), (-127, 3)])
 @pytest.mark.parametrize("core", ["m3", "m4", "m55"])
 def test_linked_with_constants(folder: Path, core: str, offset: int, shift: int) -> None:

@@ -28,6 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("matrix")
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize(("target", "name"), _BUILDS)
 def test_every_build_computes_the_same(folder: Path, target: str, name: str) -> None:
@@ -41,7 +42,8 @@ def test_headers_from_cpp(tmp_path: Path, standard: str) -> None:
     """A program in C++ includes each header, first or after the others, and names the functions as C does."""
     if not (compiler := shutil.which("g++")):
         pytest.skip("not installed here: g++")
-    flags = [f"-std={standard}", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-DTHIMBLE_PROFILE", f"-I{RUNTIME}"]
+    flags = [f"-std={standard}", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-DTHIMBLE_PROFILE", "-DTHIMBLE_YIELD"]
+    flags.append(f"-I{RUNTIME}")
     for header in _HEADERS:
         alone = tmp_path / "alone.cc"
         alone.write_text(f'#include "{header}"\n')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,7 @@ def float32(power: float) -> float:
 @dataclass(frozen=True)
 class Spec:
     """One attention: its size, each tensor's scale as a power of two (`out` on top of `v`), the mask's two int8 values,
-    and the weights' seed."""
+    and the weights' seed. With `scaled` scores are multiplied by `factor` / 32768, as often as there are scales."""
 
     kv_heads: int = 2
     group: int = 2
@@ -45,6 +46,8 @@ class Spec:
     beta: float = 1.0
     mask_first: bool = False
     irregular: bool = False
+    scaled: tuple[float, ...] = ()
+    factor: int = 11585
     seed: int = 0
 
 
@@ -95,6 +98,10 @@ def attention_step(spec: Spec) -> bytes:
     square = (spec.kv_heads, spec.group, spec.context + 1)
     scores = model.tensor(square, float32(spec.scores), dtype="INT16")
     model.op("BATCH_MATMUL", [q, whole["k"]], [scores], adjX=False, adjY=True)
+    for power in spec.scaled:
+        product_of_both, scores = scores, model.tensor(square, float32(power), dtype="INT16")
+        number = model.tensor((), 2.0**-15, data=spec.factor, dtype="INT16")
+        model.op("MUL", [number, product_of_both] if spec.mask_first else [product_of_both, number], [scores])
     added = model.tensor(square, float32(spec.masked_scores), dtype="INT16")
     model.op("ADD", [mask, scores] if spec.mask_first else [scores, mask], [added])
     probabilities = model.tensor(square, 2.0**-15, dtype="INT16")
@@ -126,32 +133,47 @@ def powers(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high) | st.integers(int(np.ceil(low)), int(high)).map(float)
 
 
-@pytest.mark.slow
-@given(
-    spec=st.builds(
-        Spec,
-        kv_heads=st.integers(1, 3),
-        group=st.integers(1, 3),
-        head_dim=st.sampled_from([4, 8, 12, 16, 20, 36]),
-        context=st.integers(1, 9),
-        q=powers(-15, -11),
-        k=powers(-15, -11),
-        v=powers(-15, -11),
-        scores=powers(-14, -8),
-        mask=powers(-8, 0),
-        masked_scores=powers(-13, -8),
-        out=powers(-4, 2),
-        unmasked=st.integers(-128, 127) | st.just(0),
-        masked=st.integers(-128, 127) | st.just(-127),
-        beta=st.sampled_from([1.0, 1.0, 0.5]),
-        mask_first=st.booleans(),
-        irregular=st.just(False),
-        seed=st.integers(0, 500),
-    )
+specs = st.builds(
+    Spec,
+    kv_heads=st.integers(1, 3),
+    group=st.integers(1, 3),
+    head_dim=st.sampled_from([4, 8, 12, 16, 20, 36]),
+    context=st.integers(1, 9),
+    q=powers(-15, -11),
+    k=powers(-15, -11),
+    v=powers(-15, -11),
+    scores=powers(-14, -8),
+    mask=powers(-8, 0),
+    masked_scores=powers(-13, -8),
+    out=powers(-4, 2),
+    unmasked=st.integers(-128, 127) | st.just(0),
+    masked=st.integers(-128, 127) | st.just(-127),
+    beta=st.sampled_from([1.0, 1.0, 0.5]),
+    mask_first=st.booleans(),
+    irregular=st.just(False),
+    seed=st.integers(0, 500),
 )
+
+
+@pytest.mark.slow
+@given(spec=specs)
 @some
 def test_any_scales(bench: Workbench, spec: Spec) -> None:
     assert_equal(bench, spec, fused=1)
+
+
+@pytest.mark.slow
+@given(spec=specs, up=st.floats(-2, 6), factor=st.integers(-32768, 32767))
+@some
+def test_scores_that_are_scaled_after_the_product(bench: Workbench, spec: Spec, up: float, factor: int) -> None:
+    """As most people write it."""
+    spec = dataclasses.replace(spec, scaled=(max(spec.scores - up, spec.masked_scores - 1),), factor=factor)
+    assert_equal(bench, spec, fused=1)
+
+
+def test_scores_that_are_scaled_twice_take_the_general_ops(bench: Workbench) -> None:
+    assert_equal(bench, Spec(scaled=(-11.0,)), fused=1)
+    assert_equal(bench, Spec(scaled=(-11.0, -12.0)), fused=0)
 
 
 @pytest.mark.parametrize(("unmasked", "masked"), [(0, -127), (-127, 127), (0, 0), (127, 127)])

@@ -186,6 +186,7 @@ def test_blocks_at_edges_and_far_apart(bench: Workbench, packing: WeightLayout) 
         bench.check(tflite, {"x": int8_values(seed, (1, 1003))}, packing, Objective.SIZE)
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", [4, 8])
 @pytest.mark.parametrize("decode_step", [kind for kind in KINDS if not kind.startswith("int16")], indirect=True)
@@ -196,6 +197,7 @@ def test_whole_steps_in_blocks(decode_step: bytes, columns: int, tmp_path: Path)
     assert encodings.count(f"blocks{columns}") > len(encodings) / 2
 
 
+@pytest.mark.variants(keep=3)
 @pytest.mark.slow
 @pytest.mark.parametrize("decode_step", [kind for kind in KINDS if not kind.startswith("int16")], indirect=True)
 @pytest.mark.parametrize("form", ["nibbles", "1:4", "2:4"])

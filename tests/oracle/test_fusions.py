@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compiler import WeightLayout
+from pipeline.compiler import WeightLayout, explain
+from pipeline.errors import UnsupportedModel
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
 from tests.support.strategies import Quantization, int8_values, quantizations, some, zero_points
@@ -34,6 +35,49 @@ def norm(x: Quantization, columns: int, square: float, mean: float, root: float,
     return model.bytes({"y": out})
 
 
+@pytest.mark.parametrize("kinds", [["NEG"], ["ABS"], ["SQUARE"], ["SQRT"], ["SQUARE", "NEG"], ["NEG", "ABS", "SQRT"]])
+@given(scale=scales, zero=zero_points, y=quantizations)
+@some
+def test_functions_in_float_are_tables(
+    bench: Workbench, kinds: list[str], scale: float, zero: int, y: Quantization
+) -> None:
+    """All 256 inputs, and the operator before it in the same table; of roots those that are numbers."""
+    model = ModelBuilder()
+    rooted = "SQRT" in kinds[-1] and "ABS" not in kinds
+    source = model.input("x", (1, 256), scale, zero)
+    least = model.tensor((), scale, zero, min(zero + 1, 127))
+    held = model.tensor((1, 256), scale, zero)
+    if rooted:  # x · x / 256 + 1 of a scale is above 0
+        squared, held = model.tensor((1, 256), scale, -128), model.tensor((1, 256), scale, -128)
+        model.op("MUL", [source, source], [squared])
+        model.op("ADD", [squared, model.tensor((), scale, -128, -127)], [held])
+    else:
+        model.op("ADD", [source, least], [held])
+    real = model.tensor((1, 256), dtype="FLOAT32")
+    model.op("DEQUANTIZE", [held], [real])
+    for kind in kinds:
+        inner, real = real, model.tensor((1, 256), dtype="FLOAT32")
+        model.op(kind, [inner], [real])
+    out = model.tensor((1, 256), *y.pair)
+    model.op("QUANTIZE", [real], [out])
+    tflite = model.bytes({"y": out})
+    explained = explain(tflite)
+    assert explained.fusions == {"table": 1} and not explained.alone
+    bench.check(tflite, {"x": np.arange(-128, 128).astype(np.int8).reshape(1, 256)})
+
+
+def test_a_function_in_float_that_has_no_number_is_refused(bench: Workbench) -> None:
+    model = ModelBuilder()
+    source, real, root = model.input("x", (1, 8), 0.1, 0), *(model.tensor((1, 8), dtype="FLOAT32") for _ in range(2))
+    out = model.tensor((1, 8), 0.1, 0)
+    model.op("DEQUANTIZE", [source], [real])
+    model.op("SQRT", [real], [root])
+    model.op("QUANTIZE", [root], [out])
+    with pytest.raises(UnsupportedModel, match="SQRT"):
+        bench.build(model.bytes({"y": out}))
+
+
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     x=quantizations,
@@ -59,6 +103,7 @@ def test_norms(
     bench.check(norm(x, columns, square, mean, root, y), {"x": int8_values(seed, (1, columns))}, packing)
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     gate=quantizations,
@@ -128,6 +173,7 @@ products = st.builds(Quantization, st.floats(-6, -3).map(lambda power: float(np.
 factors = st.builds(Quantization, st.just(1 / 128), zero_points)
 
 
+@pytest.mark.variants(keep=1)
 @packings
 @given(
     heads=st.integers(1, 5),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.compiler import WeightLayout
 from pipeline.compiler.ops.registry import ELEMENTWISE, OPERATORS
-from pipeline.errors import ThimbleError
+from pipeline.errors import ThimbleError, UnsupportedModel
 from tests.support.build_model import ModelBuilder
 from tests.support.run_model import Workbench
 from tests.support.single_op_models import (
@@ -35,6 +35,7 @@ def element_kinds(dtype: str, arity: int) -> list[str]:
     return [kind for kind, operator in ELEMENTWISE.items() if operator.arity == arity and (kind, dtype) in OPERATORS]
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", element_kinds("INT8", 2))
 @given(
@@ -81,6 +82,7 @@ def test_a_broadcast_that_no_kernel_has_is_refused(bench: Workbench, kind: str) 
 packings = pytest.mark.parametrize("packing", list(WeightLayout))
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @packings
 @given(
@@ -129,6 +131,7 @@ _EXTREMES = {
 """What the packing that the weights are to have cannot hold: None, PAIRS alone, or (as ROWS says) any but ROWS."""
 
 
+@pytest.mark.variants(keep=5)
 @packings
 @pytest.mark.parametrize("why", _EXTREMES)
 def test_extreme_rows(bench: Workbench, why: str, packing: WeightLayout) -> None:
@@ -266,9 +269,36 @@ def test_mean(
     bench.check(model.bytes({"y": out}), {"x": int8_values(seed, (*shape, columns))})
 
 
+AXES = [((1, 32, 1, 1), (1, 2, 3)), ((3, 1, 10), (1, 2)), ((2, 3, 4), (2, 1)), ((1, 6, 5), (0, -1, -2)), ((7, 1), (1,))]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+@pytest.mark.parametrize(("shape", "axes"), AXES)
+def test_mean_over_the_last_axes(bench: Workbench, shape: tuple[int, ...], axes: tuple[int, ...], keep: bool) -> None:
+    """As `LayerNormalization` of Keras 2 has it."""
+    for seed, (x, y) in enumerate([((0.1, 3), (0.02, -5)), ((0.07, -128), (0.07, -128)), ((0.5, 100), (0.9, 4))]):
+        model = ModelBuilder()
+        source = model.input("x", shape, *x)
+        over = {axis % len(shape) for axis in axes}
+        kept = [(axis, size) for axis, size in enumerate(shape) if keep or axis not in over]
+        out = model.tensor([1 if axis in over else size for axis, size in kept], *y)
+        model.op("MEAN", [source, model.tensor((len(axes),), data=axes, dtype="INT32")], [out], keepDims=keep)
+        bench.check(model.bytes({"y": out}), {"x": int8_values(seed, shape)})
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((3, 4), (0,)), ((2, 3, 4), (0, 2)), ((1, 3, 5, 1), (1, 2)), ((3,), (1,))])
+def test_a_mean_over_other_axes_is_refused(bench: Workbench, shape: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    model = ModelBuilder()
+    source, out = model.input("x", shape, 0.1, 0), model.tensor((1,) * len(shape), 0.1, 0)
+    model.op("MEAN", [source, model.tensor((len(axes),), data=axes, dtype="INT32")], [out], keepDims=True)
+    with pytest.raises(UnsupportedModel, match="axes"):
+        bench.build(model.bytes({"y": out}))
+
+
 OUTPUTS = {"LOGISTIC": Quantization(1 / 256, -128), "TANH": Quantization(1 / 128, 0)}
 
 
+@pytest.mark.variants(keep=3)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", element_kinds("INT8", 1))
 @given(x=quantizations, y=quantizations, alpha=st.sampled_from([0.01, 0.3, 1.5, 0.0]))

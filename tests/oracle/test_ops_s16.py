@@ -28,6 +28,7 @@ scales = st.floats(-15, -4).map(lambda power: float(np.float32(2.0**power))) | s
 symmetric = st.builds(Quantization, scales, st.just(0))
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ADD", "SUB", "MUL"])
 @given(

@@ -57,6 +57,7 @@ def sanitized_kernels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return kernels
 
 
+@pytest.mark.variants(keep=6)
 @pytest.mark.parametrize("seed", range(12))
 def test_sanitizers_find_nothing(seed: int, sanitized_kernels: Path, tmp_path: Path) -> None:
     graph = RandomGraph(seed, 14)

@@ -130,6 +130,7 @@ def test_unlike_layers_are_no_loop(change: str) -> None:
     assert find_layer_loop(replace(program, calls=[*first, *second])) is None
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rmsnorm, rotary, gated, grouped", "layernorm, learned, relu"])
 def test_a_models_layers_are_one_loop(kind: str, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from pipeline.compiler import WeightLayout, compile_model
 from pipeline.errors import ThimbleError
+from pipeline.numerics.kv_window import METADATA, window_metadata
+from pipeline.quantize.tflite_file import read_model, with_metadata, write_model
 from pipeline.recipes.schema import ModelConfig
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.oracle import Oracle
@@ -60,6 +62,7 @@ def model_of_kind(request: pytest.FixtureRequest) -> tuple[ModelConfig, Any, byt
     return config, model, quantize(model, config, calibration, activations)
 
 
+@pytest.mark.variants(keep=3)
 @pytest.mark.parametrize("packing", list(WeightLayout))
 def test_three_windows_equal_the_oracle(
     model_of_kind: tuple[ModelConfig, Any, bytes], packing: WeightLayout, tmp_path: Path
@@ -114,6 +117,28 @@ def test_a_window_costs_less(model_of_kind: tuple[ModelConfig, Any, bytes], tmp_
     held = rows if wide == 1 else config.window
     assert compiled.kv_cache_bytes == 2 * config.layers * config.kv_dim * held * wide
     assert compiled.kv_cache_bytes < 2 * config.layers * config.kv_dim * config.context * wide
+
+
+def test_a_window_that_is_not_said_or_that_the_mask_does_not_show_is_refused(
+    model_of_kind: tuple[ModelConfig, Any, bytes], tmp_path: Path
+) -> None:
+    """Nothing guesses it: neither the compiler nor the oracle."""
+    config, _, tflite = model_of_kind
+    model = read_model(tflite)
+    said = [entry for entry in model.metadata if entry.name == METADATA.encode()]
+    assert len(said) == 1
+    for window in ("", window_metadata(config.window - 1, config.sinks), '{"window": 1}'):
+        model.metadata = [entry for entry in model.metadata if entry is not said[0]]
+        other = write_model(model)
+        other = with_metadata(other, METADATA, window) if window else other
+        if not window and not config.unbounded:  # a longer mask, and a context of as many tokens as the cache has rows
+            assert compile_model(other, tmp_path).context == Oracle(other).context == config.window
+            continue
+        with pytest.raises(ThimbleError, match="window"):
+            compile_model(other, tmp_path)
+        if not window:
+            with pytest.raises(ThimbleError, match="rotation"):
+                Oracle(other)
 
 
 def test_turns_without_a_ring_are_refused(tmp_path: Path) -> None:

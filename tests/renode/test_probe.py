@@ -39,6 +39,7 @@ def built(board: Board, folder: Path) -> Path:
     return inside / "probe.elf"
 
 
+@pytest.mark.variants(keep=3)
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
 def test_qemu_computes_all_of_them_right(board: Board, folder: Path) -> None:
     link = Qemu().start(built(board, folder), board)
@@ -104,6 +105,7 @@ def matches(name: str, board: Board, word: int) -> bool:
     return word & mask == code
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_wrong_instruction_is_told_and_qemu_takes_over(name: str, folder: Path) -> None:
     board = load_board(CHANGED[name][0])

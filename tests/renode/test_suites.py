@@ -106,6 +106,7 @@ def mirrored(folder: Path, board: Board, *options: str, **more: str) -> subproce
     return robot(folder, board, HERE / "qemu_mirror.resource", *options, **more)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("board", ON_BOTH, ids=[board.name for board in ON_BOTH])
 def test_the_suites_pass_on_qemu_through_the_mirror(board: Board, first: Gathered, tmp_path: Path) -> None:
     suite = first if board is first.board else gathered(board, tmp_path)

@@ -30,8 +30,19 @@ _OPTIONS = {
     "LEAKY_RELU": "LeakyReluOptions",
     "HARD_SWISH": "HardSwishOptions",
     "SQUARED_DIFFERENCE": "SquaredDifferenceOptions",
+    "PACK": "PackOptions",
+    "EQUAL": "EqualOptions",
+    "SELECT_V2": "SelectV2Options",
+    "DYNAMIC_UPDATE_SLICE": "DynamicUpdateSliceOptions",
 }
-_NUMPY = {"INT8": np.int8, "INT16": np.int16, "INT32": np.int32, "INT64": np.int64, "FLOAT32": np.float32}
+_NUMPY = {
+    "BOOL": np.bool_,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "FLOAT32": np.float32,
+}
 
 
 @dataclass

@@ -30,12 +30,15 @@ static void resume_receiving(void)
     NVIC_ISER(BOARD_UART_RX_IRQ) = 1u << BOARD_UART_RX_IRQ % 32;
 }
 
+__attribute__((weak)) void board_watchdog(void) {}
+
 static volatile bool stop_requested;
+static volatile bool is_waiting; /* for a request of which nothing has come */
 
 void receive_keep(uint8_t byte)
 {
     if (byte == BOARD_STOP) {
-        stop_requested = true;
+        stop_requested = !(is_waiting && receive_ring_is_empty(&received));
     } else {
         receive_ring_keep(&received, byte);
     }
@@ -48,9 +51,12 @@ void receive_lost(void)
 
 bool board_stop_requested(void)
 {
-    bool requested = stop_requested;
+    board_watchdog();
+    if (!stop_requested) {
+        return false; /* one that comes now is for the next look */
+    }
     stop_requested = false;
-    return requested;
+    return true;
 }
 
 extern const vector vectors[];
@@ -98,12 +104,20 @@ void board_init(void)
  * same, and is taken at the barrier. */
 int board_read(void)
 {
-    __asm volatile("cpsid i" ::: "memory");
+    static bool at_line_start = true;
+    const uint32_t before = interrupts_off();
+    if (at_line_start && receive_ring_is_empty(&received)) {
+        stop_requested = false; /* of a request that has ended */
+        is_waiting = true;
+    }
     while (receive_ring_is_empty(&received)) {
+        board_watchdog();
         __asm volatile("wfi\n cpsie i\n isb\n cpsid i" ::: "memory");
     }
-    __asm volatile("cpsie i" ::: "memory");
+    is_waiting = false;
+    interrupts_as_before(before);
     uint8_t byte = receive_ring_take(&received);
+    at_line_start = byte == '\n' || byte == '\r';
     if (receive_stalled) {
         resume_receiving();
     }

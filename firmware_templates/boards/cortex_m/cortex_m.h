@@ -18,9 +18,11 @@
 #define NVIC_ISER(irq) REGISTER(0xE000E100u + (irq) / 32 * 4)
 #define NVIC_ICER(irq) REGISTER(0xE000E180u + (irq) / 32 * 4)
 #define NVIC_ISPR(irq) REGISTER(0xE000E200u + (irq) / 32 * 4)
+#define NVIC_ICPR(irq) REGISTER(0xE000E280u + (irq) / 32 * 4)
 #define NVIC_IPR(irq) REGISTER(0xE000E400u + (irq) / 4 * 4)
 #define SCB_ICSR REGISTER(0xE000ED04u)
 #define SCB_VTOR REGISTER(0xE000ED08u)
+#define SCB_AIRCR REGISTER(0xE000ED0Cu)
 #define SCB_SHPR3 REGISTER(0xE000ED20u)
 #define SCB_SHCSR REGISTER(0xE000ED24u)
 #define SCB_CFSR REGISTER(0xE000ED28u)
@@ -38,7 +40,20 @@
 #define STACK_PAINT 0xA5A5A5A5u
 
 /* The stack lies at the bottom of RAM: an overflow leaves RAM, where access is forbidden, and overwrites no data. */
-extern uint32_t stack_bottom[], stack_top[];
+extern uint32_t stack_bottom[], stack_top[], ram_end[];
+
+/* Interrupts off, and whether they were; and as they were. */
+static inline uint32_t interrupts_off(void)
+{
+    uint32_t before;
+    __asm volatile("mrs %0, primask\n cpsid i" : "=r"(before)::"memory");
+    return before;
+}
+
+static inline void interrupts_as_before(uint32_t before)
+{
+    __asm volatile("msr primask, %0" ::"r"(before) : "memory");
+}
 
 typedef void (*vector)(void);
 

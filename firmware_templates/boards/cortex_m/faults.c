@@ -1,4 +1,4 @@
-/* Faults are told on the UART, then the processor stops:
+/* Faults are told on the UART, then board_fault() decides what to do; unless it does something, the processor stops:
  *   FAULT <kind> pc=… lr=… sp=… cfsr=… hfsr=… address=…
  */
 #include "board.h"
@@ -32,14 +32,25 @@ static void put_hex(uint32_t value)
     }
 }
 
-__attribute__((used, noreturn)) static void report(uintptr_t stack_pointer)
+__attribute__((weak)) void board_fault(void) {}
+
+void board_reset(void)
+{
+    __asm volatile("dsb" ::: "memory");
+    SCB_AIRCR = 0x05FA0004u;
+    for (;;) {
+    }
+}
+
+/* `is_main`: the stack pointer is that of the main stack, not of a thread of its own (PSP). */
+__attribute__((used, noreturn)) static void report(uintptr_t stack_pointer, uint32_t is_main)
 {
 #if __ARM_ARCH >= 7
     uint32_t cfsr = SCB_CFSR, hfsr = SCB_HFSR, memory_address = SCB_MMFAR, bus_address = SCB_BFAR;
 #else
     uint32_t cfsr = 0, hfsr = 0, memory_address = 0, bus_address = 0; /* Armv6-M does not tell */
 #endif
-    uintptr_t bottom = (uintptr_t)stack_bottom, top = (uintptr_t)stack_top;
+    uintptr_t bottom = (uintptr_t)stack_bottom, top = (uintptr_t)(is_main ? stack_top : ram_end);
     uint32_t address = cfsr & CFSR_MMARVALID ? memory_address : cfsr & CFSR_BFARVALID ? bus_address : 0;
     static const struct {
         uint32_t bits;
@@ -67,19 +78,28 @@ __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer)
     }
     put("\n");
     SYST_CSR = 0;
+    board_fault();
     for (;;) {
         __asm volatile("cpsid i\n wfi");
     }
 }
 
-/* Leaves the program's stack first: it may lie outside of RAM. */
+/* Leaves the program's stack first: it may lie outside of RAM. Bit 2 of what lr holds in a handler says which stack the
+ * frame lies on. */
 __attribute__((naked)) void fault_handler(void)
 {
-    __asm volatile("cpsid i\n"
-                   "mov r0, sp\n"
-                   "ldr r1, =fault_stack + %c0\n"
-                   "mov sp, r1\n"
-                   "ldr r1, =report\n"
-                   "bx r1\n"
+    __asm volatile(".syntax unified\n"
+                   "cpsid i\n"
+                   "mrs r0, msp\n"
+                   "movs r1, #4\n"
+                   "mov r2, lr\n"
+                   "bics r1, r1, r2\n" /* not 0: the main stack */
+                   "bne 1f\n"
+                   "mrs r0, psp\n"
+                   "1:\n"
+                   "ldr r2, =fault_stack + %c0\n"
+                   "mov sp, r2\n"
+                   "ldr r2, =report\n"
+                   "bx r2\n"
                    ".ltorg\n" ::"i"(FAULT_STACK_WORDS * 4));
 }

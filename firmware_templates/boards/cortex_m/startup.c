@@ -3,7 +3,7 @@
 
 #include "board.h"
 
-extern uint32_t data_start[], data_end[], data_load[], bss_start[], ram_end[];
+extern uint32_t data_start[], data_end[], data_load[], bss_start[];
 extern const vector vectors[];
 
 int main(void);
@@ -33,9 +33,48 @@ static void forbid_below_stack(void)
 static void forbid_below_stack(void) {}
 #endif
 
-/* Runs on the stack that it paints: everything below the stack pointer. */
-void reset_handler(void)
+/* As after a reset, whatever a boot loader left: no interrupt enabled or waiting, and no timer that makes one. */
+static void silence(void)
 {
+    SYST_CSR = 0;
+    SCB_ICSR = 1u << 25 | 1u << 27; /* SysTick and PendSV wait no longer */
+#if __ARM_ARCH >= 7
+    const uint32_t irqs = 240;
+    if (MPU_TYPE) {
+        MPU_CTRL = 0;
+    }
+#else
+    const uint32_t irqs = 32;
+#endif
+    for (uint32_t irq = 0; irq < irqs; irq += 32) {
+        NVIC_ICER(irq) = UINT32_MAX;
+        NVIC_ICPR(irq) = UINT32_MAX;
+    }
+}
+
+/* Onto the main stack, with interrupts off: a boot loader may have jumped here from a thread, with a stack of its own.
+ */
+__attribute__((naked)) void reset_handler(void)
+{
+    __asm volatile(".syntax unified\n"
+                   "cpsid i\n"
+                   "movs r0, #0\n"
+#if __ARM_ARCH >= 8
+                   "msr msplim, r0\n"
+#endif
+                   "msr control, r0\n"
+                   "isb\n"
+                   "ldr r0, =stack_top\n"
+                   "mov sp, r0\n"
+                   "ldr r0, =start_up\n"
+                   "bx r0\n"
+                   ".ltorg\n");
+}
+
+/* Runs on the stack that it paints: everything below the stack pointer. */
+__attribute__((used, noreturn)) static void start_up(void)
+{
+    silence();
     uint32_t *stack_pointer;
     __asm volatile("mov %0, sp" : "=r"(stack_pointer));
     for (uint32_t *word = stack_bottom; word < stack_pointer; word++) {
@@ -52,14 +91,14 @@ void reset_handler(void)
         *(volatile uint32_t *)word = 0;
     }
 
-    SCB_SHPR3 = 0xFFu << 24; /* SysTick last: a fault while it is being entered can be taken */
+    SCB_SHPR3 = 0xFFu << 24;                 /* SysTick last: a fault while it is being entered can be taken */
+    SCB_VTOR = (uint32_t)(uintptr_t)vectors; /* Cortex-M0 has none, and ignores it */
 #if __ARM_ARCH >= 7
-    SCB_VTOR = (uint32_t)(uintptr_t)vectors;
     SCB_SHCSR |= 0xFu << 16; /* memory, bus, usage and, in Armv8-M, secure faults have handlers of their own */
     SCB_CPACR |= 0xFu << 20; /* the FPU and Helium, where there are any */
 #endif
     forbid_below_stack();
-    __asm volatile("dsb\n isb" ::: "memory");
+    __asm volatile("dsb\n isb\n cpsie i" ::: "memory");
 
     main();
     for (;;) {

@@ -21,13 +21,13 @@ void systick_handler(void)
 
 uint64_t systick_ticks(void)
 {
-    __asm volatile("cpsid i" ::: "memory");
+    const uint32_t before = interrupts_off();
     uint32_t count = SYST_CVR;
     uint32_t high = wraps;
     if (SCB_ICSR & ICSR_SYSTICK_PENDING) { /* it wrapped and the handler has not run yet */
         count = SYST_CVR;
         high++;
     }
-    __asm volatile("cpsie i" ::: "memory");
+    interrupts_as_before(before);
     return ((uint64_t)high << 24) + (PERIOD - 1 - count);
 }

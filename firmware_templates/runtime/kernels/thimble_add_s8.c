@@ -4,7 +4,8 @@
 #ifdef THIMBLE_HELIUM
 
 /* Eight sums, but for the zero point. */
-__attribute__((always_inline)) static inline int16x8_t add_8(const thimble_sum_scale *s, int16x8_t x, int16x8_t y)
+__attribute__((always_inline)) static THIMBLE_HOT(add_8) inline int16x8_t
+    add_8(const thimble_sum_scale *s, int16x8_t x, int16x8_t y)
 {
     const int32_t right = s->out.right_shift_less_one + 1;
     const int32x4_t even = thimble_scale_4(thimble_sum_4(s, vmovlbq_s16(x), vmovlbq_s16(y)), s->out.multiplier, right);
@@ -34,8 +35,8 @@ void thimble_add_s8(const thimble_add_s8_params *p, thimble_operand x, thimble_o
 
 #else
 
-static void add_row(const thimble_sum_scale *scale, const int8_t *x, int32_t x_step, const int8_t *y, int32_t y_step,
-                    int8_t *out, int32_t columns)
+static THIMBLE_HOT(add_row) void add_row(const thimble_sum_scale *scale, const int8_t *x, int32_t x_step,
+                                         const int8_t *y, int32_t y_step, int8_t *out, int32_t columns)
 {
     for (const int8_t *const end = out + columns; out != end; x += x_step, y += y_step) {
         *out++ = thimble_scale_sum(scale, *x, *y);

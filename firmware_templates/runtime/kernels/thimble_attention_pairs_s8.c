@@ -170,7 +170,7 @@ typedef struct {
  * and lr, with its place in r2 and its end in r3. Then r2: multiplier, r3: shift, r4: addend, r5: table or skip, r6:
  * end. sp points at a copy of `blocks` with two addresses for `kind`: of what begins a block, and of what follows fours
  * of columns. */
-__attribute__((noinline)) static void multiply(const blocks *s, const int16_t *weights, void *out)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const blocks *s, const int16_t *weights, void *out)
 {
     register const void *r0 __asm__("r0") = s;
     register const int16_t *r1 __asm__("r1") = weights;
@@ -276,7 +276,8 @@ __attribute__((noinline)) static void multiply(const blocks *s, const int16_t *w
 /* Scores become weights in place, four at a time; returns their sum. As thimble_probability: the mantissa, at least
  * 2^31 for every sum up to 2^29, enters less 2^32, which SMMLAR's addend gives back; the shift is done but for its last
  * bit, to 9 bits at most, and UHADD16 rounds and does that. */
-static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
+static THIMBLE_HOT(weights_of) int32_t
+    weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
 {
     uint32_t sums = 0;
     const int32_t shift = reciprocal.half ? reciprocal.shift - 1 : 31;
@@ -301,7 +302,8 @@ static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int
 /* clang-format on */
 
 /* The sum of the scores' exponentials, a multiple of 4 of them: (e * 2^20 + 2^31) >> 32 is thimble_exp_for_sum. */
-static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
+static THIMBLE_HOT(sum_of_exponentials) int32_t
+    sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
 {
     int32_t total = 0, e;
     /* clang-format off */
@@ -316,7 +318,7 @@ static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, co
 }
 
 /* The largest of scores, a multiple of 4 of them. */
-static int32_t largest_of(const int16_t *scores, const int16_t *end)
+static THIMBLE_HOT(largest_of) int32_t largest_of(const int16_t *scores, const int16_t *end)
 {
     int16x2_t best = (int16x2_t)0xff80ff80;
     /* clang-format off */
@@ -338,7 +340,7 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 
 #else
 
-static void multiply(const blocks *s, const int16_t *weights, void *out)
+static THIMBLE_HOT(multiply) void multiply(const blocks *s, const int16_t *weights, void *out)
 {
     const int16_t *const x = s->x;
     const int32_t depth = (int32_t)(s->x_end - x), to_outputs = s->kind >= OUTPUTS;
@@ -367,7 +369,8 @@ static void multiply(const blocks *s, const int16_t *weights, void *out)
     } while (s->end != (to_outputs ? (const void *)outputs : (const void *)weights));
 }
 
-static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
+static THIMBLE_HOT(weights_of) int32_t
+    weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int16_t *scores, const int16_t *end)
 {
     int32_t sum = 0;
     for (; scores != end; scores++) {
@@ -377,7 +380,8 @@ static int32_t weights_of(const int32_t *exp, thimble_reciprocal reciprocal, int
     return sum;
 }
 
-static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
+static THIMBLE_HOT(sum_of_exponentials) int32_t
+    sum_of_exponentials(const int32_t *exp, const int16_t *scores, const int16_t *end)
 {
     int32_t total = 0;
     for (; scores != end; scores++) {
@@ -386,7 +390,7 @@ static int32_t sum_of_exponentials(const int32_t *exp, const int16_t *scores, co
     return total;
 }
 
-static int32_t largest_of(const int16_t *scores, const int16_t *end)
+static THIMBLE_HOT(largest_of) int32_t largest_of(const int16_t *scores, const int16_t *end)
 {
     int32_t largest = -128;
     for (; scores != end; scores++) {
@@ -398,7 +402,8 @@ static int32_t largest_of(const int16_t *scores, const int16_t *end)
 #endif
 
 /* All that stays the same from head to head; starts, and places of rows, follow. */
-__attribute__((noinline)) static void prepare(blocks *s, int32_t kind, const thimble_product_scale *scale)
+__attribute__((noinline)) static THIMBLE_HOT(prepare) void prepare(blocks *s, int32_t kind,
+                                                                   const thimble_product_scale *scale)
 {
     const int32_t shift = scale->right_shift_less_one, within = shift < 22;
     s->scale = scale;
@@ -418,7 +423,7 @@ static inline void start(blocks *s, int32_t sum, int32_t offset)
 }
 
 /* A query, widened and doubled, four columns every `step` halfwords; returns its doubled sum. */
-static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t step, int32_t head_dim)
+static THIMBLE_HOT(widen) int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t step, int32_t head_dim)
 {
     int32_t sum = 0;
 #ifdef THIMBLE_DSP
@@ -454,8 +459,8 @@ static int32_t widen(const int8_t *q, int32_t offset, int16_t *wide, int32_t ste
 
 /* Scores become weights, 0..255, in place; those from `rows` to `filled`, a multiple of 4, zero. Returns the weights'
  * sum. */
-__attribute__((noinline)) static int32_t weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows,
-                                               int32_t filled)
+__attribute__((noinline)) static THIMBLE_HOT(weigh) int32_t
+    weigh(const thimble_attention_s8_params *p, int16_t *scores, int32_t rows, int32_t filled)
 {
     const int32_t masked = p->context + 1 - rows;
     int16_t *const end = scores + filled;

@@ -109,8 +109,8 @@ void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *
 /* clang-format on */
 
 /* Masked scores where a row of K takes more than two vectors. */
-static int32_t score_long(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows,
-                          int8_t *scores)
+static THIMBLE_HOT(score_long) int32_t
+    score_long(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int8_t *scores)
 {
     int32_t largest = -128;
     for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
@@ -133,8 +133,8 @@ static const int8_t ones[64] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
                                 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
 
 /* Masked scores of a query with `rows` rows of K; returns the largest. */
-static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows,
-                     int8_t *scores)
+static THIMBLE_HOT(score) int32_t
+    score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int8_t *scores)
 {
     const int32_t head_dim = p->head_dim;
     if (head_dim > 32) {
@@ -169,7 +169,7 @@ static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, cons
 }
 
 /* The sum of the scores' exponentials. */
-static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_t rows)
+static THIMBLE_HOT(sum_exponentials) int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_t rows)
 {
     int32_t sum = 0;
     /* clang-format off */
@@ -188,7 +188,7 @@ static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_
 }
 
 /* Scores become weights, 0..255, in place. Returns their sum. */
-static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t rows)
+static THIMBLE_HOT(weigh) int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t rows)
 {
     const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
     const int32_t right = reciprocal.half != 0 ? reciprocal.shift : 63;
@@ -213,8 +213,8 @@ static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t 
 }
 
 /* out = weights * V; the weights' sum times `offset` is added. */
-static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v,
-                int32_t rows, int8_t *out)
+static THIMBLE_HOT(mix) void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum,
+                                 const int8_t *v, int32_t rows, int8_t *out)
 {
     const int32_t capacity = THIMBLE_CACHE_ROWS(p->context), first = weight_sum * (p->v_offset - 128);
     const int32_t start[4] = {first, first, first, first};
@@ -229,8 +229,8 @@ static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, in
 #else
 
 /* Masked scores of a query with `rows` rows of K; returns the largest. */
-static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows,
-                     int8_t *scores)
+static THIMBLE_HOT(score) int32_t
+    score(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k, int32_t rows, int8_t *scores)
 {
     int32_t largest = -128;
     for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
@@ -246,7 +246,7 @@ static int32_t score(const thimble_attention_s8_params *p, const int8_t *q, cons
 }
 
 /* The sum of the scores' exponentials. */
-static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_t rows)
+static THIMBLE_HOT(sum_exponentials) int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_t rows)
 {
     int32_t sum = 0;
     for (int32_t row = 0; row < rows; row++) {
@@ -256,7 +256,7 @@ static int32_t sum_exponentials(const int32_t *exp, const int8_t *scores, int32_
 }
 
 /* Scores become weights, 0..255, in place. Returns their sum. */
-static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t rows)
+static THIMBLE_HOT(weigh) int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t rows)
 {
     const thimble_reciprocal reciprocal = thimble_softmax_reciprocal(total);
     int32_t sum = 0;
@@ -269,8 +269,8 @@ static int32_t weigh(const int32_t *exp, int32_t total, int8_t *scores, int32_t 
 }
 
 /* out = weights * V; V is there plus 128, which the weights' sum takes off again. */
-static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum, const int8_t *v,
-                int32_t rows, int8_t *out)
+static THIMBLE_HOT(mix) void mix(const thimble_attention_s8_params *p, const uint8_t *weights, int32_t weight_sum,
+                                 const int8_t *v, int32_t rows, int8_t *out)
 {
     const uint8_t *column = (const uint8_t *)v;
     for (int32_t i = 0; i < p->head_dim; i++, column += THIMBLE_CACHE_ROWS(p->context)) {
@@ -284,8 +284,8 @@ static void mix(const thimble_attention_s8_params *p, const uint8_t *weights, in
 
 #endif
 
-static void attend(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache, const int8_t *v_cache,
-                   int32_t position, int8_t *out, int8_t *scores)
+static THIMBLE_HOT(attend) void attend(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
+                                       const int8_t *v_cache, int32_t position, int8_t *out, int8_t *scores)
 {
     const int32_t head_dim = p->head_dim, head_bytes = THIMBLE_CACHE_ROWS(p->context) * head_dim;
     const int32_t rows = position + 1, masked = p->context - position;

@@ -103,8 +103,16 @@ static inline void weigh_four(const int16_t *p, const int16_t *v, int32_t stride
 
 #endif
 
+/* Scores times a number. */
+static void scale_scores(const thimble_attention_s16_params *p, int16_t *scores, int32_t rows)
+{
+    const int16_t factor = (int16_t)p->factor;
+    const thimble_operand_s16 each = {scores, 0, 1}, number = {&factor, 0, 0};
+    thimble_mul_s16(p->scaling, number, each, scores, 0, 1, rows);
+}
+
 /* Unmasked scores become the softmax's input. */
-static void add_mask(const thimble_attention_s16_params *p, int16_t *scores, int32_t rows)
+static THIMBLE_HOT(add_mask) void add_mask(const thimble_attention_s16_params *p, int16_t *scores, int32_t rows)
 {
     const int16_t unmasked = (int16_t)p->unmasked;
     const thimble_operand_s16 each = {scores, 0, 1}, mask = {&unmasked, 0, 0};
@@ -112,13 +120,16 @@ static void add_mask(const thimble_attention_s16_params *p, int16_t *scores, int
 }
 
 /* One query head over `rows` filled rows of K and V. */
-static void attend(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k, const int16_t *v,
-                   int32_t rows, int16_t *out, int16_t *weights)
+static THIMBLE_HOT(attend) void attend(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k,
+                                       const int16_t *v, int32_t rows, int16_t *out, int16_t *weights)
 {
     const int32_t masked = p->context + 1 - rows;
     const thimble_wide_scaler score_scale = thimble_prepare_wide(p->score_multiplier, p->score_shift);
     for (int32_t row = 0; row < rows; row++, k += p->head_dim) {
         weights[row] = thimble_saturate_s16(thimble_scale_wide(score_scale, dot(q, k, p->head_dim)));
+    }
+    if (p->scaling) {
+        scale_scores(p, weights, rows);
     }
     if (p->mask) {
         add_mask(p, weights, rows);

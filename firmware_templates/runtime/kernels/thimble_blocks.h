@@ -86,7 +86,8 @@
  *
  * -256 sum of x is what the 128 in d + 128 adds. On the stack lie x, zeros, and 2 * (zero point + 128) + 1 in both
  * halves. */
-__attribute__((noinline)) static void multiply(const int32_t *stream, const int32_t *x, int8_t *out, int32_t zero_point)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const int32_t *stream, const int32_t *x,
+                                                                     int8_t *out, int32_t zero_point)
 {
     register const int32_t *r0 __asm__("r0") = stream;
     register const int32_t *r1 __asm__("r1") = x;
@@ -211,7 +212,7 @@ static const int32_t *add_blocks(thimble_row_sums *sums, const int32_t *stream, 
     return stream;
 }
 
-static void multiply(const int32_t *stream, const int32_t *x, int8_t *out, int32_t zero_point)
+static THIMBLE_HOT(multiply) void multiply(const int32_t *stream, const int32_t *x, int8_t *out, int32_t zero_point)
 {
     const int32_t zero = 2 * zero_point + 1;
     int32_t index = stream[0];

@@ -20,6 +20,8 @@
 #ifndef THIMBLE_BODIES_H
 #define THIMBLE_BODIES_H
 
+#include "thimble_place.h"
+
 #if defined(__arm__) && defined(__pic__) && !defined(THIMBLE_PLAIN_C)
 #define THIMBLE_PLAIN_C 1
 #endif

@@ -28,7 +28,7 @@ static inline int32_t thimble_rounding_divide(int32_t x, int32_t n)
 }
 
 /* x * multiplier * 2^(shift - 31); -31 <= shift <= 30, and |x| * 2^max(shift, 0) < 2^31. */
-static inline int32_t thimble_multiply(int32_t x, int32_t multiplier, int32_t shift)
+static inline THIMBLE_HOT(thimble_multiply) int32_t thimble_multiply(int32_t x, int32_t multiplier, int32_t shift)
 {
     if (shift > 0) {
         return thimble_doubling_high_multiply((int32_t)((uint32_t)x << shift), multiplier);

@@ -83,7 +83,7 @@ static inline int32_t thimble_scale_product(thimble_scaler s, int32_t a, int32_t
 }
 
 /* The value between two of a table's 513, by the low 7 bits of x. */
-static inline int32_t thimble_interpolate_s16(const int16_t *table, int32_t x)
+static inline THIMBLE_HOT(thimble_interpolate_s16) int32_t thimble_interpolate_s16(const int16_t *table, int32_t x)
 {
     const int16_t *at = table + 256 + (x >> 7);
     return at[0] + (((at[1] - at[0]) * (x & 127) + 64) >> 7);

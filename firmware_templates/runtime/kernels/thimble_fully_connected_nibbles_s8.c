@@ -47,7 +47,8 @@ typedef struct {
 
 /* r0: weights; r1: x, r7: its end; r2, r3, r12: the sums; r10: out; lr: 0x0f0f0f0f, r11: 0x0ff00ff0. The stack holds
  * rows_of_token, but for `skip` the address where a strip begins. */
-__attribute__((noinline)) static void multiply(const uint32_t *weights, const rows_of_token *p, int8_t *out)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const uint32_t *weights, const rows_of_token *p,
+                                                                     int8_t *out)
 {
     register const uint32_t *r0 __asm__("r0") = weights;
     register const rows_of_token *r1 __asm__("r1") = p;

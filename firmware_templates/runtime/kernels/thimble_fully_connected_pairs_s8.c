@@ -97,8 +97,8 @@
  * where a block begins, as an address; then the end of x, constants, out, how a block ends, the end of out, what
  * follows four columns, and 2 * zero point + 1. minus_excess: what the 128 in d + 128 adds, negative. `biased` 2: the
  * sums of four rows are written. */
-__attribute__((noinline)) static void multiply(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
-                                               void *out, int32_t minus_excess)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const thimble_fully_connected_packed_s8_params *p,
+                                                                     const int16_t *x, void *out, int32_t minus_excess)
 {
     register const void *r0 __asm__("r0") = p;
     register const int16_t *r1 __asm__("r1") = x;
@@ -257,8 +257,8 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_pac
  * beginning, where a block begins; then the zero point for FOUR_BYTES, out, constants, whether there are biases, the
  * end of out, and the bytes from one token's outputs to the other's. The first turn of a block leaves out fours of
  * columns, of 16. */
-__attribute__((noinline)) static void multiply_two(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
-                                                   int8_t *out)
+__attribute__((noinline)) static THIMBLE_HOT(multiply_two) void multiply_two(
+    const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
 {
     register const void *r0 __asm__("r0") = p;
     register const int16_t *r1 __asm__("r1") = x;
@@ -360,7 +360,8 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
 }
 
 /* The sums of four rows, part by part. */
-static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
+static THIMBLE_HOT(sum_parts) thimble_row_sums
+    sum_parts(const int16_t *weights, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
 {
     thimble_row_sums sums = {{0, 0, 0, -excess}}, more;
     for (int32_t done = 0; done < depth; done += part) {
@@ -375,8 +376,8 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
 }
 
 /* One token, or two. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                            int32_t two)
+static THIMBLE_HOT(multiply_tokens) void multiply_tokens(const thimble_fully_connected_packed_s8_params *p,
+                                                         const int16_t *x, int8_t *out, int32_t two)
 {
     if (two) {
         multiply_two(p, x, out);
@@ -400,7 +401,8 @@ static inline void add_column(thimble_row_sums *sums, const int16_t *weights, in
 }
 
 /* The sums of four rows, part by part: in parts only the fast body's sums differ. */
-static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
+static THIMBLE_HOT(sum_parts) thimble_row_sums
+    sum_parts(const int16_t *weights, const int16_t *x, int32_t depth, int32_t part, int32_t excess)
 {
     thimble_row_sums sums = {{0, 0, 0, -excess}};
     (void)part;
@@ -411,8 +413,8 @@ static thimble_row_sums sum_parts(const int16_t *weights, const int16_t *x, int3
 }
 
 /* One token, or two, whose words of x alternate. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                            int32_t two)
+static THIMBLE_HOT(multiply_tokens) void multiply_tokens(const thimble_fully_connected_packed_s8_params *p,
+                                                         const int16_t *x, int8_t *out, int32_t two)
 {
     const int32_t depth = (p->depth + 3) & ~3, tokens = two ? 2 : 1;
     for (int32_t token = 0; token < tokens; token++, x += 2, out += THIMBLE_TOKEN_BYTES(p->rows)) {

@@ -7,7 +7,7 @@
 #include "thimble_packed_rows.h"
 
 /* What lies behind a token's x. */
-static int32_t excess_of(const int16_t *x_end)
+static THIMBLE_HOT(excess_of) int32_t excess_of(const int16_t *x_end)
 {
     int32_t excess;
     __builtin_memcpy(&excess, x_end, 4);
@@ -99,7 +99,7 @@ typedef struct {
  * One token's end of x is r7. Both loops go on with the sums in r2, r3 and r12; of two tokens the second's wait in
  * `left`. On the stack lie `blocks`, with addresses for `entry` and `finish`, and `left`: to_second while the first
  * token is requantized, else 0, and the second's three sums. */
-__attribute__((noinline)) static void multiply(const blocks *p, const int32_t *weights)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const blocks *p, const int32_t *weights)
 {
     register const blocks *r0 __asm__("r0") = p;
     register const int32_t *r1 __asm__("r1") = weights;
@@ -206,7 +206,7 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int32_t *w
 }
 
 /* What the 128 of b, c and d add to a token's sums, negative. */
-static void start(uint32_t *all, uint32_t *upper, uint32_t *middle, uint32_t excess)
+static THIMBLE_HOT(start) void start(uint32_t *all, uint32_t *upper, uint32_t *middle, uint32_t excess)
 {
     *upper = 0u - excess;
     *middle = *upper * 0x101u;
@@ -214,7 +214,8 @@ static void start(uint32_t *all, uint32_t *upper, uint32_t *middle, uint32_t exc
 }
 
 /* The sums of four rows, part by part. */
-static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
+static THIMBLE_HOT(sum_parts) thimble_row_sums
+    sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
 {
     const int32_t excess = excess_of(x + depth);
     thimble_row_sums sums = {{0, -excess, -excess, -excess}}, more;
@@ -236,8 +237,8 @@ static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_
 }
 
 /* One token, or two, whose words of x alternate. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                            int32_t two)
+static THIMBLE_HOT(multiply_tokens) void multiply_tokens(const thimble_fully_connected_packed_s8_params *p,
+                                                         const int16_t *x, int8_t *out, int32_t two)
 {
     const int32_t depth = (p->depth + 3) & ~3, out_bytes = THIMBLE_TOKEN_BYTES(p->rows);
     const int16_t *const end = two ? x + 2 * depth : x + depth;
@@ -272,7 +273,8 @@ static inline void add_column(thimble_row_sums *sums, int32_t word, int32_t x)
 }
 
 /* The sums of four rows, part by part: in parts only the fast body's sums differ. */
-static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
+static THIMBLE_HOT(sum_parts) thimble_row_sums
+    sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
 {
     const int32_t excess = excess_of(x + depth);
     thimble_row_sums sums = {{0, -excess, -excess, -excess}};
@@ -284,8 +286,8 @@ static thimble_row_sums sum_parts(const int32_t *words, const int16_t *x, int32_
 }
 
 /* One token, or two, whose words of x alternate. */
-static void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                            int32_t two)
+static THIMBLE_HOT(multiply_tokens) void multiply_tokens(const thimble_fully_connected_packed_s8_params *p,
+                                                         const int16_t *x, int8_t *out, int32_t two)
 {
     const int32_t depth = (p->depth + 3) & ~3, tokens = two ? 2 : 1;
     for (int32_t token = 0; token < tokens; token++, x += 2, out += THIMBLE_TOKEN_BYTES(p->rows)) {

@@ -21,7 +21,7 @@ typedef struct {
  * registers); r5: out, r7: the next block's weights, r9: x, r11: depth, r12: bias; q0: eight columns of x, then the
  * sums; q1: a row's weights there, widened, then the multipliers. LETP leaves out the columns beyond the depth. On the
  * stack lie the bias's step, x, multiplier and end. */
-__attribute__((noinline)) static void multiply(const blocks *p, const int8_t *weights)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const blocks *p, const int8_t *weights)
 {
     register const blocks *r0 __asm__("r0") = p;
     register const int8_t *r1 __asm__("r1") = weights;
@@ -95,7 +95,8 @@ __attribute__((noinline)) static void multiply(const blocks *p, const int8_t *we
 /* clang-format on */
 
 /* Adds to the sums of four rows; not inlined, since the loop takes all registers. */
-__attribute__((noinline)) static void add_rows(const int8_t *first, const int16_t *x, int32_t depth, int32_t sums[4])
+__attribute__((noinline)) static THIMBLE_HOT(add_rows) void add_rows(const int8_t *first, const int16_t *x,
+                                                                     int32_t depth, int32_t sums[4])
 {
     const int8_t *second = first + depth, *third = second + depth, *fourth = third + depth;
     int32_t a = sums[0], b = sums[1], c = sums[2], d = sums[3], x0, w0;
@@ -115,7 +116,7 @@ __attribute__((noinline)) static void add_rows(const int8_t *first, const int16_
 #else
 
 /* Adds to the sums of four rows. */
-static void add_rows(const int8_t *weights, const int16_t *x, int32_t depth, int32_t sums[4])
+static THIMBLE_HOT(add_rows) void add_rows(const int8_t *weights, const int16_t *x, int32_t depth, int32_t sums[4])
 {
     for (int32_t row = 0; row < 4; row++) {
         for (int32_t column = 0; column < depth; column++) {
@@ -126,7 +127,7 @@ static void add_rows(const int8_t *weights, const int16_t *x, int32_t depth, int
 
 #endif
 
-static void multiply(const blocks *p, const int8_t *weights)
+static THIMBLE_HOT(multiply) void multiply(const blocks *p, const int8_t *weights)
 {
     const int32_t *bias = p->bias, *multiplier = p->multiplier;
     for (int16_t *out = p->out; out != p->end;

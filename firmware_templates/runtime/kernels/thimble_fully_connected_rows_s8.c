@@ -3,8 +3,8 @@
 #include "thimble_kernels.h"
 
 /* One token, any shapes and shifts. */
-__attribute__((noinline)) static void multiply(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
-                                               int8_t *out)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const thimble_fully_connected_rows_s8_params *p,
+                                                                     const int8_t *x, int8_t *out)
 {
     const int8_t *weights = p->weights;
     for (int32_t row = 0; row < p->rows; row++, weights += p->depth) {
@@ -60,8 +60,8 @@ __attribute__((noinline)) static void multiply(const thimble_fully_connected_row
 /* clang-format on */
 
 /* `blocks` of four rows from `row` on, all of them with right shifts. */
-__attribute__((noinline)) static void multiply_blocks(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
-                                                      int8_t *out, int32_t row, int32_t blocks)
+__attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply_blocks(
+    const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out, int32_t row, int32_t blocks)
 {
     const int32_t depth = p->depth, zero_point = p->out_zero_point;
     const int8_t *w = p->weights + row * depth, *shift = p->shift + row;
@@ -103,8 +103,8 @@ __attribute__((noinline)) static void multiply_blocks(const thimble_fully_connec
 /* clang-format on */
 
 /* multiply_blocks for two tokens. */
-__attribute__((noinline)) static void multiply_two(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
-                                                   int8_t *out, int32_t row, int32_t blocks)
+__attribute__((noinline)) static THIMBLE_HOT(multiply_two) void multiply_two(
+    const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out, int32_t row, int32_t blocks)
 {
     int32_t sums[12];
     const int8_t *w = p->weights + row * p->depth, *shift = p->shift + row;
@@ -154,8 +154,8 @@ __attribute__((noinline)) static void multiply_two(const thimble_fully_connected
 }
 
 /* The same for any depth: two rows at a time, columns counted. */
-__attribute__((noinline)) static void multiply_two_any(const thimble_fully_connected_rows_s8_params *p, const int8_t *x,
-                                                       int8_t *out, int32_t row, int32_t blocks)
+__attribute__((noinline)) static THIMBLE_HOT(multiply_two_any) void multiply_two_any(
+    const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out, int32_t row, int32_t blocks)
 {
     const int32_t depth = p->depth;
     const int8_t *w = p->weights + row * depth;

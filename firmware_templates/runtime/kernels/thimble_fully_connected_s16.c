@@ -42,8 +42,8 @@ static inline int32_t upper_row(uint32_t mixed, int32_t high, int32_t low)
     return (int32_t)((uint32_t)sum >> 8 | (uint32_t)(sum >> 32) << 24);
 }
 
-__attribute__((always_inline)) static inline four_sums sum_block(const int16_t *weights, const int16_t *x,
-                                                                 int32_t depth)
+__attribute__((always_inline)) static THIMBLE_HOT(sum_block) inline four_sums
+    sum_block(const int16_t *weights, const int16_t *x, int32_t depth)
 {
     uint32_t mixed0 = 0, mixed1 = 0;
     int32_t high0 = 0, high1 = 0, low0 = 0, low1 = 0, x0, x1;

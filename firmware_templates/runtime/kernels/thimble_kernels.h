@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "thimble_place.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -30,7 +32,8 @@ typedef struct {
 #define THIMBLE_WIDE_BYTES(depth) (2 * (((depth) + 3) & ~3) + 4)
 
 /* Widens inputs, of which a multiple of 4 is read; out: THIMBLE_WIDE_BYTES(depth) a token, 4-byte aligned. */
-void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens);
+void thimble_widen_s8(const int8_t *in, int32_t offset, int16_t *out, int32_t depth, int32_t tokens)
+    THIMBLE_HOT(widen_s8);
 
 /* y = W x * scale + zero_point, one row of W an output; the weights are packed, as each kernel's file says.
  *
@@ -52,13 +55,13 @@ typedef struct {
  * for a single token, are apart so that images without them are smaller. More than one token, with pairs: an output,
  * before it is limited and without the zero point, stays below 2^14 - 1 in size. */
 void thimble_fully_connected_pairs_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                      int32_t tokens);
+                                      int32_t tokens) THIMBLE_HOT(fully_connected_pairs_s8);
 void thimble_fully_connected_pairs_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
-                                            int8_t *out);
+                                            int8_t *out) THIMBLE_HOT(fully_connected_pairs_parts_s8);
 void thimble_fully_connected_quads_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
-                                      int32_t tokens);
+                                      int32_t tokens) THIMBLE_HOT(fully_connected_quads_s8);
 void thimble_fully_connected_quads_parts_s8(const thimble_fully_connected_packed_s8_params *p, const int16_t *x,
-                                            int8_t *out);
+                                            int8_t *out) THIMBLE_HOT(fully_connected_quads_parts_s8);
 
 /* The same for plain int8 rows and inputs, any weights and shifts. The input's offset times the sum of a row's weights
  * is in its bias. */
@@ -76,7 +79,7 @@ typedef struct {
 } thimble_fully_connected_rows_s8_params;
 
 void thimble_fully_connected_rows_s8(const thimble_fully_connected_rows_s8_params *p, const int8_t *x, int8_t *out,
-                                     int32_t tokens);
+                                     int32_t tokens) THIMBLE_HOT(fully_connected_rows_s8);
 
 /* A product of two int8 values on its way to int8: 2 * (a + a_offset) * (b + b_offset), for a right shift of 1 to 31;
  * of 1 to 22 in thimble_sum_s8, norms, gates and rotary positions. */
@@ -108,7 +111,8 @@ typedef struct {
     int32_t columns; /* even; a multiple of 4 for more than one token, as in the kernels below */
 } thimble_sum_s8_params;
 
-void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens);
+void thimble_sum_s8(const thimble_sum_s8_params *p, const int8_t *x, const int8_t *y, int8_t *out, int32_t tokens)
+    THIMBLE_HOT(sum_s8);
 
 /* out = clamp(x +- y), operand by operand. */
 typedef struct {
@@ -117,7 +121,7 @@ typedef struct {
 } thimble_add_s8_params;
 
 void thimble_add_s8(const thimble_add_s8_params *p, thimble_operand x, thimble_operand y, int8_t *out,
-                    int32_t out_stride, int32_t rows, int32_t columns);
+                    int32_t out_stride, int32_t rows, int32_t columns) THIMBLE_HOT(add_s8);
 
 /* out = clamp(a * b * scale); out_shift <= 13. */
 typedef struct {
@@ -127,7 +131,7 @@ typedef struct {
 } thimble_mul_s8_params;
 
 void thimble_mul_s8(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out,
-                    int32_t out_stride, int32_t rows, int32_t columns);
+                    int32_t out_stride, int32_t rows, int32_t columns) THIMBLE_HOT(mul_s8);
 
 /* out = (a - b)^2. Both operands are scaled to twice the larger scale first, after a shift to the left by 7: -31 <=
  * a_shift, b_shift <= 0, and one of both multipliers is 2^30; -31 <= out_shift <= 0. */
@@ -138,11 +142,12 @@ typedef struct {
 } thimble_squared_difference_s8_params;
 
 void thimble_squared_difference_s8(const thimble_squared_difference_s8_params *p, thimble_operand a, thimble_operand b,
-                                   int8_t *out, int32_t out_stride, int32_t rows, int32_t columns);
+                                   int8_t *out, int32_t out_stride, int32_t rows, int32_t columns)
+    THIMBLE_HOT(squared_difference_s8);
 
 /* out = table[in + 128]: any function of one int8. */
 void thimble_table_s8(const int8_t *table, thimble_operand in, int8_t *out, int32_t out_stride, int32_t rows,
-                      int32_t columns);
+                      int32_t columns) THIMBLE_HOT(table_s8);
 
 /* out[r] = mean of row r; the multiplier holds 1 / columns. */
 typedef struct {
@@ -150,7 +155,8 @@ typedef struct {
     int32_t out_zero_point, multiplier, shift;
 } thimble_mean_s8_params;
 
-void thimble_mean_s8(const thimble_mean_s8_params *p, const int8_t *in, int8_t *out, int32_t rows, int32_t columns);
+void thimble_mean_s8(const thimble_mean_s8_params *p, const int8_t *in, int8_t *out, int32_t rows, int32_t columns)
+    THIMBLE_HOT(mean_s8);
 
 /* A multiplier and shift, prepared for a loop: x * multiplier * 2^(shift - 31). */
 typedef struct {
@@ -174,7 +180,8 @@ typedef struct {
     int32_t columns; /* even */
 } thimble_norm_s8_params;
 
-void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens);
+void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens)
+    THIMBLE_HOT(norm_s8);
 
 /* out[i] = table[gate[i]] * up[i]: a gated feed-forward's product; table is the gate's activation. */
 typedef struct {
@@ -184,8 +191,8 @@ typedef struct {
     int32_t columns; /* even */
 } thimble_gate_s8_params;
 
-void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out,
-                     int32_t tokens);
+void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens)
+    THIMBLE_HOT(gate_s8);
 
 /* Rotary positions: of each head's halves a and b, [2][half], the first `pairs` become clamp((a, b) R) for the pairs'
  * matrices R, rounded once. rotation: [half][2][2], the row of the first token in a table by position; each next token
@@ -198,7 +205,7 @@ typedef struct {
 } thimble_rotary_s8_params;
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out,
-                       int32_t tokens);
+                       int32_t tokens) THIMBLE_HOT(rotary_s8);
 
 /* The same, and the other pairs become clamp((a, b) R + (c, d) D) with means c and d. drift: D, [half - pairs][2][2],
  * as rotation. */
@@ -208,11 +215,12 @@ typedef struct {
 } thimble_rotary_moved_s8_params;
 
 void thimble_rotary_moved_s8(const thimble_rotary_moved_s8_params *p, const int8_t *x, const int8_t *rotation,
-                             const int8_t *drift, int8_t *out, int32_t tokens);
+                             const int8_t *drift, int8_t *out, int32_t tokens) THIMBLE_HOT(rotary_moved_s8);
 
 /* out[r] = softmax of row r, scale 1/256, zero point -128. exp: e^(-d * scale) in Q0.31 at exp[255 - d], for
  * differences d = 0..255 below the row's largest value. */
-void thimble_softmax_s8(const int32_t *exp, const int8_t *in, int8_t *out, int32_t rows, int32_t columns);
+void thimble_softmax_s8(const int32_t *exp, const int8_t *in, int8_t *out, int32_t rows, int32_t columns)
+    THIMBLE_HOT(softmax_s8);
 
 /* out[b] = clamp(a[b] * B[b]) for each of `batches`; B is [depth, columns], or [columns, depth] when transposed.
  * b_batch_stride may be 0 (one B for all). */
@@ -224,14 +232,15 @@ typedef struct {
     int32_t b_transposed;
 } thimble_batch_matmul_s8_params;
 
-void thimble_batch_matmul_s8(const thimble_batch_matmul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out);
+void thimble_batch_matmul_s8(const thimble_batch_matmul_s8_params *p, const int8_t *a, const int8_t *b, int8_t *out)
+    THIMBLE_HOT(batch_matmul_s8);
 
 /* out[i] limited to low..high. */
-void thimble_limit_s8(int8_t *out, int32_t count, int32_t low, int32_t high);
+void thimble_limit_s8(int8_t *out, int32_t count, int32_t low, int32_t high) THIMBLE_HOT(limit_s8);
 
 /* out[r][c] = in[r][c] with a stride each. */
 void thimble_copy_s8(const int8_t *in, int32_t in_stride, int8_t *out, int32_t out_stride, int32_t rows,
-                     int32_t columns);
+                     int32_t columns) THIMBLE_HOT(copy_s8);
 
 /* Attention of new tokens over the KV cache, out[h] = softmax(mask(q[h] . K)) . V over rows 0..position; q and out are
  * [kv_heads][group][head_dim]. Their K and V rows are in the cache by then. Of `tokens` tokens the first has position
@@ -270,19 +279,21 @@ typedef struct {
  * Both caches are packed as weights are: K of a head as a matrix [context][head_dim], V as one [head_dim][context], so
  * that scores and outputs are matrix-vector products. */
 void thimble_append_pairs_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                             int8_t *v_cache, int32_t position, int32_t tokens);
+                             int8_t *v_cache, int32_t position, int32_t tokens) THIMBLE_HOT(append_pairs_s8);
 
 void thimble_attention_pairs_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens);
+                                const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens)
+    THIMBLE_HOT(attention_pairs_s8);
 
 /* The same with plain rows: the caches are K of a head as [context][head_dim] and V, each value plus 128 and unsigned,
  * as [head_dim][context], both with THIMBLE_CACHE_ROWS(context) instead of the context. Up to 15 bytes after the K
  * cache (V's may lie there) are read, and have no effect. scratch: THIMBLE_CACHE_ROWS(context) bytes. */
 void thimble_append_rows_s8(const thimble_attention_s8_params *p, const int8_t *k, const int8_t *v, int8_t *k_cache,
-                            int8_t *v_cache, int32_t position, int32_t tokens);
+                            int8_t *v_cache, int32_t position, int32_t tokens) THIMBLE_HOT(append_rows_s8);
 
 void thimble_attention_rows_s8(const thimble_attention_s8_params *p, const int8_t *q, const int8_t *k_cache,
-                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens);
+                               const int8_t *v_cache, int32_t position, int8_t *out, void *scratch, int32_t tokens)
+    THIMBLE_HOT(attention_rows_s8);
 
 /* Rotary positions without end: pair i of a head has turned rates[i] * position, modulo a whole turn of 2^32. */
 typedef struct {
@@ -293,8 +304,8 @@ typedef struct {
 } thimble_turn_params;
 
 /* rotation: [pairs][2][2], what a pair is multiplied with: cos, sin; -sin, cos. position: 0..2^31-1. */
-void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *rotation);
-void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *rotation);
+void thimble_turn_s8(const thimble_turn_params *p, int32_t position, int8_t *rotation) THIMBLE_HOT(turn_s8);
+void thimble_turn_s16(const thimble_turn_params *p, int32_t position, int16_t *rotation) THIMBLE_HOT(turn_s16);
 
 #ifdef __cplusplus
 }

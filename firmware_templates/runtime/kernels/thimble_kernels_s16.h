@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#include "thimble_place.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,7 +39,8 @@ typedef struct {
     int32_t out_max;
 } thimble_fully_connected_s16_params;
 
-void thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, const int16_t *x, int16_t *out);
+void thimble_fully_connected_s16(const thimble_fully_connected_s16_params *p, const int16_t *x, int16_t *out)
+    THIMBLE_HOT(fully_connected_s16);
 
 /* The same for plain int8 rows, all -128 of them too, missing rows up to a multiple of four zero; bias and multiplier
  * as many. Sums have 32 bits, under the same condition. */
@@ -51,7 +54,8 @@ typedef struct {
     int32_t out_max;
 } thimble_fully_connected_rows_s16_params;
 
-void thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x, int16_t *out);
+void thimble_fully_connected_rows_s16(const thimble_fully_connected_rows_s16_params *p, const int16_t *x, int16_t *out)
+    THIMBLE_HOT(fully_connected_rows_s16);
 
 /* The same for weights that cannot be summed so: plain int8 rows, any scale, 64-bit biases. With `narrow`, the sum has
  * 32 bits and is rounded twice, as TensorFlow Lite Micro does for 32-bit biases. */
@@ -68,7 +72,7 @@ typedef struct {
 } thimble_fully_connected_plain_s16_params;
 
 void thimble_fully_connected_plain_s16(const thimble_fully_connected_plain_s16_params *p, const int16_t *x,
-                                       int16_t *out);
+                                       int16_t *out) THIMBLE_HOT(fully_connected_plain_s16);
 
 /* out = clamp((+-x +- y) * scale), rounded twice: each input is shifted left by 15, scaled, added, scaled again.
  *
@@ -83,7 +87,7 @@ typedef struct {
 } thimble_add_s16_params;
 
 void thimble_add_s16(const thimble_add_s16_params *p, thimble_operand_s16 x, thimble_operand_s16 y, int16_t *out,
-                     int32_t out_stride, int32_t rows, int32_t columns);
+                     int32_t out_stride, int32_t rows, int32_t columns) THIMBLE_HOT(add_s16);
 
 /* out = clamp(a * b * scale), rounded twice; out_shift <= 0. */
 typedef struct {
@@ -92,7 +96,7 @@ typedef struct {
 } thimble_mul_s16_params;
 
 void thimble_mul_s16(const thimble_mul_s16_params *p, thimble_operand_s16 a, thimble_operand_s16 b, int16_t *out,
-                     int32_t out_stride, int32_t rows, int32_t columns);
+                     int32_t out_stride, int32_t rows, int32_t columns) THIMBLE_HOT(mul_s16);
 
 /* out = clamp(in * scale), rounded twice: QUANTIZE, RELU, RELU6. -31 <= shift <= 14. */
 typedef struct {
@@ -101,7 +105,7 @@ typedef struct {
 } thimble_scale_s16_params;
 
 void thimble_scale_s16(const thimble_scale_s16_params *p, thimble_operand_s16 in, int16_t *out, int32_t out_stride,
-                       int32_t rows, int32_t columns);
+                       int32_t rows, int32_t columns) THIMBLE_HOT(scale_s16);
 
 /* in * multiplier where it is not negative, else in * slope_multiplier; -31 <= shift, slope_shift <= 14. */
 typedef struct {
@@ -110,7 +114,7 @@ typedef struct {
 } thimble_leaky_relu_s16_params;
 
 void thimble_leaky_relu_s16(const thimble_leaky_relu_s16_params *p, thimble_operand_s16 in, int16_t *out,
-                            int32_t out_stride, int32_t rows, int32_t columns);
+                            int32_t out_stride, int32_t rows, int32_t columns) THIMBLE_HOT(leaky_relu_s16);
 
 /* out = (a - b)^2, both scaled to twice the larger scale first: -31 <= a_shift, b_shift <= 0, and one of both
  * multipliers is 2^30; -31 <= out_shift <= 0. */
@@ -121,27 +125,28 @@ typedef struct {
 
 void thimble_squared_difference_s16(const thimble_squared_difference_s16_params *p, thimble_operand_s16 a,
                                     thimble_operand_s16 b, int16_t *out, int32_t out_stride, int32_t rows,
-                                    int32_t columns);
+                                    int32_t columns) THIMBLE_HOT(squared_difference_s16);
 
 /* QUANTIZE between the two widths; -31 <= shift <= 14, or 22 from int8. The zero point is that of the int8 side. */
 void thimble_quantize_s8_s16(const int8_t *in, int32_t zero_point, int32_t multiplier, int32_t shift, int16_t *out,
-                             int32_t count);
+                             int32_t count) THIMBLE_HOT(quantize_s8_s16);
 void thimble_quantize_s16_s8(const int16_t *in, int32_t zero_point, int32_t multiplier, int32_t shift, int8_t *out,
-                             int32_t count);
+                             int32_t count) THIMBLE_HOT(quantize_s16_s8);
 
 /* LOGISTIC or TANH of in * multiplier / 2^shift, looked up in 256 values of 1 / (1 + e^(-i / 24)), Q0.16, and
  * interpolated. */
 void thimble_logistic_s16(const uint16_t *table, int32_t multiplier, int32_t shift, const int16_t *in, int16_t *out,
-                          int32_t count);
+                          int32_t count) THIMBLE_HOT(logistic_s16);
 void thimble_tanh_s16(const uint16_t *table, int32_t multiplier, int32_t shift, const int16_t *in, int16_t *out,
-                      int32_t count);
+                      int32_t count) THIMBLE_HOT(tanh_s16);
 
 /* out[r] = mean of row r, rounded twice; the multiplier holds 1 / columns. columns <= 32768. */
-void thimble_mean_s16(int32_t multiplier, int32_t shift, const int16_t *in, int16_t *out, int32_t rows,
-                      int32_t columns);
+void thimble_mean_s16(int32_t multiplier, int32_t shift, const int16_t *in, int16_t *out, int32_t rows, int32_t columns)
+    THIMBLE_HOT(mean_s16);
 
 /* out = 1 / sqrt(in * in_scale + epsilon) / out_scale in float32, of a norm's one number. in >= 0, epsilon > 0. */
-void thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out, int32_t count);
+void thimble_root_s16(float in_scale, float epsilon, float out_scale, const int16_t *in, int16_t *out, int32_t count)
+    THIMBLE_HOT(root_s16);
 
 /* Tables of softmax: 513 values of e^x for x in -10..0 and of 1 / (1 + x) for x in 0..1, Q0.15, to be interpolated.
  * A difference to the row's largest value times the multiplier is in steps of 10 / 65535. shift <= 13. */
@@ -153,7 +158,7 @@ typedef struct {
 
 /* out[r] = softmax of row r, scale 1/32768. columns <= 65536. */
 void thimble_softmax_s16(const thimble_softmax_s16_params *p, const int16_t *in, int16_t *out, int32_t rows,
-                         int32_t columns);
+                         int32_t columns) THIMBLE_HOT(softmax_s16);
 
 /* out[b] = clamp(a[b] * B[b] * scale) for each of `batches`, summed in 64 bits; B is [depth, columns], or [columns,
  * depth] when transposed. b_batch_stride may be 0 (one B for all). out_multiplier has 16 bits. */
@@ -165,7 +170,7 @@ typedef struct {
 } thimble_batch_matmul_s16_params;
 
 void thimble_batch_matmul_s16(const thimble_batch_matmul_s16_params *p, const int16_t *a, const int16_t *b,
-                              int16_t *out);
+                              int16_t *out) THIMBLE_HOT(batch_matmul_s16);
 
 /* Rotary positions: each head's halves a and b, [2][half], become clamp((a, b) R * scale) for the pairs' matrices R,
  * summed in 64 bits. rotation: [half][2][2]. out_multiplier has 16 bits. */
@@ -174,7 +179,8 @@ typedef struct {
     int32_t out_multiplier, out_shift;
 } thimble_rotary_s16_params;
 
-void thimble_rotary_s16(const thimble_rotary_s16_params *p, const int16_t *x, const int16_t *rotation, int16_t *out);
+void thimble_rotary_s16(const thimble_rotary_s16_params *p, const int16_t *x, const int16_t *rotation, int16_t *out)
+    THIMBLE_HOT(rotary_s16);
 
 /* Attention of one new token over the KV cache.
  *
@@ -185,6 +191,7 @@ void thimble_rotary_s16(const thimble_rotary_s16_params *p, const int16_t *x, co
  * each masked score is one known value, `masked_score`: it takes part in the maximum and, (context - position) times,
  * in the sum of exponentials; its V rows are zero. The result is the same to the byte, for the cost of the filled rows.
  *
+ * scaling: scores are first multiplied with `factor`, a number of int16, as thimble_mul_s16 does; NULL: they are not.
  * mask: how an unmasked score becomes the softmax's input; NULL where it stays as it is.
  * head_dim is a multiple of 4; context < 1024. scratch: THIMBLE_ATTENTION_S16_SCRATCH bytes. All is 4-byte aligned. */
 typedef struct {
@@ -196,15 +203,18 @@ typedef struct {
     int32_t unmasked_first; /* whether the mask is the operand of the larger scale */
     int32_t masked_score;
     int32_t out_multiplier; /* as a row's of thimble_fully_connected_s16 */
+    const thimble_mul_s16_params *scaling;
+    int32_t factor;
 } thimble_attention_s16_params;
 
 #define THIMBLE_ATTENTION_S16_SCRATCH(context) (2 * (((context) + 1) / 2 * 2))
 
 void thimble_append_s16(const thimble_attention_s16_params *p, const int16_t *k_new, const int16_t *v_new,
-                        int16_t *k_cache, int16_t *v_cache, int32_t position);
+                        int16_t *k_cache, int16_t *v_cache, int32_t position) THIMBLE_HOT(append_s16);
 
 void thimble_attention_s16(const thimble_attention_s16_params *p, const int16_t *q, const int16_t *k_cache,
-                           const int16_t *v_cache, int32_t position, int16_t *out, int16_t *scratch);
+                           const int16_t *v_cache, int32_t position, int16_t *out, int16_t *scratch)
+    THIMBLE_HOT(attention_s16);
 
 #ifdef __cplusplus
 }

@@ -2,7 +2,8 @@
 #include "thimble_kernels_s16.h"
 
 /* z = x * factor for one row, saturated. */
-static void scale_row(thimble_scaler scale, const int16_t *x, int32_t factor, int16_t *z, int32_t columns)
+static THIMBLE_HOT(scale_row) void scale_row(thimble_scaler scale, const int16_t *x, int32_t factor, int16_t *z,
+                                             int32_t columns)
 {
     for (int32_t column = 0; column < columns; column++) {
         z[column] = thimble_saturate_s16(thimble_scale_product(scale, factor, x[column]));
@@ -10,7 +11,8 @@ static void scale_row(thimble_scaler scale, const int16_t *x, int32_t factor, in
 }
 
 /* z = x * y for one row, saturated. */
-static void multiply_row(thimble_scaler scale, const int16_t *x, const int16_t *y, int16_t *z, int32_t columns)
+static THIMBLE_HOT(multiply_row) void multiply_row(thimble_scaler scale, const int16_t *x, const int16_t *y, int16_t *z,
+                                                   int32_t columns)
 {
     for (int32_t column = 0; column < columns; column++) {
         z[column] = thimble_saturate_s16(thimble_scale_product(scale, x[column], y[column]));

@@ -5,8 +5,8 @@
 #ifdef THIMBLE_HELIUM
 
 /* One row, for a right shift. */
-static void multiply_fast(const thimble_mul_s8_params *p, thimble_operand a, thimble_operand b, int8_t *out,
-                          int32_t columns)
+static THIMBLE_HOT(multiply_fast) void multiply_fast(const thimble_mul_s8_params *p, thimble_operand a,
+                                                     thimble_operand b, int8_t *out, int32_t columns)
 {
     const thimble_product_scale scale = {p->out_multiplier, -p->out_shift - 1, 2 * p->out_zero_point + 1};
     int8_t repeated_a[16], repeated_b[16];
@@ -23,8 +23,8 @@ static void multiply_fast(const thimble_mul_s8_params *p, thimble_operand a, thi
 #endif
 
 /* z = x * factor for one row. */
-static void scale_row(thimble_scaler scale, int32_t zero_point, const int8_t *x, int32_t x_offset, int32_t factor,
-                      int8_t *z, int32_t columns)
+static THIMBLE_HOT(scale_row) void scale_row(thimble_scaler scale, int32_t zero_point, const int8_t *x,
+                                             int32_t x_offset, int32_t factor, int8_t *z, int32_t columns)
 {
     for (int32_t column = 0; column < columns; column++) {
         z[column] = thimble_saturate_s8(thimble_scale(scale, (x[column] + x_offset) * factor) + zero_point);
@@ -32,8 +32,9 @@ static void scale_row(thimble_scaler scale, int32_t zero_point, const int8_t *x,
 }
 
 /* z = x * y for one row. */
-static void multiply_row(thimble_scaler scale, int32_t zero_point, const int8_t *x, int32_t x_offset, const int8_t *y,
-                         int32_t y_offset, int8_t *z, int32_t columns)
+static THIMBLE_HOT(multiply_row) void multiply_row(thimble_scaler scale, int32_t zero_point, const int8_t *x,
+                                                   int32_t x_offset, const int8_t *y, int32_t y_offset, int8_t *z,
+                                                   int32_t columns)
 {
     for (int32_t column = 0; column < columns; column++) {
         const int32_t product = (x[column] + x_offset) * (y[column] + y_offset);

@@ -3,7 +3,7 @@
 
 #ifdef THIMBLE_HELIUM
 
-static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
+static THIMBLE_HOT(norm_token) void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
     const int8_t *const square = p->square, *values = x;
     int32_t sum = p->sum_start, left = p->columns;
@@ -37,7 +37,7 @@ static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t 
 /* clang-format on */
 
 /* The sum of table[x]. */
-static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
+static THIMBLE_HOT(sum_of) int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
 {
     int32_t sum = 0, a;
     /* clang-format off */
@@ -58,8 +58,8 @@ static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
 /* clang-format on */
 
 /* out = x * factor + base, scaled. */
-static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out,
-                  int32_t columns)
+static THIMBLE_HOT(scale) void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base,
+                                     int8_t *out, int32_t columns)
 {
     int32_t a, high;
     /* clang-format off */
@@ -73,7 +73,7 @@ static void scale(const thimble_product_scale *s, const int8_t *x, int32_t facto
 
 #else
 
-static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
+static THIMBLE_HOT(sum_of) int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
 {
     int32_t sum = 0;
     for (int32_t i = 0; i < columns; i++) {
@@ -82,8 +82,8 @@ static int32_t sum_of(const int8_t *table, const int8_t *x, int32_t columns)
     return sum;
 }
 
-static void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base, int8_t *out,
-                  int32_t columns)
+static THIMBLE_HOT(scale) void scale(const thimble_product_scale *s, const int8_t *x, int32_t factor, int32_t base,
+                                     int8_t *out, int32_t columns)
 {
     for (int32_t i = 0; i < columns; i++) {
         out[i] = thimble_scale_product(s, x[i] * factor + base);
@@ -92,7 +92,7 @@ static void scale(const thimble_product_scale *s, const int8_t *x, int32_t facto
 
 #endif
 
-static void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
+static THIMBLE_HOT(norm_token) void norm_token(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out)
 {
     const int32_t sum = p->sum_start + sum_of(p->square + 128, x, p->columns);
     const int32_t mean = thimble_scale(p->mean, sum) + p->mean_zero_point;

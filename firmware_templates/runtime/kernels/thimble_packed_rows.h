@@ -31,9 +31,9 @@ static inline int32_t thimble_row_constants(const thimble_fully_connected_packed
 }
 
 /* The sums of four rows become outputs. */
-__attribute__((noinline, unused)) static void thimble_put_rows(const thimble_fully_connected_packed_s8_params *p,
-                                                               const int32_t *constants, const thimble_row_sums *sums,
-                                                               int8_t *out)
+__attribute__((noinline, unused)) static THIMBLE_HOT(thimble_put_rows) void thimble_put_rows(
+    const thimble_fully_connected_packed_s8_params *p, const int32_t *constants, const thimble_row_sums *sums,
+    int8_t *out)
 {
     const int32_t zero = 2 * p->out_zero_point + 1;
     int32_t twice[4] = {2 * sums->row[0], 2 * sums->row[1], 2 * sums->row[2], 2 * sums->row[3]};

@@ -16,7 +16,7 @@ static inline float square_root(float x)
 #include <string.h>
 
 /* x is positive and normal: its root has 24 bits, found one by one, and the next decides the rounding. */
-static float square_root(float x)
+static THIMBLE_HOT(square_root) float square_root(float x)
 {
     uint32_t bits;
     memcpy(&bits, &x, 4);
@@ -39,7 +39,7 @@ static float square_root(float x)
 #endif
 
 /* round(x), halves away from zero; x >= 0. */
-static int32_t rounded(float x)
+static THIMBLE_HOT(rounded) int32_t rounded(float x)
 {
     const int32_t whole = (int32_t)x;
     return whole + (x - (float)whole >= 0.5f);

@@ -2,8 +2,9 @@
 
 #ifdef THIMBLE_HELIUM
 
-static void move_token(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, const int8_t *means,
-                       const int8_t *drift, int8_t *out)
+static THIMBLE_HOT(move_token) void move_token(const thimble_rotary_s8_params *p, const int8_t *x,
+                                               const int8_t *rotation, const int8_t *means, const int8_t *drift,
+                                               int8_t *out)
 {
     const thimble_product_scale scale = p->out;
     const int32_t half = p->half, offset = p->offset, plus = p->rotation_offset, head_dim = 2 * half;

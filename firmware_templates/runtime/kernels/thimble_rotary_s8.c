@@ -2,7 +2,8 @@
 
 #ifdef THIMBLE_HELIUM
 
-static void turn_token(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out)
+static THIMBLE_HOT(turn_token) void turn_token(const thimble_rotary_s8_params *p, const int8_t *x,
+                                               const int8_t *rotation, int8_t *out)
 {
     const thimble_product_scale scale = p->out;
     const int32_t half = p->half, offset = p->offset, head_dim = 2 * half;

@@ -1,7 +1,7 @@
 #include "thimble_kernels.h"
 
 /* The sine of a phase in 2^-32 turns, in 1/32767: straight lines between the entries of a quarter's table. */
-static int32_t sine(const int16_t *table, uint32_t phase)
+static THIMBLE_HOT(sine) int32_t sine(const int16_t *table, uint32_t phase)
 {
     const uint32_t quarter = (uint32_t)1 << 30, rest = phase & (quarter - 1);
     const uint32_t within = phase & quarter ? quarter - rest : rest, place = within >> 23;
@@ -13,7 +13,7 @@ static int32_t sine(const int16_t *table, uint32_t phase)
 }
 
 /* In the tensor's integers, low..high. */
-static int32_t scaled(const thimble_turn_params *p, int32_t value, int32_t low, int32_t high)
+static THIMBLE_HOT(scaled) int32_t scaled(const thimble_turn_params *p, int32_t value, int32_t low, int32_t high)
 {
     const int32_t integer = p->zero_point + (int32_t)(((int64_t)value * p->multiplier + (1 << 23)) >> 24);
     return integer < low ? low : integer > high ? high : integer;
@@ -24,7 +24,7 @@ typedef struct {
     int32_t cos, sin;
 } angle;
 
-static angle angle_of(const thimble_turn_params *p, int32_t pair, int32_t position)
+static THIMBLE_HOT(angle_of) angle angle_of(const thimble_turn_params *p, int32_t pair, int32_t position)
 {
     const uint32_t phase = p->rates[pair] * (uint32_t)position;
     return (angle){sine(p->sines, phase + ((uint32_t)1 << 30)), sine(p->sines, phase)};

@@ -27,7 +27,8 @@
 /* clang-format on */
 
 /* Whole blocks, up to `end`. */
-static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset, int32_t *out, int32_t columns)
+static inline THIMBLE_HOT(widen_blocks) void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset,
+                                                          int32_t *out, int32_t columns)
 {
     const uint32_t both = (uint32_t)offset << 16 | ((uint32_t)offset & 0xffff), factors = 0xff00ff00;
     uint32_t odd;
@@ -44,7 +45,8 @@ static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t off
 
 #else
 
-static inline void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset, int32_t *out, int32_t columns)
+static inline THIMBLE_HOT(widen_blocks) void widen_blocks(const int8_t *in, const int8_t *end, int32_t offset,
+                                                          int32_t *out, int32_t columns)
 {
     for (; in != end; in += columns, out += 1 + columns / 2) {
         int16_t *const wide = (int16_t *)(void *)(out + 1);

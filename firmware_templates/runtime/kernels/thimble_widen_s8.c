@@ -15,7 +15,7 @@
     "pkhbt   " first ", " first ", r8, lsl #16\n\t"
 /* clang-format on */
 
-static void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
+static THIMBLE_HOT(widen_one) void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
 {
     int32_t sum = 0;
     /* clang-format off */
@@ -33,8 +33,9 @@ static void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t 
 }
 
 /* Takes all registers but one: what is compiled around it must not want more. */
-__attribute__((noinline, no_instrument_function)) static void widen_two(const int8_t *in, uint32_t offsets,
-                                                                        int16_t *out, int32_t count)
+__attribute__((noinline,
+               no_instrument_function)) static THIMBLE_HOT(widen_two) void widen_two(const int8_t *in, uint32_t offsets,
+                                                                                     int16_t *out, int32_t count)
 {
     int32_t sum = 0, sum2 = 0;
     /* clang-format off */
@@ -56,7 +57,8 @@ __attribute__((noinline, no_instrument_function)) static void widen_two(const in
 #else
 
 /* A token's words, `step` halfwords apart, and behind them its sum. */
-static void widen_token(const int8_t *in, int16_t offset, int16_t *out, int32_t count, int32_t step)
+static THIMBLE_HOT(widen_token) void widen_token(const int8_t *in, int16_t offset, int16_t *out, int32_t count,
+                                                 int32_t step)
 {
     int32_t sum = 0;
     for (int32_t i = 0; i < count; i += 2, out += step) {
@@ -68,12 +70,12 @@ static void widen_token(const int8_t *in, int16_t offset, int16_t *out, int32_t 
     __builtin_memcpy(out, &sum, 4);
 }
 
-static void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
+static THIMBLE_HOT(widen_one) void widen_one(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
 {
     widen_token(in, (int16_t)offsets, out, count, 2);
 }
 
-static void widen_two(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
+static THIMBLE_HOT(widen_two) void widen_two(const int8_t *in, uint32_t offsets, int16_t *out, int32_t count)
 {
     widen_token(in, (int16_t)offsets, out, count, 4);
     widen_token(in + count, (int16_t)offsets, out + 2, count, 4);

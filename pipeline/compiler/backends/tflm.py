@@ -12,7 +12,6 @@ from pathlib import Path
 
 from pipeline.compiler.compiled import CompiledModel
 from pipeline.compiler.frontend.tflite import read_tflite
-from pipeline.compiler.frontend.window import find_kv_window
 from pipeline.compiler.ir.graph import Graph
 from pipeline.files import VERSION_DIGITS
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
@@ -61,7 +60,7 @@ def write_interpreted(tflite: bytes, macs: int, arena_bytes: int, out: Path) -> 
         ThimbleError: no decode step.
     """
     graph = read_tflite(tflite)
-    kv_window = find_kv_window(graph)
+    kv_window = graph.kv_window
     caches = _caches(graph)
     logits = graph.tensors[graph.outputs["logits"]]
     rows = graph.tensors[graph.inputs["k_cache_0"]].shape[1]
@@ -128,8 +127,8 @@ def _header(facts: dict[str, int | str]) -> str:
         f"{lines}"
         "#define THIMBLE_MODEL_MEMORY_BYTES (THIMBLE_MODEL_CACHE_BYTES + THIMBLE_MODEL_ARENA_BYTES)\n\n"
         "extern const thimble_model thimble_the_model;\n\n"
-        "/* The operators' names, in order. */\n"
-        "extern const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS];\n\n#endif\n"
+        "#ifdef THIMBLE_PROFILE\n/* The operators' names, in order. */\n"
+        "extern const char *const thimble_the_model_layers[THIMBLE_MODEL_LAYERS];\n#endif\n\n#endif\n"
     )
 
 
@@ -165,7 +164,8 @@ def _model(graph: Graph, caches: list[_Cache], kv_window: SlidingWindow | Stride
         f"    .logit_zero_point = {logits.zero_point},\n    .logit_step = {logit_step(logits.scale)},\n"
         "    .cache = cache_parts,\n    .step = thimble_interpreter_step,\n"
         "    .start = thimble_interpreter_start,\n};\n\n"
-        f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {names},\n}};\n"
+        "#ifdef THIMBLE_PROFILE\n"
+        f"const char *const thimble_the_model_layers[THIMBLE_MODEL_LAYERS] = {{\n    {names},\n}};\n#endif\n"
     )
 
 
@@ -193,7 +193,8 @@ def _data(tflite: bytes) -> str:
     body = ",\n    ".join(lines)
     return (
         '/* The .tflite. */\n#include "interpreter.h"\n\n'
-        f'_Alignas(16) const unsigned char g_model[{len(tflite)}] __attribute__((section(".weights"))) = {{\n'
+        f"_Alignas(16) const unsigned char g_model[{len(tflite)}]\n"
+        '    __attribute__((section(".rodata.thimble.model.weights"))) = {\n'
         f"    {body},\n}};\n"
     )
 

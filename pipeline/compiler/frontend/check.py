@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from pipeline.compiler.frontend.decode_step import check_caches, is_decode_step
+from pipeline.compiler.fusions.cache_update import fuse_cache_updates, missed_updates
+from pipeline.compiler.fusions.real import fuse_reals
 from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.fusions.root import fuse_roots
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
@@ -39,12 +41,15 @@ _INSTEAD = {
     "CAST": "compute masks as a constant table, and look up its row by `position`",
     "SHAPE": "convert with a fixed batch of 1: tf.TensorSpec([1], tf.int32)",
     "PACK": "convert with a fixed batch of 1, or write tf.reshape",
-    "SELECT_V2": "add a constant mask: a table looked up by `position`",
+    "SELECT_V2": "add a constant mask: a table looked up by `position`; for a look-up by Keras 3, whose Embedding and "
+    "take() count negative ids from the end, write tf.gather(table, token)",
     "SELECT": "add a constant mask: a table looked up by `position`",
     "WHERE": "add a constant mask: a table looked up by `position`",
-    "ONE_HOT": "return the new row as `k_new_0`; the runtime puts it into the cache",
-    "DYNAMIC_UPDATE_SLICE": "return the new row as `k_new_0`; the runtime puts it into the cache",
-    "SCATTER_ND": "return the new row as `k_new_0`; the runtime puts it into the cache",
+    "ONE_HOT": "TensorFlow Lite Micro has none; look up the row of an identity matrix by `position`, or return the new "
+    "row as `k_new_0`: the runtime puts it into the cache",
+    "DYNAMIC_UPDATE_SLICE": "put one row into `k_cache_0` at [0, position, 0], or return it as `k_new_0`: the runtime "
+    "puts it into the cache",
+    "SCATTER_ND": "TensorFlow Lite Micro has none; return the new row as `k_new_0`: the runtime puts it into the cache",
     "SLICE": "write tf.split along the last axis",
     "SIN": "compute sines of positions as a constant table, and look up its row by `position`",
     "COS": "compute cosines of positions as a constant table, and look up its row by `position`",
@@ -73,14 +78,15 @@ def check_graph(graph: Graph) -> None:
 
 def all_unsupported(graph: Graph) -> list[UnsupportedModel]:
     """An error for each thing that is not supported, of a graph that does not contradict itself."""
-    fused = fuse_roots(graph)  # in float32, which is refused elsewhere
-    errors = [*_unknown_operators(fused), *_tensors(fused)]
+    fused = fuse_roots(fuse_reals(fuse_cache_updates(graph)))  # of operators and types that are refused elsewhere
+    errors = [UnsupportedModel(f"{name!r}: {why}", remedy) for name, (why, remedy) in missed_updates(fused).items()]
+    errors += [*_unknown_operators(fused), *_tensors(fused)]
     errors += _ends(fused)
     known = [op for op in fused.ops if op.kind in FORMS]
     for op in known:
         errors += _operator(fused, op)
     if is_decode_step(graph):
-        errors += check_caches(graph)
+        errors += check_caches(fused)
     return errors
 
 

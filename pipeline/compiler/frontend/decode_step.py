@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pipeline.compiler.ir.graph import Graph, Tensor
 from pipeline.compiler.ir.refusals import refused_together
 from pipeline.errors import UnsupportedModel
+from pipeline.numerics.kv_window import SlidingWindow
 
 __all__ = ["check_caches", "is_decode_step", "require_decode_step", "require_step_names"]
 
@@ -14,7 +15,8 @@ _ROTATION = "rotation"
 _STEP = (
     "a decode step has the inputs token int32 [1], position int32 [1] and, for each layer i from 0 on, k_cache_i and "
     "v_cache_i [heads, context, head width], and the outputs logits [1, vocabulary] and k_new_i and v_new_i [heads, 1, "
-    "head width], the token's own rows: name them in the signature; docs/bring-your-own-model.md has two to begin with"
+    "head width], the token's own rows, or the whole caches with these in them: name them in the signature; "
+    "docs/bring-your-own-model.md has steps to begin with"
 )
 
 
@@ -46,7 +48,10 @@ def require_step_names(graph: Graph) -> None:
     outputs = ["logits", *(f"{kind}_new_{layer}" for layer in layers for kind in "kv")]
     missing = [name for name in inputs if name not in graph.inputs]
     missing += [name for name in outputs if name not in graph.outputs]
-    foreign = [name for name in graph.inputs if name not in (*inputs, _ROTATION)]
+    if isinstance(graph.kv_window, SlidingWindow):
+        inputs.append(_ROTATION)
+    missing += [_ROTATION] if _ROTATION in inputs and _ROTATION not in graph.inputs else []
+    foreign = [name for name in graph.inputs if name not in inputs]
     if missing or foreign:
         told = [f"it lacks {', '.join(missing)}"] if missing else []
         told += [f"nothing fills its inputs {', '.join(foreign)}"] if foreign else []
@@ -87,6 +92,8 @@ def _cache(cache: str, held: Tensor, new: str, added: Tensor) -> Iterator[Unsupp
         yield UnsupportedModel(told, "int8 or int16 [heads, context, head width], without an axis for a batch")
         return
     wanted = (held.shape[0], 1, held.shape[2])
+    if added.shape == held.shape != wanted:
+        return  # a whole cache, which no pass took for an update: told by `fusions.cache_update`
     if added.shape != wanted or added.dtype != held.dtype or added.scales.size != 1:
         told = f"{new!r} is {added.dtype} {list(added.shape)}, and {cache!r} {held.dtype} {list(held.shape)}"
         yield UnsupportedModel(told, f"the token's own row alone, {held.dtype.lower()} {list(wanted)}")

@@ -10,6 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.errors import ThimbleError, UnsupportedModel
+from pipeline.numerics.kv_window import METADATA, SlidingWindow, StridedWindow, window_of_metadata
 
 __all__ = ["read_tflite"]
 
@@ -82,7 +83,25 @@ def _graph(model: Any) -> Graph:
     if any(not 0 <= index < len(tensors) for index in (*order_in, *order_out)):
         raise ThimbleError("the .tflite contradicts itself: an input or output is no tensor", _AGAIN)
     inputs, outputs = _signature(model, tensors, order_in, order_out)
-    return Graph(tensors, ops, inputs, outputs, order_in, order_out)
+    return Graph(tensors, ops, inputs, outputs, order_in, order_out, _kv_window(model))
+
+
+def _kv_window(model: Any) -> SlidingWindow | StridedWindow | None:
+    """The window that the metadata says; None where they say none.
+
+    Raises:
+        ThimbleError: they say what cannot be one.
+    """
+    said = [entry.buffer for entry in _entries(model.metadata) if _text(entry.name) == METADATA]
+    if not said:
+        return None
+    raw = model.buffers[said[0]].data
+    try:
+        return window_of_metadata(bytes(np.asarray(() if raw is None else raw, np.uint8)).decode())
+    except (ValueError, RecursionError) as error:
+        raise ThimbleError(
+            f"the .tflite contradicts itself: its metadata {METADATA} are no window ({error})", _AGAIN
+        ) from None
 
 
 def _entries(vector: Any) -> Any:

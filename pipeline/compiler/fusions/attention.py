@@ -1,5 +1,5 @@
-"""Attention over a KV cache: CONCAT of cache and new row, BATCH_MATMUL, perhaps MUL by a number, ADD of the mask,
-SOFTMAX, BATCH_MATMUL."""
+"""Attention over a KV cache: CONCAT of cache and new row (or the cache with the row put in), BATCH_MATMUL, perhaps MUL
+by a number, ADD of the mask, SOFTMAX, BATCH_MATMUL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.compiler import arithmetic_s16
 from pipeline.compiler.arithmetic import product_multiplier
 from pipeline.compiler.encodings.int16 import high_word_multipliers
+from pipeline.compiler.fusions.cache_update import KIND as UPDATE
 from pipeline.compiler.fusions.lookup import find_rows
 from pipeline.compiler.fusions.rows import looked_up
 from pipeline.compiler.ir.graph import Graph, Op, is_int8, is_int16
@@ -22,7 +23,7 @@ from pipeline.compiler.ops.operator import Operator
 from pipeline.compiler.ops.registry import ELEMENTWISE
 from pipeline.compiler.ops.softmax import MAX_SHIFT_S16, exp_table, softmax_fields_s16, softmax_scale_s16
 from pipeline.numerics import fixed_point as fp
-from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, window_from_mask
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.targets.cores import WeightLayout
 
 __all__ = [
@@ -46,7 +47,8 @@ class Attention:
     `unmasked` and `masked` are the mask's two quantized values; `ops` all the operators that are replaced. `window` is
     None where the cache has a row for each token, else how tokens take the rows (`pipeline.numerics.kv_window`).
     `scalings` multiply the scores by numbers before the mask is added, to `scaled_scores`; without any these are the
-    scores.
+    scores. `keys` and `values` are the caches with the token's own row: `columns` rows, one more than the cache has
+    where it is concatenated, as many where it is put in.
     """
 
     layer: int
@@ -68,6 +70,9 @@ class Attention:
     window: SlidingWindow | StridedWindow | None
     scaled_scores: int
     scalings: tuple[Op, ...]
+    keys: int
+    values: int
+    columns: int
 
     @property
     def caches(self) -> tuple[int, int]:
@@ -100,12 +105,15 @@ def fitting_attentions(graph: Graph) -> list[Attention]:
 def _beyond(graph: Graph, attention: Attention) -> str:
     """Why the fused kernel of int8 does not compute it, empty where it does: its scaled sums stay inside of 32 bits,
     which only extreme scales violate."""
-    q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
-    p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
+    q, k, scores = (graph.tensors[index] for index in (attention.q, attention.keys, attention.scores))
+    p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.values, attention.out))
+    context = graph.tensors[attention.k_cache].shape[1]
     if q.dtype != "INT8":
         return "its tensors are not int8"
-    if q.columns > 64 or k.shape[1] >= 1024:
-        return f"a head is {q.columns} wide (at most 64), and the context {k.shape[1]} long (below 1,024)"
+    if q.columns > 64 or context >= 1024:
+        return f"a head is {q.columns} wide (at most 64), and the context {context} long (below 1,024)"
+    if attention.columns == context and context % 4 == 1:
+        return f"a context of {context}, one more than a multiple of 4, whose rows are put into whole caches"
     shifts = (product_multiplier(q, k, scores)[1], product_multiplier(p, v, out)[1])
     added = AddConstants.prepare(
         graph.tensors[attention.scaled_scores],
@@ -125,13 +133,18 @@ def _fits_s16(graph: Graph, attention: Attention) -> bool:
     q, k, scores = (graph.tensors[index] for index in (attention.q, attention.k_cache, attention.scores))
     p, v, out = (graph.tensors[index] for index in (attention.probabilities, attention.v_cache, attention.out))
     mask, masked = graph.tensors[attention.mask], graph.tensors[attention.masked_scores]
-    if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024 or attention.scalings:
+    if not is_int16(q, k, scores, p, v, out, mask, masked) or k.shape[1] >= 1024:
+        return False
+    if len(attention.scalings) > 1 or any(_factor_s16(graph, op)[2] > 0 for op in attention.scalings):
+        return False
+    if attention.columns == k.shape[1]:  # its kernel counts on a column that is masked
         return False
     # A score's sum is below head_dim * 2^30, and what comes of it is to fit 32 bits.
     score_fits = q.columns.bit_length() + 30 + product_multiplier(q, k, scores)[1] <= 30
     out_fits = high_word_multipliers([product_multiplier(p, v, out)]) is not None
     softmax = softmax_scale_s16(masked.scale, attention.beta)
-    c = AddConstantsS16.prepare(scores, mask, masked, attention.activation, 1)
+    scaled = graph.tensors[attention.scaled_scores]
+    c = AddConstantsS16.prepare(scaled, mask, masked, attention.activation, 1)
     return score_fits and out_fits and softmax[1] <= MAX_SHIFT_S16 and c.out[1] < 0
 
 
@@ -171,8 +184,9 @@ def _attention(graph: Graph, softmax: Op) -> Attention | str:
     if len(consumers) != 1 or consumers[0].kind != "BATCH_MATMUL" or consumers[0].inputs[0] != softmax.outputs[0]:
         return "the probabilities are not the left side of one product with values"
     value_product = consumers[0]
-    keys = graph.sole_producer(score_product.inputs[1], "CONCATENATION")
-    values = graph.sole_producer(value_product.inputs[1], "CONCATENATION")
+    operands = score_product.inputs[1], value_product.inputs[1]
+    joined = [[graph.sole_producer(index, kind) for index in operands] for kind in ("CONCATENATION", UPDATE)]
+    keys, values = joined[0] if None not in joined[0] else joined[1]
     q = tensors[score_product.inputs[0]]
     if keys is None or values is None:
         return "keys and values are not each the cache and the new row, concatenated, which nothing else reads"
@@ -188,7 +202,7 @@ def _attention(graph: Graph, softmax: Op) -> Attention | str:
     k_parts, v_parts = _caches(graph, keys), _caches(graph, values)
     if k_parts is None or v_parts is None:
         return "a cache and its new row are no k_cache_i, k_new_i or v_cache_i, v_new_i of one quantization"
-    mask = _mask(graph, mask_row)
+    mask = _mask(graph, mask_row) if keys.kind == "CONCATENATION" else _whole_mask(graph, mask_row)
     if mask is None:
         return "the mask is no row, looked up by `position`, of a table that hides what was not yet written"
     (k_cache, k_new), (v_cache, v_new) = k_parts, v_parts
@@ -217,6 +231,9 @@ def _attention(graph: Graph, softmax: Op) -> Attention | str:
         window=mask[3],
         scaled_scores=scaled_scores,
         scalings=scalings,
+        keys=keys.outputs[0],
+        values=values.outputs[0],
+        columns=tensors[score_product.outputs[0]].columns,
     )
 
 
@@ -227,12 +244,21 @@ def _scaled_product(graph: Graph, tensor: int) -> tuple[Op, tuple[Op, ...]] | No
     while op is not None and op.kind == "MUL" and graph.reads_alone(tensor):
         scores = [index for index in op.inputs if graph.tensors[index].data is None]
         numbers = [graph.tensors[index] for index in op.inputs if graph.tensors[index].data is not None]
-        if len(scores) != 1 or numbers[0].size != 1 or not is_int8(graph.tensors[scores[0]], *numbers):
+        operands = (graph.tensors[tensor], *(graph.tensors[index] for index in op.inputs))
+        if len(scores) != 1 or numbers[0].size != 1 or not (is_int8(*operands) or is_int16(*operands)):
             return None
         scalings.insert(0, op)
         tensor = scores[0]
         op = graph.producer(tensor)
     return (op, tuple(scalings)) if op is not None and op.kind == "BATCH_MATMUL" else None
+
+
+def _factor_s16(graph: Graph, op: Op) -> tuple[int, int, int]:
+    """(number, multiplier, shift) of a MUL of int16 scores."""
+    a, b, out = (graph.tensors[index] for index in (*op.inputs, op.outputs[0]))
+    number = a if b.data is None else b
+    assert number.data is not None
+    return int(number.data.reshape(-1)[0]), *fp.quantize_multiplier(a.scale * b.scale / out.scale)
 
 
 def _scaled(graph: Graph, attention: Attention, scores: fp.Int) -> fp.Int | None:
@@ -256,14 +282,15 @@ def _scaled(graph: Graph, attention: Attention, scores: fp.Int) -> fp.Int | None
 def _caches(graph: Graph, concat: Op) -> tuple[int, int] | None:
     """(cache, new row) of a concatenation that appends a new row, which is an output of the step, to a cache with the
     same quantization."""
-    if len(concat.inputs) != 2 or concat.int_option("axis") not in (1, -2):
+    along = concat.kind == UPDATE or concat.int_option("axis") in (1, -2)
+    if len(concat.inputs) != 2 or not along or len(graph.consumers(concat.inputs[0])) != 1:
         return None
     cache, new = concat.inputs
     name = next((name for name, index in graph.inputs.items() if index == cache), "")
     given_out = "_cache_" in name and graph.outputs.get(name.replace("_cache_", "_new_")) == new
     cached, added, out = (graph.tensors[index] for index in (cache, new, concat.outputs[0]))
     alike = cached.scale == added.scale == out.scale and cached.zero_point == added.zero_point == out.zero_point
-    if not given_out or not alike or len(added.shape) != 3 or added.shape[1] != 1:
+    if not given_out or not (alike or concat.kind == UPDATE) or len(added.shape) != 3 or added.shape[1] != 1:
         return None
     return cache, new
 
@@ -276,21 +303,30 @@ def _layer(graph: Graph, k_cache: int) -> int | None:
 
 
 def _mask(graph: Graph, row: int) -> tuple[int, int, int, SlidingWindow | StridedWindow | None] | None:
-    """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position;
-    the values are the table's, int8 also where the row is widened to int16."""
-    table = looked_up(graph, row)
-    if table is None or not 2 <= table.shape[1] <= table.shape[0] + 1:
+    """(rows of the cache, unmasked value, masked value, order of the rows) of a mask row that is looked up by position,
+    which must be that of the window that the .tflite says; the values are the table's, int8 also where the row is
+    widened to int16."""
+    table, window = looked_up(graph, row), graph.kv_window
+    if table is None or table.shape[1] < 2:
         return None
     rows = table.shape[1] - 1
     unmasked, masked = int(table[0, rows]), int(table[0, 0])
-    window: SlidingWindow | StridedWindow | None = None
-    if table.shape[0] > rows:
-        unbounded = "rotation" in graph.inputs and table.shape[0] <= 2 * rows
-        window = SlidingWindow(rows, 2 * rows - table.shape[0]) if unbounded else window_from_mask(table == unmasked)
-        if window is None:
-            return None
-    visible = (window or SlidingWindow(rows)).visible()[: table.shape[0]]
-    return (rows, unmasked, masked, window) if np.array_equal(table, np.where(visible, unmasked, masked)) else None
+    visible = SlidingWindow(rows).visible()[:rows] if window is None else window.visible()
+    if visible.shape[1] != rows + 1 or len(table) < len(visible):
+        return None
+    wanted = np.where(visible, unmasked, masked)
+    return (rows, unmasked, masked, window) if np.array_equal(table[: len(visible)], wanted) else None
+
+
+def _whole_mask(graph: Graph, row: int) -> tuple[int, int, int, None] | None:
+    """As `_mask`, of a table [positions, rows] for caches that the token's own row was put into."""
+    table = looked_up(graph, row)
+    if table is None or not 2 <= table.shape[1] <= table.shape[0]:
+        return None
+    rows = table.shape[1]
+    unmasked, masked = int(table[0, 0]), int(table[0, -1])
+    visible = np.arange(rows)[None, :] <= np.arange(rows)[:, None]
+    return (rows, unmasked, masked, None) if np.array_equal(table[:rows], np.where(visible, unmasked, masked)) else None
 
 
 def _matched(op: Op) -> Attention:
@@ -300,19 +336,19 @@ def _matched(op: Op) -> Attention:
 
 def _lower(ctx: Lowering, op: Op) -> None:
     attention = _matched(op)
-    q, cache = ctx.tensor(attention.q), ctx.tensor(attention.k_cache)
+    q, keys = ctx.tensor(attention.q), ctx.tensor(attention.keys)
     scores, masked = ctx.tensor(attention.scores), ctx.tensor(attention.masked_scores)
-    mask, values = ctx.tensor(attention.mask), ctx.tensor(attention.v_cache)
+    mask, values = ctx.tensor(attention.mask), ctx.tensor(attention.values)
     out_tensor = ctx.tensor(attention.out)
     kv_heads, group, head_dim = q.shape
-    context = cache.shape[1]
+    context = ctx.tensor(attention.k_cache).shape[1]
     c = AddConstants.prepare(ctx.tensor(attention.scaled_scores), mask, masked, attention.activation, 1)
     every = _scaled(ctx.graph, attention, _EVERY)
     empty = _scaled(ctx.graph, attention, np.array([scores.zero_point]))  # of a row that holds the zero point
     assert every is not None and empty is not None, "an attention that does not fit is not fused"
     table = add(c, every, np.full_like(every, attention.unmasked)).astype(np.int8)
     name = layer_part(attention.layer, "attention")
-    score_scale = product_multiplier(q, cache, scores)
+    score_scale = product_multiplier(q, keys, scores)
     out_scale = product_multiplier(ctx.tensor(attention.probabilities), values, out_tensor)
     query, *new = (ctx.contiguous(index) for index in (attention.q, attention.k_new, attention.v_new))
     own = parameters(
@@ -323,10 +359,10 @@ def _lower(ctx: Lowering, op: Op) -> None:
             "exp": exp_table(ctx, masked, attention.beta, attention.probabilities),
             "kv_heads": kv_heads,
             "group": group,
-            "context": context,
+            "context": attention.columns - 1,  # so many less those that are seen are masked
             "head_dim": head_dim,
             "q_offset": -q.zero_point,
-            "k_offset": -cache.zero_point,
+            "k_offset": -keys.zero_point,
             "score": product_scale(*score_scale, scores.zero_point),
             "masked_score": int(add(c, empty, np.array([attention.masked], np.int64))[0]),
             "v_offset": -values.zero_point,
@@ -373,7 +409,8 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     values, out_tensor = ctx.tensor(attention.v_cache), ctx.tensor(attention.out)
     kv_heads, group, head_dim = q.shape
     context = cache.shape[1]
-    c = AddConstantsS16.prepare(scores, ctx.tensor(attention.mask), masked, attention.activation, 1)
+    scaled = ctx.tensor(attention.scaled_scores)
+    c = AddConstantsS16.prepare(scaled, ctx.tensor(attention.mask), masked, attention.activation, 1)
     score_multiplier, score_shift = product_multiplier(q, cache, scores)
     out_scale = product_multiplier(ctx.tensor(attention.probabilities), values, out_tensor)
     high_words = high_word_multipliers([out_scale])
@@ -382,7 +419,7 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     name = layer_part(attention.layer, "attention")
     softmax = softmax_fields_s16(ctx, masked, attention.beta)
     keeps = attention.unmasked == 0 and c.keeps_a
-    masks = [] if keeps else [parameters("thimble_add_s16_params", f"{name}_mask", c.fields)]
+    inner = [] if keeps else [parameters("thimble_add_s16_params", f"{name}_mask", c.fields)]
     fields: dict[str, Value] = {
         "mask": None if keeps else Address(f"{name}_mask"),
         "softmax": Record(tuple(softmax.values()), tuple(softmax)),
@@ -398,13 +435,19 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
         "masked_score": int(add_s16(c, np.array([0]), np.array([attention.masked]))[0]),
         "out_multiplier": int(high_words[0]),
     }
+    for product in attention.scalings:
+        factor, multiplier, shift = _factor_s16(ctx.graph, product)
+        low, high = arithmetic_s16.activation_range(scaled, product.activation)
+        limits = {"out_multiplier": multiplier, "out_shift": shift, "out_min": low, "out_max": high}
+        inner.append(parameters("thimble_mul_s16_params", f"{name}_scaling", limits))
+        fields |= {"scaling": Address(f"{name}_scaling"), "factor": factor}
     caches = [ctx.view(index) for index in attention.caches]
     ctx.call(
         "thimble_append_s16",
         (Address(name), *new, *caches, Index.SLOT),
         new,
         [],
-        [*masks, parameters("thimble_attention_s16_params", name, fields)],
+        [*inner, parameters("thimble_attention_s16_params", name, fields)],
         appends=True,
         kind="cache",
         group=layer_part(attention.layer, "cache"),

@@ -6,13 +6,13 @@ graph has then; it is listed here.
 
 from __future__ import annotations
 
-from pipeline.compiler.fusions import attention, gate, lookup, norm, root, rotary, table
+from pipeline.compiler.fusions import attention, cache_update, gate, lookup, norm, root, rotary, table
 from pipeline.compiler.ops.operator import Operator
 
 __all__ = ["FUSED"]
 
 FUSED: dict[tuple[str, str], Operator] = {
     (operator.kind, operator.dtype): operator
-    for module in (attention, gate, lookup, norm, root, rotary, table)
+    for module in (attention, cache_update, gate, lookup, norm, root, rotary, table)
     for operator in module.OPERATORS
 }

@@ -51,11 +51,19 @@ def find_unaries(graph: Graph) -> dict[int, Unary]:
     """
     unaries: dict[int, Unary] = {}
     for op in graph.ops:
-        if op.kind in ELEMENTWISE:
+        if isinstance(op.fusion, Unary):
+            unaries[op.outputs[0]] = _composed(op.fusion, unaries)
+        elif op.kind in ELEMENTWISE:
             unary = _unary(graph, op, unaries)
             if unary is not None:
                 unaries[op.outputs[0]] = unary
     return unaries
+
+
+def _composed(unary: Unary, unaries: dict[int, Unary]) -> Unary:
+    """A table of what is a table's result itself."""
+    inner = unaries.get(unary.root)
+    return unary if inner is None else Unary(inner.root, unary.table[inner.table.astype(np.int64) + 128])
 
 
 def _unary(graph: Graph, op: Op, unaries: dict[int, Unary]) -> Unary | None:

@@ -9,6 +9,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
+
 __all__ = ["RESHAPE_OPS", "Graph", "Op", "Tensor", "is_int8", "is_int16"]
 
 RESHAPE_OPS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
@@ -116,7 +118,7 @@ class Op:
 @dataclass(frozen=True)
 class Graph:
     """Operators in execution order; `inputs` and `outputs` map signature names to tensors, the orders list them as the
-    interpreter numbers them."""
+    interpreter numbers them. `kv_window` is the window that the .tflite says its caches have."""
 
     tensors: tuple[Tensor, ...]
     ops: tuple[Op, ...]
@@ -124,6 +126,7 @@ class Graph:
     outputs: Mapping[str, int]
     input_order: tuple[int, ...] = ()
     output_order: tuple[int, ...] = ()
+    kv_window: SlidingWindow | StridedWindow | None = None
 
     def consumers(self, tensor: int) -> list[Op]:
         """Operators with this tensor as an input."""

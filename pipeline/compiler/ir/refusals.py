@@ -28,6 +28,6 @@ def refused_together(errors: Sequence[UnsupportedModel]) -> UnsupportedModel:
         lines += f"\n  and {len(told) - _MOST:,} more"
     return UnsupportedModel(
         f"the .tflite has {len(told)} things that are not supported{lines}",
-        "change each of these in the model that the .tflite is made from; docs/bring-your-own-model.md has two "
+        "change each of these in the model that the .tflite is made from; docs/bring-your-own-model.md has "
         "decode steps to begin with",
     )

@@ -71,6 +71,12 @@ def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[
     return None if c.out[2] >= 0 else add(c, x, y)
 
 
+def _evaluate_s16(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
+    (a, b), (x, y) = operands, values
+    c = AddConstantsS16.prepare(a, b, out, op.activation, _sign(op))
+    return None if c.out[1] >= 0 else add_s16(c, x, y)
+
+
 def _sign(op: Op) -> int:
     return 1 if op.kind == "ADD" else -1
 
@@ -177,6 +183,6 @@ OPERATORS = tuple(
     for kind in ("ADD", "SUB")
     for operator in (
         Operator(kind, "INT8", _lower, ("thimble_add_s8", "thimble_sum_s8"), _evaluate, 2, always, form=_FORMS[kind]),
-        Operator(kind, "INT16", _lower_s16, ("thimble_add_s16",), writes_rows=always, form=_FORMS[kind]),
+        Operator(kind, "INT16", _lower_s16, ("thimble_add_s16",), _evaluate_s16, 2, always, form=_FORMS[kind]),
     )
 )

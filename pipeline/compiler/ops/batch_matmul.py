@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 
 from pipeline.compiler import arithmetic_s16
 from pipeline.compiler.arithmetic import product_multiplier
-from pipeline.compiler.ir.graph import Graph, Op
+from pipeline.compiler.arithmetic_s16 import HIGH, LOW
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import Address
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering, parameters
 from pipeline.compiler.ops.checks import Found, one_type_check, operand
 from pipeline.compiler.ops.operator import Form, Operator
 from pipeline.compiler.product import LARGEST_INPUT
+from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
 
@@ -34,6 +37,15 @@ def _check(graph: Graph, op: Op) -> Found:
     if depth != a.shape[-1] or out.shape != whole:
         told = f"matrices of shapes {list(a.shape)} and {list(b.shape)}, and a product of {list(out.shape)}"
         yield unsupported(graph, op, told, "shapes that make the product's")
+
+
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    (a, b), (out,), (x, y) = inputs, outputs, values
+    right = y - b.zero_point
+    sums = (x - a.zero_point) @ (np.swapaxes(right, -1, -2) if op.options.get("adjY") else right)
+    if out.dtype == "INT16":
+        return [np.clip(arithmetic_s16.requantized(sums, *product_multiplier(a, b, out)), LOW, HIGH)]
+    return [np.clip(fp.multiply(sums, *product_multiplier(a, b, out)) + out.zero_point, -128, 127)]
 
 
 def _lower(ctx: Lowering, op: Op) -> None:
@@ -92,6 +104,6 @@ def _macs(shape: dict[str, int]) -> int:
 
 _FORM = Form(_check, "BatchMatMulOptions", (2, 2), version=4)
 OPERATORS = (
-    Operator("BATCH_MATMUL", "INT8", _lower, ("thimble_batch_matmul_s8",), form=_FORM),
-    Operator("BATCH_MATMUL", "INT16", _lower_s16, ("thimble_batch_matmul_s16",), form=_FORM),
+    Operator("BATCH_MATMUL", "INT8", _lower, ("thimble_batch_matmul_s8",), form=_FORM, compute=_compute),
+    Operator("BATCH_MATMUL", "INT16", _lower_s16, ("thimble_batch_matmul_s16",), form=_FORM, compute=_compute),
 )

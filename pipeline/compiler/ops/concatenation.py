@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from math import prod
 
-from pipeline.compiler.ir.graph import Graph, Op
+import numpy as np
+
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import View
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
 from pipeline.compiler.ops.checks import Found, one_type_check
 from pipeline.compiler.ops.operator import Form, Operator
+from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
 
@@ -41,6 +45,10 @@ def _others(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:
     return (*shape[:axis], *shape[axis + 1 :])
 
 
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    return [np.concatenate(values, axis=op.int_option("axis"))]
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     out_tensor = ctx.tensor(op.outputs[0])
     out = ctx.views.get(out_tensor.index) or ctx.allocate(out_tensor)
@@ -62,5 +70,6 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 _FORM = Form(_check, "ConcatenationOptions", (1, _MOST), version=5)
 OPERATORS = tuple(
-    Operator("CONCATENATION", dtype, _lower, ("thimble_copy_s8",), form=_FORM) for dtype in ("INT8", "INT16")
+    Operator("CONCATENATION", dtype, _lower, ("thimble_copy_s8",), form=_FORM, compute=_compute)
+    for dtype in ("INT8", "INT16")
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,6 +76,25 @@ def _bias_check(graph: Graph, op: Op, rows: int, bias: Tensor | None) -> Found:
         yield unsupported(graph, op, told, "equal ones, as TensorFlow Lite Micro wants them")
 
 
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    (x, weights, *bias), (out,) = inputs, outputs
+    sums = values[1] @ (values[0].reshape(-1) - x.zero_point) + (values[2] if bias else 0)
+    each = zip(sums, _scales(x, weights, out), strict=True)
+    if out.dtype == "INT8":
+        limits = arithmetic.activation_range(out, op.activation)
+        scaled = [int(fp.multiply(sum_, *scale)) + out.zero_point for sum_, scale in each]
+    else:
+        limits = arithmetic_s16.activation_range(out, op.activation)
+        scale_of = fp.multiply if _is_narrow(op, bias[0] if bias else None) else arithmetic_s16.requantized
+        scaled = [int(scale_of(sum_, *scale)) for sum_, scale in each]
+    return [np.clip(np.array(scaled, np.int64), *limits)]
+
+
+def _is_narrow(op: Op, bias: Tensor | None) -> bool:
+    """Whether an int16 product is summed in 32 bits."""
+    return bias.dtype == "INT32" if bias is not None else op.options.get("quantizedBiasType") == _INT32
+
+
 def product_of(ctx: Lowering, op: Op) -> Product:
     """The int8 product's weights and scales.
 
@@ -142,7 +163,7 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
     pairs = _scales(x, weights, out_tensor)
     values = np.asarray(weights.data, np.int8)
     biases = None if bias is None else np.asarray(bias.data).astype(np.int64).reshape(-1)
-    narrow = bias.dtype == "INT32" if bias is not None else op.options.get("quantizedBiasType") == _INT32
+    narrow = _is_narrow(op, bias)
     wide = narrow and (reach(values, biases) >= 1 << 31).any()
     if max(shift for _, shift in pairs) > arithmetic_s16.MAX_SHIFT or wide:
         raise ctx.unsupported(op, "an output scale far below the inputs'", "an output that int16 can hold")
@@ -220,6 +241,7 @@ OPERATORS = (
         _lower,
         (*(kernel for encoding in ENCODINGS for kernel in encoding.kernels), "thimble_limit_s8"),
         form=_FORM,
+        compute=_compute,
     ),
     Operator(
         "FULLY_CONNECTED",
@@ -227,5 +249,6 @@ OPERATORS = (
         _lower_s16,
         ("thimble_fully_connected_s16", "thimble_fully_connected_rows_s16", "thimble_fully_connected_plain_s16"),
         form=_FORM,
+        compute=_compute,
     ),
 )

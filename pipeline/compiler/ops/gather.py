@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from pipeline.compiler.ir.graph import Graph, Op
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import Constant, Scaled, View
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import INDICES, Lowering
 from pipeline.compiler.ops.checks import Found, one_type_check, operand
 from pipeline.compiler.ops.operator import Form, Operator
+from pipeline.numerics import fixed_point as fp
 
 __all__ = ["COPIED", "OPERATORS"]
 
@@ -27,6 +30,10 @@ def _check(graph: Graph, op: Op) -> Found:
     elif index.size != 1 or out.shape != (*index.shape, table.columns):
         told = f"a table of {list(table.shape)}, an index of {list(index.shape)}, and an output of {list(out.shape)}"
         yield unsupported(graph, op, told, "one index, and a row of the table")
+
+
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    return [values[0][values[1].reshape(-1)]]
 
 
 def _lower(ctx: Lowering, op: Op) -> None:
@@ -49,5 +56,6 @@ OPERATORS = (
         _lower,
         ("thimble_copy_s8",),
         form=Form(_check, "GatherOptions", (2, 2), version=8, integers=(1,)),
+        compute=_compute,
     ),
 )

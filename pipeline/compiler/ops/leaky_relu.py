@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.compiler.arithmetic import MAX_SHIFT_S8
+from pipeline.compiler.arithmetic_s16 import HIGH, LOW
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering, parameters
@@ -37,13 +38,20 @@ def _scales(op: Op, tensor: Tensor, out: Tensor) -> tuple[tuple[int, int], tuple
 
 
 def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
-    (tensor,), (x,) = operands, values
+    return _sloped(op, operands[0], out, values[0], MAX_SHIFT_S8, (-128, 127))
+
+
+def _evaluate_s16(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
+    return _sloped(op, operands[0], out, values[0], _MAX_SHIFT, (LOW, HIGH))
+
+
+def _sloped(op: Op, tensor: Tensor, out: Tensor, x: fp.Int, most: int, limits: tuple[int, int]) -> fp.Int | None:
     scale, slope = _scales(op, tensor, out)
-    if max(scale[1], slope[1]) > MAX_SHIFT_S8:
+    if max(scale[1], slope[1]) > most:
         return None
     centred = x - tensor.zero_point
     y = np.where(centred >= 0, fp.multiply(centred, *scale), fp.multiply(centred, *slope))
-    return np.asarray(np.clip(y + out.zero_point, -128, 127))
+    return np.asarray(np.clip(y + out.zero_point, *limits))
 
 
 def _lower_s16(ctx: Lowering, op: Op) -> None:
@@ -61,5 +69,5 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
 _FORM = Form(_check, "LeakyReluOptions", version=2, needs_options=True)
 OPERATORS = (
     Operator("LEAKY_RELU", "INT8", by_table, (), _evaluate, 1, always, form=_FORM),
-    Operator("LEAKY_RELU", "INT16", _lower_s16, ("thimble_leaky_relu_s16",), writes_rows=always, form=_FORM),
+    Operator("LEAKY_RELU", "INT16", _lower_s16, ("thimble_leaky_relu_s16",), _evaluate_s16, 1, always, form=_FORM),
 )

@@ -61,6 +61,13 @@ def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[
     return None if c.out[2] > _MAX_SHIFT else mul(c, x, y)
 
 
+def _evaluate_s16(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
+    (a, b), (x, y) = operands, values
+    multiplier, shift = fp.quantize_multiplier(a.scale * b.scale / out.scale)
+    limits = arithmetic_s16.activation_range(out, op.activation)
+    return None if shift > 0 else np.clip(fp.multiply(x * y, multiplier, shift), *limits)
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     a, b, out_tensor = (ctx.tensor(index) for index in (*op.inputs, op.outputs[0]))
     c = MulConstants.prepare(a, b, out_tensor, op.activation)
@@ -96,5 +103,5 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
 _FORM = Form(broadcast_check, "MulOptions", (2, 2), version=7, activation=True)
 OPERATORS = (
     Operator("MUL", "INT8", _lower, ("thimble_mul_s8",), _evaluate, 2, always, form=_FORM),
-    Operator("MUL", "INT16", _lower_s16, ("thimble_mul_s16",), writes_rows=always, form=_FORM),
+    Operator("MUL", "INT16", _lower_s16, ("thimble_mul_s16",), _evaluate_s16, 2, always, form=_FORM),
 )

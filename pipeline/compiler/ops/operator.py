@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.lowering import Lowering
 from pipeline.errors import UnsupportedModel
 from pipeline.numerics import fixed_point as fp
 
-__all__ = ["Evaluate", "Form", "Operator", "always", "by_table", "one_row"]
+__all__ = ["Compute", "Evaluate", "Form", "Operator", "always", "by_table", "one_row"]
 
 Check = Callable[[Graph, Op], Iterator[UnsupportedModel]]
 """What of an operator, whose inputs and outputs are there and of a known type, is not supported."""
@@ -19,6 +21,11 @@ Evaluate = Callable[[Op, Sequence[Tensor], Tensor, Sequence[fp.Int]], fp.Int | N
 """What an element-wise operator computes, exactly: of the operator, its operands, its output, and the operands' values
 as int64 arrays, the output's values. None where the scales are beyond what TensorFlow Lite Micro or the kernels take:
 `lower` refuses these."""
+
+Compute = Callable[[Op, Sequence[Tensor], Sequence[Tensor], Sequence[fp.Int]], list[fp.Int]]
+"""What any other operator computes, exactly: of the operator, its inputs (absent ones left out), its outputs, and the
+values of all inputs, constants among them, as int64 arrays of their shapes, the values of all outputs, each of as many
+elements as its tensor. The scales are ones that `lower` takes."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +60,10 @@ class Operator:
     """An operator for one type of activations, INT8 or INT16.
 
     `kind` is the .tflite's name, or that of a fusion. `lower` checks it and adds its calls, of the `kernels` (none
-    where it is layout alone, or where a table computes it). `evaluate` is there for element-wise operators, which have
-    `arity` operands. `writes_rows` says whether it can leave gaps between the rows of its output, as the inputs of a
-    concatenation lie. `deferred`: it is computed where it is first read. `form` is the same for both types.
+    where it is layout alone, or where a table computes it). What it computes is `evaluate` of an element-wise operator,
+    which has `arity` operands, and `compute` of any other; `results` asks either. `writes_rows` says whether it can
+    leave gaps between the rows of its output, as the inputs of a concatenation lie. `deferred`: it is computed where it
+    is first read. `form` is the same for both types.
     """
 
     kind: str
@@ -67,6 +75,19 @@ class Operator:
     writes_rows: Callable[[Graph, Op], bool] | None = None
     deferred: bool = False
     form: Form = Form(_fusion)
+    compute: Compute | None = None
+
+    def results(
+        self, op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]
+    ) -> list[fp.Int] | None:
+        """What it computes, as `Compute` has it; None where its scales are refused, or it is a fusion."""
+        if self.compute is not None:
+            return self.compute(op, inputs, outputs, values)
+        if self.evaluate is None:
+            return None
+        flat = [each.reshape(-1) for each in np.broadcast_arrays(*values)]
+        found = self.evaluate(op, inputs, outputs[0], flat)
+        return None if found is None else [found]
 
 
 def always(graph: Graph, op: Op) -> bool:

@@ -18,6 +18,8 @@ from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS", "quantize_s16"]
 
+_MAX_SHIFT_S16 = 14  # of an int16 value, so that 30 bits hold it
+
 
 def _check(graph: Graph, op: Op) -> Found:
     tensor, out = operand(graph, op, 0), graph.tensors[op.outputs[0]]
@@ -34,6 +36,17 @@ def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[
     return np.clip(fp.multiply(x - tensor.zero_point, multiplier, shift) + out.zero_point, -128, 127)
 
 
+def _evaluate_s16(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
+    """To or from int16."""
+    (tensor,), (x,) = operands, values
+    multiplier, shift = fp.quantize_multiplier(tensor.scale / out.scale)
+    if shift > (_MAX_SHIFT_S16 if tensor.dtype == "INT16" else MAX_SHIFT_S8):
+        return None
+    if out.dtype == "INT16":
+        return quantize_s16(tensor, out, x)
+    return np.clip(fp.multiply(x, multiplier, shift) + out.zero_point, -128, 127)
+
+
 def quantize_s16(tensor: Tensor, out: Tensor, x: fp.Int) -> fp.Int:
     """QUANTIZE to int16 of int8 or int16 values."""
     multiplier, shift = fp.quantize_multiplier(tensor.scale / out.scale)
@@ -46,7 +59,7 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
         return scale_s16(ctx, op, tensor.scale / out_tensor.scale, (LOW, HIGH))
     wide, narrow = (tensor, out_tensor) if tensor.dtype == "INT16" else (out_tensor, tensor)
     multiplier, shift = fp.quantize_multiplier(tensor.scale / out_tensor.scale)
-    if shift > (14 if tensor is wide else MAX_SHIFT_S8):
+    if shift > (_MAX_SHIFT_S16 if tensor is wide else MAX_SHIFT_S8):
         raise ctx.unsupported(op, "an output scale far below the input's", "an output that the type can hold")
     x = ctx.contiguous(tensor.index)
     out = ctx.allocate(out_tensor)
@@ -66,7 +79,9 @@ OPERATORS = (
         "INT16",
         _lower_s16,
         ("thimble_scale_s16", "thimble_quantize_s16_s8", "thimble_quantize_s8_s16"),
-        writes_rows=_writes_rows_s16,
+        _evaluate_s16,
+        1,
+        _writes_rows_s16,
         form=_FORM,
     ),
 )

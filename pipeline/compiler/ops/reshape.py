@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from math import prod
 
-from pipeline.compiler.ir.graph import RESHAPE_OPS, Graph, Op
+from pipeline.compiler.ir.graph import RESHAPE_OPS, Graph, Op, Tensor
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
 from pipeline.compiler.ops.checks import Found, constant_integers, operand, same_size_check
 from pipeline.compiler.ops.operator import Form, Operator
+from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS", "reshape"]
 
@@ -39,6 +41,10 @@ def _shape_check(graph: Graph, op: Op) -> Found:
         yield unsupported(graph, op, f"a shape of {list(shape)} for an output of {list(out.shape)}", "equal ones")
 
 
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    return [values[0]]
+
+
 def reshape(ctx: Lowering, op: Op) -> None:
     """Gives the first input's values the output's shape."""
     out = ctx.tensor(op.outputs[0])
@@ -52,5 +58,7 @@ _FORMS = {
     "SQUEEZE": Form(_check, "SqueezeOptions", version=3),
 }
 OPERATORS = tuple(
-    Operator(kind, dtype, reshape, form=_FORMS[kind]) for kind in RESHAPE_OPS for dtype in ("INT8", "INT16")
+    Operator(kind, dtype, reshape, form=_FORMS[kind], compute=_compute)
+    for kind in RESHAPE_OPS
+    for dtype in ("INT8", "INT16")
 )

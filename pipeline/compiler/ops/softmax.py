@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compiler.arithmetic_s16 import HIGH, LOW
+from pipeline.compiler.arithmetic_s16 import HIGH, LOW, interpolated
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import Address, Constant, Table, Value
 from pipeline.compiler.ir.refusals import unsupported
@@ -57,6 +57,22 @@ def exp_table(ctx: Lowering, scores: Tensor, beta: float, out: int) -> Table:
         out: the tensor of the result, which names the constant.
     """
     return ctx.constant(Constant(f"exp_{out}", "int32_t", _exp(scores.scale, beta)[::-1]))
+
+
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    scores, x = inputs[0], values[0]
+    below = x.max(axis=-1, keepdims=True) - x
+    exp = _exp(scores.scale, op.float_option("beta", 1.0)).astype(np.int64)[below]
+    sums = fp.rounding_divide(exp, 12).sum(axis=-1, keepdims=True)  # in Q12.19
+    zeros = _leading_zeros(sums)
+    shares = fp.doubling_high_multiply(fp.one_over_one_plus((sums << zeros) - (1 << 31)), exp)
+    right = 12 - zeros + 31 - 8
+    return [np.clip(((shares + (1 << (right - 1))) >> right) - 128, -128, 127)]
+
+
+def _leading_zeros(values: fp.Int) -> fp.Int:
+    """Of 32 bits."""
+    return np.array([32 - value.bit_length() for value in values.reshape(-1).tolist()]).reshape(values.shape)
 
 
 def _lower(ctx: Lowering, op: Op) -> None:
@@ -116,6 +132,18 @@ def softmax_fields_s16(ctx: Lowering, scores: Tensor, beta: float) -> dict[str, 
     return {"exp": exp, "reciprocal": reciprocal, "multiplier": multiplier, "shift": shift}
 
 
+def _compute_s16(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    scores, x = inputs[0], values[0]
+    difference = x - x.max(axis=-1, keepdims=True)
+    scale = softmax_scale_s16(scores.scale, op.float_option("beta", 1.0))
+    exp = interpolated(exp_table_s16(), np.clip(fp.multiply(difference, *scale) + HIGH, LOW, HIGH))
+    sums = exp.sum(axis=-1, keepdims=True)
+    zeros = _leading_zeros(sums)
+    beyond_one = (((sums << (zeros - 1)) + (1 << 13)) >> 14) - ((1 << 15) + (1 << 16))
+    share, right = exp * interpolated(reciprocal_table_s16(), np.minimum(beyond_one, HIGH)), 31 - zeros
+    return [np.minimum((share + (1 << (right - 1))) >> right, HIGH)]
+
+
 def _lower_s16(ctx: Lowering, op: Op) -> None:
     tensor, out_tensor = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
     beta = op.float_option("beta", 1.0)
@@ -131,6 +159,6 @@ def _lower_s16(ctx: Lowering, op: Op) -> None:
 
 _FORM = Form(_check, "SoftmaxOptions", version=3, needs_options=True)
 OPERATORS = (
-    Operator("SOFTMAX", "INT8", _lower, ("thimble_softmax_s8",), form=_FORM),
-    Operator("SOFTMAX", "INT16", _lower_s16, ("thimble_softmax_s16",), form=_FORM),
+    Operator("SOFTMAX", "INT8", _lower, ("thimble_softmax_s8",), form=_FORM, compute=_compute),
+    Operator("SOFTMAX", "INT16", _lower_s16, ("thimble_softmax_s16",), form=_FORM, compute=_compute_s16),
 )

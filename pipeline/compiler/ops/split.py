@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
-from pipeline.compiler.ir.graph import Graph, Op
+import numpy as np
+
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import View
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
 from pipeline.compiler.ops.checks import Found, constant_integers, one_type_check, operand
 from pipeline.compiler.ops.operator import Form, Operator
+from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
 
@@ -38,6 +42,10 @@ def _check(graph: Graph, op: Op) -> Found:
         )
 
 
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    return np.split(values[1], len(outputs), axis=int(values[0].reshape(-1)[0]))
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     source = ctx.tensor(op.inputs[1])
     (axis,) = constant_integers(ctx.graph, op, 0) or (0,)
@@ -53,4 +61,4 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 
 _FORM = Form(_check, "SplitOptions", (2, 2), (1, _MOST), version=4, integers=(0,))
-OPERATORS = tuple(Operator("SPLIT", dtype, _lower, form=_FORM) for dtype in ("INT8", "INT16"))
+OPERATORS = tuple(Operator("SPLIT", dtype, _lower, form=_FORM, compute=_compute) for dtype in ("INT8", "INT16"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.compiler.arithmetic_s16 import HIGH, LOW
 from pipeline.compiler.ir.graph import Op, Tensor
 from pipeline.compiler.lowering import Lowering, parameters
 from pipeline.compiler.ops.checks import broadcast_check
@@ -47,13 +48,23 @@ _LEFT = 7  # int8: 255² · 2^14 fits 32 bits
 
 
 def _evaluate(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
+    return _squares(operands, out, values, _LEFT, (-128, 127))
+
+
+def _evaluate_s16(op: Op, operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int]) -> fp.Int | None:
+    return _squares(operands, out, values, 0, (LOW, HIGH))
+
+
+def _squares(
+    operands: Sequence[Tensor], out: Tensor, values: Sequence[fp.Int], shift: int, limits: tuple[int, int]
+) -> fp.Int | None:
     (a, b), (x, y) = operands, values
-    c = _Constants.prepare(a, b, out, _LEFT)
+    c = _Constants.prepare(a, b, out, shift)
     if c.out[1] > 0:
         return None
-    left = fp.multiply((x - a.zero_point) << _LEFT, *c.a)
-    right = fp.multiply((y - b.zero_point) << _LEFT, *c.b)
-    return np.clip(fp.multiply((left - right) ** 2, *c.out) + out.zero_point, -128, 127)
+    left = fp.multiply((x - a.zero_point) << shift, *c.a)
+    right = fp.multiply((y - b.zero_point) << shift, *c.b)
+    return np.clip(fp.multiply((left - right) ** 2, *c.out) + out.zero_point, *limits)
 
 
 def _lower(ctx: Lowering, op: Op) -> None:
@@ -84,6 +95,13 @@ OPERATORS = (
         "SQUARED_DIFFERENCE", "INT8", _lower, ("thimble_squared_difference_s8",), _evaluate, 2, always, form=_FORM
     ),
     Operator(
-        "SQUARED_DIFFERENCE", "INT16", _lower_s16, ("thimble_squared_difference_s16",), writes_rows=always, form=_FORM
+        "SQUARED_DIFFERENCE",
+        "INT16",
+        _lower_s16,
+        ("thimble_squared_difference_s16",),
+        _evaluate_s16,
+        2,
+        always,
+        form=_FORM,
     ),
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import NamedTuple
 
-from pipeline.compiler.ir.graph import Graph, Op
+import numpy as np
+
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.program import View
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
 from pipeline.compiler.ops.checks import Found, constant_integers, one_type_check, operand
 from pipeline.compiler.ops.operator import Form, Operator
+from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
 
@@ -77,6 +81,17 @@ def _clamped(bound: int, length: int) -> int:
     return min(max(bound + length if bound < 0 else bound, 0), length)
 
 
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    source, begins, ends, steps = values
+    begin_mask, end_mask, shrink = (op.int_option(name) for name in ("beginMask", "endMask", "shrinkAxisMask"))
+    parts: list[slice | int] = []
+    for axis in range(source.ndim):
+        begin = None if begin_mask >> axis & 1 else int(begins[axis])
+        end = None if end_mask >> axis & 1 else int(ends[axis])
+        parts.append(int(begins[axis]) if shrink >> axis & 1 else slice(begin, end, int(steps[axis])))
+    return [np.asarray(source[tuple(parts)])]
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     source, out = ctx.tensor(op.inputs[0]), ctx.tensor(op.outputs[0])
     found = _slice_of(ctx.graph, op)
@@ -90,4 +105,4 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 
 _FORM = Form(_check, "StridedSliceOptions", (4, 4), version=8, integers=(1, 2, 3))
-OPERATORS = tuple(Operator("STRIDED_SLICE", dtype, _lower, form=_FORM) for dtype in ("INT8", "INT16"))
+OPERATORS = tuple(Operator("STRIDED_SLICE", dtype, _lower, form=_FORM, compute=_compute) for dtype in ("INT8", "INT16"))

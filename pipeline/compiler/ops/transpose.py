@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from pipeline.compiler.ir.graph import Graph, Op
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.lowering import Lowering
 from pipeline.compiler.ops.checks import Found, constant_integers, one_type_check, operand
 from pipeline.compiler.ops.operator import Form, Operator
 from pipeline.compiler.ops.reshape import reshape
+from pipeline.numerics import fixed_point as fp
 
 __all__ = ["OPERATORS"]
 
@@ -24,6 +29,10 @@ def _check(graph: Graph, op: Op) -> Found:
         yield unsupported(graph, op, told, "the shape that the order makes")
 
 
+def _compute(op: Op, inputs: Sequence[Tensor], outputs: Sequence[Tensor], values: Sequence[fp.Int]) -> list[fp.Int]:
+    return [np.transpose(values[0], values[1].reshape(-1).tolist())]
+
+
 def _lower(ctx: Lowering, op: Op) -> None:
     source, order = ctx.tensor(op.inputs[0]), constant_integers(ctx.graph, op, 1) or ()
     moved = [axis for axis in order if source.shape[axis] != 1]
@@ -33,4 +42,4 @@ def _lower(ctx: Lowering, op: Op) -> None:
 
 
 _FORM = Form(_check, "TransposeOptions", (2, 2), version=7, integers=(1,))
-OPERATORS = tuple(Operator("TRANSPOSE", dtype, _lower, form=_FORM) for dtype in ("INT8", "INT16"))
+OPERATORS = tuple(Operator("TRANSPOSE", dtype, _lower, form=_FORM, compute=_compute) for dtype in ("INT8", "INT16"))

@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline.compiler.encodings.choose import Objective, choose
 from pipeline.compiler.fusions.attention import Attention
+from pipeline.compiler.fusions.cache_update import KIND as UPDATE
 from pipeline.compiler.fusions.registry import FUSED
 from pipeline.compiler.ir.graph import Graph, Op, Tensor
 from pipeline.compiler.ir.names import layer_part
@@ -19,7 +20,7 @@ from pipeline.compiler.ops.operator import Operator
 from pipeline.compiler.ops.registry import OPERATORS
 from pipeline.compiler.product import Product
 from pipeline.errors import UnsupportedModel
-from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
+from pipeline.numerics.kv_window import METADATA, SlidingWindow, StridedWindow
 from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
 from pipeline.targets.cores import WeightLayout
 
@@ -59,8 +60,9 @@ def lower_graph(graph: Graph, layout: WeightLayout, block: int, objective: Objec
         raise refused_together(refused)
     fused = _fused_caches(attentions)
     caches = {graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in _caches(graph)}
+    updated = {op.inputs[0] for op in graph.ops if op.kind == UPDATE}
     for kind, layer in _caches(graph):
-        if graph.inputs[f"{kind}_cache_{layer}"] not in fused:
+        if graph.inputs[f"{kind}_cache_{layer}"] not in fused | updated:
             _append_row(ctx, kind, layer)
     if caches and caches == fused:
         # The kernels of int16 take one token: a block would cost memory and gain nothing.
@@ -110,29 +112,29 @@ def _lower_operators(ctx: Lowering, refused: list[UnsupportedModel]) -> None:
 
 
 def _kv_window(graph: Graph, attentions: list[Attention]) -> SlidingWindow | StridedWindow | None:
-    """The sliding window that the masks of all attentions describe, if any.
+    """The sliding window that the .tflite says its caches have, if any.
 
     Raises:
-        UnsupportedModel: not all of them do, or `rotation` is no input of a model without an end.
+        UnsupportedModel: not all attentions have its mask, or `rotation` is no input of a model without an end.
     """
-    windows = {attention.window for attention in attentions}
-    turned = graph.inputs.get(_ROTATION)
-    if turned is None and windows <= {None}:
+    window, turned = graph.kv_window, graph.inputs.get(_ROTATION)
+    if window is None and turned is None:
         return None
     caches = {graph.inputs[f"{kind}_cache_{layer}"] for kind, layer in _caches(graph)}
-    alike = len({graph.tensors[attention.k_cache].columns for attention in attentions}) == 1 and len(windows) == 1
-    window = next(iter(windows), None)
+    alike = len({graph.tensors[attention.k_cache].columns for attention in attentions}) == 1
+    masked = {attention.window for attention in attentions} == {window}
     matrices = turned is not None and graph.tensors[turned].shape[1:] == (2, 2)
     if (
         window is None
         or matrices != isinstance(window, SlidingWindow)
         or not alike
+        or not masked
         or caches != _fused_caches(attentions)
     ):
         raise UnsupportedModel(
             "the .tflite has a sliding window in a form that is not supported",
-            "one window for all layers, the mask of `pipeline.numerics.kv_window`, without a stride rotary "
-            "positions with an input `rotation`, and head widths of a multiple of 4 up to 64",
+            f"one window for all layers, said in its metadata {METADATA}, the mask of `pipeline.numerics.kv_window`, "
+            "without a stride rotary positions with an input `rotation`, and head widths of a multiple of 4 up to 64",
         )
     return window
 

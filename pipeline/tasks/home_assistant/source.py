@@ -18,6 +18,7 @@ from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
 from pipeline.tasks.home_file import KINDS, Home, kind_of
 from pipeline.tasks.homes import HomeSource
+from pipeline.tasks.needed_slots import least_sets
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
 from pipeline.text.annotation import Entry
 
@@ -115,11 +116,10 @@ class HomeAssistantSource:
         kinds: dict[tuple[str, str], set[str]] = {}
         values: dict[tuple[str, str], set[str]] = {}
         free: set[tuple[str, str]] = set()
-        required: dict[str, frozenset[str]] = {}
+        needed: dict[str, list[frozenset[str]]] = {}
         for template in self._language.templates:
             intent, lists = template.intent, self._language.lists(template)
-            needed = self._language.required_slots(template)
-            required[intent] = required[intent] & needed if intent in required else needed
+            needed.setdefault(intent, []).extend(self._language.needed_slots(template))
             for slot, fixed in template.block.slots.items():
                 values.setdefault((intent, slot), set()).add(slot_text(fixed))
             for reference in self._language.references(template):
@@ -138,16 +138,15 @@ class HomeAssistantSource:
                     values.setdefault(key, set()).update(texts)
                 elif not isinstance(found, RangeSlotList):
                     free.add(key)
-        schemas: dict[str, dict[str, SlotSchema]] = {intent: {} for intent in required}
+        schemas: dict[str, dict[str, SlotSchema]] = {intent: {} for intent in needed}
         for intent, slot in sorted({*kinds, *values, *free}):
             key = (intent, slot)
             schemas[intent][slot] = SlotSchema(
                 frozenset(kinds.get(key, ())),
                 tuple(sorted(values.get(key, ()))),
                 key in free,
-                slot in required[intent],
             )
-        return {intent: IntentSchema(slots) for intent, slots in schemas.items()}
+        return {intent: IntentSchema(slots, tuple(least_sets(needed[intent]))) for intent, slots in schemas.items()}
 
     def intents(self) -> Mapping[str, IntentSchema]:
         """All intents of the language."""

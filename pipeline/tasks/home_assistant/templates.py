@@ -30,6 +30,7 @@ from hassil.intents import IntentData, Intents, RangeSlotList, SlotList, TextSlo
 from hassil.numbers import get_rbnf_engine
 
 from pipeline.errors import ThimbleError
+from pipeline.tasks.needed_slots import needed_by
 
 __all__ = ["DOWN", "NAMED", "Language", "Template", "Walk", "load_language", "number_words", "slot_text"]
 
@@ -171,9 +172,10 @@ class Language:
         """The lists' references in a template and its rules."""
         return _references(template.sentence.expression, self.rules(template))
 
-    def required_slots(self, template: Template) -> frozenset[str]:
-        """Slots that every sentence of the template fills."""
-        return _required(template.sentence.expression, self.rules(template)) | frozenset(template.block.slots)
+    def needed_slots(self, template: Template) -> list[frozenset[str]]:
+        """Sets of slots of which each sentence of the template fills one, see `needed_by`."""
+        fixed = frozenset(template.block.slots)
+        return [fixed | one for one in needed_by(template.sentence.expression, self.rules(template), _slot_of)]
 
     def words_of(self, template: Template) -> frozenset[str]:
         """Words that a template and its lists say literally, lower-case; with a name glued to it a word is none."""
@@ -474,17 +476,8 @@ def _references(expression: Expression, rules: Mapping[str, Sentence]) -> Iterat
         yield from _references(rules[expression.rule_name].expression, rules)
 
 
-def _required(expression: Expression, rules: Mapping[str, Sentence]) -> frozenset[str]:
-    if isinstance(expression, ListReference):
-        return frozenset() if expression.is_capture else frozenset({expression.slot_name})
-    if isinstance(expression, Alternative):
-        items = [_required(item, rules) for item in expression.items]
-        return items[0].intersection(*items[1:]) if items else frozenset()
-    if isinstance(expression, Group):
-        return frozenset().union(*(_required(item, rules) for item in expression.items))
-    if isinstance(expression, RuleReference) and expression.rule_name in rules:
-        return _required(rules[expression.rule_name].expression, rules)
-    return frozenset()
+def _slot_of(reference: ListReference) -> str:
+    return "" if reference.is_capture else str(reference.slot_name)
 
 
 def _collect(expression: Expression, texts: list[str]) -> None:

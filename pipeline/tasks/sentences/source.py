@@ -22,6 +22,7 @@ from pipeline.recipes.schema import CommandsConfig, SentenceHints, SentencesConf
 from pipeline.tasks.answer_schema import QUANTITY_KINDS
 from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.homes import HomeSource
+from pipeline.tasks.needed_slots import least_sets, needed_by
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
 from pipeline.tasks.sentences.files import (
     BUILTIN,
@@ -44,6 +45,7 @@ from pipeline.tasks.sentences.templates import (
     SlotUse,
     Walk,
     assemble,
+    slot_of,
     slot_text,
     words_of,
 )
@@ -79,6 +81,7 @@ class Template:
         filled: its expansions with lists and ranges filled; names count 1.
         weight: how often it is drawn within its intent.
         is_own: whether it stands in a file of the user's.
+        needed: sets of slots of which each of its sentences fills one, see `needed_by`.
     """
 
     index: int
@@ -95,6 +98,7 @@ class Template:
     filled: int
     weight: float
     is_own: bool
+    needed: tuple[frozenset[str], ...]
 
 
 def load_sentences(
@@ -293,6 +297,7 @@ class SentencesSource:
                     filled=filled,
                     weight=min(4.0, 1 + 0.25 * math.log2(max(count, 1))),
                     is_own=place != BUILTIN,
+                    needed=tuple(needed_by(sentence.expression, rules, slot_of)),
                 )
                 reason = self._probe(template)
                 if reason is None:
@@ -334,12 +339,16 @@ class SentencesSource:
                     problems.append(Problem(key, f"`{key}` names {name!r}, which is no {what}", remedy))
 
         known("required", hints.required, intents, "intent of the files")
+        known("exclusive", hints.exclusive, intents, "intent of the files")
         known("default", hints.default, intents, "intent of the files")
         known("weight", hints.weight, intents, "intent of the files")
         known("open", hints.open, lists | set(HOME_LISTS), "list with values")
         known("types", hints.types, wild, "wildcard list of the files")
         for name, several in hints.required.items():
             known(f"required.{name}", several, slots, "slot of the sentences")
+        for name, groups in hints.exclusive.items():
+            for group in groups:
+                known(f"exclusive.{name}", group, slots, "slot of the sentences")
         for name, values in self._text_lists():
             if name in hints.open and id(values) not in self._kinds:
                 what = f"`open` names {name!r}, whose values cannot be listed: they have lists in them"
@@ -476,7 +485,8 @@ class SentencesSource:
         for name, value in self.hints.default.get(template.intent, {}).items():
             slots.setdefault(name, slot_text(value))
         intent = template.intent
-        if any(name not in slots for name in self.hints.required.get(intent, ())):
+        lacks = any(name not in slots for name in self.hints.required.get(intent, ()))
+        if lacks or any(len(slots.keys() & set(group)) > 1 for group in self.hints.exclusive.get(intent, ())):
             intent, slots = NO_MATCH, {}
         return Sample(
             sentence, intent, slots, (*walk.made, *home.entries) if walk.made else home.entries, template.index, spans
@@ -564,13 +574,24 @@ class SentencesSource:
                     builder.is_free = True
         return {
             intent: IntentSchema(
-                {
-                    name: builder.schema(name in self.hints.required.get(intent, ()))
-                    for name, builder in sorted(known.items())
-                }
+                {name: builder.schema() for name, builder in sorted(known.items())},
+                self._needed(intent),
+                tuple(map(frozenset, self.hints.exclusive.get(intent, ()))),
             )
             for intent, known in slots.items()
         }
+
+    def _needed(self, intent: str) -> tuple[frozenset[str], ...]:
+        """What templates and examples of an intent fill, with what is required and what has a default."""
+        always = {*self.hints.default.get(intent, ()), *self.hints.required.get(intent, ())}
+        found = [
+            always | {name for name in fixed_slots(template.block) if not name.startswith(HIDDEN)} | filled
+            for template in self.templates
+            if template.intent == intent
+            for filled in template.needed
+        ]
+        found += [always.union(example.slots) for example in self.examples if example.intent == intent]
+        return tuple(least_sets(map(frozenset, found)))
 
     def _type_of(self, template: Template, slot: str) -> str:
         """The type that the hints give a slot's wildcard."""
@@ -710,12 +731,11 @@ class _SlotBuilder:
         if use.kinds & {"duration", "time"}:
             self.parts.add(use.part)
 
-    def schema(self, is_required: bool) -> SlotSchema:
+    def schema(self) -> SlotSchema:
         return SlotSchema(
             kinds=frozenset(self.kinds),
             values=tuple(sorted(self.values)),
             is_free=self.is_free,
-            is_required=is_required,
             part=next(iter(self.parts)) if len(self.parts) == 1 else "",
         )
 

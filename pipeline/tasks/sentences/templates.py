@@ -22,7 +22,18 @@ from pipeline.tasks.sentences.files import HOME_LISTS
 from pipeline.tasks.sentences.names import DOMAINS, HomeNames, Named, Names
 from pipeline.text.annotation import Entry
 
-__all__ = ["Compiler", "Impossible", "Node", "SlotUse", "Walk", "assemble", "number_words", "slot_text", "words_of"]
+__all__ = [
+    "Compiler",
+    "Impossible",
+    "Node",
+    "SlotUse",
+    "Walk",
+    "assemble",
+    "number_words",
+    "slot_of",
+    "slot_text",
+    "words_of",
+]
 
 _SPELLED = 0.2  # share of numbers that are written as words
 _FRACTION = 0.15  # share of numbers with a fraction where a range has them
@@ -58,6 +69,11 @@ def slot_text(value: object) -> str:
 def words_of(text: str) -> list[str]:
     """The words of a text in lower case; `%`, `°` and `:` are words."""
     return _WORDS.findall(text.lower())
+
+
+def slot_of(reference: ListReference) -> str:
+    """The slot of an answer that a reference fills; empty where it fills none."""
+    return "" if reference.is_capture or reference.slot_name.startswith(HIDDEN) else str(reference.slot_name)
 
 
 @dataclass(frozen=True)
@@ -408,7 +424,7 @@ class Compiler:
     def _reference(self, reference: ListReference, follow: frozenset[str]) -> Node:
         before, self._before = self._before, ""
         name = reference.list_name
-        slot = "" if reference.is_capture or reference.slot_name.startswith(HIDDEN) else reference.slot_name
+        slot = slot_of(reference)
         values = self._list(reference)
         if values is None:
             if name != "name":

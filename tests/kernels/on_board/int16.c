@@ -162,7 +162,10 @@ static void check_attention(void)
         const thimble_add_s16_params mask = {
             1 << 14, draw_multiplier(), between(1, 5), 1, draw_multiplier(), between(11, 14), -32768, 32767,
         };
+        const thimble_mul_s16_params scaling = {draw_multiplier(), -between(0, 3), -32768, 32767};
         const thimble_attention_s16_params p = {
+            .scaling = draw() % 2 ? &scaling : 0,
+            .factor = between(-32768, 32767),
             .mask = draw() % 2 ? &mask : 0,
             .softmax = {exp_table, reciprocal, draw_multiplier(), between(-4, 6)},
             .kv_heads = kv_heads,

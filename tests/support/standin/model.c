@@ -2,14 +2,8 @@
 
 #include <string.h>
 
-#ifdef THIMBLE_PROFILE
-#define MARK(layer) thimble_profile_mark(layer)
-#else
-#define MARK(layer) ((void)0)
-#endif
-
 /* Volatile: a weight that is patched in the image must count, though the compiler knows its value here. */
-static const volatile uint32_t weights[16] __attribute__((section(".weights"), used)) = {
+static const volatile uint32_t weights[16] __attribute__((section(".rodata.thimble.model.weights"), used)) = {
     3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3,
 };
 
@@ -21,16 +15,16 @@ static const void *standin_step(int8_t *cache, int8_t *arena, const int32_t *tok
     (void)wanted;
     uint32_t hash;
     memcpy(&hash, cache, sizeof hash);
-    MARK(0);
+    THIMBLE_MARK(0);
     hash += (uint32_t)token * 2654435761u + (uint32_t)position;
     for (uint32_t i = 0; i < 4 * THIMBLE_MODEL_VOCAB; i++) {
         hash = hash * 1664525u + 1013904223u + weights[i % 16];
         arena[i % THIMBLE_MODEL_VOCAB] = (int8_t)((int32_t)(hash >> 25) - 64);
     }
-    MARK(1);
+    THIMBLE_MARK(1);
     arena[hash % 6 == 0 ? 3 : hash % THIMBLE_MODEL_VOCAB] = 127;
     memcpy(cache, &hash, sizeof hash);
-    MARK(2);
+    THIMBLE_MARK(2);
     return arena;
 }
 

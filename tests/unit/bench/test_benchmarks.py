@@ -105,6 +105,7 @@ def test_an_unknown_core_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--cores: 'm99' is not known" in printed and "m3,m4f" in printed
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["m3", "m4f", "m55"])  # one for each set of kernels; `nox -s bench` counts on all
 def test_a_product_on_every_kind_of_core(key: str, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from pipeline.text.normalize import Normalizer
 TEMPLATES = [(kind, language) for kind, languages in template_names().items() for language in languages]
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.parametrize(("kind", "language"), TEMPLATES)
 def test_each_template_is_a_task_that_loads(kind: str, language: str, tmp_path: Path) -> None:
     files = create_folder(tmp_path / "mine", kind, language)

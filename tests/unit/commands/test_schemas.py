@@ -9,7 +9,7 @@ import pytest
 from pipeline.commands.main import main
 from pipeline.commands.schemas import FOLDER, stale_schemas, write_schemas
 
-NAMES = ["recipe.schema.json", "board.schema.json", "sweep.schema.json", "home.schema.json", "result.schema.json"]
+NAMES = [f"{name}.schema.json" for name in ("recipe", "board", "sweep", "call", "home", "result")]
 
 
 def test_the_files_are_current() -> None:

@@ -20,7 +20,7 @@ from tests.support.operator_table import operator_table
 
 KERNELS = ROOT / "firmware_templates" / "runtime" / "kernels"
 PAGE = ROOT / "docs" / "add-an-operator.md"
-HELPERS = {"checks", "operator", "registry", "rows", "scale_s16"}
+HELPERS = {"checks", "operator", "real", "registry", "rows", "scale_s16"}
 
 TESTED_BY = {
     "INT8": {

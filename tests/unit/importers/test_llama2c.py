@@ -72,6 +72,7 @@ def test_greedy_decoding_gives_the_known_tokens() -> None:
     assert logits.argmax(-1).tolist() == known
 
 
+@pytest.mark.variants(keep=1)
 @needs_stories
 @pytest.mark.parametrize("prompt", ["", "Lily and Tom went to the", "One day, a cat named Tim — über 3 £\n"])
 def test_a_prompt_gives_llama2cs_text(prompt: str) -> None:

@@ -22,6 +22,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_come_back_in_half_precision(kind: str, tmp_path: Path) -> None:
     config, path = config_of(kind), tmp_path / "weights.npz"

@@ -54,6 +54,7 @@ def test_attention_does_not_see_what_all_keys_are_less(kind: str) -> None:
         np.testing.assert_allclose(less, np.broadcast_to(expected, less.shape), atol=1e-4)
 
 
+@pytest.mark.variants(keep=0)
 def test_integers_of_keys_are_finer() -> None:
     """Where all keys of a head have a large part in common."""
     config = config_of("layernorm, relu, rotary, untied")

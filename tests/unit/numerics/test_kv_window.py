@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipeline.errors import ThimbleError
-from pipeline.numerics.kv_window import SlidingWindow, strided_window, window_from_mask
+from pipeline.numerics.kv_window import SlidingWindow, strided_window, window_metadata, window_of_metadata
 from pipeline.numerics.rope import quantized, rope_matrix_q15, sine
 from pipeline.recipes.schema import ModelConfig
 
@@ -52,17 +52,27 @@ def test_a_strided_cache_holds_the_kept_and_the_newest(rows: int, sinks: int, st
         assert sorted(visible_now - set(retained)) == evicted[len(evicted) - len(visible_now - set(retained)) :]
         assert len(visible_now) == min(position + 1, rows)
         held[window.slot(position)] = position
-    assert window_from_mask(visible) == (window if context else None)
 
 
-def test_a_mask_that_tells_no_order_is_none() -> None:
-    visible = strided_window(8, 1, 4, 20).visible()
-    assert window_from_mask(visible) is not None
-    for row, column in ((3, 1), (12, 8), (12, 2)):
-        changed = visible.copy()
-        changed[row, column] = ~changed[row, column]
-        window = window_from_mask(changed)
-        assert window is None or not np.array_equal(window.visible(), visible)
+@pytest.mark.parametrize("said", [(9,), (10, 3), (14, 2, 5, 40), (12, 0, 7, 30)])
+def test_a_tflite_says_its_window(said: tuple[int, ...]) -> None:
+    expected = strided_window(*said) if len(said) > 2 else SlidingWindow(*said)
+    assert window_of_metadata(window_metadata(*said)) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "null", "7", '{"window": 1}', '{"window": 9, "sinks": 8}', '{"window": 9, "sinks": -1}'),
+        *('{"window": 9.0}', '{"window": true}', '{"window": 9, "other": 1}', '{"window": 9, "context": 20}'),
+        *('{"window": 9, "stride": 2, "context": 90}', '{"window": 9, "stride": 1, "context": 20}'),
+        *('{"window": 9, "stride": 5, "context": 8}', '{"window": 9, "stride": 90000, "context": 99999}'),
+        '{"window": 99999999}',
+    ],
+)
+def test_what_says_no_window_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  # JSON's own among them
+        window_of_metadata(text)
 
 
 def test_a_sine_is_a_sine() -> None:

@@ -40,6 +40,7 @@ def quantized(request: pytest.FixtureRequest) -> Quantized:
     return Quantized(config, model, tflite, read_tflite(tflite), tokens)
 
 
+@pytest.mark.variants(keep=1)
 def test_only_the_norms_root_is_float(quantized: Quantized) -> None:
     graph = quantized.graph
     norms = 2 * quantized.config.layers + 1
@@ -92,6 +93,7 @@ def test_tables_add_up_to_the_embedding(quantized: Quantized) -> None:
     assert np.abs(total - expected).max() <= 0.51 * min(scales)
 
 
+@pytest.mark.variants(keep=1)
 def test_micro_runs_it_nearer_the_float_model(quantized: Quantized) -> None:
     """Less than half of the error of int8; what is left comes from the weights."""
     expected = quantized.model(quantized.tokens[:1].astype(np.int32)).numpy()[0]

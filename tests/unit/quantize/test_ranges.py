@@ -24,6 +24,7 @@ def test_the_floor_is_where_the_softmax_hardly_sees_it() -> None:
     assert fitted_floor(np.ones((3, 4)), 2.0) == 1.0, "nothing below 0: as it is"
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("window", [{}, {"window": 30, "sinks": 2}], ids=["context", "window"])
 def test_fitted_ranges_make_a_better_step(window: dict[str, object]) -> None:
     config = config_of(KIND, context=48, **window)

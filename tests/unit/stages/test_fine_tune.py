@@ -88,6 +88,7 @@ def test_what_is_not_asked_for_passes_on(make: Make, tmp_path: Path, stage: str,
     assert weights.read_bytes() == (tmp_path / "plain" / before / "weights.npz").read_bytes()
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize(
     ("stage", "before", "sections"),
     [

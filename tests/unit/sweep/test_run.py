@@ -256,6 +256,7 @@ def test_a_chosen_recipe_is_ready_to_run(real: tuple[Path, Sweep, Results]) -> N
     assert "nothing changed" in text.getvalue()
 
 
+@pytest.mark.variants(keep=0)
 @pytest.mark.slow
 def test_a_ray_cluster_of_two_workers_gives_the_same(real: tuple[Path, Sweep, Results]) -> None:
     """The same code path: the points, done already, are taken up by the cluster's workers."""

@@ -420,7 +420,20 @@ def test_required_slots_and_defaults(tmp_path: Path) -> None:
             assert (sample.intent, sample.slots) == (NO_MATCH, {})
         else:
             assert sample.slots["count"] >= "1"
-    assert source.intents()["Brew"].slots["drink"].is_required
+    assert source.intents()["Brew"].needed == (frozenset({"count", "drink"}),)
+
+
+def test_of_exclusive_slots_an_answer_has_one(tmp_path: Path) -> None:
+    minutes = "{range: {from: 1, to: 9}}"
+    lists = f"{DRINKS}  delay: {minutes}\n  hour: {minutes}\n"
+    text = sentences("brew {drink} [in {delay}] [at {hour}]", intent="Brew", more=lists)
+    source = load(tmp_path, text, exclusive={"Brew": [["delay", "hour"]]})
+    for sample in draw(source):
+        both = " in " in sample.sentence and " at " in sample.sentence
+        assert (sample.intent == NO_MATCH) == both
+    assert source.intents()["Brew"].exclusive == (frozenset({"delay", "hour"}),)
+    with pytest.raises(ConfigError, match="exclusive"):
+        load(tmp_path, text, exclusive={"Brew": [["delay", "our"]]})
 
 
 def test_hints_may_stand_beside_the_sentences_and_the_recipe_wins(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from pipeline.verification.oracle import Oracle
 from tests.support.tiny_models import config_of, lively
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize(("activations", "rate"), [("int8", 0.01), ("int16", 0.003)])
 def test_a_form_that_suits_integers(activations: str, rate: float, tmp_path: Path) -> None:
     config = config_of("rmsnorm, gated, rotary, grouped", tied_embeddings=False)
@@ -88,6 +89,7 @@ def test_every_form_is_the_same_function_in_float(heads: tuple[int, int]) -> Non
     assert len(changed) == 2 + 7 * config.layers, "the embedding, the head and all kernels are written anew"
 
 
+@pytest.mark.variants(keep=0)
 def test_a_stopped_fit_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the very step, in either phase and between them, to the same weights, ranges and history, bit by bit; a stop
     leaves no hook."""

@@ -235,6 +235,7 @@ def stopped(
     return raised.value
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.xla
 @pytest.mark.parametrize("dropout", [0.0, 0.2])
 def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dropout: float) -> None:

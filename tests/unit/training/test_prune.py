@@ -45,6 +45,7 @@ def rows_of(model: keras.Model, name: str) -> np.ndarray:
     return np.asarray(model.get_layer(name).kernel.numpy().T)
 
 
+@pytest.mark.variants(keep=3)
 @pytest.mark.parametrize("steps", [1, 30, 70])
 @pytest.mark.parametrize("kind", [GATED, LAYERNORM])
 def test_kernels_reach_the_sparsity(kind: str, steps: int) -> None:
@@ -69,6 +70,7 @@ def test_all_weights_are_tuned() -> None:
         assert (before.numpy() != after.numpy()).any(), after.name
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize(("rows", "columns"), [(4, 4), (4, 2), (1, 8)])
 def test_blocks_are_whole(rows: int, columns: int) -> None:
     """Rows are outputs and columns inputs, as in the .tflite."""
@@ -81,6 +83,7 @@ def test_blocks_are_whole(rows: int, columns: int) -> None:
         assert (blocks == 0).mean() == pytest.approx(0.5, abs=0.02), name
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize(("pattern", "nonzeros", "of"), [("2:4", 2, 4), ("1:4", 1, 4)])
 def test_n_of_m_neighbours_along_the_input_are_left(pattern: str, nonzeros: int, of: int) -> None:
     model, _, _ = pruned(RELU, PruneConfig.from_mapping({"steps": 2, "pattern": pattern}))
@@ -123,6 +126,7 @@ def test_a_pattern_that_does_not_fit_is_refused(config: PruneConfig, named: str)
         pruned(GATED, config.replace(steps=1))
 
 
+@pytest.mark.variants(keep=0)
 @pytest.mark.xla
 def test_pruning_is_reproducible() -> None:
     weights_by_run = []

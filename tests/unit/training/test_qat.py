@@ -48,6 +48,7 @@ def test_snapped_rows_have_fifteen_levels() -> None:
     np.testing.assert_allclose(round_to_int4(rounded.astype(np.float16).astype(np.float32)), rounded, rtol=2e-3)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("weights", ["int8", "int4"])
 @pytest.mark.parametrize("kind", ["rmsnorm, gated, rotary, grouped", "layernorm, relu, rotary, untied"])
 def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str, tmp_path: Path) -> None:
@@ -74,6 +75,7 @@ def test_training_keeps_zeros_and_ends_on_the_levels(kind: str, weights: str, tm
                 assert max(len(np.unique(column.round(5))) for column in layer.kernel.numpy().T) <= 15, layer.name
 
 
+@pytest.mark.variants(keep=0)
 def test_the_aim_is_what_the_model_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own distribution is near, with the rounding of 8 bits; with that of 4 bits it comes nearer."""
     config = config_of("rmsnorm, relu, learned, tied", vocab_size=TOKENIZER.vocab_size, layers=1, context=48)
@@ -101,6 +103,7 @@ def test_the_aim_is_what_the_model_said_before(tmp_path: Path, monkeypatch: pyte
     assert np.mean(four_bits) < four_bits[0]
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("activations", ["int8", "int16"])
 def test_four_bit_weights_are_four_bit_integers_in_the_tflite(activations: str) -> None:
     """−7 to 7 in every product, after gains and half precision on the way; the step is the float one all the same."""

@@ -108,6 +108,7 @@ def test_early_stopping_keeps_the_weights_of_the_least_loss(tmp_path: Path, monk
     assert float(found.nll.mean()) == pytest.approx(min(losses), rel=1e-4)
 
 
+@pytest.mark.variants(keep=0)
 @pytest.mark.slow
 def test_it_is_pruned_distilled_and_trained_in_integers_as_any_other(tmp_path: Path) -> None:
     model, _ = train(CONFIG, BRIEF, TRAINING_DATA, tmp_path, ignore)

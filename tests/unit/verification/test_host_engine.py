@@ -12,7 +12,7 @@ from pipeline.verification.host_engine import RUNTIME, Status, check_status
 
 def test_statuses_are_those_of_the_header() -> None:
     text = (RUNTIME / "thimble.h").read_text(encoding="utf-8")
-    body = text.split("typedef enum {", 1)[1].split("} thimble_status;", 1)[0]
+    body = text.split("typedef int32_t thimble_status;\nenum {", 1)[1].split("};", 1)[0]
     names = re.findall(r"THIMBLE_(\w+)", re.sub(r"/\*.*?\*/", "", body, flags=re.DOTALL))
     assert names == [status.name for status in Status]
     assert [int(status) for status in Status] == list(range(len(names))), "C counts from 0"
@@ -32,6 +32,7 @@ def test_every_status_but_ok_raises() -> None:
         (Status.BAD_TOKEN, "outside of the vocabulary"),
         (Status.CONTEXT_FULL, "context of 16 tokens is full"),
         (Status.FAILED, r"status 4 \(FAILED\)"),
+        (Status.NO_TOKENS, "no tokens"),
         (99, r"status 99 \(unknown\)"),
     ],
 )

@@ -186,7 +186,7 @@ def test_comments_docstrings_and_layout_run_nothing(pipeline: Pipeline, before: 
     ("path", "again", "kept"),
     [
         ("firmware_templates/app/main.c", ["firmware"], []),
-        ("firmware_templates/runtime/sampler.c", ["convert", "evaluate", "firmware"], ["distill"]),
+        ("firmware_templates/runtime/thimble_sampler.c", ["convert", "evaluate", "firmware"], ["distill"]),
         ("pipeline/timing/cores.yaml", ["emulate"], []),
         ("pipeline/report/page.html.j2", ["report"], []),
         (

@@ -98,6 +98,7 @@ def test_the_weights_fit_a_clone() -> None:
     assert sum(path.stat().st_size for path in shipped) < 500_000 * len(RECIPES)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @recipes
 def test_the_tokenizer_and_the_answers_are_those_that_training_makes(recipe: Recipe) -> None:
@@ -111,6 +112,7 @@ def test_the_tokenizer_and_the_answers_are_those_that_training_makes(recipe: Rec
     assert shipped.merges == trained.merges
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.slow
 @recipes
 def test_held_out_sentences_come_out_right(recipe: Recipe, tmp_path: Path) -> None:

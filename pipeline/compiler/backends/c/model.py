@@ -1,7 +1,11 @@
-"""Writes a program as C: `model.h`, `model.c` (the layers, in order) and `model_data.c` (weights and tables)."""
+"""Writes a program as C: `NAME.h`, `NAME.c` (the layers, in order) and `NAME_data.h` (weights and tables).
+
+The one name that a linker sees is the descriptor's, `thimble_the_NAME`: models with other names go into one image.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -21,7 +25,7 @@ from pipeline.compiler.ir.program import SLOTS, Call, Constant, Number, Paramete
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.sampler import logit_step
 
-__all__ = ["ModelFacts", "write_model"]
+__all__ = ["ModelFacts", "Packaging", "write_model"]
 
 _INDENT = "    "
 
@@ -47,20 +51,54 @@ class ModelFacts:
         self.logit_scale = logit_scale
 
 
+@dataclass(frozen=True)
+class Packaging:
+    """How a model is packed.
+
+    Attributes:
+        name: of its files, and in its names in C; an identifier in lower case.
+        text: a header with the model's `static const thimble_text text`, which the descriptor gets; empty: none.
+        declarations: further lines of the header.
+        is_checked: whether the descriptor says where weights and tables lie, with a checksum (`thimble_is_intact`).
+    """
+
+    name: str = "model"
+    text: str = ""
+    declarations: str = ""
+    is_checked: bool = False
+
+    def macro(self, fact: str) -> str:
+        """The macro of a fact, such as VOCAB."""
+        return f"THIMBLE_{self.name.upper()}_{fact}"
+
+    @property
+    def symbol(self) -> str:
+        """The descriptor's name."""
+        return f"thimble_the_{self.name}"
+
+
 def write_model(
-    program: Program, layer_loop: LayerLoop | None, plan: Arena, facts: ModelFacts, out: Path
+    program: Program,
+    layer_loop: LayerLoop | None,
+    plan: Arena,
+    facts: ModelFacts,
+    out: Path,
+    packaging: Packaging | None = None,
 ) -> list[tuple[str, str]]:
     """Writes the three files.
 
     Returns:
         The layers' names in order, each with the name of its C function.
     """
+    packaging = packaging or Packaging()
+    name = packaging.name
     layers = _Layers(program, layer_loop, plan)
     cache_bytes = sum(part.bytes for part in program.cache)
-    (out / "model.h").write_text(_header(program, plan, facts, len(layers.names), cache_bytes), encoding="utf-8")
-    (out / "model_data.h").write_text(_data_header(program), encoding="utf-8")
-    (out / "model_data.c").write_text(_data(program), encoding="utf-8")
-    (out / "model.c").write_text(_model(program, layers, plan, facts, cache_bytes), encoding="utf-8")
+    header = _header(program, plan, facts, len(layers.names), cache_bytes, packaging)
+    (out / f"{name}.h").write_text(header, encoding="utf-8")
+    (out / f"{name}_data.h").write_text(_data(program, packaging), encoding="utf-8")
+    model = _model(program, layers, plan, facts, cache_bytes, packaging)
+    (out / f"{name}.c").write_text(model, encoding="utf-8")
     return layers.names
 
 
@@ -136,66 +174,86 @@ def _unique(names: list[str]) -> list[str]:
     return result
 
 
-def _header(program: Program, plan: Arena, facts: ModelFacts, layers: int, cache_bytes: int) -> str:
+def _header(
+    program: Program, plan: Arena, facts: ModelFacts, layers: int, cache_bytes: int, packaging: Packaging
+) -> str:
+    macro = packaging.macro
+    guard = f"{packaging.name.upper()}_H"
     return f"""\
 /* The model; generated from its .tflite. */
-#ifndef MODEL_H
-#define MODEL_H
+#ifndef {guard}
+#define {guard}
 
 #include "thimble.h"
 
 /* The first digits of the .tflite's SHA-256. */
-#define THIMBLE_MODEL_VERSION "{facts.version}"
-#define THIMBLE_MODEL_VOCAB {facts.vocab}
-#define THIMBLE_MODEL_CONTEXT {facts.context}
-#define THIMBLE_MODEL_ENDLESS {int(isinstance(program.kv_window, SlidingWindow))}
-#define THIMBLE_MODEL_LAYERS {layers}
-#define THIMBLE_MODEL_LOGIT_BYTES {facts.logit_bytes}
-#define THIMBLE_MODEL_CACHE_BYTES {cache_bytes}
-#define THIMBLE_MODEL_ARENA_BYTES {plan.bytes}
-#define THIMBLE_MODEL_MEMORY_BYTES (THIMBLE_MODEL_CACHE_BYTES + THIMBLE_MODEL_ARENA_BYTES)
+#define {macro("VERSION")} "{facts.version}"
+#define {macro("VOCAB")} {facts.vocab}
+#define {macro("CONTEXT")} {facts.context}
+#define {macro("ENDLESS")} {int(isinstance(program.kv_window, SlidingWindow))}
+#define {macro("LAYERS")} {layers}
+#define {macro("LOGIT_BYTES")} {facts.logit_bytes}
+#define {macro("CACHE_BYTES")} {cache_bytes}
+#define {macro("ARENA_BYTES")} {plan.bytes}
+#define {macro("MEMORY_BYTES")} ({macro("CACHE_BYTES")} + {macro("ARENA_BYTES")})
+{packaging.declarations}
+#ifdef __cplusplus
+extern "C" {{
+#endif
 
-extern const thimble_model thimble_the_model;
+extern const thimble_model {packaging.symbol};
 
+#ifdef THIMBLE_PROFILE
 /* The names of the layer functions, in order. */
-extern const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS];
+extern const char *const {packaging.symbol}_layers[{macro("LAYERS")}];
+#endif
+
+#ifdef __cplusplus
+}}
+#endif
 
 #endif
 """
 
 
-def _data_header(program: Program) -> str:
-    lines = [
-        f"extern const {constant.ctype} {constant.name}[{constant.values.size}];"
-        for constant in program.constants.values()
-    ]
-    return (
-        "/* The model's weights and tables; generated. */\n"
-        "#ifndef MODEL_DATA_H\n#define MODEL_DATA_H\n\n#include <stdint.h>\n\n" + "\n".join(lines) + "\n\n#endif\n"
-    )
+_SECTION = """\
+#ifndef {macro}
+#define {macro} THIMBLE_SECTION(".rodata.thimble.{name}.{part}")
+#endif
+"""
 
 
-def _data(program: Program) -> str:
-    parts = ['/* The model\'s weights and tables; generated. */\n#include "model_data.h"\n']
-    parts += [
-        "#if defined(__ELF__)\n#define SECTION(name) __attribute__((section(name), aligned(4)))\n#else\n"
-        "#define SECTION(name)\n#endif\n"
+def _data(program: Program, packaging: Packaging) -> str:
+    """Static arrays, which one file includes."""
+    guard = f"{packaging.name.upper()}_DATA_H"
+    parts = [
+        "/* The model's weights and tables; generated. Each lies in a section that linker scripts collect with other\n"
+        " * constants; thimble_config.h may say otherwise. */\n"
+        f'#ifndef {guard}\n#define {guard}\n\n#include "thimble.h"\n',
+        *(
+            _SECTION.format(macro=packaging.macro(part.upper()), name=packaging.name, part=part)
+            for part in ("weights", "tables")
+        ),
+        *(_array(constant, packaging) for constant in program.constants.values()),
+        "#endif\n",
     ]
-    parts += [_array(constant) for constant in program.constants.values()]
     return "\n".join(parts)
 
 
-def _array(constant: Constant) -> str:
-    section = ".weights" if constant.weights else ".tables"
+def _array(constant: Constant, packaging: Packaging) -> str:
+    section = packaging.macro("WEIGHTS" if constant.weights else "TABLES")
     values = constant.values.reshape(-1)
     width = 24 if values.dtype.itemsize == 1 else 16 if values.dtype.itemsize == 2 else 8
     texts = [str(value) if value > -(2**31) else "INT32_MIN" for value in values.tolist()]
     lines = [", ".join(texts[i : i + width]) for i in range(0, len(texts), width)]
     body = ",\n    ".join(lines)
-    return f'const {constant.ctype} {constant.name}[{values.size}] SECTION("{section}") = {{\n    {body},\n}};\n'
+    head = f"static const {constant.ctype} {constant.name}[{values.size}]"
+    return f"{head} {section} THIMBLE_ALIGNED = {{\n    {body},\n}};\n"
 
 
-def _model(program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, cache_bytes: int) -> str:
+def _model(
+    program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, cache_bytes: int, packaging: Packaging
+) -> str:
     result = program.outputs.get("logits")
     logits = layers.logits_call
     if logits is not None and (result is None or list(logits.writes) != [result.buffer]):
@@ -210,11 +268,14 @@ def _model(program: Program, layers: _Layers, plan: Arena, facts: ModelFacts, ca
     step, places = _step(program, layers, {function.name: function.arguments for function in functions})
     mentioned |= {*places, *(part.name for part in program.cache if part.read_empty)}
     some = [] if logits is None else [_some_logits(logits)]
-    parts = [*texts, step, *some, _descriptor(program, plan, layers, facts, cache_bytes, logits is not None)]
+    descriptor = _descriptor(program, plan, layers, facts, cache_bytes, logits is not None, packaging)
+    parts = [*texts, step, *some, descriptor]
     head = (
         "/* One decode step, layer by layer; generated from the .tflite. Read `model_step` at the end first. */\n"
-        '#include "model.h"\n\n'
-        '#include "model_data.h"\n#include "thimble_kernels.h"\n'
+        f'#include "{packaging.name}.h"\n\n'
+        f'#include "{packaging.name}_data.h"\n'
+        + (f'#include "{packaging.text}"\n' if packaging.text else "")
+        + '#include "thimble_kernels.h"\n'
         + ("" if logits is None else '#include "thimble_some_rows.h"\n')
     )
     return "\n".join([head, _memory(program, layers.layer_loop, plan, cache_bytes, mentioned), *parts])
@@ -355,10 +416,10 @@ def _statements(layers: _Layers, arguments: Mapping[str, tuple[str, ...]], alone
         arguments: of each function, by its name.
         alone: prints the calls that are repeated for one token.
     """
-    leave = ["if (!wanted) {", f"    MARK({len(layers.names)});", "    return 0;", "}"]
+    leave = ["if (!wanted) {", f"    THIMBLE_MARK({len(layers.names)});", "    return 0;", "}"]
 
     def run(function: _Function, number: str) -> list[str]:
-        return [f"MARK({number});", f"run_{function.name}({', '.join(arguments[function.name])});"]
+        return [f"THIMBLE_MARK({number});", f"run_{function.name}({', '.join(arguments[function.name])});"]
 
     lines = [line for number, layer_function in enumerate(layers.before) for line in run(layer_function, str(number))]
     in_tail = False
@@ -384,7 +445,7 @@ def _statements(layers: _Layers, arguments: Mapping[str, tuple[str, ...]], alone
             in_tail = True
             lines += leave
         lines += run(layer_function, str(index))
-    return [_INDENT + line for line in (*lines, f"MARK({len(layers.names)});")]
+    return [_INDENT + line for line in (*lines, f"THIMBLE_MARK({len(layers.names)});")]
 
 
 def _step(program: Program, layers: _Layers, arguments: Mapping[str, tuple[str, ...]]) -> tuple[str, set[str]]:
@@ -405,8 +466,6 @@ def _step(program: Program, layers: _Layers, arguments: Mapping[str, tuple[str, 
             *unused,
         ]
     text = (
-        "#ifdef THIMBLE_PROFILE\n#define MARK(layer) thimble_profile_mark(layer)\n"
-        "#else\n#define MARK(layer) ((void)0)\n#endif\n\n"
         "/* Takes a block of tokens, the first at `position`. */\n"
         "static const void *model_step(int8_t *cache, int8_t *arena, const int32_t *block, int32_t tokens, "
         "int32_t position,\n                              int32_t wanted)\n{\n"
@@ -424,20 +483,42 @@ def _slot(window: SlidingWindow | StridedWindow) -> str:
 
 
 def _descriptor(
-    program: Program, plan: Arena, layers: _Layers, facts: ModelFacts, cache_bytes: int, has_some_logits: bool
+    program: Program,
+    plan: Arena,
+    layers: _Layers,
+    facts: ModelFacts,
+    cache_bytes: int,
+    has_some_logits: bool,
+    packaging: Packaging,
 ) -> str:
     read_empty = [part for part in program.cache if part.read_empty]
     some_logits = "    .logits = model_logits,\n" if has_some_logits else ""
     parts = ", ".join(f"{{at_{part.name}, {part.bytes}, {part.zero_point}}}" for part in read_empty) or "{0, 0, 0}"
     quoted = ",\n    ".join(f'"{name}"' for name, _ in layers.names)
+    text = "    .text = &text,\n" if packaging.text else ""
+    stretches, checked = _checked(program) if packaging.is_checked else ("", "")
+    symbol = packaging.symbol
     return (
-        f"static const thimble_cache_part cache_parts[] = {{{parts}}};\n\n"
-        f"const thimble_model thimble_the_model = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
+        f"static const thimble_cache_part cache_parts[] = {{{parts}}};\n\n{stretches}"
+        f"const thimble_model {symbol} = {{\n    .vocab = {facts.vocab},\n    .context = {facts.context},\n"
         f"    .cache_bytes = {cache_bytes},\n    .arena_bytes = {plan.bytes},\n"
         f"    .cache_parts = {len(read_empty)},\n    .block = {program.block},\n"
         f"    .window = {program.kv_window.rows if program.kv_window else 0},\n"
         f"    .logit_bytes = {facts.logit_bytes},\n    .logit_zero_point = {facts.logit_zero_point},\n"
         f"    .logit_step = {logit_step(facts.logit_scale)},\n"
-        f"    .cache = cache_parts,\n    .step = model_step,\n{some_logits}}};\n\n"
-        f"const char *const thimble_layer_names[THIMBLE_MODEL_LAYERS] = {{\n    {quoted},\n}};\n"
+        f"    .cache = cache_parts,\n    .step = model_step,\n"
+        f"{some_logits}{text}{checked}}};\n\n"
+        f"#ifdef THIMBLE_PROFILE\nconst char *const {symbol}_layers[{packaging.macro('LAYERS')}] = {{\n"
+        f"    {quoted},\n}};\n#endif\n"
     )
+
+
+def _checked(program: Program) -> tuple[str, str]:
+    """Where constants lie and the checksum of all their bytes: a table, and the members of the descriptor."""
+    crc, rows = 0, []
+    for constant in program.constants.values():
+        values = constant.values
+        crc = zlib.crc32(values.astype(values.dtype.newbyteorder("<")).tobytes(), crc)
+        rows.append(f"    {{{constant.name}, sizeof {constant.name}}},\n")
+    table = f"/* Weights and tables. */\nstatic const thimble_stretch data[] = {{\n{''.join(rows)}}};\n\n"
+    return table, f"    .data = data,\n    .data_count = {len(rows)},\n    .data_crc = 0x{crc:08x}u,\n"

@@ -1,0 +1,5 @@
+"""Calls SCons as PlatformIO's own package does."""
+
+import SCons.Script
+
+SCons.Script.main()

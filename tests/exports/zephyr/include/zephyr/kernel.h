@@ -1,0 +1,1 @@
+/* Of Zephyr's kernel nothing is called. */
