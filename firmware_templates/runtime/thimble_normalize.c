@@ -246,6 +246,28 @@ static bool take_abbreviation(cursor *at, thimble_words *words, bool *taken)
     return !*taken || take(at, words);
 }
 
+/* Takes an article or the like that lost its vowel, with its apostrophe; *taken says whether there is one. */
+static bool take_elided(cursor *at, thimble_words *words, bool *taken)
+{
+    const char *text = at->normalizer->elided;
+    for (*taken = false; text && *text && !*taken; text += strlen(text) + 1) {
+        cursor letter = *at;
+        const char *rest = text;
+        while (*rest && letter.class == THIMBLE_LETTER && letter.code == (uint32_t)(unsigned char)*rest) {
+            advance(&letter);
+            rest++;
+        }
+        *taken = !*rest && is_at(&letter, '\'') && behind(letter).class == THIMBLE_LETTER;
+    }
+    for (bool ends = !*taken; !ends;) {
+        ends = is_at(at, '\'');
+        if (!take(at, words)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int32_t thimble_normalize(const thimble_normalizer *normalizer, const uint8_t *text, size_t length,
                           thimble_words *words)
 {
@@ -272,7 +294,10 @@ int32_t thimble_normalize(const thimble_normalizer *normalizer, const uint8_t *t
         }
         bool fits = begin_word(words, &at), taken = false;
         if (at.class == THIMBLE_LETTER) {
-            fits = fits && take_abbreviation(&at, words, &taken);
+            fits = fits && take_elided(&at, words, &taken);
+            if (!taken) {
+                fits = fits && take_abbreviation(&at, words, &taken);
+            }
             if (!taken) {
                 fits = fits && take_letters(&at, words);
                 /* Behind a number that begins a word come letters alone; any other word goes on. */

@@ -50,6 +50,8 @@ typedef struct {
     uint16_t restore_count;         /* words that are restored where their accents are lost, by their skeletons */
     const uint16_t *restore_starts; /* [restore_count + 1]: where the bytes of each start in `restore_text` */
     const uint8_t *restore_text;    /* at most THIMBLE_MAX_RESTORED_BYTES a word */
+    const char *elided; /* letters that are a word of their own with the apostrophe behind them ("l'air"), each with a
+                         * zero byte behind it, and one more at the end; NULL: none */
 } thimble_normalizer;
 
 /* Writes the words of a text and returns their number, or THIMBLE_TEXT_NOT_UTF8, or THIMBLE_TEXT_TOO_LONG where they

@@ -26,7 +26,7 @@ enum {
     HUNDREDS
 };
 enum { LITERAL = 32 };
-enum { UNITS_FIRST = 1, AND_IN_TENS = 2, TEENS = 4, SCORES = 8 }; /* styles of numbers */
+enum { UNITS_FIRST = 1, AND_IN_TENS = 2, TEENS = 4, SCORES = 8, AND_FRACTION = 16 }; /* styles of numbers */
 /* What an item of a pattern matches beside these. */
 enum {
     A_NUMBER = 20,
@@ -531,10 +531,11 @@ static bool add_fraction(reader *r, number *whole, bool is_amount)
     int64_t fraction;
     bool is_sign = has(r, end, SIGN);
     end = read_fraction(r, end, &fraction);
-    if (!end || fraction >= ONE || (has_and && !has_one && !is_sign)) {
+    bool is_added = has_one || is_sign || (has_and && r->tables->number_style & AND_FRACTION);
+    if (!end || fraction >= ONE || (has_and && !is_added)) {
         return false;
     }
-    if (has_one || is_sign) {
+    if (is_added) {
         whole->value += fraction;
     } else {
         if (whole->value < ONE || ONE % fraction || whole->value >= ONE / fraction * ONE) {
@@ -893,10 +894,15 @@ static unsigned end_duration(reader *r, unsigned start, int32_t unit, uint32_t *
 {
     if (has(r, start, AND)) {
         int64_t fraction;
-        if (!is_one(r, start + 1) || !read_fraction(r, start + 2, &fraction) || read_unit(r, start + 3) >= 0) {
+        const bool has_one = is_one(r, start + 1);
+        if (!has_one && !(r->tables->number_style & AND_FRACTION)) {
             return 0;
         }
-        return fraction < ONE && add_duration(parts, fraction, unit) ? start + 3 : 0;
+        const unsigned end = read_fraction(r, start + 1 + has_one, &fraction);
+        if (!end || read_unit(r, end) >= 0) {
+            return 0;
+        }
+        return fraction < ONE && add_duration(parts, fraction, unit) ? end : 0;
     }
     if (unit != 2 && unit != 3) {
         return 0;

@@ -186,7 +186,7 @@ def _text(name: str, codec: Codec) -> str:
         umlauts, kinds = vocabulary.inflection.umlauts, codec.schema.kinds
         lines += [
             "",
-            *normalizer_lines(normalizer.table, annotator.restore, umlauts, STATIC)[1],
+            *normalizer_lines(normalizer.table, annotator.restore, umlauts, STATIC, normalizer.elided)[1],
             "",
             *quantity_lines(quantities.tables, STATIC),
             "",

@@ -41,6 +41,7 @@ class NormalizerBytes:
         classes: letters, separators, marks and symbols of all of Unicode.
         plain: letters that do not decompose.
         restore: words whose accents may be lost.
+        elided: articles and the like that are words of their own.
     """
 
     folds: int
@@ -48,15 +49,20 @@ class NormalizerBytes:
     classes: int
     plain: int
     restore: int
+    elided: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.folds + self.pairs + self.classes + self.plain + self.restore
+        return self.folds + self.pairs + self.classes + self.plain + self.restore + self.elided
 
 
 def write_normalizer(
-    table: FoldTable, out: Path, restore: Mapping[str, str] | None = None, umlauts: bool = False
+    table: FoldTable,
+    out: Path,
+    restore: Mapping[str, str] | None = None,
+    umlauts: bool = False,
+    elided: Sequence[str] = (),
 ) -> NormalizerBytes:
     """Writes `normalizer_tables.c` and `normalizer_tables.h` into a folder.
 
@@ -65,6 +71,7 @@ def write_normalizer(
         out: the folder.
         restore: words by their skeletons, as `build_restore` gives them.
         umlauts: of the skeletons.
+        elided: what is a word of its own with the apostrophe behind it.
 
     Returns:
         How many bytes the tables take; the file states them too.
@@ -72,7 +79,7 @@ def write_normalizer(
     Raises:
         ThimbleError: the words to restore are more than the tables hold.
     """
-    size, lines = normalizer_lines(table, restore, umlauts, EXTERNAL)
+    size, lines = normalizer_lines(table, restore, umlauts, EXTERNAL, elided)
     head = [
         f"/* How texts are folded and cut into words; generated. {' and '.join(table.scripts) or 'no script'}:",
         f" * {size.folds} bytes of folds, {size.pairs} of letters with marks, {size.classes} of classes, "
@@ -86,7 +93,11 @@ def write_normalizer(
 
 
 def normalizer_lines(
-    table: FoldTable, restore: Mapping[str, str] | None, umlauts: bool, linkage: Linkage
+    table: FoldTable,
+    restore: Mapping[str, str] | None,
+    umlauts: bool,
+    linkage: Linkage,
+    elided: Sequence[str] = (),
 ) -> tuple[NormalizerBytes, list[str]]:
     """How many bytes the tables take, and the tables as C; arguments and errors as `write_normalizer`."""
     runs = _runs(table.folds)
@@ -113,6 +124,7 @@ def normalizer_lines(
         classes=2 * len(table.classes) + len(classes),
         plain=4 * len(plain),
         restore=2 * (len(restored) + 1) + sum(map(len, restored)),
+        elided=sum(len(text) + 1 for text in elided) + 1 if elided else 0,
     )
     marks = (mark - _FIRST_MARK | (_KEPT_MARK if table.is_kept(base, mark) else 0) for _, base, mark in pairs)
     texts = ", ".join("{" + ", ".join(str(byte) for byte in text.ljust(2, b"\0")) + "}" for _, text in plain)
@@ -162,8 +174,13 @@ def normalizer_lines(
                 "restore_text",
             )
         ),
+        *([f"    .elided = {' '.join(map(_quoted, elided))},"] if elided else ()),
         "};",
     ]
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}\\0"'
 
 
 def _runs(folds: Mapping[int, int]) -> list[tuple[int, int, int]]:

@@ -26,7 +26,7 @@ def write_text_path(codec: StructuredCodec, out: Path) -> None:
     assert isinstance(annotator, Annotator), "a model's own annotator"
     normalizer, quantities, vocabulary = annotator.normalizer, annotator.quantities, annotator.vocabulary
     assert isinstance(normalizer, Normalizer) and isinstance(quantities, Quantities), "those that have tables"
-    write_normalizer(normalizer.table, out, annotator.restore, vocabulary.inflection.umlauts)
+    write_normalizer(normalizer.table, out, annotator.restore, vocabulary.inflection.umlauts, normalizer.elided)
     write_quantities(quantities.tables, out)
     write_vocabulary(vocabulary, annotator.known_words, codec.schema.kinds, out)
     write_answers(codec.schema, codec.ids.first, out)

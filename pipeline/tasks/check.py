@@ -16,6 +16,7 @@ from hassil.recognize import RecognizeResult
 from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.samples import NO_MATCH, Sample
 from pipeline.tasks.sentences.files import HOME_LISTS, Fault, references
 from pipeline.tasks.sentences.located import UNKNOWN, Place
@@ -25,7 +26,7 @@ from pipeline.tasks.tests_file import SentenceTest
 from pipeline.tasks.text_path import KnownNames
 from pipeline.text.answers import StructuredAnswer
 from pipeline.text.codec import StructuredCodec
-from pipeline.text.normalize import Normalizer, build_restore, skeleton
+from pipeline.text.normalize import build_restore, skeleton
 
 __all__ = ["Finding", "Summary", "check_sentences"]
 
@@ -243,7 +244,7 @@ def _home(source: SentencesSource) -> Iterator[Finding]:
 
 def _values(source: SentencesSource) -> Iterator[Finding]:
     """Values that are one word for the device."""
-    normalizer = Normalizer()
+    normalizer = normalizer_of(source.language)
     umlauts = _has_umlauts(source.language)
     by_text: dict[str, dict[str, tuple[str, str]]] = defaultdict(dict)
     for name, values, surfaces in source.listed():

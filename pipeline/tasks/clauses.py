@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from pipeline.errors import ThimbleError
+from pipeline.tasks.elision import Elision
 from pipeline.tasks.phrases import SEAM, Hole, Pattern, Piece, lines, parse_pattern
 
 __all__ = ["Clause", "Frames", "Grammar", "Parts", "Verb", "VerbGroup", "pieces_of"]
@@ -34,12 +35,14 @@ class Verb:
         particle: words that stand apart from the finite verb ("ein", "in Gang", "up").
         forms: pieces by hole: `<column>`, with the particle; `bare_<column>`, without; `to_infinitive`.
         is_free: whether the particle may stand before the object too ("turn on the light", "turn the light on").
+        is_bound: whether it stands nowhere else ("faire cuire les pâtes").
     """
 
     name: str
     particle: Pieces
     forms: Mapping[str, Pieces]
     is_free: bool
+    is_bound: bool = False
 
 
 @dataclass(frozen=True)
@@ -188,6 +191,7 @@ class Grammar:
 
     def __init__(self, data: Mapping[str, Any]) -> None:
         table = data["verbs"]
+        self.elision = Elision(data.get("elision", {}))
         self.columns: tuple[str, ...] = tuple(table["columns"])
         self._particle_before = table["particle"] == "before"
         self._marked: Mapping[str, str] = table.get("marked_infinitive") or {}
@@ -253,10 +257,11 @@ class Grammar:
         self._wh = frozenset(questions["words"])
         self._finite = frozenset(questions["finite"])
         self._predicates = frozenset(questions.get("predicates", ()))
+        self._openers = sorted((opener.split() for opener in questions.get("openers", ())), key=len, reverse=True)
         self._contractions = {word: list(pieces_of(words)) for word, words in questions.get("contractions", {}).items()}
 
     def _verb(self, name: str) -> Verb:
-        words = name.replace("|", " ").replace(" _ ", " ").split()
+        words = name.replace("|", " ").replace("+", " ").replace(" _ ", " ").split()
         stem, rest = (words[-1], words[:-1]) if self._particle_before else (words[0], words[1:])
         if stem not in self.stems:
             raise ThimbleError(f"the verb {name!r} has no stem {stem!r}", "add it to `verbs: stems`")
@@ -273,7 +278,8 @@ class Grammar:
             word = self._marked["word"]
             marked = "".join([*rest, word, form]) if is_joined else " ".join([*rest, word, form])
             forms["to_infinitive"] = pieces_of(marked)
-        return Verb(name, pieces_of(" ".join(rest)), forms, not self._particle_before and " _ " not in name)
+        is_free = not self._particle_before and " _ " not in name
+        return Verb(name, pieces_of(" ".join(rest)), forms, is_free, "+" in name)
 
     def words(self) -> frozenset[str]:
         """All forms of all verbs, in lower case."""
@@ -448,6 +454,12 @@ class Grammar:
         if kept and not kept[0].spans:
             kept[:1] = self._contractions.get(kept[0].text.lower(), kept[:1])
         lower = ["" if piece.spans else piece.text.lower() for piece in kept]
+        opener = next((opener for opener in self._openers if lower[: len(opener)] == opener), None)
+        if opener is not None and len(kept) > len(opener) + 1:
+            size = len(opener)
+            return Parts(
+                {"verb": tuple(kept[:size]), "rest": tuple(kept[size:])}, frozenset({"verb", "rest", "closed"})
+            )
         finite = next((i for i, word in enumerate(lower[:5]) if word in self._finite), None)
         if finite is None or len(kept) < finite + 2 or (finite > 0 and lower[0] not in self._wh):
             return None
@@ -479,7 +491,7 @@ class Grammar:
 
     def _kept(self, pieces: Iterable[Piece]) -> list[Piece]:
         """Without punctuation and words that are only polite."""
-        plain = map(_without_punctuation, pieces)
+        plain = map(_without_punctuation, self.elision.split(list(pieces)))
         return [p for p in plain if p != SEAM and (p.spans or p.text.lower() not in self._dropped)]
 
     def parse_thing(self, pieces: Sequence[Piece]) -> Parts | None:
@@ -503,7 +515,7 @@ class Grammar:
                 filled += parts.values.get(item.name, ())
             else:
                 filled.append(item)
-        return filled
+        return self.elision.join(filled)
 
     def _choose_verb(self, clause: Clause, rng: random.Random, avoided: Container[str]) -> Verb:
         """The clause's verb or a synonym."""
@@ -535,7 +547,7 @@ class Grammar:
         """
         verb = self._choose_verb(clause, rng, avoided)
         # "wake me up", never "wake up me".
-        is_early = verb.is_free and rng.random() < 0.5 and "benefactor" not in clause.features
+        is_early = verb.is_bound or (verb.is_free and rng.random() < 0.5 and "benefactor" not in clause.features)
         filled: list[Piece] = []
         for item in frame:
             if not isinstance(item, Hole):
@@ -556,7 +568,7 @@ class Grammar:
                 filled += verb.particle
             elif item.name == "state":
                 filled += clause.group.states[int(rng.random() * len(clause.group.states))]
-        return filled
+        return self.elision.join(filled)
 
 
 def _without_punctuation(piece: Piece) -> Piece:

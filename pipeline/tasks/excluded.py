@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pipeline.errors import ThimbleError
 from pipeline.files import parse_json
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.tests_file import load_tests
-from pipeline.text.normalize import Normalizer
 
 __all__ = ["Excluded", "read_excluded", "sentence_hash", "write_hashes"]
 
@@ -66,18 +66,19 @@ def read_excluded(paths: Sequence[Path], words: Callable[[str], Sequence[str]]) 
     return Excluded((" ".join(words(sentence)) for sentence in sentences), hashes)
 
 
-def write_hashes(path: Path, sources: Sequence[Path], comment: str) -> int:
+def write_hashes(path: Path, sources: Sequence[Path], comment: str, language: str = "en") -> int:
     """Writes a `.hashes` file of the sentences of `.jsonl` files.
 
     Args:
         path: of the file.
         sources: the sentences.
         comment: whose they are.
+        language: of the sentences.
 
     Returns:
         How many there are.
     """
-    normalizer = Normalizer()
+    normalizer = normalizer_of(language)
     hashes = sorted({sentence_hash(normalizer.text(text)) for source in sources for text in _sentences(source)})
     path.write_text("".join(f"{line}\n" for line in (f"# {comment}", *hashes)), encoding="utf-8", newline="\n")
     return len(hashes)

@@ -3,14 +3,19 @@
 A language's words are in `pipeline/languages/<code>/homes.yaml`:
 
 - `areas`, `floors`, `people`, `brands`, `modifiers`: words and phrases; an area may be `[name, form]`, where `form` is
-  what stands before a noun in a compound (`[küche, küchen]`);
+  what stands before a noun in a compound (`[küche, küchen]`), or what `{form}` stands for (`[cuisine, la cuisine]`);
+- `modified_areas`: patterns of the fields `{area}` (the name, or the form), `{modifier}` and `{person}`, where these
+  do not stand before the area ("chambre de Paul");
 - `syllables`: `onsets` and `rimes` of made-up words;
 - `patterns`: how names of things are put together, each with its weight. Fields: `{area}`, `{noun}`, `{modifier}`,
-  `{person}`, `{brand}`, `{made}`, `{number}`, and `{compound}`, the form of an area with the noun glued to it;
+  `{person}`, `{brand}`, `{made}`, `{number}`, `{form}`, the form of an area, and `{compound}`, the form with the noun
+  glued to it;
 - `things`: by kind, or kind and device class (`sensor.battery`), the `nouns` of patterns, and whole `names`, which are
   used alone in four of five cases;
 - `phrases`: by list, free text for wildcards;
 - `glued`: whether words stand without spaces between them.
+
+Names change as the language's `weave.yaml` says under `elision` ("lampe de la entrée").
 
 A language without such a file gets made-up names from pairs of letters that its templates use.
 """
@@ -26,6 +31,7 @@ from itertools import accumulate
 from typing import Any, TypeVar
 
 from pipeline.languages import languages, load_language_file
+from pipeline.tasks.elision import Elision, elision_of
 from pipeline.tasks.home_file import Area, Entity, Floor, Home
 from pipeline.text.annotation import Entry
 
@@ -50,15 +56,23 @@ class HomeSource:
         words: the content of a language's `homes.yaml`.
         pool_seed: decides the homes of the pool.
         avoided: names of things that are never drawn, lower-case.
+        elision: of the language; none unless given.
     """
 
-    def __init__(self, words: Mapping[str, Any], pool_seed: int = 1, avoided: frozenset[str] = frozenset()) -> None:
-        self._avoided = avoided
+    def __init__(
+        self,
+        words: Mapping[str, Any],
+        pool_seed: int = 1,
+        avoided: frozenset[str] = frozenset(),
+        elision: Elision | None = None,
+    ) -> None:
+        self._avoided, self._elision = avoided, elision or Elision({})
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]
         self._people: Sequence[str] = words.get("people") or ["anna"]
         self._brands: Sequence[str] = words.get("brands") or words["modifiers"]
         self._modifiers: Sequence[str] = words["modifiers"]
+        self._modified_areas: Sequence[str] = words.get("modified_areas") or ()
         self._phrases: Mapping[str, Sequence[str]] = words.get("phrases") or {}
         self._onsets: Sequence[str] = words["syllables"]["onsets"]
         self._rimes: Sequence[str] = words["syllables"]["rimes"]
@@ -99,7 +113,7 @@ class HomeSource:
             avoided: names of things that are never drawn, lower-case.
         """
         if {code, code.split("-", maxsplit=1)[0]} & set(languages("homes")):
-            return cls(load_language_file(code, "homes"), pool_seed, avoided)
+            return cls(load_language_file(code, "homes"), pool_seed, avoided, elision_of(code))
         return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
 
     @cached_property
@@ -216,6 +230,10 @@ class HomeSource:
             made = self.made_up(rng)
             return made, made
         name, form = _pick(rng, self._areas)
+        if self._modified_areas:
+            pattern = _pick(rng, self._modified_areas)
+            parts = {"person": _pick(rng, self._people), "modifier": self._modifier(rng)}
+            return self._said(pattern.format(area=name, **parts)), self._said(pattern.format(area=form, **parts))
         first = _pick(rng, self._people) if chance < 0.86 else self._modifier(rng)
         return f"{first}{self._joiner}{name}", f"{first}{self._joiner}{form}"
 
@@ -231,11 +249,16 @@ class HomeSource:
                 parts.append(_pick(rng, nouns))
             elif name == "area":
                 parts.append(self._area(rng)[0])
+            elif name == "form":
+                parts.append(self._area(rng)[1])
             elif name == "compound":
                 parts.append(self._area(rng)[1] + _pick(rng, nouns))
             elif name:
                 parts.append(self._fields[name](rng))
-        return "".join(parts)
+        return self._said("".join(parts))
+
+    def _said(self, name: str) -> str:
+        return self._elision.text(name, ())[0]
 
 
 def made_up_words(template_texts: Sequence[str], seed: int) -> dict[str, Any]:

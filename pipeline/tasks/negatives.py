@@ -295,7 +295,7 @@ class NegativeSource(SourceOnTop):
     def _from_pattern(self, pattern: Pattern, rng: random.Random) -> Sample | None:
         if self._is_near_command(pattern):
             return None
-        sentence, _ = join(self._fill(pattern.draw(rng), {}, rng))
+        sentence, _ = join(self._weave.grammar.elision.join(self._fill(pattern.draw(rng), {}, rng)))
         return Sample(sentence, NO_MATCH, {})
 
     def _fill(self, frame: Sequence[Piece | Hole], values: Mapping[str, Pieces], rng: random.Random) -> list[Piece]:
@@ -314,7 +314,7 @@ class NegativeSource(SourceOnTop):
         return pieces_of(_choose(words, rng)) if words else ()
 
     def _negative(self, sample: Sample, pieces: Sequence[Piece], rng: random.Random) -> Sample:
-        sentence, fixed = join(self._surface.fill_seams(pieces, rng))
+        sentence, fixed = join(self._weave.grammar.elision.join(self._surface.fill_seams(pieces, rng)))
         return Sample(sentence, NO_MATCH, {}, sample.entries, fixed=fixed)
 
 

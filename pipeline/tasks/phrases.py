@@ -16,6 +16,7 @@ __all__ = [
     "Hole",
     "Pattern",
     "Piece",
+    "Spans",
     "count_expansions",
     "expansions",
     "items",

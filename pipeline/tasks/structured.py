@@ -14,6 +14,7 @@ from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
 from pipeline.tasks.excluded import Excluded, read_excluded
 from pipeline.tasks.needed_slots import least_sets
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
@@ -23,7 +24,7 @@ from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
-from pipeline.text.normalize import Normalizer, build_restore
+from pipeline.text.normalize import build_restore
 
 __all__ = ["StructuredTask", "pair_of"]
 
@@ -79,7 +80,7 @@ class StructuredTask(PairTask):
     @cached_property
     def names(self) -> KnownNames:
         """What the text path knows of the task and the home that ships."""
-        normalizer = Normalizer()
+        normalizer = normalizer_of(self.language)
         entries = self.source.entries()
         said: Counter[str] = Counter()
         for sample in self._typical:

@@ -12,6 +12,7 @@ from pipeline.errors import ThimbleError
 from pipeline.files import read_json
 from pipeline.languages import load_language_file
 from pipeline.recipes.load import Recipe
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.text.annotation import Entry
 from pipeline.text.answers import AnswerSchema
@@ -19,9 +20,8 @@ from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
 from pipeline.text.grammar import Grammar
 from pipeline.text.grammar_sources import reads_source
 from pipeline.text.matcher import Annotator
-from pipeline.text.normalize import Normalizer
 from pipeline.text.tokenizers.load import load_tokenizer
-from pipeline.text.vocabulary import Vocabulary
+from pipeline.text.vocabulary import Inflection, Vocabulary, with_short_forms
 
 __all__ = [
     "ANSWERS_FILE",
@@ -98,8 +98,9 @@ class KnownNames:
 
     def annotator(self) -> Annotator:
         """What finds these names, and the language's quantities."""
-        normalizer = Normalizer()
-        vocabulary = Vocabulary(self.entries, normalizer, load_language_file(self.language, "inflection"))
+        normalizer = normalizer_of(self.language)
+        inflection = Inflection.of(load_language_file(self.language, "inflection"))
+        vocabulary = Vocabulary(with_short_forms(self.entries, normalizer, inflection), normalizer, inflection)
         return Annotator(normalizer, vocabulary, quantities(self.language), self.known_words, self.restore)
 
 

@@ -11,11 +11,11 @@ from typing import Any
 from pipeline.errors import ThimbleError
 from pipeline.languages import load_language_file
 from pipeline.tasks.clauses import Frames, Grammar
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.tasks.phrases import Pattern, Piece, expansions, items, join, lines, parse_pattern, split
 from pipeline.tasks.samples import NO_MATCH, Sample, SampleSource, SourceOnTop
 from pipeline.tasks.surface import Repair, Surface, expand_set
-from pipeline.text.normalize import Normalizer
 
 __all__ = ["Weave", "WeaveSource", "common_phrases", "free_texts", "load_weave", "people", "set_values"]
 
@@ -175,7 +175,7 @@ class WeaveSource(SourceOnTop):
                     f"the common phrases mean an intent {intent!r}, which the task does not have",
                     f"name one of: {', '.join(sorted(intents))}",
                 )
-        self._normalizer, self._quantities = Normalizer(), quantities(source.language)
+        self._normalizer, self._quantities = normalizer_of(source.language), quantities(source.language)
         self._has_free_text = any(slot.is_free for intent in intents.values() for slot in intent.slots.values())
         self._own_words = {
             *source.literal_words(),

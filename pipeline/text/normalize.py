@@ -11,13 +11,15 @@ becomes one with the letter before it, or is left out. Then words are cut:
 - Single letters with full stops between them are an abbreviation, written without: "a.m." is "am".
 - Number and letters written together are apart where the number comes first: "5min" is "5 min", but "ps5" stays.
 - %, °, currencies, fractions, + and & are words of their own.
+- Where the language says so, an article or the like that lost its vowel is a word of its own, with its apostrophe:
+  "l'air" is "l'" and "air".
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from itertools import pairwise
 
@@ -237,13 +239,14 @@ _SYMBOL = re.escape("".join(sorted(SYMBOLS)))
 _L = rf"[^ 0-9'.,:\-{_SYMBOL}]"
 _NUMBER = r"[0-9]+(?:[.,:][0-9]+)*"
 _LETTERS = rf"{_L}+(?:'{_L}+)*"
-_WORD = re.compile(
+_WORD = (
     rf"{_L}(?:\.{_L}(?!{_L}|[0-9]|'{_L}))+"  # an abbreviation; a full stop may follow each but the last of its letters
     rf"|(?<=[0-9]){_LETTERS}"  # behind a number that begins a word
     rf"|{_LETTERS}(?:{_NUMBER}(?:{_LETTERS})?)*"
     rf"|(?:(?<![^ '.,:\-])-)?{_NUMBER}"
     rf"|[{_SYMBOL}]"
 )
+_PLAIN_WORD = re.compile(_WORD)
 _IGNORED = "".join(f"{chr(first)}-{chr(last)}" for first, last in (*_IGNORED_BLOCKS, _VARIATION_SELECTORS))
 _HAS_IGNORED = re.compile(f"[{_IGNORED}]")
 
@@ -253,27 +256,36 @@ class Normalizer:
 
     Args:
         table: how code points are folded; that of all `SCRIPTS` unless given.
+        elided: what is a word of its own with the apostrophe behind it: ASCII letters in lower case.
+
+    Raises:
+        ThimbleError: something else than letters in `elided`.
     """
 
-    def __init__(self, table: FoldTable | None = None) -> None:
+    def __init__(self, table: FoldTable | None = None, elided: Sequence[str] = ()) -> None:
         self.table = _default_table() if table is None else table
+        self.elided = tuple(elided)
+        for text in self.elided:
+            if not re.fullmatch("[a-z]+", text):
+                raise ThimbleError(f"{text!r} cannot be elided", "write ASCII letters in lower case, no apostrophe")
         self._folding = _Folding(self.table)
+        self._word = re.compile(rf"(?:{'|'.join(elided)})'(?={_L})|{_WORD}") if elided else _PLAIN_WORD
 
     def words(self, text: str) -> list[Word]:
         """The words, and where they are in the UTF-8 of the text."""
         if text.isascii():
             return [
                 Word(_without_stops(match[0]), match.start(), match.end())
-                for match in _WORD.finditer(text.lower().translate(_ASCII))
+                for match in self._word.finditer(text.lower().translate(_ASCII))
             ]
         words = []
         if _HAS_IGNORED.search(text):
             folded, starts, ends = self._composed(text)
-            for match in _WORD.finditer(folded):
+            for match in self._word.finditer(folded):
                 words.append(Word(_without_stops(match[0]), starts[match.start()], ends[match.end() - 1]))
             return words
         at = end = 0  # character, byte
-        for match in _WORD.finditer(text.translate(self._folding)):
+        for match in self._word.finditer(text.translate(self._folding)):
             start = end + _num_bytes(text[at : match.start()])
             at = match.end()
             end = start + _num_bytes(text[match.start() : at])
@@ -288,7 +300,7 @@ class Normalizer:
             folded, _, _ = self._composed(text)
         else:
             folded = text.translate(self._folding)
-        return " ".join(map(_without_stops, _WORD.findall(folded)))
+        return " ".join(map(_without_stops, self._word.findall(folded)))
 
     def _composed(self, text: str) -> tuple[str, list[int], list[int]]:
         """The folded text, and where each of its letters begins and ends in the UTF-8 of the text."""

@@ -98,6 +98,7 @@ class NumberStyle:
     AND_IN_TENS: Final = 2  # "twenty and one"
     TEENS: Final = 4  # "sixty-eleven"
     SCORES: Final = 8  # "four-twenty"
+    AND_FRACTION: Final = 16  # "two and half", not "two and a half"
 
 
 LIMITED_ITEMS = frozenset({ItemType.HOUR, ItemType.A_HOUR, ItemType.MINUTE})
@@ -246,6 +247,7 @@ class Quantities:
             if KINDS[pattern.kind] != "part":
                 for kind in self._first_classes(pattern.items):
                     by_class.setdefault(kind, []).append(pattern)
+        self._is_bare_fraction = tables.number_style & NumberStyle.AND_FRACTION > 0
         order = {id(pattern): index for index, pattern in enumerate(tables.patterns)}
         self._patterns = {
             kind: sorted(
@@ -617,10 +619,11 @@ class Quantities:
             return None
         numerator, denominator = self.tables.fractions[senses[Class.FRACTION]]
         is_sign = self._is_sign(sentence, end)
-        if numerator >= denominator or (has_and and not has_one and not is_sign):
+        is_added = has_one or is_sign or (has_and and self._is_bare_fraction)
+        if numerator >= denominator or (has_and and not is_added):
             return None
         end += 1
-        if has_one or is_sign:
+        if is_added:
             return whole * denominator + numerator, denominator, end
         if numerator != 1 or not 1 <= whole < denominator:
             return None
@@ -770,15 +773,17 @@ class Quantities:
         if Class.AND in self._get(sentence, start).senses:
             end = start + 1
             one = self._get(sentence, end).senses
-            if Class.ARTICLE not in one and one.get(Class.NUMBER) != 1:
+            has_one = Class.ARTICLE in one or one.get(Class.NUMBER) == 1
+            if not has_one and not self._is_bare_fraction:
                 return 0
-            senses = self._get(sentence, end + 1).senses
-            if Class.FRACTION not in senses or self._unit(sentence, end + 2) >= 0:
+            end += has_one
+            senses = self._get(sentence, end).senses
+            if Class.FRACTION not in senses or self._unit(sentence, end + 1) >= 0:
                 return 0
             numerator, denominator = self.tables.fractions[senses[Class.FRACTION]]
             if numerator >= denominator or not _add_duration(parts, numerator, denominator, unit):
                 return 0
-            return end + 2
+            return end + 1
         if UNITS[unit] not in {"hours", "minutes"}:
             return 0
         number = self._number(sentence, start, False)

@@ -57,8 +57,8 @@ _KEYS = (
     "patterns",
 )
 _NUMBER_KEYS = (
-    *("decimal", "glued", "units_first", "and_in_tens", "teens", "scores", "and", "of", "articles", "minus", "point"),
-    *("more", "ordinal_suffixes"),
+    *("decimal", "glued", "units_first", "and_in_tens", "teens", "scores", "and_fraction", "and", "of", "articles"),
+    *("minus", "point", "more", "ordinal_suffixes"),
 )
 _PATTERN_KINDS = ("none", "date", "time", "degrees", "percent", "number")
 
@@ -172,6 +172,7 @@ class _Compiler:
                     ("and_in_tens", NumberStyle.AND_IN_TENS),
                     ("teens", NumberStyle.TEENS),
                     ("scores", NumberStyle.SCORES),
+                    ("and_fraction", NumberStyle.AND_FRACTION),
                 )
             ),
             glued=frozenset(glued),

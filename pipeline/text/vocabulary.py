@@ -26,6 +26,7 @@ __all__ = [
     "Vocabulary",
     "digits_of",
     "letters_of",
+    "with_short_forms",
 ]
 
 MIN_FUZZY_LETTERS = 3
@@ -59,6 +60,8 @@ class Inflection:
         dropped: letters at the end of a name that a compound may leave out.
         min_letters: of a name in a compound.
         common_words: that are never a misspelt name.
+        elided: what is a word of its own with the apostrophe behind it.
+        omitted: small words inside of a name without which it may be said, normalized.
     """
 
     umlauts: bool = False
@@ -69,6 +72,8 @@ class Inflection:
     dropped: tuple[str, ...] = ()
     min_letters: int = MIN_FUZZY_LETTERS
     common_words: frozenset[str] = frozenset()
+    elided: tuple[str, ...] = ()
+    omitted: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Inflection:
@@ -88,10 +93,16 @@ class Inflection:
                 dropped=_strings(compounds.pop("dropped", ())),
                 min_letters=max(MIN_FUZZY_LETTERS, int(compounds.pop("min_letters", MIN_FUZZY_LETTERS))),
                 common_words=frozenset(str(data.get("common_words", "")).split()),
+                elided=_strings(data.get("elided", ())),
+                omitted=frozenset(_strings(data.get("omitted", ()))),
             )
         except (AttributeError, TypeError, ValueError) as error:
             raise ThimbleError(f"inflection.yaml is not as its comment says: {error}", "compare it with de's") from None
-        unknown = [*endings, *compounds, *(data.keys() - {"umlauts", "endings", "compounds", "common_words"})]
+        unknown = [
+            *endings,
+            *compounds,
+            *(data.keys() - {"umlauts", "endings", "compounds", "common_words", "elided", "omitted"}),
+        ]
         if unknown or not all((*inflection.last, *inflection.clitics, *inflection.inner, *inflection.dropped)):
             what = (
                 f"inflection.yaml has the unknown key {unknown[0]!r}"
@@ -122,6 +133,39 @@ def _strings(values: object) -> tuple[str, ...]:
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
         raise TypeError(f"{values!r} is no list of texts")
     return tuple(values)
+
+
+def with_short_forms(entries: Sequence[Entry], normalizer: TextNormalizer, inflection: Inflection) -> tuple[Entry, ...]:
+    """The entries, and those that a name has without its small words ("lampe entrée" for "Lampe de l'entrée"), or
+    without the apostrophes of elided ones ("porte d entrée").
+
+    A form that several names have, or that is a name itself, is left out.
+
+    Args:
+        entries: names with their kinds and values.
+        normalizer: makes words of their texts.
+        inflection: which words are small.
+    """
+    if not inflection.omitted:
+        return tuple(entries)
+    known = {normalizer.text(entry.text) for entry in entries}
+    short: dict[str, list[Entry]] = {}
+    for entry in entries:
+        words = normalizer.text(entry.text).split() or [""]
+        kept = [word for word in words[1:] if word not in inflection.omitted]
+        forms = {" ".join(word.removesuffix("'") for word in words)} - known
+        if kept and len(kept) < len(words) - 1:
+            forms.add(" ".join([words[0], *kept]))
+        for text in sorted(forms):
+            short.setdefault(text, []).append(entry)
+    return (
+        *entries,
+        *(
+            Entry(text, owners[0].kind, owners[0].value)
+            for text, owners in short.items()
+            if text not in known and len({(owner.kind, owner.value) for owner in owners}) == 1
+        ),
+    )
 
 
 class Name(NamedTuple):

@@ -22,6 +22,7 @@ from pipeline.firmware.quantity_tables import write_quantities
 from pipeline.firmware.vocabulary_tables import LayerTables, hash_table, write_vocabulary
 from pipeline.languages import load_language_file
 from pipeline.resources import ROOT
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities, quantity_tables
 from pipeline.text.annotation import Annotated, Entry
 from pipeline.text.matcher import Annotator
@@ -144,12 +145,14 @@ WORDS = {
     "prozent minuten um acht blau eck bo stunde",
     "en": "kitchen office living room desk lamp light lights off on the café five percent minutes at eight half an "
     "hour свет лампа",
+    "fr": "cuisine entrée salon lampe l'entrée d'eau interrupteur qu'il l' d' la du allume lumière été cinq pour cent "
+    "minutes heure et demie à huit demi aujourd'hui",
 }
 
 
 def compile_matcher(language: str, folder: Path, restore: Mapping[str, str], *with_vocabulary: Path | str) -> CMatcher:
     umlauts = language == "de"
-    write_normalizer(FoldTable(), folder, restore, umlauts)
+    write_normalizer(FoldTable(), folder, restore, umlauts, normalizer_of(language).elided)
     write_quantities(quantity_tables(language), folder)
     program = folder / "annotate"
     sources = [RUNTIME / f"thimble_{name}.c" for name in ("matcher", "normalize", "quantities")]
@@ -174,7 +177,7 @@ def language(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     inflection = Inflection.of(load_language_file(code, "inflection"))
     device = compile_matcher(code, tmp_path_factory.mktemp(code), restore)
     device.inflection(inflection)
-    yield Language(Normalizer(), inflection, quantities(code), restore, device, words)
+    yield Language(normalizer_of(code), inflection, quantities(code), restore, device, words)
     device.close()
 
 

@@ -70,9 +70,9 @@ def _words(answers: io.BytesIO) -> list[Word] | int:
     return words
 
 
-def compiled(table: FoldTable, folder: Path, umlauts: bool = True) -> CNormalizer:
+def compiled(table: FoldTable, folder: Path, umlauts: bool = True, elided: Sequence[str] = ()) -> CNormalizer:
     restore = {skeleton(word, umlauts, table): word for word in RESTORE.values()}
-    write_normalizer(table, folder, restore, umlauts)
+    write_normalizer(table, folder, restore, umlauts, elided)
     subprocess.run(
         [
             tools.require("gcc"),
@@ -140,6 +140,14 @@ def test_code_points_are_as_on_the_host_in_every_context(pair: Pair, form: str) 
 def test_random_texts_are_as_on_the_host(pair: Pair, alphabet: str) -> None:
     rng = random.Random(7)
     check(pair, ("".join(rng.choices(alphabet, k=rng.randrange(24))) for _ in range(20_000)))
+
+
+def test_elided_words_are_cut_as_on_the_host(tmp_path: Path) -> None:
+    elided = ["l", "d", "qu", "jusqu"]
+    pair = Normalizer(elided=elided), compiled(FoldTable(), tmp_path, elided=elided)
+    rng = random.Random(7)
+    parts = ["l'", "L’", "d'", "qu'", "q", "jusqu'", "air", "é", "e\u0301", "'", " ", "1", ".", "-", "%", "l", "\u00ad"]
+    check(pair, ("".join(rng.choices(parts, k=rng.randrange(1, 9))) for _ in range(20_000)))
 
 
 def test_random_unicode_is_as_on_the_host(pair: Pair) -> None:

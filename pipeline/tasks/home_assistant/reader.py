@@ -85,10 +85,7 @@ class Reader:
 
     def _reads(self, sentence: str) -> bool:
         words = _UNIT.sub(r" \1 ", _DROPPED.sub("", sentence.lower()).replace("-", " ")).split()
-        text = " ".join(
-            _NUMBER_WORD if word in self._numbers else _NAME_MARK + word if word in self._name_words else word
-            for word in words
-        )
+        text = " ".join(_NUMBER_WORD if word in self._numbers else self._marked(word) for word in words)
         text = _UNIT.sub(r"\1 ", text).rstrip()
         candidates = self._candidates(words)
         while candidates:
@@ -98,12 +95,19 @@ class Reader:
             candidates ^= lowest
         return False
 
+    def _marked(self, word: str) -> str:
+        """The word with the mark of a name, which stands behind an elided article ("l'office")."""
+        if word in self._name_words:
+            return _NAME_MARK + word
+        article, apostrophe, noun = word.rpartition("'")
+        return f"{article}'{_NAME_MARK}{noun}" if apostrophe and noun in self._name_words else word
+
     def _candidates(self, words: Sequence[str]) -> int:
         """The templates that may read a sentence: with all its words, and with nothing that it does not have."""
         candidates = (1 << len(self._templates)) - 1
         for word in words:
             if word not in self._numbers and word[0].isalpha():
-                names = self._with_names if word in self._name_words else 0
+                names = self._with_names if word.rpartition("'")[2] in self._name_words else 0
                 candidates &= self._with_word.get(word, 0) | self._with_free_text | names
         spoken = " ".join(words)
         for parts, templates in self._needing if candidates else ():

@@ -12,6 +12,7 @@ from itertools import accumulate, pairwise
 from hassil.intents import RangeSlotList, TextSlotList
 
 from pipeline.languages import languages, load_language_file
+from pipeline.tasks.elision import elision_of
 from pipeline.tasks.home_assistant.noise import add_typos, polite
 from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
@@ -59,6 +60,7 @@ class HomeAssistantSource:
         self._language, self._keeps = language, keeps
         self._polite, self._spoiled = polite, spoiled
         self._templates = tuple(language.templates if templates is None else templates)
+        self._elision = elision_of(language.code)
         self._choices, self._weights = _weighted(self._templates, self._says_free_text)
 
     @property
@@ -91,7 +93,7 @@ class HomeAssistantSource:
         template = self._choices[bisect(self._weights, rng.random() * self._weights[-1])]
         names = _HomeNames(self.home, self.homes, template, rng)
         walk = self._language.draw(template, rng, names.value)
-        text, fixed = walk.finish()
+        text, fixed = self._elision.text(*walk.finish())
         if names.is_missing or any(self._hides(entry, text, names.said) for entry in self.entries()):
             return None
         return Sample(text, template.intent, walk.slots, (), template.index, fixed)
@@ -168,7 +170,7 @@ class HomeAssistantSource:
         return Reader(self._language, self.homes.words | names)
 
     def _sample(self, template: Template, walk: Walk, names: _DrawnNames, rng: random.Random) -> Sample:
-        text, fixed = walk.finish()
+        text, fixed = self._elision.text(*walk.finish())
         values = [text[first:end].lower() for first, end in fixed]
         entries = names.entries(text, values, self._named_kinds[template.intent])
         # Nothing can be done to a thing that the home does not have, however clear the sentence is.

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.errors import ConfigError, Problem
 from pipeline.languages import languages, load_language_file
+from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.tasks.sentences.templates import number_words
 from pipeline.text.annotation import Quantity
-from pipeline.text.normalize import Normalizer
 
 __all__ = ["spoken_values"]
 
@@ -48,7 +48,7 @@ def spoken_values(kind: str, language: str) -> Sequence[tuple[str, str]]:
         raise ConfigError("", [Problem("types", what, remedy)])
     rng = random.Random(f"{language} {kind}")
     found: dict[str, str] = {}
-    normalizer, numbers = Normalizer(), quantities(language)
+    normalizer, numbers = normalizer_of(language), quantities(language)
     for pattern in patterns:
         for _ in range(_FILLED if "{" in pattern else 1):
             text = re.sub(r"\{(\w+)\}", lambda match: _filled(match[1], language, rng), pattern)

@@ -11,7 +11,7 @@ import pytest
 from pipeline.languages import languages, load_language_file
 from pipeline.tasks.clauses import Clause, Grammar, pieces_of
 from pipeline.tasks.negatives import load_no_match
-from pipeline.tasks.phrases import Pattern, Piece, count_expansions, items, join, lines, parse_pattern
+from pipeline.tasks.phrases import Pattern, Piece, count_expansions, items, join, lines, parse_pattern, split
 from pipeline.tasks.surface import Surface
 from pipeline.tasks.weave import common_phrases, load_weave
 
@@ -27,6 +27,9 @@ OWN_NAMES = {
         "dialect",
         "homophones",
         "lost_letters",
+        "short",
+        "repaired",
+        "contracted",
         "contractions",
         "degree",
         "amount",
@@ -82,8 +85,8 @@ def _holes(grammar: Grammar) -> set[str]:
     return {*CLAUSE_HOLES, *grammar.columns, *(f"bare_{column}" for column in grammar.columns)}
 
 
-def test_german_and_english_have_both_files() -> None:
-    assert {"de", "en"} <= set(LANGUAGES) == set(languages("no_match"))
+def test_languages_have_both_files() -> None:
+    assert {"de", "en", "fr"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -198,7 +201,8 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
 def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
     """Each verb with an object and its value, in many frames: nothing is left open, and the value is said."""
     weave = load_weave(language)
-    obj, value = {"de": ("den Kasten", "auf"), "en": ("the box", "to")}.get(language, ("x", "y"))
+    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à")}
+    obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
     rng = random.Random(language)
     for group in weave.grammar.groups:
@@ -236,10 +240,33 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
-    excluded = {"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}}.get(language, set())
+    excluded = {"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}}.get(language, set())
     surface = Surface(weave.data, excluded)
     for i in range(3000):
         rng = random.Random(i)
         pieces = surface.fill_seams([Piece("a"), Piece("~"), Piece("b")], rng, 1.0)
         text, _ = join(surface.add_fillers(surface.apply(pieces, rng), rng))
         assert not excluded & set(re.findall(r"\w+", text.lower())), text
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("allume la ampoule de le salon", ""),
+        ("éteins le halogène de la entrée", ""),
+        ("ouvre les volets de les chambres", ""),
+        ("règle la température de le étage à 20 degrés", "20"),
+        ("donne-moi l'humidité de la serre", ""),
+        ("est-ce que la enceinte est allumée", ""),
+    ],
+)
+def test_french_frames_elide_and_contract(command: str, value: str) -> None:
+    weave = load_weave("fr")
+    start = command.find(value) if value else -1
+    fixed = ((start, start + len(value)),) if value else ()
+    for seed in range(300):
+        text, spans = join(weave.rephrase(split(command, fixed), random.Random(seed)))
+        assert not re.search(r"(?<![\w-])(le|la|de|que|ne|se|je|me|te) [aeiouàâéèêîô]", text), text
+        assert not re.search(r"(?<![\w-])(de|à) les? ", text), text
+        assert "' " not in text and "- " not in text, text
+        assert [text[first:last] for first, last in spans] == ([value] if value else []), text

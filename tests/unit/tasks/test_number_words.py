@@ -67,7 +67,7 @@ def test_a_language_without_rules_is_an_error() -> None:
     with pytest.raises(ThimbleError, match="xx"):
         number_words("xx")
     with pytest.raises(ThimbleError, match=r"quantities\.yaml"):
-        quantities("fr")
+        quantities("pt")
 
 
 @pytest.mark.parametrize(

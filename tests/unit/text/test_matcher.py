@@ -13,7 +13,7 @@ from pipeline.languages import load_language_file
 from pipeline.text.annotation import Annotated, Entry, Quantity
 from pipeline.text.matcher import Annotator, edit_distance
 from pipeline.text.normalize import Normalizer, build_restore
-from pipeline.text.vocabulary import Inflection, Vocabulary
+from pipeline.text.vocabulary import Inflection, Vocabulary, with_short_forms
 
 
 class SmallNumbers:
@@ -406,3 +406,15 @@ def test_edit_distance_is_that_of_the_table(left: str, right: str) -> None:
 def test_a_damaged_file_is_refused(data: dict[str, object], what: str) -> None:
     with pytest.raises(ThimbleError, match=what):
         Inflection.of(data)
+
+
+def test_a_name_may_be_said_without_its_small_words() -> None:
+    normalizer = Normalizer(elided=["l", "d"])
+    inflection = Inflection(elided=("l", "d"), omitted=frozenset({"de", "du", "l'", "d'", "à"}))
+    names = ["Lampe de l'entrée", "Porte d'eau", "Porte à eau", "Prise sapin", "Prise du sapin", "De", "Salon"]
+    entries = with_short_forms([Entry(name, "light", name) for name in names], normalizer, inflection)
+    assert [entry.text for entry in entries] == [*names, "lampe de l entrée", "lampe entrée", "porte d eau"]
+    annotator = Annotator(normalizer, Vocabulary(entries, normalizer, inflection), SmallNumbers(), {"allume"}, {})
+    marks = annotator.annotate("allume lampe entree et la lampe de l’entrée et lampe de l entrée").marks
+    assert [mark.value for mark in marks] == ["Lampe de l'entrée"] * 3
+    assert with_short_forms(entries, normalizer, Inflection()) == entries

@@ -240,3 +240,13 @@ def test_words_that_could_be_others_are_not_restored() -> None:
 def test_words_longer_than_the_device_restores_are_left_out() -> None:
     words = ["é" + "x" * (MAX_RESTORED_BYTES - 2), "á" + "x" * (MAX_RESTORED_BYTES - 1)]
     assert list(build_restore(words, ()).values()) == words[:1]
+
+
+def test_words_that_lost_their_vowel_are_words_of_their_own() -> None:
+    normalizer = Normalizer(elided=["l", "d", "qu", "jusqu"])
+    assert normalizer.text("éteins L’ampoule d'entrée jusqu'à l'été") == "éteins l' ampoule d' entrée jusqu' à l' été"
+    assert normalizer.text("aujourd'hui quelqu'un l' d'1 qu'l'air") == "aujourd'hui quelqu'un l d 1 qu' l' air"
+    assert [(word.start, word.end) for word in normalizer.words("é l’air")] == [(0, 2), (3, 7), (7, 10)]
+    assert Normalizer().text("l'ampoule") == "l'ampoule"
+    with pytest.raises(ThimbleError, match="elided"):
+        Normalizer(elided=["l'"])

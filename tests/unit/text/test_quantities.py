@@ -245,6 +245,52 @@ GERMAN = {
     "viertel": "",
 }
 
+FRENCH = {
+    "vingt et un": "vingt et un number 21",
+    "soixante dix": "soixante dix number 70",
+    "soixante et onze": "soixante et onze number 71",
+    "quatre vingts": "quatre vingts number 80",
+    "quatre vingt dix neuf": "quatre vingt dix neuf number 99",
+    "septante": "septante number 70",
+    "nonante cinq": "nonante cinq number 95",
+    "huitante et un": "huitante et un number 81",
+    "deux cent cinquante": "deux cent cinquante number 250",
+    "un minuteur": "",
+    "deux et demi": "deux et demi number 2.5",
+    "cinquante pour cent": "cinquante pour cent percent 50",
+    "50 pourcent": "50 pourcent percent 50",
+    "vingt et un degrés": "vingt et un degrés degrees 21",
+    "dix neuf virgule cinq degrés": "dix neuf virgule cinq degrés degrees 19.5",
+    "moins trois degrés": "moins trois degrés degrees -3",
+    "dans une demi heure": "une demi heure duration PT30M",
+    "une heure et demie": "une heure et demie duration PT1H30M",
+    "deux heures et quart": "deux heures et quart duration PT2H15M",
+    "trois quarts d' heure": "trois quarts d' heure duration PT45M",
+    "un quart d' heure": "un quart d' heure duration PT15M",
+    "1 h 30": "1 h 30 duration PT1H30M",
+    "2 h et 16 min": "2 h et 16 min duration PT2H16M",
+    "une minute et demie": "une minute et demie duration PT1M30S",
+    "huit heures": "huit heures duration PT8H",
+    "à huit heures": "à huit heures time 08:00",
+    "il y a 2 heures": "2 heures duration PT2H",
+    "à huit heures et demie": "à huit heures et demie time 08:30",
+    "à huit heures moins le quart": "à huit heures moins le quart time 07:45",
+    "à huit heures moins dix": "à huit heures moins dix time 07:50",
+    "à vingt heures trente": "à vingt heures trente time 20:30",
+    "à 20 h 30": "à 20 h 30 time 20:30",
+    "midi": "midi time 12:00",
+    "à midi et demi": "à midi et demi time 12:30",
+    "minuit": "minuit time 00:00",
+    "cet après midi": "",
+    "huit heures du matin": "huit heures du matin time 08:00",
+    "à sept heures du soir": "à sept heures du soir time 19:00",
+    "ce soir à huit heures": "ce soir à huit heures time 20:00",
+    "demain": "demain date tomorrow",
+    "après demain": "après demain date day-after-tomorrow",
+    "le 12 mai": "le 12 mai date --05-12",
+    "le 2 e étage": "2 number 2",
+}
+
 
 def read(language: str, sentence: str) -> str:
     words, index, found = sentence.split(), 0, []
@@ -268,6 +314,11 @@ def test_english(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), GERMAN.items())
 def test_german(sentence: str, expected: str) -> None:
     assert read("de", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), FRENCH.items())
+def test_french(sentence: str, expected: str) -> None:
+    assert read("fr", sentence) == expected
 
 
 @pytest.mark.parametrize(

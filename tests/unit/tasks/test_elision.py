@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline.tasks.elision import Elision, elision_of
+from pipeline.tasks.phrases import Piece, join, split
+
+
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [
+        ("allume le ampoule", "allume l'ampoule"),
+        ("allume l'salon", "allume le salon"),
+        ("la lampe du la entrée", "la lampe de l'entrée"),
+        ("la lampe de le salon", "la lampe du salon"),
+        ("les volets de les chambres", "les volets des chambres"),
+        ("va à le étage", "va à l'étage"),
+        ("va à le salon", "va au salon"),
+        ("dans le hall de le hôtel", "dans le hall de l'hôtel"),
+        ("je voudrais que on ne ouvre pas", "je voudrais qu'on n'ouvre pas"),
+        ("La ampoule", "L'ampoule"),
+    ],
+)
+def test_french_words_are_as_they_are_said(drawn: str, said: str) -> None:
+    assert elision_of("fr").text(drawn, ()) == (said, ())
+
+
+def test_values_stay_where_they_are() -> None:
+    text, spans = elision_of("fr").text("règle le du la Entrée de le Hall", ((15, 21), (28, 32)))
+    assert [text[first:end] for first, end in spans] == ["Entrée", "Hall"]
+    assert text.endswith("de l'Entrée du Hall")
+
+
+def test_what_hangs_on_a_verb_is_a_piece_and_a_hyphen_joins() -> None:
+    elision = elision_of("fr")
+    assert [piece.text for piece in elision.split(split("donne-moi l'heure", ()))] == ["donne", "moi", "l'", "heure"]
+    said = elision.join([Piece("allume"), Piece("-"), Piece("la"), Piece("à"), Piece("huit")])
+    assert join(said)[0] == "allume-la à huit"
+
+
+@pytest.mark.parametrize("language", ["de", "en", "sv"])
+def test_other_languages_change_nothing(language: str) -> None:
+    pieces = split("turn l' a de le", ())
+    assert elision_of(language).split(pieces) == elision_of(language).join(pieces) == pieces
+    assert Elision({}).text("de le", ((0, 2),)) == ("de le", ((0, 2),))
