@@ -32,14 +32,32 @@ static void resume_receiving(void)
 
 __attribute__((weak)) void board_watchdog(void) {}
 
-static volatile bool stop_requested;
-static volatile bool is_waiting; /* for a request of which nothing has come */
+/* Lines that have come, or were read: a \n behind a \r ends no further one. */
+typedef struct {
+    uint32_t count;
+    uint8_t last; /* byte */
+} line_count;
+
+static void count_line(line_count *lines, uint8_t byte)
+{
+    if (byte == '\r' || (byte == '\n' && lines->last != '\r')) {
+        lines->count++;
+    }
+    lines->last = byte;
+}
+
+static line_count come, read_lines;
+static volatile bool has_stop;
+static volatile uint32_t stopped_line; /* by its number from 1 */
 
 void receive_keep(uint8_t byte)
 {
     if (byte == BOARD_STOP) {
-        stop_requested = !(is_waiting && receive_ring_is_empty(&received));
+        /* Of the line on its way, or of the last one: its request may be at work, or has ended. */
+        stopped_line = come.count + (come.last != 0 && come.last != '\r' && come.last != '\n');
+        has_stop = true;
     } else {
+        count_line(&come, byte);
         receive_ring_keep(&received, byte);
     }
 }
@@ -47,15 +65,16 @@ void receive_keep(uint8_t byte)
 void receive_lost(void)
 {
     receive_ring_mark_lost(&received);
+    come.last = RECEIVE_RING_LOST;
 }
 
 bool board_stop_requested(void)
 {
     board_watchdog();
-    if (!stop_requested) {
+    if (!has_stop || stopped_line != read_lines.count) {
         return false; /* one that comes now is for the next look */
     }
-    stop_requested = false;
+    has_stop = false;
     return true;
 }
 
@@ -104,20 +123,14 @@ void board_init(void)
  * same, and is taken at the barrier. */
 int board_read(void)
 {
-    static bool at_line_start = true;
     const uint32_t before = interrupts_off();
-    if (at_line_start && receive_ring_is_empty(&received)) {
-        stop_requested = false; /* of a request that has ended */
-        is_waiting = true;
-    }
     while (receive_ring_is_empty(&received)) {
         board_watchdog();
         __asm volatile("wfi\n cpsie i\n isb\n cpsid i" ::: "memory");
     }
-    is_waiting = false;
     interrupts_as_before(before);
     uint8_t byte = receive_ring_take(&received);
-    at_line_start = byte == '\n' || byte == '\r';
+    count_line(&read_lines, byte);
     if (receive_stalled) {
         resume_receiving();
     }
