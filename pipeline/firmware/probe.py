@@ -52,6 +52,8 @@ def build_probe(board: Board, folder: Path) -> Path:
     shutil.copytree(PROBE, folder / "src", dirs_exist_ok=True)
     for name in ("board.h", "serial.h", "serial.c"):
         shutil.copyfile(TEMPLATES / "app" / name, folder / "src" / name)
+    for name in ("thimble_crc32.h", "thimble_crc32.c"):  # which serial.c calls
+        shutil.copyfile(TEMPLATES / "runtime" / name, folder / "src" / name)
     (folder / "board").mkdir()
     write_board(board, folder / "board", board.stack_bytes)
     sources = [str(path) for part in ("src", "board") for path in sorted((folder / part).glob("*.c"))]
