@@ -59,7 +59,7 @@ class Elision:
 
     def join(self, pieces: Sequence[Piece]) -> list[Piece]:
         """The pieces as they are said one behind the other; a piece that is a hyphen joins those around it."""
-        if self._is_empty:
+        if self._is_empty or not pieces:
             return list(pieces)
         said: list[Piece] = []
         for piece in pieces:

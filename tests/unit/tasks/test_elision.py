@@ -43,3 +43,7 @@ def test_other_languages_change_nothing(language: str) -> None:
     pieces = split("turn l' a de le", ())
     assert elision_of(language).split(pieces) == elision_of(language).join(pieces) == pieces
     assert Elision({}).text("de le", ((0, 2),)) == ("de le", ((0, 2),))
+
+
+def test_nothing_said_is_nothing() -> None:
+    assert elision_of("fr").text("", ()) == ("", ())
