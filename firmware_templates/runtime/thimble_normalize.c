@@ -246,11 +246,20 @@ static bool take_abbreviation(cursor *at, thimble_words *words, bool *taken)
     return !*taken || take(at, words);
 }
 
+/* The text behind a text and its end mark. */
+static const char *next_text(const char *text)
+{
+    while (*text) {
+        text++;
+    }
+    return text + 1;
+}
+
 /* Takes an article or the like that lost its vowel, with its apostrophe; *taken says whether there is one. */
 static bool take_elided(cursor *at, thimble_words *words, bool *taken)
 {
     const char *text = at->normalizer->elided;
-    for (*taken = false; text && *text && !*taken; text += strlen(text) + 1) {
+    for (*taken = false; text && *text && !*taken; text = next_text(text)) {
         cursor letter = *at;
         const char *rest = text;
         while (*rest && letter.class == THIMBLE_LETTER && letter.code == (uint32_t)(unsigned char)*rest) {

@@ -232,6 +232,7 @@ def _work(recipe: Recipe) -> tuple[str, ...]:
         "pipeline.verification.checks",
         "pipeline.verification.probe",
         "pipeline.verification.sentence_tests",
+        "pipeline.verification.slow_texts",
     )
 
 

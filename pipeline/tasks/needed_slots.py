@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from itertools import combinations
+from collections.abc import Callable, Mapping
 
 from hassil.expression import Alternative, Expression, Group, ListReference, RuleReference, Sentence
 
-__all__ = ["MAX_SETS", "least_sets", "needed_by"]
+from pipeline.tasks.slot_sets import least_sets
 
-MAX_SETS = 16
-"""Sets of an intent, beyond which those that have most in common become one."""
+__all__ = ["needed_by"]
 
 
 def needed_by(
@@ -37,19 +35,3 @@ def needed_by(
     if isinstance(expression, RuleReference) and expression.rule_name in rules:
         return needed_by(rules[expression.rule_name].expression, rules, slot_of)
     return [frozenset()]
-
-
-def least_sets(sets: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    """The sets that hold no other one, ascending; what holds one of all sets holds one of these.
-
-    Args:
-        sets: of slots. Where more than `MAX_SETS` are left, two become what they have in common.
-    """
-    least: list[frozenset[str]] = []
-    for slots in sorted(set(sets), key=lambda one: (len(one), sorted(one))):
-        if not any(other <= slots for other in least):
-            least.append(slots)
-    if len(least) <= MAX_SETS:
-        return sorted(least, key=sorted)
-    one, other = max(combinations(least, 2), key=lambda pair: len(pair[0] & pair[1]) - len(pair[0] ^ pair[1]))
-    return least_sets([*(slots for slots in least if slots not in (one, other)), one & other])

@@ -13,13 +13,13 @@ from pathlib import Path
 from pipeline.languages import load_language_file
 from pipeline.tasks.answer_schema import make_schema
 from pipeline.tasks.excluded import Excluded, read_excluded
-from pipeline.tasks.needed_slots import least_sets
 from pipeline.tasks.normalizers import normalizer_of
 from pipeline.tasks.number_words import quantities
 from pipeline.tasks.pairs import PairTask
 from pipeline.tasks.sample_stream import SampleStream, draw_samples
 from pipeline.tasks.samples import IntentSchema, Sample, SampleSource
 from pipeline.tasks.sentence_files import WATCHED, read_pairs
+from pipeline.tasks.slot_sets import least_sets
 from pipeline.tasks.task import Dataset, Pair, TextWriter
 from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer

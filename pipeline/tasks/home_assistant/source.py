@@ -18,8 +18,8 @@ from pipeline.tasks.home_assistant.reader import Reader
 from pipeline.tasks.home_assistant.templates import NAMED, Language, Template, Walk, slot_text
 from pipeline.tasks.home_file import KINDS, Home, kind_of
 from pipeline.tasks.homes import HomeSource
-from pipeline.tasks.needed_slots import least_sets
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
+from pipeline.tasks.slot_sets import least_sets
 from pipeline.text.annotation import Entry
 
 __all__ = ["HomeAssistantSource"]

@@ -22,7 +22,7 @@ from pipeline.recipes.schema import CommandsConfig, SentenceHints, SentencesConf
 from pipeline.tasks.answer_schema import QUANTITY_KINDS
 from pipeline.tasks.home_file import KINDS
 from pipeline.tasks.homes import HomeSource
-from pipeline.tasks.needed_slots import least_sets, needed_by
+from pipeline.tasks.needed_slots import needed_by
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, Sample, SlotSchema
 from pipeline.tasks.sentences.files import (
     BUILTIN,
@@ -50,6 +50,7 @@ from pipeline.tasks.sentences.templates import (
     words_of,
 )
 from pipeline.tasks.sentences.typed_text import spoken_values
+from pipeline.tasks.slot_sets import least_sets
 from pipeline.text.annotation import Entry
 from pipeline.validation import did_you_mean, validate
 

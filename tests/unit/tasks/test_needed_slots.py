@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.tasks.answer_schema import make_schema
-from pipeline.tasks.needed_slots import MAX_SETS, least_sets, needed_by
+from pipeline.tasks.needed_slots import needed_by
 from pipeline.tasks.samples import IntentSchema, SlotSchema
+from pipeline.tasks.slot_sets import MAX_SETS, least_sets
 
 RULES: dict[str, Sentence] = {"place": parse_sentence("(in|at) ({area}|{floor})")}
 SETS = st.lists(st.frozensets(st.sampled_from("abcdefgh"), max_size=5), max_size=40)
