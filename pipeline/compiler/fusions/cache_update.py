@@ -210,9 +210,14 @@ class _Integers:
             return None
         if op.kind in (*RESHAPE_OPS, "CAST"):
             return self._shaped([self.values(op.inputs[0])], held)
-        if op.kind == "STRIDED_SLICE" and held.size == 1:  # of one element, that is all there is
+        if op.kind == "STRIDED_SLICE" and held.size == 1 and self._begins_within(op):  # one element is all there is
             return self._shaped([self.values(op.inputs[0])], held)
         return self._shaped([*map(self.values, op.inputs)], held) if op.kind in ("PACK", "CONCATENATION") else None
+
+    def _begins_within(self, op: Op) -> bool:
+        """Whether a part of one element begins at it: beyond it there is nothing that runtimes agree on."""
+        begins = self.graph.tensors[op.inputs[1]].data if op.inputs[1] >= 0 else None
+        return begins is not None and all(int(begin) in (0, -1) for begin in np.asarray(begins).reshape(-1))
 
     def _shaped(self, parts: list[_Values | None], out: Tensor) -> _Values | None:
         """The parts one behind the other, in the output's shape; None where they are not as many."""
