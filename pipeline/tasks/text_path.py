@@ -18,7 +18,7 @@ from pipeline.text.annotation import Entry
 from pipeline.text.answers import AnswerSchema
 from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
 from pipeline.text.grammar import Grammar
-from pipeline.text.grammar_sources import reads_source
+from pipeline.text.grammar_sources import compile_source
 from pipeline.text.matcher import Annotator
 from pipeline.text.tokenizers.load import load_tokenizer
 from pipeline.text.vocabulary import Inflection, Vocabulary, with_short_forms
@@ -140,7 +140,7 @@ def read_grammar(path: Path, depth: int) -> Grammar:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ThimbleError(f"cannot read the grammar {path}: {error}", "give a file in UTF-8") from None
-    return reads_source(path.name, text, depth)
+    return compile_source(path.name, text, depth)
 
 
 def load_codec(

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.errors import ThimbleError
 from pipeline.text.grammar import DEAD, START, Grammar
 
-__all__ = ["MAX_STATES", "compile_rules", "read_gbnf", "read_json_schema", "reads_source"]
+__all__ = ["MAX_STATES", "compile_rules", "compile_source", "read_gbnf", "read_json_schema"]
 
 MAX_STATES = 2000
 """States of an automaton on a device."""
@@ -77,7 +77,7 @@ class GrammarError(ThimbleError):
     """A grammar that cannot be read."""
 
 
-def reads_source(name: str, text: str, depth: int) -> Grammar:
+def compile_source(name: str, text: str, depth: int) -> Grammar:
     """The automaton of a file.
 
     Args:

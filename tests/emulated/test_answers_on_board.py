@@ -10,7 +10,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -41,6 +40,7 @@ from pipeline.verification.oracle import Oracle
 from pipeline.verification.reply import Reply, ask
 from pipeline.workflow.artifacts import FIRMWARE, PACKED_SOURCES, TFLITE
 from pipeline.workflow.workspace import Workspace
+from tests.support.learning import learn
 
 CONTEXT = 40
 INTENTS = {
@@ -138,7 +138,7 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     model = build_decoder(config)
     sequences = [codec.encode_sample(sentence, intent, slots) for sentence, (intent, slots) in ANSWERS.items()]
-    learn(model, sequences)
+    learn(model, sequences, CONTEXT, 200)
     calibration = [(sequence * CONTEXT)[:CONTEXT] for sequence in sequences]
     tflite = quantize(model, config, calibration, request.param)
     folder = tmp_path_factory.mktemp("answers")
@@ -158,31 +158,6 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             for sentence in (*SENTENCES, *REFUSED.values())
         ],
     )
-
-
-def learn(model: Any, sequences: list[list[int]]) -> None:
-    """Learns sequences by heart."""
-    import tensorflow as tf
-    import tf_keras as keras
-
-    tokens = np.zeros((len(sequences), CONTEXT), np.int32)
-    for row, sequence in enumerate(sequences):
-        tokens[row, : len(sequence)] = sequence
-    known = tf.cast(tokens[:, 1:] > 0, tf.float32)
-    optimizer = keras.optimizers.Adam(0.01)
-
-    @tf.function
-    def step() -> None:
-        with tf.GradientTape() as tape:
-            losses = keras.losses.sparse_categorical_crossentropy(
-                tokens[:, 1:], model(tokens)[:, :-1], from_logits=True
-            )
-            loss = tf.reduce_sum(losses * known) / tf.reduce_sum(known)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-
-    for _ in range(200):
-        step()
 
 
 @pytest.fixture

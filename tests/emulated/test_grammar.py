@@ -20,7 +20,7 @@ from pipeline.numerics.sampler import Sampler, SamplerSettings
 from pipeline.targets.boards import Board
 from pipeline.text.codec import PlainCodec
 from pipeline.text.grammar import Grammar
-from pipeline.text.grammar_sources import reads_source
+from pipeline.text.grammar_sources import compile_source
 from pipeline.text.prompt import PromptTokenizer
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
 from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
@@ -66,7 +66,7 @@ int32_t best(const void *logits, int32_t vocab, int32_t bytes)
 
 
 def grammar_of(kind: str) -> Grammar:
-    return reads_source(*GRAMMARS[kind], 1)
+    return compile_source(*GRAMMARS[kind], 1)
 
 
 def llama2c() -> Llama2cTokenizer:

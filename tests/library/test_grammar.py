@@ -9,7 +9,7 @@ from pipeline import tools
 from pipeline.firmware.library import LibraryModel, write_library
 from pipeline.targets.cores import WeightLayout
 from pipeline.text.codec import PlainCodec
-from pipeline.text.grammar_sources import reads_source
+from pipeline.text.grammar_sources import compile_source
 from pipeline.verification.host_engine import HostEngine
 from pipeline.verification.reply import ask
 from tests.library.test_sessions import _logit_step, engine  # noqa: F401  # a fixture
@@ -42,7 +42,7 @@ TEXTS = ("turn on the light", "x", "what is it")
 
 
 def test_a_session_answers_within_the_grammar(tiny: TinyLibrary, engine: HostEngine, tmp_path: Path) -> None:  # noqa: F811
-    grammar = reads_source("answer.gbnf", RULES, 1)
+    grammar = compile_source("answer.gbnf", RULES, 1)
     codec = PlainCodec(tiny.text_codec.tokenizer, grammar)
     folder = tmp_path / "library"
     write_library([LibraryModel("tiny_text", tiny.text, codec)], WeightLayout.INTERLEAVED_2, folder)

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from pipeline.compiler import WeightLayout
 from pipeline.firmware.library import LibraryModel, write_library
 from pipeline.tasks.answer_schema import make_schema
@@ -16,6 +14,7 @@ from pipeline.tasks.text_path import KnownNames
 from pipeline.text.annotation import Entry
 from pipeline.text.codec import PlainCodec, StructuredCodec
 from pipeline.text.tokenizers.byte_bpe import EOS, Tokenizer
+from tests.support.learning import learn
 
 __all__ = ["CONTEXT", "SENTENCES", "STORIES", "TinyLibrary", "make_models"]
 
@@ -87,7 +86,6 @@ def make_models() -> TinyLibrary:
 
 def _learned(vocab: int, sequences: Sequence[Sequence[int]], seed: int) -> bytes:
     """The .tflite of a decoder that knows sequences by heart."""
-    import tensorflow as tf
     import tf_keras as keras
 
     from pipeline.network.decoder import build_decoder
@@ -98,24 +96,6 @@ def _learned(vocab: int, sequences: Sequence[Sequence[int]], seed: int) -> bytes
     sizes = {"d_model": 32, "layers": 2, "heads": 2, "kv_heads": 1, "ffn_dim": 48, "context": CONTEXT}
     config = ModelConfig.from_mapping({"vocab_size": vocab, **sizes})
     model = build_decoder(config)
-    tokens = np.zeros((len(sequences), CONTEXT), np.int32)
-    for row, sequence in enumerate(sequences):
-        tokens[row, : len(sequence)] = sequence
-    known = tf.cast(tokens[:, 1:] > 0, tf.float32)
-    optimizer = keras.optimizers.Adam(0.01)
-
-    @tf.function
-    def step() -> None:
-        with tf.GradientTape() as tape:
-            losses = keras.losses.sparse_categorical_crossentropy(
-                tokens[:, 1:], model(tokens, training=True)[:, :-1], from_logits=True
-            )
-            loss = tf.reduce_sum(losses * known) / tf.reduce_sum(known)
-        optimizer.apply_gradients(
-            zip(tape.gradient(loss, model.trainable_variables), model.trainable_variables, strict=True)
-        )
-
-    for _ in range(120):
-        step()
+    learn(model, sequences, CONTEXT, 120)
     calibration = [(list(sequence) * CONTEXT)[:CONTEXT] for sequence in sequences]
     return quantize(model, config, calibration)

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 
 from pipeline.errors import ThimbleError
 from pipeline.text.grammar import DEAD, START, Grammar
-from pipeline.text.grammar_sources import MAX_STATES, reads_source
+from pipeline.text.grammar_sources import MAX_STATES, compile_source
 
 
 def gbnf(text: str, depth: int = 2) -> Grammar:
-    return reads_source("answer.gbnf", text, depth)
+    return compile_source("answer.gbnf", text, depth)
 
 
 def schema(value: Any, depth: int = 2) -> Grammar:
-    return reads_source("answer.json", json.dumps(value), depth)
+    return compile_source("answer.json", json.dumps(value), depth)
 
 
 def written(grammar: Grammar, rng: random.Random, limit: int = 60) -> bytes:
@@ -164,7 +164,7 @@ def test_whole_numbers_lie_between_their_limits(low: int, size: int, numbers: li
 )
 def test_what_a_grammar_cannot_say_is_named(value: Any, message: str) -> None:
     with pytest.raises(ThimbleError, match=message):
-        reads_source("answer.json", value if isinstance(value, str) else json.dumps(value), 2)
+        compile_source("answer.json", value if isinstance(value, str) else json.dumps(value), 2)
 
 
 def texts(grammar: Grammar, count: int) -> Iterator[bytes]:
