@@ -100,6 +100,18 @@ static void put_init_error(void)
 typedef const char *error;
 #define ANSWERED NULL
 
+/* Whether there is no model to ask, which is then said; only an interpreter's may be missing. */
+static bool lacks_model(void)
+{
+#ifdef THIMBLE_INTERPRETER
+    if (!model.model) {
+        put_init_error();
+        return true;
+    }
+#endif
+    return false;
+}
+
 static void put_count(const char *name, uint64_t value)
 {
     put_text(name);
@@ -324,12 +336,9 @@ static void put_piece(int32_t before, int32_t id, bool is_first)
  * "OK tokens_in tokens_out ticks end text", where end is why it stopped: eos, length, context or stopped. */
 static error answer(size_t count, uint32_t max_new, bool in_blocks)
 {
-#ifdef THIMBLE_INTERPRETER
-    if (!model.model) {
-        put_init_error();
+    if (lacks_model()) {
         return ANSWERED;
     }
-#endif
     uint64_t started = board_ticks();
     int32_t before = prompt.ids[count - 1]; /* what the answer follows */
     thimble_reset(&model);
@@ -615,12 +624,9 @@ enum { IN_STEPS, IN_BLOCKS, ALLOWED_ONLY, IN_JSON };
  * reason". */
 static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_new, int how)
 {
-#ifdef THIMBLE_INTERPRETER
-    if (!model.model) {
-        put_init_error();
+    if (lacks_model()) {
         return ANSWERED;
     }
-#endif
     sentence.max_new = max_new;
     const int32_t count = thimble_understand_begin(&sentence, text, length);
     if (sentence.reason == THIMBLE_NOT_UTF8) {
@@ -696,6 +702,9 @@ static error read_prompt(char *line)
     if (length < 0 || *line) {
         return "malformed READ text, percent-encoded";
     }
+    if (lacks_model()) {
+        return ANSWERED;
+    }
     const uint64_t started = board_ticks();
 #ifdef THIMBLE_ANSWERS
     const int32_t count = thimble_understand_begin(&sentence, (const uint8_t *)text, (size_t)length);
@@ -710,12 +719,18 @@ static error read_prompt(char *line)
     return ANSWERED;
 }
 
-/* Takes ids without meaning in blocks, from an empty context; their logits. */
+/* An id without meaning for each position. */
+static int32_t filler(size_t position)
+{
+    return (int32_t)((7919 * position + 11) % THIMBLE_MODEL_VOCAB);
+}
+
+/* Takes these in blocks, from an empty context; their logits. */
 static const void *fill_context(size_t count)
 {
     const void *logits = NULL;
     for (size_t i = 0; i < count; i++) {
-        prompt.tokens[i] = (int32_t)((7919 * i + 11) % THIMBLE_MODEL_VOCAB);
+        prompt.tokens[i] = filler(i);
     }
     thimble_reset(&model);
     return thimble_prefill(&model, prompt.tokens, count, &logits) == THIMBLE_OK ? logits : NULL;
@@ -727,12 +742,9 @@ static error fill(char *line)
 {
     enum { LAST = THIMBLE_MODEL_CONTEXT - 1 };
     (void)line;
-#ifdef THIMBLE_INTERPRETER
-    if (!model.model) {
-        put_init_error();
+    if (lacks_model()) {
         return ANSWERED;
     }
-#endif
     put_text("PREFILL");
     put_next(THIMBLE_MODEL_CONTEXT);
     const uint64_t started = board_ticks();
@@ -743,7 +755,7 @@ static error fill(char *line)
     if (LAST && !fill_context(LAST)) {
         return "step the model refused a token";
     }
-    if (step(LAST, (7919 * LAST + 11) % THIMBLE_MODEL_VOCAB, false) < 0) {
+    if (step(LAST, filler(LAST), false) < 0) {
         return "step the model refused a token";
     }
     put_text("OK\n");
