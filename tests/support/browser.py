@@ -43,7 +43,12 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(
-    browser: Any, path: Path, size: dict[str, int] = DESK, scheme: str = "light", also: tuple[Path, ...] = ()
+    browser: Any,
+    path: Path,
+    size: dict[str, int] = DESK,
+    scheme: str = "light",
+    also: tuple[Path, ...] = (),
+    site: Path | None = None,
 ) -> Iterator[Any]:
     """A page without a network; at the end nothing may have been complained of or asked for.
 
@@ -53,6 +58,7 @@ def opened(
         size: of the window, in pixels.
         scheme: `light` or `dark`.
         also: other pages that may be opened from it.
+        site: a folder, all files of which may be.
     """
     context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
     page = context.new_page()
@@ -65,8 +71,9 @@ def opened(
     yield page
     context.close()
     assert complaints == []
-    asked = [url.partition("?")[0] for url in requests if not url.startswith("data:")]
-    assert set(asked) <= {known.as_uri() for known in (path, *also)}
+    asked = {url.partition("?")[0].partition("#")[0] for url in requests if not url.startswith("data:")}
+    known = {one.as_uri() for one in (path, *also)}
+    assert {url for url in asked - known if site is None or not url.startswith(f"{site.as_uri()}/")} == set()
 
 
 def sideways(page: Any) -> list[str]:
