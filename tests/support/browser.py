@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ def opened(
     scheme: str = "light",
     also: tuple[Path, ...] = (),
     site: Path | None = None,
+    prepare: Callable[[Any], None] | None = None,
 ) -> Iterator[Any]:
     """A page without a network; at the end nothing may have been complained of or asked for.
 
@@ -59,6 +60,7 @@ def opened(
         scheme: `light` or `dark`.
         also: other pages that may be opened from it.
         site: a folder, all files of which may be.
+        prepare: is given the page before it is opened.
     """
     context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
     page = context.new_page()
@@ -67,6 +69,8 @@ def opened(
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
+    if prepare is not None:
+        prepare(page)
     page.goto(path.as_uri())
     yield page
     context.close()
