@@ -89,7 +89,7 @@ class Board {
    *
    * @param {string} text a sentence, or the beginning of a text
    * @param {number} maxNew maximum number of tokens
-   * @returns {{prompt: {count, crc, ticks}, steps: {position, token, crc, ticks}[], countIn, countOut, ticks, end, text, confidence, reason}}
+   * @returns {{prompt: {count, crc, ticks}, steps: {position, token, crc, ticks}[], tokensIn, tokensOut, ticks, end, text, confidence, reason}}
    *   `prompt` is null where the model was not asked; `confidence` is 0..1, and null where the model has none
    */
   async prompt(text, maxNew) {
@@ -102,12 +102,12 @@ class Board {
       else if (words[0] === "STEP") steps.push({ position: Number(words[1]), token: Number(words[2]), crc: words[3], ticks: Number(words[4]) });
       else throw new Error(`the board says ${line}`);
     }
-    const [, countIn, countOut, ticks, end, said, confidence, reason = "-"] = lines[lines.length - 1].split(" ");
+    const [, tokensIn, tokensOut, ticks, end, said, confidence, reason = "-"] = lines[lines.length - 1].split(" ");
     return {
       prompt,
       steps,
-      countIn: Number(countIn),
-      countOut: Number(countOut),
+      tokensIn: Number(tokensIn),
+      tokensOut: Number(tokensOut),
       ticks: Number(ticks),
       end,
       text: percentDecoded(said ?? ""),

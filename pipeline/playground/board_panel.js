@@ -120,7 +120,7 @@ class BoardPanel {
   _showTimes(board, answer) {
     const known = this._data.boards.find(({ name }) => name === board.info.board);
     const answerTicks = answer.steps.reduce((sum, { ticks }) => sum + ticks, 0);
-    const model = known && this._modelled(known, answer.prompt.count, answer.countOut);
+    const model = known && this._modelled(known, answer.prompt.count, answer.tokensOut);
     const sums = model && model.promptMs.map((ms, at) => ms + model.answerMs[at]);
     const rows = [
       [`prompt, ${answer.prompt.count} tokens`, answer.prompt.ticks, model?.promptMs],

@@ -142,7 +142,7 @@ def _parted(words: list[str]) -> Iterator[list[str]]:
 
 
 def _is_program(words: list[str]) -> bool:
-    return _names_ours(words) or words[0] in OTHER_PROGRAMS or words[:3] == ["python3", "-m", "venv"]
+    return _names_ours(words) or words[0] in OTHER_PROGRAMS or words[:3] == ["python3", "-m", "venv"] or words[0] == "."
 
 
 def _names_ours(words: list[str]) -> bool:

@@ -92,7 +92,7 @@ def test_quick_commands_do_what_the_page_says(
 def test_there_are_commands_to_run() -> None:
     assert {"README.md", "docs/exports.md", "docs/serial.md", "docs/sentences.md"} <= set(commands_by_page(SLOW))
     quick = {command.words[1] for command in commands_by_page(QUICK)["docs/own-commands.md"]}
-    assert quick == {"new", "check"} and len(commands_by_page(QUICK)) >= 5
+    assert {"new", "check"} <= quick and len(commands_by_page(QUICK)) >= 5
 
 
 @pytest.mark.variant
