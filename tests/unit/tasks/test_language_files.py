@@ -279,3 +279,29 @@ def test_french_frames_elide_and_contract(command: str, value: str) -> None:
         assert not re.search(r"(?<![\w-])(de|à) les? ", text), text
         assert "' " not in text and "- " not in text, text
         assert [text[first:last] for first, last in spans] == ([value] if value else []), text
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("enciende la lámpara del salón", ""),
+        ("apaga el ventilador de la cocina", ""),
+        ("sube la temperatura del dormitorio a 20 grados", "20"),
+        ("abre la persiana", ""),
+        ("detén la lavadora", ""),
+    ],
+)
+def test_spanish_frames_hang_pronouns_on_verbs_with_their_accents(command: str, value: str) -> None:
+    weave = load_weave("es")
+    start = command.find(value) if value else -1
+    fixed = ((start, start + len(value)),) if value else ()
+    hung = set()
+    for seed in range(300):
+        text, spans = join(weave.rephrase(split(command, fixed), random.Random(seed)))
+        hung.update(re.findall(r"\w+(?:l[ao]|me)\b", text))
+        assert not re.search(r"\b(de|a) el\b", text), text
+        assert not re.search(r"(?<!\w)-|-(?!\w)", text), text
+        assert [text[first:last] for first, last in spans] == ([value] if value else []), text
+    accented = {word for word in hung if re.search(r"[áéíóú]", word)}
+    assert len(accented) > 2, hung
+    assert not any(len(re.findall(r"[áéíóú]", word)) > 1 for word in hung), hung
