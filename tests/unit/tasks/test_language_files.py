@@ -31,6 +31,11 @@ OWN_NAMES = {
         "repaired",
         "contracted",
         "contractions",
+        "glued",
+        "forms",
+        "articles",
+        "endings",
+        "nouns",
         "degree",
         "amount",
         "size",
@@ -86,7 +91,7 @@ def _holes(grammar: Grammar) -> set[str]:
 
 
 def test_languages_have_both_files() -> None:
-    assert {"de", "en", "fr"} <= set(LANGUAGES) == set(languages("no_match"))
+    assert {"de", "en", "fr", "it"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -201,7 +206,7 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
 def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
     """Each verb with an object and its value, in many frames: nothing is left open, and the value is said."""
     weave = load_weave(language)
-    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à")}
+    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à"), "it": ("la scatola", "a")}
     obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
     rng = random.Random(language)
@@ -240,7 +245,11 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
-    excluded = {"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}}.get(language, set())
+    meaningful = {
+        **{"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}},
+        "it": {"subito", "adesso"},
+    }
+    excluded = meaningful.get(language, set())
     surface = Surface(weave.data, excluded)
     for i in range(3000):
         rng = random.Random(i)
