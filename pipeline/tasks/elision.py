@@ -173,7 +173,7 @@ def _as_large(word: str, other: str) -> str:
     return word[0].upper() + word[1:] if other[0].isupper() else word
 
 
-def _by_pair(table: Mapping[str, str]) -> dict[tuple[str, str], list[str]]:
+def _by_pair(table: Mapping[str, str]) -> dict[tuple[str, ...], list[str]]:
     return {(pair.split()[0], pair.split()[1]): said.split() for pair, said in table.items()}
 
 

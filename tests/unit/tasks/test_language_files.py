@@ -279,3 +279,27 @@ def test_french_frames_elide_and_contract(command: str, value: str) -> None:
         assert not re.search(r"(?<![\w-])(de|à) les? ", text), text
         assert "' " not in text and "- " not in text, text
         assert [text[first:last] for first, last in spans] == ([value] if value else []), text
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("accendi la abat-jour di il soggiorno", ""),
+        ("spegni il interruttore di lo ingresso", ""),
+        ("apri le tapparelle in la camera", ""),
+        ("imposta la temperatura di il ufficio a 20 gradi", "20"),
+        ("dimmi l'umidità di la serra", ""),
+        ("è accesa la luce in il studio", ""),
+    ],
+)
+def test_italian_frames_elide_contract_and_glue(command: str, value: str) -> None:
+    weave = load_weave("it")
+    start = command.find(value) if value else -1
+    fixed = ((start, start + len(value)),) if value else ()
+    for seed in range(300):
+        text, spans = join(weave.rephrase(split(command, fixed), random.Random(seed)))
+        assert not re.search(r"\b(il|la|lo|una|del|della|nel|nella|al|alla) [aeiouàèéìòù]", text), text
+        assert not re.search(r"\b(di|a|da|in|su) (il|lo|la|i|gli|le) ", text), text
+        assert not re.search(r"\b(il|un|del|nel) (st|sp|sc|z)", text), text
+        assert not re.search(r"[ln]' | - ", text), text
+        assert [text[first:last] for first, last in spans] == ([value] if value else []), text
