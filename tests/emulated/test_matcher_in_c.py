@@ -147,6 +147,8 @@ WORDS = {
     "hour свет лампа",
     "fr": "cuisine entrée salon lampe l'entrée d'eau interrupteur qu'il l' d' la du allume lumière été cinq pour cent "
     "minutes heure et demie à huit demi aujourd'hui",
+    "nl": "keuken woonkamer overloop lamp lampje lampen lampenkap tweeëntwintig één procent uur half kwart over acht "
+    "minuten foto's van het licht aan zetten aanzetten",
 }
 
 

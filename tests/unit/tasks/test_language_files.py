@@ -240,7 +240,12 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
-    excluded = {"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}, "nl": {"snel", "nu"}}.get(language, set())
+    excluded = {
+        "de": {"schnell", "jetzt"},
+        "en": {"quickly", "now"},
+        "fr": {"vite", "maintenant"},
+        "nl": {"snel", "nu"},
+    }.get(language, set())
     surface = Surface(weave.data, excluded)
     for i in range(3000):
         rng = random.Random(i)
