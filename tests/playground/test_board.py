@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import tools
 from pipeline.device.client import connect
+from pipeline.errors import ThimbleError
 from tests.playground.test_browser import ask, page_of, ready, unlabelled
 from tests.support.browser import DESK, PHONE, chromium, opened, sideways
 from tests.support.host_boards import Port, answering_codec, build_answering_board, build_board, on_port
@@ -44,30 +47,34 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def beside(
     browser: Any,
     path: Path,
-    program: Path,
+    board: Path | AbstractContextManager[Port],
     *,
     size: dict[str, int] = DESK,
     heard: Change = bytes,
     said: Change = bytes,
+    chunk: int = 23,
+    greeting: int = 100_000,
 ) -> Iterator[tuple[Any, Port]]:
     """A page in a browser whose one serial port has the board at its other end.
 
     Args:
         browser: see `tests.support.browser.chromium`.
         path: of the page.
-        program: of the board.
+        board: its program, or a port that has it.
         size: of the window.
         heard: what the line makes of bytes to the board.
         said: and of bytes from it.
+        chunk: bytes that come at once: few, so that lines come in parts.
+        greeting: milliseconds that the page waits for a board: long, since this machine may have other work.
     """
-    with on_port(program) as port:
+    with on_port(board) if isinstance(board, Path) else board as port:
         line = os.open(port.name, os.O_RDWR | os.O_NOCTTY)
         tty.setraw(line)
 
         def read() -> list[int] | None:
             if port.process.poll() is not None:
                 return None
-            return list(said(os.read(line, 7) if select.select([line], [], [], 0.01)[0] else b""))
+            return list(said(os.read(line, chunk) if select.select([line], [], [], 0.01)[0] else b""))
 
         def write(data: list[int]) -> None:
             os.write(line, heard(bytes(data)))
@@ -80,16 +87,49 @@ def beside(
         try:
             with opened(browser, path, size, prepare=prepare) as page:
                 ready(page)
+                page.evaluate(f"BOARD_TIMES.greeting = {greeting}")
                 yield page, port
         finally:
             os.close(line)
 
 
+@contextmanager
+def emulated(elf: Path) -> Iterator[Port]:
+    """An image on the emulated MPS2 AN386, its UART a pseudo-terminal, as docs/serial.md has it."""
+    command = [str(tools.require("qemu-system-arm")), "-M", "mps2-an386", "-display", "none", "-monitor", "none"]
+    command += ["-serial", "pty", "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            name = process.stdout.readline().decode().split("redirected to ")[1].split()[0]
+            _wait_for(name)
+            yield Port(name, process)
+        finally:
+            process.kill()
+
+
+def _wait_for(port: str) -> None:
+    """Until the board has booted, which may take long on a machine with other work."""
+    for _ in range(20):
+        with suppress(ThimbleError):
+            return connect(port).close()
+    raise AssertionError(f"no board on {port}")
+
+
 def connected(page: Any) -> str:
     """Presses the button; what the page says of the board."""
     page.click("#connect")
-    page.wait_for_function("!document.getElementById('connect').disabled")
+    page.wait_for_function("!document.getElementById('connect').disabled", timeout=120_000)
     return str(page.inner_text("#board-state"))
+
+
+def until(page: Any, holds: Callable[[], bool]) -> None:
+    """Lets the page go on until something holds."""
+    for _ in range(2_000):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it never held")
 
 
 def test_a_browser_without_web_serial_says_so(browser: Any, structured: Path) -> None:
@@ -207,15 +247,14 @@ def test_stop_ends_the_boards_answer_and_the_last_question_counts(
         page.keyboard.press("Enter")
         page.wait_for_selector("#stop:visible")
         page.wait_for_function("document.getElementById('status').textContent !== ''")
-        page.wait_for_timeout(200)
-        assert b"PROMPT" in sent and b"\3" not in sent
+        until(page, lambda: b"PROMPT" in sent)
+        assert b"\3" not in sent
         page.click("#stop")
-        page.wait_for_timeout(200)
-        assert sent.count(b"\3") == 1
+        until(page, lambda: b"\3" in sent)
         for sentence in ("wait", "wait for two and a half hours"):
             page.fill("#sentence", sentence)
             page.keyboard.press("Enter")
-        page.wait_for_timeout(200)
+        page.wait_for_function("document.getElementById('status').textContent !== ''")
         is_held = False
         page.wait_for_function("document.getElementById('board-equal').textContent !== ''")
         ready(page)
@@ -250,7 +289,7 @@ def test_a_board_that_is_pulled_out_is_told_of(browser: Any, structured: Path, p
 @pytest.mark.parametrize(
     ("noise", "reason"),
     [
-        (b"login: \r\n", "last it said “login: ”"),
+        (b"login: \r\n", "no Thimble board, or has another speed: it says “login: ”"),
         (b"OK protocol=2 board=x\n", "speaks version 2"),
         (b"FAULT bus pc=1\n", "has stopped: FAULT bus"),
     ],
@@ -258,7 +297,7 @@ def test_a_board_that_is_pulled_out_is_told_of(browser: Any, structured: Path, p
 def test_what_is_no_board_of_ours_is_refused(
     browser: Any, structured: Path, program: Path, noise: bytes, reason: str
 ) -> None:
-    with beside(browser, structured, program, said=lambda data: data and noise) as (page, _):
+    with beside(browser, structured, program, said=lambda _: noise, greeting=5_000) as (page, _):
         connected(page)
         assert reason in page.inner_text("#board-failure")
         assert page.evaluate("fakeSerial.closed") == 1 and page.inner_text("#connect") == "Connect a board"
@@ -275,3 +314,19 @@ def test_a_phone_shows_it(browser: Any, structured: Path, program: Path) -> None
         connected(page)
         ask(page, "turn on the lamp")
         assert sideways(page) == []
+
+
+def test_the_shipped_firmware_answers_as_the_shipped_page(browser: Any) -> None:
+    path = os.environ.get("THIMBLE_PLAYGROUND")
+    if not path:
+        pytest.skip("THIMBLE_PLAYGROUND names no page: nox -s playground_tests makes one")
+    page_file = Path(path).resolve()
+    elf = page_file.parent.parent / "firmware" / "mps2_an386-aot" / "firmware.elf"
+    with beside(browser, page_file, emulated(elf), chunk=4096) as (page, _):
+        assert connected(page) == "home-en-small on mps2_an386. It is asked what you ask here.", page.inner_text(
+            "#serial"
+        )
+        said = ask(page, "turn off the kitchen lights")
+        assert said == f"It understood: {page.inner_text('#board-answer')}"
+        assert page.inner_text("#board-equal").startswith("Its logits are this page’s, after the prompt and after each")
+        assert page.is_hidden("#board-unknown") and page.locator("#board-rows tr").count() == 3

@@ -82,7 +82,7 @@ def _strings(value: Any, at: str) -> None:
         for inner in value:
             _strings(inner, at)
     else:
-        is_flag = at.endswith((": weight", ": asks"))
+        is_flag = at.endswith((": weight", ": asks", ": apart"))
         assert isinstance(value, str) or is_flag, f"{at}: {value!r} must stand in quotes"
 
 
@@ -91,7 +91,7 @@ def _holes(grammar: Grammar) -> set[str]:
 
 
 def test_languages_have_both_files() -> None:
-    assert {"de", "en", "es", "fr"} <= set(LANGUAGES) == set(languages("no_match"))
+    assert {"de", "en", "es", "fr", "it", "nl"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -206,7 +206,14 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
 def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
     """Each verb with an object and its value, in many frames: nothing is left open, and the value is said."""
     weave = load_weave(language)
-    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à"), "es": ("la caja", "a")}
+    said = {
+        "de": ("den Kasten", "auf"),
+        "en": ("the box", "to"),
+        "es": ("la caja", "a"),
+        "fr": ("la boîte", "à"),
+        "it": ("la scatola", "a"),
+        "nl": ("de kast", "op"),
+    }
     obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
     rng = random.Random(language)
@@ -246,8 +253,12 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
     meaningful = {
-        **{"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}},
+        "de": {"schnell", "jetzt"},
+        "en": {"quickly", "now"},
         "es": {"rápido", "ahora"},
+        "fr": {"vite", "maintenant"},
+        "it": {"subito", "adesso"},
+        "nl": {"snel", "nu"},
     }
     excluded = meaningful.get(language, set())
     surface = Surface(weave.data, excluded)
@@ -305,3 +316,27 @@ def test_spanish_frames_hang_pronouns_on_verbs_with_their_accents(command: str, 
     accented = {word for word in hung if re.search(r"[áéíóú]", word)}
     assert len(accented) > 2, hung
     assert not any(len(re.findall(r"[áéíóú]", word)) > 1 for word in hung), hung
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("accendi la abat-jour di il soggiorno", ""),
+        ("spegni il interruttore di lo ingresso", ""),
+        ("apri le tapparelle in la camera", ""),
+        ("imposta la temperatura di il ufficio a 20 gradi", "20"),
+        ("dimmi l'umidità di la serra", ""),
+        ("è accesa la luce in il studio", ""),
+    ],
+)
+def test_italian_frames_elide_contract_and_glue(command: str, value: str) -> None:
+    weave = load_weave("it")
+    start = command.find(value) if value else -1
+    fixed = ((start, start + len(value)),) if value else ()
+    for seed in range(300):
+        text, spans = join(weave.rephrase(split(command, fixed), random.Random(seed)))
+        assert not re.search(r"\b(il|la|lo|una|del|della|nel|nella|al|alla) [aeiouàèéìòù]", text), text
+        assert not re.search(r"\b(di|a|da|in|su) (il|lo|la|i|gli|le) ", text), text
+        assert not re.search(r"\b(il|un|del|nel) (st|sp|sc|z)", text), text
+        assert not re.search(r"[ln]' | - ", text), text
+        assert [text[first:last] for first, last in spans] == ([value] if value else []), text

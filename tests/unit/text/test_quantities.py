@@ -291,6 +291,130 @@ FRENCH = {
     "le 2 e étage": "2 number 2",
 }
 
+DUTCH = {
+    "vijfentwintig": "vijfentwintig number 25",
+    "honderdtwintig": "honderdtwintig number 120",
+    "tweeëntwintig": "tweeëntwintig number 22",
+    "eenentwintig": "eenentwintig number 21",
+    "honderd": "honderd number 100",
+    "tweehonderdvijftig": "tweehonderdvijftig number 250",
+    "negentig": "negentig number 90",
+    "een timer": "",
+    "een lamp": "",
+    "één": "",
+    "twee en een half": "twee en een half number 2.5",
+    "tweeënhalf": "tweeënhalf number 2.5",
+    "tweeëneenhalf": "tweeëneenhalf number 2.5",
+    "anderhalf": "anderhalf number 1.5",
+    "vijftig procent": "vijftig procent percent 50",
+    "50 %": "50 % percent 50",
+    "eenentwintig graden": "eenentwintig graden degrees 21",
+    "negentien komma vijf graden": "negentien komma vijf graden degrees 19.5",
+    "min drie graden": "min drie graden degrees -3",
+    "over een half uur": "een half uur duration PT30M",
+    "over een halfuur": "een halfuur duration PT30M",
+    "een half uurtje": "een half uurtje duration PT30M",
+    "anderhalf uur": "anderhalf uur duration PT1H30M",
+    "anderhalve minuut": "anderhalve minuut duration PT1M30S",
+    "drie kwartier": "drie kwartier duration PT45M",
+    "een kwartier": "een kwartier duration PT15M",
+    "een kwartiertje": "een kwartiertje duration PT15M",
+    "tweeënhalf uur": "tweeënhalf uur duration PT2H30M",
+    "1 u 30": "1 u 30 duration PT1H30M",
+    "2 uur en 16 minuten": "2 uur en 16 minuten duration PT2H16M",
+    "1 uur 30 minuten": "1 uur 30 minuten duration PT1H30M",
+    "vijf minuutjes": "vijf minuutjes duration PT5M",
+    "acht uur": "acht uur duration PT8H",
+    "om acht uur": "om acht uur time 08:00",
+    "half negen": "half negen time 08:30",
+    "om half negen": "half negen time 08:30",
+    "kwart over acht": "kwart over acht time 08:15",
+    "kwart voor acht": "kwart voor acht time 07:45",
+    "tien over half acht": "tien over half acht time 07:40",
+    "vijf voor half negen": "vijf voor half negen time 08:25",
+    "tien over acht": "tien over acht time 08:10",
+    "om 20 u 30": "om 20 u 30 time 20:30",
+    "om twintig uur dertig": "om twintig uur dertig time 20:30",
+    "acht uur 's ochtends": "acht uur 's ochtends time 08:00",
+    "om zeven uur 's avonds": "om zeven uur 's avonds time 19:00",
+    "vanavond om acht uur": "vanavond om acht uur time 20:00",
+    "middernacht": "middernacht time 00:00",
+    "half open": "",
+    "morgen": "morgen date tomorrow",
+    "overmorgen": "overmorgen date day-after-tomorrow",
+    "12 mei": "12 mei date --05-12",
+    "op 2 mei": "2 mei date --05-02",
+    "24 uur": "24 uur duration PT24H",
+    "een minuut": "een minuut duration PT1M",
+    "een minuutje": "een minuutje duration PT1M",
+    "achttien komma vijf": "achttien komma vijf number 18.5",
+    "nul": "nul number 0",
+    "twee duizend": "twee duizend number 2000",
+    "tweeduizend": "tweeduizend number 2000",
+    "een uur": "een uur duration PT1H",
+    "tot half twaalf 's nachts": "half twaalf 's nachts time 23:30",
+    "uur": "",
+    "één uur dertig": "één uur dertig duration PT1H30M",
+    "om kwart voor zeven 's avonds": "kwart voor zeven 's avonds time 18:45",
+    "goede morgen": "",
+    "elke morgen": "",
+    "driekwart": "driekwart number 0.75",
+}
+
+
+ITALIAN = {
+    "ventuno": "ventuno number 21",
+    "trentatré": "trentatré number 33",
+    "trentatre": "trentatre number 33",
+    "ventotto": "ventotto number 28",
+    "centoventi": "centoventi number 120",
+    "centotto": "centotto number 108",
+    "duecentocinquanta": "duecentocinquanta number 250",
+    "duemilacinquecento": "duemilacinquecento number 2500",
+    "un timer": "",
+    "una luce": "",
+    "due e mezzo": "due e mezzo number 2.5",
+    "cinquanta per cento": "cinquanta per cento percent 50",
+    "50 percento": "50 percento percent 50",
+    "al 20 %": "20 % percent 20",
+    "ventuno gradi": "ventuno gradi degrees 21",
+    "diciannove virgola cinque gradi": "diciannove virgola cinque gradi degrees 19.5",
+    "meno tre gradi": "meno tre gradi degrees -3",
+    "tra mezz' ora": "mezz' ora duration PT30M",
+    "un' ora e mezza": "un' ora e mezza duration PT1H30M",
+    "due ore e un quarto": "due ore e un quarto duration PT2H15M",
+    "tre quarti d' ora": "tre quarti d' ora duration PT45M",
+    "un quarto d' ora": "un quarto d' ora duration PT15M",
+    "1 h 30": "1 h 30 duration PT1H30M",
+    "2 ore e 16 min": "2 ore e 16 min duration PT2H16M",
+    "un minuto e mezzo": "un minuto e mezzo duration PT1M30S",
+    "otto ore": "otto ore duration PT8H",
+    "alle otto": "alle otto time 08:00",
+    "fino alle 8": "alle 8 time 08:00",
+    "sono le otto": "le otto time 08:00",
+    "le 3 luci": "3 number 3",
+    "le otto e mezza": "le otto e mezza time 08:30",
+    "alle otto e un quarto": "alle otto e un quarto time 08:15",
+    "le nove meno un quarto": "le nove meno un quarto time 08:45",
+    "alle nove meno dieci": "alle nove meno dieci time 08:50",
+    "alle venti e trenta": "alle venti e trenta time 20:30",
+    "alle 20:30": "alle 20:30 time 20:30",
+    "all' una": "all' una time 01:00",
+    "all' una e mezza": "all' una e mezza time 01:30",
+    "a mezzogiorno e mezzo": "a mezzogiorno e mezzo time 12:30",
+    "mezzanotte": "mezzanotte time 00:00",
+    "alle sette di sera": "alle sette di sera time 19:00",
+    "le 7 di mattina": "le 7 di mattina time 07:00",
+    "stasera alle otto": "stasera alle otto time 20:00",
+    "alle 20 gradi": "20 gradi degrees 20",
+    "domani": "domani date tomorrow",
+    "dopodomani": "dopodomani date day-after-tomorrow",
+    "il 12 maggio": "il 12 maggio date --05-12",
+    "il primo maggio": "il primo maggio date --05-01",
+    "il ventunesimo": "",
+    "il 2 ° piano": "",
+}
+
 
 SPANISH = {
     "veintiuno": "veintiuno number 21",
@@ -369,6 +493,16 @@ def test_french(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), SPANISH.items())
 def test_spanish(sentence: str, expected: str) -> None:
     assert read("es", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), ITALIAN.items())
+def test_italian(sentence: str, expected: str) -> None:
+    assert read("it", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), DUTCH.items())
+def test_dutch(sentence: str, expected: str) -> None:
+    assert read("nl", sentence) == expected
 
 
 @pytest.mark.parametrize(
