@@ -26,7 +26,7 @@ import random
 import re
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -34,6 +34,8 @@ from pipeline.languages import languages, load_language_file
 from pipeline.tasks.elision import Elision, elision_of
 from pipeline.tasks.home_file import Area, Entity, Floor, Home
 from pipeline.text.annotation import Entry
+from pipeline.text.normalize import skeleton
+from pipeline.text.vocabulary import Inflection
 
 __all__ = ["HomeSource", "made_up_words"]
 
@@ -57,6 +59,7 @@ class HomeSource:
         pool_seed: decides the homes of the pool.
         avoided: names of things that are never drawn, lower-case.
         elision: of the language; none unless given.
+        inflection: of the language; nothing is declined unless given.
     """
 
     def __init__(
@@ -65,8 +68,10 @@ class HomeSource:
         pool_seed: int = 1,
         avoided: frozenset[str] = frozenset(),
         elision: Elision | None = None,
+        inflection: Inflection | None = None,
     ) -> None:
         self._avoided, self._elision = avoided, elision or Elision({})
+        self._declined = lru_cache(1 << 16)(inflection.declined) if inflection and inflection.stems else None
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]
         self._people: Sequence[str] = words.get("people") or ["anna"]
@@ -113,8 +118,14 @@ class HomeSource:
             avoided: names of things that are never drawn, lower-case.
         """
         if {code, code.split("-", maxsplit=1)[0]} & set(languages("homes")):
-            return cls(load_language_file(code, "homes"), pool_seed, avoided, elision_of(code))
+            return cls(load_language_file(code, "homes"), pool_seed, avoided, elision_of(code), _inflection_of(code))
         return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
+
+    def stems(self, text: str) -> str:
+        """A text in lower case with the stems of its words, where the language declines names; as it is elsewhere."""
+        if self._declined is None:
+            return text
+        return f" {' '.join(self._declined(skeleton(word)) for word in text.split())} "
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -211,12 +222,12 @@ class HomeSource:
         return Home(tuple(floors), tuple(areas.values()), tuple(entities))
 
     def other_entries(self, rng: random.Random) -> tuple[tuple[str, Entry], ...]:
-        """The names of one home of a pool of homes, which is drawn once; each with its text in lower case between
-        spaces."""
+        """The names of one home of a pool of homes, which is drawn once; each with the stems of its text in lower case
+        between spaces."""
         if not self._pool:
             own = random.Random(f"homes:{self._pool_seed}")
             self._pool = [
-                tuple((f" {entry.text.lower()} ", entry) for entry in self.draw_home(own).entries())
+                tuple((self.stems(f" {entry.text.lower()} "), entry) for entry in self.draw_home(own).entries())
                 for _ in range(_POOL)
             ]
         return self._pool[int(rng.random() * _POOL)]
@@ -315,6 +326,12 @@ def _cased(name: str, rng: random.Random) -> str:
 
 def _area(item: str | Sequence[str]) -> tuple[str, str]:
     return (item, item) if isinstance(item, str) else (item[0], item[1])
+
+
+def _inflection_of(code: str) -> Inflection | None:
+    """How the language changes names; None where it has no file."""
+    found = [name for name in (code, code.split("-", maxsplit=1)[0]) if name in languages("inflection")]
+    return Inflection.of(load_language_file(found[0], "inflection")) if found else None
 
 
 def _split_pattern(pattern: str) -> list[tuple[str, str]]:

@@ -284,11 +284,14 @@ class _DrawnNames:
         outside = text
         for value in longer:
             outside = outside.replace(value, "  ")
+        stems = self._homes.stems
+        stems_outside, stems_inside, stems_of_longer = stems(outside), stems(text), [*map(stems, longer)]
+        stems_said = [stems(name).strip() for name in said]
         kept = [
             entry
             for name, entry in others
-            if name not in (outside if name not in longer else text)
-            or (entry.kind not in kinds and not any(own in name for own in said))
+            if name not in (stems_outside if name not in stems_of_longer else stems_inside)
+            or (entry.kind not in kinds and not any(own in name for own in stems_said))
         ]
         own = list(self._own)
         if self._rng.random() < _CALLED_AS_A_NOUN:
