@@ -264,9 +264,7 @@ class _Sentence:
                     return pair[1]
         return self.with_inner_endings(index, end, endings, layers) or self.declined(index, end, layers)
 
-    def with_inner_endings(
-        self, index: int, end: int, endings: Sequence[int], layers: Sequence[Layer]
-    ) -> Entry | None:
+    def with_inner_endings(self, index: int, end: int, endings: Sequence[int], layers: Sequence[Layer]) -> Entry | None:
         """The name that a span of several words is but for the endings of its words."""
         forms = self.forms
         if end == index + 1 or not self.inflection.inner:

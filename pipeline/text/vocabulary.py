@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import product
-from os.path import commonprefix
+from itertools import product, takewhile
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.errors import ThimbleError
@@ -135,7 +134,10 @@ class Inflection:
     @cached_property
     def _put(self) -> Mapping[str, tuple[str, int]]:
         """By ending what is put in its place, and how many letters both begin with."""
-        return {ending: (put, len(commonprefix((ending, put)))) for ending, put in self.stems}
+        return {
+            ending: (put, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ending, put, strict=False))))
+            for ending, put in self.stems
+        }
 
     @cached_property
     def _longest_ending(self) -> int:

@@ -207,7 +207,7 @@ def assert_equal(annotated: Annotated, found: tuple[list[tuple[str, int, int]], 
 
 
 LETTERS = "aeounrsüöälß1é' bc"
-ENDINGS = ("s", "n", "en", "er", "ern", "e", "es", "'s")
+ENDINGS = ("s", "n", "en", "er", "ern", "e", "es", "'s", "ę", "ie", "y", "ach", "owi", "ce")
 
 
 def misspelt(text: str, rng: random.Random) -> str:
