@@ -224,7 +224,7 @@ def renode_tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Instructions on five emulated cores, ours beside CMSIS-NN's and others (`-- --quick`, `-- --cores m4f,m55`)."""
+    """Instructions on six emulated cores, ours beside CMSIS-NN's and others (`-- --quick`, `-- --cores m4f,m55`)."""
     session.run(str(with_toolchain(session)), "-m", "pipeline", "bench", *session.posargs, external=True)
 
 

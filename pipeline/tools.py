@@ -96,6 +96,24 @@ TOOLS = {
             ("LLVM.LLVM",),
             is_optional=True,
         ),
+        Tool(
+            "riscv64-unknown-elf-gcc",
+            "the RISC-V compiler of the benchmark",
+            ("gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf"),
+            (),
+            (),
+            (),
+            is_optional=True,
+        ),
+        Tool(
+            "qemu-system-riscv32",
+            "the emulator QEMU for RISC-V",
+            ("qemu-system-misc",),
+            ("qemu-system-riscv",),
+            ("qemu",),
+            ("SoftwareFreedomConservancy.QEMU",),
+            is_optional=True,
+        ),
     )
 }
 
@@ -238,9 +256,10 @@ def _commands(tools: Sequence[Tool]) -> str:
     fedora = " ".join(package for tool in tools for package in tool.fedora)
     macos = "; ".join(f"brew install {package}" for tool in tools for package in tool.macos)
     windows = "; ".join(f"winget install {package}" for tool in tools for package in tool.windows)
-    return (
-        f"Debian, Ubuntu: sudo apt-get install {debian}\n"
-        f"       Fedora: sudo dnf install {fedora}\n"
-        f"       macOS: {macos}\n"
-        f"       Windows: {windows}"
+    ways = (
+        f"Debian, Ubuntu: sudo apt-get install {debian}",
+        f"Fedora: sudo dnf install {fedora}" if fedora else "",
+        f"macOS: {macos}" if macos else "",
+        f"Windows: {windows}" if windows else "",
     )
+    return "\n       ".join(filter(None, ways))

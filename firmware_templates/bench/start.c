@@ -1,5 +1,5 @@
-/* From reset to `measure`, on any of QEMU's MPS2 and MPS3 machines. A tick of SysTick is so many instructions on each;
- * a loop of known length tells how many. */
+/* From reset to `measure`, on any of QEMU's MPS2 and MPS3 machines and on its `virt` of RISC-V. A tick of the counter
+ * is so many instructions on each; a loop of known length tells how many. */
 #include "device.h"
 #include "semihosting.h"
 
@@ -12,12 +12,12 @@ static char line[160];
 
 void count_start(void)
 {
-    systick_start();
+    counter_start();
 }
 
 uint32_t count_ticks(void)
 {
-    return systick_elapsed();
+    return counter_elapsed();
 }
 
 void print_row(const char *name, int32_t first, int32_t second, uint32_t ticks, uint32_t calls)
@@ -59,19 +59,37 @@ __attribute__((used)) void reset(void)
     }
     uint32_t loops = KNOWN_LOOPS;
     count_start();
+#ifdef __riscv
+    __asm__ volatile("1: addi %0, %0, -1\nbnez %0, 1b" : "+r"(loops));
+#else
     __asm__ volatile("1: subs %0, #1\nbne 1b" : "+l"(loops) : : "cc");
+#endif
     ticks_of_known_loops = count_ticks();
     measure();
     end_line(line, put_text(line, "END"));
     leave(0);
 }
 
-static void fault(void)
+__attribute__((used)) void fault(void);
+
+__attribute__((used, aligned(4))) void fault(void)
 {
     end_with("FAULT");
 }
+
+#ifdef __riscv
+
+/* QEMU begins at the start of RAM. */
+__attribute__((section(".vectors"), naked, used)) static void start(void)
+{
+    __asm__ volatile("la sp, stack_top\nla t0, fault\n.insn i 0x73, 1, x0, t0, 0x305\nj reset");
+}
+
+#else
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
     stack_top,           (const void *)reset, (const void *)fault, (const void *)fault,
     (const void *)fault, (const void *)fault, (const void *)fault, (const void *)fault,
 };
+
+#endif

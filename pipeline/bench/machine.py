@@ -30,10 +30,10 @@ SECTIONS
 {{
     .vectors : {{ KEEP(*(.vectors)) }} > VECTORS
     .text : ALIGN(4) {{ *(.text .text.*) }} > CODE
-    .tables : ALIGN(4) {{ *(.rodata .rodata.*) }} > CODE
+    .tables : ALIGN(4) {{ *(.rodata .rodata.* .srodata .srodata.*) }} > CODE
     .ARM.exidx : {{ *(.ARM.exidx*) }} > CODE
-    .data : {{ *(.data .data.*) }} > RAM
-    .bss (NOLOAD) : ALIGN(16) {{ bss_start = .; *(.bss .bss.* COMMON) . = ALIGN(4); bss_end = .; }} > RAM
+    .data : {{ *(.data .data.* .sdata .sdata.*) }} > RAM
+    .bss (NOLOAD) : ALIGN(16) {{ bss_start = .; *(.bss .bss.* .sbss .sbss.* COMMON) . = ALIGN(4); bss_end = .; }} > RAM
     .stack (NOLOAD) : ALIGN(16) {{ . += 0x4000; stack_top = .; end = .; }} > RAM
     /DISCARD/ : {{ *(.comment) }}
 }}
@@ -64,17 +64,17 @@ def build(
         The ELF file in `folder`.
 
     Raises:
-        ThimbleError: no Arm compiler, or it complains.
+        ThimbleError: no compiler for the core, or it complains.
     """
-    compiler = require("arm-none-eabi-gcc")
+    compiler = require(core.compiler)
     folder.mkdir(parents=True, exist_ok=True)
     script, image = link_script(core, folder), folder / "program.elf"
     flags = [*core.compile_flags, "-std=c11", "-ffunction-sections", "-fdata-sections", *options]
-    link = ["-nostartfiles", "--specs=nano.specs", "--specs=nosys.specs", "-Wl,--gc-sections", f"-T{script}"]
+    link = [*core.link_flags, "-Wl,--gc-sections", f"-T{script}"]
     command = [
         *(str(compiler), *flags, *link, *(f"-I{path}" for path in (*includes, DEVICE))),
         *(str(source) for source in (*sources, DEVICE / "start.c")),
-        *(f"-l{library}" for library in libraries),
+        *(f"-l{library}" for library in (*libraries, *core.libraries)),
         *("-o", str(image)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -100,9 +100,11 @@ def run(core: Core, image: Path) -> list[Counted]:
     Raises:
         ThimbleError: no QEMU, the program faulted, or it took too long.
     """
+    firmware = () if core.is_arm else ("-bios", "none")
     command = [
-        *(str(require("qemu-system-arm")), "-M", core.machine, "-nographic", "-monitor", "none", "-serial", "none"),
-        *("-icount", "shift=0,sleep=off", "-semihosting-config", "enable=on,target=native", "-kernel", str(image)),
+        *(str(require(core.emulator)), "-M", core.machine, *firmware),
+        *("-nographic", "-monitor", "none", "-serial", "none", "-icount", "shift=0,sleep=off"),
+        *("-semihosting-config", "enable=on,target=native", "-kernel", str(image)),
     ]
     try:
         done = subprocess.run(

@@ -37,13 +37,15 @@ class BenchOptions:
 
     @classmethod
     def of(cls, cores: str | None, models: str | None, quick: bool, build: Path) -> BenchOptions:
-        """From the command line's lists with commas; None stands for all cores, and for `default_models`.
+        """From the command line's lists with commas; None stands for all cores whose tools are here, and for
+        `default_models`.
 
         Raises:
             ThimbleError: a core or model is not known.
         """
         chosen = default_models() if models is None else _words("--models", models, known_models())
-        return cls(_words("--cores", cores, tuple(CORES)), chosen, quick, build)
+        here = None if cores is None else _words("--cores", cores, tuple(CORES))
+        return cls(here or tuple(key for key, core in CORES.items() if core.is_here), chosen, quick, build)
 
 
 def run_bench(options: BenchOptions, console: Console) -> None:
@@ -54,12 +56,14 @@ def run_bench(options: BenchOptions, console: Console) -> None:
     """
     if not console.is_terminal:
         console = Console(width=140)  # the tables whole
+    for core in (core for core in CORES.values() if not core.is_here):
+        console.print(f"{core.name} left out: {core.compiler} and {core.emulator} are not installed")
     rows = _measure(options, console)
     _write(rows, options.build / "bench", console)
 
 
-def _words(option: str, text: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    words = allowed if text is None else tuple(text.split(","))
+def _words(option: str, text: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    words = tuple(text.split(","))
     for word in words:
         if word not in allowed:
             raise ThimbleError(f"{option}: {word!r} is not known", f"use some of: {','.join(allowed)}")

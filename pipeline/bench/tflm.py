@@ -42,6 +42,9 @@ def tflm_rows(core: Core, model: Model, folder: Path) -> Iterator[Row]:
     Raises:
         ThimbleError: the program does not build, or TensorFlow Lite Micro does not run the model.
     """
+    if not core.is_arm:
+        yield Row(core.name, ENGINE, model.name, fill=0, note="left out: measured on Arm's cores alone")
+        return
     tflm_dir = os.environ.get("TFLM_DIR")
     if not tflm_dir:
         note = "left out: TFLM_DIR names no built TensorFlow Lite Micro (docs/benchmarks.md describes how to build one)"

@@ -14,10 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import ThimbleError
 from pipeline.exports.form import TEXT_BYTES, Form
-from pipeline.exports.library import ExportedModel, Library, Sources, layout_of, write_sources
+from pipeline.exports.library import ExportedModel, Library, Sources, write_sources
 from pipeline.exports.licenses import LICENSE, license_text, with_spdx
 from pipeline.firmware.project import KERNEL_OPTIMIZATION
 from pipeline.resources import ROOT
+from pipeline.targets.cores import packing_of_core
 
 __all__ = ["check_target", "write_export"]
 
@@ -107,7 +108,9 @@ def _write(library: Library, form: Form, out: Path) -> None:
 
 def _kernel_options(library: Library) -> list[str]:
     """What kernels are compiled with besides what the user says; none where they say so themselves."""
-    return [option for option in KERNEL_OPTIMIZATION[layout_of(library.core)].split(";") if option in ("-O2", "-O3")]
+    return [
+        option for option in KERNEL_OPTIMIZATION[packing_of_core(library.core)].split(";") if option in ("-O2", "-O3")
+    ]
 
 
 def _for_speed(options: Sequence[str]) -> str:

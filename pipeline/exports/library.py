@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.compiler import CompiledModel, Objective, WeightLayout
+from pipeline.compiler import CompiledModel, Objective
 from pipeline.errors import ThimbleError
 from pipeline.firmware.kernels import called_kernels
 from pipeline.firmware.library import LibraryModel, c_name, write_library
-from pipeline.targets.cores import CORES, packing_of_core
+from pipeline.targets.cores import CORES, OTHER_CORES, packing_of_core
 from pipeline.text.codec import Codec, StructuredCodec
 
 __all__ = [
@@ -23,30 +23,12 @@ __all__ = [
     "Library",
     "Sources",
     "check_version",
-    "layout_of",
     "write_sources",
 ]
 
-_OTHER_CORES = {
-    "riscv32": WeightLayout.INTERLEAVED_4,
-    "xtensa": WeightLayout.INTERLEAVED_4,
-    "generic": WeightLayout.ROW_MAJOR,
-}
-"""Cores without bodies of their own, by the layout that costs plain C the fewest instructions."""
-EXPORT_CORES = (*CORES, *_OTHER_CORES)
+EXPORT_CORES = (*CORES, *OTHER_CORES)
 """The cores that an export may be for. It compiles for every core: what differs is how weights lie."""
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
-
-
-def layout_of(core: str) -> WeightLayout:
-    """How weights lie for a core of `EXPORT_CORES`.
-
-    Raises:
-        ThimbleError: a core that is not known.
-    """
-    if core not in EXPORT_CORES:
-        raise ThimbleError(f"the core {core!r} is not known", f"use one of: {', '.join(EXPORT_CORES)}")
-    return _OTHER_CORES.get(core) or packing_of_core(core)
 
 
 def check_version(version: str) -> None:
@@ -144,7 +126,7 @@ class Library:
                     "give one of the recipes another `name`",
                 )
             names[model.identifier] = model.name
-        layout_of(self.core)
+        packing_of_core(self.core)
         check_version(self.version)
 
     @property
@@ -184,7 +166,7 @@ def write_sources(library: Library, out: Path) -> Sources:
     for model in library.models:
         with tempfile.TemporaryDirectory() as folder:
             one = LibraryModel(model.identifier, model.tflite, model.codec)
-            (compiled[model.name],) = write_library([one], layout_of(library.core), Path(folder), model.aim)
+            (compiled[model.name],) = write_library([one], packing_of_core(library.core), Path(folder), model.aim)
             kernels.update(path.name for path in called_kernels([Path(folder) / f"{model.identifier}.c"]))
             for path in Path(folder).iterdir():  # what several models need is the same
                 shutil.copyfile(path, out / path.name)

@@ -13,12 +13,13 @@ from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.errors import MissingTool, PartialFailure
 from pipeline.exports.export import check_target, write_export
 from pipeline.exports.form import Form
-from pipeline.exports.library import Counts, ExportedModel, Library, check_version, layout_of
+from pipeline.exports.library import Counts, ExportedModel, Library, check_version
 from pipeline.numerics.sampler import logit_step
 from pipeline.recipes.load import Recipe
 from pipeline.recipes.schema import HomeAssistantConfig, SentencesConfig
 from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import Board, all_boards, load_board
+from pipeline.targets.cores import packing_of_core
 from pipeline.tasks.registry import load_task
 from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.codec import StructuredCodec
@@ -96,7 +97,7 @@ def collect(
     """
     check_version(version)
     core = core or load_board(recipes[0].boards[0]).core
-    layout_of(core)
+    packing_of_core(core)
     models = tuple(_model(recipe, core, options, console) for recipe in recipes)
     return Library(models, core, version)
 

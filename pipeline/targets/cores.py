@@ -1,4 +1,4 @@
-"""The Arm cores: which form of weights suits a core's multiply instructions."""
+"""The cores: which form of weights suits a core's multiply instructions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["CORES", "WeightLayout", "packing_of_core"]
+__all__ = ["CORES", "OTHER_CORES", "WeightLayout", "packing_of_core"]
 
 CORES = (
     "cortex-m0",
@@ -18,13 +18,15 @@ CORES = (
     "cortex-m55",
 )
 """The cores that a board may name."""
+OTHER_CORES = ("riscv32", "xtensa", "generic")
+"""Those that exports and the benchmark know besides."""
 
 
 class WeightLayout(StrEnum):
     """Layout of weights in flash, and of K and V in the cache, for the core's multiply instructions.
 
     INTERLEAVED_2: two rows in a halfword, for SMLAD (cores with the DSP extension: Cortex-M4, M7, M33).
-    INTERLEAVED_4: four rows in a word, for MLA (Cortex-M3).
+    INTERLEAVED_4: four rows in a word, for cores that multiply words (Cortex-M3, RV32, Xtensa).
     ROW_MAJOR: plain int8 rows, for Helium (Cortex-M55) and as the form that holds any weights on every core.
     """
 
@@ -38,15 +40,17 @@ _OF_CORE = {
     "cortex-m4": WeightLayout.INTERLEAVED_2,
     "cortex-m7": WeightLayout.INTERLEAVED_2,
     "cortex-m33": WeightLayout.INTERLEAVED_2,
+    "riscv32": WeightLayout.INTERLEAVED_4,
+    "xtensa": WeightLayout.INTERLEAVED_4,
 }
 
 
 def packing_of_core(core: str) -> WeightLayout:
-    """The packing for a core as board.yaml names it (`cortex-m4`).
+    """The packing for a core as board.yaml names it (`cortex-m4`), or one of `OTHER_CORES`.
 
     Raises:
         ThimbleError: a core that is not known.
     """
-    if core not in CORES:
-        raise ThimbleError(f"the core {core!r} is not known", f"use one of: {', '.join(CORES)}")
+    if core not in (*CORES, *OTHER_CORES):
+        raise ThimbleError(f"the core {core!r} is not known", f"use one of: {', '.join((*CORES, *OTHER_CORES))}")
     return _OF_CORE.get(core, WeightLayout.ROW_MAJOR)

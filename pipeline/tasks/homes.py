@@ -57,7 +57,8 @@ class HomeSource:
     Args:
         words: the content of a language's `homes.yaml`.
         pool_seed: decides the homes of the pool.
-        avoided: names of things that are never drawn, lower-case.
+        avoided: names of things that are never drawn, lower-case, but those that are a noun of the language for such
+            things: they name whatever home has one, and are no name to learn by heart.
         elision: of the language; none unless given.
         inflection: of the language; nothing is declined unless given.
     """
@@ -70,7 +71,7 @@ class HomeSource:
         elision: Elision | None = None,
         inflection: Inflection | None = None,
     ) -> None:
-        self._avoided, self._elision = avoided, elision or Elision({})
+        self._elision = elision or Elision({})
         self._declined = lru_cache(1 << 16)(inflection.declined) if inflection and inflection.stems else None
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]
@@ -83,6 +84,8 @@ class HomeSource:
         self._rimes: Sequence[str] = words["syllables"]["rimes"]
         self._joiner = "" if words.get("glued") else " "
         self._things: Mapping[str, Mapping[str, Sequence[str]]] = words["things"]
+        self._nouns = frozenset(noun.lower() for thing in self._things.values() for noun in thing.get("nouns") or ())
+        self._avoided = avoided - self._nouns
         self._classes: dict[str, list[str]] = {}
         for key in self._things:
             self._classes.setdefault(key.partition(".")[0], []).append(key)
@@ -177,6 +180,10 @@ class HomeSource:
                 text = f"{self.made_up(rng)}{self._joiner}{text}"
             return _cased(text, rng)
         return _cased(self._put_together(rng, thing["nouns"]), rng)
+
+    def is_noun(self, name: str) -> bool:
+        """Whether the name of a thing is what any such thing is called ("Garage door")."""
+        return name.lower() in self._nouns
 
     def phrase(self, rng: random.Random, list_name: str) -> str:
         """Free text of a wildcard list."""

@@ -24,6 +24,7 @@ __all__ = ["NegativeSource", "NoMatchFile", "load_no_match"]
 _TRIES = 8
 _MIN_LETTERS = 4  # of a word that tells what a sentence is about
 _MAX_EXPANSIONS = 12  # of a pattern, that are looked at
+_AT_HOME = 0.5  # share of foreign sentences that are said in a drawn home; the others in the one that ships
 _NOISY = 0.5  # share whose words are changed as those of woven commands are
 _CONTEXT = "context"  # the kind of foreign sentences that people say around commands
 _TALK_KINDS = (_CONTEXT, "statements")  # of foreign sentences that may stand beside a command
@@ -296,7 +297,9 @@ class NegativeSource(SourceOnTop):
         if self._is_near_command(pattern):
             return None
         sentence, _ = join(self._weave.grammar.elision.join(self._fill(pattern.draw(rng), {}, rng)))
-        return Sample(sentence, NO_MATCH, {})
+        # Foreign sentences are said in homes, too, whose names may stand in them: a mark asks for nothing yet.
+        entries = self._plain.draw(rng).entries if rng.random() < _AT_HOME else ()
+        return Sample(sentence, NO_MATCH, {}, entries)
 
     def _fill(self, frame: Sequence[Piece | Hole], values: Mapping[str, Pieces], rng: random.Random) -> list[Piece]:
         filled: list[Piece] = []

@@ -26,6 +26,11 @@
 #define THIMBLE_PLAIN_C 1
 #endif
 
+/* Words are multiplied by one instruction, and that is all there is. */
+#if (defined(__riscv_mul) || defined(__XTENSA__)) && !defined(THIMBLE_PLAIN_C)
+#define THIMBLE_WORD_PRODUCTS 1
+#endif
+
 #if defined(__arm__) && !defined(THIMBLE_PLAIN_C)
 
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2

@@ -1,4 +1,5 @@
-/* Products with weights packed in quads, for cores that have MLA but no DSP instructions (Cortex-M3).
+/* Products with weights packed in quads, for cores that multiply words but have no DSP instructions (Cortex-M3, RV32,
+ * Xtensa).
  *
  * A word holds four rows a, b, c, d at one column: the bytes d + 128, c + 128, b + 128 and a, the lowest first. MLA of
  * the whole word, of its upper half and of its middle half make three sums that thimble_packed_rows.h takes apart: five
@@ -13,6 +14,18 @@ static THIMBLE_HOT(excess_of) int32_t excess_of(const int16_t *x_end)
     __builtin_memcpy(&excess, x_end, 4);
     return excess;
 }
+
+#if defined(THIMBLE_THUMB2) || defined(THIMBLE_WORD_PRODUCTS)
+
+/* What the 128 of b, c and d add to a token's sums, negative. */
+static inline void start(uint32_t *all, uint32_t *upper, uint32_t *middle, uint32_t excess)
+{
+    *upper = 0u - excess;
+    *middle = *upper * 0x101u;
+    *all = *upper * 0x10101u;
+}
+
+#endif
 
 #ifdef THIMBLE_THUMB2
 
@@ -205,14 +218,6 @@ __attribute__((noinline)) static THIMBLE_HOT(multiply) void multiply(const block
     /* clang-format on */
 }
 
-/* What the 128 of b, c and d add to a token's sums, negative. */
-static THIMBLE_HOT(start) void start(uint32_t *all, uint32_t *upper, uint32_t *middle, uint32_t excess)
-{
-    *upper = 0u - excess;
-    *middle = *upper * 0x101u;
-    *all = *upper * 0x10101u;
-}
-
 /* The sums of four rows, part by part. */
 static THIMBLE_HOT(sum_parts) thimble_row_sums
     sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
@@ -259,6 +264,132 @@ static THIMBLE_HOT(multiply_tokens) void multiply_tokens(const thimble_fully_con
         start(&b.all_2, &b.upper_2, &b.middle_2, (uint32_t)excess_of(end + 2));
     }
     multiply(&b, p->weights);
+}
+
+#elif defined(THIMBLE_WORD_PRODUCTS)
+
+/* The three sums of a token's four rows. */
+typedef struct {
+    uint32_t all, upper, middle;
+} word_sums;
+
+static inline word_sums sums_from(const int16_t *x_end)
+{
+    word_sums sums;
+    start(&sums.all, &sums.upper, &sums.middle, (uint32_t)excess_of(x_end));
+    return sums;
+}
+
+static inline thimble_row_sums rows_of(const word_sums *sums)
+{
+    return thimble_take_apart(sums->upper, sums->middle, sums->all - (sums->upper << 16));
+}
+
+/* One column: its word, the word's upper half and its middle half times x. */
+static inline void add_column(word_sums *sums, int32_t word, int32_t upper, uint32_t middle, int32_t x)
+{
+    sums->all += (uint32_t)word * (uint32_t)x;
+    sums->upper += (uint32_t)upper * (uint32_t)x;
+    sums->middle += middle * (uint32_t)x;
+}
+
+/* Without this GCC adds in another order, and keeps more in registers than there are. */
+static inline void keep_in_order(word_sums *sums)
+{
+    __asm__("" : "+r"(sums->all), "+r"(sums->upper), "+r"(sums->middle));
+}
+
+/* A column of four rows. */
+static inline void add_word(word_sums *sums, int32_t word, int32_t x)
+{
+    add_column(sums, word, word >> 16, (uint32_t)word << 8 >> 16, x);
+    keep_in_order(sums);
+}
+
+/* The sums of four rows, part by part. */
+static THIMBLE_HOT(sum_parts) thimble_row_sums
+    sum_parts(const int32_t *words, const int16_t *x, int32_t depth, int32_t part)
+{
+    const int32_t excess = excess_of(x + depth);
+    thimble_row_sums sums = {{0, -excess, -excess, -excess}};
+    for (int32_t done = 0; done < depth; done += part) {
+        const int32_t end = depth - done < part ? depth : done + part;
+        word_sums some = {0, 0, 0};
+        for (int32_t column = done; column < end; column++) {
+            add_word(&some, words[column], x[column]);
+        }
+        const thimble_row_sums more = rows_of(&some);
+        for (int32_t i = 0; i < 4; i++) {
+            sums.row[i] += more.row[i];
+        }
+    }
+    return sums;
+}
+
+/* Four rows of two tokens, whose columns come two and two. */
+static inline void multiply_both(const int32_t *words, const int16_t *x, int32_t depth, word_sums *first,
+                                 word_sums *second)
+{
+    word_sums one = *first, other = *second;
+    for (const int32_t *const end = words + depth; words < end; words += 2, x += 4) {
+#pragma GCC unroll 2
+        for (int32_t i = 0; i < 2; i++) {
+            const int32_t word = words[i], upper = word >> 16;
+            const uint32_t middle = (uint32_t)word << 8 >> 16;
+            add_column(&one, word, upper, middle, x[i]);
+            add_column(&other, word, upper, middle, x[i + 2]);
+            keep_in_order(&one);
+            keep_in_order(&other);
+        }
+    }
+    *first = one;
+    *second = other;
+}
+
+__attribute__((noinline)) static THIMBLE_HOT(multiply_one) void multiply_one(
+    const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+{
+    const int32_t depth = (p->depth + 3) & ~3, step = thimble_row_constants(p);
+    const int32_t *words = p->weights, *constants = p->constants;
+    const word_sums begin = sums_from(x + depth);
+    for (int32_t row = 0; row < p->rows; row += 4, constants += step, out += 4) {
+        word_sums sums = begin;
+        const int16_t *at = x;
+        for (const int32_t *const end = words + depth; words < end; words += 4, at += 4) {
+#pragma GCC unroll 4
+            for (int32_t i = 0; i < 4; i++) {
+                add_word(&sums, words[i], at[i]);
+            }
+        }
+        const thimble_row_sums rows = rows_of(&sums);
+        thimble_put_rows(p, constants, &rows, out);
+    }
+}
+
+__attribute__((noinline)) static THIMBLE_HOT(multiply_two) void multiply_two(
+    const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
+{
+    const int32_t depth = (p->depth + 3) & ~3, step = thimble_row_constants(p);
+    const int32_t *words = p->weights, *constants = p->constants;
+    const word_sums begin = sums_from(x + 2 * depth), begin_other = sums_from(x + 2 * depth + 2);
+    for (int32_t row = 0; row < p->rows; row += 4, words += depth, constants += step, out += 4) {
+        word_sums first = begin, second = begin_other;
+        multiply_both(words, x, depth, &first, &second);
+        thimble_row_sums rows = rows_of(&first);
+        thimble_put_rows(p, constants, &rows, out);
+        rows = rows_of(&second);
+        thimble_put_rows(p, constants, &rows, out + THIMBLE_TOKEN_BYTES(p->rows));
+    }
+}
+
+static inline void multiply_tokens(const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out,
+                                   int32_t two)
+{
+    if (two) {
+        multiply_two(p, x, out);
+    } else {
+        multiply_one(p, x, out);
+    }
 }
 
 #else

@@ -29,6 +29,7 @@ _CALLED_AS_A_NOUN = 0.12  # share of sentences in whose home another thing has a
 _FREE_TEXT = 1.5  # how much more often templates with free text are drawn
 _CALLED_AS_A_PART = 0.15  # share of sentences with a longer value in whose home something has a word of it as its name
 _ASKED_AS_OTHER = 0.25  # share of a sensor's names that belong to a thing which commands act on, too
+_BY_WAYS, _BY_KINDS = 0.3, 0.55  # powers of an intent's number of templates and of blocks, whose product it weighs
 _MEASURED = ("sensor", "binary_sensor")
 _OPENED = ("door", "window", "garage_door", "opening")
 
@@ -246,7 +247,8 @@ class _DrawnNames:
             text = homes.phrase(rng, list_name)
             return text, text
         self._said.append(name)
-        if rng.random() >= _KNOWN:
+        # "Close the garage door" asks for all there are where no thing has that name, and is no unknown name.
+        if rng.random() >= _KNOWN and not (list_name == "name" and homes.is_noun(name)):
             self.has_unknown = True
             return name, name
         self._own.append(Entry(name, kind, name))
@@ -395,8 +397,8 @@ def _quantity_kinds(values: RangeSlotList) -> set[str]:
 def _weighted(
     templates: Sequence[Template], says_free_text: Callable[[Template], bool]
 ) -> tuple[list[Template], list[float]]:
-    """Templates with cumulative weights: an intent counts as the geometric mean of its numbers of templates and of
-    blocks to the power of 0.75, so that one of many questions is not learned last, and one of few is learned at all;
+    """Templates with cumulative weights: an intent counts the more, the more templates and the more blocks it has, so
+    that one of many questions is not learned last, and less than in proportion, so that one of few is learned at all;
     half of it is shared by templates, half by blocks. Free text is harder to learn than a name that is marked, and
     counts more."""
     by_intent = Counter(template.intent for template in templates)
@@ -410,7 +412,7 @@ def _weighted(
         num_blocks = len(blocks[template.intent])
         by_block = 1 / (num_blocks * in_block[template.intent, id(template.block)])
         free = _FREE_TEXT if says_free_text(template) else 1.0
-        weights.append(free * (count * num_blocks) ** 0.375 * (0.5 / count + 0.5 * by_block))
+        weights.append(free * count**_BY_WAYS * num_blocks**_BY_KINDS * (0.5 / count + 0.5 * by_block))
     return list(templates), list(accumulate(weights))
 
 

@@ -50,12 +50,12 @@ uint32_t differs(const void *fast, const void *plain, size_t bytes)
 
 void start_count(void)
 {
-    systick_start();
+    counter_start();
 }
 
 void print_count(const char *name, int32_t columns, int32_t rows, int32_t calls)
 {
-    const uint32_t ticks = systick_elapsed();
+    const uint32_t ticks = counter_elapsed();
     char *at = put_number(put_text(put_text(line, "COUNT "), name), (uint32_t)columns);
     at = put_number(at, (uint32_t)rows);
     end_line(line, put_number(at, ticks * INSTRUCTIONS_PER_TICK / (uint32_t)calls));

@@ -63,9 +63,9 @@ static inline void end_line(char *line, char *at)
     print(line);
 }
 
-static inline void systick_start(void) {}
+static inline void counter_start(void) {}
 
-static inline uint32_t systick_elapsed(void)
+static inline uint32_t counter_elapsed(void)
 {
     return 0;
 }
