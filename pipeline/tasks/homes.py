@@ -13,6 +13,8 @@ A language's words are in `pipeline/languages/<code>/homes.yaml`:
 - `things`: by kind, or kind and device class (`sensor.battery`), the `nouns` of patterns, and whole `names`, which are
   used alone in four of five cases;
 - `phrases`: by list, free text for wildcards;
+- `declined`: by word its forms as an object and behind a preposition (`lampa: [lampę, lampy]`): names are said in
+  sentences with these for the words that they begin with; areas with what their `form` has behind its first word;
 - `glued`: whether words stand without spaces between them.
 
 Names change as the language's `weave.yaml` says under `elision` ("lampe de la entrée").
@@ -42,6 +44,7 @@ __all__ = ["HomeSource", "made_up_words"]
 _T = TypeVar("_T")
 
 _FIELD = re.compile(r"\{(\w+)\}")
+_SAID_DECLINED = 0.6  # share of names that are said in another case
 _POOL = 2_000  # homes that are drawn once, of which a sentence takes one
 _COMMON = (
     ("light", 8), ("switch", 5), ("media_player", 3), ("cover", 3), ("climate", 2), ("lock", 2), ("fan", 2),
@@ -72,9 +75,12 @@ class HomeSource:
         inflection: Inflection | None = None,
     ) -> None:
         self._elision = elision or Elision({})
+        self._common_words = inflection.common_words if inflection else frozenset[str]()
         self._declined = lru_cache(1 << 16)(inflection.declined) if inflection and inflection.stems else None
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]
+        self._forms: Mapping[str, Sequence[str]] = words.get("declined") or {}
+        self._places = {name: form.partition(" ")[2] for name, form in self._areas} if self._forms else {}
         self._people: Sequence[str] = words.get("people") or ["anna"]
         self._brands: Sequence[str] = words.get("brands") or words["modifiers"]
         self._modifiers: Sequence[str] = words["modifiers"]
@@ -180,6 +186,21 @@ class HomeSource:
                 text = f"{self.made_up(rng)}{self._joiner}{text}"
             return _cased(text, rng)
         return _cased(self._put_together(rng, thing["nouns"]), rng)
+
+    def said(self, name: str, rng: random.Random) -> str:
+        """A name as a sentence may say it: in another case, where the language declines names."""
+        if not self._forms or rng.random() >= _SAID_DECLINED:
+            return name
+        place = self._places.get(name.lower())
+        if place:
+            return place
+        words, form = name.split(), int(2 * rng.random())
+        for index, word in enumerate(words):
+            forms = self._forms.get(word.lower())
+            if forms is None or (len(words) == 1 and forms[form] in self._common_words):
+                break
+            words[index] = forms[form].title() if word.istitle() else forms[form]
+        return " ".join(words)
 
     def is_noun(self, name: str) -> bool:
         """Whether the name of a thing is what any such thing is called ("Garage door")."""

@@ -246,13 +246,14 @@ class _DrawnNames:
         else:
             text = homes.phrase(rng, list_name)
             return text, text
-        self._said.append(name)
+        said = homes.said(name, rng)
+        self._said += (name, said) if said != name else (name,)
         # "Close the garage door" asks for all there are where no thing has that name, and is no unknown name.
         if rng.random() >= _KNOWN and not (list_name == "name" and homes.is_noun(name)):
             self.has_unknown = True
-            return name, name
+            return said, name
         self._own.append(Entry(name, kind, name))
-        return name, name
+        return said, name
 
     def _thing(self) -> tuple[str, str]:
         rng, template = self._rng, self._template
@@ -359,7 +360,7 @@ class _HomeNames:
             self.is_missing = True
             return "", ""
         chosen = self._rng.choice(names)
-        text = self._rng.choice(chosen)
+        text = self._homes.said(self._rng.choice(chosen), self._rng)
         self.said.add(text.lower())
         return text, chosen[0]
 
