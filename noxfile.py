@@ -5,9 +5,10 @@ pyproject.toml change:
 
     .nox/thimble   everything, 3 GB, of it 1.9 GB TensorFlow: all that runs a recipe, and `tests`
     .nox/fast      what needs no TensorFlow: `fast`, `renode`
-    .nox/lint      ruff, mypy, import-linter, clang-tidy, cppcheck: `lint`, `schemas`
+    .nox/lint      ruff, mypy, import-linter, clang-tidy, cppcheck, codespell: `lint`, `schemas`
     .nox/browser   what drives a browser: `playground_tests`, `playground_picture`
     .nox/exports   tools of other build systems: `exports`, beside .nox/thimble
+    .nox/docs      what makes the site: `docs`
 
 The Arm toolchain and QEMU come from the system's packages.
 """
@@ -37,9 +38,10 @@ SWEEP = "models/sweeps/home-en.yaml"
 EXTRAS = {
     "thimble": ("all", "ray", "test", "lint"),
     "fast": ("compile", "prove", "tasks", "sweep", "serve", "test"),
-    "lint": ("compile", "tasks", "test", "lint", "c-lint"),
+    "lint": ("compile", "tasks", "test", "lint", "c-lint", "spelling"),
     "browser": ("compile", "prove", "tasks", "test", "browser"),
     "exports": ("export-tools",),
+    "docs": ("docs",),
 }
 """The environments in `.nox`, and the extras of pyproject.toml that each holds beside the core."""
 STAGES: dict[str, str] = runpy.run_path(str(ROOT / "pipeline" / "stages" / "__init__.py"))["SUMMARIES"]
@@ -169,13 +171,14 @@ def exports(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """ruff, mypy, the rule which package may import which (import-linter), C's layout (clang-format), what clang-tidy
-    and cppcheck find in it, and whether docs/schemas is current."""
+    """ruff, mypy, the rule which package may import which (import-linter), spelling (codespell), C's layout
+    (clang-format), what clang-tidy and cppcheck find in it, and whether docs/schemas is current."""
     python = environment(session, "lint")
     session.run(str(python), "-m", "ruff", "check", ".", external=True)
     session.run(str(python), "-m", "ruff", "format", "--check", ".", external=True)
     session.run(str(python), "-m", "mypy", external=True)
     session.run(str(python.parent / "lint-imports"), external=True)
+    session.run(str(python.parent / "codespell"), external=True)
     session.run(str(python.parent / "clang-format"), "--dry-run", "-Werror", *c_files(), external=True)
     session.run(str(python), "-m", "tests.c_lint", external=True)
     session.run(str(python), "-m", "pipeline", "schemas", "--check", external=True)
@@ -193,6 +196,20 @@ def format_(session: nox.Session) -> None:
 def schemas(session: nox.Session) -> None:
     """Write the JSON schemas in docs/schemas anew from the types."""
     session.run(str(environment(session, "lint")), "-m", "pipeline", "schemas", *session.posargs, external=True)
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """The documentation as a site in build/docs, which needs no network; a broken link is an error (`-- --serve` shows
+    it at http://127.0.0.1:8000 and follows edits)."""
+    build_site(session, "serve" if "--serve" in session.posargs else "build")
+
+
+def build_site(session: nox.Session, action: str = "build") -> None:
+    """MkDocs, strict."""
+    python = environment(session, "docs")
+    command = (str(python), "-m", "mkdocs", action, "--strict")
+    session.run(*command, env={"NO_MKDOCS_2_WARNING": "1"}, external=True)
 
 
 def stage_session(name: str, summary: str) -> None:
@@ -261,11 +278,12 @@ def playground(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def playground_tests(session: nox.Session) -> None:
-    """The demo's playground, and that of a stand-in, in Node and in the system's Chromium, headless."""
+    """The demo's playground, that of a stand-in, the report and the site, in Node and in the system's Chromium."""
     session.run(str(with_toolchain(session)), "-m", "pipeline", "playground", DEMO, external=True)
+    build_site(session)
     page = ROOT / "build" / Path(DEMO).parent.name / "playground" / "index.html"
     python = environment(session, "browser")
-    environment_of_tests = {"THIMBLE_PLAYGROUND": str(page)}
+    environment_of_tests = {"THIMBLE_PLAYGROUND": str(page), "THIMBLE_SITE": str(ROOT / "build" / "docs")}
     command = ("-m", "pytest", "tests/playground", *session.posargs)
     session.run(str(python), *command, env=environment_of_tests, external=True)
 

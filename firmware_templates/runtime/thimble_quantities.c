@@ -585,6 +585,15 @@ static bool read_number(reader *r, unsigned start, bool is_amount, number *n)
     return true;
 }
 
+/* The whole number that a fraction is added to: the hour of "otto e mezza". */
+static bool read_before_fraction(reader *r, unsigned start, number *n)
+{
+    n->end = cardinal(r, start, &n->value);
+    n->is_article = n->end == start + 1 && has(r, start, ARTICLE);
+    n->is_plain = n->end != start && n->value % ONE == 0 && n->value >= 0 && !has(r, n->end, POINT);
+    return n->is_plain;
+}
+
 static unsigned read_ordinal(reader *r, unsigned start, int64_t *value)
 {
     *value = sense(r, start, ORDINAL);
@@ -739,7 +748,13 @@ static unsigned match_item(reader *r, const uint8_t *item, unsigned start, captu
         return end;
     }
     number n;
-    if (!read_number(r, start, type == AN_AMOUNT, &n) || (n.is_article && type != AN_AMOUNT && type != ANY_HOUR)) {
+    if (!read_number(r, start, type == AN_AMOUNT, &n)) {
+        return 0;
+    }
+    if (has_limits(type) && !n.is_plain && !read_before_fraction(r, start, &n)) {
+        return 0;
+    }
+    if (n.is_article && type != AN_AMOUNT && type != ANY_HOUR) {
         return 0;
     }
     if (!has_limits(type)) {

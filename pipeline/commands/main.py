@@ -43,7 +43,7 @@ from pipeline.program import program
 from pipeline.tools import configure_tensorflow
 from pipeline.version import VERSION
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["COMMANDS", "command_parser", "main"]
 
 COMMANDS: tuple[Command, ...] = (
     *run.COMMANDS,
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where what reads the output went away.
     """
     _never_fail_to_print()
-    parser = _parser()
+    parser = command_parser()
     if "_ARGCOMPLETE" in os.environ:
         import argcomplete
 
@@ -152,7 +152,8 @@ def _never_fail_to_print() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog=program(),
         description="From a Keras transformer to verified tokens on an emulated Cortex-M board.",

@@ -28,6 +28,7 @@ from pipeline.compiler.ir.program import (
 )
 from pipeline.compiler.ir.refusals import unsupported
 from pipeline.compiler.product import Choice
+from pipeline.compiler.tied_embedding import TiedEmbedding
 from pipeline.errors import UnsupportedModel
 from pipeline.targets.cores import WeightLayout
 
@@ -42,7 +43,8 @@ class Lowering:
 
     `views` says where each tensor lies; `deferred` lowers what is computed at its first use, by the tensor that it
     makes; `targets` are the tensors that their makers can write into a concatenation's output, which is given with the
-    column; `choices` says how a product's weights are held, `prepared` which inputs of products were prepared already.
+    column; `choices` says how a product's weights are held, `tied` which look-ups are computed from such weights, and
+    `prepared` which inputs of products were prepared already.
     """
 
     def __init__(self, graph: Graph, layout: WeightLayout) -> None:
@@ -53,6 +55,7 @@ class Lowering:
         self.deferred: dict[int, Callable[[], None]] = {}
         self.targets: dict[int, tuple[Tensor, int]] = {}
         self.choices: Mapping[int, Choice] = {}
+        self.tied: Mapping[int, TiedEmbedding] = {}
         self.prepared: dict[tuple[object, ...], tuple[View, bool]] = {}
         self.names = {op.outputs[0]: op.name for op in graph.ops if op.name}
 

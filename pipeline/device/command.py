@@ -12,7 +12,7 @@ from ..errors import ThimbleError
 from ..version import VERSION
 from .client import ask, chat, connect, understand
 
-__all__ = ["main"]
+__all__ = ["command_parser", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 after an error that was printed, 130 after Ctrl-C.
     """
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     try:
         _ACTIONS[options.action][1](options)
     except ThimbleError as error:
@@ -78,7 +78,8 @@ _ACTIONS = {
 }
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of all actions."""
     parser = argparse.ArgumentParser(
         prog="thimble-client", description="Talks to a microcontroller with Thimble's firmware over its serial port."
     )

@@ -4,6 +4,7 @@
   const data = JSON.parse(byId("data").textContent);
   const format = new Intl.NumberFormat("en");
   let engine;
+  let panel; // of a real board
   let running = null; // the question that may go on
   let shown = null; // the question on the page
 
@@ -19,7 +20,10 @@
     byId("sentence").addEventListener("keydown", (event) => {
       if (event.key === "Enter" && event.ctrlKey) byId("ask").requestSubmit();
     });
-    byId("stop").addEventListener("click", () => (running = null));
+    byId("stop").addEventListener("click", () => {
+      running = null;
+      panel.stop();
+    });
     byId("examples").append(
       ...data.examples.map((sentence) => {
         const button = element("button", "example", sentence);
@@ -35,6 +39,7 @@
     if (byId("board")) startBoards();
     if (byId("home")) new HomeEditor(data, engine, () => shown && question(shown.sentence));
     if (byId("prove")) startProof();
+    panel = new BoardPanel(data, (board, promptCount, answerCount) => costsOf(board, promptCount, answerCount));
     byId("go").disabled = false;
     document.documentElement.dataset.state = "ready";
     const asked = new URLSearchParams(location.search).get("sentence"); // a link of the report
@@ -62,7 +67,7 @@
     byId("prompt-tokens").replaceChildren();
     byId("answer-tokens").replaceChildren();
     byId("status").textContent = "";
-    byId("stop").hidden = !(byId("sampling") || byId("pace")?.checked);
+    byId("stop").hidden = !(byId("sampling") || byId("pace")?.checked || panel.isConnected);
     document.documentElement.dataset.state = "busy";
     let options = {};
     if (byId("sampling")) {
@@ -80,6 +85,10 @@
         showStopped();
         break;
       }
+    }
+    if (panel.isConnected && running === mine) {
+      await panel.ask(sentence, options.maxNew ?? engine.context, byId("sampling") ? sampling() : null, mine.tokens);
+      if (shown !== mine) return;
     }
     byId("stop").hidden = true;
     document.documentElement.dataset.state = "ready";
@@ -349,8 +358,9 @@
       answer += instructionsAt(board, position);
       isBeyond ||= (board.steps[position] ?? null) === null;
     }
-    const ms = [0, 1, 2].map((at) => prompt * board.msPerInstruction.prompt[at] + answer * board.msPerInstruction.answer[at]);
-    return { prompt, answer, ms, isBeyond };
+    const promptMs = board.msPerInstruction.prompt.map((rate) => prompt * rate);
+    const answerMs = board.msPerInstruction.answer.map((rate) => answer * rate);
+    return { prompt, answer, promptMs, answerMs, ms: promptMs.map((ms, at) => ms + answerMs[at]), isBeyond };
   }
 
   function showCosts() {

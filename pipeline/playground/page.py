@@ -19,7 +19,7 @@ from pipeline.version import VERSION
 __all__ = ["PageFacts", "render_page"]
 
 _FOLDER = Path(__file__).resolve().parent
-_SCRIPTS = ("engine.js", "home.js", "page.js")
+_SCRIPTS = ("engine.js", "home.js", "board.js", "board_panel.js", "page.js")
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def render_page(facts: PageFacts) -> str:
 def _data(facts: PageFacts) -> dict[str, Any]:
     codec = facts.codec
     data: dict[str, Any] = {
+        "name": facts.name,
         "boards": list(facts.boards),
         "examples": list(facts.examples),
         "expected": _expected(facts.expected),

@@ -477,6 +477,8 @@ class Quantities:
             captured.day = captured.hour = day
             return end
         number = self._number(sentence, start, kind == ItemType.AMOUNT)
+        if number is not None and not number.is_plain and kind in LIMITED_ITEMS:
+            number = self._before_fraction(sentence, start)
         if number is None or (number.is_article and kind not in {ItemType.AMOUNT, ItemType.A_HOUR}):
             return 0
         if kind in {ItemType.NUMBER, ItemType.AMOUNT}:
@@ -491,6 +493,14 @@ class Quantities:
         else:
             captured.hour = number.numerator
         return number.end
+
+    def _before_fraction(self, sentence: _Sentence, start: int) -> _Number | None:
+        """The whole number that a fraction is added to: the hour of "otto e mezza"."""
+        numerator, denominator, end = self._cardinal(sentence, start)
+        if end == start or denominator != 1 or numerator < 0 or Class.POINT in self._get(sentence, end).senses:
+            return None
+        is_article = end == start + 1 and Class.ARTICLE in self._get(sentence, start).senses
+        return _Number(numerator, 1, end, is_article, True)
 
     def _match_part(self, sentence: _Sentence, start: int, captured: _Captured, first: int) -> int:
         """The longest phrase of a part of the day; the first of equals."""

@@ -58,7 +58,7 @@ _KEYS = (
 )
 _NUMBER_KEYS = (
     *("decimal", "glued", "units_first", "and_in_tens", "teens", "scores", "and_fraction", "and", "of", "articles"),
-    *("minus", "point", "more", "ordinal_words", "ordinal_suffixes"),
+    *("minus", "point", "more", "ordinal_words", "ordinal_suffixes", "ordinals"),
 )
 _PATTERN_KINDS = ("none", "date", "time", "degrees", "percent", "number")
 
@@ -218,7 +218,7 @@ class _Compiler:
         for limit in (20, 31):
             reader = Quantities(self.made())
             for number, words in ordinals:
-                if number > limit and number % 10:
+                if number > self.numbers.get("ordinals", 31) or (number > limit and number % 10):
                     continue
                 for word in words:
                     if " " not in word and not reader.reads_ordinal([word], number):

@@ -41,7 +41,7 @@ def every(
     return board, build_project(project, project / "build", test_commands=True)
 
 
-@pytest.mark.variants(keep=6)
+@pytest.mark.variants(keep=3)
 def test_the_image_lies_in_the_boards_memory(every: tuple[Board, Firmware]) -> None:
     board, firmware = every
     regions = [region for region in (board.flash, board.ram, board.vectors) if region]

@@ -151,6 +151,8 @@ WORDS = {
     "procent minut o ósmej wieczorem wpół do dziewiątej",
     "fr": "cuisine entrée salon lampe l'entrée d'eau interrupteur qu'il l' d' la du allume lumière été cinq pour cent "
     "minutes heure et demie à huit demi aujourd'hui",
+    "it": "cucina ingresso soggiorno lampada lampade l'ingresso dell'acqua interruttore un'ora dell' l' del la accendi "
+    "luce è c'è cinque per cento minuti mezz'ora e mezza alle otto perché",
 }
 
 

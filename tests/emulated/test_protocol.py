@@ -189,6 +189,7 @@ def test_requests_that_come_while_it_works_wait(device: Device) -> None:
     assert not device.info().corrupt
 
 
+@pytest.mark.variants(keep=4)
 @pytest.mark.parametrize("letters", [200, 251, 252, 253, 254, 255, 256, 257, 280, 600, 1000])
 def test_lines_longer_than_the_ring(device: Device, letters: int) -> None:
     for _ in range(40):

@@ -81,6 +81,7 @@ def check(built: Built, elf: Path, board: Board) -> Verification:
         return verify(device, built.expectations, macs_per_step=built.compiled.macs, instructions_per_tick=40)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 def test_tokens_logits_and_counts_are_right_to_the_end_of_the_context(built: Built, board: Board) -> None:
     result = check(built, built.firmware.elf, board)

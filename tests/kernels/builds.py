@@ -35,7 +35,7 @@ __all__ = [
 ON_BOARD = Path(__file__).parent / "on_board"
 PROGRAMS = (
     *("fully_connected", "fully_connected_rows", "blocks", "nibbles", "picked"),
-    *("attention", "int16", "elementwise"),
+    *("attention", "embedding", "int16", "elementwise"),
 )
 WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 LINK_SCRIPT = """\

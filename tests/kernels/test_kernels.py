@@ -54,6 +54,7 @@ PROGRAMS = {
     "nibbles": ("fully_connected_nibbles",),
     "picked": ("fully_connected_picked",),
     "attention": ("attention_pairs", "attention_rows"),
+    "embedding": ("embedding_pairs", "embedding_quads", "embedding_rows"),
     "int16": (
         *("fully_connected_s16", "fully_connected_rows_s16", "attention_s16"),
         *("add_s16", "mul_s16", "scale_s16", "root_s16"),
@@ -119,6 +120,9 @@ LIMITS = {
     ("m4", "add_s16", 128): 25,
     ("m4", "mul_s16", 128): 16,
     ("m4", "root_s16", 1): 60,
+    ("m3", "embedding_quads", 64): 19.5,
+    ("m4", "embedding_pairs", 64): 9.4,
+    ("m55", "embedding_rows", 64): 2.9,
     ("m4", "add", 128): 30,
     ("m4", "mul", 128): 30,
     ("m4", "table", 128): 10,

@@ -210,6 +210,7 @@ def test_whole_steps_in_other_forms(decode_step: bytes, form: str, tmp_path: Pat
     assert {stored.form for stored in compiled.products} == {form}
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.slow
 @pytest.mark.parametrize("decode_step", [next(iter(KINDS))], indirect=True)
 @pytest.mark.parametrize("form", ["blocks4", "blocks8", "nibbles", "1:4", "2:4"])

@@ -35,7 +35,7 @@ def element_kinds(dtype: str, arity: int) -> list[str]:
     return [kind for kind, operator in ELEMENTWISE.items() if operator.arity == arity and (kind, dtype) in OPERATORS]
 
 
-@pytest.mark.variants(keep=2)
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", element_kinds("INT8", 2))
 @given(
@@ -159,6 +159,7 @@ def test_extreme_rows(bench: Workbench, why: str, packing: WeightLayout) -> None
         bench.check(tflite, {"x": int8_values(seed, (1, depth))}, packing)
 
 
+@pytest.mark.variants(keep=4)
 @pytest.mark.parametrize(("packing", "limit"), [(WeightLayout.INTERLEAVED_2, 256), (WeightLayout.INTERLEAVED_4, 128)])
 @pytest.mark.parametrize("depth", [259, 260, 1023])
 @pytest.mark.parametrize("input_value", [-128, 127])

@@ -262,6 +262,7 @@ def test_squared_difference(
     bench.check(*elementwise("SQUARED_DIFFERENCE", operands, quantized, seed, dtype="INT16"))
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("kind", ["QUANTIZE", "RELU", "RELU6"])
 @given(size=st.integers(1, 40), source=scales, target=scales, same=st.booleans(), seed=seeds)
 @some

@@ -54,7 +54,7 @@ def assert_equal_steps(
     return compiled
 
 
-@pytest.mark.variants(keep=4)
+@pytest.mark.variants(keep=2)
 def test_fused_attention_equals_the_oracle(decode_step: bytes, packing: WeightLayout, tmp_path: Path) -> None:
     attentions = find_attentions(read_tflite(decode_step))
     assert [attention.layer for attention in attentions] == [0, 1]
@@ -64,7 +64,7 @@ def test_fused_attention_equals_the_oracle(decode_step: bytes, packing: WeightLa
     assert sum(part.macs for part in compiled.layers) == compiled.macs
 
 
-@pytest.mark.variants(keep=4)
+@pytest.mark.variants(keep=2)
 def test_generic_attention_equals_the_oracle(decode_step: bytes, packing: WeightLayout, tmp_path: Path) -> None:
     tflite = with_irregular_mask(decode_step, 12)
     assert find_attentions(read_tflite(tflite)) == []
@@ -73,7 +73,7 @@ def test_generic_attention_equals_the_oracle(decode_step: bytes, packing: Weight
     assert "thimble_batch_matmul_s" in (tmp_path / "model" / "model.c").read_text()
 
 
-@pytest.mark.variants(keep=2)
+@pytest.mark.variants(keep=1)
 def test_greedy_generation_equals_the_oracle(decode_step: bytes, tmp_path: Path) -> None:
     oracle = Oracle(decode_step)
     _, engine = engine_of(decode_step, tmp_path)
@@ -82,7 +82,7 @@ def test_greedy_generation_equals_the_oracle(decode_step: bytes, tmp_path: Path)
         assert engine.generate(prompt, 9, eos=60) == oracle.generate(prompt, 9, eos=60)[0]
 
 
-@pytest.mark.variants(keep=2)
+@pytest.mark.variants(keep=1)
 def test_a_full_context_and_a_wrong_token_are_refused(decode_step: bytes, tmp_path: Path) -> None:
     _, engine = engine_of(decode_step, tmp_path)
     with pytest.raises(ThimbleError, match="vocabulary"):
@@ -132,7 +132,7 @@ int main(void)
 """
 
 
-@pytest.mark.variants(keep=4)
+@pytest.mark.variants(keep=2)
 @pytest.mark.parametrize("fused", [True, False])
 def test_sanitizers_find_nothing(decode_step: bytes, fused: bool, packing: WeightLayout, tmp_path: Path) -> None:
     tflite = decode_step if fused else with_irregular_mask(decode_step, 12)

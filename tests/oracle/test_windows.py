@@ -62,7 +62,7 @@ def model_of_kind(request: pytest.FixtureRequest) -> tuple[ModelConfig, Any, byt
     return config, model, quantize(model, config, calibration, activations)
 
 
-@pytest.mark.variants(keep=3)
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("packing", list(WeightLayout))
 def test_three_windows_equal_the_oracle(
     model_of_kind: tuple[ModelConfig, Any, bytes], packing: WeightLayout, tmp_path: Path

@@ -57,11 +57,12 @@ def expected_of(codec: Codec, spoiled: bool = False) -> dict[str, Any]:
     return {"prompts": prompts}
 
 
-def page_of(codec: Codec, out: Path, spoiled: bool = False) -> Path:
+def page_of(codec: Codec, out: Path, spoiled: bool = False, board: str = "mps2_an386") -> Path:
+    """A page of the stand-in, with the costs of a board, whose name may be another."""
     skip_without_clang()
     prompts = (made_prompt(ticks=tuple(range(100, 120))),)
-    board = board_facts(made_result(prompts=prompts), load_board("mps2_an386"))
-    assert board is not None
+    costs = board_facts(made_result(prompts=prompts), load_board("mps2_an386"))
+    assert costs is not None
     facts = PageFacts(
         name="stand <in>",
         description="Says & does nothing that makes sense.",
@@ -70,7 +71,7 @@ def page_of(codec: Codec, out: Path, spoiled: bool = False) -> Path:
         codec=codec,
         entries=NAMES,
         examples=[*PROMPTS, "</script><b>no markup</b>"],
-        boards=[board],
+        boards=[costs | {"name": board}],
         expected=expected_of(codec, spoiled),
         command="thimble playground",
     )

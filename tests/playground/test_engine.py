@@ -184,6 +184,7 @@ def int8_step(*caches: int) -> bytes:
     return attention_step(AttentionSpec(context=6, beta=0.05, scores=scores, masked_scores=masked), caches)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize(
     ("tflite", "layers"),
     [(int8_step(0), 1), (int8_step(0, 1), 2), (test_attention_s16.attention_step(test_attention_s16.Spec()), 1)],

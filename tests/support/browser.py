@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,13 @@ def chromium() -> Iterator[Any]:
 
 @contextmanager
 def opened(
-    browser: Any, path: Path, size: dict[str, int] = DESK, scheme: str = "light", also: tuple[Path, ...] = ()
+    browser: Any,
+    path: Path,
+    size: dict[str, int] = DESK,
+    scheme: str = "light",
+    also: tuple[Path, ...] = (),
+    site: Path | None = None,
+    prepare: Callable[[Any], None] | None = None,
 ) -> Iterator[Any]:
     """A page without a network; at the end nothing may have been complained of or asked for.
 
@@ -53,6 +59,8 @@ def opened(
         size: of the window, in pixels.
         scheme: `light` or `dark`.
         also: other pages that may be opened from it.
+        site: a folder, all files of which may be.
+        prepare: is given the page before it is opened.
     """
     context = browser.new_context(viewport=size, color_scheme=scheme, offline=True)
     page = context.new_page()
@@ -61,12 +69,15 @@ def opened(
     page.on("console", lambda message: complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
+    if prepare is not None:
+        prepare(page)
     page.goto(path.as_uri())
     yield page
     context.close()
     assert complaints == []
-    asked = [url.partition("?")[0] for url in requests if not url.startswith("data:")]
-    assert set(asked) <= {known.as_uri() for known in (path, *also)}
+    asked = {url.partition("?")[0].partition("#")[0] for url in requests if not url.startswith("data:")}
+    known = {one.as_uri() for one in (path, *also)}
+    assert {url for url in asked - known if site is None or not url.startswith(f"{site.as_uri()}/")} == set()
 
 
 def sideways(page: Any) -> list[str]:

@@ -177,7 +177,7 @@ typedef struct {
     int32_t mean_zero_point;
     int32_t x_offset, root_offset;
     thimble_product_scale out;
-    int32_t columns; /* even */
+    int32_t columns; /* a multiple of 8 */
 } thimble_norm_s8_params;
 
 void thimble_norm_s8(const thimble_norm_s8_params *p, const int8_t *x, int8_t *out, int32_t tokens)
@@ -188,7 +188,7 @@ typedef struct {
     const int8_t *table;
     int32_t gate_offset, up_offset;
     thimble_product_scale out;
-    int32_t columns; /* even */
+    int32_t columns; /* a multiple of 8 */
 } thimble_gate_s8_params;
 
 void thimble_gate_s8(const thimble_gate_s8_params *p, const int8_t *gate, const int8_t *up, int8_t *out, int32_t tokens)
@@ -241,6 +241,27 @@ void thimble_limit_s8(int8_t *out, int32_t count, int32_t low, int32_t high) THI
 /* out[r][c] = in[r][c] with a stride each. */
 void thimble_copy_s8(const int8_t *in, int32_t in_stride, int8_t *out, int32_t out_stride, int32_t rows,
                      int32_t columns) THIMBLE_HOT(copy_s8);
+
+/* A tied embedding: row `token` of a table that was rounded from the same numbers as the weights w of a product, with
+ * other scales. out[i] = base + (w[i] * (row_scale * column_scales[i] >> 15) >> 13) + correction[i], shifts rounded
+ * down; the compiler proves that it is the table's value, and that nothing overflows.
+ * corrections: for each row and plane columns / 8 bytes; of plane k bit i % 8 of byte i / 8 counts 2^k. */
+typedef struct {
+    const void *weights; /* packed as that product wants them */
+    const uint8_t *corrections;
+    const int16_t *row_scales;    /* not negative */
+    const int16_t *column_scales; /* 4-byte aligned */
+    int32_t columns;              /* a multiple of 8 */
+    int32_t planes;               /* 1 or 2 */
+    int32_t base;
+} thimble_embedding_s8_params;
+
+void thimble_embedding_pairs_s8(const thimble_embedding_s8_params *p, int32_t token, int8_t *out)
+    THIMBLE_HOT(embedding_pairs_s8);
+void thimble_embedding_quads_s8(const thimble_embedding_s8_params *p, int32_t token, int8_t *out)
+    THIMBLE_HOT(embedding_quads_s8);
+void thimble_embedding_rows_s8(const thimble_embedding_s8_params *p, int32_t token, int8_t *out)
+    THIMBLE_HOT(embedding_rows_s8);
 
 /* Attention of new tokens over the KV cache, out[h] = softmax(mask(q[h] . K)) . V over rows 0..position; q and out are
  * [kv_heads][group][head_dim]. Their K and V rows are in the cache by then. Of `tokens` tokens the first has position

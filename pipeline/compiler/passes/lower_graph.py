@@ -19,6 +19,7 @@ from pipeline.compiler.ops.fully_connected import product_of
 from pipeline.compiler.ops.operator import Operator
 from pipeline.compiler.ops.registry import OPERATORS
 from pipeline.compiler.product import Product
+from pipeline.compiler.tied_embedding import find_tied_embeddings
 from pipeline.errors import UnsupportedModel
 from pipeline.numerics.kv_window import METADATA, SlidingWindow, StridedWindow
 from pipeline.numerics.rope import rope_frequencies_q32, rope_scale_q24, sine_table
@@ -47,6 +48,8 @@ def lower_graph(graph: Graph, layout: WeightLayout, block: int, objective: Objec
     program.kv_window = _kv_window(graph, attentions)
     refused: list[UnsupportedModel] = []
     ctx.choices = choose(_products(ctx, refused), layout, objective)
+    if objective is not Objective.SPEED:
+        ctx.tied = find_tied_embeddings(graph, ctx.choices)
     ctx.targets = _concatenation_targets(graph)
     _place_inputs(ctx, attentions)
     if isinstance(program.kv_window, SlidingWindow):

@@ -106,6 +106,7 @@ def test_stages_are_said_once() -> None:
     assert registry.stage_names() == [stage.name for stage in registry.all_stages()] == list(SUMMARIES)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("module", ["pipeline", "thimble"])
 def test_a_module_that_is_run_calls_itself_so(module: str) -> None:
     run = subprocess.run(

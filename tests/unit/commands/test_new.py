@@ -18,7 +18,7 @@ from pipeline.text.normalize import Normalizer
 TEMPLATES = [(kind, language) for kind, languages in template_names().items() for language in languages]
 
 
-@pytest.mark.variants(keep=2)
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize(("kind", "language"), TEMPLATES)
 def test_each_template_is_a_task_that_loads(kind: str, language: str, tmp_path: Path) -> None:
     files = create_folder(tmp_path / "mine", kind, language)
@@ -46,6 +46,7 @@ def test_tests_are_no_sentences_of_a_template(language: str, tmp_path: Path) -> 
     assert len(read) <= 4, read
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("kind", ["appliance", "tools"])
 def test_its_folder_is_checked_as_its_recipe_is(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not as a folder of sentence files, in which recipe and tests are files without a meaning."""

@@ -45,7 +45,7 @@ def quantized(request: pytest.FixtureRequest) -> Quantized:
     return Quantized(config, model, tflite, read_tflite(tflite), calibration)
 
 
-@pytest.mark.variants(keep=2)
+@pytest.mark.variants(keep=1)
 def test_no_float_anywhere(quantized: Quantized) -> None:
     graph = quantized.graph
     assert {tensor.dtype for tensor in graph.tensors} <= {"INT8", "INT32"}

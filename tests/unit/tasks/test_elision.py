@@ -25,6 +25,62 @@ def test_french_words_are_as_they_are_said(drawn: str, said: str) -> None:
     assert elision_of("fr").text(drawn, ()) == (said, ())
 
 
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [
+        ("accendi la abat-jour", "accendi l'abat-jour"),
+        ("la luce di il soggiorno", "la luce del soggiorno"),
+        ("la luce di lo ingresso", "la luce dell'ingresso"),
+        ("nel l'ingresso", "nell'ingresso"),
+        ("i volumi su il scaffale", "i volumi sullo scaffale"),
+        ("apri i scuri", "apri gli scuri"),
+        ("spegni i interruttori", "spegni gli interruttori"),
+        ("tra una ora", "tra un'ora"),
+        ("un studio", "uno studio"),
+        ("la accendi tu", "l'accendi tu"),
+        ("lo spegni tu", "lo spegni tu"),
+        ("dimmi che ore sono", "dimmi che ore sono"),
+        ("alle otto", "alle otto"),
+        ("gli luci dello cucina", "le luci della cucina"),
+        ("nello la cucina", "nella cucina"),
+    ],
+)
+def test_italian_words_are_as_they_are_said(drawn: str, said: str) -> None:
+    assert elision_of("it").text(drawn, ()) == (said, ())
+
+
+@pytest.mark.parametrize(
+    ("drawn", "said"),
+    [
+        ("il|Lampada nel|Cucina", "la Lampada nella Cucina"),
+        ("gli|Faretto dei|Studio", "il Faretto dello Studio"),
+        ("del|Aspirapolvere", "dell'Aspirapolvere"),
+        ("la|Faretti", "i Faretti"),
+        ("il|Cassaforte", "la Cassaforte"),
+        ("il|Colazione", "la Colazione"),
+        ("al|cinquanta per cento", "al cinquanta per cento"),
+        ("al|20", "al 20"),
+    ],
+)
+def test_italian_articles_agree_with_names(drawn: str, said: str) -> None:
+    pieces = []
+    for word in drawn.replace("|", " |").split():
+        pieces.append(Piece(word[1:], ((0, len(word) - 1),)) if word[0] == "|" else Piece(word))
+    assert join(elision_of("it").join(pieces))[0] == said
+
+
+def test_italian_enclitics_are_glued() -> None:
+    elision = elision_of("it")
+    assert [piece.text for piece in elision.split(split("Dimmi l'ora", ()))] == ["dici", "mi", "l'", "ora"]
+    for words, said in (
+        ("accendi - la", "accendila"),
+        ("fa - la partire", "falla partire"),
+        ("da - mi la ora", "dammi l'ora"),
+        ("dici mi la ora", "dimmi l'ora"),
+    ):
+        assert join(elision.join([Piece(word) for word in words.split()]))[0] == said
+
+
 def test_values_stay_where_they_are() -> None:
     text, spans = elision_of("fr").text("règle le du la Entrée de le Hall", ((15, 21), (28, 32)))
     assert [text[first:end] for first, end in spans] == ["Entrée", "Hall"]

@@ -31,6 +31,11 @@ OWN_NAMES = {
         "repaired",
         "contracted",
         "contractions",
+        "glued",
+        "forms",
+        "articles",
+        "endings",
+        "nouns",
         "degree",
         "amount",
         "size",
@@ -86,7 +91,7 @@ def _holes(grammar: Grammar) -> set[str]:
 
 
 def test_languages_have_both_files() -> None:
-    assert {"de", "en", "fr", "pl"} <= set(LANGUAGES) == set(languages("no_match"))
+    assert {"de", "en", "fr", "it", "pl"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -201,7 +206,10 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
 def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
     """Each verb with an object and its value, in many frames: nothing is left open, and the value is said."""
     weave = load_weave(language)
-    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à"), "pl": ("te drzwi", "na")}
+    said = {
+        **{"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à"), "it": ("la scatola", "a")},
+        "pl": ("te drzwi", "na"),
+    }
     obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
     rng = random.Random(language)
@@ -240,12 +248,11 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
-    excluded = {
-        "de": {"schnell", "jetzt"},
-        "en": {"quickly", "now"},
-        "fr": {"vite", "maintenant"},
-        "pl": {"szybko", "teraz"},
-    }.get(language, set())
+    meaningful = {
+        **{"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}},
+        **{"it": {"subito", "adesso"}, "pl": {"szybko", "teraz"}},
+    }
+    excluded = meaningful.get(language, set())
     surface = Surface(weave.data, excluded)
     for i in range(3000):
         rng = random.Random(i)
@@ -314,3 +321,27 @@ def test_a_name_in_polish_stays_as_it_is() -> None:
     assert join(clause.values["negative"])[0] == "Lampa nocna"
     number = weave.grammar.parse(split("ustaw 50 % głośności", ((6, 8),)))
     assert number is not None and "negative" not in number.features
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("accendi la abat-jour di il soggiorno", ""),
+        ("spegni il interruttore di lo ingresso", ""),
+        ("apri le tapparelle in la camera", ""),
+        ("imposta la temperatura di il ufficio a 20 gradi", "20"),
+        ("dimmi l'umidità di la serra", ""),
+        ("è accesa la luce in il studio", ""),
+    ],
+)
+def test_italian_frames_elide_contract_and_glue(command: str, value: str) -> None:
+    weave = load_weave("it")
+    start = command.find(value) if value else -1
+    fixed = ((start, start + len(value)),) if value else ()
+    for seed in range(300):
+        text, spans = join(weave.rephrase(split(command, fixed), random.Random(seed)))
+        assert not re.search(r"\b(il|la|lo|una|del|della|nel|nella|al|alla) [aeiouàèéìòù]", text), text
+        assert not re.search(r"\b(di|a|da|in|su) (il|lo|la|i|gli|le) ", text), text
+        assert not re.search(r"\b(il|un|del|nel) (st|sp|sc|z)", text), text
+        assert not re.search(r"[ln]' | - ", text), text
+        assert [text[first:last] for first, last in spans] == ([value] if value else []), text

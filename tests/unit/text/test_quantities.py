@@ -338,6 +338,60 @@ POLISH = {
 }
 
 
+ITALIAN = {
+    "ventuno": "ventuno number 21",
+    "trentatré": "trentatré number 33",
+    "trentatre": "trentatre number 33",
+    "ventotto": "ventotto number 28",
+    "centoventi": "centoventi number 120",
+    "centotto": "centotto number 108",
+    "duecentocinquanta": "duecentocinquanta number 250",
+    "duemilacinquecento": "duemilacinquecento number 2500",
+    "un timer": "",
+    "una luce": "",
+    "due e mezzo": "due e mezzo number 2.5",
+    "cinquanta per cento": "cinquanta per cento percent 50",
+    "50 percento": "50 percento percent 50",
+    "al 20 %": "20 % percent 20",
+    "ventuno gradi": "ventuno gradi degrees 21",
+    "diciannove virgola cinque gradi": "diciannove virgola cinque gradi degrees 19.5",
+    "meno tre gradi": "meno tre gradi degrees -3",
+    "tra mezz' ora": "mezz' ora duration PT30M",
+    "un' ora e mezza": "un' ora e mezza duration PT1H30M",
+    "due ore e un quarto": "due ore e un quarto duration PT2H15M",
+    "tre quarti d' ora": "tre quarti d' ora duration PT45M",
+    "un quarto d' ora": "un quarto d' ora duration PT15M",
+    "1 h 30": "1 h 30 duration PT1H30M",
+    "2 ore e 16 min": "2 ore e 16 min duration PT2H16M",
+    "un minuto e mezzo": "un minuto e mezzo duration PT1M30S",
+    "otto ore": "otto ore duration PT8H",
+    "alle otto": "alle otto time 08:00",
+    "fino alle 8": "alle 8 time 08:00",
+    "sono le otto": "le otto time 08:00",
+    "le 3 luci": "3 number 3",
+    "le otto e mezza": "le otto e mezza time 08:30",
+    "alle otto e un quarto": "alle otto e un quarto time 08:15",
+    "le nove meno un quarto": "le nove meno un quarto time 08:45",
+    "alle nove meno dieci": "alle nove meno dieci time 08:50",
+    "alle venti e trenta": "alle venti e trenta time 20:30",
+    "alle 20:30": "alle 20:30 time 20:30",
+    "all' una": "all' una time 01:00",
+    "all' una e mezza": "all' una e mezza time 01:30",
+    "a mezzogiorno e mezzo": "a mezzogiorno e mezzo time 12:30",
+    "mezzanotte": "mezzanotte time 00:00",
+    "alle sette di sera": "alle sette di sera time 19:00",
+    "le 7 di mattina": "le 7 di mattina time 07:00",
+    "stasera alle otto": "stasera alle otto time 20:00",
+    "alle 20 gradi": "20 gradi degrees 20",
+    "domani": "domani date tomorrow",
+    "dopodomani": "dopodomani date day-after-tomorrow",
+    "il 12 maggio": "il 12 maggio date --05-12",
+    "il primo maggio": "il primo maggio date --05-01",
+    "il ventunesimo": "",
+    "il 2 ° piano": "",
+}
+
+
 def read(language: str, sentence: str) -> str:
     words, index, found = sentence.split(), 0, []
     reader = quantities(language)
@@ -370,6 +424,11 @@ def test_french(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), POLISH.items())
 def test_polish(sentence: str, expected: str) -> None:
     assert read("pl", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), ITALIAN.items())
+def test_italian(sentence: str, expected: str) -> None:
+    assert read("it", sentence) == expected
 
 
 @pytest.mark.parametrize(

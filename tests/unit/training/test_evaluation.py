@@ -79,6 +79,7 @@ def test_a_pair_longer_than_the_context_is_wrong() -> None:
     assert [answer is not None for answer in found] == fitting and not all(fitting)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.parametrize("context", [16, 20, 32])
 def test_the_float_twin_cuts_answers_where_the_host_does(context: int) -> None:
     """A model that hardly ever ends its answers, up to the end of the context."""

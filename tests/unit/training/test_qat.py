@@ -25,6 +25,7 @@ TOKENIZER = tokenizer_of(340)
 CALIBRATION = [TOKENIZER.encode_pair(pair.sentence, pair.action) for pair in PAIRS]
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_folding_changes_no_logits(kind: str) -> None:
     config = config_of(kind)

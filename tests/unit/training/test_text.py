@@ -62,6 +62,7 @@ def test_every_target_is_trained_on_once_an_epoch() -> None:
     assert sum(int((batch[:, 1:] != PAD).sum()) for batch in epoch) == sum(len(row) - 1 for row in TEXT.train)
 
 
+@pytest.mark.variants(keep=2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_float_models_predictions_are_those_of_its_decode_step(kind: str) -> None:
     config = config_of(kind, vocab_size=300, context=CONTEXT)
