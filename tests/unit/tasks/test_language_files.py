@@ -91,13 +91,7 @@ def _holes(grammar: Grammar) -> set[str]:
 
 
 def test_languages_have_both_files() -> None:
-<<<<<<< HEAD
-    assert {"de", "en", "es", "fr", "it", "nl"} <= set(LANGUAGES) == set(languages("no_match"))
-||||||| fc2ed75
-    assert {"de", "en", "fr", "it"} <= set(LANGUAGES) == set(languages("no_match"))
-=======
-    assert {"de", "en", "fr", "it", "pl"} <= set(LANGUAGES) == set(languages("no_match"))
->>>>>>> pl
+    assert {"de", "en", "es", "fr", "it", "nl", "pl"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -212,7 +206,6 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
 def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
     """Each verb with an object and its value, in many frames: nothing is left open, and the value is said."""
     weave = load_weave(language)
-<<<<<<< HEAD
     said = {
         "de": ("den Kasten", "auf"),
         "en": ("the box", "to"),
@@ -220,15 +213,8 @@ def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
         "it": ("la scatola", "a"),
         "nl": ("de kast", "op"),
         "es": ("la caja", "a"),
-    }
-||||||| fc2ed75
-    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à"), "it": ("la scatola", "a")}
-=======
-    said = {
-        **{"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à"), "it": ("la scatola", "a")},
         "pl": ("te drzwi", "na"),
     }
->>>>>>> pl
     obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
     rng = random.Random(language)
@@ -268,20 +254,13 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
     meaningful = {
-<<<<<<< HEAD
         "de": {"schnell", "jetzt"},
         "en": {"quickly", "now"},
         "fr": {"vite", "maintenant"},
         "it": {"subito", "adesso"},
         "nl": {"snel", "nu"},
         "es": {"rápido", "ahora"},
-||||||| fc2ed75
-        **{"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}},
-        "it": {"subito", "adesso"},
-=======
-        **{"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}},
-        **{"it": {"subito", "adesso"}, "pl": {"szybko", "teraz"}},
->>>>>>> pl
+        "pl": {"szybko", "teraz"},
     }
     excluded = meaningful.get(language, set())
     surface = Surface(weave.data, excluded)
