@@ -362,6 +362,52 @@ DUTCH = {
 }
 
 
+POLISH = {
+    "dwadzieścia jeden": "dwadzieścia jeden number 21",
+    "dwudziestu dwóch": "dwudziestu dwóch number 22",
+    "dwieście trzydzieści": "dwieście trzydzieści number 230",
+    "dwa tysiące": "dwa tysiące number 2000",
+    "jedna lampa": "",
+    "pięćdziesiąt procent": "pięćdziesiąt procent percent 50",
+    "50 %": "50 % percent 50",
+    "dwadzieścia jeden i pół stopnia": "dwadzieścia jeden i pół stopnia degrees 21.5",
+    "dziewiętnaście przecinek pięć stopnia": "dziewiętnaście przecinek pięć stopnia degrees 19.5",
+    "minus trzy stopnie": "minus trzy stopnie degrees -3",
+    "o pięć stopni": "pięć stopni degrees 5",
+    "za pół godziny": "pół godziny duration PT30M",
+    "półtorej godziny": "półtorej godziny duration PT1H30M",
+    "dwie i pół godziny": "dwie i pół godziny duration PT2H30M",
+    "za godzinę": "godzinę duration PT1H",
+    "godzinę i pół": "godzinę i pół duration PT1H30M",
+    "godzinę i piętnaście minut": "godzinę i piętnaście minut duration PT1H15M",
+    "jedną godzinę i 15 minut": "jedną godzinę i 15 minut duration PT1H15M",
+    "w ciągu godziny": "",
+    "o ósmej": "ósmej time 08:00",
+    "o osiem": "osiem number 8",
+    "kwadrans po ósmej": "kwadrans po ósmej time 08:15",
+    "za piętnaście ósma": "za piętnaście ósma time 07:45",
+    "za kwadrans ósma": "za kwadrans ósma time 07:45",
+    "wpół do dziewiątej": "wpół do dziewiątej time 08:30",
+    "za pięć wpół do ósmej": "za pięć wpół do ósmej time 07:25",
+    "dziesięć po ósmej": "dziesięć po ósmej time 08:10",
+    "o siódmej wieczorem": "siódmej wieczorem time 19:00",
+    "o trzeciej po południu": "trzeciej po południu time 15:00",
+    "o dwudziestej pierwszej": "dwudziestej pierwszej time 21:00",
+    "o dwudziestej trzydzieści": "dwudziestej trzydzieści time 20:30",
+    "o ósmej zero pięć": "ósmej zero pięć time 08:05",
+    "o godzinie 20": "20 time 20:00",
+    "w południe": "południe time 12:00",
+    "po południu": "",
+    "o północy": "północy time 00:00",
+    "jutro o szóstej rano": "jutro date tomorrow; szóstej rano time 06:00",
+    "dwudziestego pierwszego grudnia": "dwudziestego pierwszego grudnia date --12-21",
+    "w środę": "środę date wednesday",
+    "na pierwszym piętrze": "",
+    "drugą lampę": "",
+    "o trzydziestej": "",
+}
+
+
 ITALIAN = {
     "ventuno": "ventuno number 21",
     "trentatré": "trentatré number 33",
@@ -490,9 +536,9 @@ def test_french(sentence: str, expected: str) -> None:
     assert read("fr", sentence) == expected
 
 
-@pytest.mark.parametrize(("sentence", "expected"), SPANISH.items())
-def test_spanish(sentence: str, expected: str) -> None:
-    assert read("es", sentence) == expected
+@pytest.mark.parametrize(("sentence", "expected"), POLISH.items())
+def test_polish(sentence: str, expected: str) -> None:
+    assert read("pl", sentence) == expected
 
 
 @pytest.mark.parametrize(("sentence", "expected"), ITALIAN.items())
@@ -503,6 +549,11 @@ def test_italian(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), DUTCH.items())
 def test_dutch(sentence: str, expected: str) -> None:
     assert read("nl", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), SPANISH.items())
+def test_spanish(sentence: str, expected: str) -> None:
+    assert read("es", sentence) == expected
 
 
 @pytest.mark.parametrize(
