@@ -149,6 +149,8 @@ WORDS = {
     "minutes heure et demie à huit demi aujourd'hui",
     "it": "cucina ingresso soggiorno lampada lampade l'ingresso dell'acqua interruttore un'ora dell' l' del la accendi "
     "luce è c'è cinque per cento minuti mezz'ora e mezza alle otto perché",
+    "nl": "keuken woonkamer overloop lamp lampje lampen lampenkap tweeëntwintig één procent uur half kwart over acht "
+    "minuten foto's van het licht aan zetten aanzetten",
 }
 
 

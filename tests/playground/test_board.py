@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import os
 import select
+import subprocess
 import tty
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline import tools
 from pipeline.device.client import connect
+from pipeline.errors import ThimbleError
 from tests.playground.test_browser import ask, page_of, ready, unlabelled
 from tests.support.browser import DESK, PHONE, chromium, opened, sideways
 from tests.support.host_boards import Port, answering_codec, build_answering_board, build_board, on_port
@@ -44,30 +47,32 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def beside(
     browser: Any,
     path: Path,
-    program: Path,
+    board: Path | AbstractContextManager[Port],
     *,
     size: dict[str, int] = DESK,
     heard: Change = bytes,
     said: Change = bytes,
+    chunk: int = 7,
 ) -> Iterator[tuple[Any, Port]]:
     """A page in a browser whose one serial port has the board at its other end.
 
     Args:
         browser: see `tests.support.browser.chromium`.
         path: of the page.
-        program: of the board.
+        board: its program, or a port that has it.
         size: of the window.
         heard: what the line makes of bytes to the board.
         said: and of bytes from it.
+        chunk: bytes that come at once: few, so that lines come in parts.
     """
-    with on_port(program) as port:
+    with on_port(board) if isinstance(board, Path) else board as port:
         line = os.open(port.name, os.O_RDWR | os.O_NOCTTY)
         tty.setraw(line)
 
         def read() -> list[int] | None:
             if port.process.poll() is not None:
                 return None
-            return list(said(os.read(line, 7) if select.select([line], [], [], 0.01)[0] else b""))
+            return list(said(os.read(line, chunk) if select.select([line], [], [], 0.01)[0] else b""))
 
         def write(data: list[int]) -> None:
             os.write(line, heard(bytes(data)))
@@ -83,6 +88,29 @@ def beside(
                 yield page, port
         finally:
             os.close(line)
+
+
+@contextmanager
+def emulated(elf: Path) -> Iterator[Port]:
+    """An image on the emulated MPS2 AN386, its UART a pseudo-terminal, as docs/serial.md has it."""
+    command = [str(tools.require("qemu-system-arm")), "-M", "mps2-an386", "-display", "none", "-monitor", "none"]
+    command += ["-serial", "pty", "-icount", "shift=0,sleep=off", "-kernel", str(elf)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            name = process.stdout.readline().decode().split("redirected to ")[1].split()[0]
+            _wait_for(name)
+            yield Port(name, process)
+        finally:
+            process.kill()
+
+
+def _wait_for(port: str) -> None:
+    """Until the board has booted, which may take long on a machine with other work."""
+    for _ in range(20):
+        with suppress(ThimbleError):
+            return connect(port).close()
+    raise AssertionError(f"no board on {port}")
 
 
 def connected(page: Any) -> str:
@@ -275,3 +303,19 @@ def test_a_phone_shows_it(browser: Any, structured: Path, program: Path) -> None
         connected(page)
         ask(page, "turn on the lamp")
         assert sideways(page) == []
+
+
+def test_the_shipped_firmware_answers_as_the_shipped_page(browser: Any) -> None:
+    path = os.environ.get("THIMBLE_PLAYGROUND")
+    if not path:
+        pytest.skip("THIMBLE_PLAYGROUND names no page: nox -s playground_tests makes one")
+    page_file = Path(path).resolve()
+    elf = page_file.parent.parent / "firmware" / "mps2_an386-aot" / "firmware.elf"
+    with beside(browser, page_file, emulated(elf), chunk=4096) as (page, _):
+        assert connected(page) == "home-en-small on mps2_an386. It is asked what you ask here.", page.inner_text(
+            "#serial"
+        )
+        said = ask(page, "turn off the kitchen lights")
+        assert said == f"It understood: {page.inner_text('#board-answer')}"
+        assert page.inner_text("#board-equal").startswith("Its logits are this page’s, after the prompt and after each")
+        assert page.is_hidden("#board-unknown") and page.locator("#board-rows tr").count() == 3

@@ -82,7 +82,7 @@ def _strings(value: Any, at: str) -> None:
         for inner in value:
             _strings(inner, at)
     else:
-        is_flag = at.endswith((": weight", ": asks"))
+        is_flag = at.endswith((": weight", ": asks", ": apart"))
         assert isinstance(value, str) or is_flag, f"{at}: {value!r} must stand in quotes"
 
 
@@ -91,7 +91,7 @@ def _holes(grammar: Grammar) -> set[str]:
 
 
 def test_languages_have_both_files() -> None:
-    assert {"de", "en", "fr", "it"} <= set(LANGUAGES) == set(languages("no_match"))
+    assert {"de", "en", "fr", "it", "nl"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -206,7 +206,13 @@ def test_every_group_and_feature_that_frames_name_exists(language: str) -> None:
 def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
     """Each verb with an object and its value, in many frames: nothing is left open, and the value is said."""
     weave = load_weave(language)
-    said = {"de": ("den Kasten", "auf"), "en": ("the box", "to"), "fr": ("la boîte", "à"), "it": ("la scatola", "a")}
+    said = {
+        "de": ("den Kasten", "auf"),
+        "en": ("the box", "to"),
+        "fr": ("la boîte", "à"),
+        "it": ("la scatola", "a"),
+        "nl": ("de kast", "op"),
+    }
     obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
     rng = random.Random(language)
@@ -246,8 +252,11 @@ def test_noise_leaves_values_alone_and_no_word_empty(language: str) -> None:
 def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -> None:
     weave = load_weave(language)
     meaningful = {
-        **{"de": {"schnell", "jetzt"}, "en": {"quickly", "now"}, "fr": {"vite", "maintenant"}},
+        "de": {"schnell", "jetzt"},
+        "en": {"quickly", "now"},
+        "fr": {"vite", "maintenant"},
         "it": {"subito", "adesso"},
+        "nl": {"snel", "nu"},
     }
     excluded = meaningful.get(language, set())
     surface = Surface(weave.data, excluded)

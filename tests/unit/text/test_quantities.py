@@ -291,6 +291,76 @@ FRENCH = {
     "le 2 e étage": "2 number 2",
 }
 
+DUTCH = {
+    "vijfentwintig": "vijfentwintig number 25",
+    "honderdtwintig": "honderdtwintig number 120",
+    "tweeëntwintig": "tweeëntwintig number 22",
+    "eenentwintig": "eenentwintig number 21",
+    "honderd": "honderd number 100",
+    "tweehonderdvijftig": "tweehonderdvijftig number 250",
+    "negentig": "negentig number 90",
+    "een timer": "",
+    "een lamp": "",
+    "één": "",
+    "twee en een half": "twee en een half number 2.5",
+    "tweeënhalf": "tweeënhalf number 2.5",
+    "tweeëneenhalf": "tweeëneenhalf number 2.5",
+    "anderhalf": "anderhalf number 1.5",
+    "vijftig procent": "vijftig procent percent 50",
+    "50 %": "50 % percent 50",
+    "eenentwintig graden": "eenentwintig graden degrees 21",
+    "negentien komma vijf graden": "negentien komma vijf graden degrees 19.5",
+    "min drie graden": "min drie graden degrees -3",
+    "over een half uur": "een half uur duration PT30M",
+    "over een halfuur": "een halfuur duration PT30M",
+    "een half uurtje": "een half uurtje duration PT30M",
+    "anderhalf uur": "anderhalf uur duration PT1H30M",
+    "anderhalve minuut": "anderhalve minuut duration PT1M30S",
+    "drie kwartier": "drie kwartier duration PT45M",
+    "een kwartier": "een kwartier duration PT15M",
+    "een kwartiertje": "een kwartiertje duration PT15M",
+    "tweeënhalf uur": "tweeënhalf uur duration PT2H30M",
+    "1 u 30": "1 u 30 duration PT1H30M",
+    "2 uur en 16 minuten": "2 uur en 16 minuten duration PT2H16M",
+    "1 uur 30 minuten": "1 uur 30 minuten duration PT1H30M",
+    "vijf minuutjes": "vijf minuutjes duration PT5M",
+    "acht uur": "acht uur duration PT8H",
+    "om acht uur": "om acht uur time 08:00",
+    "half negen": "half negen time 08:30",
+    "om half negen": "half negen time 08:30",
+    "kwart over acht": "kwart over acht time 08:15",
+    "kwart voor acht": "kwart voor acht time 07:45",
+    "tien over half acht": "tien over half acht time 07:40",
+    "vijf voor half negen": "vijf voor half negen time 08:25",
+    "tien over acht": "tien over acht time 08:10",
+    "om 20 u 30": "om 20 u 30 time 20:30",
+    "om twintig uur dertig": "om twintig uur dertig time 20:30",
+    "acht uur 's ochtends": "acht uur 's ochtends time 08:00",
+    "om zeven uur 's avonds": "om zeven uur 's avonds time 19:00",
+    "vanavond om acht uur": "vanavond om acht uur time 20:00",
+    "middernacht": "middernacht time 00:00",
+    "half open": "",
+    "morgen": "morgen date tomorrow",
+    "overmorgen": "overmorgen date day-after-tomorrow",
+    "12 mei": "12 mei date --05-12",
+    "op 2 mei": "2 mei date --05-02",
+    "24 uur": "24 uur duration PT24H",
+    "een minuut": "een minuut duration PT1M",
+    "een minuutje": "een minuutje duration PT1M",
+    "achttien komma vijf": "achttien komma vijf number 18.5",
+    "nul": "nul number 0",
+    "twee duizend": "twee duizend number 2000",
+    "tweeduizend": "tweeduizend number 2000",
+    "een uur": "een uur duration PT1H",
+    "tot half twaalf 's nachts": "half twaalf 's nachts time 23:30",
+    "uur": "",
+    "één uur dertig": "één uur dertig duration PT1H30M",
+    "om kwart voor zeven 's avonds": "kwart voor zeven 's avonds time 18:45",
+    "goede morgen": "",
+    "elke morgen": "",
+    "driekwart": "driekwart number 0.75",
+}
+
 
 ITALIAN = {
     "ventuno": "ventuno number 21",
@@ -378,6 +448,11 @@ def test_french(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), ITALIAN.items())
 def test_italian(sentence: str, expected: str) -> None:
     assert read("it", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), DUTCH.items())
+def test_dutch(sentence: str, expected: str) -> None:
+    assert read("nl", sentence) == expected
 
 
 @pytest.mark.parametrize(
