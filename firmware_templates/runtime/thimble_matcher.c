@@ -146,6 +146,58 @@ static size_t stem_length(const sentence *s, const uint8_t *skeleton, size_t len
     return length - longest;
 }
 
+/* Bytes that two texts begin with, no part of a letter. */
+static size_t common_bytes(const char *a, const char *b)
+{
+    size_t length = 0;
+    while (a[length] && a[length] == b[length]) {
+        length++;
+    }
+    while (length && ((uint8_t)a[length] & 0xC0) == 0x80) {
+        length--;
+    }
+    return length;
+}
+
+/* Bytes of a skeleton before the longest ending of `stems` that changes none of the first three letters, and what
+ * stands for that ending: both are the stem of a word that is declined. */
+static size_t declined(const sentence *s, const uint8_t *skeleton, size_t length, const char **put)
+{
+    const thimble_strings *stems = &s->annotator->inflection->stems;
+    const char *ending = stems->text;
+    size_t longest = 0;
+    *put = "";
+    for (uint8_t i = 0; i < stems->count; i++) {
+        const size_t bytes = length_of(ending);
+        const char *replacement = ending + bytes + 1;
+        if (bytes > longest && ends_with(skeleton, length, ending, bytes) &&
+            count_letters(skeleton, length - bytes + common_bytes(ending, replacement)) >= FUZZY_LETTERS) {
+            longest = bytes;
+            *put = replacement;
+        }
+        ending = replacement + length_of(replacement) + 1;
+    }
+    return length - longest;
+}
+
+/* Whether two texts are equal, each with another behind it. */
+static bool are_equal(const uint8_t *a, size_t a_length, const char *behind_a, const uint8_t *b, size_t b_length,
+                      const char *behind_b)
+{
+    const size_t length = a_length + length_of(behind_a);
+    if (length != b_length + length_of(behind_b)) {
+        return false;
+    }
+    for (size_t i = 0; i < length; i++) {
+        const uint8_t of_a = i < a_length ? a[i] : (uint8_t)behind_a[i - a_length];
+        const uint8_t of_b = i < b_length ? b[i] : (uint8_t)behind_b[i - b_length];
+        if (of_a != of_b) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Whether the ending may be taken off a last word: it is there, and it is not all of the word. */
 static bool has_ending(const uint8_t *skeleton, size_t length, const char *ending, size_t bytes)
 {
@@ -376,6 +428,14 @@ static bool is_noun(const sentence *s, const uint8_t *text, size_t length)
     return has_hash(s->annotator->known, s->annotator->known_count, text, length);
 }
 
+/* Whether a word is one of the language that is no name in another form, whatever the templates say. */
+static bool is_common(const sentence *s, size_t index)
+{
+    size_t length;
+    const uint8_t *text = word_at(s, index, &length);
+    return has_hash(s->annotator->common, s->annotator->common_count, text, length);
+}
+
 /* Skeletons of all words, and which are known. */
 static void read_words(sentence *s)
 {
@@ -524,12 +584,35 @@ static bool has_stems(const sentence *s, const name_forms *name, size_t index, s
     return true;
 }
 
+/* Whether the words of an entry have the stems of a span, or are these stems. */
+static bool is_declined(const sentence *s, const name_forms *name, size_t index, size_t end)
+{
+    if (name->words != end - index) {
+        return false;
+    }
+    for (size_t i = index; i < end; i++) {
+        size_t said_length, length;
+        const uint8_t *said = skeleton_at(s, i, &said_length), *word = name_word(name, i - index, &length);
+        const char *said_put, *put;
+        said_length = declined(s, said, said_length, &said_put);
+        if (!are_equal(said, said_length, said_put, word, length, "")) {
+            length = declined(s, word, length, &put);
+            if (!are_equal(said, said_length, said_put, word, length, put)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* Entries of each layer whose skeletons begin as a span does. */
 typedef struct {
     uint16_t low, high;
 } range;
 
-static int32_t find_stems(const sentence *s, size_t layer, const range *nearby, size_t index, size_t end, size_t ending)
+/* The first entry of a layer that a span is: with an ending of some bytes, or with all of its words declined. */
+static int32_t find_stems(const sentence *s, size_t layer, const range *nearby, size_t index, size_t end, size_t ending,
+                          bool all_declined)
 {
     const thimble_vocabulary *names = s->annotator->layers[layer];
     int32_t first = NOTHING;
@@ -537,11 +620,26 @@ static int32_t find_stems(const sentence *s, size_t layer, const range *nearby, 
         const int32_t entry = names->by_skeleton[i];
         name_forms name;
         read_name(s, names, (uint32_t)entry, &name);
-        if ((first == NOTHING || entry < first) && has_stems(s, &name, index, end, ending)) {
+        if ((first == NOTHING || entry < first) && (all_declined ? is_declined(s, &name, index, end)
+                                                                 : has_stems(s, &name, index, end, ending))) {
             first = entry;
         }
     }
     return first;
+}
+
+/* The name in the first layers whose words have the stems of a span. */
+static bool find_declined(const sentence *s, size_t layers, const range *nearby, size_t index, size_t end,
+                          thimble_mark *mark)
+{
+    for (size_t layer = 0; layer < layers && s->annotator->inflection->stems.count; layer++) {
+        const int32_t entry = find_stems(s, layer, nearby, index, end, 0, true);
+        if (entry != NOTHING) {
+            *mark = mark_of(s, layer, entry, index, end);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* The name that a span is, with an ending or without. */
@@ -562,7 +660,7 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
                     continue;
                 }
                 uint8_t words = 0;
-                const int32_t entry = stems ? find_stems(s, layer, nearby, index, end, bytes)
+                const int32_t entry = stems ? find_stems(s, layer, nearby, index, end, bytes, false)
                                             : entry_of_skeleton(s, names, s->joined, joined - bytes, &words);
                 if (entry == NOTHING || (!stems && words != end - index && !may_join(s, index, end))) {
                     continue;
@@ -574,7 +672,7 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
             next += length_of(next) + 1;
         }
     }
-    return false;
+    return find_declined(s, THIMBLE_LAYERS, nearby, index, end, mark);
 }
 
 /* The known word that may follow in a compound, with its accents; NULL: none. */
@@ -689,10 +787,10 @@ static bool find_other_form(sentence *s, size_t index, size_t limit, thimble_mar
         is_near |= nearby[layer].low < nearby[layer].high;
     }
     for (size_t end = index + spans; is_near && end > index; end--) {
-        if (end == index + 1 && s->is_known[index]) {
-            break;
-        }
         *seam = 0;
+        if (end == index + 1 && s->is_known[index]) {
+            return !is_common(s, index) && find_declined(s, 1, nearby, index, end, mark); /* of the home */
+        }
         if (find_inflected(s, nearby, index, end, mark)) {
             return true;
         }

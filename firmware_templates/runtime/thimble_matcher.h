@@ -69,6 +69,7 @@ typedef struct {
     bool umlauts;
     uint8_t min_letters;
     thimble_strings last, clitics, inner, linking, dropped;
+    thimble_strings stems; /* each ending with what stands for it behind it, which is no longer; counted once */
 } thimble_inflection;
 
 enum { THIMBLE_HASH_BYTES = 3 };

@@ -598,6 +598,11 @@ static unsigned read_ordinal(reader *r, unsigned start, int64_t *value)
 {
     *value = sense(r, start, ORDINAL);
     if (*value >= 0) {
+        const int32_t unit = sense(r, start + 1, ORDINAL);
+        if ((*value == 20 || *value == 30) && unit >= 1 && unit <= 9) {
+            *value += unit; /* "dwudziestego pierwszego" */
+            return start + 2;
+        }
         return start + 1;
     }
     int32_t tens = sense(r, start, NUMBER);
@@ -739,7 +744,7 @@ static unsigned match_item(reader *r, const uint8_t *item, unsigned start, captu
         if (!end || day < 1 || day > 31) {
             return 0;
         }
-        c->day = (int32_t)day;
+        c->day = c->hour = (int32_t)day;
         return end;
     }
     number n;
@@ -843,6 +848,9 @@ static bool put_value(const reader *r, const pattern *p, const captured *c, thim
     q->value_length = 0;
     if (p->kind == THIMBLE_TIME) {
         int32_t hour = c->hour;
+        if (hour > 24) {
+            return false;
+        }
         if (c->part >= 0 && hour <= 12) {
             const uint8_t *part = r->tables->day_parts[c->part];
             hour = hour == 12 ? part[1] : hour >= part[0] ? hour + 12 : hour;
@@ -941,8 +949,9 @@ static unsigned read_duration(reader *r, uint32_t *best_parts)
     int32_t previous = -1;
     for (;;) {
         unsigned begin = start + (start && has(r, start, AND));
-        number n;
-        int32_t unit = read_number(r, begin, true, &n) ? read_unit(r, n.end) : -1;
+        const bool is_unit = has(r, begin, ARTICLE) && has(r, begin, UNIT); /* "godzinę": an hour */
+        number n = {.value = ONE, .end = begin};
+        int32_t unit = is_unit || read_number(r, begin, true, &n) ? read_unit(r, n.end) : -1;
         if (unit <= previous || n.value < 0 || !add_duration(parts, n.value, unit)) {
             break;
         }

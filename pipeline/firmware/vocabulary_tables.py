@@ -101,7 +101,9 @@ def vocabulary_lines(
     layers = [LayerTables(layer, kinds) for layer in vocabulary.layers]
     if len(layers) > _LAYERS:
         raise ThimbleError(f"the vocabulary has {len(layers)} layers", "put the lists of the task into one")
-    known, common = hash_table(known_words), hash_table(inflection.common_words - set(known_words))
+    # Where names are declined, words that templates say may be names too, unless they are common ones.
+    only_common = inflection.common_words if inflection.stems else inflection.common_words - set(known_words)
+    known, common = hash_table(known_words), hash_table(only_common)
     if max(len(known), len(common)) > 0xFFFF * HASH_BYTES:
         raise ThimbleError(
             f"the task knows {len(known) // HASH_BYTES} words", "use at most 65535 different words in templates"
@@ -113,6 +115,7 @@ def vocabulary_lines(
         *inflection.inner,
         *inflection.linking,
         *inflection.dropped,
+        *(text for pair in inflection.stems for text in pair),
     )
     size = TableBytes(
         tuple(layer.num_bytes for layer in layers),
@@ -241,8 +244,15 @@ def _inflection_lines(inflection: Inflection) -> list[str]:
             f"    .{name} = {_strings(getattr(inflection, name))},"
             for name in ("last", "clitics", "inner", "linking", "dropped")
         ),
+        *([f"    .stems = {_pairs(inflection.stems)},"] if inflection.stems else []),
         "};\n",
     ]
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
+    """A `thimble_strings` that counts two strings once."""
+    strings = _strings([text for pair in pairs for text in pair])
+    return f"{{{len(pairs)}, {strings.partition(', ')[2]}"
 
 
 def _strings(strings: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pipeline.errors import ThimbleError
 from pipeline.tasks.elision import Elision
-from pipeline.tasks.phrases import SEAM, Hole, Pattern, Piece, lines, parse_pattern
+from pipeline.tasks.phrases import SEAM, Hole, Pattern, Piece, items, lines, parse_pattern
 
 __all__ = ["Clause", "Frames", "Grammar", "Parts", "Verb", "VerbGroup", "pieces_of"]
 
@@ -253,6 +253,11 @@ class Grammar:
             word: value for value in data["determiners"] for word in value["words"].split()
         }
         self.determiners = frozenset(self._determiners)
+        self._declined = {
+            forms[0]: (forms[1:], value)
+            for value in data.get("cases", ())
+            for forms in map(str.split, items(value["words"]))
+        }
         self._plural_endings = tuple(data["plural_endings"])
         self._bare_plural_endings = tuple(data.get("bare_plural_endings", self._plural_endings))
         self._plural_exceptions = tuple(data.get("plural_exceptions", ()))
@@ -421,8 +426,17 @@ class Grammar:
         determiner = self._determiners.get(word)
         last = obj[-1].text.lower()
         is_plural = last.endswith(self._plural_endings) and not last.endswith(self._plural_exceptions)
+        noun = obj[1:] if determiner is not None else obj
+        declined = self._declined.get(noun[0].text.lower()) if noun and not noun[0].spans else None
+        is_number = any(letter.isdigit() for letter in first.text.split()[0])
+        is_name = bool(self._declined) and bool(first.spans) and not is_number
+        if determiner is None and (declined is not None or is_name):
+            values["subject"] = values["noun"] = self._in_case(obj, 0)
+            values["negative"] = self._in_case(obj, 1)
+            features.update(("bare", "definite", declined[1]["number"] if declined is not None else "singular"))
+            self._add_pronouns(declined, values)
+            return
         if determiner is None:
-            is_number = any(letter.isdigit() for letter in first.text.split()[0])
             features.add("indefinite" if is_number and len(obj) > 1 else "bare")
             if first.spans or first.text[0].isupper():
                 is_plural = is_number or last.endswith(self._bare_plural_endings)
@@ -436,6 +450,8 @@ class Grammar:
         number = determiner.get("number", "singular")
         if number == "by_ending":
             number = "plural" if is_plural else "singular"
+        if declined is not None:
+            number = declined[1]["number"]
         features.add(number)
         has_adjective = (
             len(obj) > 2 and obj[1].text.lower().endswith(self._weak_endings) if self._weak_endings else False
@@ -443,15 +459,29 @@ class Grammar:
         if len(obj) < 2:
             return
         if not has_adjective:
-            values["noun"] = obj[1:]
+            values["noun"] = self._in_case(noun, 0)
         for key in ("nominative", "negative"):
             form = word if determiner.get(key) == "same" else determiner.get(key)
             if form is not None and (form == word or not has_adjective):
-                values["subject" if key == "nominative" else key] = (*pieces_of(form), *obj[1:])
+                is_subject = key == "nominative"
+                cased = self._in_case(noun, 0 if is_subject else 1)
+                values["subject" if is_subject else key] = (*pieces_of(form), *cased)
+        self._add_pronouns(declined, values)
         for key in ("it", "that", "he"):
             form = determiner.get(f"{key}_plural", determiner.get(key)) if number == "plural" else determiner.get(key)
             if form is not None:
                 values[key] = pieces_of(form)
+
+    def _in_case(self, noun: Pieces, case: int) -> Pieces:
+        """A noun, if it is declined, in the nominative (0) or the genitive (1), with what follows it."""
+        declined = None if noun[0].spans else self._declined.get(noun[0].text.lower())
+        return noun if declined is None else (Piece(declined[0][case]), *noun[1:])
+
+    @staticmethod
+    def _add_pronouns(declined: tuple[Sequence[str], Mapping[str, str]] | None, values: dict[str, Pieces]) -> None:
+        """Those of a declined noun."""
+        if declined is not None:
+            values.update({key: pieces_of(declined[1][key]) for key in ("it", "that", "he")})
 
     def parse_question(self, pieces: Sequence[Piece]) -> Parts | None:
         """Takes a direct question apart; None where it is none."""

@@ -13,6 +13,8 @@ A language's words are in `pipeline/languages/<code>/homes.yaml`:
 - `things`: by kind, or kind and device class (`sensor.battery`), the `nouns` of patterns, and whole `names`, which are
   used alone in four of five cases;
 - `phrases`: by list, free text for wildcards;
+- `declined`: by word its forms as an object and behind a preposition (`lampa: [lampę, lampy]`): names are said in
+  sentences with these for the words that they begin with; areas with what their `form` has behind its first word;
 - `glued`: whether words stand without spaces between them.
 
 Names change as the language's `weave.yaml` says under `elision` ("lampe de la entrée").
@@ -26,7 +28,7 @@ import random
 import re
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -34,12 +36,15 @@ from pipeline.languages import languages, load_language_file
 from pipeline.tasks.elision import Elision, elision_of
 from pipeline.tasks.home_file import Area, Entity, Floor, Home
 from pipeline.text.annotation import Entry
+from pipeline.text.normalize import skeleton
+from pipeline.text.vocabulary import Inflection
 
 __all__ = ["HomeSource", "made_up_words"]
 
 _T = TypeVar("_T")
 
 _FIELD = re.compile(r"\{(\w+)\}")
+_SAID_DECLINED = 0.6  # share of names that are said in another case
 _POOL = 2_000  # homes that are drawn once, of which a sentence takes one
 _COMMON = (
     ("light", 8), ("switch", 5), ("media_player", 3), ("cover", 3), ("climate", 2), ("lock", 2), ("fan", 2),
@@ -58,6 +63,7 @@ class HomeSource:
         avoided: names of things that are never drawn, lower-case, but those that are a noun of the language for such
             things: they name whatever home has one, and are no name to learn by heart.
         elision: of the language; none unless given.
+        inflection: of the language; nothing is declined unless given.
     """
 
     def __init__(
@@ -66,10 +72,15 @@ class HomeSource:
         pool_seed: int = 1,
         avoided: frozenset[str] = frozenset(),
         elision: Elision | None = None,
+        inflection: Inflection | None = None,
     ) -> None:
         self._elision = elision or Elision({})
+        self._common_words = inflection.common_words if inflection else frozenset[str]()
+        self._declined = lru_cache(1 << 16)(inflection.declined) if inflection and inflection.stems else None
         self._areas = [_area(item) for item in words["areas"]]
         self._floors: Sequence[str] = words["floors"]
+        self._forms: Mapping[str, Sequence[str]] = words.get("declined") or {}
+        self._places = {name: form.partition(" ")[2] for name, form in self._areas} if self._forms else {}
         self._people: Sequence[str] = words.get("people") or ["anna"]
         self._brands: Sequence[str] = words.get("brands") or words["modifiers"]
         self._modifiers: Sequence[str] = words["modifiers"]
@@ -116,8 +127,14 @@ class HomeSource:
             avoided: names of things that are never drawn, lower-case.
         """
         if {code, code.split("-", maxsplit=1)[0]} & set(languages("homes")):
-            return cls(load_language_file(code, "homes"), pool_seed, avoided, elision_of(code))
+            return cls(load_language_file(code, "homes"), pool_seed, avoided, elision_of(code), _inflection_of(code))
         return cls(made_up_words(template_texts, pool_seed), pool_seed, avoided)
+
+    def stems(self, text: str) -> str:
+        """A text in lower case with the stems of its words, where the language declines names; as it is elsewhere."""
+        if self._declined is None:
+            return text
+        return f" {' '.join(self._declined(skeleton(word)) for word in text.split())} "
 
     @cached_property
     def words(self) -> frozenset[str]:
@@ -170,6 +187,21 @@ class HomeSource:
             return _cased(text, rng)
         return _cased(self._put_together(rng, thing["nouns"]), rng)
 
+    def said(self, name: str, rng: random.Random) -> str:
+        """A name as a sentence may say it: in another case, where the language declines names."""
+        if not self._forms or rng.random() >= _SAID_DECLINED:
+            return name
+        place = self._places.get(name.lower())
+        if place:
+            return place
+        words, form = name.split(), int(2 * rng.random())
+        for index, word in enumerate(words):
+            forms = self._forms.get(word.lower())
+            if forms is None or (len(words) == 1 and forms[form] in self._common_words):
+                break
+            words[index] = forms[form].title() if word.istitle() else forms[form]
+        return " ".join(words)
+
     def is_noun(self, name: str) -> bool:
         """Whether the name of a thing is what any such thing is called ("Garage door")."""
         return name.lower() in self._nouns
@@ -218,12 +250,12 @@ class HomeSource:
         return Home(tuple(floors), tuple(areas.values()), tuple(entities))
 
     def other_entries(self, rng: random.Random) -> tuple[tuple[str, Entry], ...]:
-        """The names of one home of a pool of homes, which is drawn once; each with its text in lower case between
-        spaces."""
+        """The names of one home of a pool of homes, which is drawn once; each with the stems of its text in lower case
+        between spaces."""
         if not self._pool:
             own = random.Random(f"homes:{self._pool_seed}")
             self._pool = [
-                tuple((f" {entry.text.lower()} ", entry) for entry in self.draw_home(own).entries())
+                tuple((self.stems(f" {entry.text.lower()} "), entry) for entry in self.draw_home(own).entries())
                 for _ in range(_POOL)
             ]
         return self._pool[int(rng.random() * _POOL)]
@@ -322,6 +354,12 @@ def _cased(name: str, rng: random.Random) -> str:
 
 def _area(item: str | Sequence[str]) -> tuple[str, str]:
     return (item, item) if isinstance(item, str) else (item[0], item[1])
+
+
+def _inflection_of(code: str) -> Inflection | None:
+    """How the language changes names; None where it has no file."""
+    found = [name for name in (code, code.split("-", maxsplit=1)[0]) if name in languages("inflection")]
+    return Inflection.of(load_language_file(found[0], "inflection")) if found else None
 
 
 def _split_pattern(pattern: str) -> list[tuple[str, str]]:

@@ -103,8 +103,9 @@ class StructuredTask(PairTask):
             for word in literal | (frequent - listed)
             if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
         }
-        umlauts = bool(load_language_file(self.language, "inflection").get("umlauts"))
-        restore = build_restore(known | listed, known, umlauts)
+        inflection = load_language_file(self.language, "inflection")
+        is_declined = bool(inflection.get("endings", {}).get("stems"))
+        restore = build_restore(known | listed, known, bool(inflection.get("umlauts")), any_form=is_declined)
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)
 
     @cached_property

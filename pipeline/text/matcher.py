@@ -82,6 +82,7 @@ class Annotator:
         self.known_words = frozenset(known_words)
         self._nouns = KnownWords(self.known_words)
         self._known = KnownWords(self.known_words | vocabulary.inflection.common_words)
+        self._common = KnownWords(vocabulary.inflection.common_words)
         self.restore = restore
 
     def with_entries(self, entries: Iterable[Entry]) -> Annotator:
@@ -129,6 +130,7 @@ class _Sentence:
         self.quantities = annotator.quantities
         self.nouns = annotator._nouns
         self.known = annotator._known
+        self.common = annotator._common
         self.restore = annotator.restore
         self.longest = max([layer.longest for layer in self.layers])
         self._seams: dict[str, list[int]] = {}
@@ -223,7 +225,8 @@ class _Sentence:
         for num_words in range(len(before), 0, -1):
             end = index + num_words
             if num_words == 1 and texts[index] in self.known:
-                break
+                called = self.called_as_known(index, layers)
+                return None if called is None else (Mark(called.kind, index, end, called.value), 0)
             entry = self.inflected(index, end, before[-1], layers)
             if entry is not None:
                 return Mark(entry.kind, index, end, entry.value), 0
@@ -259,9 +262,14 @@ class _Sentence:
                 pair = layer.by_skeleton.get(key)
                 if pair is not None and (len(pair[0].words) == end - index or self.may_join(index, end)):
                     return pair[1]
-        if end == index + 1 or not inflection.inner:
+        return self.with_inner_endings(index, end, endings, layers) or self.declined(index, end, layers)
+
+    def with_inner_endings(self, index: int, end: int, endings: Sequence[int], layers: Sequence[Layer]) -> Entry | None:
+        """The name that a span of several words is but for the endings of its words."""
+        forms = self.forms
+        if end == index + 1 or not self.inflection.inner:
             return None
-        first = forms.stem(self.skeletons[index])
+        first, last = forms.stem(self.skeletons[index]), self.skeletons[end - 1]
         if not any(first in layer.first_stems for layer in layers):
             return None
         stems = " ".join([*map(forms.stem, self.skeletons[index : end - 1]), last])
@@ -272,6 +280,25 @@ class _Sentence:
                 if entry is not None:
                     return entry
         return None
+
+    def declined(self, index: int, end: int, layers: Sequence[Layer]) -> Entry | None:
+        """The name whose words have the same stems."""
+        if not self.inflection.stems:
+            return None
+        stems = tuple(map(self.forms.declined, self.skeletons[index:end]))
+        for layer in layers:
+            entry = layer.by_declined.get(stems)
+            if entry is not None:
+                return entry
+        return None
+
+    def called_as_known(self, index: int, layers: Sequence[Layer]) -> Entry | None:
+        """The home's name that a word of the templates is in another case: "klimatyzację" for "Klimatyzacja", as that
+        itself is a name though templates say it."""
+        home = self.layers[0]
+        if len(self.layers) < 2 or layers[0] is not home or self.texts[index] in self.common:
+            return None
+        return self.declined(index, index + 1, (home,))
 
     def may_join(self, index: int, end: int) -> bool:
         """Whether words can be a name that is divided otherwise: not "an der" for "Ander"."""

@@ -340,7 +340,9 @@ def skeleton(word: str, umlauts: bool = False, table: FoldTable | None = None) -
     return _UMLAUT.sub(r"\1", plain) if umlauts else plain
 
 
-def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = False) -> Mapping[str, str]:
+def build_restore(
+    words: Iterable[str], known: Collection[str], umlauts: bool = False, any_form: bool = False
+) -> Mapping[str, str]:
     """Which word was meant where its accents are lost: words with accents by skeleton.
 
     Skeletons that several words have are left out, those of known words without accents among them, and so are words
@@ -350,6 +352,8 @@ def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = 
         words: texts that hold the words to restore.
         known: words that are never restored to others, normalized.
         umlauts: as for `skeleton`.
+        any_form: whether of several words with accents the last counts: forms of one word, where words are declined
+            ("następną" and "następna").
     """
     normalizer = Normalizer()
     candidates = {
@@ -359,7 +363,11 @@ def build_restore(words: Iterable[str], known: Collection[str], umlauts: bool = 
     for text in candidates | set(known):
         by_skeleton.setdefault(skeleton(text, umlauts), set()).add(text)
     accented = {text: skeleton(text, umlauts) for text in sorted(candidates) if not text.isascii()}
-    return {plain: text for text, plain in accented.items() if plain != text and by_skeleton[plain] == {text}}
+    return {
+        plain: text
+        for text, plain in accented.items()
+        if plain != text and (by_skeleton[plain] == {text} or (any_form and plain not in by_skeleton[plain]))
+    }
 
 
 _UMLAUT = re.compile("([aou])e")

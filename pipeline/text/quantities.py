@@ -474,7 +474,7 @@ class Quantities:
                     day, end = number.numerator, number.end
             if not end or not 1 <= day <= 31:
                 return 0
-            captured.day = day
+            captured.day = captured.hour = day
             return end
         number = self._number(sentence, start, kind == ItemType.AMOUNT)
         if number is not None and not number.is_plain and kind in LIMITED_ITEMS:
@@ -527,6 +527,8 @@ class Quantities:
             return ""
         if kind == "time":
             hour = captured.hour
+            if hour > 24:
+                return None
             if captured.part >= 0 and hour <= 12:
                 since, twelve = self.tables.day_parts[captured.part]
                 hour = twelve if hour == 12 else hour + 12 if hour >= since else hour
@@ -725,7 +727,11 @@ class Quantities:
         """The number and the end of an ordinal; the end is 0 where there is none."""
         senses = self._get(sentence, start).senses
         if Class.ORDINAL in senses:
-            return senses[Class.ORDINAL], start + 1
+            tens = senses[Class.ORDINAL]
+            unit = self._get(sentence, start + 1).senses.get(Class.ORDINAL, 0)
+            if tens in {20, 30} and 1 <= unit <= 9:  # "dwudziestego pierwszego"
+                return tens + unit, start + 2
+            return tens, start + 1
         tens = senses.get(Class.NUMBER, 0)
         if tens >= 20 and tens % 10 == 0:
             unit = self._get(sentence, start + 1).senses.get(Class.ORDINAL, 0)
@@ -746,7 +752,11 @@ class Quantities:
             begin = start
             if start and Class.AND in self._get(sentence, start).senses:
                 begin = start + 1
-            number = self._number(sentence, begin, True)
+            senses = self._get(sentence, begin).senses
+            if Class.ARTICLE in senses and Class.UNIT in senses:
+                number: _Number | None = _Number(1, 1, begin, True, False)  # "godzinę": an hour
+            else:
+                number = self._number(sentence, begin, True)
             unit = -1 if number is None else self._unit(sentence, number.end)
             if number is None or unit <= previous or number.numerator < 0:
                 break

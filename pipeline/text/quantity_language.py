@@ -58,7 +58,7 @@ _KEYS = (
 )
 _NUMBER_KEYS = (
     *("decimal", "glued", "units_first", "and_in_tens", "teens", "scores", "and_fraction", "and", "of", "articles"),
-    *("minus", "point", "more", "ordinal_suffixes", "ordinals"),
+    *("minus", "point", "more", "ordinal_words", "ordinal_suffixes", "ordinals"),
 )
 _PATTERN_KINDS = ("none", "date", "time", "degrees", "percent", "number")
 
@@ -186,6 +186,9 @@ class _Compiler:
             for number, forms in self.numbers.get("more", {}).items():
                 if (number >= 100) == (key == "powers"):
                     words.setdefault(number, []).extend(map(str, forms))
+        if key == "ordinals":
+            for number, forms in self.numbers.get("ordinal_words", {}).items():
+                words.setdefault(number, []).extend(map(str, forms))
         return sorted(words.items())
 
     def add_numbers(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import product, takewhile
 from typing import Any, NamedTuple, Protocol
 
 from pipeline.errors import ThimbleError
@@ -56,6 +57,7 @@ class Inflection:
         last: endings of the last word of a name, in the order in which they are tried.
         clitics: what hangs on a name without changing it, as the possessive does.
         inner: endings of the words before; any of them may stand for another or for none.
+        stems: endings of all words of a name and what stands in the stem for each; words with equal stems are one.
         linking: letters between a name and a noun that follows in one word, "" for none; no entry, no compounds.
         dropped: letters at the end of a name that a compound may leave out.
         min_letters: of a name in a compound.
@@ -68,6 +70,7 @@ class Inflection:
     last: tuple[str, ...] = ()
     clitics: tuple[str, ...] = ()
     inner: tuple[str, ...] = ()
+    stems: tuple[tuple[str, str], ...] = ()
     linking: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
     min_letters: int = MIN_FUZZY_LETTERS
@@ -89,6 +92,7 @@ class Inflection:
                 last=_strings(endings.pop("last", ())),
                 clitics=_strings(endings.pop("clitics", ())),
                 inner=_strings(endings.pop("inner", ())),
+                stems=_stems(endings.pop("stems", {})),
                 linking=_strings(compounds.pop("linking", ())),
                 dropped=_strings(compounds.pop("dropped", ())),
                 min_letters=max(MIN_FUZZY_LETTERS, int(compounds.pop("min_letters", MIN_FUZZY_LETTERS))),
@@ -118,6 +122,27 @@ class Inflection:
         length = max((len(ending) for ending in self.inner if len(ending) <= room and word.endswith(ending)), default=0)
         return word[: len(word) - length]
 
+    def declined(self, word: str) -> str:
+        """The stem of a word that is declined: the longest ending of `stems` that changes none of the first three
+        letters is replaced."""
+        for length in range(min(len(word) - 1, self._longest_ending), 0, -1):
+            put = self._put.get(word[-length:])
+            if put is not None and len(word) - length + put[1] >= MIN_FUZZY_LETTERS:
+                return word[:-length] + put[0]
+        return word
+
+    @cached_property
+    def _put(self) -> Mapping[str, tuple[str, int]]:
+        """By ending what is put in its place, and how many letters both begin with."""
+        return {
+            ending: (put, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(ending, put, strict=False))))
+            for ending, put in self.stems
+        }
+
+    @cached_property
+    def _longest_ending(self) -> int:
+        return max(map(len, self._put), default=0)
+
     def endings(self, word: str) -> tuple[int, ...]:
         """Lengths of the endings that a last word may have: 0 for none, then in the order in which they are tried."""
         return (0, *(len(ending) for ending in self.last if len(ending) < len(word) and word.endswith(ending)))
@@ -133,6 +158,18 @@ def _strings(values: object) -> tuple[str, ...]:
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
         raise TypeError(f"{values!r} is no list of texts")
     return tuple(values)
+
+
+def _stems(values: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{values!r} has no endings by what stands for them")
+    pairs = tuple((ending, str(put)) for put, endings in values.items() for ending in _strings(endings))
+    if len({ending for ending, _ in pairs}) < len(pairs) or len(pairs) > 255:
+        raise ValueError("an ending of `stems` stands there twice, or there are more than 255")
+    longer = [ending for ending, put in pairs if not ending or len(put.encode()) > len(ending.encode())]
+    if longer:
+        raise ValueError(f"the ending {longer[0]!r} of `stems` is shorter than what stands for it")
+    return pairs
 
 
 def with_short_forms(entries: Sequence[Entry], normalizer: TextNormalizer, inflection: Inflection) -> tuple[Entry, ...]:
@@ -201,6 +238,7 @@ class Forms:
     Attributes:
         skeleton: of a word.
         stem: `Inflection.stem`.
+        declined: `Inflection.declined`.
         endings: `Inflection.endings`.
         name: of a text; None where it has no word.
     """
@@ -209,6 +247,7 @@ class Forms:
         self.inflection = inflection
         self.skeleton: Callable[[str], str] = lru_cache(_CACHE)(lambda word: skeleton(word, umlauts=inflection.umlauts))
         self.stem: Callable[[str], str] = lru_cache(_CACHE)(inflection.stem)
+        self.declined: Callable[[str], str] = lru_cache(_CACHE)(inflection.declined)
         self.endings: Callable[[str], tuple[int, ...]] = lru_cache(_CACHE)(inflection.endings)
         # A space separates words whatever stands beside it, so that parts can be kept.
         self._words: Callable[[str], tuple[str, ...]] = lru_cache(_CACHE)(
@@ -262,6 +301,7 @@ class Layer:
             (name, entry) for entry in entries if (name := name_of(entry.text)) is not None
         ]
         self.by_text: Mapping[str, Entry] = {name.text: entry for name, entry in reversed(self.named)}
+        self._declined = forms.declined
         self.first_words = frozenset([name.words[0] for name, _ in self.named])
         self.max_words = max([len(name.words) for name, _ in self.named], default=0)
 
@@ -295,6 +335,20 @@ class Layer:
     def first_stems(self) -> frozenset[str]:
         """The first words of `by_stems`."""
         return frozenset([stems[: stems.index(" ")] for stems in self.by_stems])
+
+    @cached_property
+    def by_declined(self) -> Mapping[tuple[str, ...], Entry]:
+        """By the stems of all words, where the skeleton has three letters or more.
+
+        A name's word counts as it is, too: others have its ending in their stems ("krakowie" and "krakow", whose own
+        stem would be "krak").
+        """
+        return {
+            stems: entry
+            for name, entry in reversed(self.named)
+            if len(name.skeleton) >= MIN_FUZZY_LETTERS
+            for stems in product(*[{word, self._declined(word)} for word in name.skeletons])
+        }
 
     @cached_property
     def for_typos(self) -> Mapping[tuple[str, int], Sequence[tuple[int, Name, Entry]]]:

@@ -111,7 +111,7 @@ static void say_annotated(const thimble_annotator *annotator)
 int main(void)
 {
     static thimble_inflection inflection = {
-        .last = {0, ""}, .clitics = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}};
+        .last = {0, ""}, .clitics = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}, .stems = {0, ""}};
     static thimble_annotator annotator;
     annotator = (thimble_annotator){
         .normalizer = &thimble_model_normalizer, .quantities = &thimble_model_quantities, .inflection = &inflection};
@@ -148,6 +148,7 @@ int main(void)
             inflection.inner = read_strings();
             inflection.linking = read_strings();
             inflection.dropped = read_strings();
+            inflection.stems = read_strings();
             break;
         default: say_annotated(&annotator);
         }

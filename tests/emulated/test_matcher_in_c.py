@@ -65,6 +65,8 @@ class CMatcher:
             data = b"".join(string.encode() + b"\0" for string in strings) + b"\0"
             self._send(b"", len(strings))
             self._table("B", data)
+        self._send(b"", len(inflection.stems))
+        self._table("B", b"".join(text.encode() + b"\0" for pair in inflection.stems for text in pair) + b"\0")
         self._hashes(b"C", inflection.common_words)
 
     def known(self, words: Iterable[str]) -> None:
@@ -145,6 +147,10 @@ WORDS = {
     "prozent minuten um acht blau eck bo stunde",
     "en": "kitchen office living room desk lamp light lights off on the café five percent minutes at eight half an "
     "hour свет лампа",
+    "es": "cocina despacho salón lámpara de la luz interruptor persianas enciende apágala rojas cinco por ciento "
+    "minutos a las ocho y media hora mañana cuarto para sesenta grados",
+    "pl": "kuchnia salon łazienka lampka nocna lampki nocnej pokój drzwi do piwnicy gabinet włącz światło w na pięć "
+    "procent minut o ósmej wieczorem wpół do dziewiątej",
     "fr": "cuisine entrée salon lampe l'entrée d'eau interrupteur qu'il l' d' la du allume lumière été cinq pour cent "
     "minutes heure et demie à huit demi aujourd'hui",
     "it": "cucina ingresso soggiorno lampada lampade l'ingresso dell'acqua interruttore un'ora dell' l' del la accendi "
@@ -207,7 +213,7 @@ def assert_equal(annotated: Annotated, found: tuple[list[tuple[str, int, int]], 
 
 
 LETTERS = "aeounrsüöälß1é' bc"
-ENDINGS = ("s", "n", "en", "er", "ern", "e", "es", "'s")
+ENDINGS = ("s", "n", "en", "er", "ern", "e", "es", "'s", "ę", "ie", "y", "ach", "owi", "ce")
 
 
 def misspelt(text: str, rng: random.Random) -> str:

@@ -85,7 +85,7 @@ def host(reader: Quantities, words: Sequence[str]) -> list[str]:
     return lines
 
 
-@pytest.fixture(scope="module", params=["en", "de", "fr", "it", "nl"])
+@pytest.fixture(scope="module", params=["en", "de", "fr", "it", "nl", "es", "pl"])
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Quantities, Device]]:
@@ -134,7 +134,8 @@ def test_sentences_made_of_what_quantities_are_made_of(pair: tuple[Quantities, D
 
 
 def test_tables_are_small(pair: tuple[Quantities, Device]) -> None:
-    assert quantity_table_bytes(pair[0].tables) <= 3500
+    is_declined = pair[0].tables == quantity_tables("pl")  # each number has up to 16 forms
+    assert quantity_table_bytes(pair[0].tables) <= (6500 if is_declined else 3500)
 
 
 def test_a_value_that_does_not_fit_is_an_error(tmp_path: Path) -> None:

@@ -246,13 +246,14 @@ class _DrawnNames:
         else:
             text = homes.phrase(rng, list_name)
             return text, text
-        self._said.append(name)
+        said = homes.said(name, rng)
+        self._said += (name, said) if said != name else (name,)
         # "Close the garage door" asks for all there are where no thing has that name, and is no unknown name.
         if rng.random() >= _KNOWN and not (list_name == "name" and homes.is_noun(name)):
             self.has_unknown = True
-            return name, name
+            return said, name
         self._own.append(Entry(name, kind, name))
-        return name, name
+        return said, name
 
     def _thing(self) -> tuple[str, str]:
         rng, template = self._rng, self._template
@@ -286,11 +287,14 @@ class _DrawnNames:
         outside = text
         for value in longer:
             outside = outside.replace(value, "  ")
+        stems = self._homes.stems
+        stems_outside, stems_inside, stems_of_longer = stems(outside), stems(text), [*map(stems, longer)]
+        stems_said = [stems(name).strip() for name in said]
         kept = [
             entry
             for name, entry in others
-            if name not in (outside if name not in longer else text)
-            or (entry.kind not in kinds and not any(own in name for own in said))
+            if name not in (stems_outside if name not in stems_of_longer else stems_inside)
+            or (entry.kind not in kinds and not any(own in name for own in stems_said))
         ]
         own = list(self._own)
         if self._rng.random() < _CALLED_AS_A_NOUN:
@@ -356,7 +360,7 @@ class _HomeNames:
             self.is_missing = True
             return "", ""
         chosen = self._rng.choice(names)
-        text = self._rng.choice(chosen)
+        text = self._homes.said(self._rng.choice(chosen), self._rng)
         self.said.add(text.lower())
         return text, chosen[0]
 

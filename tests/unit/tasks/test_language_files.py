@@ -91,7 +91,7 @@ def _holes(grammar: Grammar) -> set[str]:
 
 
 def test_languages_have_both_files() -> None:
-    assert {"de", "en", "fr", "it", "nl"} <= set(LANGUAGES) == set(languages("no_match"))
+    assert {"de", "en", "es", "fr", "it", "nl", "pl"} <= set(LANGUAGES) == set(languages("no_match"))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -212,6 +212,8 @@ def test_every_verb_fits_every_frame_without_a_gap(language: str) -> None:
         "fr": ("la boîte", "à"),
         "it": ("la scatola", "a"),
         "nl": ("de kast", "op"),
+        "es": ("la caja", "a"),
+        "pl": ("te drzwi", "na"),
     }
     obj, value = said.get(language, ("x", "y"))
     number = Piece("17", ((0, 2),))
@@ -257,6 +259,8 @@ def test_words_that_mean_something_in_the_task_are_never_put_in(language: str) -
         "fr": {"vite", "maintenant"},
         "it": {"subito", "adesso"},
         "nl": {"snel", "nu"},
+        "es": {"rápido", "ahora"},
+        "pl": {"szybko", "teraz"},
     }
     excluded = meaningful.get(language, set())
     surface = Surface(weave.data, excluded)
@@ -291,6 +295,45 @@ def test_french_frames_elide_and_contract(command: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "subject", "genitive"),
+    [
+        ("włącz lampę w kuchni", "lampa", "lampy"),
+        ("zgaś światła na górze", "światła", "świateł"),
+        ("otwórz te okna", "te okna", "tych okien"),
+        ("zamknij moją bramę", "moja brama", "mojej bramy"),
+        ("wyłącz wentylator", "wentylator", "wentylatora"),
+    ],
+)
+def test_polish_objects_are_declined(command: str, subject: str, genitive: str) -> None:
+    clause = load_weave("pl").grammar.parse(split(command, ()))
+    assert clause is not None and {"definite", "subject", "negative"} <= clause.features
+    assert join(clause.values["subject"])[0] == subject
+    assert join(clause.values["negative"])[0] == genitive
+
+
+def test_polish_negations_have_the_genitive_and_the_imperfective_imperative() -> None:
+    weave, no_match, rng = load_weave("pl"), load_no_match("pl"), random.Random(5)
+    clause = weave.grammar.parse(split("włącz lampę w kuchni", ()))
+    assert clause is not None
+    said = set()
+    for _ in range(400):
+        frame = no_match.negations.draw(rng, clause.group.name, weave.grammar.features(clause))
+        assert frame is not None
+        said.add(join(weave.grammar.fill([hole for hole in frame if hole != Piece("~")], clause, rng))[0])
+    assert any(text.startswith("nie włączaj lampy") for text in said)
+    assert not any("nie włącz lampy" in text for text in said)
+
+
+def test_a_name_in_polish_stays_as_it_is() -> None:
+    weave = load_weave("pl")
+    clause = weave.grammar.parse(split("włącz Lampa nocna w Kuchnia", ((6, 17), (20, 27))))
+    assert clause is not None and {"definite", "bare", "subject", "negative"} <= clause.features
+    assert join(clause.values["negative"])[0] == "Lampa nocna"
+    number = weave.grammar.parse(split("ustaw 50 % głośności", ((6, 8),)))
+    assert number is not None and "negative" not in number.features
+
+
+@pytest.mark.parametrize(
     ("command", "value"),
     [
         ("accendi la abat-jour di il soggiorno", ""),
@@ -312,3 +355,29 @@ def test_italian_frames_elide_contract_and_glue(command: str, value: str) -> Non
         assert not re.search(r"\b(il|un|del|nel) (st|sp|sc|z)", text), text
         assert not re.search(r"[ln]' | - ", text), text
         assert [text[first:last] for first, last in spans] == ([value] if value else []), text
+
+
+@pytest.mark.parametrize(
+    ("command", "value"),
+    [
+        ("enciende la lámpara del salón", ""),
+        ("apaga el ventilador de la cocina", ""),
+        ("sube la temperatura del dormitorio a 20 grados", "20"),
+        ("abre la persiana", ""),
+        ("detén la lavadora", ""),
+    ],
+)
+def test_spanish_frames_hang_pronouns_on_verbs_with_their_accents(command: str, value: str) -> None:
+    weave = load_weave("es")
+    start = command.find(value) if value else -1
+    fixed = ((start, start + len(value)),) if value else ()
+    hung = set()
+    for seed in range(300):
+        text, spans = join(weave.rephrase(split(command, fixed), random.Random(seed)))
+        hung.update(re.findall(r"\w+(?:l[ao]|me)\b", text))
+        assert not re.search(r"\b(de|a) el\b", text), text
+        assert not re.search(r"(?<!\w)-|-(?!\w)", text), text
+        assert [text[first:last] for first, last in spans] == ([value] if value else []), text
+    accented = {word for word in hung if re.search(r"[áéíóú]", word)}
+    assert len(accented) > 2, hung
+    assert not any(len(re.findall(r"[áéíóú]", word)) > 1 for word in hung), hung

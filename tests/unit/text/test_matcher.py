@@ -418,3 +418,60 @@ def test_a_name_may_be_said_without_its_small_words() -> None:
     marks = annotator.annotate("allume lampe entree et la lampe de l’entrée et lampe de l entrée").marks
     assert [mark.value for mark in marks] == ["Lampe de l'entrée"] * 3
     assert with_short_forms(entries, normalizer, Inflection()) == entries
+
+
+DECLINED = {
+    "Kuchnia": "kuchni kuchnię kuchnią",
+    "Łazienka": "łazienki łazience łazienkę łazienek",
+    "Ogród": "ogrodu ogrodzie ogrodem",
+    "Gabinet": "gabinetu gabinecie",
+    "Podjazd": "podjazdu podjeździe",
+    "Korytarz": "korytarza korytarzu korytarzem",
+    "Wejście": "wejścia wejściu wejściem",
+    "Załoga": "załogi załodze załogę",
+    "Schody": "schodów schodach",
+    "Góra": "górze górę",
+    "Stacja": "stacji stację stacje",
+    "Kraków": "krakowa krakowie",
+    "Krzysiek": "krzyśka krzyśkowi",
+    "Paweł": "pawła pawłem",
+    "Światło": "świetle światłem",
+    "Lewa lampka nocna": "lewą lampkę nocną; lewej lampki nocnej; lewej lampce nocnej",
+    "Lampa stojąca": "lampę stojącą; lampy stojącej",
+    "Drzwi wejściowe": "drzwi wejściowych; drzwiach wejściowych",
+    "Okno dachowe": "okna dachowego; oknie dachowym",
+    "Pierwsze piętro": "pierwszym piętrze; pierwszego piętra",
+    "Pokój Zosi": "pokoju zosi",
+    "Lista zakupów": "listy zakupów; listę zakupów; liście zakupów",
+}
+
+
+@pytest.mark.parametrize(("name", "forms"), DECLINED.items())
+def test_polish_names_are_found_in_every_case(name: str, forms: str) -> None:
+    inflection = load_language_file("pl", "inflection")
+    vocabulary = Vocabulary([Entry(name, "name", name), Entry("Taras", "name", "Taras")], Normalizer(), inflection)
+    annotator = Annotator(Normalizer(), vocabulary, SmallNumbers(), {"zgaś", "w"}, {})
+    for form in forms.split(";") if ";" in forms or " " in name else forms.split():
+        for said in (form.strip(), unaccented(form.strip())):
+            marks = annotator.annotate(f"zgaś w {said}").marks
+            assert [mark.value for mark in marks] == [name], said
+
+
+def unaccented(text: str) -> str:
+    return text.translate(str.maketrans("ąćęłńóśźż", "acelnoszz"))
+
+
+def test_a_word_of_the_templates_may_be_a_name_of_the_home_in_another_case() -> None:
+    inflection = load_language_file("pl", "inflection")
+    known = {"klimatyzację", "zasłoń", "światła", "żółtą"}
+    lists = Vocabulary([Entry("Żółty", "list", "yellow")], Normalizer(), inflection)
+    annotator = Annotator(Normalizer(), lists, SmallNumbers(), known, {})
+    home = annotator.with_entries([Entry(name, "name", name) for name in ("Klimatyzacja", "Zasłony", "Światło")])
+    assert annotator.annotate("klimatyzację żółtą").marks == ()
+    assert [mark.value for mark in home.annotate("klimatyzację zasłoń światła żółtą").marks] == ["Klimatyzacja"]
+
+
+def test_stems_that_cannot_be_are_refused() -> None:
+    for stems in (["a"], {"": ["a", "a"]}, {"abc": ["a"]}, {"": [""]}, {"": [str(i) for i in range(256)]}):
+        with pytest.raises(ThimbleError, match="inflection"):
+            Inflection.of({"endings": {"stems": stems}})

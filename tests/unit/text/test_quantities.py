@@ -362,6 +362,52 @@ DUTCH = {
 }
 
 
+POLISH = {
+    "dwadzieścia jeden": "dwadzieścia jeden number 21",
+    "dwudziestu dwóch": "dwudziestu dwóch number 22",
+    "dwieście trzydzieści": "dwieście trzydzieści number 230",
+    "dwa tysiące": "dwa tysiące number 2000",
+    "jedna lampa": "",
+    "pięćdziesiąt procent": "pięćdziesiąt procent percent 50",
+    "50 %": "50 % percent 50",
+    "dwadzieścia jeden i pół stopnia": "dwadzieścia jeden i pół stopnia degrees 21.5",
+    "dziewiętnaście przecinek pięć stopnia": "dziewiętnaście przecinek pięć stopnia degrees 19.5",
+    "minus trzy stopnie": "minus trzy stopnie degrees -3",
+    "o pięć stopni": "pięć stopni degrees 5",
+    "za pół godziny": "pół godziny duration PT30M",
+    "półtorej godziny": "półtorej godziny duration PT1H30M",
+    "dwie i pół godziny": "dwie i pół godziny duration PT2H30M",
+    "za godzinę": "godzinę duration PT1H",
+    "godzinę i pół": "godzinę i pół duration PT1H30M",
+    "godzinę i piętnaście minut": "godzinę i piętnaście minut duration PT1H15M",
+    "jedną godzinę i 15 minut": "jedną godzinę i 15 minut duration PT1H15M",
+    "w ciągu godziny": "",
+    "o ósmej": "ósmej time 08:00",
+    "o osiem": "osiem number 8",
+    "kwadrans po ósmej": "kwadrans po ósmej time 08:15",
+    "za piętnaście ósma": "za piętnaście ósma time 07:45",
+    "za kwadrans ósma": "za kwadrans ósma time 07:45",
+    "wpół do dziewiątej": "wpół do dziewiątej time 08:30",
+    "za pięć wpół do ósmej": "za pięć wpół do ósmej time 07:25",
+    "dziesięć po ósmej": "dziesięć po ósmej time 08:10",
+    "o siódmej wieczorem": "siódmej wieczorem time 19:00",
+    "o trzeciej po południu": "trzeciej po południu time 15:00",
+    "o dwudziestej pierwszej": "dwudziestej pierwszej time 21:00",
+    "o dwudziestej trzydzieści": "dwudziestej trzydzieści time 20:30",
+    "o ósmej zero pięć": "ósmej zero pięć time 08:05",
+    "o godzinie 20": "20 time 20:00",
+    "w południe": "południe time 12:00",
+    "po południu": "",
+    "o północy": "północy time 00:00",
+    "jutro o szóstej rano": "jutro date tomorrow; szóstej rano time 06:00",
+    "dwudziestego pierwszego grudnia": "dwudziestego pierwszego grudnia date --12-21",
+    "w środę": "środę date wednesday",
+    "na pierwszym piętrze": "",
+    "drugą lampę": "",
+    "o trzydziestej": "",
+}
+
+
 ITALIAN = {
     "ventuno": "ventuno number 21",
     "trentatré": "trentatré number 33",
@@ -416,6 +462,51 @@ ITALIAN = {
 }
 
 
+SPANISH = {
+    "veintiuno": "veintiuno number 21",
+    "veintidós": "veintidós number 22",
+    "treinta y cinco": "treinta y cinco number 35",
+    "ciento veinte": "ciento veinte number 120",
+    "doscientos cincuenta": "doscientos cincuenta number 250",
+    "un temporizador": "",
+    "dos y medio": "dos y medio number 2.5",
+    "cincuenta por ciento": "cincuenta por ciento percent 50",
+    "veintiún grados": "veintiún grados degrees 21",
+    "diecinueve coma cinco grados": "diecinueve coma cinco grados degrees 19.5",
+    "menos tres grados": "menos tres grados degrees -3",
+    "dentro de media hora": "media hora duration PT30M",
+    "una hora y media": "una hora y media duration PT1H30M",
+    "dos horas y cuarto": "dos horas y cuarto duration PT2H15M",
+    "tres cuartos de hora": "tres cuartos de hora duration PT45M",
+    "un cuarto de hora": "un cuarto de hora duration PT15M",
+    "una hora y 45 minutos": "una hora y 45 minutos duration PT1H45M",
+    "15 minutos y medio": "15 minutos y medio duration PT15M30S",
+    "1 h 30": "1 h 30 duration PT1H30M",
+    "ocho horas": "ocho horas duration PT8H",
+    "a las ocho": "a las ocho time 08:00",
+    "las dos luces": "dos number 2",
+    "a las ocho y media": "a las ocho y media time 08:30",
+    "las ocho y media": "las ocho y media time 08:30",
+    "a la una y media": "a la una y media time 01:30",
+    "a las ocho y veinte": "a las ocho y veinte time 08:20",
+    "a las ocho menos cuarto": "a las ocho menos cuarto time 07:45",
+    "a las nueve menos diez": "a las nueve menos diez time 08:50",
+    "cuarto para las tres": "cuarto para las tres time 02:45",
+    "diez para las tres": "diez para las tres time 02:50",
+    "a las 20 30": "a las 20 30 time 20:30",
+    "al mediodía": "al mediodía time 12:00",
+    "a medianoche": "a medianoche time 00:00",
+    "a las siete de la tarde": "a las siete de la tarde time 19:00",
+    "a las ocho y media de la tarde": "a las ocho y media de la tarde time 20:30",
+    "siete de la mañana": "siete de la mañana time 07:00",
+    "a las diez de la noche": "a las diez de la noche time 22:00",
+    "esta noche a las ocho": "esta noche a las ocho time 20:00",
+    "mañana por la mañana": "mañana date tomorrow",
+    "pasado mañana": "pasado mañana date day-after-tomorrow",
+    "el 12 de mayo": "el 12 de mayo date --05-12",
+}
+
+
 def read(language: str, sentence: str) -> str:
     words, index, found = sentence.split(), 0, []
     reader = quantities(language)
@@ -445,6 +536,11 @@ def test_french(sentence: str, expected: str) -> None:
     assert read("fr", sentence) == expected
 
 
+@pytest.mark.parametrize(("sentence", "expected"), POLISH.items())
+def test_polish(sentence: str, expected: str) -> None:
+    assert read("pl", sentence) == expected
+
+
 @pytest.mark.parametrize(("sentence", "expected"), ITALIAN.items())
 def test_italian(sentence: str, expected: str) -> None:
     assert read("it", sentence) == expected
@@ -453,6 +549,11 @@ def test_italian(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), DUTCH.items())
 def test_dutch(sentence: str, expected: str) -> None:
     assert read("nl", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), SPANISH.items())
+def test_spanish(sentence: str, expected: str) -> None:
+    assert read("es", sentence) == expected
 
 
 @pytest.mark.parametrize(
