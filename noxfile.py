@@ -252,7 +252,7 @@ def accuracy(session: nox.Session) -> None:
     shared = Path("..") / "shared"
     known = {"--sentences": shared / "human_sentences", "--assist": shared / "assist"}
     options = [str(part) for option, folder in known.items() if folder.is_dir() for part in (option, folder)]
-    options += ["--foreign", "tests/foreign.en.jsonl"]
+    options += ["--foreign", "tests/foreign.en.jsonl", "--inflected", "tests"]
     command = ("-m", "pipeline", "bench", "accuracy", *options, *session.posargs)
     session.run(str(with_toolchain(session)), *command, external=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 from docs_site.command_reference import command_page
+from docs_site.offline import loaded_from_elsewhere
 from docs_site.python_reference import python_page
 from docs_site.repository import linked_files, page_markdown, place_in_site, shown_source
 from docs_site.schema_reference import schema_page
@@ -81,7 +81,6 @@ def _reference() -> dict[str, str]:
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Refuses a site that would load anything from elsewhere."""
-    loads = re.compile(r"""<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=["']?((?:https?:)?//[^"'\s>]+)""")
     for path in Path(config.site_dir).rglob("*.html"):
-        if found := loads.search(path.read_text(encoding="utf-8")):
-            raise PluginError(f"{path} loads {found[1]}: the site must work without a network")
+        if elsewhere := loaded_from_elsewhere(path.read_text(encoding="utf-8")):
+            raise PluginError(f"{path} loads {elsewhere[0]}: the site must work without a network")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from pipeline.recipes.paths import MODELS
 from pipeline.recipes.schema import CommandsConfig, HomeAssistantConfig
 from pipeline.stages.understanding import HOST, Place, listening
 from pipeline.tasks.home_file import load_home
-from pipeline.tasks.tests_file import SentenceTest, Verdict, load_tests, score, wilson
+from pipeline.tasks.tests_file import ExpectedAnswer, SentenceTest, Verdict, load_tests, score, wilson
 from pipeline.text.answers import NO_MATCH, StructuredAnswer
 from pipeline.workflow.shipped import recipes_with_weights
 
@@ -40,6 +41,11 @@ _VERDICTS = ("right", "nothing", "wrong")
 Asked = Callable[[str], Sequence[StructuredAnswer]]
 """The answers to a sentence: at the recipe's threshold, then at each other one that is counted, if any."""
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+_LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "æ": "ae", "œ": "oe", "ß": "ss"})
+_PLAIN: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "de": ("with ae, oe, ue", lambda sentence: sentence.translate(_UMLAUTS)),
+}
+"""How a language is written on a keyboard that lacks its letters; the others lose their accents."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class AccuracyOptions:
     intents: Path | None = None
     assist: Path | None = None
     foreign: Mapping[str, Path] = field(default_factory=dict)
+    inflected: Path | None = None
     limit: int | None = None
 
 
@@ -149,6 +156,15 @@ def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> I
     if tests.is_file():
         with _Model(recipe, options, console).asked(None) as ask:
             yield from _tests_rows(recipe.name, load_tests(tests)[: options.limit], ask)
+            if isinstance(task, HomeAssistantConfig):
+                names = _inflected(options.inflected, task.language.split("-", maxsplit=1)[0])[: options.limit]
+                if names:
+                    answers = [ask(test.sentence) for test in names]
+                    outcomes = (
+                        [outcome.verdict for outcome in score([test] * len(given), given)]
+                        for test, given in zip(names, answers, strict=True)
+                    )
+                    yield Row(f"names in another form, {task.language}", recipe.name, _counted(outcomes))
 
 
 def _home_rows(recipe: Recipe, language: str, options: AccuracyOptions, console: Console) -> Iterable[Row]:
@@ -200,9 +216,39 @@ def _people_rows(
         outcomes = {sentence.sentence: verdicts(ask(sentence.sentence), sentence) for sentence in sentences}
         for what, part in parts.items():
             yield Row(what, who, _counted(outcomes[sentence.sentence] for sentence in part))
-        if language == "de":
-            without = (verdicts(ask(each.sentence.translate(_UMLAUTS)), each) for each in sentences)
-            yield Row("people, de, written with ae, oe, ue", who, _counted(without))
+        if language != "en":
+            how, rewrite = _PLAIN.get(language, ("without accents", without_accents))
+            plain = (verdicts(ask(rewrite(each.sentence)), each) for each in sentences)
+            yield Row(f"people, {language}, written {how}", who, _counted(plain))
+
+
+def without_accents(sentence: str) -> str:
+    """The sentence in letters that have no accents."""
+    letters = unicodedata.normalize("NFD", sentence.translate(_LETTERS))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _inflected(folder: Path | None, language: str) -> list[SentenceTest]:
+    """Sentences whose names stand in another form than in the home.
+
+    Raises:
+        ThimbleError: the file cannot be read.
+    """
+    path = None if folder is None else folder / f"inflected.{language}.jsonl"
+    if path is None or not path.is_file():
+        return []
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [
+            SentenceTest(
+                sentence=line["sentence"], answers=(ExpectedAnswer(intent=line["intent"], slots=line["slots"]),)
+            )
+            for line in lines
+        ]
+    except (OSError, ValueError, KeyError) as error:
+        raise ThimbleError(
+            f"cannot read {path}: {error}", "write lines of JSON with `sentence`, `intent` and `slots`"
+        ) from None
 
 
 def foreign_rows(language: str, path: Path, limit: int | None, askers: Mapping[str, Asked]) -> Iterable[Row]:

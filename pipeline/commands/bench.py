@@ -42,6 +42,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     accuracy.add_argument("--sentences", type=Path, metavar="DIR", help="with LANG.jsonl and LANG.home.json")
     accuracy.add_argument("--intents", type=Path, metavar="DIR", help="a checkout of home-assistant/intents, instead")
     accuracy.add_argument("--assist", type=Path, metavar="DIR", help="with assist.jsonl and homes/")
+    accuracy.add_argument(
+        "--inflected", type=Path, metavar="DIR", help="inflected.LANG.jsonl: names in another form than in the home"
+    )
     accuracy.add_argument("--foreign", type=Path, metavar="FILE", help="English sentences on which nothing may be done")
     accuracy.add_argument("--limit", type=int, metavar="N", help="sentences of each table (default: all)")
     accuracy.set_defaults(study_work=_accuracy)
@@ -73,6 +76,7 @@ def _accuracy(options: argparse.Namespace, console: Console) -> None:
         intents=options.intents,
         assist=options.assist,
         foreign={"en": options.foreign} if options.foreign else {},
+        inflected=options.inflected,
         limit=options.limit,
     )
     run_accuracy(chosen, console)

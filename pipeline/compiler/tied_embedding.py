@@ -21,7 +21,7 @@ __all__ = ["CODE_BYTES", "FACTOR_BITS", "TiedEmbedding", "find_tied_embeddings"]
 FACTOR_BITS = 13
 """A factor, below 4, times 2^13 is an int16."""
 CODE_BYTES = 450
-"""By which an image grows at most: the kernel and its call."""
+"""By which an image for a Cortex-M4 grows: the kernel, its parameters and its call."""
 _MAX_PLANES = 2
 _COLUMNS = 8
 _PRODUCT_BITS = 15

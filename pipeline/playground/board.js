@@ -2,10 +2,12 @@
 
 /* A board with Thimble's firmware on a serial port: docs/protocol.md. Uses no document. */
 
-const BOARD_GREETING = 5_000; // ms in which a board that is up answers
-const BOARD_LINE = 60_000; // ms that a line of an answer may take
-const BOARD_QUIET = 200; // ms without a byte after which nothing more comes of what was asked
 const BOARD_LINE_BYTES = 1024; // that a request may have
+const BOARD_TIMES = {
+  greeting: 5_000, // ms in which a board that is up answers
+  line: 60_000, // ms that a line of an answer may take
+  quiet: 200, // ms without a line after which nothing more comes of what was asked before
+};
 
 class Board {
   /**
@@ -67,7 +69,7 @@ class Board {
     await this._send(`${sent}\n`);
     const answer = [];
     for (;;) {
-      let said = await this._line(BOARD_LINE);
+      let said = await this._line(BOARD_TIMES.line);
       if (beginning && !/^(ERR|FAULT|READY) /.test(said)) {
         if (!said.startsWith(beginning)) continue; // of a request before
         said = checked(said).slice(beginning.length);
@@ -143,11 +145,11 @@ class Board {
 
   async _greet() {
     await this._send("\nINFO\n"); // the first ends a line that was begun
-    let end = performance.now() + BOARD_GREETING;
+    let end = performance.now() + BOARD_TIMES.greeting;
     let line;
-    while (!(line = await this._line(BOARD_GREETING)).startsWith("OK protocol=")) {
+    while (!(line = await this._line(BOARD_TIMES.greeting)).startsWith("OK protocol=")) {
       if (line.startsWith("FAULT ")) throw new Error(`the board has stopped: ${line}; reset it`);
-      if (/^(STEP|PREFILL) /.test(line)) end = performance.now() + BOARD_GREETING; // it finishes another program's request
+      if (/^(STEP|PREFILL) /.test(line)) end = performance.now() + BOARD_TIMES.greeting; // it finishes another program's request
       if (performance.now() > end) throw new Error(`what is there is no Thimble board, or has another speed: it says “${line}”`);
     }
     for (const pair of line.slice(3).split(" ")) {
@@ -164,7 +166,7 @@ class Board {
     for (;;) {
       this._lines.length = 0;
       try {
-        await this._line(BOARD_QUIET);
+        await this._line(BOARD_TIMES.quiet);
       } catch (error) {
         if (this._lost) throw error;
         return;

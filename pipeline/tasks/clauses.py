@@ -195,6 +195,7 @@ class Grammar:
         self.columns: tuple[str, ...] = tuple(table["columns"])
         self._particle_before = table["particle"] == "before"
         self._marked: Mapping[str, str] = table.get("marked_infinitive") or {}
+        self._is_apart = bool(table.get("apart"))
         self.stems = {row.split()[0]: row.split() for row in lines(table["stems"])}
         for stem, forms in self.stems.items():
             if len(forms) != len(self.columns):
@@ -218,7 +219,11 @@ class Grammar:
                     (verb, group)
                 )
                 for column in final:
-                    self._by_final.setdefault(verb.forms[column][-1].text.lower(), []).append((verb, group))
+                    lasts = {verb.forms[column][-1].text.lower()}
+                    if self._is_apart:
+                        lasts.add(verb.forms[f"bare_{column}"][-1].text.lower())
+                    for last in sorted(lasts):
+                        self._by_final.setdefault(last, []).append((verb, group))
             for state in value.get("reads_states", value.get("states", ())):
                 self._by_state.setdefault(state.lower(), group)
         for known in (self._by_stem, self._by_final):
@@ -281,7 +286,7 @@ class Grammar:
         if self._marked:
             form = self.stems[stem][self.columns.index(self._marked["form"])]
             word = self._marked["word"]
-            marked = "".join([*rest, word, form]) if is_joined else " ".join([*rest, word, form])
+            marked = ("" if is_joined and not self._is_apart else " ").join([*rest, word, form])
             forms["to_infinitive"] = pieces_of(marked)
         is_free = not self._particle_before and " _ " not in name
         return Verb(name, pieces_of(" ".join(rest)), forms, is_free, "+" in name)
@@ -362,7 +367,7 @@ class Grammar:
         if len(pieces) < 2:
             return None
         for verb, group in self._by_final.get(lower[-1], ()):
-            joined = len(verb.forms[self.columns[0]]) == 1
+            joined = verb.forms[self.columns[0]][0].text.lower() == lower[-1]
             size = 1 if joined else 1 + len(verb.particle)
             words = tuple(piece.text.lower() for piece in verb.particle)
             if joined or tuple(lower[-size:-1]) == words:

@@ -35,7 +35,10 @@ class Elision:
         self._joint = str(table.get("hyphen", _HYPHEN))
         self._doubled = frozenset(table.get("doubled", ()))
         self._glued = {word: parts.split() for word, parts in table.get("glued", {}).items()}
-        self._unglued = {tuple(parts): [word] for word, parts in self._glued.items()}
+        # What `contracted` joins waits until the articles agree: "del", "de la".
+        self._unglued = {
+            tuple(parts): [word] for word, parts in self._glued.items() if tuple(parts) not in self._contracted
+        }
         self._sounds = [
             (tuple(sound["beginnings"]), sound["forms"], tuple(sound.get("kept_before", ())))
             for sound in table.get("sounds", ())

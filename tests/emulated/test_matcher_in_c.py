@@ -147,12 +147,16 @@ WORDS = {
     "prozent minuten um acht blau eck bo stunde",
     "en": "kitchen office living room desk lamp light lights off on the café five percent minutes at eight half an "
     "hour свет лампа",
+    "es": "cocina despacho salón lámpara de la luz interruptor persianas enciende apágala rojas cinco por ciento "
+    "minutos a las ocho y media hora mañana cuarto para sesenta grados",
     "pl": "kuchnia salon łazienka lampka nocna lampki nocnej pokój drzwi do piwnicy gabinet włącz światło w na pięć "
     "procent minut o ósmej wieczorem wpół do dziewiątej",
     "fr": "cuisine entrée salon lampe l'entrée d'eau interrupteur qu'il l' d' la du allume lumière été cinq pour cent "
     "minutes heure et demie à huit demi aujourd'hui",
     "it": "cucina ingresso soggiorno lampada lampade l'ingresso dell'acqua interruttore un'ora dell' l' del la accendi "
     "luce è c'è cinque per cento minuti mezz'ora e mezza alle otto perché",
+    "nl": "keuken woonkamer overloop lamp lampje lampen lampenkap tweeëntwintig één procent uur half kwart over acht "
+    "minuten foto's van het licht aan zetten aanzetten",
 }
 
 

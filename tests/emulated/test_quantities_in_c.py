@@ -85,7 +85,7 @@ def host(reader: Quantities, words: Sequence[str]) -> list[str]:
     return lines
 
 
-@pytest.fixture(scope="module", params=["en", "de", "fr", "it", "pl"])
+@pytest.fixture(scope="module", params=["en", "de", "fr", "it", "nl", "es", "pl"])
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Quantities, Device]]:

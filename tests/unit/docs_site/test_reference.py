@@ -12,6 +12,7 @@ import pytest
 import thimble
 from docs_site.command_reference import actions_of, command_page, subcommands
 from docs_site.markdown import anchors, links
+from docs_site.offline import loaded_from_elsewhere
 from docs_site.python_reference import python_page
 from docs_site.repository import linked_files, page_markdown, place_in_site, shown_source
 from docs_site.schema_reference import schema_page
@@ -104,3 +105,12 @@ def test_links_that_leave_docs_go_to_what_the_site_has_of_them() -> None:
     assert named == {"m/b.md": "docs/a.md", "m/p.png": "m/b.md"}
     assert shown_source("a/b.h", "int x;\n") == "# a/b.h\n\n````c\nint x;\n````\n"
     assert shown_source("a/b.png", "") is None
+
+
+def test_a_page_that_loads_from_elsewhere_is_found() -> None:
+    assert loaded_from_elsewhere('<script async src="https://a.b/c.js"></script><img src=//d.e/f.png>') == [
+        "https://a.b/c.js",
+        "//d.e/f.png",
+    ]
+    kept = '<a href="https://a.b"></a><link rel="canonical" href="http://a.b/c"><script src="assets/a.js"></script>'
+    assert loaded_from_elsewhere(kept) == []

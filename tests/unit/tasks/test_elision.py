@@ -101,5 +101,34 @@ def test_other_languages_change_nothing(language: str) -> None:
     assert Elision({}).text("de le", ((0, 2),)) == ("de le", ((0, 2),))
 
 
+@pytest.mark.parametrize(
+    ("drawn", "name", "said"),
+    [
+        ("apaga el Lámpara", "Lámpara", "apaga la Lámpara"),
+        ("la luz del Cocina", "Cocina", "la luz de la Cocina"),
+        ("sube las Estores", "Estores", "sube los Estores"),
+        ("quita siete minutos al mi cronómetro", "", "quita siete minutos a mi cronómetro"),
+        ("pon mi la cuenta atrás", "", "pon mi cuenta atrás"),
+        ("ve a el salón", "", "ve al salón"),
+        ("De la Salón", "Salón", "Del Salón"),
+        ("la planta del Recámara Grande", "Recámara Grande", "la planta de la Recámara Grande"),
+        ("enciende el 2", "2", "enciende el 2"),
+    ],
+)
+def test_spanish_articles_agree_and_are_contracted_then(drawn: str, name: str, said: str) -> None:
+    start = drawn.find(name)
+    text, spans = elision_of("es").text(drawn, ((start, start + len(name)),) if name else ())
+    assert text == said
+    assert [text[first:end] for first, end in spans] == ([name] if name else [])
+
+
+def test_spanish_verbs_have_their_pronouns_in_one_word() -> None:
+    elision = elision_of("es")
+    parts = [piece.text for piece in elision.split(split("enciéndeme la luz del salón", ()))]
+    assert parts == ["enciende", "me", "la", "luz", "de", "el", "salón"]
+    assert join(elision.join([Piece("súbe"), Piece("-"), Piece("la"), Piece("al"), Piece("10")]))[0] == "súbela al 10"
+    assert join(elision.join(split("apaga me la luz", ())))[0] == "apágame la luz"
+
+
 def test_nothing_said_is_nothing() -> None:
     assert elision_of("fr").text("", ()) == ("", ())

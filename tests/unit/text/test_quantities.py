@@ -291,6 +291,76 @@ FRENCH = {
     "le 2 e étage": "2 number 2",
 }
 
+DUTCH = {
+    "vijfentwintig": "vijfentwintig number 25",
+    "honderdtwintig": "honderdtwintig number 120",
+    "tweeëntwintig": "tweeëntwintig number 22",
+    "eenentwintig": "eenentwintig number 21",
+    "honderd": "honderd number 100",
+    "tweehonderdvijftig": "tweehonderdvijftig number 250",
+    "negentig": "negentig number 90",
+    "een timer": "",
+    "een lamp": "",
+    "één": "",
+    "twee en een half": "twee en een half number 2.5",
+    "tweeënhalf": "tweeënhalf number 2.5",
+    "tweeëneenhalf": "tweeëneenhalf number 2.5",
+    "anderhalf": "anderhalf number 1.5",
+    "vijftig procent": "vijftig procent percent 50",
+    "50 %": "50 % percent 50",
+    "eenentwintig graden": "eenentwintig graden degrees 21",
+    "negentien komma vijf graden": "negentien komma vijf graden degrees 19.5",
+    "min drie graden": "min drie graden degrees -3",
+    "over een half uur": "een half uur duration PT30M",
+    "over een halfuur": "een halfuur duration PT30M",
+    "een half uurtje": "een half uurtje duration PT30M",
+    "anderhalf uur": "anderhalf uur duration PT1H30M",
+    "anderhalve minuut": "anderhalve minuut duration PT1M30S",
+    "drie kwartier": "drie kwartier duration PT45M",
+    "een kwartier": "een kwartier duration PT15M",
+    "een kwartiertje": "een kwartiertje duration PT15M",
+    "tweeënhalf uur": "tweeënhalf uur duration PT2H30M",
+    "1 u 30": "1 u 30 duration PT1H30M",
+    "2 uur en 16 minuten": "2 uur en 16 minuten duration PT2H16M",
+    "1 uur 30 minuten": "1 uur 30 minuten duration PT1H30M",
+    "vijf minuutjes": "vijf minuutjes duration PT5M",
+    "acht uur": "acht uur duration PT8H",
+    "om acht uur": "om acht uur time 08:00",
+    "half negen": "half negen time 08:30",
+    "om half negen": "half negen time 08:30",
+    "kwart over acht": "kwart over acht time 08:15",
+    "kwart voor acht": "kwart voor acht time 07:45",
+    "tien over half acht": "tien over half acht time 07:40",
+    "vijf voor half negen": "vijf voor half negen time 08:25",
+    "tien over acht": "tien over acht time 08:10",
+    "om 20 u 30": "om 20 u 30 time 20:30",
+    "om twintig uur dertig": "om twintig uur dertig time 20:30",
+    "acht uur 's ochtends": "acht uur 's ochtends time 08:00",
+    "om zeven uur 's avonds": "om zeven uur 's avonds time 19:00",
+    "vanavond om acht uur": "vanavond om acht uur time 20:00",
+    "middernacht": "middernacht time 00:00",
+    "half open": "",
+    "morgen": "morgen date tomorrow",
+    "overmorgen": "overmorgen date day-after-tomorrow",
+    "12 mei": "12 mei date --05-12",
+    "op 2 mei": "2 mei date --05-02",
+    "24 uur": "24 uur duration PT24H",
+    "een minuut": "een minuut duration PT1M",
+    "een minuutje": "een minuutje duration PT1M",
+    "achttien komma vijf": "achttien komma vijf number 18.5",
+    "nul": "nul number 0",
+    "twee duizend": "twee duizend number 2000",
+    "tweeduizend": "tweeduizend number 2000",
+    "een uur": "een uur duration PT1H",
+    "tot half twaalf 's nachts": "half twaalf 's nachts time 23:30",
+    "uur": "",
+    "één uur dertig": "één uur dertig duration PT1H30M",
+    "om kwart voor zeven 's avonds": "kwart voor zeven 's avonds time 18:45",
+    "goede morgen": "",
+    "elke morgen": "",
+    "driekwart": "driekwart number 0.75",
+}
+
 
 POLISH = {
     "dwadzieścia jeden": "dwadzieścia jeden number 21",
@@ -392,6 +462,51 @@ ITALIAN = {
 }
 
 
+SPANISH = {
+    "veintiuno": "veintiuno number 21",
+    "veintidós": "veintidós number 22",
+    "treinta y cinco": "treinta y cinco number 35",
+    "ciento veinte": "ciento veinte number 120",
+    "doscientos cincuenta": "doscientos cincuenta number 250",
+    "un temporizador": "",
+    "dos y medio": "dos y medio number 2.5",
+    "cincuenta por ciento": "cincuenta por ciento percent 50",
+    "veintiún grados": "veintiún grados degrees 21",
+    "diecinueve coma cinco grados": "diecinueve coma cinco grados degrees 19.5",
+    "menos tres grados": "menos tres grados degrees -3",
+    "dentro de media hora": "media hora duration PT30M",
+    "una hora y media": "una hora y media duration PT1H30M",
+    "dos horas y cuarto": "dos horas y cuarto duration PT2H15M",
+    "tres cuartos de hora": "tres cuartos de hora duration PT45M",
+    "un cuarto de hora": "un cuarto de hora duration PT15M",
+    "una hora y 45 minutos": "una hora y 45 minutos duration PT1H45M",
+    "15 minutos y medio": "15 minutos y medio duration PT15M30S",
+    "1 h 30": "1 h 30 duration PT1H30M",
+    "ocho horas": "ocho horas duration PT8H",
+    "a las ocho": "a las ocho time 08:00",
+    "las dos luces": "dos number 2",
+    "a las ocho y media": "a las ocho y media time 08:30",
+    "las ocho y media": "las ocho y media time 08:30",
+    "a la una y media": "a la una y media time 01:30",
+    "a las ocho y veinte": "a las ocho y veinte time 08:20",
+    "a las ocho menos cuarto": "a las ocho menos cuarto time 07:45",
+    "a las nueve menos diez": "a las nueve menos diez time 08:50",
+    "cuarto para las tres": "cuarto para las tres time 02:45",
+    "diez para las tres": "diez para las tres time 02:50",
+    "a las 20 30": "a las 20 30 time 20:30",
+    "al mediodía": "al mediodía time 12:00",
+    "a medianoche": "a medianoche time 00:00",
+    "a las siete de la tarde": "a las siete de la tarde time 19:00",
+    "a las ocho y media de la tarde": "a las ocho y media de la tarde time 20:30",
+    "siete de la mañana": "siete de la mañana time 07:00",
+    "a las diez de la noche": "a las diez de la noche time 22:00",
+    "esta noche a las ocho": "esta noche a las ocho time 20:00",
+    "mañana por la mañana": "mañana date tomorrow",
+    "pasado mañana": "pasado mañana date day-after-tomorrow",
+    "el 12 de mayo": "el 12 de mayo date --05-12",
+}
+
+
 def read(language: str, sentence: str) -> str:
     words, index, found = sentence.split(), 0, []
     reader = quantities(language)
@@ -429,6 +544,16 @@ def test_polish(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), ITALIAN.items())
 def test_italian(sentence: str, expected: str) -> None:
     assert read("it", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), DUTCH.items())
+def test_dutch(sentence: str, expected: str) -> None:
+    assert read("nl", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), SPANISH.items())
+def test_spanish(sentence: str, expected: str) -> None:
+    assert read("es", sentence) == expected
 
 
 @pytest.mark.parametrize(
