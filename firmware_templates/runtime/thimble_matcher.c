@@ -620,8 +620,8 @@ static int32_t find_stems(const sentence *s, size_t layer, const range *nearby, 
         const int32_t entry = names->by_skeleton[i];
         name_forms name;
         read_name(s, names, (uint32_t)entry, &name);
-        if ((first == NOTHING || entry < first) && (all_declined ? is_declined(s, &name, index, end)
-                                                                 : has_stems(s, &name, index, end, ending))) {
+        if ((first == NOTHING || entry < first) &&
+            (all_declined ? is_declined(s, &name, index, end) : has_stems(s, &name, index, end, ending))) {
             first = entry;
         }
     }

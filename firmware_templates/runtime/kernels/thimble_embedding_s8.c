@@ -9,7 +9,8 @@ static inline const uint8_t *corrections_of(const thimble_embedding_s8_params *p
 }
 
 /* Adds what the planes of the corrections count, but for the first; few of their bits are set. */
-static inline void add_further_planes(const thimble_embedding_s8_params *p, int32_t row, int8_t *out)
+static inline THIMBLE_HOT(add_further_planes) void add_further_planes(const thimble_embedding_s8_params *p, int32_t row,
+                                                                      int8_t *out)
 {
     const int32_t bytes = p->columns / 8;
     const uint8_t *corrections = corrections_of(p, row) + bytes;
@@ -26,7 +27,8 @@ static inline void add_further_planes(const thimble_embedding_s8_params *p, int3
 /* The weight of a row and column of p->weights. */
 typedef int32_t (*weight_at)(const thimble_embedding_s8_params *p, int32_t row, int32_t column);
 
-static inline void embed(const thimble_embedding_s8_params *parameters, int32_t row, weight_at weight, int8_t *out)
+static inline THIMBLE_HOT(embed) void embed(const thimble_embedding_s8_params *parameters, int32_t row,
+                                            weight_at weight, int8_t *out)
 {
     const thimble_embedding_s8_params p = *parameters; /* which `out` does not change */
     const int32_t row_scale = p.row_scales[row];
@@ -93,7 +95,8 @@ void thimble_embedding_pairs_s8(const thimble_embedding_s8_params *p, int32_t to
 
 #else
 
-static inline int32_t weight_in_pairs(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
+static inline THIMBLE_HOT(weight_in_pairs) int32_t
+    weight_in_pairs(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
 {
     const int32_t pair = pairs_of(p, row)[(column & ~1) * 2 + (column & 1)];
     switch (row % 4) {
@@ -112,7 +115,8 @@ void thimble_embedding_pairs_s8(const thimble_embedding_s8_params *p, int32_t to
 #endif
 
 /* A byte of the words d + 128, c + 128, b + 128, a: thimble_fully_connected_quads_s8.c. */
-static inline int32_t weight_in_quads(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
+static inline THIMBLE_HOT(weight_in_quads) int32_t
+    weight_in_quads(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
 {
     const uint32_t *const block = (const uint32_t *)p->weights + row / 4 * p->columns;
     const int32_t offset = row % 4 ? 0x80 : 0;
@@ -145,7 +149,8 @@ void thimble_embedding_rows_s8(const thimble_embedding_s8_params *p, int32_t tok
 
 #else
 
-static inline int32_t weight_in_rows(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
+static inline THIMBLE_HOT(weight_in_rows) int32_t
+    weight_in_rows(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
 {
     return ((const int8_t *)p->weights)[row * p->columns + column];
 }

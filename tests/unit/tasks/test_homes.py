@@ -12,11 +12,13 @@ import pytest
 
 from pipeline.commands.main import main
 from pipeline.errors import ThimbleError
-from pipeline.languages import languages
+from pipeline.languages import languages, load_language_file
 from pipeline.tasks.home_file import KINDS, Home, kind_of, load_home
 from pipeline.tasks.home_registry import home_of_registries, write_home
 from pipeline.tasks.homes import HomeSource
 from pipeline.text.annotation import Entry
+from pipeline.text.normalize import skeleton
+from pipeline.text.vocabulary import Inflection
 
 
 def _load(tmp_path: Path, text: str) -> Home:
@@ -194,3 +196,27 @@ def test_names_are_many(language: str) -> None:
 def test_the_same_random_numbers_draw_the_same_home() -> None:
     first, second = (HomeSource.of_language("en").draw_home(random.Random(7)) for _ in range(2))
     assert first == second
+
+
+def test_polish_names_are_said_in_other_cases_that_are_found() -> None:
+    source, rng = HomeSource.of_language("pl"), random.Random(4)
+    said = {(name, source.said(name, rng)) for _ in range(40) for name in ("Lampka Nocna Ani", "Kuchnia", "Zenek")}
+    assert said == {
+        *(("Lampka Nocna Ani", form) for form in ("Lampka Nocna Ani", "Lampkę Nocną Ani", "Lampki Nocnej Ani")),
+        *(("Kuchnia", form) for form in ("Kuchnia", "kuchni")),
+        ("Zenek", "Zenek"),
+    }
+    inflection = Inflection.of(load_language_file("pl", "inflection"))
+    for name, forms in load_language_file("pl", "homes")["declined"].items():
+        for form in forms:
+            stem = inflection.declined(skeleton(form))
+            assert stem in (inflection.declined(skeleton(name)), skeleton(name)), form
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_names_are_said_as_they_are_where_nothing_is_declined(language: str) -> None:
+    source, rng = HomeSource.of_language(language), random.Random(4)
+    state = rng.getstate()
+    assert source.said("Kitchen", rng) == "Kitchen"
+    assert rng.getstate() == state
+    assert source.stems(" a b ") == " a b "

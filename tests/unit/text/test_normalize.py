@@ -250,3 +250,10 @@ def test_words_that_lost_their_vowel_are_words_of_their_own() -> None:
     assert Normalizer().text("l'ampoule") == "l'ampoule"
     with pytest.raises(ThimbleError, match="elided"):
         Normalizer(elided=["l'"])
+
+
+def test_where_words_are_declined_any_form_of_a_word_is_restored() -> None:
+    words = ["następna", "następną", "zasłon", "zasłoń", "światło", "mała"]
+    assert build_restore(words, {"mala"}) == {"swiatlo": "światło"}
+    restored = {"nastepna": "następną", "zaslon": "zasłoń", "swiatlo": "światło"}
+    assert build_restore(words, {"mala"}, any_form=True) == restored
