@@ -12,7 +12,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -218,8 +218,17 @@ def _people_rows(
             yield Row(what, who, _counted(outcomes[sentence.sentence] for sentence in part))
         if language != "en":
             how, rewrite = _PLAIN.get(language, ("without accents", without_accents))
-            plain = (verdicts(ask(rewrite(each.sentence)), each) for each in sentences)
+            plain = (verdicts(ask(rewrite(each.sentence)), _also_rewritten(each, rewrite)) for each in sentences)
             yield Row(f"people, {language}, written {how}", who, _counted(plain))
+
+
+def _also_rewritten(sentence: PeopleSentence, rewrite: Callable[[str], str]) -> PeopleSentence:
+    """With answers whose text is as it was written: a title that was said without accents has none."""
+    plain = (
+        StructuredAnswer(answer.intent, {slot: rewrite(value) for slot, value in answer.slots.items()})
+        for answer in sentence.accepted
+    )
+    return replace(sentence, accepted=(*sentence.accepted, *plain))
 
 
 def without_accents(sentence: str) -> str:
