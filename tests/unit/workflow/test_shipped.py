@@ -41,6 +41,8 @@ BELOW_TARGETS = {
     "home-pl-small": {"new_names": 0.79, "noisy": 0.75},
     "home-de-small": {"new_names": 0.79, "noisy": 0.66},
     "home-en-nano": {"new_names": 0.80, "noisy": 0.70},
+    # 14,000 steps, where French has 20,000; its wrong answers were not read yet.
+    "home-es-small": {"new_names": 0.79, "noisy": 0.77},
     # Its home's names are words that the sentences say of all such things, too ("Aspirateur", "Radio", "Store banne").
     "home-fr-small": {"new_names": 0.79, "noisy": 0.80},
     # Likewise ("Lampadario", "Faretti", "Portone", "Stufa").
