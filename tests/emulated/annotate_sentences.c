@@ -110,8 +110,12 @@ static void say_annotated(const thimble_annotator *annotator)
 
 int main(void)
 {
-    static thimble_inflection inflection = {
-        .last = {0, ""}, .clitics = {0, ""}, .inner = {0, ""}, .linking = {0, ""}, .dropped = {0, ""}, .stems = {0, ""}};
+    static thimble_inflection inflection = {.last = {0, ""},
+                                            .clitics = {0, ""},
+                                            .inner = {0, ""},
+                                            .linking = {0, ""},
+                                            .dropped = {0, ""},
+                                            .stems = {0, ""}};
     static thimble_annotator annotator;
     annotator = (thimble_annotator){
         .normalizer = &thimble_model_normalizer, .quantities = &thimble_model_quantities, .inflection = &inflection};
