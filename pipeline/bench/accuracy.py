@@ -32,7 +32,17 @@ from pipeline.tasks.tests_file import ExpectedAnswer, SentenceTest, Verdict, loa
 from pipeline.text.answers import NO_MATCH, StructuredAnswer
 from pipeline.workflow.shipped import recipes_with_weights
 
-__all__ = ["THRESHOLDS", "AccuracyOptions", "Asked", "Row", "foreign_rows", "run_accuracy", "shipped_recipes"]
+__all__ = [
+    "THRESHOLDS",
+    "AccuracyOptions",
+    "Asked",
+    "Row",
+    "foreign_rows",
+    "inflected_tests",
+    "run_accuracy",
+    "shipped_recipes",
+    "without_accents",
+]
 
 HASSIL = "hassil"
 THRESHOLDS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9)
@@ -157,7 +167,7 @@ def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> I
         with _Model(recipe, options, console).asked(None) as ask:
             yield from _tests_rows(recipe.name, load_tests(tests)[: options.limit], ask)
             if isinstance(task, HomeAssistantConfig):
-                names = _inflected(options.inflected, task.language.split("-", maxsplit=1)[0])[: options.limit]
+                names = inflected_tests(options.inflected, task.language.split("-", maxsplit=1)[0])[: options.limit]
                 if names:
                     answers = [ask(test.sentence) for test in names]
                     outcomes = (
@@ -237,7 +247,7 @@ def without_accents(sentence: str) -> str:
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
-def _inflected(folder: Path | None, language: str) -> list[SentenceTest]:
+def inflected_tests(folder: Path | None, language: str) -> list[SentenceTest]:
     """Sentences whose names stand in another form than in the home.
 
     Raises:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pipeline.bench.accuracy import THRESHOLDS, Row, foreign_rows
+import pytest
+
+from pipeline.bench.accuracy import THRESHOLDS, Row, foreign_rows, inflected_tests, without_accents
+from pipeline.errors import ThimbleError
 from pipeline.stages.understanding import Listener
 from pipeline.text.answers import NO_MATCH, StructuredAnswer
 from pipeline.verification.reply import Reply
@@ -43,3 +46,18 @@ def test_the_file_holds_the_counts_of_the_table(tmp_path: Path) -> None:
     assert isinstance(model["thresholds"], dict)
     assert model["thresholds"]["0.7"] == {"right": 2, "nothing": 0, "wrong": 1}
     assert "thresholds" not in peer
+
+
+def test_letters_lose_their_accents_and_nothing_else() -> None:
+    assert without_accents("Włącz światło, cœur brûlé, ¿más?") == "Wlacz swiatlo, coeur brule, ¿mas?"
+
+
+def test_names_in_another_form_are_read_from_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "inflected.it.jsonl"
+    path.write_text('{"sentence": "apri", "intent": "Open", "slots": {"name": "Tenda"}}\n', encoding="utf-8")
+    (test,) = inflected_tests(tmp_path, "it")
+    assert test.sentence == "apri" and test.answers[0].slots == {"name": "Tenda"}
+    assert inflected_tests(tmp_path, "fr") == inflected_tests(None, "it") == []
+    path.write_text('{"sentence": "apri"}\n', encoding="utf-8")
+    with pytest.raises(ThimbleError, match=r"inflected\.it\.jsonl"):
+        inflected_tests(tmp_path, "it")
