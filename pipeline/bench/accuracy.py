@@ -52,10 +52,6 @@ Asked = Callable[[str], Sequence[StructuredAnswer]]
 """The answers to a sentence: at the recipe's threshold, then at each other one that is counted, if any."""
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "æ": "ae", "œ": "oe", "ß": "ss"})
-_PLAIN: Mapping[str, tuple[str, Callable[[str], str]]] = {
-    "de": ("with ae, oe, ue", lambda sentence: sentence.translate(_UMLAUTS)),
-}
-"""How a language is written on a keyboard that lacks its letters; the others lose their accents."""
 
 
 @dataclass(frozen=True)
@@ -169,12 +165,8 @@ def _model_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> I
             if isinstance(task, HomeAssistantConfig):
                 names = inflected_tests(options.inflected, task.language.split("-", maxsplit=1)[0])[: options.limit]
                 if names:
-                    answers = [ask(test.sentence) for test in names]
-                    outcomes = (
-                        [outcome.verdict for outcome in score([test] * len(given), given)]
-                        for test, given in zip(names, answers, strict=True)
-                    )
-                    yield Row(f"names in another form, {task.language}", recipe.name, _counted(outcomes))
+                    what = f"names in another form, {task.language}"
+                    yield Row(what, recipe.name, _counted(_test_verdicts(names, ask)))
 
 
 def _home_rows(recipe: Recipe, language: str, options: AccuracyOptions, console: Console) -> Iterable[Row]:
@@ -227,7 +219,9 @@ def _people_rows(
         for what, part in parts.items():
             yield Row(what, who, _counted(outcomes[sentence.sentence] for sentence in part))
         if language != "en":
-            how, rewrite = _PLAIN.get(language, ("without accents", without_accents))
+            how, rewrite = (
+                ("with ae, oe, ue", with_digraphs) if language == "de" else ("without accents", without_accents)
+            )
             plain = (verdicts(ask(rewrite(each.sentence)), _also_rewritten(each, rewrite)) for each in sentences)
             yield Row(f"people, {language}, written {how}", who, _counted(plain))
 
@@ -239,6 +233,11 @@ def _also_rewritten(sentence: PeopleSentence, rewrite: Callable[[str], str]) -> 
         for answer in sentence.accepted
     )
     return replace(sentence, accepted=(*sentence.accepted, *plain))
+
+
+def with_digraphs(sentence: str) -> str:
+    """A German sentence as it is written on a keyboard without umlauts."""
+    return sentence.translate(_UMLAUTS)
 
 
 def without_accents(sentence: str) -> str:
@@ -317,16 +316,24 @@ def _assist_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> 
 
 
 def _tests_rows(model: str, tests: Sequence[SentenceTest], ask: Asked) -> Iterable[Row]:
-    answers = [ask(test.sentence) for test in tests]
-    outcomes = [score([test] * len(given), given) for test, given in zip(tests, answers, strict=True)]
+    verdicts = _test_verdicts(tests, ask)
     for half, is_blind in (("look", False), ("blind", True)):
         for what, is_foreign in (("commands", False), ("nothing may be done", True)):
             chosen = [
-                [outcome.verdict for outcome in each]
-                for test, each in zip(tests, outcomes, strict=True)
+                each
+                for test, each in zip(tests, verdicts, strict=True)
                 if (test.is_blind, test.is_foreign) == (is_blind, is_foreign)
             ]
             yield Row(f"own tests of {model}, {half} half: {what}", model, _counted(chosen))
+
+
+def _test_verdicts(tests: Sequence[SentenceTest], ask: Asked) -> list[list[str]]:
+    """Of each sentence the verdicts on its answers, threshold by threshold."""
+    answers = [ask(test.sentence) for test in tests]
+    return [
+        [outcome.verdict for outcome in score([test] * len(given), given)]
+        for test, given in zip(tests, answers, strict=True)
+    ]
 
 
 def _only(peer: HassilPeer) -> Asked:

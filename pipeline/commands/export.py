@@ -27,9 +27,9 @@ def _form_names() -> list[str]:
 
 
 def _core_names() -> list[str]:
-    from pipeline.exports.library import EXPORT_CORES
+    from pipeline.targets.cores import ALL_CORES
 
-    return list(EXPORT_CORES)
+    return list(ALL_CORES)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:

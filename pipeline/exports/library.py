@@ -13,11 +13,10 @@ from pipeline.compiler import CompiledModel, Objective
 from pipeline.errors import ThimbleError
 from pipeline.firmware.kernels import called_kernels
 from pipeline.firmware.library import LibraryModel, c_name, write_library
-from pipeline.targets.cores import CORES, OTHER_CORES, packing_of_core
+from pipeline.targets.cores import packing_of_core
 from pipeline.text.codec import Codec, StructuredCodec
 
 __all__ = [
-    "EXPORT_CORES",
     "Counts",
     "ExportedModel",
     "Library",
@@ -26,8 +25,6 @@ __all__ = [
     "write_sources",
 ]
 
-EXPORT_CORES = (*CORES, *OTHER_CORES)
-"""The cores that an export may be for. It compiles for every core: what differs is how weights lie."""
 _SEMVER = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 
 
@@ -105,7 +102,7 @@ class Library:
 
     Args:
         models: at least one.
-        core: of `EXPORT_CORES`, for which the models' weights lie.
+        core: of `pipeline.targets.cores.ALL_CORES`, for which the models' weights lie: it compiles for every core.
         version: SemVer, which all manifests name.
 
     Raises:

@@ -88,7 +88,7 @@ def collect(
         recipes: of the models, at least one.
         options: of the runs; `until` is not looked at.
         console: where progress is printed.
-        core: of `pipeline.exports.library.EXPORT_CORES`, for which weights lie; None: that of the first recipe's first
+        core: of `pipeline.targets.cores.ALL_CORES`, for which weights lie; None: that of the first recipe's first
             board.
         version: SemVer of the package.
 

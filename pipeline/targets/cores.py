@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pipeline.errors import ThimbleError
 
-__all__ = ["CORES", "OTHER_CORES", "WeightLayout", "packing_of_core"]
+__all__ = ["ALL_CORES", "CORES", "WeightLayout", "packing_of_core"]
 
 CORES = (
     "cortex-m0",
@@ -18,8 +18,8 @@ CORES = (
     "cortex-m55",
 )
 """The cores that a board may name."""
-OTHER_CORES = ("riscv32", "xtensa", "generic")
-"""Those that exports and the benchmark know besides."""
+ALL_CORES = (*CORES, "riscv32", "xtensa", "generic")
+"""Those that a model compiles for."""
 
 
 class WeightLayout(StrEnum):
@@ -46,11 +46,11 @@ _OF_CORE = {
 
 
 def packing_of_core(core: str) -> WeightLayout:
-    """The packing for a core as board.yaml names it (`cortex-m4`), or one of `OTHER_CORES`.
+    """The packing for a core as board.yaml names it (`cortex-m4`), or another one of `ALL_CORES`.
 
     Raises:
         ThimbleError: a core that is not known.
     """
-    if core not in (*CORES, *OTHER_CORES):
-        raise ThimbleError(f"the core {core!r} is not known", f"use one of: {', '.join((*CORES, *OTHER_CORES))}")
+    if core not in ALL_CORES:
+        raise ThimbleError(f"the core {core!r} is not known", f"use one of: {', '.join(ALL_CORES)}")
     return _OF_CORE.get(core, WeightLayout.ROW_MAJOR)

@@ -25,6 +25,7 @@ from pipeline.tasks.text_path import KnownNames, load_codec
 from pipeline.text.answers import AnswerSchema, StructuredAnswer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.normalize import build_restore
+from pipeline.text.vocabulary import Inflection
 
 __all__ = ["StructuredTask", "pair_of"]
 
@@ -103,9 +104,8 @@ class StructuredTask(PairTask):
             for word in literal | (frequent - listed)
             if not any(letter.isdigit() for letter in word) and numbers.at([word], 0) is None
         }
-        inflection = load_language_file(self.language, "inflection")
-        is_declined = bool(inflection.get("endings", {}).get("stems"))
-        restore = build_restore(known | listed, known, bool(inflection.get("umlauts")), any_form=is_declined)
+        inflection = Inflection.of(load_language_file(self.language, "inflection"))
+        restore = build_restore(known | listed, known, inflection.umlauts, any_form=bool(inflection.stems))
         return KnownNames(self.language, entries, tuple(sorted(known)), restore)
 
     @cached_property

@@ -18,18 +18,12 @@ from pipeline import tools
 from pipeline.device.client import connect
 from pipeline.errors import ThimbleError
 from tests.playground.test_browser import ask, page_of, ready, unlabelled
-from tests.support.browser import DESK, PHONE, chromium, opened, sideways
+from tests.support.browser import DESK, PHONE, opened, sideways
 from tests.support.host_boards import Port, answering_codec, build_answering_board, build_board, on_port
 from tests.support.playground_models import plain_codec
 
 FAKE = (Path(__file__).parent / "fake_serial.js").read_text(encoding="utf-8")
 Change = Callable[[bytes], bytes]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from pipeline.playground.wasm import build_wasm
 from pipeline.targets.boards import load_board
 from pipeline.text.codec import Codec
 from pipeline.verification.checks import reference_run
-from tests.support.browser import DESK, PHONE, chromium, sideways
+from tests.support.browser import DESK, PHONE, sideways
 from tests.support.browser import opened as opened_page
 from tests.support.playground_engine import skip_without_clang
 from tests.support.playground_models import LOGIT_STEP, NAMES, plain_codec, structured_codec
@@ -33,12 +33,6 @@ _UNLABELLED = """() => [...document.querySelectorAll("input, select, button, [ro
   .filter((control) => !(control.labels?.length || control.getAttribute("aria-label")
     || control.getAttribute("aria-labelledby") || control.textContent.trim()))
   .map((control) => control.outerHTML)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 def expected_of(codec: Codec, spoiled: bool = False) -> dict[str, Any]:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.playground.test_browser import page_of, ready
-from tests.support.browser import DESK, PHONE, chromium, opened, sideways
+from tests.support.browser import DESK, PHONE, opened, sideways
 from tests.support.playground_models import structured_codec
 from tests.support.reports import LOOKED_AT, made_report
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -4,21 +4,14 @@ folder in THIMBLE_SITE."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.browser import PHONE, chromium, opened
+from tests.support.browser import PHONE, opened
 
 PAGES = ("index", "own-commands", "engine", "reference/commands", "reference/python", "reference/schemas/recipe")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

@@ -92,21 +92,13 @@ static inline int32_t thimble_saturate_u8(uint32_t x)
 #endif
 }
 
-/* Twice what thimble_requantize_s8 limits, and one. */
-static inline int32_t thimble_requantize_doubled(int32_t doubled_x, int32_t multiplier, int32_t right_shift_less_one,
-                                                 int32_t twice_zero_point_plus_one)
-{
-    const int32_t high = thimble_high_multiply(doubled_x, multiplier);
-    return ((high + (high >> 31)) >> right_shift_less_one) + twice_zero_point_plus_one;
-}
-
 /* thimble_multiply of half of doubled_x, plus the zero point, limited to -128..127; |doubled_x| < 2^31, for a right
  * shift of 1 to 31. The shift is done but for its last bit, then half and zero point enter, then the last bit goes. */
 static inline int8_t thimble_requantize_s8(int32_t doubled_x, int32_t multiplier, int32_t right_shift_less_one,
                                            int32_t twice_zero_point_plus_one)
 {
-    const int32_t doubled =
-        thimble_requantize_doubled(doubled_x, multiplier, right_shift_less_one, twice_zero_point_plus_one);
+    const int32_t high = thimble_high_multiply(doubled_x, multiplier);
+    const int32_t doubled = ((high + (high >> 31)) >> right_shift_less_one) + twice_zero_point_plus_one;
 #ifdef THIMBLE_SAT
     int32_t limited;
     __asm__("ssat %0, #8, %1, asr #1" : "=r"(limited) : "r"(doubled));

@@ -293,17 +293,10 @@ static inline void add_column(word_sums *sums, int32_t word, int32_t upper, uint
     sums->middle += middle * (uint32_t)x;
 }
 
-/* Without this GCC adds in another order, and keeps more in registers than there are. */
-static inline void keep_in_order(word_sums *sums)
-{
-    __asm__("" : "+r"(sums->all), "+r"(sums->upper), "+r"(sums->middle));
-}
-
 /* A column of four rows. */
 static inline void add_word(word_sums *sums, int32_t word, int32_t x)
 {
     add_column(sums, word, word >> 16, (uint32_t)word << 8 >> 16, x);
-    keep_in_order(sums);
 }
 
 /* The sums of four rows, part by part. */
@@ -326,26 +319,6 @@ static THIMBLE_HOT(sum_parts) thimble_row_sums
     return sums;
 }
 
-/* Four rows of two tokens, whose columns come two and two. */
-static inline void multiply_both(const int32_t *words, const int16_t *x, int32_t depth, word_sums *first,
-                                 word_sums *second)
-{
-    word_sums one = *first, other = *second;
-    for (const int32_t *const end = words + depth; words < end; words += 2, x += 4) {
-#pragma GCC unroll 2
-        for (int32_t i = 0; i < 2; i++) {
-            const int32_t word = words[i], upper = word >> 16;
-            const uint32_t middle = (uint32_t)word << 8 >> 16;
-            add_column(&one, word, upper, middle, x[i]);
-            add_column(&other, word, upper, middle, x[i + 2]);
-            keep_in_order(&one);
-            keep_in_order(&other);
-        }
-    }
-    *first = one;
-    *second = other;
-}
-
 __attribute__((noinline)) static THIMBLE_HOT(multiply_one) void multiply_one(
     const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
 {
@@ -366,18 +339,28 @@ __attribute__((noinline)) static THIMBLE_HOT(multiply_one) void multiply_one(
     }
 }
 
+/* Two tokens, whose columns come two and two. */
 __attribute__((noinline)) static THIMBLE_HOT(multiply_two) void multiply_two(
     const thimble_fully_connected_packed_s8_params *p, const int16_t *x, int8_t *out)
 {
     const int32_t depth = (p->depth + 3) & ~3, step = thimble_row_constants(p);
     const int32_t *words = p->weights, *constants = p->constants;
     const word_sums begin = sums_from(x + 2 * depth), begin_other = sums_from(x + 2 * depth + 2);
-    for (int32_t row = 0; row < p->rows; row += 4, words += depth, constants += step, out += 4) {
-        word_sums first = begin, second = begin_other;
-        multiply_both(words, x, depth, &first, &second);
-        thimble_row_sums rows = rows_of(&first);
+    for (int32_t row = 0; row < p->rows; row += 4, constants += step, out += 4) {
+        word_sums sums = begin, other = begin_other;
+        const int16_t *at = x;
+        for (const int32_t *const end = words + depth; words < end; words += 2, at += 4) {
+#pragma GCC unroll 2
+            for (int32_t i = 0; i < 2; i++) {
+                const int32_t word = words[i], upper = word >> 16;
+                const uint32_t middle = (uint32_t)word << 8 >> 16;
+                add_column(&sums, word, upper, middle, at[i]);
+                add_column(&other, word, upper, middle, at[i + 2]);
+            }
+        }
+        thimble_row_sums rows = rows_of(&sums);
         thimble_put_rows(p, constants, &rows, out);
-        rows = rows_of(&second);
+        rows = rows_of(&other);
         thimble_put_rows(p, constants, &rows, out + THIMBLE_TOKEN_BYTES(p->rows));
     }
 }

@@ -30,25 +30,6 @@ static inline int32_t thimble_row_constants(const thimble_fully_connected_packed
     return p->biased ? 9 : 5;
 }
 
-/* Four doubled outputs, see thimble_requantize_doubled, limited to int8. */
-static inline void thimble_put_four(const int32_t doubled[4], int8_t *out)
-{
-    int32_t outputs[4] = {doubled[0] >> 1, doubled[1] >> 1, doubled[2] >> 1, doubled[3] >> 1};
-#ifdef THIMBLE_SAT
-    const int32_t all = 256; /* an instruction limits each */
-#else
-    const int32_t all = (outputs[0] + 128) | (outputs[1] + 128) | (outputs[2] + 128) | (outputs[3] + 128);
-#endif
-    if ((uint32_t)all > 255) { /* seldom: what is asked four times otherwise */
-        for (int32_t i = 0; i < 4; i++) {
-            outputs[i] = thimble_saturate_s8(outputs[i]);
-        }
-    }
-    for (int32_t i = 0; i < 4; i++) {
-        out[i] = (int8_t)outputs[i];
-    }
-}
-
 /* The sums of four rows become outputs. */
 __attribute__((noinline, unused)) static THIMBLE_HOT(thimble_put_rows) void thimble_put_rows(
     const thimble_fully_connected_packed_s8_params *p, const int32_t *constants, const thimble_row_sums *sums,
@@ -64,13 +45,13 @@ __attribute__((noinline, unused)) static THIMBLE_HOT(thimble_put_rows) void thim
         constants += 4;
     }
     const uint32_t shifts = (uint32_t)constants[4];
-    const int32_t doubled[4] = {
-        thimble_requantize_doubled(twice[0], constants[0], (int32_t)(shifts & 0xff), zero),
-        thimble_requantize_doubled(twice[1], constants[1], (int32_t)(shifts >> 8 & 0xff), zero),
-        thimble_requantize_doubled(twice[2], constants[2], (int32_t)(shifts >> 16 & 0xff), zero),
-        thimble_requantize_doubled(twice[3], constants[3], (int32_t)(shifts >> 24), zero),
+    const int8_t outputs[4] = {
+        thimble_requantize_s8(twice[0], constants[0], (int32_t)(shifts & 0xff), zero),
+        thimble_requantize_s8(twice[1], constants[1], (int32_t)(shifts >> 8 & 0xff), zero),
+        thimble_requantize_s8(twice[2], constants[2], (int32_t)(shifts >> 16 & 0xff), zero),
+        thimble_requantize_s8(twice[3], constants[3], (int32_t)(shifts >> 24), zero),
     };
-    thimble_put_four(doubled, out);
+    __builtin_memcpy(out, outputs, 4);
 }
 
 #endif
