@@ -305,6 +305,11 @@ class TrainingStep:
         """All that a step changes."""
         return [*self._weights, self._first, self._second, self.averaged]
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all that a step changes are finite numbers."""
+        return all(bool(np.isfinite(variable.numpy()).all()) for variable in self.state)
+
     def prepared(self, tokens: np.ndarray, granules: int = 1) -> list[Batch]:
         """A batch as `begin` takes it, see `split_batch`."""
         return self._prepare(tokens, self._halves, granules)
@@ -441,6 +446,7 @@ def fit(
         and at the end.
 
     Raises:
+        ThimbleError: a loss or a weight is no finite number; the last state that was saved stays.
         KeyboardInterrupt: Ctrl-C came; the state is saved.
         SystemExit: SIGTERM came; the state is saved.
     """
@@ -500,7 +506,10 @@ class _Loop:
                     following = step.prepared(next(source), buckets)  # drawn while the threads compute
                     ema = min(config.ema, (1 + number) / (10 + number)) if hooks.average else 0.0
                     rate = schedule(number)
-                    self._losses.append(step.end(parts, begun, number, rate, ema))
+                    loss = step.end(parts, begun, number, rate, ema)
+                    if not math.isfinite(loss):
+                        raise self._diverged(f"the loss of step {number + 1} is {loss}")
+                    self._losses.append(loss)
                     parts = following
                     hooks.after(number)
                     self._done += 1
@@ -546,7 +555,23 @@ class _Loop:
         else:
             self._stalled += 1
 
+    def _diverged(self, how: str) -> ThimbleError:
+        kept = self._checkpoint.step_of_file()
+        rest = f"the state of step {kept:,} stays in {self._out / CHECKPOINT}" if kept else "no state was kept"
+        return ThimbleError(
+            f"the training has diverged: {how}",
+            f"lower the section's `learning_rate` (it began with {self._config.learning_rate:g}) or raise "
+            f"`train.warmup` ({self._config.warmup} steps); {rest}",
+        )
+
     def _save(self) -> None:
+        """Keeps the state, unless a weight is no number any more: the state before then stays.
+
+        Raises:
+            ThimbleError: a weight, or what the optimizer knows of it, is not finite.
+        """
+        if not self._step.is_finite:
+            raise self._diverged(f"after step {self._done:,} there are weights that are no finite numbers")
         self._seconds = time.monotonic() - self._began
         facts: dict[str, Any] = {
             "history": self._history,
