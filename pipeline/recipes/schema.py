@@ -314,10 +314,10 @@ def variants() -> list[str]:
 
 
 class TrainConfig(StrictModel):
-    """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
+    """A linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
 
     section: ClassVar[str] = "train"
-    added_later: ClassVar[frozenset[str]] = frozenset({"start", "early_stopping"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"start", "early_stopping", "optimizer"})
 
     steps: int = Field(10_000, ge=0)
     """Batches. 0 takes the weights that `start` names as they are; without `start`, the seed's, for distillation."""
@@ -325,10 +325,12 @@ class TrainConfig(StrictModel):
     """Sentences a step."""
     learning_rate: Number = Field(2e-3, gt=0)
     """The schedule's peak; it falls to a hundredth."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon` takes about half as many steps: the matrices' updates are made orthogonal, the rest is AdamW's."""
     warmup: int = Field(300, ge=0)
     """Steps until the peak."""
     weight_decay: Number = Field(0.05, ge=0)
-    """AdamW's decoupled weight decay."""
+    """Decoupled weight decay, of either optimizer."""
     dropout: Number = Field(0.05, ge=0, lt=1)
     """Share of activations that are dropped."""
     ema: Number = Field(0.999, ge=0, lt=1)

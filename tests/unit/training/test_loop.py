@@ -288,7 +288,7 @@ def test_a_training_that_diverges_stops_and_keeps_the_last_good_state(
 ) -> None:
     monkeypatch.setattr(checkpointing, "_SECONDS", 0.0)
     config = BRIEF.replace(steps=40, learning_rate=1e30)
-    with pytest.raises(ThimbleError, match="diverged: (the loss of step|after step)") as caught:
+    with pytest.raises(ThimbleError, match=r"diverged: (the loss of step|after step)") as caught:
         trained(tmp_path, config)
     assert "learning_rate` (it began with 1e+30)" in caught.value.remedy and "stays in" in caught.value.remedy
     with np.load(tmp_path / CHECKPOINT) as data:
