@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.errors import MissingTool, PartialFailure, ThimbleError
+from pipeline.errors import MissingTool, PartialFailure
 from pipeline.files import write_text
 from pipeline.playground.costs import board_facts
 from pipeline.playground.page import PageFacts, render_page
@@ -22,7 +22,7 @@ from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import load_board
 from pipeline.targets.cores import WeightLayout
 from pipeline.tasks.registry import load_task
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.annotation import Entry
 from pipeline.text.codec import StructuredCodec
 from pipeline.verification.result import RESULT
@@ -51,14 +51,9 @@ def make_playground(recipe: Recipe, options: RunOptions, console: Console) -> Pa
         ThimbleError: from the stages; clang or lld is missing.
     """
     require_compiler()
-    if recipe.answers.grammar is not None:
-        raise ThimbleError(
-            f"{recipe.path} has a grammar, which the page does not follow yet",
-            "leave `answers.grammar` out for the page; `chat` asks the emulated board",
-        )
     workspace, boards, expected = _measured(recipe, options, console)
     data = workspace.stage("data")
-    codec = load_codec(data, recipe.answers.threshold)
+    codec = recipe_codec(recipe, data)
     entries: tuple[Entry, ...] = ()
     language = ""
     if isinstance(codec, StructuredCodec):

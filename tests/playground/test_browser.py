@@ -24,7 +24,7 @@ from pipeline.verification.checks import reference_run
 from tests.support.browser import DESK, PHONE, sideways
 from tests.support.browser import opened as opened_page
 from tests.support.playground_engine import skip_without_clang
-from tests.support.playground_models import LOGIT_STEP, NAMES, plain_codec, structured_codec
+from tests.support.playground_models import LOGIT_STEP, NAMES, bound_codec, plain_codec, structured_codec
 from tests.support.run_results import made_prompt, made_result
 from tests.support.standin import CONTEXT, FOLDER, Standin
 
@@ -202,6 +202,22 @@ def test_a_text_goes_on_as_its_sliders_say(browser: Any, plain: Path) -> None:
         assert ask(page, "turn") != drawn
         assert page.locator("#answer-tokens .token").count() <= 12
         assert unlabelled(page) == [] and compare(page).startswith("All ")
+
+
+def test_a_text_follows_its_grammar(browser: Any, tmp_path: Path) -> None:
+    codec = bound_codec()
+    assert codec.grammar is not None
+    with opened(browser, page_of(codec, tmp_path / "index.html")) as page:
+        assert "light.gbnf" in page.inner_text("header")
+        greedy = ask(page, "turn").removeprefix("It wrote: ")
+        assert codec.grammar.reads(greedy.encode())
+        assert "only choice" in page.inner_text("#answer-tokens")
+        assert compare(page).startswith("All ")
+        page.fill("#seed", "4")
+        page.focus("#temperature")
+        page.keyboard.press("End")
+        assert codec.grammar.reads(ask(page, "turn").removeprefix("It wrote: ").encode())
+        assert compare(page).startswith("All ")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
