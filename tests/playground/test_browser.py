@@ -248,7 +248,7 @@ def test_the_shipped_model_answers_the_demo_and_refuses_talk(browser: Any, shipp
         for example in page.locator("#examples button").all_inner_texts():
             said[example] = ask(page, example)
         assert len(said) >= 5 and all(text.startswith("It understood: ") for text in said.values()), said
-        assert said["turn off the kitchen lights"] == "It understood: HassTurnOff area=Kitchen domain=light"
+        assert ask(page, "turn off the kitchen lights") == "It understood: HassTurnOff area=Kitchen domain=light"
         for talk in ("my sister plays the violin", "do not turn off the kitchen lights", "pizza with extra cheese"):
             assert ask(page, talk).startswith("Nothing is done."), talk
         assert "too many words" in ask(page, "kitchen and " * 40) or "longer" in page.inner_text("#status")
