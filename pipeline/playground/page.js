@@ -184,7 +184,7 @@
   }
 
   function percent(share) {
-    return share >= 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`;
+    return share >= 0.9995 ? "100\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;
   }
 
   function showEnd({ end, reply, text, refusal }) {

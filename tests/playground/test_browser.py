@@ -21,7 +21,7 @@ from pipeline.playground.wasm import build_wasm
 from pipeline.targets.boards import load_board
 from pipeline.text.codec import Codec
 from pipeline.verification.checks import reference_run
-from tests.support.browser import DESK, PHONE, sideways
+from tests.support.browser import DESK, PHONE, barriers, sideways
 from tests.support.browser import opened as opened_page
 from tests.support.playground_engine import skip_without_clang
 from tests.support.playground_models import LOGIT_STEP, NAMES, bound_codec, plain_codec, structured_codec
@@ -227,7 +227,7 @@ def test_a_phone_shows_all_of_it(browser: Any, kind: str, scheme: str, structure
         ask(page, "turn on the lamp and the big one for two and a half hours")
         if kind == "structured":
             page.click("#home summary")
-        assert sideways(page) == []
+        assert sideways(page) == [] and barriers(page) == []
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, ground[4:-1].split(","))) > 384) == (scheme == "light")
 

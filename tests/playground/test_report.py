@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.playground.test_browser import page_of, ready
-from tests.support.browser import DESK, PHONE, opened, sideways
+from tests.support.browser import DESK, PHONE, barriers, opened, sideways
 from tests.support.playground_models import structured_codec
 from tests.support.reports import LOOKED_AT, made_report
 
@@ -48,7 +48,7 @@ def ground(page: Any) -> int:
 @pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
 def test_all_of_it_fits_and_can_be_read(browser: Any, report: Path, size: dict[str, int], scheme: str) -> None:
     with opened(browser, report, size, scheme) as page:
-        assert sideways(page) == []
+        assert sideways(page) == [] and barriers(page) == []
         assert (ground(page) > 384) == (scheme == "light")
 
 
@@ -58,6 +58,16 @@ def test_what_does_not_fit_is_noticed(browser: Any, report: Path, tmp_path: Path
         spoiled.write_text(report.read_text(encoding="utf-8").replace("</style>", f"{style}</style>"), encoding="utf-8")
         with opened(browser, spoiled, PHONE) as page:
             assert sideways(page), style
+
+
+def test_what_keeps_people_out_is_noticed(browser: Any, report: Path, tmp_path: Path) -> None:
+    spoiled = tmp_path / "index.html"
+    text = report.read_text(encoding="utf-8")
+    for old, new in (("</style>", ".note { color: #999; }</style>"), (' aria-label="Say something to it"', "")):
+        assert old in text
+        spoiled.write_text(text.replace(old, new).replace("placeholder=", "data-x="), encoding="utf-8")
+        with opened(browser, spoiled, PHONE) as page:
+            assert barriers(page), new
 
 
 def test_a_sentence_is_asked_in_the_playground(browser: Any, report: Path, playground: Path) -> None:
