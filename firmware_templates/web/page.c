@@ -17,6 +17,9 @@
 #include "normalizer_tables.h"
 #include "vocabulary_tables.h"
 #endif
+#ifdef THIMBLE_GRAMMAR
+#include "grammar_tables.h"
+#endif
 
 /* As a line of the serial protocol. */
 enum { TEXT_CAPACITY = 1024, IDS = TEXT_CAPACITY + 4, OUT_CAPACITY = TEXT_CAPACITY };
@@ -351,6 +354,52 @@ EXPORT(add_name) int32_t page_add_name(int32_t kind, int32_t value_length, int32
 
 #else
 
+#ifdef THIMBLE_GRAMMAR
+
+static thimble_grammar_walk walk;
+
+/* The lowest id above `after` that may follow, or -1; with -1 the lowest of all. */
+EXPORT(allowed) int32_t page_allowed(int32_t after)
+{
+    for (int32_t id = after + 1; id < THIMBLE_MODEL_VOCAB; id++) {
+        if (thimble_grammar_allows(&walk, id)) {
+            return id;
+        }
+    }
+    return -1;
+}
+static int32_t next_allowed(int32_t after)
+{
+    return page_allowed(after);
+}
+
+/* An id that may follow becomes part of the answer. */
+EXPORT(take) void page_take(int32_t id)
+{
+    thimble_grammar_take(&walk, id);
+}
+
+static void begin_answer(int32_t before)
+{
+    thimble_grammar_begin(&walk, &thimble_model_grammar, &thimble_model_tokenizer, before);
+    sampler.allows = thimble_grammar_allows;
+    sampler.allowing = &walk;
+}
+
+#else
+
+static int32_t next_allowed(int32_t after)
+{
+    return after + 1 < THIMBLE_MODEL_VOCAB ? after + 1 : -1;
+}
+
+static void begin_answer(int32_t before)
+{
+    (void)before;
+}
+
+#endif
+
 EXPORT(start) int32_t page_start(void)
 {
     thimble_sampler_init(&sampler, sampler_marks);
@@ -364,12 +413,11 @@ EXPORT(read) int32_t page_read(int32_t length)
     if (count < 0) {
         return NOT_UTF8;
     }
-    return reason == THIMBLE_NO_REASON ? count : REFUSED;
-}
-
-static int32_t next_allowed(int32_t after)
-{
-    return after + 1 < THIMBLE_MODEL_VOCAB ? after + 1 : -1;
+    if (reason != THIMBLE_NO_REASON) {
+        return REFUSED;
+    }
+    begin_answer(ids[count - 1]);
+    return count;
 }
 
 /* The next token, as the sampler was told to draw it. */

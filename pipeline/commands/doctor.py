@@ -129,7 +129,8 @@ def _tools(needed: bool) -> Iterator[Finding]:
 def _hiding() -> Path | None:
     """A `pipeline` here that hides Thimble's own where Python looks in the working directory first."""
     here = Path.cwd()
-    if (here / "pipeline").resolve() == Path(__file__).resolve().parent.parent:
+    is_own = (here / "pipeline").resolve() == Path(__file__).resolve().parent.parent
+    if is_own or (here / "thimble" / "__init__.py").is_file():  # a clone has both, of one version
         return None
     return next((path for path in (here / "pipeline" / "__init__.py", here / "pipeline.py") if path.is_file()), None)
 

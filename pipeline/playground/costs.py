@@ -51,6 +51,7 @@ def board_facts(result: RunResult, board: Board) -> dict[str, Any] | None:
         "steps": steps,
         "line": [round(float(start), 1), round(float(slope), 3)],
         "promptToken": counts.prefill_per_token,
+        "answerMean": counts.answer_mean,
         "msPerInstruction": {
             "prompt": _rates(times.prefill_per_token, counts.prefill_per_token),
             "answer": _rates(times.decode_mean, counts.decode_mean),

@@ -19,6 +19,7 @@ class Engine {
     const { instance } = await WebAssembly.instantiate(bytes, { page });
     engine._c = instance.exports;
     engine.isStructured = "finish" in instance.exports;
+    engine.isBound = "allowed" in instance.exports; // to answer tokens, or a grammar
     engine.vocab = engine._c.vocab();
     engine.context = engine._c.context();
     engine.isEndless = engine._c.endless() !== 0;
@@ -92,7 +93,7 @@ class Engine {
 
   /* Ids that may follow, ascending; null: all. */
   allowed() {
-    if (!this.isStructured) return null;
+    if (!this.isBound) return null;
     const ids = [];
     for (let id = this._c.allowed(-1); id >= 0; id = this._c.allowed(id)) ids.push(id);
     return ids;
@@ -114,6 +115,11 @@ class Engine {
   /* The next token, by the device's own rule; with answer tokens it becomes part of the answer. */
   choose() {
     return this._c.choose();
+  }
+
+  /* What was chosen becomes part of the answer in text, where that follows a grammar. */
+  take(id) {
+    this._c.take?.(id);
   }
 
   stops(id) {
@@ -255,6 +261,7 @@ function* ask(engine, sentence, { maxNew = engine.isEndless ? 256 : engine.conte
     const best = engine.best(alternatives);
     const token = engine.choose();
     const probability = engine.isStructured ? best[0].probability : engine.probability(token);
+    engine.take(token);
     answer.push(token);
     const piece = engine.isStructured ? [] : Array.from(engine.piece(before, token));
     bytes = bytes.concat(piece);

@@ -42,11 +42,17 @@
     panel = new BoardPanel(data, (board, promptCount, answerCount) => costsOf(board, promptCount, answerCount));
     byId("go").disabled = false;
     document.documentElement.dataset.state = "ready";
+    if (window.parent !== window) new ResizeObserver(tellHeight).observe(document.documentElement);
     const asked = new URLSearchParams(location.search).get("sentence"); // a link of the report
     if (asked) {
       byId("sentence").value = asked;
       question(asked);
     }
+  }
+
+  /* The report that shows this page within itself makes room for it. */
+  function tellHeight() {
+    window.parent.postMessage({ height: Math.ceil(document.documentElement.getBoundingClientRect().height) }, "*");
   }
 
   function fail(error) {
@@ -178,7 +184,7 @@
   }
 
   function percent(share) {
-    return share >= 0.9995 ? "100 %" : `${(100 * share).toFixed(1)} %`;
+    return share >= 0.9995 ? "100\u00a0%" : `${(100 * share).toFixed(1)}\u00a0%`;
   }
 
   function showEnd({ end, reply, text, refusal }) {
@@ -303,14 +309,18 @@
     const made = [];
     let y = 0;
     let at = 0;
-    for (const rows of layers) {
-      for (const row of rows) {
+    for (const [layer, rows] of layers.entries()) {
+      for (const [head, row] of rows.entries()) {
         const line = svgElement("g", { class: picked >= 0 && picked !== at ? "faint" : "" });
         line.append(svgElement("rect", { x: 0, y, width, height: 0.9, class: "ground" }));
         row.forEach((share, place) => {
           if (share < 0.01) return;
           const opacity = Math.sqrt(share).toFixed(3);
-          line.append(svgElement("rect", { x: positions[place], y, width: 0.94, height: 0.9, "fill-opacity": opacity }));
+          const rect = svgElement("rect", { x: positions[place], y, width: 0.94, height: 0.9, "fill-opacity": opacity });
+          const title = svgElement("title", {});
+          title.textContent = `layer ${layer + 1}, head ${head + 1}: “${visible(engine.name(shown.tokens[positions[place]].token))}” ${percent(share)}`;
+          rect.append(title);
+          line.append(rect);
         });
         made.push(line);
         y += 1;
@@ -465,12 +475,17 @@
 
   function proof() {
     let steps = 0;
-    for (const { text, tokens, crcs, next } of data.expected) {
+    for (const { text, count, tokens, crcs, next } of data.expected) {
+      const said = decodeURIComponent(text);
+      if (engine.isBound) engine.read(said); // a grammar begins anew
       engine.reset();
       for (let at = 0; at < tokens.length; at++, steps++) {
         engine.step(tokens[at]);
-        if (engine.crc() !== crcs[at]) return `Step ${at} of “${decodeURIComponent(text)}” differs: ${engine.crc()}, the board’s is ${crcs[at]}.`;
-        if (!engine.isStructured && engine.greedy() !== next[at]) return `Behind step ${at} of “${decodeURIComponent(text)}” another token follows.`;
+        if (engine.crc() !== crcs[at]) return `Step ${at} of “${said}” differs: ${engine.crc()}, the board’s is ${crcs[at]}.`;
+        if (engine.isStructured) continue;
+        const follows = at < count - 1 ? engine.greedy() : engine.best(1)[0].id;
+        if (follows !== next[at]) return `Behind step ${at} of “${said}” another token follows.`;
+        if (at >= count - 1) engine.take(follows);
       }
     }
     return `All ${format.format(steps)} steps are equal, every logit.`;

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from pipeline.pages.templates import page_environment, page_style
 from pipeline.text.annotation import Entry
-from pipeline.text.codec import Codec, StructuredCodec
+from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
 from pipeline.version import VERSION
 
 __all__ = ["PageFacts", "render_page"]
@@ -60,6 +60,7 @@ def render_page(facts: PageFacts) -> str:
         .render(
             facts=facts,
             is_structured=is_structured,
+            grammar=facts.codec.grammar.source if isinstance(facts.codec, PlainCodec) and facts.codec.grammar else "",
             has_names=is_structured and bool(_kinds(facts.codec)),
             version=VERSION,
             style=page_style(_FOLDER / "page.css"),

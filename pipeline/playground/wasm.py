@@ -1,4 +1,5 @@
-"""The firmware's own C as WebAssembly: model, kernels, tokenizer, text path, sampler and answers, by clang and lld.
+"""The firmware's own C as WebAssembly: model, kernels, tokenizer, text path, sampler, answers and grammar, by clang and
+lld.
 
 The kernels' plain C bodies are compiled; they give the bytes that the fast ones give on a board.
 """
@@ -11,10 +12,11 @@ from pathlib import Path
 
 from pipeline import tools
 from pipeline.errors import ThimbleError
+from pipeline.firmware.grammar_tables import write_grammar
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.text_path_tables import write_text_path
 from pipeline.resources import ROOT
-from pipeline.text.codec import Codec, StructuredCodec
+from pipeline.text.codec import Codec, PlainCodec, StructuredCodec
 from pipeline.verification.host_engine import kernel_sources
 
 __all__ = ["build_wasm", "require_compiler"]
@@ -75,6 +77,10 @@ def build_wasm(model: Path, codec: Codec) -> bytes:
             write_text_path(codec, tables)
             around += _TEXT_PATH
             definitions.append("-DTHIMBLE_ANSWERS")
+        elif isinstance(codec, PlainCodec) and codec.grammar is not None:
+            write_grammar(codec.grammar, tables)
+            around.append("thimble_grammar")
+            definitions.append("-DTHIMBLE_GRAMMAR")
         includes = [f"-I{path}" for path in (WEB, tables, model, RUNTIME, RUNTIME / "kernels")]
         command = [str(clang), *_FLAGS, *definitions, *includes]
         observed = [f"-Dthimble_{kernel}=page_{kernel}" for kernel in _OBSERVED]

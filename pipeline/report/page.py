@@ -123,6 +123,7 @@ def render_report(facts: ReportFacts) -> str:
             proof_holds=proof_holds,
             format_metric=format_metric,
             style=page_style(_FOLDER / "page.css"),
+            script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),
         )
     )
 

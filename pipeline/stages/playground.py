@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipeline.errors import MissingTool, PartialFailure, ThimbleError
+from pipeline.errors import MissingTool, PartialFailure
 from pipeline.files import write_text
 from pipeline.playground.costs import board_facts
 from pipeline.playground.page import PageFacts, render_page
@@ -21,12 +21,13 @@ from pipeline.stages.artifacts import KNOWN_NAMES, PLAYGROUND
 from pipeline.stages.registry import run_recipe
 from pipeline.targets.boards import load_board
 from pipeline.targets.cores import WeightLayout
-from pipeline.tasks.registry import load_task
-from pipeline.tasks.text_path import load_codec
+from pipeline.tasks.registry import load_task, task_tests
+from pipeline.tasks.text_path import recipe_codec
 from pipeline.text.annotation import Entry
 from pipeline.text.codec import StructuredCodec
 from pipeline.verification.result import RESULT
-from pipeline.workflow.artifacts import EXPECTATIONS, PACKED_SOURCES
+from pipeline.verification.sentence_tests import understood
+from pipeline.workflow.artifacts import EXPECTATIONS, PACKED_SOURCES, TESTS
 from pipeline.workflow.runner import RunOptions
 from pipeline.workflow.workspace import Workspace, target_key
 
@@ -51,14 +52,9 @@ def make_playground(recipe: Recipe, options: RunOptions, console: Console) -> Pa
         ThimbleError: from the stages; clang or lld is missing.
     """
     require_compiler()
-    if recipe.answers.grammar is not None:
-        raise ThimbleError(
-            f"{recipe.path} has a grammar, which the page does not follow yet",
-            "leave `answers.grammar` out for the page; `chat` asks the emulated board",
-        )
     workspace, boards, expected = _measured(recipe, options, console)
     data = workspace.stage("data")
-    codec = load_codec(data, recipe.answers.threshold)
+    codec = recipe_codec(recipe, data)
     entries: tuple[Entry, ...] = ()
     language = ""
     if isinstance(codec, StructuredCodec):
@@ -75,7 +71,7 @@ def make_playground(recipe: Recipe, options: RunOptions, console: Console) -> Pa
             module=module,
             codec=codec,
             entries=entries,
-            examples=[text for text in recipe.prompts or load_task(recipe).prompts() if text.strip()][:MAX_EXAMPLES],
+            examples=_examples(recipe, workspace),
             boards=boards,
             expected=expected,
             command=f"{command('playground')} {recipe.path.as_posix()}",
@@ -88,6 +84,15 @@ def make_playground(recipe: Recipe, options: RunOptions, console: Console) -> Pa
         with contextlib.suppress(PartialFailure):  # it was told above
             run_recipe(recipe, dataclasses.replace(options, until="report", restart=None), console)
     return path
+
+
+def _examples(recipe: Recipe, workspace: Workspace) -> list[str]:
+    """The recipe's prompts, or sentences of its tests that were understood, as people say them, or the task's."""
+    texts = list(recipe.prompts)
+    if not texts and workspace.path(TESTS.of("evaluate")).exists():
+        texts = understood(task_tests(recipe), TESTS.load(workspace.stage("evaluate")))
+    texts = texts or list(load_task(recipe).prompts())
+    return [text for text in texts if text.strip()][:MAX_EXAMPLES]
 
 
 def _measured(

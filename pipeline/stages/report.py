@@ -143,7 +143,7 @@ STAGE = Stage(
         "pipeline.verification.likelihood",
         "pipeline.verification.result",
     ),
-    data=("pipeline/pages/*.css", "pipeline/report/*.css", "pipeline/report/*.j2"),
+    data=("pipeline/pages/*.css", "pipeline/report/*.css", "pipeline/report/*.j2", "pipeline/report/*.js"),
     tools=("jinja2",),
     environment_facts=_facts,
 )

@@ -10,7 +10,7 @@ from pipeline.text.answers import StructuredAnswer
 from pipeline.text.codec import Codec
 from pipeline.verification.reply import BlockEngine, Reply, ask, at_threshold, parse_reply
 
-__all__ = ["HALVES", "ask_tests", "format_tests", "mismatches", "overall", "summarize", "unmet_tests"]
+__all__ = ["HALVES", "ask_tests", "format_tests", "mismatches", "overall", "summarize", "understood", "unmet_tests"]
 
 HALVES = ("look", "blind")
 _STEPS = 100
@@ -67,6 +67,23 @@ def summarize(
             for number in range(_STEPS)
         ],
     }
+
+
+def understood(tests: Sequence[SentenceTest], summary: dict[str, Any]) -> list[str]:
+    """Commands of the half `look` that a model understood: the first of each intent before the second of any.
+
+    Args:
+        tests: what was asked.
+        summary: of `summarize`.
+    """
+    mistakes = {mistake["sentence"] for mistake in summary["mistakes"]}
+    turns: dict[str, int] = {}
+    ranked = []
+    for test in tests:
+        if not (test.is_blind or test.is_foreign or test.sentence in mistakes):
+            turns[test.intent] = turns.get(test.intent, 0) + 1
+            ranked.append((turns[test.intent], test.sentence))
+    return [sentence for _, sentence in sorted(ranked, key=lambda one: one[0])]
 
 
 def overall(summary: dict[str, Any]) -> Verdict:

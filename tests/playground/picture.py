@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "build" / "home-en-small" / "playground" / "index.html"
 PICTURE = ROOT / "docs" / "images" / "playground.png"
 SENTENCE = "set the lights in the office to blue"
-SIZE = {"width": 1200, "height": 872}
+SIZE = {"width": 1200, "height": 1000}
 MAX_BYTES = 200_000
 
 

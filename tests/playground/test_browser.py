@@ -21,10 +21,10 @@ from pipeline.playground.wasm import build_wasm
 from pipeline.targets.boards import load_board
 from pipeline.text.codec import Codec
 from pipeline.verification.checks import reference_run
-from tests.support.browser import DESK, PHONE, sideways
+from tests.support.browser import DESK, PHONE, barriers, sideways
 from tests.support.browser import opened as opened_page
 from tests.support.playground_engine import skip_without_clang
-from tests.support.playground_models import LOGIT_STEP, NAMES, plain_codec, structured_codec
+from tests.support.playground_models import LOGIT_STEP, NAMES, bound_codec, plain_codec, structured_codec
 from tests.support.run_results import made_prompt, made_result
 from tests.support.standin import CONTEXT, FOLDER, Standin
 
@@ -204,6 +204,22 @@ def test_a_text_goes_on_as_its_sliders_say(browser: Any, plain: Path) -> None:
         assert unlabelled(page) == [] and compare(page).startswith("All ")
 
 
+def test_a_text_follows_its_grammar(browser: Any, tmp_path: Path) -> None:
+    codec = bound_codec()
+    assert codec.grammar is not None
+    with opened(browser, page_of(codec, tmp_path / "index.html")) as page:
+        assert "light.gbnf" in page.inner_text("header")
+        greedy = ask(page, "turn").removeprefix("It wrote: ")
+        assert codec.grammar.reads(greedy.encode())
+        assert "only choice" in page.inner_text("#answer-tokens")
+        assert compare(page).startswith("All ")
+        page.fill("#seed", "4")
+        page.focus("#temperature")
+        page.keyboard.press("End")
+        assert codec.grammar.reads(ask(page, "turn").removeprefix("It wrote: ").encode())
+        assert compare(page).startswith("All ")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["structured", "plain"])
 def test_a_phone_shows_all_of_it(browser: Any, kind: str, scheme: str, structured: Path, plain: Path) -> None:
@@ -211,7 +227,7 @@ def test_a_phone_shows_all_of_it(browser: Any, kind: str, scheme: str, structure
         ask(page, "turn on the lamp and the big one for two and a half hours")
         if kind == "structured":
             page.click("#home summary")
-        assert sideways(page) == []
+        assert sideways(page) == [] and barriers(page) == []
         ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, ground[4:-1].split(","))) > 384) == (scheme == "light")
 
@@ -232,7 +248,7 @@ def test_the_shipped_model_answers_the_demo_and_refuses_talk(browser: Any, shipp
         for example in page.locator("#examples button").all_inner_texts():
             said[example] = ask(page, example)
         assert len(said) >= 5 and all(text.startswith("It understood: ") for text in said.values()), said
-        assert said["turn off the kitchen lights"] == "It understood: HassTurnOff area=Kitchen domain=light"
+        assert ask(page, "turn off the kitchen lights") == "It understood: HassTurnOff area=Kitchen domain=light"
         for talk in ("my sister plays the violin", "do not turn off the kitchen lights", "pizza with extra cheese"):
             assert ask(page, talk).startswith("Nothing is done."), talk
         assert "too many words" in ask(page, "kitchen and " * 40) or "longer" in page.inner_text("#status")

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.compiler import WeightLayout, compile_model
-from pipeline.numerics.confidence import CERTAIN, joint
+from pipeline.numerics.confidence import CERTAIN, joint, probability
 from pipeline.numerics.sampler import Sampler, SamplerSettings
 from pipeline.playground.wasm import build_wasm
 from pipeline.text.codec import Codec, StructuredCodec
@@ -20,7 +20,7 @@ from pipeline.verification.reply import ask, refusal
 from tests.oracle import test_attention_s16
 from tests.support.attention_step import AttentionSpec, attention_step
 from tests.support.playground_engine import drive, skip_without_clang, skip_without_node
-from tests.support.playground_models import LOGIT_STEP, NAMES, plain_codec, structured_codec
+from tests.support.playground_models import LOGIT_STEP, NAMES, bound_codec, plain_codec, structured_codec
 from tests.support.standin import CONTEXT, FOLDER, Standin
 from tests.support.strategies import Quantization
 
@@ -59,6 +59,11 @@ def structured(codec: StructuredCodec, tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built(FOLDER, plain_codec(), tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(FOLDER, bound_codec(), tmp_path_factory)
 
 
 def built(model: Path, codec: Codec, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -175,6 +180,34 @@ def test_texts_are_drawn_as_the_hosts_sampler_draws_them(
         assert event["token"] == token
         sampler.take(token)
         logits = engine.step(token)
+
+
+@pytest.mark.parametrize("settings", [(0, 0, 1, 1, 0), (0.8, 0, 1, 1, 7), (1.3, 20, 0.9, 1.4, 3)], ids=str)
+def test_texts_follow_the_grammar_as_the_hosts_do(bound: Path, settings: tuple[float, int, float, float, int]) -> None:
+    codec = bound_codec()
+    sampling = dict(zip(("temperature", "topK", "topP", "penalty", "seed"), settings, strict=True))
+    request = {"do": "ask", "sentence": "turn", "sampling": sampling}
+    events, again = drive(bound, codec, [request, request])
+    assert events == again, "each answer begins the grammar anew"
+    engine, sampler, prompt = (
+        StandinEngine(),
+        Sampler(SamplerSettings.of(*settings), LOGIT_STEP, 0),
+        codec.prompt("turn"),
+    )
+    logits = engine.prefill(prompt.tokens)
+    for token in prompt.tokens:
+        sampler.take(token)
+    answer: list[int] = []
+    for event in (event for event in events if event["phase"] == "answer"):
+        allowed = prompt.allowed(answer)
+        assert allowed is not None and (event["choices"], event["isForced"]) == (len(allowed), len(allowed) == 1)
+        answer.append(sampler.draw(logits, allowed))
+        assert event["token"] == answer[-1]
+        assert CERTAIN * event["probability"] == probability(logits, answer[-1], LOGIT_STEP, allowed)
+        sampler.take(answer[-1])
+        logits = engine.step(answer[-1])
+    assert events[-1]["end"] == "eos" and codec.grammar is not None
+    assert codec.grammar.reads(events[-1]["text"].encode())
 
 
 def int8_step(*caches: int) -> bytes:

@@ -1,4 +1,5 @@
-"""Pages in the system's Chromium, headless: opened without a network, and looked at as a phone shows them."""
+"""Pages in the system's Chromium, headless: opened without a network, looked at as a phone shows them, and searched for
+what keeps people out."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["DESK", "PHONE", "chromium", "opened", "sideways"]
+__all__ = ["DESK", "PHONE", "barriers", "chromium", "opened", "sideways"]
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1200, "height": 900}
@@ -83,3 +84,11 @@ def opened(
 def sideways(page: Any) -> list[str]:
     """What reaches out of the page's width, and letters of less than 12 pixels."""
     return list(page.evaluate(_SIDEWAYS))
+
+
+def barriers(page: Any) -> list[str]:
+    """What axe-core finds that keeps people out who hear a page, use a keyboard, or see little: rule and place."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="the extra `browser` is not installed")
+    page.evaluate("document.querySelectorAll('details').forEach((part) => (part.open = true))")
+    found = axe.Axe().run(page, options={"preload": False}).response["violations"]  # files may not be asked for
+    return [f"{rule['id']}: {node['html'][:80]}" for rule in found for node in rule["nodes"]]

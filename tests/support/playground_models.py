@@ -1,4 +1,5 @@
-"""A model with answer tokens, and one without, that cost nothing: the stand-in with a small task."""
+"""A model with answer tokens, one without, and one bound to a grammar, that cost nothing: the stand-in with a small
+task."""
 
 from __future__ import annotations
 
@@ -7,10 +8,11 @@ from pipeline.tasks.samples import IntentSchema, SlotSchema
 from pipeline.tasks.text_path import KnownNames
 from pipeline.text.annotation import Entry
 from pipeline.text.codec import PlainCodec, StructuredCodec
+from pipeline.text.grammar_sources import compile_source
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from tests.support.standin import VOCAB
+from tests.support.standin import VOCAB, standin_tokenizer
 
-__all__ = ["LOGIT_STEP", "NAMES", "plain_codec", "structured_codec"]
+__all__ = ["LOGIT_STEP", "NAMES", "bound_codec", "plain_codec", "structured_codec"]
 
 LOGIT_STEP = 1 << 21
 """Of standin/model.c."""
@@ -30,6 +32,12 @@ def _tokenizer() -> Tokenizer:
 def plain_codec() -> PlainCodec:
     """Of a model that goes on with text."""
     return PlainCodec(_tokenizer())
+
+
+def bound_codec() -> PlainCodec:
+    """Of a model whose text follows a grammar."""
+    rules = 'root ::= "light" "s"? " " ("on" | "off" | "to " [1-9] [0-9]{0,2} "%") "."'
+    return PlainCodec(standin_tokenizer(), compile_source("light.gbnf", rules, 1))
 
 
 def structured_codec() -> StructuredCodec:

@@ -115,6 +115,10 @@ def test_a_folder_that_hides_the_package_is_named(
     (tmp_path / "pipeline" / "__init__.py").touch()
     main(["doctor"])
     assert f"{tmp_path / 'pipeline' / '__init__.py'} hides" in capsys.readouterr().out
+    (tmp_path / "thimble").mkdir()
+    (tmp_path / "thimble" / "__init__.py").touch()
+    main(["doctor"])
+    assert "hides" not in capsys.readouterr().out, "a clone has both packages, of one version"
 
 
 def test_every_extra_and_module_is_one_of_the_project() -> None:

@@ -55,3 +55,13 @@ def test_every_page_is_named_in_the_list_of_pages() -> None:
     named = set(links((ROOT / "docs" / "README.md").read_text(encoding="utf-8")))
     missing = {Path(page).name for page in PAGES if posixpath.dirname(page) == "docs"} - named - {"README.md"}
     assert missing == set()
+
+
+def test_every_table_of_the_benchmarks_has_its_command() -> None:
+    lines = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8").splitlines()
+    heads = [at for at, line in enumerate(lines[1:], 1) if line.startswith("| ---")]
+    since = 0
+    for at in heads:
+        assert re.search(r"nox -s bench -- --cores [\w,]+", "\n".join(lines[since:at])), lines[at - 1]
+        since = at + next(i for i, line in enumerate([*lines[at:], ""]) if not line.startswith("|"))
+    assert len(heads) >= 4

@@ -57,6 +57,18 @@ def test_text_stands_out_from_its_ground(ink: str, ground: str) -> None:
         assert (lighter + 0.05) / (darker + 0.05) >= 4.5
 
 
+def test_a_token_can_be_read_however_much_the_model_looked_at_it() -> None:
+    style = SHARED_STYLE.read_text(encoding="utf-8")
+    heats = [[int(part) for part in heat.split(",")] for heat in re.findall(r"--heat: ([\d, ]+)", style)]
+    token = (PACKAGE / "playground" / "page.css").read_text(encoding="utf-8")
+    (share,) = {float(part) for part in re.findall(r"calc\(([\d.]+) \* var\(--looked-share", token)}
+    for scheme, heat in zip(schemes(style), heats, strict=True):
+        card = [int(scheme["card"][at : at + 2], 16) for at in (1, 3, 5)]
+        ground = "#" + "".join(f"{round(share * h + (1 - share) * c):02x}" for h, c in zip(heat, card, strict=True))
+        darker, lighter = sorted((luminance(scheme["ink"]), luminance(ground)))
+        assert (lighter + 0.05) / (darker + 0.05) >= 4.5
+
+
 @pytest.mark.parametrize("sheet", SHEETS, ids=lambda path: path.parent.name)
 def test_colours_are_named_once(sheet: Path) -> None:
     style = re.sub(r":root \{.*?\}", "", sheet.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -74,7 +74,7 @@ def test_sentences_are_links_where_there_is_a_playground() -> None:
     )
     page = made_report(link="../playground/index.html")
     assert f'href="../playground/index.html?sentence={quote(LOOKED_AT, safe="/")}"' in page
-    assert '<form class="ask-row" action="../playground/index.html"' in page
+    assert '<form id="ask" class="ask-row" action="../playground/index.html"' in page
 
 
 def test_it_needs_no_network_and_takes_no_markup() -> None:

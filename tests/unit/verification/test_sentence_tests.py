@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pipeline.tasks.tests_file import SentenceTest
 from pipeline.verification.reply import Reply, at_threshold
-from pipeline.verification.sentence_tests import format_tests, mismatches, overall, summarize, unmet_tests
+from pipeline.verification.sentence_tests import (
+    format_tests,
+    mismatches,
+    overall,
+    summarize,
+    understood,
+    unmet_tests,
+)
 
 ON, OFF = [{"intent": "TurnOn"}], [{"intent": "TurnOff", "slots": {"what": "lamp"}}]
 TESTS = [
@@ -53,3 +60,24 @@ def test_a_board_that_replies_otherwise() -> None:
     board = [REPLIES[0], Reply("TurnOn", 20001), Reply("TurnOff what=lamp"), Reply("TurnOff", 10000)]
     lines = mismatches([test.sentence for test in TESTS], board, REPLIES)
     assert len(lines) == 2 and "'dark now'" in lines[0] and "20001/65536" in lines[0] and "'who won'" in lines[1]
+
+
+def test_examples_are_commands_of_the_looked_at_half_that_were_understood_an_intent_after_the_other() -> None:
+    intents = ("A", "A", "B", "A", "C", "B", "") * 6
+    tests = [
+        SentenceTest.from_mapping({"sentence": f"say {at}", "answers": [{"intent": name}] if name else []})
+        for at, name in enumerate(intents)
+    ]
+    replies = [Reply(name or "NoMatch", 60000) for name in intents]
+    wrong = next(at for at, test in enumerate(tests) if not test.is_blind and test.intent == "A")
+    replies[wrong] = Reply("B", 60000)
+    chosen = understood(tests, summarize(tests, replies, (), 0))
+    right = [test for at, test in enumerate(tests) if not test.is_blind and test.intent != "NoMatch" and at != wrong]
+    assert sorted(chosen) == sorted(test.sentence for test in right)
+    by_sentence = {test.sentence: test.intent for test in tests}
+    firsts = [by_sentence[sentence] for sentence in chosen[:3]]
+    assert sorted(firsts) == ["A", "B", "C"]
+    for intent in "ABC":
+        assert [one for one in chosen if by_sentence[one] == intent] == [
+            test.sentence for test in right if test.intent == intent
+        ]
