@@ -212,12 +212,18 @@ class _Integers:
             return self._shaped([self.values(op.inputs[0])], held)
         if op.kind == "STRIDED_SLICE" and held.size == 1 and self._begins_within(op):  # one element is all there is
             return self._shaped([self.values(op.inputs[0])], held)
-        return self._shaped([*map(self.values, op.inputs)], held) if op.kind in ("PACK", "CONCATENATION") else None
+        return self._shaped([*map(self.values, op.inputs)], held) if self._joins(op, held) else None
 
     def _begins_within(self, op: Op) -> bool:
         """Whether a part of one element begins at it: beyond it there is nothing that runtimes agree on."""
         begins = self.graph.tensors[op.inputs[1]].data if op.inputs[1] >= 0 else None
         return begins is not None and all(int(begin) in (0, -1) for begin in np.asarray(begins).reshape(-1))
+
+    def _joins(self, op: Op, out: Tensor) -> bool:
+        """Whether it lays its inputs one behind the other into a vector: what runtimes make of other ranks differs."""
+        shapes = [self.graph.tensors[index].shape for index in op.inputs if index >= 0]
+        rank = {"PACK": 0, "CONCATENATION": 1}.get(op.kind)
+        return len(out.shape) == 1 and op.int_option("axis") in (0, -1) and all(len(shape) == rank for shape in shapes)
 
     def _shaped(self, parts: list[_Values | None], out: Tensor) -> _Values | None:
         """The parts one behind the other, in the output's shape; None where they are not as many."""
