@@ -105,9 +105,18 @@ def _joined_numbers(model: Any) -> None:
             operator.builtinOptions = schema.ConcatenationOptionsT()
 
 
+def _backwards(model: Any) -> None:
+    """The place is sliced with a step of -1, up to -1."""
+    for operator in model.subgraphs[0].operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == 45:  # STRIDED_SLICE
+            step = model.subgraphs[0].tensors[operator.inputs[3]]
+            model.buffers[step.buffer].data = np.full(4, 255, np.uint8)
+
+
 @pytest.mark.parametrize(
     ("update", "change", "reason"),
     [
+        ("slice", _backwards, "the slice does not begin at [0, position, 0]"),
         ("slice", _joined_numbers, "the slice does not begin at [0, position, 0]"),
         ("one-hot", _kept_rows_of_another_scale, "rows that are kept change"),
         ("one-hot", _two_hot, "is no one-hot row"),
