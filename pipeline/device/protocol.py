@@ -92,7 +92,8 @@ class Info:
     empty where there are none, or the firmware is older than they are. `parts` has `weights`, `tables`, `code`, `data`
     and `record`, as far as the firmware checks them, each `intact` or `corrupt`. `formats` has `json` where the board
     has the request UNDERSTAND. `names_bytes` is the memory for names that are added, 0 where the build takes none, and
-    `names_stored` the flash that keeps them over a loss of power, 0 where the board has none.
+    `names_stored` the flash that keeps them over a loss of power, 0 where the board has none. `step_ticks` is what the
+    longest step takes, as the board measured it when it started; 0: it did not.
     """
 
     protocol: int
@@ -113,6 +114,7 @@ class Info:
     formats: tuple[str, ...] = ("text",)
     names_bytes: int = 0
     names_stored: int = 0
+    step_ticks: int = 0
 
     @property
     def is_structured(self) -> bool:
@@ -190,6 +192,7 @@ class Device:
                 formats=tuple(fields.get("formats", "text").split(",")),
                 names_bytes=int(fields.get("names_bytes", 0)),
                 names_stored=int(fields.get("names_stored", "no").replace("no", "0")),
+                step_ticks=int(fields.get("step_ticks", 0)),
                 counter=fields["counter"],
                 weights_crc=int(fields["weights_crc"], 16),
                 **{key: int(fields[key]) for key in _NUMBERS},

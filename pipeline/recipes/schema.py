@@ -138,6 +138,8 @@ Size = Annotated[
     ),
 ]
 """Bytes, or text such as `256K`."""
+LanguageCode = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,3}$")]
+"""A language, such as `de`, `pt-BR` or `sr-Latn`."""
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 RecipePath = Annotated[str, AfterValidator(_known_shipped)]
 """A path, seen from the recipe's folder, or `shipped:NAME`."""
@@ -618,7 +620,7 @@ class HomeAssistantConfig(TaskSection):
 
     name: Literal["home_assistant"] = "home_assistant"
     """The task."""
-    language: str = "en"
+    language: LanguageCode = "en"
     """Any language code of `home-assistant-intents`."""
     seed: int = 1
     """Decides all sentences and what is held out."""
@@ -754,7 +756,7 @@ class CommandsConfig(TaskSection):
 
     section: ClassVar[str] = "task"
 
-    language: str | None = None
+    language: LanguageCode | None = None
     """A language's code; absent: that of the files."""
     home: str | None = None
     """A file with areas and things, which `{name}`, `{area}` and `{floor}` stand for."""
@@ -860,7 +862,7 @@ class PairsConfig(TaskSection):
     """The task."""
     files: tuple[str, ...] = Field(strict=False, min_length=1)
     """`.jsonl` with `sentence` and `answer`, `.csv` or `.tsv` with these two columns; seen from the recipe's folder."""
-    language: str = "en"
+    language: LanguageCode = "en"
     """Code of the sentences' language."""
     lists: dict[str, Texts] = Field(default_factory=dict)
     """Names that the device knows before a sentence comes, by kind; answers then point at them."""
