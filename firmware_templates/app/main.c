@@ -310,24 +310,35 @@ static void say(void *to, const uint8_t *bytes, size_t count)
     put_percent(bytes, count);
 }
 
-/* What an answer in answer tokens says: "text confidence reason". */
+/* "text confidence" of an answer in answer tokens. */
+static void put_said(uint16_t intent, const thimble_slot *slots, size_t count, uint32_t confidence)
+{
+    thimble_answer_say(&thimble_model_answers, intent, slots, count, say, NULL);
+    put_next(confidence);
+}
+
+/* What an answer in answer tokens says: "text confidence reason", and the same of each answer that may be meant. */
 static void put_reply(const thimble_result *result)
 {
-    thimble_answer_say(&thimble_model_answers, result->intent, result->slots, result->slot_count, say, NULL);
-    put_next(result->confidence);
+    put_said(result->intent, result->slots, result->slot_count, result->confidence);
     put_text(" ");
     if (result->reason == THIMBLE_MODEL_REASON) {
         put_percent(result->slots[0].value, result->slots[0].value_length);
     } else {
         put_text(thimble_reason_name(result->reason));
     }
+#ifdef MODEL_ASKS
+    for (const thimble_choice *choice = result->choices; choice < result->choices + result->choice_count; choice++) {
+        put_text(" ");
+        put_said(choice->intent, choice->slots, choice->slot_count, choice->confidence);
+    }
+#endif
     put_text("\n");
 }
 
 /* The same of the generated ids. */
-static void put_answer(void)
+static void put_answer(thimble_slot *slots)
 {
-    thimble_slot slots[MODEL_ANSWER_SLOTS];
     thimble_result result;
     thimble_understand_end(&sentence, slots, &result);
     put_reply(&result);
@@ -431,12 +442,17 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
         return "step the model refused a token of the prompt";
     }
     size_t position = count;
-    /* The prompt is done with: its place keeps the answer's ids. */
+#ifdef THIMBLE_ANSWERS
+    uint16_t *const ids = prompt.ids + (is_bound ? count : 0); /* where thimble_understand_end reads them */
+#else
+    uint16_t *const ids = prompt.ids; /* the prompt is done with */
+#endif
+    const uint32_t capacity = (uint32_t)(prompt.ids + IDS - ids);
     uint32_t generated = 0;
     const char *end = " length ";
     for (;;) {
-        if (generated < IDS) {
-            prompt.ids[generated] = (uint16_t)next;
+        if (generated < capacity) {
+            ids[generated] = (uint16_t)next;
         }
         generated++;
         if (stops(next)) {
@@ -466,15 +482,16 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     put_text(end);
 #ifdef THIMBLE_ANSWERS
     if (is_bound) {
+        thimble_slot slots[MODEL_ANSWER_SLOTS];
         sentence.count = generated;
         sentence.reason = equal(end, " context ") ? THIMBLE_TOO_LONG : THIMBLE_NO_REASON;
-        put_answer();
+        put_answer(slots);
         return ANSWERED;
     }
 #endif
-    for (uint32_t i = 0; i < generated && i < IDS; i++) {
-        put_piece(before, prompt.ids[i], i == 0);
-        before = prompt.ids[i];
+    for (uint32_t i = 0; i < generated && i < capacity; i++) {
+        put_piece(before, ids[i], i == 0);
+        before = ids[i];
     }
     put_text("\n");
     return ANSWERED;
@@ -504,16 +521,16 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks)
 #ifdef THIMBLE_ANSWERS
 static const char stopped[] = "step the model stopped";
 
-/* "STEP position token crc ticks next" of an id of the answer. */
-static void put_step(uint32_t index, uint32_t crc, uint64_t ticks)
+/* "STEP position token crc ticks next" of the id at a position of prompt and answer. */
+static void put_step(uint32_t position, uint32_t crc, uint64_t ticks)
 {
     put_text("STEP");
-    put_next(sentence.prompt + index);
-    put_next(sentence.ids[index]);
+    put_next(position);
+    put_next(sentence.ids[position]);
     put_text(" ");
     put_hex32(crc);
     put_next(ticks);
-    put_next(sentence.ids[index + 1]);
+    put_next(sentence.ids[position + 1]);
     put_text("\n");
 }
 
@@ -528,16 +545,27 @@ static uint32_t allowed_crc(void)
     return crc;
 }
 
+/* The rest of the answer at hand, or a part of it where that is enough. */
+static void finish_answer(void)
+{
+    while (thimble_understand_feed(&sentence)) {
+        thimble_understand_choose(&sentence);
+        sentence.is_done = sentence.is_done || board_stop_requested();
+    }
+}
+
 /* Answers the sentence at hand and computes only what is allowed, told as by PROMPT. The line of an id after which only
  * one may follow has no CRC and no ticks: it goes through the model with the next id, whose ticks are for both, or
- * never. Ticks are those of all that is done for the answer but to print it and its CRCs. */
+ * never. Ticks are those of all that is done for the answer but to print it and its CRCs. Of the second best answer
+ * only what it says is told. */
 static error answer_allowed(void)
 {
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
     const uint64_t started = board_ticks();
     const char *end = NULL;
     while (!end) {
         uint64_t since = board_ticks();
-        const uint32_t fed = sentence.fed, count = sentence.count;
+        const uint32_t fed = sentence.fed, end_of_fed = sentence.prompt + sentence.count;
         if (!thimble_understand_feed(&sentence)) {
             return stopped;
         }
@@ -546,18 +574,18 @@ static error answer_allowed(void)
         since = board_ticks();
         thimble_understand_choose(&sentence);
         ticks += board_ticks() - since;
-        if (count) {
-            for (uint32_t i = fed; i < count - 1; i++) {
+        if (fed) {
+            for (uint32_t i = fed; i < end_of_fed - 1; i++) {
                 put_step(i, 0, 0);
             }
-            put_step(count - 1, crc, ticks);
+            put_step(end_of_fed - 1, crc, ticks);
         } else {
             put_text("PREFILL");
             put_next(sentence.prompt);
             put_text(" ");
             put_hex32(crc);
             put_next(ticks);
-            put_next(sentence.ids[0]);
+            put_next(sentence.ids[sentence.prompt]);
             put_text("\n");
         }
         if (sentence.is_done) {
@@ -568,15 +596,24 @@ static error answer_allowed(void)
             end = " stopped ";
         }
     }
-    for (uint32_t i = sentence.fed; i < sentence.count - 1; i++) {
+    for (uint32_t i = sentence.fed; i < sentence.prompt + sentence.count - 1; i++) {
         put_step(i, 0, 0);
     }
+    const uint32_t count = sentence.count;
+#ifdef MODEL_ASKS
+    if (thimble_understand_again(&sentence, slots)) {
+        finish_answer();
+        if (sentence.reason == THIMBLE_NO_MODEL) {
+            return stopped;
+        }
+    }
+#endif
     put_text("OK");
     put_next(sentence.prompt);
-    put_next(sentence.count);
+    put_next(count);
     put_next(board_ticks() - started);
     put_text(end);
-    put_answer();
+    put_answer(slots);
     return ANSWERED;
 }
 
@@ -657,39 +694,58 @@ static void put_json_slot(const thimble_slot *slot)
     put_text("}");
 }
 
+/* The members "intent", "slots" and "confidence". */
+static void put_json_answer(uint16_t intent, const thimble_slot *slots, size_t count, uint32_t confidence)
+{
+    size_t length;
+    const uint8_t *name = thimble_intent_name(&thimble_model_answers, intent, &length);
+    put_text("\"intent\":\"");
+    put_json_text(name, length);
+    put_text("\",\"slots\":[");
+    for (size_t i = 0; i < count; i++) {
+        put_text(i ? "," : "");
+        put_json_slot(&slots[i]);
+    }
+    put_count("],\"confidence\":", confidence);
+}
+
 /* Answers the sentence at hand, or says why nothing is done, as "OK {...}", in JSON. */
 static error answer_in_json(void)
 {
     thimble_slot slots[MODEL_ANSWER_SLOTS];
     thimble_result result;
     const uint64_t started = board_ticks();
-    while (thimble_understand_feed(&sentence)) {
-        thimble_understand_choose(&sentence);
-        sentence.is_done = sentence.is_done || board_stop_requested();
+    finish_answer();
+    const uint32_t count = sentence.count;
+#ifdef MODEL_ASKS
+    if (thimble_understand_again(&sentence, slots)) {
+        finish_answer();
     }
+#endif
     const uint64_t ticks = board_ticks() - started;
     thimble_understand_end(&sentence, slots, &result);
     if (result.reason == THIMBLE_NO_MODEL) {
         return stopped;
     }
-    size_t length;
-    const uint8_t *intent = thimble_intent_name(&thimble_model_answers, result.intent, &length);
-    put_text("OK {\"intent\":\"");
-    put_json_text(intent, length);
-    put_text("\",\"slots\":[");
-    for (size_t i = 0; i < result.slot_count; i++) {
-        put_text(i ? "," : "");
-        put_json_slot(&slots[i]);
-    }
-    put_text("],\"reason\":\"");
+    put_text("OK {");
+    put_json_answer(result.intent, slots, result.slot_count, result.confidence);
+    put_text(",\"reason\":\"");
     if (result.reason == THIMBLE_MODEL_REASON) {
         put_json_text(slots[0].value, slots[0].value_length);
     } else if (result.reason != THIMBLE_NO_REASON) {
         put_text(thimble_reason_name(result.reason));
     }
-    put_count("\",\"confidence\":", result.confidence);
+    put_text("\"");
+#ifdef MODEL_ASKS
+    for (size_t i = 0; i < result.choice_count; i++) {
+        const thimble_choice *choice = &result.choices[i];
+        put_text(i ? "},{" : ",\"choices\":[{");
+        put_json_answer(choice->intent, choice->slots, choice->slot_count, choice->confidence);
+    }
+    put_text(result.choice_count ? "}]" : "");
+#endif
     put_count(",\"tokens_in\":", sentence.prompt);
-    put_count(",\"tokens_out\":", sentence.count);
+    put_count(",\"tokens_out\":", count);
     put_count(",\"ticks\":", ticks);
     put_text("}\n");
     return ANSWERED;
@@ -720,8 +776,9 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
         is_bound = true;
         return answer((size_t)count, max_new, how == IN_BLOCKS);
     }
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
     put_text("OK 0 0 0 refused ");
-    put_answer();
+    put_answer(slots);
     return ANSWERED;
 }
 #else

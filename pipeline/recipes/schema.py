@@ -509,9 +509,13 @@ class AnswersConfig(StrictModel):
     """What the device does with an answer. Weights do not depend on it."""
 
     section: ClassVar[str] = "answers"
+    added_later: ClassVar[frozenset[str]] = frozenset({"below"})
 
     threshold: Share = 0.0
     """Confidence below which nothing is done: the product of the probabilities of the answer's tokens."""
+    below: Literal["nothing", "ask"] = "nothing"
+    """What comes of an answer below the threshold besides: `ask` gives the two best ones, so that an assistant can ask
+    which is meant."""
     grammar: str | None = None
     """Of answers in text: a file in GBNF, or a JSON Schema (`.json`), seen from the recipe's folder."""
     grammar_depth: int = Field(4, ge=0, le=32)
