@@ -84,7 +84,7 @@ class StrictModel(BaseModel):
     def fingerprint_data(self) -> dict[str, Any]:
         """Plain data that identifies the model: every value, without the keys `added_later` at their defaults."""
         return {
-            name: getattr(self, name)
+            name: value.fingerprint_data() if isinstance(value := getattr(self, name), StrictModel) else value
             for name, field in type(self).model_fields.items()
             if name not in self.added_later or getattr(self, name) != field.get_default(call_default_factory=True)
         }

@@ -26,6 +26,9 @@ uint64_t board_ticks(void);
 #define BOARD_LOST (-1)
 int board_read(void);
 
+/* Whether none has come that was not read. */
+bool board_is_idle(void);
+
 /* Whether the byte BOARD_STOP has come since this was asked last. It is never read otherwise. */
 #define BOARD_STOP 0x03
 bool board_stop_requested(void);
@@ -36,7 +39,12 @@ bool board_stop_requested(void);
 void board_watchdog(void);
 void board_fault(void);
 
-/* Starts anew, as after power was switched on. */
+/* The ticks of the longest step, for a watchdog's time: the application measures it when it starts, on the last
+ * position of the context. A prompt, during which board_watchdog is not called, takes no longer than as many steps as
+ * it has tokens. 0: there is no model. */
+extern uint64_t board_ticks_of_step;
+
+/* Starts anew, as after power was switched on; a function of this name of the application's takes its place. */
 __attribute__((noreturn)) void board_reset(void);
 
 /* Sends bytes, waiting while the UART is busy; usable with interrupts off. */
@@ -45,6 +53,12 @@ void board_write(const char *bytes, size_t count);
 /* Bytes of stack, and the most that were ever in use. */
 size_t board_stack_size(void);
 size_t board_stack_peak(void);
+
+/* The first word at the stack's ends, which nothing uses, that is not as start-up wrote it; NULL where all are. */
+const void *board_stack_overwritten(void);
+
+/* Tells of memory that was written over as of a fault, "FAULT <kind> ... address=", and ends as one does. */
+__attribute__((noreturn)) void board_fault_memory(const char *kind, const void *address);
 
 #ifdef THIMBLE_STORE
 /* Flash for what outlives a loss of power, at the end of the image's. */

@@ -4,6 +4,7 @@
 #ifndef IMAGE_H
 #define IMAGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* What a range holds; IMAGE_RECORD is the record below, which is in no range. */
@@ -28,8 +29,21 @@ typedef struct {
 
 extern const image_record image;
 
-/* Reads the whole image. Bit 1 << part is set for each part that is not as it was linked; `weights_crc` gets the
- * checksum that the weights have now. Where the record itself is broken nothing else is read, and that is 0. */
-uint32_t image_broken_parts(uint32_t *weights_crc);
+/* A look at the image, part by part. */
+typedef struct {
+    uint32_t broken;      /* bit 1 << part of each part that is not as it was linked, as far as it was read */
+    uint32_t weights_crc; /* the checksum that the weights have now; 0 until they were read */
+    uint32_t read;        /* bytes of the ranges */
+    uint32_t range, at, crc;
+} image_check;
+
+void image_check_begin(image_check *check);
+
+/* Reads up to `count` > 0 further bytes; false: that was all. Where the record itself is broken nothing else is read.
+ */
+bool image_check_some(image_check *check, uint32_t count);
+
+/* Bytes of all ranges. */
+uint32_t image_bytes(void);
 
 #endif

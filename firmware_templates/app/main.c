@@ -29,7 +29,15 @@
 #define STRING(number) STRING_OF(number)
 #define STRING_OF(text) #text
 
-static _Alignas(16) uint8_t model_memory[THIMBLE_MODEL_MEMORY_BYTES] __attribute__((section(".model_memory")));
+/* The arena and the KV cache, with guard bytes before, between and behind them. */
+enum {
+    GUARD_BYTES = 16,
+    ARENA_AT = GUARD_BYTES,
+    BETWEEN_AT = ARENA_AT + THIMBLE_MODEL_ARENA_BYTES,
+    CACHE_AT = BETWEEN_AT + GUARD_BYTES,
+    BEHIND_AT = CACHE_AT + THIMBLE_MODEL_CACHE_BYTES
+};
+static _Alignas(16) uint8_t model_memory[BEHIND_AT + GUARD_BYTES] __attribute__((section(".model_memory")));
 static thimble_context model;
 #ifdef THIMBLE_SAMPLING
 static thimble_sampler sampler;
@@ -39,7 +47,10 @@ static uint8_t sampler_marks[(THIMBLE_MODEL_VOCAB + 7) / 8];
 static thimble_grammar_walk walk; /* of the answer at hand, */
 static bool is_bound;             /* if that is bound to the grammar */
 #endif
-static uint32_t broken_parts; /* of the image, see image_broken_parts: where there is one, nothing is computed */
+static uint32_t broken_parts; /* of the image, see image_check: where there is one, nothing is computed */
+static image_check checked;   /* in idle time, on request, */
+static bool is_checking;      /* and whether that goes on */
+uint64_t board_ticks_of_step;
 #ifdef THIMBLE_ANSWERS
 /* The sentence at hand, and whether what the model generates is bound to be its answer. */
 static thimble_understanding sentence;
@@ -81,6 +92,73 @@ void thimble_profile_mark(uint32_t layer)
     last_mark = now;
 }
 #endif
+
+static const struct {
+    const char *fault; /* what is told where it was written over */
+    uint32_t at;
+} guards[] = {{"arena-overwritten", 0}, {"arena-overwritten", BETWEEN_AT}, {"cache-overwritten", BEHIND_AT}};
+
+static uint8_t guard_byte(uint32_t i)
+{
+    return (uint8_t)(0x5A + 77 * i);
+}
+
+static void set_guards(void)
+{
+    for (size_t guard = 0; guard < sizeof guards / sizeof *guards; guard++) {
+        for (uint32_t i = 0; i < GUARD_BYTES; i++) {
+            model_memory[guards[guard].at + i] = guard_byte(i);
+        }
+    }
+}
+
+/* Ends as by a fault where something wrote around the stack, the arena or the KV cache: what is computed from then on
+ * may be anything. */
+static void check_guards(void)
+{
+    const void *const written = board_stack_overwritten();
+    if (written) {
+        board_fault_memory("stack-overwritten", written);
+    }
+    for (size_t guard = 0; guard < sizeof guards / sizeof *guards; guard++) {
+        const volatile uint8_t *const bytes = model_memory + guards[guard].at;
+        for (uint32_t i = 0; i < GUARD_BYTES; i++) {
+            if (bytes[i] != guard_byte(i)) {
+                board_fault_memory(guards[guard].fault, (const void *)(uintptr_t)&bytes[i]);
+            }
+        }
+    }
+}
+
+/* What the last step takes that fits the context: it sees the most tokens. */
+static void measure_step(void)
+{
+    const void *logits;
+    thimble_reset(&model);
+    model.position = THIMBLE_MODEL_CONTEXT - 1;
+    const uint64_t started = board_ticks();
+    if (thimble_step(&model, 0, &logits) == THIMBLE_OK) {
+        board_ticks_of_step = board_ticks() - started;
+    }
+    thimble_reset(&model);
+#ifdef THIMBLE_PROFILE
+    for (uint32_t i = 0; i < THIMBLE_MODEL_LAYERS; i++) {
+        layer_ticks[i] = 0;
+    }
+#endif
+}
+
+/* Whether there is a model that runs in this memory. */
+static bool start_model(void)
+{
+    if (thimble_init(&model, &thimble_the_model, model_memory + ARENA_AT, sizeof model_memory - 2 * GUARD_BYTES)) {
+        return false;
+    }
+    model.cache = (int8_t *)model_memory + CACHE_AT; /* behind the guard, not at the arena's end */
+    set_guards();
+    measure_step();
+    return true;
+}
 
 /* Says why there is no model to ask. */
 static void put_init_error(void)
@@ -232,24 +310,35 @@ static void say(void *to, const uint8_t *bytes, size_t count)
     put_percent(bytes, count);
 }
 
-/* What an answer in answer tokens says: "text confidence reason". */
+/* "text confidence" of an answer in answer tokens. */
+static void put_said(uint16_t intent, const thimble_slot *slots, size_t count, uint32_t confidence)
+{
+    thimble_answer_say(&thimble_model_answers, intent, slots, count, say, NULL);
+    put_next(confidence);
+}
+
+/* What an answer in answer tokens says: "text confidence reason", and the same of each answer that may be meant. */
 static void put_reply(const thimble_result *result)
 {
-    thimble_answer_say(&thimble_model_answers, result->intent, result->slots, result->slot_count, say, NULL);
-    put_next(result->confidence);
+    put_said(result->intent, result->slots, result->slot_count, result->confidence);
     put_text(" ");
     if (result->reason == THIMBLE_MODEL_REASON) {
         put_percent(result->slots[0].value, result->slots[0].value_length);
     } else {
         put_text(thimble_reason_name(result->reason));
     }
+#ifdef MODEL_ASKS
+    for (const thimble_choice *choice = result->choices; choice < result->choices + result->choice_count; choice++) {
+        put_text(" ");
+        put_said(choice->intent, choice->slots, choice->slot_count, choice->confidence);
+    }
+#endif
     put_text("\n");
 }
 
 /* The same of the generated ids. */
-static void put_answer(void)
+static void put_answer(thimble_slot *slots)
 {
-    thimble_slot slots[MODEL_ANSWER_SLOTS];
     thimble_result result;
     thimble_understand_end(&sentence, slots, &result);
     put_reply(&result);
@@ -353,12 +442,17 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
         return "step the model refused a token of the prompt";
     }
     size_t position = count;
-    /* The prompt is done with: its place keeps the answer's ids. */
+#ifdef THIMBLE_ANSWERS
+    uint16_t *const ids = prompt.ids + (is_bound ? count : 0); /* where thimble_understand_end reads them */
+#else
+    uint16_t *const ids = prompt.ids; /* the prompt is done with */
+#endif
+    const uint32_t capacity = (uint32_t)(prompt.ids + IDS - ids);
     uint32_t generated = 0;
     const char *end = " length ";
     for (;;) {
-        if (generated < IDS) {
-            prompt.ids[generated] = (uint16_t)next;
+        if (generated < capacity) {
+            ids[generated] = (uint16_t)next;
         }
         generated++;
         if (stops(next)) {
@@ -388,15 +482,16 @@ static error answer(size_t count, uint32_t max_new, bool in_blocks)
     put_text(end);
 #ifdef THIMBLE_ANSWERS
     if (is_bound) {
+        thimble_slot slots[MODEL_ANSWER_SLOTS];
         sentence.count = generated;
         sentence.reason = equal(end, " context ") ? THIMBLE_TOO_LONG : THIMBLE_NO_REASON;
-        put_answer();
+        put_answer(slots);
         return ANSWERED;
     }
 #endif
-    for (uint32_t i = 0; i < generated && i < IDS; i++) {
-        put_piece(before, prompt.ids[i], i == 0);
-        before = prompt.ids[i];
+    for (uint32_t i = 0; i < generated && i < capacity; i++) {
+        put_piece(before, ids[i], i == 0);
+        before = ids[i];
     }
     put_text("\n");
     return ANSWERED;
@@ -426,16 +521,16 @@ static error answer_if_it_fits(size_t count, uint32_t max_new, bool in_blocks)
 #ifdef THIMBLE_ANSWERS
 static const char stopped[] = "step the model stopped";
 
-/* "STEP position token crc ticks next" of an id of the answer. */
-static void put_step(uint32_t index, uint32_t crc, uint64_t ticks)
+/* "STEP position token crc ticks next" of the id at a position of prompt and answer. */
+static void put_step(uint32_t position, uint32_t crc, uint64_t ticks)
 {
     put_text("STEP");
-    put_next(sentence.prompt + index);
-    put_next(sentence.ids[index]);
+    put_next(position);
+    put_next(sentence.ids[position]);
     put_text(" ");
     put_hex32(crc);
     put_next(ticks);
-    put_next(sentence.ids[index + 1]);
+    put_next(sentence.ids[position + 1]);
     put_text("\n");
 }
 
@@ -450,16 +545,27 @@ static uint32_t allowed_crc(void)
     return crc;
 }
 
+/* The rest of the answer at hand, or a part of it where that is enough. */
+static void finish_answer(void)
+{
+    while (thimble_understand_feed(&sentence)) {
+        thimble_understand_choose(&sentence);
+        sentence.is_done = sentence.is_done || board_stop_requested();
+    }
+}
+
 /* Answers the sentence at hand and computes only what is allowed, told as by PROMPT. The line of an id after which only
  * one may follow has no CRC and no ticks: it goes through the model with the next id, whose ticks are for both, or
- * never. Ticks are those of all that is done for the answer but to print it and its CRCs. */
+ * never. Ticks are those of all that is done for the answer but to print it and its CRCs. Of the second best answer
+ * only what it says is told. */
 static error answer_allowed(void)
 {
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
     const uint64_t started = board_ticks();
     const char *end = NULL;
     while (!end) {
         uint64_t since = board_ticks();
-        const uint32_t fed = sentence.fed, count = sentence.count;
+        const uint32_t fed = sentence.fed, end_of_fed = sentence.prompt + sentence.count;
         if (!thimble_understand_feed(&sentence)) {
             return stopped;
         }
@@ -468,18 +574,18 @@ static error answer_allowed(void)
         since = board_ticks();
         thimble_understand_choose(&sentence);
         ticks += board_ticks() - since;
-        if (count) {
-            for (uint32_t i = fed; i < count - 1; i++) {
+        if (fed) {
+            for (uint32_t i = fed; i < end_of_fed - 1; i++) {
                 put_step(i, 0, 0);
             }
-            put_step(count - 1, crc, ticks);
+            put_step(end_of_fed - 1, crc, ticks);
         } else {
             put_text("PREFILL");
             put_next(sentence.prompt);
             put_text(" ");
             put_hex32(crc);
             put_next(ticks);
-            put_next(sentence.ids[0]);
+            put_next(sentence.ids[sentence.prompt]);
             put_text("\n");
         }
         if (sentence.is_done) {
@@ -490,15 +596,24 @@ static error answer_allowed(void)
             end = " stopped ";
         }
     }
-    for (uint32_t i = sentence.fed; i < sentence.count - 1; i++) {
+    for (uint32_t i = sentence.fed; i < sentence.prompt + sentence.count - 1; i++) {
         put_step(i, 0, 0);
     }
+    const uint32_t count = sentence.count;
+#ifdef MODEL_ASKS
+    if (thimble_understand_again(&sentence, slots)) {
+        finish_answer();
+        if (sentence.reason == THIMBLE_NO_MODEL) {
+            return stopped;
+        }
+    }
+#endif
     put_text("OK");
     put_next(sentence.prompt);
-    put_next(sentence.count);
+    put_next(count);
     put_next(board_ticks() - started);
     put_text(end);
-    put_answer();
+    put_answer(slots);
     return ANSWERED;
 }
 
@@ -579,39 +694,58 @@ static void put_json_slot(const thimble_slot *slot)
     put_text("}");
 }
 
+/* The members "intent", "slots" and "confidence". */
+static void put_json_answer(uint16_t intent, const thimble_slot *slots, size_t count, uint32_t confidence)
+{
+    size_t length;
+    const uint8_t *name = thimble_intent_name(&thimble_model_answers, intent, &length);
+    put_text("\"intent\":\"");
+    put_json_text(name, length);
+    put_text("\",\"slots\":[");
+    for (size_t i = 0; i < count; i++) {
+        put_text(i ? "," : "");
+        put_json_slot(&slots[i]);
+    }
+    put_count("],\"confidence\":", confidence);
+}
+
 /* Answers the sentence at hand, or says why nothing is done, as "OK {...}", in JSON. */
 static error answer_in_json(void)
 {
     thimble_slot slots[MODEL_ANSWER_SLOTS];
     thimble_result result;
     const uint64_t started = board_ticks();
-    while (thimble_understand_feed(&sentence)) {
-        thimble_understand_choose(&sentence);
-        sentence.is_done = sentence.is_done || board_stop_requested();
+    finish_answer();
+    const uint32_t count = sentence.count;
+#ifdef MODEL_ASKS
+    if (thimble_understand_again(&sentence, slots)) {
+        finish_answer();
     }
+#endif
     const uint64_t ticks = board_ticks() - started;
     thimble_understand_end(&sentence, slots, &result);
     if (result.reason == THIMBLE_NO_MODEL) {
         return stopped;
     }
-    size_t length;
-    const uint8_t *intent = thimble_intent_name(&thimble_model_answers, result.intent, &length);
-    put_text("OK {\"intent\":\"");
-    put_json_text(intent, length);
-    put_text("\",\"slots\":[");
-    for (size_t i = 0; i < result.slot_count; i++) {
-        put_text(i ? "," : "");
-        put_json_slot(&slots[i]);
-    }
-    put_text("],\"reason\":\"");
+    put_text("OK {");
+    put_json_answer(result.intent, slots, result.slot_count, result.confidence);
+    put_text(",\"reason\":\"");
     if (result.reason == THIMBLE_MODEL_REASON) {
         put_json_text(slots[0].value, slots[0].value_length);
     } else if (result.reason != THIMBLE_NO_REASON) {
         put_text(thimble_reason_name(result.reason));
     }
-    put_count("\",\"confidence\":", result.confidence);
+    put_text("\"");
+#ifdef MODEL_ASKS
+    for (size_t i = 0; i < result.choice_count; i++) {
+        const thimble_choice *choice = &result.choices[i];
+        put_text(i ? "},{" : ",\"choices\":[{");
+        put_json_answer(choice->intent, choice->slots, choice->slot_count, choice->confidence);
+    }
+    put_text(result.choice_count ? "}]" : "");
+#endif
     put_count(",\"tokens_in\":", sentence.prompt);
-    put_count(",\"tokens_out\":", sentence.count);
+    put_count(",\"tokens_out\":", count);
     put_count(",\"ticks\":", ticks);
     put_text("}\n");
     return ANSWERED;
@@ -642,8 +776,9 @@ static error answer_sentence(const uint8_t *text, size_t length, uint32_t max_ne
         is_bound = true;
         return answer((size_t)count, max_new, how == IN_BLOCKS);
     }
+    thimble_slot slots[MODEL_ANSWER_SLOTS];
     put_text("OK 0 0 0 refused ");
-    put_answer();
+    put_answer(slots);
     return ANSWERED;
 }
 #else
@@ -837,12 +972,48 @@ static void put_names(void)
 }
 #endif
 
+/* Compares all of the image at once; the parts that are broken. */
+static uint32_t check_image(void)
+{
+    is_checking = false;
+    image_check_begin(&checked);
+    while (image_check_some(&checked, UINT32_MAX)) {
+    }
+    return checked.broken;
+}
+
+/* The same a little at a time; whether there is more to do. */
+static bool check_in_idle_time(void)
+{
+    enum { BYTES = 128 }; /* some 1,600 instructions, after which a byte is read that came */
+    if (is_checking) {
+        board_watchdog();
+        is_checking = image_check_some(&checked, BYTES);
+        broken_parts |= checked.broken;
+    }
+    return is_checking;
+}
+
+/* CHECK: begins to compare the image while no request comes, unless that is at work; how far it is. */
+static error check(char *line)
+{
+    (void)line;
+    put_text("OK");
+    put_count(" checked=", checked.read);
+    put_count(" of=", image_bytes());
+    put_text("\n");
+    if (!is_checking) {
+        image_check_begin(&checked);
+        is_checking = true;
+    }
+    return ANSWERED;
+}
+
 static error info(char *line)
 {
     static const char *const part_names[IMAGE_PARTS] = {" weights=", " tables=", " code=", " data=", " record="};
     (void)line;
-    uint32_t weights_crc;
-    broken_parts |= image_broken_parts(&weights_crc);
+    broken_parts |= check_image();
     put_text("OK protocol=" STRING(PROTOCOL_VERSION) " board=");
     put_text(board_name);
     put_text(" model=" BUILD_MODEL_NAME " build=");
@@ -858,10 +1029,11 @@ static error info(char *line)
         THIMBLE_MODEL_LAYERS) " counter=");
     put_text(board_counter());
     put_count(" tick_hz=", board_tick_hz);
+    put_count(" step_ticks=", board_ticks_of_step);
     put_text(" ids=yes");
     put_count(" weights_bytes=", image.ranges[0].count);
     put_text(" weights_crc=");
-    put_hex32(weights_crc);
+    put_hex32(checked.weights_crc);
     for (uint32_t part = 0; part < IMAGE_PARTS; part++) {
         put_text(part_names[part]);
         put_text(broken_parts >> part & 1 ? "corrupt" : "intact");
@@ -922,8 +1094,9 @@ static error profile(char *line)
 #endif
 
 #ifdef THIMBLE_TEST_COMMANDS
-/* CRASH bus|stack|undefined|thread: what the fault handlers are tested with. CRASH restart: starts anew as a boot
- * loader may leave the processor. CRASH masked: whether what masks interrupts leaves them masked. */
+/* CRASH bus|stack|undefined|thread: what the fault handlers are tested with. CRASH poke ADDRESS: changes a byte. CRASH
+ * restart: starts anew as a boot loader may leave the processor. CRASH masked: whether what masks interrupts leaves
+ * them masked. */
 __attribute__((noinline)) static uint32_t overflow_stack(const volatile uint32_t *caller)
 {
     volatile uint32_t frame[16] = {*caller + 1};
@@ -948,6 +1121,12 @@ static error crash(char *line)
                        "1: cpsid i\n ldr r3, =reset_handler\n bx r3\n .ltorg\n" ::"r"(thread_stack + 64),
                        "r"(restarts)
                        : "r3", "cc", "memory");
+    } else if (equal(how, "poke")) {
+        uint32_t address;
+        if (parse_number(next_word(&line), UINT32_MAX, &address)) {
+            *(volatile uint8_t *)(uintptr_t)address ^= 0x10;
+            return "poked a byte was changed";
+        }
     } else if (equal(how, "masked")) {
         uint32_t masked = 0;
         __asm volatile("cpsid i" ::: "memory");
@@ -955,7 +1134,7 @@ static error crash(char *line)
         __asm volatile("mrs %0, primask\n cpsie i" : "=r"(masked)::"memory");
         return masked ? "masked interrupts stayed off" : "masked interrupts were switched on";
     }
-    return "malformed CRASH bus|stack|undefined|thread|restart|masked";
+    return "malformed CRASH bus|stack|undefined|thread|restart|masked|poke ADDRESS";
 }
 #endif
 
@@ -1118,6 +1297,7 @@ static const struct {
     {"READ", read_prompt},
     {"FULL", fill},
     {"INFO", info},
+    {"CHECK", check},
     {"STACK", stack},
     {"PROFILE", profile},
 #ifdef THIMBLE_ANSWERS
@@ -1136,9 +1316,9 @@ static const struct {
 };
 
 #ifdef THIMBLE_ANSWERS
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO CHECK STACK PROFILE ANSWER UNDERSTAND NAME NAMES"
 #else
-#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO STACK PROFILE"
+#define REQUESTS "requests: ASK PROMPT GEN SAMPLE ENC READ FULL INFO CHECK STACK PROFILE"
 #endif
 
 static error take_request(char *line)
@@ -1151,7 +1331,7 @@ static error take_request(char *line)
     if (!requests[i].take) {
         return *command ? "unknown " REQUESTS : "empty " REQUESTS;
     }
-    if (broken_parts && requests[i].take != info && requests[i].take != stack) {
+    if (broken_parts && requests[i].take != info && requests[i].take != check && requests[i].take != stack) {
         return "image flash does not hold what was built; INFO says which part";
     }
     return requests[i].take(line);
@@ -1160,9 +1340,9 @@ static error take_request(char *line)
 int main(void)
 {
     board_init();
-    uint32_t weights_crc;
-    broken_parts = image_broken_parts(&weights_crc);
-    if (!broken_parts && thimble_init(&model, &thimble_the_model, model_memory, sizeof model_memory) != THIMBLE_OK) {
+    broken_parts = check_image();
+    set_guards();
+    if (!broken_parts && !start_model()) {
         put_init_error();
     }
 #ifdef THIMBLE_SAMPLING
@@ -1186,9 +1366,12 @@ int main(void)
 #endif
     put_text("READY thimble " STRING(PROTOCOL_VERSION) "\n");
     for (;;) {
-        error refused = take_request(serial_read_line());
+        char *request = serial_read_line(check_in_idle_time);
+        check_guards();
+        error refused = take_request(request);
         if (refused) {
             put_error(refused);
         }
+        check_guards();
     }
 }

@@ -61,7 +61,7 @@ static bool take_checksum(void)
     return thimble_crc32(0, text, length - CHECKSUM_LENGTH) == expected;
 }
 
-char *serial_read_line(void)
+char *serial_read_line(bool (*work)(void))
 {
     static bool after_return; /* the last line ended in \r: a \n that follows belongs to it */
     static const char *const problems[] = {
@@ -72,6 +72,8 @@ char *serial_read_line(void)
     enum { OVERRUN = 3 };
     size_t length = 0, problem = 0; /* the gravest that the line has, counted from 1 */
     for (;;) {
+        while (board_is_idle() && work()) {
+        }
         int byte = board_read();
         bool ended_before = after_return && byte == '\n';
         after_return = byte == '\r';

@@ -12,8 +12,8 @@
 /* Waits for the next line of printable ASCII, without its end (\n, \r or \r\n) and 0-terminated. Lines that are too
  * long, hold other bytes, lost bytes on the way or have another checksum than they say are answered with ERR here and
  * skipped. The text may be changed in place. An id before it and a checksum behind it are taken off; what is put from
- * now on has them too. */
-char *serial_read_line(void);
+ * now on has them too. While no byte comes `work` is called, until it says that nothing is left to do. */
+char *serial_read_line(bool (*work)(void));
 
 bool equal(const char *a, const char *b);
 size_t length_of(const char *text);

@@ -26,6 +26,17 @@ void thimble_reset(thimble_context *context)
     context->position = 0;
 }
 
+int32_t thimble_rewind(thimble_context *context, int32_t position)
+{
+    const thimble_model *model = context->model;
+    if (model->cache_parts || (model->window && context->position > model->window)) {
+        thimble_reset(context);
+    } else {
+        context->position = position;
+    }
+    return context->position;
+}
+
 thimble_status thimble_step(thimble_context *context, int32_t token, const void **logits)
 {
     return thimble_prefill(context, &token, 1, logits);

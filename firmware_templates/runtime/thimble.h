@@ -107,6 +107,10 @@ thimble_status thimble_init(thimble_context *context, const thimble_model *model
 /* Forgets all tokens. */
 void thimble_reset(thimble_context *context);
 
+/* Forgets the tokens from `position` on, or all, where those before would not be what they were: a window that has gone
+ * past its end, or caches that are read where nothing is written. Returns how many are kept. */
+int32_t thimble_rewind(thimble_context *context, int32_t position);
+
 /* Takes one token; *logits stay valid until the next step. On an error but THIMBLE_FAILED nothing changes. */
 thimble_status thimble_step(thimble_context *context, int32_t token, const void **logits);
 

@@ -1,8 +1,9 @@
 #include "thimble_answer.h"
 
 #include "thimble_sampler.h"
+#include "thimble_understand.h"
 
-/* What the answer needs next. */
+/* What the answer needs next, an intent at first. */
 enum { NEEDS_INTENT, NEEDS_SLOT, NEEDS_VALUE, NEEDS_END, IS_WHOLE };
 
 static const char *const units[5] = {"weeks", "days", "hours", "minutes", "seconds"};
@@ -105,6 +106,13 @@ int32_t thimble_answer_prompt(thimble_answer *answer, const thimble_answers *tab
     }
     *reason = THIMBLE_NO_REASON;
     return (int32_t)count;
+}
+
+void thimble_answer_begin(thimble_answer *answer)
+{
+    answer->confidence = THIMBLE_CERTAIN;
+    answer->state = NEEDS_INTENT;
+    answer->taken = 0;
 }
 
 /* The first position at which a word begins, or a quantity stands, whose id is above `after`; -1: none that has an id.
@@ -219,6 +227,7 @@ int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after)
 void thimble_answer_take(thimble_answer *answer, int32_t id)
 {
     const thimble_answers *tables = answer->tables;
+    answer->taken++;
     switch (answer->state) {
     case NEEDS_INTENT:
         answer->intent = (uint16_t)(id - first_intent(tables));
@@ -254,17 +263,19 @@ static int32_t logit_at(const thimble_model *model, const void *logits, int32_t 
     return model->logit_bytes == 2 ? ((const int16_t *)logits)[id] : ((const int8_t *)logits)[id];
 }
 
-/* The softmax, of the logits that may follow, at the largest of them, in 1/65536. */
-static uint32_t probability_of_best(const thimble_answer *answer, const thimble_model *model, const void *logits,
-                                    int32_t best)
+uint32_t thimble_answer_joint(const thimble_answer *answer, const thimble_model *model, const void *logits,
+                              int32_t best, int32_t chosen)
 {
     const int32_t largest = logit_at(model, logits, best);
-    uint32_t sum = 0;
+    uint32_t sum = 0, weight = 0;
     for (int32_t id = thimble_answer_allowed(answer, -1); id >= 0; id = thimble_answer_allowed(answer, id)) {
         const uint64_t below = (uint64_t)(uint32_t)(largest - logit_at(model, logits, id));
-        sum += thimble_power((below * (uint32_t)model->logit_step + 128) >> 8);
+        const uint32_t power = thimble_power((below * (uint32_t)model->logit_step + 128) >> 8);
+        sum += power;
+        weight = id == chosen ? power : weight;
     }
-    return (uint32_t)((((uint64_t)thimble_power(0) << 16) + sum / 2) / sum);
+    const uint64_t probability = (((uint64_t)weight << 16) + sum / 2) / sum;
+    return (uint32_t)((answer->confidence * probability + THIMBLE_CERTAIN / 2) >> 16);
 }
 
 void thimble_answer_compute(const thimble_answer *answer, const thimble_context *context)
@@ -286,16 +297,24 @@ int32_t thimble_answer_forced(const thimble_answer *answer)
     return thimble_answer_allowed(answer, id) < 0 ? id : -1;
 }
 
-int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits)
+int32_t thimble_answer_best(const thimble_answer *answer, const thimble_model *model, const void *logits, int32_t but)
 {
-    int32_t best = thimble_answer_allowed(answer, -1);
-    for (int32_t id = best; id >= 0; id = thimble_answer_allowed(answer, id)) {
-        if (logit_at(model, logits, id) > logit_at(model, logits, best)) {
+    int32_t best = -1;
+    for (int32_t id = thimble_answer_allowed(answer, -1); id >= 0; id = thimble_answer_allowed(answer, id)) {
+        if (id != but && (best < 0 || logit_at(model, logits, id) > logit_at(model, logits, best))) {
             best = id;
         }
     }
-    const uint64_t product = (uint64_t)answer->confidence * probability_of_best(answer, model, logits, best);
-    answer->confidence = (uint32_t)((product + THIMBLE_CERTAIN / 2) >> 16);
+    return best;
+}
+
+int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model, const void *logits)
+{
+    const int32_t best = thimble_answer_best(answer, model, logits, -1);
+    if (answer->tables->asking) {
+        answer->tables->asking->note(answer, model, logits, best);
+    }
+    answer->confidence = thimble_answer_joint(answer, model, logits, best, best);
     thimble_answer_take(answer, best);
     return best;
 }

@@ -50,10 +50,11 @@ typedef struct {
 typedef struct thimble_answers {
     uint16_t first; /* id of the first marker */
     uint16_t kind_count, pointer_count, position_count, intent_count, slot_count, value_count;
-    uint32_t threshold;             /* confidence below which nothing is done */
-    const uint16_t *intent_starts;  /* [intent_count + 1]: where the slots of each intent start in `allowed` */
-    const thimble_allowed *allowed; /* slots ascending within an intent */
-    const uint16_t *set_starts;     /* [intent_count]: where the list of each intent is in `slot_sets` */
+    uint32_t threshold;                  /* confidence below which nothing is done */
+    const struct thimble_asking *asking; /* NULL: that is all; else the two best answers are given then */
+    const uint16_t *intent_starts;       /* [intent_count + 1]: where the slots of each intent start in `allowed` */
+    const thimble_allowed *allowed;      /* slots ascending within an intent */
+    const uint16_t *set_starts;          /* [intent_count]: where the list of each intent is in `slot_sets` */
     const uint32_t *slot_sets; /* lists of which slots answers have together: how many pairs, which slots are required,
                                   which are possible, ...; bit i is the intent's slot i. Of none: any. */
     const uint16_t *lists;
@@ -78,6 +79,11 @@ typedef struct {
     uint32_t said;    /* bits of the intent's slots so far */
     uint32_t holding; /* of those for which the sentence has a value */
     uint16_t start;   /* the first of two positions */
+    uint16_t taken;   /* ids so far */
+    /* Of the answers that depart from this one, each at the second most likely id of its place, the one that is most
+     * likely so far: where, with which id, and how likely; 0: there is none. */
+    uint16_t branch_at, branch;
+    uint32_t branch_confidence;
 } thimble_answer;
 
 /* What a slot holds. */
@@ -116,6 +122,9 @@ int32_t thimble_answer_prompt(thimble_answer *answer, const thimble_answers *tab
                               const uint8_t *original, const thimble_words *words, const thimble_mark *marks,
                               size_t mark_count, uint16_t *ids, size_t capacity, thimble_reason *reason);
 
+/* Forgets the answer's ids, and expects the first. */
+void thimble_answer_begin(thimble_answer *answer);
+
 /* The lowest id above `after` that may follow the answer so far, or -1; with -1 the lowest of all. */
 int32_t thimble_answer_allowed(const thimble_answer *answer, int32_t after);
 
@@ -132,6 +141,15 @@ int32_t thimble_answer_choose(thimble_answer *answer, const thimble_model *model
 
 /* Takes an id that may follow. */
 void thimble_answer_take(thimble_answer *answer, int32_t id);
+
+/* The most likely of the ids that may follow, the lowest of equals, but one (-1: none is left out); -1: there is no
+ * other. */
+int32_t thimble_answer_best(const thimble_answer *answer, const thimble_model *model, const void *logits, int32_t but);
+
+/* The answer's confidence with an id more, `chosen`, times the softmax at it of the logits that may follow. `best` is
+ * the most likely id. */
+uint32_t thimble_answer_joint(const thimble_answer *answer, const thimble_model *model, const void *logits,
+                              int32_t best, int32_t chosen);
 
 /* Whether the answer is whole: nothing may follow. */
 bool thimble_answer_is_whole(const thimble_answer *answer);

@@ -63,10 +63,11 @@ static thimble_status step(thimble_session *session)
         thimble_understand_choose(u);
         session->made = u->count;
     }
-    if (!u->is_done) {
+    if (!u->is_done || thimble_understand_again(u, own->slots)) {
         return THIMBLE_MORE;
     }
-    return u->count == 0                     ? THIMBLE_END_OF_ANSWER /* the model was not asked */
+    return u->is_second                      ? THIMBLE_END_OF_ANSWER
+           : u->count == 0                   ? THIMBLE_END_OF_ANSWER /* the model was not asked */
            : u->reason == THIMBLE_TOO_LONG   ? THIMBLE_END_CONTEXT
            : u->reason == THIMBLE_UNFINISHED ? THIMBLE_END_LENGTH
                                              : THIMBLE_END_OF_ANSWER;

@@ -21,6 +21,7 @@ int32_t thimble_understand_begin(thimble_understanding *u, const uint8_t *text, 
     u->answer.confidence = THIMBLE_CERTAIN;
     u->answer.intent = 0;
     u->count = u->fed = 0;
+    u->is_second = false;
     u->reason = marks == THIMBLE_TEXT_NOT_UTF8 ? THIMBLE_NOT_UTF8 : THIMBLE_TOO_MANY_WORDS;
     if (marks >= 0 && !work) {
         u->reason = THIMBLE_NO_MODEL;
@@ -48,13 +49,13 @@ int32_t thimble_understand_begin(thimble_understanding *u, const uint8_t *text, 
 /* Gives the model the next ids, at most `most`. */
 static thimble_status take(thimble_understanding *u, uint32_t most)
 {
-    const uint32_t end = u->count ? u->count : u->prompt;
+    const uint32_t end = u->prompt + u->count;
     int32_t tokens[CHUNK] = {0};
     uint32_t taken = 0;
     if (u->is_done) {
         return THIMBLE_NO_TOKENS;
     }
-    if (u->count == 0 && u->fed == 0) {
+    if (u->fed == 0) {
         thimble_reset(u->context);
     }
     while (taken < most && u->fed + taken < end) {
@@ -69,7 +70,6 @@ static thimble_status take(thimble_understanding *u, uint32_t most)
         u->reason = THIMBLE_NO_MODEL;
         u->is_done = true;
     } else if (is_last) {
-        u->fed = u->count;
         thimble_answer_compute(&u->answer, u->context);
     } else {
         return THIMBLE_MORE;
@@ -99,19 +99,19 @@ static bool ends(thimble_understanding *u)
         return true;
     }
     const thimble_model *model = u->context->model;
-    const bool is_full = model->window != model->context && u->prompt + u->count > (uint32_t)model->context;
-    if (u->count != u->max_new && u->count != u->capacity && !is_full) {
+    const uint32_t all = u->prompt + u->count;
+    const bool is_full = model->window != model->context && all > (uint32_t)model->context;
+    if (u->count != u->max_new && all != u->capacity && !is_full) {
         return false;
     }
     u->reason = u->count == u->max_new || !is_full ? THIMBLE_UNFINISHED : THIMBLE_TOO_LONG;
     return true;
 }
 
-void thimble_understand_choose(thimble_understanding *u)
+void thimble_understand_add(thimble_understanding *u, int32_t id)
 {
-    int32_t id = thimble_answer_choose(&u->answer, u->context->model, u->logits);
     for (;;) {
-        u->ids[u->count++] = (uint16_t)id;
+        u->ids[u->prompt + u->count++] = (uint16_t)id;
         u->is_done = ends(u);
         if (u->is_done) {
             return;
@@ -124,11 +124,25 @@ void thimble_understand_choose(thimble_understanding *u)
     }
 }
 
+void thimble_understand_choose(thimble_understanding *u)
+{
+    thimble_understand_add(u, thimble_answer_choose(&u->answer, u->context->model, u->logits));
+}
+
+bool thimble_understand_again(thimble_understanding *u, thimble_slot *slots)
+{
+    return u->answers->asking && u->answers->asking->again(u, slots);
+}
+
 void thimble_understand_end(thimble_understanding *u, thimble_slot *slots, thimble_result *result)
 {
     size_t count = 0;
+    if (u->is_second) {
+        u->answers->asking->end(u, slots, result);
+        return;
+    }
     if (u->reason == THIMBLE_NO_REASON && thimble_answer_is_whole(&u->answer)) {
-        count = thimble_answer_slots(&u->answer, u->ids, u->count, slots);
+        count = thimble_answer_slots(&u->answer, u->ids + u->prompt, u->count, slots);
         u->reason = thimble_answer_reason(&u->answer, slots, count);
     } else if (u->reason == THIMBLE_NO_REASON) {
         u->reason = THIMBLE_UNFINISHED;
@@ -148,9 +162,11 @@ bool thimble_understand(thimble_understanding *u, const char *text, thimble_slot
         length++;
     }
     (void)thimble_understand_begin(u, (const uint8_t *)text, length);
-    while (thimble_understand_feed(u)) {
-        thimble_understand_choose(u);
-    }
+    do {
+        while (thimble_understand_feed(u)) {
+            thimble_understand_choose(u);
+        }
+    } while (thimble_understand_again(u, slots));
     thimble_understand_end(u, slots, result);
     return result->intent != 0;
 }

@@ -14,6 +14,14 @@
 extern "C" {
 #endif
 
+/* An answer that may be the one that is meant. */
+typedef struct {
+    uint16_t intent; /* 0: do nothing */
+    uint32_t confidence;
+    size_t slot_count;
+    const thimble_slot *slots;
+} thimble_choice;
+
 /* A model with its tables, and the sentence at hand. The caller sets the first part, and keeps what it points at. */
 typedef struct {
     thimble_context *context;
@@ -22,7 +30,7 @@ typedef struct {
     const thimble_annotator *annotator; /* also one with names of the application's own: thimble_use_vocabulary */
     thimble_annotation
         *work;         /* while names are found; NULL: the KV cache, which holds as much in all but tiny models */
-    uint16_t *ids;     /* [capacity]: of the prompt, then of the answer */
+    uint16_t *ids;     /* [capacity]: of the prompt, and behind them those of the answer */
     uint16_t capacity; /* any prompt of `context` tokens, and any answer to it, fits in context + 1 */
     uint32_t max_new;  /* ids of an answer, at most; 0: as many as the context holds */
 
@@ -33,10 +41,12 @@ typedef struct {
     thimble_answer answer;
     const void *logits;
     uint32_t prompt;       /* ids of the prompt */
-    uint32_t count;        /* ids of the answer so far, in `ids` */
-    uint32_t fed;          /* how many of these the model has taken; of the prompt, until it has all */
+    uint32_t count;        /* ids of the answer so far */
+    uint32_t fed;          /* how many of all these the model has taken */
     thimble_reason reason; /* why nothing is done, as far as it is known */
     bool is_done;
+    bool is_second; /* whether the answer at hand is the second best */
+    thimble_choice choices[2];
 } thimble_understanding;
 
 /* What a sentence asks for. `slots` and their texts stay until the next sentence. */
@@ -45,8 +55,18 @@ typedef struct {
     thimble_reason reason; /* why nothing is done, where that is known */
     uint32_t confidence;   /* in 1/65536 */
     size_t slot_count;
-    const thimble_slot *slots; /* in ascending order of their names, each once */
+    const thimble_slot *slots;     /* in ascending order of their names, each once */
+    size_t choice_count;           /* 0, or 2 where nothing is done until the speaker has said which is meant */
+    const thimble_choice *choices; /* the more likely one first; with the understanding until the next sentence */
 } thimble_result;
+
+/* What models do that ask which of two answers is meant: thimble_asks of thimble_ask.h. Others have none of it in their
+ * images. */
+typedef struct thimble_asking {
+    void (*note)(thimble_answer *answer, const thimble_model *model, const void *logits, int32_t best);
+    bool (*again)(thimble_understanding *u, thimble_slot *slots);
+    void (*end)(thimble_understanding *u, thimble_slot *slots, thimble_result *result);
+} thimble_asking;
 
 /* Reads a sentence, UTF-8 with a zero byte at its end, and says what it asks for. `slots`: [MODEL_ANSWER_SLOTS] of
  * answer_tables.h. Returns whether something is to be done. */
@@ -66,8 +86,15 @@ thimble_status thimble_understand_take(thimble_understanding *u);
 /* Takes the most likely of these ids, and those after it that are certain. */
 void thimble_understand_choose(thimble_understanding *u);
 
-/* What the answer says, also of one that was stopped before its end. */
+/* Whether there is a second best answer to be found, for which feeding and choosing begin again: see thimble_ask.h.
+ * `slots` get those of the first one. */
+bool thimble_understand_again(thimble_understanding *u, thimble_slot *slots);
+
+/* What the answer says, also of one that was stopped before its end. `slots` as for `thimble_understand_again`. */
 void thimble_understand_end(thimble_understanding *u, thimble_slot *slots, thimble_result *result);
+
+/* For thimble_ask.c: adds an id that the answer has taken, and those after it that are certain. */
+void thimble_understand_add(thimble_understanding *u, int32_t id);
 
 #ifdef __cplusplus
 }

@@ -48,7 +48,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     accuracy.add_argument("--foreign", type=Path, metavar="FILE", help="English sentences on which nothing may be done")
     accuracy.add_argument("--limit", type=int, metavar="N", help="sentences of each table (default: all)")
     accuracy.set_defaults(study_work=_accuracy)
-    for study in (rounding, distillation, accuracy):
+    asking = studies.add_parser("asking", help="how often one of the two best answers is right, below the threshold")
+    asking.add_argument("--recipes", nargs="+", type=Path, required=True, metavar="RECIPE", help="of models in English")
+    asking.add_argument("--on", default="host", metavar="host|BOARD", help="(default: host)")
+    asking.add_argument("--sentences", type=Path, metavar="DIR", help="with en.jsonl and en.home.json")
+    asking.add_argument("--assist", type=Path, metavar="DIR", help="with assist.jsonl and homes/")
+    asking.add_argument("--thresholds", nargs="+", type=float, default=[0.5], metavar="SHARE", help="(default: 0.5)")
+    asking.set_defaults(study_work=_asking)
+    for study in (rounding, distillation, accuracy, asking):
         # Said before or after the study's name; without a default, which would write over what stood before.
         study.add_argument("--build", type=Path, default=argparse.SUPPRESS, metavar="DIR", help="(default: build)")
 
@@ -80,6 +87,21 @@ def _accuracy(options: argparse.Namespace, console: Console) -> None:
         limit=options.limit,
     )
     run_accuracy(chosen, console)
+
+
+def _asking(options: argparse.Namespace, console: Console) -> None:
+    from pipeline.bench.asking import AskingOptions, run_asking
+    from pipeline.stages.understanding import Place
+
+    chosen = AskingOptions(
+        recipes=tuple(options.recipes),
+        build=options.build,
+        place=Place(options.on),
+        sentences=options.sentences,
+        assist=options.assist,
+        thresholds=tuple(options.thresholds),
+    )
+    run_asking(chosen, console)
 
 
 def _rounding(options: argparse.Namespace, console: Console) -> None:

@@ -185,7 +185,10 @@ def chat_loop(
 
 
 def described(answer: Answer) -> str:
-    """An answer in answer tokens: its text, the reason why nothing is done, where there is one, and its confidence."""
+    """An answer in answer tokens: its text, the reason why nothing is done, where there is one, and its confidence; of
+    one that may be the one or the other, which these are."""
+    if answer.choices:
+        return " or ".join(f"{text} {100 * confidence / 65536:.0f} %" for text, confidence in answer.choices) + "?"
     reason = f", {answer.reason}" if answer.reason and f"={answer.reason}" not in answer.text else ""
     confidence = f" {100 * answer.confidence / 65536:.0f} %" if answer.confidence is not None else ""
     return f"{answer.text}{reason}{confidence}"

@@ -24,7 +24,9 @@ _PREFILL = re.compile(r"PREFILL (\d+) ([0-9a-f]{8}) (\d+) (\d+)")
 _MAX_LINE = 1024
 _MAX_ID = 9999
 _CHECKSUM = re.compile(r" \*([0-9a-f]{8})")
-_OK_ANSWER = re.compile(r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped|refused) (\S*)(?: (\d+) (\S+))?")
+_OK_ANSWER = re.compile(
+    r"OK (\d+) (\d+) (\d+) (eos|length|context|stopped|refused) (\S*)(?: (\d+) (\S+)((?: \S+ \d+){2})?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ class Answer:
 
     Where the prompt was taken in blocks, `prefill` holds its measurements, the steps are those of the generated tokens
     alone, and `tokens_in` is empty. A model with answer tokens says its `confidence`, in 1/65536, and the `reason` why
-    nothing is done, where it knows one; for a sentence that it refuses there are no steps and no tokens.
+    nothing is done, where it knows one; for a sentence that it refuses there are no steps and no tokens. `choices` are
+    the two best answers, each its text and confidence, of a model that asks which is meant; the steps, tokens and
+    `confidence` are those of the first of them.
     """
 
     steps: tuple[Step, ...]
@@ -67,6 +71,7 @@ class Answer:
     prefill: Prefill | None = None
     confidence: int | None = None
     reason: str = ""
+    choices: tuple[tuple[str, int], ...] = ()
 
     @property
     def count_in(self) -> int:
@@ -92,7 +97,8 @@ class Info:
     empty where there are none, or the firmware is older than they are. `parts` has `weights`, `tables`, `code`, `data`
     and `record`, as far as the firmware checks them, each `intact` or `corrupt`. `formats` has `json` where the board
     has the request UNDERSTAND. `names_bytes` is the memory for names that are added, 0 where the build takes none, and
-    `names_stored` the flash that keeps them over a loss of power, 0 where the board has none.
+    `names_stored` the flash that keeps them over a loss of power, 0 where the board has none. `step_ticks` is what the
+    longest step takes, as the board measured it when it started; 0: it did not.
     """
 
     protocol: int
@@ -113,6 +119,7 @@ class Info:
     formats: tuple[str, ...] = ("text",)
     names_bytes: int = 0
     names_stored: int = 0
+    step_ticks: int = 0
 
     @property
     def is_structured(self) -> bool:
@@ -190,6 +197,7 @@ class Device:
                 formats=tuple(fields.get("formats", "text").split(",")),
                 names_bytes=int(fields.get("names_bytes", 0)),
                 names_stored=int(fields.get("names_stored", "no").replace("no", "0")),
+                step_ticks=int(fields.get("step_ticks", 0)),
                 counter=fields["counter"],
                 weights_crc=int(fields["weights_crc"], 16),
                 **{key: int(fields[key]) for key in _NUMBERS},
@@ -429,10 +437,11 @@ class Device:
             tokens_out=(prefill.next, *following) if prefill else tuple(following[max(count_in - 1, 0) :]),
             ticks=ticks,
             end=match[4],
-            text=unquote_to_bytes(match[5]).decode("utf-8", "replace"),
+            text=_unquoted(match[5]),
             prefill=prefill,
             confidence=None if match[6] is None else int(match[6]),
-            reason=_reason(match[7]),
+            reason="" if match[7] in (None, "-") else _unquoted(match[7]),
+            choices=_choices((match[8] or "").split()),
         )
 
     def _interrupted(self, before: int, can_stop: bool) -> int:
@@ -482,6 +491,11 @@ def _quoted(text: str) -> str:
     return quote_from_bytes(data, safe="")
 
 
-def _reason(word: str | None) -> str:
-    """Why nothing is done; empty where the board knows no reason."""
-    return "" if word in (None, "-") else unquote_to_bytes(word or "").decode("utf-8", "replace")
+def _unquoted(word: str) -> str:
+    """The text of a word of an answer."""
+    return unquote_to_bytes(word).decode("utf-8", "replace")
+
+
+def _choices(words: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """Texts and confidences in turn."""
+    return tuple((_unquoted(text), int(number)) for text, number in zip(words[::2], words[1::2], strict=True))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..errors import DeviceError
 
-__all__ = ["SLOT_TYPES", "Slot", "Understanding", "parse_understanding"]
+__all__ = ["SLOT_TYPES", "Choice", "Slot", "Understanding", "parse_understanding"]
 
 SLOT_TYPES = ("choice", "name", "text", "number", "percent", "degrees", "duration", "time", "date")
 """`thimble_slot_type` of thimble_answer.h."""
@@ -41,6 +41,26 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """An answer that may be the one that is meant.
+
+    Attributes:
+        intent: `NoMatch` where it is to do nothing.
+        slots: in the order of their names, each once.
+        confidence: from 0 to 1.
+    """
+
+    intent: str
+    slots: tuple[Slot, ...]
+    confidence: float
+
+    @property
+    def text(self) -> str:
+        """`Intent slot=value slot=value`."""
+        return " ".join([self.intent, *(f"{slot.name}={slot.value}" for slot in self.slots)])
+
+
+@dataclass(frozen=True)
 class Understanding:
     """What a sentence asks for.
 
@@ -52,6 +72,8 @@ class Understanding:
         tokens_in: of the prompt; 0 where the model was not asked.
         tokens_out: of the answer.
         ticks: of the board's counter, of the whole answer.
+        choices: the two best answers, the more likely one first, where nothing may be done until the speaker has said
+            which is meant; none where the model does not ask. The tokens are those of the first.
     """
 
     intent: str
@@ -61,6 +83,7 @@ class Understanding:
     tokens_in: int
     tokens_out: int
     ticks: int
+    choices: tuple[Choice, ...] = ()
 
     @property
     def values(self) -> dict[str, str]:
@@ -68,9 +91,10 @@ class Understanding:
         return {slot.name: slot.value for slot in self.slots}
 
     def as_json(self) -> str:
-        """A line of JSON, what does not apply to a slot left out."""
-        slots = [{key: value for key, value in asdict(slot).items() if value is not None} for slot in self.slots]
-        return json.dumps({**asdict(self), "slots": slots}, ensure_ascii=False)
+        """A line of JSON, what does not apply to a slot left out, and choices where there are none."""
+        choices = [{**asdict(choice), "slots": _as_json(choice.slots)} for choice in self.choices]
+        data = {**asdict(self), "slots": _as_json(self.slots), "choices": choices}
+        return json.dumps({key: value for key, value in data.items() if key != "choices" or value}, ensure_ascii=False)
 
 
 def parse_understanding(text: str) -> Understanding:
@@ -86,15 +110,27 @@ def parse_understanding(text: str) -> Understanding:
         data = json.loads(text)
         return Understanding(
             intent=_text(data["intent"]),
-            slots=tuple(_slot(slot) for slot in data["slots"]),
+            slots=_slots(data["slots"]),
             reason=_text(data["reason"]),
             confidence=int(data["confidence"]) / 65536,
             tokens_in=int(data["tokens_in"]),
             tokens_out=int(data["tokens_out"]),
             ticks=int(data["ticks"]),
+            choices=tuple(
+                Choice(_text(one["intent"]), _slots(one["slots"]), int(one["confidence"]) / 65536)
+                for one in data.get("choices", ())
+            ),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise DeviceError("protocol", f"UNDERSTAND was answered with {text[:80]!r}: {error!r}") from None
+
+
+def _as_json(slots: Sequence[Slot]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in asdict(slot).items() if value is not None} for slot in slots]
+
+
+def _slots(data: Iterable[Mapping[str, Any]]) -> tuple[Slot, ...]:
+    return tuple(map(_slot, data))
 
 
 def _slot(data: Mapping[str, Any]) -> Slot:

@@ -189,6 +189,9 @@ class WyomingService:
             return NotRecognized(error.what, context) if is_structured else NotHandled(error.what, context)
         if isinstance(answer, str):
             return Handled(answer, context)
+        if answer.choices:
+            # No event of the protocol asks back; what an assistant says of this one is the question.
+            return NotRecognized(" or ".join(choice.text for choice in answer.choices) + "?", context)
         if answer.intent == _NO_MATCH:
             reason = f" ({answer.reason})" if answer.reason else ""
             return NotRecognized(f"nothing that can be done was understood{reason}", context)

@@ -26,13 +26,14 @@ _HEADER = """\
 #include "thimble_answer.h"
 #include "answer_ids.h"
 
-/* The most slots that an answer can have. */
+/* The most slots that a result can have. */
 #define MODEL_ANSWER_SLOTS {slots}
-
+{asks}
 extern const thimble_answers thimble_model_answers;
 
 #endif
 """
+_ASKS = "/* Whether it may have two choices. */\n#define MODEL_ASKS 1\n"
 
 
 def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
@@ -49,13 +50,16 @@ def write_answers(schema: AnswerSchema, first: int, out: Path) -> None:
     lines = [
         "/* The answer tokens; generated. thimble_answer.h says what the tables are. */",
         '#include "answer_tables.h"',
+        *(['#include "thimble_ask.h"'] if schema.asks else []),
         "",
         *answer_lines(schema, first, EXTERNAL),
     ]
     head = "/* What answers hold, by name; generated. */\n#ifndef ANSWER_IDS_H\n#define ANSWER_IDS_H\n\n"
     (out / "answer_tables.c").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (out / "answer_ids.h").write_text(f"{head}{answer_enums(schema, 'MODEL')}\n#endif\n", encoding="ascii")
-    (out / "answer_tables.h").write_text(_HEADER.format(slots=max_slots(schema)), encoding="ascii")
+    (out / "answer_tables.h").write_text(
+        _HEADER.format(slots=max_slots(schema), asks=_ASKS if schema.asks else ""), encoding="ascii"
+    )
 
 
 def answer_lines(schema: AnswerSchema, first: int, linkage: Linkage) -> list[str]:
@@ -102,6 +106,7 @@ def answer_lines(schema: AnswerSchema, first: int, linkage: Linkage) -> list[str
         f"    .slot_count = {len(schema.slots)},",
         f"    .value_count = {len(schema.values)},",
         f"    .threshold = {schema.threshold},",
+        *(["    .asking = &thimble_asks,"] if schema.asks else []),
         *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "set_starts", "slot_sets")),
         *(f"    .{name} = {table}," for name, table in members.items()),
         "};",
@@ -195,7 +200,7 @@ def _check_sizes(schema: AnswerSchema, first: int, text_bytes: int, list_items: 
 
 
 def max_slots(schema: AnswerSchema) -> int:
-    """The most slots of an answer, with those that a duration fills."""
+    """The most slots of a result, with those that a duration fills: of both answers where the model asks."""
 
     def names(slots: dict[int, AllowedValues]) -> int:
         found = {schema.slots[slot] for slot, allowed in slots.items() if not allowed.fills_units}
@@ -204,7 +209,7 @@ def max_slots(schema: AnswerSchema) -> int:
                 found |= {schema.slots[slot].removesuffix("duration") + unit for unit in DURATION_UNITS}
         return len(found)
 
-    return max(1, *(names(dict(slots)) for slots in schema.allowed.values()), 0)
+    return (1 + schema.asks) * max(1, *(names(dict(slots)) for slots in schema.allowed.values()), 0)
 
 
 def _text(texts: Sequence[bytes]) -> str:

@@ -21,7 +21,8 @@ _HEAD, _RANGE = struct.Struct("<8x20sI"), struct.Struct("<IIII")
 @dataclass(frozen=True)
 class Sizes:
     """Bytes of the image, from its sections: code, weights and tables lie in flash (as do `data`'s initial values);
-    `model_memory` (KV cache and activations), `static` (the application's variables) and `stack` lie in RAM."""
+    `model_memory` (KV cache and activations, and guards around them), `static` (the application's variables, and the
+    stack's guard) and `stack` lie in RAM."""
 
     code: int
     weights: int
@@ -42,6 +43,9 @@ class Sizes:
         return self.model_memory + self.static + self.stack
 
 
+_STATIC = (".data", ".bss", ".stack_guard")
+
+
 def read_sizes(elf: Path) -> Sizes:
     """The sizes of an image's sections.
 
@@ -58,7 +62,7 @@ def read_sizes(elf: Path) -> Sizes:
         "stack": (".stack",),
     }
     section_bytes = {key: sum(sizes.get(name, 0) for name in names) for key, names in named.items()}
-    return Sizes(**section_bytes, static=sizes.get(".data", 0) + sizes.get(".bss", 0))
+    return Sizes(**section_bytes, static=sum(sizes.get(name, 0) for name in _STATIC))
 
 
 def section_sizes(elf: Path) -> dict[str, int]:

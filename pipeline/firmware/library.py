@@ -36,6 +36,7 @@ _INTENTS = (
     *("thimble_intents", "thimble_understand", "thimble_answer", "thimble_matcher", "thimble_normalize"),
     *("thimble_quantities", "thimble_names"),
 )
+_ASKING = ("thimble_ask",)
 _CPP = "thimble.hpp"
 _MAX_FRAME_IDS = 16
 """THIMBLE_FRAME_IDS of thimble_session.h, with the beginning of a text."""
@@ -119,7 +120,9 @@ def runtime_files(codecs: Sequence[Codec | None], callers: Iterable[Path]) -> li
     stems = [*_ALWAYS]
     stems += _TEXT if any(codecs) else ()
     stems += _GRAMMAR if any(isinstance(codec, PlainCodec) and codec.grammar for codec in codecs) else ()
-    stems += _INTENTS if any(isinstance(codec, StructuredCodec) for codec in codecs) else ()
+    schemas = [codec.schema for codec in codecs if isinstance(codec, StructuredCodec)]
+    stems += _INTENTS if schemas else ()
+    stems += _ASKING if any(schema.asks for schema in schemas) else ()
     callers = list(callers)
     sources = [*(RUNTIME / f"{stem}.c" for stem in stems), *called_kernels(callers)]
     headers: dict[str, Path] = {}
@@ -160,7 +163,7 @@ def _declarations(model: LibraryModel) -> str:
     schema = model.codec.schema
     arguments = ", ".join(macro(fact) for fact in ("MEMORY_BYTES", "CACHE_BYTES", "CONTEXT", "SLOTS"))
     return (
-        '\n#include "thimble_intents.h"\n\n/* The most slots that an answer can have. */\n'
+        '\n#include "thimble_intents.h"\n\n/* The most slots that a result can have. */\n'
         f"#define {macro('SLOTS')} {max_slots(schema)}\n"
         f"{head}    THIMBLE_INTENTS_BYTES({arguments}, text_bytes)\n\n{answer_enums(schema, model.name.upper())}"
     )
@@ -179,6 +182,7 @@ def _text(name: str, codec: Codec) -> str:
     header = "thimble_session.h"
     if isinstance(codec, StructuredCodec):
         header = "thimble_intents.h"
+        lines += ['#include "thimble_ask.h"'] if codec.schema.asks else []
         annotator = codec.annotator
         assert isinstance(annotator, Annotator), "a model's own annotator"
         normalizer, quantities, vocabulary = annotator.normalizer, annotator.quantities, annotator.vocabulary

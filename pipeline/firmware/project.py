@@ -46,7 +46,7 @@ _EXAMPLE_OF_IDS = "GEN 8 1 2"
 _TEXT_PATH = tuple(
     f"thimble_{part}"
     for part in (
-        *("words", "normalize", "quantities", "matcher", "names", "answer", "understand"),
+        *("words", "normalize", "quantities", "matcher", "names", "answer", "understand", "ask"),
         *("store", "stored_names"),
     )
 )

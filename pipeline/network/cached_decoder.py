@@ -38,7 +38,9 @@ class CachedDecoder(tf.Module):
         self.model, self.config = model, config
         window = config.kv_window or SlidingWindow(config.context)
         self._sees = window.sees(config.context)
-        self._rotations = rope_matrices(config.context, config.head_dim) if config.positions == "rotary" else None
+        self._rotations = (
+            rope_matrices(config.context, config.rope_frequencies) if config.positions == "rotary" else None
+        )
         integers = (tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32))
         scalars = (tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32))
         self._function = tf.function(self._generate).get_concrete_function(*integers, *scalars)

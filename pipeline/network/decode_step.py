@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as keras
 
-from pipeline.network.decoder import MASK, NORM_EPSILON, rope_matrices
+from pipeline.network.decoder import MASK, gelu, rope_matrices
 from pipeline.network.key_centering import rope_offset
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow
 from pipeline.numerics.rope import rope_matrix_q15
@@ -127,10 +127,10 @@ class DecodeStep(tf.Module):
             turns = inputs["rotation"]
         else:
             with self._at("rotation"):
-                turns = _looked_up(rope_matrices(config.context, config.head_dim), position)
+                turns = _looked_up(rope_matrices(config.context, config.rope_frequencies), position)
         if self.key_means:
             with self._at("rotation"):
-                moved = rope_offset(config.context, config.head_dim)
+                moved = rope_offset(config.context, config.rope_frequencies)
                 key_turns = tf.concat([turns, _looked_up(moved.matrices, position)], axis=1)
         table = mask_table(config.cache_rows, config.kv_window)
         mask = tf.reshape(tf.gather(table, position), (1, 1, config.cache_rows + 1))
@@ -167,7 +167,8 @@ class DecodeStep(tf.Module):
                 with self._at(f"{here}_gating/out"):
                     h = gate * up
             else:
-                h = tf.nn.relu(self._dense(h, f"{own}_up"))
+                up = self._dense(h, f"{own}_up")
+                h = gelu(up) if config.ffn == "gelu" else tf.nn.relu(up)
             h = self._dense(h, f"{own}_down")
             with self._at(f"{here}_add_ffn/out"):
                 x = x + h
@@ -185,7 +186,7 @@ class DecodeStep(tf.Module):
         with self._at(f"{name}/square"):
             square = x * x
         with self._at(f"{name}/variance"):
-            mean = tf.reduce_mean(square, axis=-1, keepdims=True) + NORM_EPSILON
+            mean = tf.reduce_mean(square, axis=-1, keepdims=True) + self.config.norm_epsilon
         with self._at(f"{name}/rsqrt"):
             root = tf.math.rsqrt(mean)
         with self._at(f"{name}/out"):
@@ -229,23 +230,29 @@ def _folded(model: keras.Model, config: ModelConfig) -> dict[str, np.ndarray]:
         if bias is not None or beta is not None:
             weights[f"{name}_bias"] = np.asarray(total, np.float32)
 
+    def bias(name: str) -> np.ndarray | None:
+        layer = model.get_layer(name)
+        return np.array(layer.bias) if layer.use_bias else None
+
+    def put_plain(name: str) -> None:
+        weights[name] = kernel(name)
+        own = bias(name)
+        if own is not None:
+            weights[f"{name}_bias"] = own
+
+    into_ffn = ("gate", "up") if config.ffn == "gated" else ("up",)
     for i in range(config.weight_layers):
-        put(f"layer{i}_q", kernel(f"layer{i}_q") * np.float32(config.head_dim**-0.5), f"layer{i}_norm_attention")
-        put(f"layer{i}_k", kernel(f"layer{i}_k"), f"layer{i}_norm_attention")
-        put(f"layer{i}_v", kernel(f"layer{i}_v"), f"layer{i}_norm_attention")
-        weights[f"layer{i}_o"] = kernel(f"layer{i}_o")
-        if config.ffn == "gated":
-            put(f"layer{i}_gate", kernel(f"layer{i}_gate"), f"layer{i}_norm_ffn")
-            put(f"layer{i}_up", kernel(f"layer{i}_up"), f"layer{i}_norm_ffn")
-        else:
-            put(
-                f"layer{i}_up",
-                kernel(f"layer{i}_up"),
-                f"layer{i}_norm_ffn",
-                np.array(model.get_layer(f"layer{i}_up").bias),
-            )
-            weights[f"layer{i}_down_bias"] = np.array(model.get_layer(f"layer{i}_down").bias)
-        weights[f"layer{i}_down"] = kernel(f"layer{i}_down")
+        scale, q = np.float32(config.head_dim**-0.5), f"layer{i}_q"
+        own = bias(q)
+        put(q, kernel(q) * scale, f"layer{i}_norm_attention", None if own is None else own * scale)
+        for kind in ("k", "v"):
+            name = f"layer{i}_{kind}"
+            put(name, kernel(name), f"layer{i}_norm_attention", bias(name))
+        put_plain(f"layer{i}_o")
+        for kind in into_ffn:
+            name = f"layer{i}_{kind}"
+            put(name, kernel(name), f"layer{i}_norm_ffn", bias(name))
+        put_plain(f"layer{i}_down")
     head = np.array(embed.table).T if config.tied_embeddings else kernel("head")
     put("head", head, "norm_final")
     return weights

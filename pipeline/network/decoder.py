@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -33,6 +33,7 @@ __all__ = [
     "Unembed",
     "build_decoder",
     "dropout_bits",
+    "gelu",
     "rope_matrices",
     "rotate_pairs",
 ]
@@ -42,15 +43,20 @@ MASK = -30.0
 """What the decode step adds to the scores of positions that are not there yet. A query's best score may lie well below
 0, and e^−30 is nothing beside that too (with −20 int8 lost up to 2.5 points); much more would cost the int8 scale of
 the scores."""
+_GELU = 2 * (2 / np.pi) ** 0.5
 MASKED = -1e4
 """What training adds besides: with less a model learns to see the future."""
 
 
-def rope_matrices(context: int, head_dim: int) -> np.ndarray:
+def rope_matrices(context: int, frequencies: Sequence[float]) -> np.ndarray:
     """float32 [context, head_dim / 2, 2, 2]: what each pair of a head, as a row, is multiplied with at a position, the
-    matrix (cos, sin; −sin, cos). A pair is j and j + head_dim / 2, the base 10,000 (Su et al. 2021)."""
-    frequencies = 10_000.0 ** (-np.arange(0, head_dim, 2) / head_dim)
-    angles = np.arange(context)[:, None] * frequencies[None, :]
+    matrix (cos, sin; −sin, cos). A pair is j and j + head_dim / 2 (Su et al. 2021).
+
+    Args:
+        context: positions.
+        frequencies: [head_dim / 2] radians a position, `ModelConfig.rope_frequencies`.
+    """
+    angles = np.arange(context)[:, None] * np.asarray(frequencies, np.float64)[None, :]
     cos, sin = np.cos(angles), np.sin(angles)
     return np.stack([cos, sin, -sin, cos], axis=-1).reshape(*angles.shape, 2, 2).astype(np.float32)
 
@@ -189,9 +195,9 @@ class Gate(TappedLayer, keras.layers.Layer):
 class Norm(TappedLayer, keras.layers.Layer):
     """RMSNorm or LayerNorm over the last axis, with gain, and offset for LayerNorm."""
 
-    def __init__(self, kind: str, **kwargs: Any) -> None:
+    def __init__(self, kind: str, epsilon: float = NORM_EPSILON, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.kind = kind
+        self.kind, self.epsilon = kind, epsilon
 
     def build(self, input_shape: Any) -> None:
         width = int(input_shape[-1])
@@ -204,25 +210,25 @@ class Norm(TappedLayer, keras.layers.Layer):
         if self.kind == "layernorm":
             x = self.tap("centered", x - self.tap("mean", tf.reduce_mean(x, axis=-1, keepdims=True)))
         mean = self.tap("variance", tf.reduce_mean(self.tap("square", x * x), axis=-1, keepdims=True))
-        y = self.tap("out", x * self.tap("rsqrt", tf.math.rsqrt(mean + NORM_EPSILON))) * self.gamma
+        y = self.tap("out", x * self.tap("rsqrt", tf.math.rsqrt(mean + self.epsilon))) * self.gamma
         return y + self.beta if self.kind == "layernorm" else y
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "kind": self.kind}
+        return {**super().get_config(), "kind": self.kind, "epsilon": self.epsilon}
 
 
 class Attention(TappedLayer, keras.layers.Layer):
     """Causal attention between projected q, k and v, with a window where there is one; no weights of its own.
 
     q float32 [B, T, heads·head_dim]; k, v [B, T, kv_heads·head_dim] → [B, T, heads·head_dim]. Query heads g·group to
-    (g+1)·group−1 share K/V head g.
+    (g+1)·group−1 share K/V head g. `frequencies` are those of rotary positions, none where positions are learned.
     """
 
     def __init__(
         self,
         heads: int,
         kv_heads: int,
-        rotary: bool,
+        frequencies: Sequence[float],
         context: int,
         window: int = 0,
         sinks: int = 0,
@@ -233,7 +239,7 @@ class Attention(TappedLayer, keras.layers.Layer):
         self.sizes = {
             "heads": heads,
             "kv_heads": kv_heads,
-            "rotary": rotary,
+            "frequencies": list(frequencies),
             "context": context,
             "window": window,
             "sinks": sinks,
@@ -248,8 +254,9 @@ class Attention(TappedLayer, keras.layers.Layer):
         q = tf.reshape(q, (batch, length, kv_heads, group, head_dim))
         k = tf.reshape(k, (batch, length, kv_heads, head_dim))
         v = tf.reshape(v, (batch, length, kv_heads, head_dim))
-        if self.sizes["rotary"]:
-            turns = self.tap("rotation", tf.constant(rope_matrices(self.sizes["context"], head_dim)))[:length]
+        if self.sizes["frequencies"]:
+            matrices = rope_matrices(self.sizes["context"], self.sizes["frequencies"])
+            turns = self.tap("rotation", tf.constant(matrices))[:length]
             q = self.tap("q", rotate_pairs(q, turns[:, None, None]))
             k = self.tap("k", rotate_pairs(k, turns[:, None]))
         visible = tf.constant(self._sees(), tf.float32)[:length, :length]
@@ -269,6 +276,12 @@ class Attention(TappedLayer, keras.layers.Layer):
         return {**super().get_config(), **self.sizes}
 
 
+def gelu(x: tf.Tensor) -> tf.Tensor:
+    """x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2 (Hendrycks and Gimpel 2016), with the same sigmoid instead: of
+    operators that all have int8 forms."""
+    return x * tf.sigmoid(x * (x * x * (_GELU * 0.044715) + _GELU))
+
+
 def rotate_pairs(x: tf.Tensor, turns: tf.Tensor) -> tf.Tensor:
     """Rows of heads, each of its pairs times its matrix: float32 [..., head_dim] and [..., head_dim / 2, 2, 2]."""
     a, b = tf.split(x, 2, axis=-1)
@@ -285,7 +298,7 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
     embed = Embed(config.vocab_size, config.d_model, config.context, config.positions == "learned", name="embed")
     x = Dropout(dropout, 0)(embed(tokens))
 
-    def dense(width: int, name: str, bias: bool = False, activation: str | None = None) -> Projection:
+    def dense(width: int, name: str, bias: bool, activation: Any = None) -> Projection:
         scale = (2 * config.layers) ** -0.5 if name.endswith(("_o", "_down")) else 1.0
         return Projection(
             width,
@@ -296,24 +309,29 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
         )
 
     gated = config.ffn == "gated"
+    biases, ffn_biases = config.biases, config.biases or not gated
+    activation = {"relu": "relu", "gelu": gelu, "gated": None}[config.ffn]
+    frequencies = config.rope_frequencies if config.positions == "rotary" else ()
     for i in range(config.layers):
         own = f"layer{config.weights_of(i)}"
         if i % config.shared_layers == 0:  # layers with weights; those that share them go on with these
-            norm_attention, norm_ffn = (Norm(config.norm, name=f"{own}_norm_{kind}") for kind in ("attention", "ffn"))
-            q, k, v = (
-                dense(config.d_model, f"{own}_q"),
-                dense(config.kv_dim, f"{own}_k"),
-                dense(config.kv_dim, f"{own}_v"),
+            norm_attention, norm_ffn = (
+                Norm(config.norm, config.norm_epsilon, name=f"{own}_norm_{kind}") for kind in ("attention", "ffn")
             )
-            o = dense(config.d_model, f"{own}_o")
-            gate = dense(config.ffn_dim, f"{own}_gate") if gated else None
-            up = dense(config.ffn_dim, f"{own}_up", bias=not gated, activation=None if gated else "relu")
-            down = dense(config.d_model, f"{own}_down", bias=not gated)
+            q, k, v = (
+                dense(config.d_model, f"{own}_q", biases),
+                dense(config.kv_dim, f"{own}_k", biases),
+                dense(config.kv_dim, f"{own}_v", biases),
+            )
+            o = dense(config.d_model, f"{own}_o", biases)
+            gate = dense(config.ffn_dim, f"{own}_gate", biases) if gated else None
+            up = dense(config.ffn_dim, f"{own}_up", ffn_biases, activation)
+            down = dense(config.d_model, f"{own}_down", ffn_biases)
         h = norm_attention(x)
         mixed = Attention(
             config.heads,
             config.kv_heads,
-            config.positions == "rotary",
+            frequencies,
             config.context,
             config.window,
             config.sinks,
@@ -324,6 +342,6 @@ def build_decoder(config: ModelConfig, dropout: float = 0.0) -> keras.Model:
         h = norm_ffn(x)
         h = up(h) if gate is None else Gate(name=f"layer{i}_gating")((gate(h), up(h)))
         x = Residual(name=f"layer{i}_add_ffn")((x, Dropout(dropout, 2 * i + 2)(down(h))))
-    x = Norm(config.norm, name="norm_final")(x)
-    head = Unembed(embed, name="unembed") if config.tied_embeddings else dense(config.vocab_size, "head")
+    x = Norm(config.norm, config.norm_epsilon, name="norm_final")(x)
+    head = Unembed(embed, name="unembed") if config.tied_embeddings else dense(config.vocab_size, "head", False)
     return keras.Model(tokens, head(x), name="decoder")

@@ -10,6 +10,7 @@ rounding for all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,9 +31,14 @@ class RopeOffset(NamedTuple):
     slow: np.ndarray
 
 
-def rope_offset(context: int, head_dim: int) -> RopeOffset:
-    """Of a model that sees `context` positions. A pair is slow if it turns by a quarter at most."""
-    moved = rope_matrices(context, head_dim) - np.eye(2, dtype=np.float32)
+def rope_offset(context: int, frequencies: Sequence[float]) -> RopeOffset:
+    """Of a model that sees `context` positions; a pair is slow if it turns by a quarter at most.
+
+    Args:
+        context: positions.
+        frequencies: [head_dim / 2] radians a position, `ModelConfig.rope_frequencies`.
+    """
+    moved = rope_matrices(context, frequencies) - np.eye(2, dtype=np.float32)
     farthest = np.abs(moved).max(axis=(0, 2, 3))
     slow = farthest <= 1
     factor = (1 / np.maximum(farthest, _MIN_MOVEMENT)).astype(np.float32)

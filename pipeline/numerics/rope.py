@@ -9,7 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BASE", "quantized", "rope_frequencies_q32", "rope_matrix_q15", "rope_scale_q24", "sine", "sine_table"]
+__all__ = [
+    "BASE",
+    "quantized",
+    "rope_frequencies",
+    "rope_frequencies_q32",
+    "rope_matrix_q15",
+    "rope_scale_q24",
+    "sine",
+    "sine_table",
+]
 
 BASE = 10_000.0
 
@@ -18,11 +27,16 @@ _SEGMENTS = 128  # of a quarter turn
 _QUARTER = 1 << 30  # a turn is 2^32
 
 
+def rope_frequencies(head_dim: int, base: float = BASE) -> NDArray[np.float64]:
+    """float64 [head_dim / 2]: radians that each pair turns by from one position to the next (Su et al. 2021)."""
+    frequencies: NDArray[np.float64] = float(base) ** (-np.arange(0, head_dim, 2) / head_dim)
+    return frequencies
+
+
 def rope_frequencies_q32(head_dim: int) -> NDArray[np.uint32]:
     """uint32 [head_dim / 2]: rotation of each pair per position, in units of 2^-32 turns (Su et al. 2021, base
     10,000)."""
-    frequencies = BASE ** (-np.arange(0, head_dim, 2) / head_dim)
-    return np.floor(frequencies / (2 * np.pi) * 2.0**32 + 0.5).astype(np.uint32)
+    return np.floor(rope_frequencies(head_dim) / (2 * np.pi) * 2.0**32 + 0.5).astype(np.uint32)
 
 
 def sine_table() -> NDArray[np.int16]:

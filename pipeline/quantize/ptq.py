@@ -13,7 +13,6 @@ import tf_keras as keras
 
 from pipeline.errors import ThimbleError
 from pipeline.network.decode_step import DecodeStep
-from pipeline.network.decoder import NORM_EPSILON
 from pipeline.network.tf_setup import no_native_log
 from pipeline.numerics.kv_window import METADATA
 from pipeline.quantize.int4 import rescale_to_int4, round_to_int4
@@ -86,7 +85,7 @@ def quantize(
     if weights == "int4":
         tflite = rescale_to_int4(tflite)
     if activations == "int16":
-        tflite = legalize_for_tflm(tflite, NORM_EPSILON)
+        tflite = legalize_for_tflm(tflite, config.norm_epsilon)
     window = config.kv_window_metadata
     return with_metadata(tflite, METADATA, window) if window else tflite
 

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -26,6 +28,7 @@ from pydantic import (
 
 from pipeline.errors import ConfigError, Problem, ThimbleError
 from pipeline.numerics.kv_window import SlidingWindow, StridedWindow, strided_window, window_metadata
+from pipeline.numerics.rope import BASE, rope_frequencies
 from pipeline.recipes.paths import MODELS, RECIPE, SHIPPED, WEIGHTS, identity, resolve, shipped_models
 from pipeline.targets.boards import all_boards
 from pipeline.validation import (
@@ -138,6 +141,8 @@ Size = Annotated[
     ),
 ]
 """Bytes, or text such as `256K`."""
+LanguageCode = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,3}$")]
+"""A language, such as `de`, `pt-BR` or `sr-Latn`."""
 Texts = Annotated[tuple[str, ...], Field(strict=False)]
 RecipePath = Annotated[str, AfterValidator(_known_shipped)]
 """A path, seen from the recipe's folder, or `shipped:NAME`."""
@@ -152,13 +157,65 @@ class TokenizerConfig(StrictModel):
     """Token ids in all: 4 specials, 256 bytes, the rest learned pieces."""
 
 
+class RopeScaling(StrictModel):
+    """How rotary positions are stretched, in the words of Hugging Face's `config.json`."""
+
+    section: ClassVar[str] = "model.rope_scaling"
+
+    kind: Literal["linear", "llama3", "factors"]
+    """All frequencies alike, the slow ones alone (Llama 3.1), or each by a factor of its own."""
+    factor: Number = Field(1, ge=1)
+    """`linear` and `llama3`: the frequencies become smaller by it."""
+    low_freq_factor: Number = Field(1, gt=0)
+    """`llama3`: pairs that turn fewer times within `original_context` are slowed down by all of `factor`."""
+    high_freq_factor: Number = Field(4, gt=0)
+    """`llama3`: pairs that turn more times are left as they are; those between, by a part."""
+    original_context: int = Field(8192, ge=1)
+    """`llama3`: positions of the first training."""
+    factors: tuple[Annotated[Number, Field(gt=0)], ...] = Field((), strict=False)
+    """`factors`: by what the frequency of each pair of a head is divided."""
+
+    @model_validator(mode="after")
+    def _check_factors(self) -> Self:
+        if self.kind == "factors":
+            missing = "factors" if not self.factors else None
+        else:
+            missing = "factor" if "factor" not in self.model_fields_set else None
+        if missing:
+            complain([complaint(missing, f"is missing with the kind {self.kind!r}", "add it", None)])
+        if self.low_freq_factor >= self.high_freq_factor:
+            what = f"is {self.high_freq_factor}, not above `low_freq_factor` {self.low_freq_factor}"
+            complain([complaint("high_freq_factor", what, "use a larger number", self.high_freq_factor)])
+        return self
+
+    def scaled(self, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The frequencies, in radians a position, stretched."""
+        if self.kind == "linear":
+            return frequencies / self.factor
+        if self.kind == "factors":
+            return frequencies / np.asarray(self.factors)
+        turns = self.original_context * frequencies / (2 * np.pi)
+        kept = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
+        share = np.clip(kept, 0.0, 1.0)
+        stretched: NDArray[np.float64] = frequencies * (share + (1 - share) / self.factor)
+        return stretched
+
+    def fingerprint_data(self) -> dict[str, Any]:
+        """Plain data, as a recipe has it."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in super().fingerprint_data().items()
+        }
+
+
 class ModelConfig(StrictModel):
     """A decoder-only transformer. In a recipe `variant: NAME` takes the keys of models/variants/NAME.yaml, and further
     keys override them."""
 
     section: ClassVar[str] = "model"
     shorthands: ClassVar[tuple[str, ...]] = ("variant",)
-    added_later: ClassVar[frozenset[str]] = frozenset({"window", "sinks", "shared_layers", "stride"})
+    added_later: ClassVar[frozenset[str]] = frozenset(
+        {"window", "sinks", "shared_layers", "stride", "biases", "norm_epsilon", "rope_base", "rope_scaling"}
+    )
 
     vocab_size: int = Field(512, ge=1)
     """Rows of the embedding; `tokenizer.vocab_size` in a recipe."""
@@ -170,8 +227,8 @@ class ModelConfig(StrictModel):
     """Query heads, which divide `d_model`."""
     kv_heads: int = Field(4, ge=1)
     """K/V heads, which divide `heads`; fewer than `heads` is grouped-query attention."""
-    ffn: Literal["relu", "gated"] = "relu"
-    """Feed-forward part: ReLU, or gated (SwiGLU)."""
+    ffn: Literal["relu", "gelu", "gated"] = "relu"
+    """Feed-forward part: ReLU, GELU (by the hyperbolic tangent, as in GPT-2), or gated (SwiGLU)."""
     ffn_dim: int = Field(128, ge=1)
     """Inner width of the feed-forward part."""
     norm: Literal["rmsnorm", "layernorm"] = "rmsnorm"
@@ -190,6 +247,14 @@ class ModelConfig(StrictModel):
     """Successive layers that share their weights, each with its own KV cache; divides `layers`."""
     stride: int = Field(0, ge=0)
     """With a window: tokens at its multiples are kept for good too, and the context ends. 0: none."""
+    biases: bool = False
+    """Whether all products of a layer have a bias; otherwise those of a feed-forward part that is not gated."""
+    norm_epsilon: Number = Field(1e-5, gt=0)
+    """What the norms add to the mean square."""
+    rope_base: Number = Field(10_000, gt=1)
+    """The base of rotary positions."""
+    rope_scaling: RopeScaling | None = None
+    """With rotary positions: how they are stretched beyond what a model was first trained with."""
 
     @model_validator(mode="before")
     @classmethod
@@ -216,6 +281,17 @@ class ModelConfig(StrictModel):
         elif self.positions == "rotary" and self.head_dim % 2:
             what = f"rotary needs an even head width, and d_model/heads is {self.head_dim}"
             yield complaint("positions", what, "change d_model or heads, or use learned positions", self.positions)
+        if self.rope_scaling is not None:
+            factors = self.rope_scaling.factors
+            if self.positions != "rotary":
+                what = "is given, and positions are learned"
+                yield complaint("rope_scaling", what, "use `positions: rotary`, or take it out", None)
+            elif factors and len(factors) != self.head_dim // 2:
+                what = f"has {len(factors)} factors, and a head {self.head_dim // 2} pairs"
+                yield complaint("rope_scaling", what, "give one a pair", None)
+        if self.unbounded and not (self.rope_base == BASE and self.rope_scaling is None):
+            what = f"is {self.window}: the device turns positions without an end by the base {BASE:,.0f} alone"
+            yield complaint("window", what, "use a context without a window, or a `stride`", self.window)
         if self.heads % self.kv_heads:
             what = f"{self.kv_heads} does not divide `model.heads` {self.heads}"
             yield complaint("kv_heads", what, "choose kv_heads that divide the heads", self.kv_heads)
@@ -252,6 +328,12 @@ class ModelConfig(StrictModel):
     def head_dim(self) -> int:
         """Width of one head."""
         return self.d_model // self.heads
+
+    @property
+    def rope_frequencies(self) -> tuple[float, ...]:
+        """Radians that each pair of a head turns by from one position to the next."""
+        frequencies = rope_frequencies(self.head_dim, self.rope_base)
+        return tuple((self.rope_scaling.scaled(frequencies) if self.rope_scaling else frequencies).tolist())
 
     @property
     def kv_dim(self) -> int:
@@ -300,8 +382,10 @@ class ModelConfig(StrictModel):
         norm = self.d_model * (2 if self.norm == "layernorm" else 1)
         attention = 2 * self.d_model * self.d_model + 2 * self.d_model * self.kv_dim
         feed_forward = self.d_model * self.ffn_dim * (3 if self.ffn == "gated" else 2)
-        if self.ffn == "relu":
-            feed_forward += self.ffn_dim + self.d_model  # its biases
+        if self.biases or self.ffn != "gated":
+            feed_forward += self.d_model + self.ffn_dim * (2 if self.ffn == "gated" else 1)
+        if self.biases:
+            attention += 2 * self.d_model + 2 * self.kv_dim
         embeddings = self.vocab_size * self.d_model * (1 if self.tied_embeddings else 2)
         if self.positions == "learned":
             embeddings += self.context * self.d_model
@@ -314,10 +398,10 @@ def variants() -> list[str]:
 
 
 class TrainConfig(StrictModel):
-    """AdamW with a linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
+    """A linear warm-up and a cosine schedule; weights are averaged (EMA) over about 1/(1−ema) steps."""
 
     section: ClassVar[str] = "train"
-    added_later: ClassVar[frozenset[str]] = frozenset({"start", "early_stopping"})
+    added_later: ClassVar[frozenset[str]] = frozenset({"start", "early_stopping", "optimizer"})
 
     steps: int = Field(10_000, ge=0)
     """Batches. 0 takes the weights that `start` names as they are; without `start`, the seed's, for distillation."""
@@ -325,10 +409,12 @@ class TrainConfig(StrictModel):
     """Sentences a step."""
     learning_rate: Number = Field(2e-3, gt=0)
     """The schedule's peak; it falls to a hundredth."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """`muon` takes about half as many steps: the matrices' updates are made orthogonal, the rest is AdamW's."""
     warmup: int = Field(300, ge=0)
     """Steps until the peak."""
     weight_decay: Number = Field(0.05, ge=0)
-    """AdamW's decoupled weight decay."""
+    """Decoupled weight decay, of either optimizer."""
     dropout: Number = Field(0.05, ge=0, lt=1)
     """Share of activations that are dropped."""
     ema: Number = Field(0.999, ge=0, lt=1)
@@ -505,9 +591,13 @@ class AnswersConfig(StrictModel):
     """What the device does with an answer. Weights do not depend on it."""
 
     section: ClassVar[str] = "answers"
+    added_later: ClassVar[frozenset[str]] = frozenset({"below"})
 
     threshold: Share = 0.0
     """Confidence below which nothing is done: the product of the probabilities of the answer's tokens."""
+    below: Literal["nothing", "ask"] = "nothing"
+    """What comes of an answer below the threshold besides: `ask` gives the two best ones, so that an assistant can ask
+    which is meant."""
     grammar: str | None = None
     """Of answers in text: a file in GBNF, or a JSON Schema (`.json`), seen from the recipe's folder."""
     grammar_depth: int = Field(4, ge=0, le=32)
@@ -616,7 +706,7 @@ class HomeAssistantConfig(TaskSection):
 
     name: Literal["home_assistant"] = "home_assistant"
     """The task."""
-    language: str = "en"
+    language: LanguageCode = "en"
     """Any language code of `home-assistant-intents`."""
     seed: int = 1
     """Decides all sentences and what is held out."""
@@ -752,7 +842,7 @@ class CommandsConfig(TaskSection):
 
     section: ClassVar[str] = "task"
 
-    language: str | None = None
+    language: LanguageCode | None = None
     """A language's code; absent: that of the files."""
     home: str | None = None
     """A file with areas and things, which `{name}`, `{area}` and `{floor}` stand for."""
@@ -858,7 +948,7 @@ class PairsConfig(TaskSection):
     """The task."""
     files: tuple[str, ...] = Field(strict=False, min_length=1)
     """`.jsonl` with `sentence` and `answer`, `.csv` or `.tsv` with these two columns; seen from the recipe's folder."""
-    language: str = "en"
+    language: LanguageCode = "en"
     """Code of the sentences' language."""
     lists: dict[str, Texts] = Field(default_factory=dict)
     """Names that the device knows before a sentence comes, by kind; answers then point at them."""

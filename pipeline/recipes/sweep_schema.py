@@ -19,6 +19,8 @@ Choice = str | int | float
 """A choice's name, or a number of a range."""
 _MAX_VALUES = 1_000
 """Numbers of an axis in a grid."""
+_MOST_STEPS = 1_000_000_000
+"""Between the ends of a range: what searches can tell apart."""
 _MAX_POINTS = 10_000
 """Points of a grid: more than anyone trains."""
 _Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
@@ -43,6 +45,12 @@ class Range(StrictModel):
     def _check_order(self) -> Self:
         if self.low > self.high:
             complain([complaint("", f"goes from {self.low} to {self.high}", "use low <= high")])
+        if not math.isfinite(float(self.high) - float(self.low)):
+            complain([complaint("", f"goes from {self.low} to {self.high}", "use a range that is less wide")])
+        step = self.step or (1 if self.whole else 0)
+        if step and (self.high - self.low) / step > _MOST_STEPS:
+            remedy = f"use a larger step, or none where any number will do: at most {_MOST_STEPS:,} steps"
+            complain([complaint("", f"goes from {self.low} to {self.high} by {step}", remedy)])
         return self
 
     @property

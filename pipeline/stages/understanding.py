@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -74,8 +74,9 @@ def understand(
     recipe: Recipe, build: Path, place: Place, home: Path | None, sentences: str, out: str, retrain: bool = False
 ) -> None:
     """Writes a line of JSON for each sentence, with `sentence`, `intent`, `slots`, `confidence`, `text` and, where
-    nothing is done and it is known why, `reason`; for a task of tools `call` too: name and arguments, or null where
-    nothing can be called.
+    nothing is done and it is known why, `reason`; where the model asks which of two answers is meant `choices`, with
+    `intent`, `slots`, `confidence` and `text` of each; for a task of tools `call` too: name and arguments, or null
+    where nothing can be called.
 
     Args:
         recipe: of the model; what is missing of it is made.
@@ -131,7 +132,7 @@ class Listener:
     def _answer(self, reply: Reply) -> StructuredAnswer:
         answer = parse_reply(reply, self.slots)
         confidence = 1.0 if reply.confidence is None else reply.confidence / 65536
-        return StructuredAnswer(answer.intent, answer.slots, confidence, reply.reason)
+        return replace(answer, confidence=confidence, reason=reply.reason)
 
 
 @contextmanager
@@ -190,6 +191,16 @@ def _record(
         record["call"] = call(answer)
     if reply.reason:
         record["reason"] = reply.reason
+    if answer.choices:
+        record["choices"] = [
+            {
+                "intent": choice.intent,
+                "slots": dict(choice.slots),
+                "confidence": round(choice.confidence, 5),
+                "text": choice.text,
+            }
+            for choice in answer.choices
+        ]
     return record
 
 

@@ -123,7 +123,7 @@ def recipe_codec(recipe: Recipe, data: Path, names: KnownNames | None = None) ->
                 "leave the grammar out: which answers there are follows from the task",
             )
         grammar = read_grammar(path, recipe.answers.grammar_depth)
-    return load_codec(data, recipe.answers.threshold, names, grammar)
+    return load_codec(data, recipe.answers.threshold, names, grammar, recipe.answers.below == "ask")
 
 
 def read_grammar(path: Path, depth: int) -> Grammar:
@@ -144,7 +144,11 @@ def read_grammar(path: Path, depth: int) -> Grammar:
 
 
 def load_codec(
-    data: Path, threshold: float = 0.0, names: KnownNames | None = None, grammar: Grammar | None = None
+    data: Path,
+    threshold: float = 0.0,
+    names: KnownNames | None = None,
+    grammar: Grammar | None = None,
+    asks: bool = False,
 ) -> Codec:
     """The codec of a model.
 
@@ -153,6 +157,7 @@ def load_codec(
         threshold: confidence from 0 to 1 below which nothing is done.
         names: known names instead of those in the folder.
         grammar: of answers in text.
+        asks: whether the two best answers are given below the threshold.
 
     Raises:
         ThimbleError: a file is missing or damaged.
@@ -160,7 +165,7 @@ def load_codec(
     tokenizer = load_tokenizer(data / TOKENIZER_FILE)
     if not (data / ANSWERS_FILE).exists():
         return PlainCodec(tokenizer, grammar)
-    schema = dataclasses.replace(AnswerSchema.load(data / ANSWERS_FILE), threshold=round(65536 * threshold))
+    schema = dataclasses.replace(AnswerSchema.load(data / ANSWERS_FILE), threshold=round(65536 * threshold), asks=asks)
     names = names or KnownNames.load(data / VOCABULARY_FILE)
     kinds = set(schema.kinds)
     usable = dataclasses.replace(names, entries=tuple(entry for entry in names.entries if entry.kind in kinds))

@@ -110,6 +110,7 @@ class AnswerSchema:
         allowed: by intent and slot, both as indices, what the slot may hold; slots ascending.
         threshold: confidence below which an answer is `NO_MATCH`, in 1/65536.
         slot_sets: by intent, as its index, the sets of slots that its answers may have; any where there are none.
+        asks: whether the two best answers are given where the confidence is below the threshold.
     """
 
     kinds: tuple[str, ...]
@@ -122,6 +123,7 @@ class AnswerSchema:
     allowed: Mapping[int, Mapping[int, AllowedValues]]
     threshold: int = 0
     slot_sets: Mapping[int, Sequence[SlotSet]] = field(default_factory=dict)
+    asks: bool = False
 
     @property
     def num_tokens(self) -> int:
@@ -165,6 +167,7 @@ class AnswerSchema:
                 if sets
             },
             "threshold": self.threshold,
+            **({"asks": True} if self.asks else {}),
         }
         path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -225,6 +228,7 @@ class AnswerSchema:
                 )
                 for intent, sets in data.get("slot_sets", {}).items()
             },
+            bool(data.get("asks", False)),
         )
 
 
@@ -294,12 +298,15 @@ class StructuredAnswer:
         confidence: from 0 to 1.
         reason: why nothing may be done, where that is known: one of `StructuredPrompt.refusal`, "low-confidence",
             "unfinished", or what the model says.
+        choices: the two best answers, the more likely one first, of which the speaker may be asked which is meant; none
+            where the model does not ask.
     """
 
     intent: str
     slots: Mapping[str, str] = field(default_factory=dict)
     confidence: float = 1.0
     reason: str = ""
+    choices: tuple[StructuredAnswer, ...] = ()
 
     @property
     def text(self) -> str:
@@ -516,6 +523,10 @@ class StructuredPrompt:
         """Tokens of the positions at which a word begins, or a quantity stands."""
         limit = self._ids.schema.positions
         return [self._ids.position + start for start in sorted(set(self.start_of)) if start < limit]
+
+    def asks(self, confidence: int) -> bool:
+        """Whether the second best answer is to be found too, where the best one has a confidence, in 1/65536."""
+        return self._ids.schema.asks and confidence < self._ids.schema.threshold
 
     def answer(self, tokens: Sequence[int], confidence: int = 65536) -> StructuredAnswer:
         """What an answer says: nothing may be done where it was cut off before its end.

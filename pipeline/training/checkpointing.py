@@ -57,12 +57,26 @@ class Checkpoint:
             np.savez(file, facts=np.array(json.dumps(facts)), settings=np.array(self._settings), **arrays)
         os.replace(beside, self._path)
 
+    def step_of_file(self) -> int:
+        """Steps done in the state that lies in the file; 0 where there is none of these settings."""
+        read = self._read()
+        return 0 if read is None else int(read[1].get("step", 0))
+
     def load(self) -> dict[str, Any] | None:
         """Puts what was saved into the variables.
 
         Returns:
             The facts; None, and the variables as they were, where the file is missing, damaged or of another training.
         """
+        read = self._read()
+        if read is None:
+            return None
+        values, facts = read
+        for value, variable in zip(values, self._variables, strict=True):
+            variable.assign(value)
+        return facts
+
+    def _read(self) -> tuple[list[np.ndarray], dict[str, Any]] | None:
         try:
             with np.load(self._path) as data:
                 if str(data["settings"]) != self._settings:
@@ -71,12 +85,8 @@ class Checkpoint:
                 facts = dict(json.loads(str(data["facts"])))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        pairs = list(zip(values, self._variables, strict=True))
-        if any(value.shape != tuple(variable.shape) for value, variable in pairs):
-            return None
-        for value, variable in pairs:
-            variable.assign(value)
-        return facts
+        pairs = zip(values, self._variables, strict=True)
+        return None if any(value.shape != tuple(variable.shape) for value, variable in pairs) else (values, facts)
 
 
 def discard_checkpoint(folder: Path) -> None:

@@ -383,7 +383,7 @@ class _Levels:
 
     def __init__(self, activations: str, config: ModelConfig) -> None:
         self._activations, self._config = activations, config
-        self._rope_offset = rope_offset(config.context, config.head_dim)
+        self._rope_offset = rope_offset(config.context, config.rope_frequencies)
         self._means: dict[str, tf.Variable] = {}  # [kv_heads, 2, head_dim / 2]
         self._ends: dict[str, tuple[tf.Variable | None, tf.Variable]] = {}  # logarithms; none below 0: it begins there
         self._form: Reparameterization | _Weights

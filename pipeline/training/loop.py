@@ -32,6 +32,7 @@ from pipeline.text.tokenizers.byte_bpe import PAD, SEP
 from pipeline.training.batches import Batch, batches, split_batch
 from pipeline.training.checkpointing import CHECKPOINT, Checkpoint, interruptible, write_history
 from pipeline.training.evaluation import encode_pairs
+from pipeline.training.optimizers import flat, optimizer_of
 from pipeline.training.stream import SequenceStream
 
 __all__ = [
@@ -234,13 +235,11 @@ def answer_loss(model: keras.Model) -> Loss:
 
 
 class TrainingStep:
-    """AdamW over all trainable weights (decay on matrices only), gradients clipped to norm 1, weights averaged.
-
-    Weights are one vector here: updates are then three operations on it, and not dozens on each matrix.
+    """The optimizer over all trainable weights, gradients clipped to norm 1, weights averaged.
 
     Args:
         model: Whose trainable weights change.
-        config: Its weight decay and seed.
+        config: Its optimizer, weight decay and seed.
         loss: `answer_loss` where none is given.
         halves: How many parts of a batch are computed side by side; their sum does not depend on the cores. With 1
             the loss may change variables.
@@ -260,16 +259,12 @@ class TrainingStep:
         self._dropouts = len(dropouts) if dropouts[0].rate else 0
         self._width = int(dropouts[0].output.shape[-1])
         weights = list(model.trainable_variables)
-        sizes = [int(weight.shape.num_elements()) for weight in weights]
-        self._first, self._second = (tf.Variable(tf.zeros(sum(sizes)), trainable=False) for _ in range(2))
-        self.averaged = tf.Variable(_flat(weights), trainable=False)
-        decays = [len(weight.shape) == 2 and "embed" not in weight.name for weight in weights]
-        decayed = np.repeat(np.array(decays, np.float32), sizes) * np.float32(config.weight_decay)
-        decay = tf.Variable(decayed, trainable=False)  # no constant: XLA would fold it
+        optimizer = optimizer_of(weights, config)
+        self.averaged = tf.Variable(flat(weights), trainable=False)
         total_loss = loss or answer_loss(model)
         matrix, vector = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
         batch_form = Batch(matrix, vector, vector, tf.TensorSpec([None], tf.float32))
-        flat, scalar = tf.TensorSpec([sum(sizes)], tf.float32), tf.TensorSpec([], tf.float32)
+        whole, scalar = tf.TensorSpec([sum(optimizer.sizes)], tf.float32), tf.TensorSpec([], tf.float32)
 
         @tf.function(
             jit_compile=True, autograph=False, input_signature=[batch_form, tf.TensorSpec([None, None], tf.uint16)]
@@ -278,32 +273,33 @@ class TrainingStep:
             with dropout_bits(bits), tf.GradientTape() as tape:
                 total = total_loss(batch)
             found = tape.gradient(total, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-            return total, _flat(found)
+            return total, flat(found)
 
         @tf.function(
-            jit_compile=True, autograph=False, input_signature=[[flat] * halves, scalar, scalar, scalar, scalar]
+            jit_compile=True, autograph=False, input_signature=[[whole] * halves, scalar, scalar, scalar, scalar]
         )
         def update(
             gradients: list[tf.Tensor], targets: tf.Tensor, number: tf.Tensor, rate: tf.Tensor, ema: tf.Tensor
         ) -> None:
             mean = tf.add_n(gradients) / targets
             mean *= tf.minimum(1.0, 1.0 / (tf.norm(mean) + 1e-12))
-            first = self._first.assign(0.9 * self._first + 0.1 * mean)
-            second = self._second.assign(0.98 * self._second + 0.02 * tf.square(mean))
-            scale = rate * tf.sqrt(1 - 0.98**number) / (1 - 0.9**number)
-            before = _flat(weights)
-            after = before - scale * first / (tf.sqrt(second) + 1e-8) - rate * decay * before
-            for weight, part in zip(weights, tf.split(after, sizes), strict=True):
+            after = optimizer.updated(flat(weights), mean, number, rate)
+            for weight, part in zip(weights, tf.split(after, optimizer.sizes), strict=True):
                 weight.assign(tf.reshape(part, weight.shape))
             self.averaged.assign(ema * self.averaged + (1 - ema) * after)
 
-        self._gradient, self._update, self._weights, self._sizes = gradient, update, weights, sizes
+        self._gradient, self._update, self._weights, self._optimizer = gradient, update, weights, optimizer
         self._pool = ThreadPoolExecutor(halves)
 
     @property
     def state(self) -> list[tf.Variable]:
         """All that a step changes."""
-        return [*self._weights, self._first, self._second, self.averaged]
+        return [*self._weights, *self._optimizer.state, self.averaged]
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether all that a step changes are finite numbers."""
+        return all(bool(np.isfinite(variable.numpy()).all()) for variable in self.state)
 
     def prepared(self, tokens: np.ndarray, granules: int = 1) -> list[Batch]:
         """A batch as `begin` takes it, see `split_batch`."""
@@ -361,17 +357,12 @@ class TrainingStep:
 
     def assign(self, vector: tf.Variable) -> None:
         """Puts a vector of all weights into the model."""
-        for weight, part in zip(self._weights, tf.split(vector, self._sizes), strict=True):
+        for weight, part in zip(self._weights, tf.split(vector, self._optimizer.sizes), strict=True):
             weight.assign(tf.reshape(part, weight.shape))
 
     def close(self) -> None:
         """Ends the threads."""
         self._pool.shutdown()
-
-
-def _flat(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-    # An embedding that is not the head as well has a sparse gradient.
-    return tf.concat([tf.reshape(tf.convert_to_tensor(tensor), [-1]) for tensor in tensors], 0)
 
 
 def train(
@@ -441,6 +432,7 @@ def fit(
         and at the end.
 
     Raises:
+        ThimbleError: a loss or a weight is no finite number; the last state that was saved stays.
         KeyboardInterrupt: Ctrl-C came; the state is saved.
         SystemExit: SIGTERM came; the state is saved.
     """
@@ -500,7 +492,10 @@ class _Loop:
                     following = step.prepared(next(source), buckets)  # drawn while the threads compute
                     ema = min(config.ema, (1 + number) / (10 + number)) if hooks.average else 0.0
                     rate = schedule(number)
-                    self._losses.append(step.end(parts, begun, number, rate, ema))
+                    loss = step.end(parts, begun, number, rate, ema)
+                    if not math.isfinite(loss):
+                        raise self._diverged(f"the loss of step {number + 1} is {loss}")
+                    self._losses.append(loss)
                     parts = following
                     hooks.after(number)
                     self._done += 1
@@ -546,7 +541,23 @@ class _Loop:
         else:
             self._stalled += 1
 
+    def _diverged(self, how: str) -> ThimbleError:
+        kept = self._checkpoint.step_of_file()
+        rest = f"the state of step {kept:,} stays in {self._out / CHECKPOINT}" if kept else "no state was kept"
+        return ThimbleError(
+            f"the training has diverged: {how}",
+            f"lower the section's `learning_rate` (it began with {self._config.learning_rate:g}) or raise "
+            f"`train.warmup` ({self._config.warmup} steps); {rest}",
+        )
+
     def _save(self) -> None:
+        """Keeps the state, unless a weight is no number any more: the state before then stays.
+
+        Raises:
+            ThimbleError: a weight, or what the optimizer knows of it, is not finite.
+        """
+        if not self._step.is_finite:
+            raise self._diverged(f"after step {self._done:,} there are weights that are no finite numbers")
         self._seconds = time.monotonic() - self._began
         facts: dict[str, Any] = {
             "history": self._history,
@@ -563,12 +574,14 @@ class _Loop:
 def fine_tune(
     model: keras.Model, config: TrainConfig, training_data: TrainingData, out: Path, progress: Progress, hooks: Hooks
 ) -> list[dict[str, float]]:
-    """Trains a model a little further in place: a short warm-up, other batches than `train` had, nothing averaged, and
-    no early stopping, since what is done to the weights on the way takes all steps.
+    """Trains a model a little further in place: AdamW, a short warm-up, other batches than `train` had, nothing
+    averaged, and no early stopping, since what is done to the weights on the way takes all steps.
 
     Returns:
         The history, see `fit`.
     """
-    settings = config.replace(warmup=min(100, config.steps // 10 + 1), seed=config.seed + 1, early_stopping=0)
+    settings = config.replace(
+        warmup=min(100, config.steps // 10 + 1), seed=config.seed + 1, early_stopping=0, optimizer="adamw"
+    )
     needed = dataclasses.replace(training_data, pairs=training_data.pairs[: config.steps * config.batch_size])
     return fit(model, settings, needed, out, progress, dataclasses.replace(hooks, average=False))

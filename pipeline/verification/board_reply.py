@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.device.protocol import Device
 from pipeline.errors import DeviceError
-from pipeline.verification.reply import Reply
+from pipeline.verification.reply import Choice, Reply
 
 __all__ = ["ask_device"]
 
@@ -27,4 +27,5 @@ def ask_device(device: Device, sentence: str, max_new: int, is_structured: bool 
         if error.code in ("checksum", "fault", "protocol"):
             raise
         return Reply("", None, error.code)
-    return Reply(answer.text, answer.confidence, answer.reason)
+    choices = tuple(Choice(text, confidence) for text, confidence in answer.choices)
+    return Reply(answer.text, answer.confidence, answer.reason, choices)

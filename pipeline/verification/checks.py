@@ -23,7 +23,7 @@ from pipeline.tasks.registry import load_task
 from pipeline.text.answers import StructuredPrompt
 from pipeline.text.codec import Codec
 from pipeline.verification.oracle import Oracle
-from pipeline.verification.reply import REFUSED, choose, refusal, reply_of
+from pipeline.verification.reply import REFUSED, Branch, Choice, choose, refusal, reply_of, second_best
 from pipeline.verification.result import InstructionCounts, PromptResult
 
 __all__ = [
@@ -80,8 +80,8 @@ class ExpectedStep:
 @dataclass(frozen=True)
 class Expectation:
     """Expected answer to a prompt. The first `tokens_in` steps feed the prompt, each later one the token generated
-    before. A sentence for which the model is not asked has none. `confidence`, in 1/65536, and `reason` are those of
-    answers in answer tokens."""
+    before. A sentence for which the model is not asked has none. `confidence`, in 1/65536, `reason` and `choices` are
+    those of answers in answer tokens."""
 
     text: str
     max_new: int
@@ -91,6 +91,7 @@ class Expectation:
     text_out: str
     confidence: int | None = None
     reason: str = ""
+    choices: tuple[Choice, ...] = ()
 
     @property
     def tokens_out(self) -> tuple[int, ...]:
@@ -189,7 +190,7 @@ def reference_run(
     is_structured = isinstance(prompt, StructuredPrompt)
     steps = [_expected_step(engine, token) for token in tokens[:-1]]
     generated: list[int] = []
-    fed, confidence, end = tokens[-1], CERTAIN, ""
+    fed, confidence, end, branch = tokens[-1], CERTAIN, "", Branch()
     while not end:
         logits = engine.step(fed).ravel()
         allowed = prompt.allowed(generated)
@@ -197,6 +198,7 @@ def reference_run(
         allowed_crc = None
         if allowed is not None:
             if is_structured:
+                branch = branch.or_other(len(generated), confidence, logits, following, step, allowed)
                 confidence = joint(confidence, probability(logits, following, step, allowed))
             allowed_crc = zlib.crc32(logits[list(allowed)].tobytes()) if len(allowed) > 1 or not generated else 0
         steps.append(ExpectedStep(fed, zlib.crc32(logits.tobytes()), following, allowed_crc))
@@ -209,6 +211,14 @@ def reference_run(
         elif len(steps) == context and not unbounded:
             end = "context"
     reply = reply_of(prompt, generated, confidence, end)
+    choices: tuple[Choice, ...] = ()
+    if end == "eos" and isinstance(prompt, StructuredPrompt) and prompt.asks(confidence):
+        engine.reset()
+
+        def feed(ids: Sequence[int]) -> NDArray[np.signedinteger]:
+            return [engine.step(token).ravel() for token in ids][-1]
+
+        choices = second_best(feed, prompt, codec, context, generated, confidence, branch, step, max_new)
     return Expectation(
         text,
         max_new,
@@ -218,6 +228,7 @@ def reference_run(
         reply.text,
         reply.confidence if is_structured else None,
         reply.reason,
+        choices,
     )
 
 
@@ -515,6 +526,11 @@ def _check_allowed(expectation: Expectation, answer: Answer, findings: _Findings
         == (expectation.tokens_out, expectation.text_out, expectation.confidence, expectation.reason, expectation.end),
         f"{where}: with allowed logits alone the answer is {answer.text!r} ({list(answer.tokens_out)}, {answer.end}, "
         f"{answer.confidence} in 65536, {answer.reason!r}), expected {expectation.text_out!r}",
+    )
+    findings.check(
+        "allowed_match",
+        answer.choices == tuple((choice.text, choice.confidence) for choice in expectation.choices),
+        f"{where}: the two best answers are {answer.choices}, expected {expectation.choices}",
     )
     first = max(expectation.tokens_in - 1, 0)
     expected = [(position, step.allowed_crc, step.next) for position, step in enumerate(expectation.steps)][first:]

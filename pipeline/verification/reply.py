@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +17,8 @@ from pipeline.text.codec import Codec, Prompt
 __all__ = [
     "REFUSED",
     "BlockEngine",
+    "Branch",
+    "Choice",
     "Reply",
     "ask",
     "at_threshold",
@@ -24,6 +26,7 @@ __all__ = [
     "parse_reply",
     "refusal",
     "reply_of",
+    "second_best",
 ]
 
 REFUSED = "refused"
@@ -44,6 +47,61 @@ class BlockEngine(Protocol):
 
 
 @dataclass(frozen=True)
+class Choice:
+    """An answer that may be the one that is meant.
+
+    Attributes:
+        text: `Intent slot=value slot=value`.
+        confidence: in 1/65536.
+    """
+
+    text: str
+    confidence: int
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Of the answers that depart from the most likely one, each at the second most likely token of its place, the one
+    that is most likely so far.
+
+    Attributes:
+        index: of that token in the answer.
+        token: its id.
+        confidence: of the answer up to it, in 1/65536; 0 where no other token may follow anywhere.
+    """
+
+    index: int = 0
+    token: int = 0
+    confidence: int = 0
+
+    def or_other(
+        self,
+        index: int,
+        confidence: int,
+        logits: NDArray[np.signedinteger],
+        token: int,
+        step: int,
+        allowed: Sequence[int],
+    ) -> Branch:
+        """This one, or that at one more place of the answer where that is more likely.
+
+        Args:
+            index: of the place.
+            confidence: of the answer before it.
+            logits: [vocab].
+            token: the most likely one there.
+            step: see `ask`.
+            allowed: ids that may follow, ascending.
+        """
+        others = [other for other in allowed if other != token]
+        if not others:
+            return self
+        second = choose(others, logits)
+        reached = joint(confidence, probability(logits, second, step, allowed))
+        return Branch(index, second, reached) if reached > self.confidence else self
+
+
+@dataclass(frozen=True)
 class Reply:
     """What comes of a sentence.
 
@@ -51,11 +109,14 @@ class Reply:
         text: `Intent slot=value slot=value`, or what a model without answer tokens writes.
         confidence: in 1/65536; None where it is not known, as of a board whose model has no answer tokens.
         reason: why nothing is done; empty where something is, or where the reason is not known.
+        choices: the two best answers, the more likely one first; none but where the confidence of a model that asks is
+            below its threshold.
     """
 
     text: str
     confidence: int | None = None
     reason: str = ""
+    choices: tuple[Choice, ...] = ()
 
 
 def refusal(prompt: Prompt, context: int) -> Reply | None:
@@ -101,7 +162,7 @@ def at_threshold(reply: Reply, threshold: int) -> Reply:
 
 
 def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
-    """Intent and slots of a reply; `NO_MATCH` for text that says none.
+    """Intent and slots of a reply, and of its choices; `NO_MATCH` for text that says none.
 
     Args:
         reply: of a model.
@@ -113,7 +174,9 @@ def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
         intent, _, rest = text.partition(" ")
         if not _SLOT.fullmatch(intent) or (rest and "=" not in rest.partition(" ")[0]):
             return StructuredAnswer(NO_MATCH)
-    return parse_answer(text, list(slots))
+    names = list(slots)
+    choices = (replace(parse_answer(one.text, names), confidence=one.confidence / 65536) for one in reply.choices)
+    return replace(parse_answer(text, names), choices=tuple(choices))
 
 
 def choose(allowed: Sequence[int] | None, logits: NDArray[np.signedinteger]) -> int:
@@ -146,20 +209,95 @@ def ask(engine: BlockEngine, codec: Codec, sentence: str, step: int, max_new: in
     if len(prompt.tokens) > engine.context:
         return Reply("", None, "too-long")
     engine.reset()
-    answer: list[int] = []
-    fed, confidence, end = list(prompt.tokens), CERTAIN, ""
-    position = 0
+    best = _completed(engine.prefill, prompt, codec, engine.context, step, max_new, [], CERTAIN)
+    reply = reply_of(prompt, best.tokens, best.confidence, best.end)
+    if best.end == "eos" and isinstance(prompt, StructuredPrompt) and prompt.asks(best.confidence):
+        engine.reset()
+        choices = second_best(
+            engine.prefill, prompt, codec, engine.context, best.tokens, best.confidence, best.branch, step, max_new
+        )
+        return replace(reply, choices=choices)
+    return reply
+
+
+def second_best(
+    feed: Callable[[Sequence[int]], NDArray[np.signedinteger]],
+    prompt: StructuredPrompt,
+    codec: Codec,
+    context: int,
+    tokens: Sequence[int],
+    confidence: int,
+    branch: Branch,
+    step: int,
+    max_new: int | None = None,
+) -> tuple[Choice, ...]:
+    """The best answer and the second best one: that of the branch, completed as the best one was. None where it has no
+    end.
+
+    Every other answer departs from the best one at some token, and is no likelier than it is up to there; the branch is
+    the likeliest of these beginnings, so nothing is likelier than it is there.
+
+    Args:
+        feed: gives a model that is reset tokens, and returns the logits after the last, [vocab].
+        prompt: the sentence.
+        codec: of the model.
+        context: tokens that the model sees.
+        tokens: of the best answer.
+        confidence: of it, in 1/65536.
+        branch: where the other one departs.
+        step: see `ask`.
+        max_new: maximum number of tokens of an answer.
+    """
+    if not branch.confidence:
+        return ()
+    begun = [*tokens[: branch.index], branch.token]
+    other = _completed(feed, prompt, codec, context, step, max_new, begun, branch.confidence)
+    if other.end != "eos":
+        return ()
+    pairs = ((tokens, confidence), (other.tokens, other.confidence))
+    return tuple(Choice(prompt.answer(ids).text, known) for ids, known in pairs)
+
+
+@dataclass(frozen=True)
+class _Completed:
+    """An answer, how likely it is, why it ended, and where the second best one departs from it."""
+
+    tokens: list[int]
+    confidence: int
+    end: str
+    branch: Branch
+
+
+def _completed(
+    feed: Callable[[Sequence[int]], NDArray[np.signedinteger]],
+    prompt: Prompt | StructuredPrompt,
+    codec: Codec,
+    context: int,
+    step: int,
+    max_new: int | None,
+    begun: Sequence[int],
+    confidence: int,
+) -> _Completed:
+    """An answer with its most likely tokens behind those with which it has begun."""
+    answer, fed, branch = list(begun), [*prompt.tokens, *begun], Branch()
+    end = _end_of(answer, len(prompt.tokens), codec, context, max_new) if answer else ""
     while not end:
-        logits = engine.prefill(fed)
-        position += len(fed)
+        logits, fed = feed(fed), []
         allowed = prompt.allowed(answer)
-        answer.append(choose(allowed, logits))
-        confidence = joint(confidence, probability(logits, answer[-1], step, allowed))
-        fed = answer[-1:]
-        if answer[-1] in codec.tokenizer.template.stops:
-            end = "eos"
-        elif len(answer) == max_new:
-            end = "length"
-        elif position == engine.context:
-            end = "context"
-    return reply_of(prompt, answer, confidence, end)
+        following = choose(allowed, logits)
+        if allowed is not None:
+            branch = branch.or_other(len(answer), confidence, logits, following, step, allowed)
+        confidence = joint(confidence, probability(logits, following, step, allowed))
+        answer.append(following)
+        fed.append(following)
+        end = _end_of(answer, len(prompt.tokens), codec, context, max_new)
+    return _Completed(answer, confidence, end, branch)
+
+
+def _end_of(answer: Sequence[int], prompt: int, codec: Codec, context: int, max_new: int | None) -> str:
+    """Why an answer ends behind its last token; empty where it goes on."""
+    if answer[-1] in codec.tokenizer.template.stops:
+        return "eos"
+    if len(answer) == max_new:
+        return "length"
+    return "context" if prompt + len(answer) > context else ""

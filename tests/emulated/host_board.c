@@ -50,6 +50,14 @@ int board_read(void)
     return byte == 0xFF ? BOARD_LOST : byte;
 }
 
+/* Nobody waits here: idle time is what there is between requests. */
+bool board_is_idle(void)
+{
+    return true;
+}
+
+void board_watchdog(void) {}
+
 void board_write(const char *bytes, size_t count)
 {
     fwrite(bytes, 1, count, stdout);
@@ -96,6 +104,18 @@ const thimble_flash board_flash = {flash, SLOT_BYTES, PAGE_BYTES, UNIT_BYTES, er
 size_t board_stack_size(void)
 {
     return 4096;
+}
+
+const void *board_stack_overwritten(void)
+{
+    return NULL;
+}
+
+void board_fault_memory(const char *kind, const void *address)
+{
+    (void)address;
+    printf("\nFAULT %s\n", kind);
+    exit(5);
 }
 
 size_t board_stack_peak(void)

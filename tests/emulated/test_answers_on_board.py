@@ -16,6 +16,7 @@ from rich.console import Console
 from pipeline.commands.session import SessionOptions, chat_with_board
 from pipeline.compiler import CompiledModel, compile_model
 from pipeline.compiler.frontend.tflite import read_tflite
+from pipeline.device.chat import described
 from pipeline.device.protocol import Answer, Device
 from pipeline.emulators.qemu import Qemu
 from pipeline.errors import DeviceError
@@ -255,8 +256,42 @@ def test_what_a_sentence_asks_for_needs_no_parsing(built: Built, device: Device)
         device.understand("\udcff", CONTEXT)
 
 
+@pytest.mark.variants(keep=1)
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["crc", "token", "confidence"])
+def test_which_of_two_answers_is_meant_is_asked(built: Built, board: Board, tmp_path: Path) -> None:
+    """Of a model that is never certain: what comes second is what TensorFlow Lite Micro's logits give."""
+    tokenizer, schema, annotator = built.codec.tokenizer, built.codec.schema, built.codec.annotator
+    codec = StructuredCodec(tokenizer, replace(schema, threshold=CERTAIN, asks=True), annotator)
+    write_project(built.sources, codec, board, "answers", tmp_path / "project")
+    elf = build_project(tmp_path / "project", tmp_path / "build").elf
+    oracle = Oracle(built.tflite)
+    step = logit_step(oracle.logit_scale)
+    expectations = [reference_run(oracle, codec, CONTEXT, sentence, CONTEXT, step=step) for sentence in SENTENCES[:5]]
+    assert all(len(expectation.choices) == 2 for expectation in expectations)
+    graph_step = logit_step(read_tflite(built.tflite).tensors[read_tflite(built.tflite).outputs["logits"]].scale)
+    with Device(Qemu().start(elf, board), timeout=20) as device, host_engine(built.tflite) as engine:
+        result = verify(device, expectations, macs_per_step=built.compiled.macs, instructions_per_tick=40)
+        assert result.ok, result.failures
+        for expectation, (intent, slots) in zip(expectations, ANSWERS.values(), strict=False):
+            best, second = expectation.choices
+            assert best.text == StructuredAnswer(intent, slots).text != second.text
+            assert ask(engine, codec, expectation.text, graph_step).choices == expectation.choices
+            understood = device.understand(expectation.text, CONTEXT)
+            assert (understood.intent, understood.slots, understood.reason) == ("NoMatch", (), "low-confidence")
+            assert [choice.text for choice in understood.choices] == [best.text, second.text]
+            assert [choice.confidence * CERTAIN for choice in understood.choices] == [
+                best.confidence,
+                second.confidence,
+            ]
+            answer = device.answer(expectation.text, CONTEXT)
+            assert described(answer).startswith(f"{best.text} ") and described(answer).endswith("?")
+            assert not device.prompt(expectation.text, CONTEXT).choices
+        cut = device.understand(SENTENCES[0], 2)
+        assert (cut.reason, cut.choices) == ("unfinished", ())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", ["crc", "token", "confidence", "choices"])
 def test_a_lie_about_allowed_logits_fails_the_check(
     built: Built, device: Device, part: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +306,7 @@ def test_a_lie_about_allowed_logits_fails_the_check(
             "crc": {"steps": (*others, replace(last, crc=last.crc ^ 1))},
             "token": {"tokens_out": (*answer.tokens_out[:-1], 0)},
             "confidence": {"confidence": (answer.confidence or 0) - 1},
+            "choices": {"choices": (("NoMatch", 1), ("NoMatch", 1))},
         }
         return replace(answer, **changed[part])  # type: ignore[arg-type]
 

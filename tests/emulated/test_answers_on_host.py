@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.device.understanding import parse_understanding
 from tests.support.host_boards import build_answering_board
 
 SENTENCES = (
@@ -75,6 +76,20 @@ def test_an_answer_that_is_cut_does_nothing(program: Path) -> None:
     assert (end, text, reason) == ("length", "NoMatch", "unfinished")
     (same,) = run(program, b"ANSWER 1 turn%20on\n")
     assert same.split()[4:] == answer.split()[4:]
+
+
+def test_the_two_best_answers_are_told_alike(tmp_path: Path) -> None:
+    lines = [f"{how} 48 {quote(text)}" for text in COMMANDS for how in ("ANSWER", "UNDERSTAND")]
+    answers = run(build_answering_board(tmp_path, asks=True), "".join(f"{line}\n" for line in lines).encode())
+    asked = 0
+    for answer, said in zip(answers[::2], answers[1::2], strict=True):
+        read = parse_understanding(said.removeprefix("OK "))
+        assert (read.intent == "NoMatch") or not read.choices
+        asked += len(read.choices) == 2
+        words = answer.split()[8:]
+        assert [unquote(text) for text in words[::2]] == [choice.text for choice in read.choices]
+        assert [int(number) for number in words[1::2]] == [choice.confidence * 65536 for choice in read.choices]
+    assert asked
 
 
 def test_json_is_json_whatever_names_are(program: Path) -> None:

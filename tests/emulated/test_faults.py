@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from pipeline import tools
 from pipeline.device.protocol import STOP, Device
@@ -56,6 +58,54 @@ def test_a_stack_overflow_is_caught_before_it_overwrites_anything(test_device: D
     assert int(report[4], 16) < board.ram.origin
 
 
+def places_of(firmware: Firmware) -> dict[str, int]:
+    """Addresses of an image's symbols."""
+    with firmware.elf.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(symbols, SymbolTableSection)
+        return {symbol.name: int(symbol["st_value"]) for symbol in symbols.iter_symbols()}
+
+
+ARENA, CACHE = 300, 4  # of the stand-in
+GUARDED = {
+    "below the stack": ("stack", "stack_bottom", 3),
+    "above the stack": ("stack", "stack_top", 12),
+    "before the arena": ("arena", "model_memory", 15),
+    "behind the arena": ("arena", "model_memory", 16 + ARENA),
+    "before the cache": ("arena", "model_memory", 16 + ARENA + 15),
+    "behind the cache": ("cache", "model_memory", 32 + ARENA + CACHE),
+    "at the end of RAM that is used": ("cache", "ram_end", -1),
+}
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_what_writes_around_the_stack_the_arena_or_the_cache_ends_in_a_fault(
+    name: str, test_firmware: Firmware, board: Board
+) -> None:
+    kind, symbol, offset = GUARDED[name]
+    address = places_of(test_firmware)[symbol] + offset
+    link = Qemu().start(test_firmware.elf, board)
+    with Device(link, timeout=10) as device:
+        device.generate([5, 6], 3)
+        link.send_line(f"CRASH poke {address}")
+        told = ""
+        while not told.startswith("FAULT "):
+            told = link.read_line(10)
+        match = FAULT.fullmatch(told)
+        assert match and match[1] == f"{kind}-overwritten"
+        assert address - 3 <= int(match[6], 16) <= address, "the stack's are words"
+
+
+def test_a_byte_inside_of_them_is_no_fault(test_firmware: Firmware, board: Board) -> None:
+    """The test's own means: it changes what it is told to, and guards are all that is looked at."""
+    places = places_of(test_firmware)
+    with Device(Qemu().start(test_firmware.elf, board), timeout=10) as device:
+        for address in (places["stack_bottom"] + 16, places["model_memory"] + 16, places["model_memory"] + 32 + ARENA):
+            with pytest.raises(DeviceError, match="a byte was changed"):
+                device.request(f"CRASH poke {address}")
+        assert device.stack()[0] > 4000, "the peak is where the paint is gone"
+
+
 def test_a_fault_in_a_thread_with_a_stack_of_its_own(test_device: Device, test_firmware: Firmware) -> None:
     report = fault(test_device, "thread")
     assert report[1] == "usage"
@@ -94,12 +144,62 @@ def test_a_stop_counts_for_the_request_that_has_begun(test_firmware: Firmware, b
 
 
 def test_after_a_fault_the_board_is_silent_and_the_host_says_so(test_firmware: Firmware, board: Board) -> None:
-    with Device(Qemu().start(test_firmware.elf, board), timeout=1) as device:
+    link = Qemu().start(test_firmware.elf, board)
+    with Device(link, timeout=20) as device:
         fault(device, "bus")
+        link.send_line("INFO")
         with pytest.raises(ThimbleError, match=r"gave no line for 1 s; last it said: .*FAULT bus"):
-            device.info()
+            link.read_line(1)
 
 
 def test_an_unknown_crash_is_refused(test_device: Device) -> None:
     with pytest.raises(DeviceError, match="malformed"):
         test_device.request("CRASH politely")
+
+
+def checked(device: Device) -> tuple[int, int]:
+    """Bytes of the image that were compared in idle time, and all of them."""
+    words = dict(word.split("=") for word in device.request("CHECK")[-1].split()[1:])
+    return int(words["checked"]), int(words["of"])
+
+
+def test_the_image_is_compared_in_idle_time_and_requests_wait_for_no_more_than_a_part(
+    test_firmware: Firmware, board: Board
+) -> None:
+    with Device(Qemu().start(test_firmware.elf, board), timeout=20) as device:
+        before = device.info()
+        done, size = checked(device)
+        assert done == size, "INFO has just compared all of it"
+        while (now := checked(device)[0]) < size:  # what is at work goes on
+            assert now % 128 == 0 or now > done
+        assert device.generate([5, 6], 3).tokens_out
+        assert device.info() == before
+
+
+@pytest.mark.parametrize("part", ["weights", "code"])
+def test_what_breaks_while_a_board_runs_is_found_in_idle_time(part: str, test_firmware: Firmware, board: Board) -> None:
+    """The emulated board's flash can be written to."""
+    places = places_of(test_firmware)
+    address = places["weights_start"] if part == "weights" else places["crash"] & ~1
+    with Device(Qemu().start(test_firmware.elf, board), timeout=20) as device:
+        with pytest.raises(DeviceError, match="a byte was changed"):
+            device.request(f"CRASH poke {address}")
+        assert device.generate([5, 6], 3).tokens_out, "nobody has looked"
+        checked(device)
+        done = size = 1
+        while done >= size:  # begun, and not at work yet
+            done, size = checked(device)
+        while done < size:
+            done, size = checked(device)
+        with pytest.raises(DeviceError, match="flash does not hold what was built") as refused:
+            device.generate([5, 6], 3)
+        assert refused.value.code == "image"
+        assert device.info().corrupt == (part,)
+
+
+def test_the_longest_step_is_measured_when_the_board_starts(device: Device) -> None:
+    info = device.info()
+    steps = [step.ticks for text in ("turn on", "a b c d e f g h i") for step in device.ask(text, 12).steps]
+    assert 0 < info.step_ticks <= info.tick_hz
+    assert max(steps) <= 1.05 * info.step_ticks + 2, "a tick is 40 instructions"
+    assert info.step_ticks <= 2 * max(steps)

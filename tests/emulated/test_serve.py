@@ -32,7 +32,7 @@ from wyoming.ping import Ping, Pong
 from pipeline.device.client import connect
 from pipeline.device.kept_board import BoardLost, KeptBoard
 from pipeline.device.protocol import Device
-from pipeline.device.understanding import Slot, Understanding
+from pipeline.device.understanding import Choice, Slot, Understanding
 from pipeline.device.wyoming_service import Address, WyomingService, parse_uri, serve
 from pipeline.errors import DeviceError, ThimbleError
 from pipeline.resources import ROOT
@@ -161,6 +161,21 @@ def test_values_are_numbers_where_home_assistant_takes_numbers() -> None:
         values = [entity.value for entity in Intent.from_event(event).entities]
         assert values == ["Kitchen", 40, 21.5, "light", "08:15"]
         assert isinstance(values[1], int)
+
+    served(KeptBoard(lambda: device, lambda _: None), use)
+
+
+def test_what_may_be_two_things_is_asked_for() -> None:
+    choices = (
+        Choice("Set", (Slot("area", "name", "Kitchen", entry=3, layer=1),), 0.4),
+        Choice("NoMatch", (), 0.3),
+    )
+    device: Any = MadeDevice(Understanding("NoMatch", (), "low-confidence", 0.4, 1, 1, 1, choices))
+
+    async def use(_: WyomingService, address: Address) -> None:
+        (event,) = await asked(address, Recognize("x"))
+        assert NotRecognized.is_type(event.type)
+        assert NotRecognized.from_event(event).text == "Set area=Kitchen or NoMatch?"
 
     served(KeptBoard(lambda: device, lambda _: None), use)
 

@@ -49,11 +49,15 @@ static const void *step(int8_t *cache, int8_t *arena, const int32_t *tokens, int
     return wanted == THIMBLE_NO_LOGITS ? NULL : computed;
 }
 
+static const thimble_cache_part part = {0, 0, 0};
+
 static const thimble_model model = {
     .vocab = VOCAB,
     .context = CONTEXT,
     .cache_bytes = CACHE_BYTES,
     .arena_bytes = ARENA_BYTES,
+    .cache_parts = 1, /* its state is that of all tokens: it cannot go back to an earlier one */
+    .cache = &part,
     .block = 2,
     .logit_bytes = 1,
     .logit_step = LOGIT_STEP,
@@ -66,6 +70,26 @@ static void put_hex(const uint8_t *text, size_t count)
     printf("-");
     for (size_t i = 0; i < count; i++) {
         printf("%02x", text[i]);
+    }
+}
+
+/* "intent index confidence reason slots choices", and a line for each slot. */
+static void put_said(uint16_t intent, uint32_t confidence, const char *reason, const thimble_slot *slots, size_t count,
+                     size_t choices)
+{
+    size_t name_length;
+    const uint8_t *name = thimble_intent_name(&thimble_model_answers, intent, &name_length);
+    put_hex(name, name_length);
+    printf(" %u %u %s %zu %zu\n", intent, confidence, reason, count, choices);
+    for (const thimble_slot *slot = slots; slot < slots + count; slot++) {
+        put_hex(slot->name, slot->name_length);
+        for (size_t i = 0; slot->unit[i]; i++) {
+            printf("%02x", (unsigned char)slot->unit[i]);
+        }
+        printf(" %u %u %u %u %u %u %d %u ", slot->slot, slot->type, slot->layer, slot->entry, slot->from, slot->to,
+               slot->amount, slot->number);
+        put_hex(slot->value ? slot->value : (const uint8_t *)"", slot->value ? slot->value_length : 0);
+        printf(" %d\n", slot->value != NULL);
     }
 }
 
@@ -96,9 +120,11 @@ int main(void)
         }
         if (memchr(text, 0, length)) {
             (void)thimble_understand_begin(&sentence, text, length);
-            while (thimble_understand_feed(&sentence)) {
-                thimble_understand_choose(&sentence);
-            }
+            do {
+                while (thimble_understand_feed(&sentence)) {
+                    thimble_understand_choose(&sentence);
+                }
+            } while (thimble_understand_again(&sentence, slots));
             thimble_understand_end(&sentence, slots, &result);
         } else {
             text = realloc(text, length + 1);
@@ -107,20 +133,11 @@ int main(void)
                 return 4;
             }
         }
-        size_t name_length;
-        const uint8_t *name = thimble_intent_name(&thimble_model_answers, result.intent, &name_length);
-        put_hex(name, name_length);
-        printf(" %u %u %s %zu\n", result.intent, result.confidence, thimble_reason_name(result.reason),
-               result.slot_count);
-        for (const thimble_slot *slot = result.slots; slot < result.slots + result.slot_count; slot++) {
-            put_hex(slot->name, slot->name_length);
-            for (size_t i = 0; slot->unit[i]; i++) {
-                printf("%02x", (unsigned char)slot->unit[i]);
-            }
-            printf(" %u %u %u %u %u %u %d %u ", slot->slot, slot->type, slot->layer, slot->entry, slot->from, slot->to,
-                   slot->amount, slot->number);
-            put_hex(slot->value ? slot->value : (const uint8_t *)"", slot->value ? slot->value_length : 0);
-            printf(" %d\n", slot->value != NULL);
+        put_said(result.intent, result.confidence, thimble_reason_name(result.reason), result.slots, result.slot_count,
+                 result.choice_count);
+        for (size_t i = 0; i < result.choice_count; i++) {
+            const thimble_choice *choice = &result.choices[i];
+            put_said(choice->intent, choice->confidence, "-", choice->slots, choice->slot_count, 0);
         }
         free(text);
     }

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from pipeline import tools
 from pipeline.device.understanding import SLOT_TYPES
 from pipeline.firmware.tables import write_tokenizer
 from pipeline.firmware.text_path_tables import write_text_path
+from pipeline.numerics.confidence import CERTAIN
 from pipeline.resources import ROOT
 from pipeline.tasks.home_file import load_home
 from pipeline.tasks.text_path import KnownNames
@@ -34,7 +35,7 @@ from pipeline.text.annotation import Entry
 from pipeline.text.answers import DURATION_UNITS, NO_MATCH, AllowedValues, AnswerSchema, parse_answer
 from pipeline.text.codec import StructuredCodec
 from pipeline.text.tokenizers.byte_bpe import Tokenizer
-from pipeline.verification.reply import Reply, ask
+from pipeline.verification.reply import Choice, Reply, ask
 
 __all__ = ["LOGIT_STEP", "Answered", "HashEngine", "Slot", "answers", "build", "codec_of", "faults", "sentences"]
 
@@ -74,6 +75,7 @@ class Answered:
     confidence: int
     reason: str
     slots: tuple[Slot, ...]
+    choices: tuple[Answered, ...] = ()
 
     @property
     def text(self) -> str:
@@ -120,9 +122,11 @@ class _Known:
 KNOWN = _Known()
 
 
-def codec_of() -> StructuredCodec:
-    """The shipped model's tokenizer and answer tokens, with the names of its home."""
+def codec_of(asks: bool = False) -> StructuredCodec:
+    """The shipped model's tokenizer and answer tokens, with the names of its home; one that asks of what is not quite
+    certain."""
     schema = AnswerSchema.load(MODEL / "answers.json")
+    schema = replace(schema, threshold=CERTAIN, asks=True) if asks else schema
     entries = tuple(entry for entry in KNOWN.entries if entry.kind in schema.kinds)
     names = KnownNames("en", entries, tuple(KNOWN.words))
     return StructuredCodec(Tokenizer.load(MODEL / "tokenizer.json"), schema, names.annotator())
@@ -132,7 +136,7 @@ def build(codec: StructuredCodec, folder: Path) -> Path:
     """The program of answers.c, under sanitizers."""
     write_tokenizer(codec.tokenizer, folder)
     write_text_path(codec, folder)
-    parts = ("tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand")
+    parts = ("tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand", "ask")
     sources = [Path(__file__).with_suffix(".c"), *sorted(folder.glob("*.c"))]
     sources += [RUNTIME / "thimble.c", *(RUNTIME / f"thimble_{part}.c" for part in parts)]
     defines = [f"-DVOCAB={codec.vocab_size}", f"-DCONTEXT={CONTEXT}", f"-DLOGIT_STEP={LOGIT_STEP}"]
@@ -154,14 +158,14 @@ def answers(program: Path, texts: Sequence[bytes]) -> Iterator[Answered]:
         raise AssertionError(f"status {done.returncode}: {done.stderr.decode('utf-8', 'replace')[:2000]}")
     lines = iter(done.stdout.decode("ascii").splitlines())
     for line in lines:
-        name, index, confidence, reason, count = line.split()
-        yield Answered(
-            _text(name),
-            int(index),
-            int(confidence),
-            "" if reason == "-" else reason,
-            tuple(_slot(next(lines)) for _ in range(int(count))),
-        )
+        yield _answered(line, lines)
+
+
+def _answered(line: str, lines: Iterator[str]) -> Answered:
+    name, index, confidence, reason, num_slots, num_choices = line.split()
+    slots = tuple(_slot(next(lines)) for _ in range(int(num_slots)))
+    choices = tuple(_answered(next(lines), lines) for _ in range(int(num_choices)))
+    return Answered(_text(name), int(index), int(confidence), "" if reason == "-" else reason, slots, choices)
 
 
 def _slot(line: str) -> Slot:
@@ -337,7 +341,8 @@ def differs_from_host(sentence: bytes, answered: Answered, codec: StructuredCode
         return [] if answered.reason == "not-utf8" else [f"no UTF-8, and yet {answered}"]
     expected = ask(engine, codec, text, LOGIT_STEP)
     reason = answered.slots[0].value if answered.reason == "model" else answered.reason
-    said = Reply(answered.text, answered.confidence, reason)
+    choices = tuple(Choice(choice.text, choice.confidence) for choice in answered.choices)
+    said = Reply(answered.text, answered.confidence, reason, choices)
     return [] if said == expected else [f"the device says {said}, the host {expected}"]
 
 

@@ -42,6 +42,24 @@ def test_every_sentence_is_answered_in_form(codec: StructuredCodec, program: Pat
 
 
 @pytest.mark.slow
+def test_the_two_best_answers_are_the_hosts(tmp_path: Path) -> None:
+    """Of a model that is never certain, both are in form; going back to where they part begins anew here."""
+    codec = codec_of(asks=True)
+    engine = HashEngine(codec.vocab_size)
+    texts = sentences(random.Random(5), 60)
+    asked = 0
+    for text, answer in zip(texts, answers(build(codec, tmp_path), texts), strict=True):
+        assert differs_from_host(text, answer, codec, engine) == []
+        if answer.choices:
+            asked += 1
+            best, second = answer.choices
+            assert (answer.intent, answer.reason, answer.slots) == ("NoMatch", "low-confidence", ())
+            assert answer.confidence == best.confidence
+            assert faults(text, best, codec) == faults(text, second, codec) == []
+    assert asked > 30
+
+
+@pytest.mark.slow
 def test_what_is_out_of_form_is_found(codec: StructuredCodec, program: Path) -> None:
     """The check itself: answers that are changed a little are none."""
     texts = sentences(random.Random(3), 300)

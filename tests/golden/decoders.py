@@ -62,7 +62,7 @@ def decoder_tflite(
     calibration = [random.integers(0, config.vocab_size, config.context).tolist() for _ in range(3)]
     means = {}
     if smooth:
-        slow = rope_offset(config.context, config.head_dim).slow
+        slow = rope_offset(config.context, config.rope_frequencies).slow
         shape = (config.kv_heads, 2, slow.size)
         means = {f"layer{layer}": random.uniform(-2, 2, shape) * slow for layer in range(config.layers)}
     return quantize(model, config, calibration, activations, weights, ranges, None, means or None)

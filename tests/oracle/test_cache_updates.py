@@ -17,6 +17,7 @@ from pipeline.compiler.frontend.tflite import read_tflite
 from pipeline.compiler.fusions.attention import fitting_attentions
 from pipeline.compiler.fusions.cache_update import fuse_cache_updates
 from pipeline.errors import UnsupportedModel
+from pipeline.quantize.tflite_file import schema
 from pipeline.verification.oracle import Oracle
 from tests.oracle.test_attention import quantized, specs
 from tests.support.attention_step import UPDATES, VOCAB, AttentionSpec, attention_step, default_mask
@@ -93,9 +94,30 @@ def _another_cache(model: Any) -> None:
             model.subgraphs[0].tensors[entry.tensorIndex].quantization.scale = [0.06]
 
 
+def _joined_numbers(model: Any) -> None:
+    """What packed the place's three numbers concatenates them, though they are no vectors."""
+    for code in model.operatorCodes:
+        if code.builtinCode == 83:  # PACK
+            code.builtinCode = code.deprecatedBuiltinCode = 2
+    for operator in model.subgraphs[0].operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == 2:
+            operator.builtinOptionsType = schema.BuiltinOptions.ConcatenationOptions
+            operator.builtinOptions = schema.ConcatenationOptionsT()
+
+
+def _backwards(model: Any) -> None:
+    """The place is sliced with a step of -1, up to -1."""
+    for operator in model.subgraphs[0].operators:
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == 45:  # STRIDED_SLICE
+            step = model.subgraphs[0].tensors[operator.inputs[3]]
+            model.buffers[step.buffer].data = np.full(4, 255, np.uint8)
+
+
 @pytest.mark.parametrize(
     ("update", "change", "reason"),
     [
+        ("slice", _backwards, "the slice does not begin at [0, position, 0]"),
+        ("slice", _joined_numbers, "the slice does not begin at [0, position, 0]"),
         ("one-hot", _kept_rows_of_another_scale, "rows that are kept change"),
         ("one-hot", _two_hot, "is no one-hot row"),
         ("one-hot", _another_cache, "scale 0.06"),
@@ -112,3 +134,17 @@ def test_what_is_no_update_is_refused_with_the_reason(
     assert "show the converter each whole cache" in str(raised.value) or "docs/bring-your-own-model.md" in str(
         raised.value
     )
+
+
+def test_a_constant_that_an_operator_of_an_update_makes_is_refused(tmp_path: Path) -> None:
+    """No operator of it is left when it is fused; TensorFlow Lite Micro would write into the .tflite."""
+
+    def change(model: Any) -> None:
+        graph, codes = model.subgraphs[0], model.operatorCodes
+        kinds = [codes[operator.opcodeIndex].builtinCode for operator in graph.operators]
+        place = graph.operators[kinds.index(83)].outputs[0]  # PACK
+        graph.tensors[place].buffer = next(i for i, one in enumerate(model.buffers) if one.data is not None and i > 3)
+
+    tflite = changed(attention_step(AttentionSpec(update="slice")), change)
+    with pytest.raises(UnsupportedModel, match="bytes of values, and its shape"):
+        compile_decode_step(tflite, tmp_path)

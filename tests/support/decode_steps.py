@@ -43,7 +43,7 @@ def build_decode_step(kind: str) -> bytes:
             weight.assign(weight * 2)
     calibration = [list(map(int, random.integers(0, config.vocab_size, config.context))) for _ in range(3)]
     if "less their mean" in kind:
-        slow = rope_offset(config.context, config.head_dim).slow
+        slow = rope_offset(config.context, config.rope_frequencies).slow
         shape = (config.kv_heads, 2, slow.size)
         means = {f"layer{i}": random.uniform(-2, 2, shape) * slow for i in range(config.layers)}
         return quantize(model, config, calibration, ranges="fitted", key_means=means)

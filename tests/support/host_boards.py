@@ -8,7 +8,7 @@ import subprocess
 import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import tools
@@ -35,24 +35,29 @@ INTENTS = {
 }
 
 
-def answering_codec() -> StructuredCodec:
-    """Of a stand-in that answers in answer tokens, knows a lamp, and says nothing of sense."""
+def answering_codec(asks: bool = False) -> StructuredCodec:
+    """Of a stand-in that answers in answer tokens, knows a lamp, and says nothing of sense; one may ask which of two
+    answers is meant."""
     names = KnownNames("en", (Entry("lamp", "light", "Lamp"),), ("for", "on", "the", "turn", "wait"))
     tokenizer = Tokenizer.train(["turn on"] * 3, 268)
-    codec = StructuredCodec(tokenizer, make_schema(INTENTS, ("light",), 3, 0.5), names.annotator())
+    schema = replace(make_schema(INTENTS, ("light",), 3, 0.5), asks=asks)
+    codec = StructuredCodec(tokenizer, schema, names.annotator())
     assert codec.vocab_size <= VOCAB
     return codec
 
 
-def build_answering_board(folder: Path, names_bytes: int = 4096, options: Sequence[str] = ()) -> Path:
+def build_answering_board(
+    folder: Path, names_bytes: int = 4096, options: Sequence[str] = (), asks: bool = False
+) -> Path:
     """The program of a board whose model answers in answer tokens.
 
     Args:
         folder: where its tables and the program go.
         names_bytes: its memory for names.
         options: further ones of the compiler.
+        asks: whether its model asks which of two answers is meant.
     """
-    codec = answering_codec()
+    codec = answering_codec(asks)
     write_tokenizer(codec.tokenizer, folder)
     write_text_path(codec, folder)
     return _built(folder, ["-DTHIMBLE_ANSWERS", f"-DTHIMBLE_NAMES_BYTES={names_bytes}", *options])

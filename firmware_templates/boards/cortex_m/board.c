@@ -137,6 +137,11 @@ int board_read(void)
     return byte == RECEIVE_RING_LOST ? BOARD_LOST : byte;
 }
 
+bool board_is_idle(void)
+{
+    return receive_ring_is_empty(&received);
+}
+
 void board_write(const char *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++) {

@@ -39,8 +39,10 @@
 #define ICSR_SYSTICK_PENDING (1u << 26)
 #define STACK_PAINT 0xA5A5A5A5u
 
-/* The stack lies at the bottom of RAM: an overflow leaves RAM, where access is forbidden, and overwrites no data. */
+/* The stack lies at the bottom of RAM: an overflow leaves RAM, where access is forbidden, and overwrites no data. Its
+ * lowest words, and as many above it, guard it: they stay as start-up painted them. */
 extern uint32_t stack_bottom[], stack_top[], ram_end[];
+#define STACK_GUARD_WORDS 4
 
 /* Interrupts off, and whether they were; and as they were. */
 static inline uint32_t interrupts_off(void)

@@ -34,11 +34,29 @@ static void put_hex(uint32_t value)
 
 __attribute__((weak)) void board_fault(void) {}
 
-void board_reset(void)
+__attribute__((weak, noreturn)) void board_reset(void)
 {
     __asm volatile("dsb" ::: "memory");
     SCB_AIRCR = 0x05FA0004u;
     for (;;) {
+    }
+}
+
+/* Puts the line, and stops. */
+__attribute__((noreturn)) static void tell(const char *kind, const uint32_t *values)
+{
+    static const char *const names[] = {" pc=", " lr=", " sp=", " cfsr=", " hfsr=", " address="};
+    put("\nFAULT ");
+    put(kind);
+    for (int i = 0; i < 6; i++) {
+        put(names[i]);
+        put_hex(values[i]);
+    }
+    put("\n");
+    SYST_CSR = 0;
+    board_fault();
+    for (;;) {
+        __asm volatile("cpsid i\n wfi");
     }
 }
 
@@ -68,20 +86,13 @@ __attribute__((used, noreturn)) static void report(uintptr_t stack_pointer, uint
     }
     static const uint32_t no_frame[FRAME_WORDS];
     const uint32_t *frame = kind && stack_pointer + FRAME_WORDS * 4 <= top ? (const uint32_t *)stack_pointer : no_frame;
-    static const char *const names[] = {" pc=", " lr=", " sp=", " cfsr=", " hfsr=", " address="};
-    const uint32_t values[] = {frame[6], frame[5], (uint32_t)stack_pointer, cfsr, hfsr, address};
-    put("\nFAULT ");
-    put(kinds[kind].name);
-    for (int i = 0; i < 6; i++) {
-        put(names[i]);
-        put_hex(values[i]);
-    }
-    put("\n");
-    SYST_CSR = 0;
-    board_fault();
-    for (;;) {
-        __asm volatile("cpsid i\n wfi");
-    }
+    tell(kinds[kind].name, (const uint32_t[]){frame[6], frame[5], (uint32_t)stack_pointer, cfsr, hfsr, address});
+}
+
+void board_fault_memory(const char *kind, const void *address)
+{
+    __asm volatile("cpsid i" ::: "memory");
+    tell(kind, (const uint32_t[]){0, 0, 0, 0, 0, (uint32_t)(uintptr_t)address});
 }
 
 /* Leaves the program's stack first: it may lie outside of RAM. Bit 2 of what lr holds in a handler says which stack the

@@ -71,13 +71,16 @@ __attribute__((naked)) void reset_handler(void)
                    ".ltorg\n");
 }
 
-/* Runs on the stack that it paints: everything below the stack pointer. */
+/* Runs on the stack that it paints: everything below the stack pointer, and the guard above it. */
 __attribute__((used, noreturn)) static void start_up(void)
 {
     silence();
     uint32_t *stack_pointer;
     __asm volatile("mov %0, sp" : "=r"(stack_pointer));
     for (uint32_t *word = stack_bottom; word < stack_pointer; word++) {
+        *(volatile uint32_t *)word = STACK_PAINT;
+    }
+    for (uint32_t *word = stack_top; word < stack_top + STACK_GUARD_WORDS; word++) {
         *(volatile uint32_t *)word = STACK_PAINT;
     }
 
@@ -109,6 +112,19 @@ __attribute__((used, noreturn)) static void start_up(void)
 size_t board_stack_size(void)
 {
     return (size_t)((uintptr_t)stack_top - (uintptr_t)stack_bottom);
+}
+
+const void *board_stack_overwritten(void)
+{
+    for (size_t i = 0; i < STACK_GUARD_WORDS; i++) {
+        const volatile uint32_t *const words[] = {stack_bottom + i, stack_top + i};
+        for (size_t end = 0; end < 2; end++) {
+            if (*words[end] != STACK_PAINT) {
+                return (const void *)(uintptr_t)words[end];
+            }
+        }
+    }
+    return NULL;
 }
 
 size_t board_stack_peak(void)

@@ -6,7 +6,7 @@ that is not supported is told at once. What depends on scales alone is refused w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def all_unsupported(graph: Graph) -> list[UnsupportedModel]:
     """An error for each thing that is not supported, of a graph that does not contradict itself."""
     fused = fuse_roots(fuse_reals(fuse_cache_updates(graph)))  # of operators and types that are refused elsewhere
     errors = [UnsupportedModel(f"{name!r}: {why}", remedy) for name, (why, remedy) in missed_updates(fused).items()]
-    errors += [*_unknown_operators(fused), *_tensors(fused)]
+    errors += [*_faulty(graph), *_unknown_operators(fused), *_tensors(fused)]
     errors += _ends(fused)
     known = [op for op in fused.ops if op.kind in FORMS]
     for op in known:
@@ -118,19 +118,33 @@ def _unknown_operators(graph: Graph) -> Iterator[UnsupportedModel]:
         yield UnsupportedModel(f"operator {kind} ({told}) is not supported", remedy)
 
 
+def _used(graph: Graph, kinds: Container[str] | None = None) -> list[int]:
+    """The tensors that come in and go out, and those of operators: of these kinds, or of all."""
+    used = {*graph.inputs.values(), *graph.outputs.values()}
+    for op in graph.ops:
+        if kinds is None or op.kind in kinds:
+            used.update(index for index in (*op.inputs, *op.outputs) if index >= 0)
+    return sorted(used)
+
+
+def _faulty(graph: Graph) -> Iterator[UnsupportedModel]:
+    """Tensors that could not be read, of the graph as it came: those of operators that a fusion takes away too."""
+    for index in _used(graph):
+        if fault := graph.tensors[index].fault:
+            yield UnsupportedModel(
+                f"tensor {graph.tensors[index].name!r} has {fault}",
+                "convert the model with plain constants of int8, int16, int32 or int64, all inside of the flatbuffer",
+            )
+
+
 def _tensors(graph: Graph) -> Iterator[UnsupportedModel]:
     """What is wrong with tensors that operators of known kinds read and make, or that come in and go out."""
-    used = {*graph.inputs.values(), *graph.outputs.values()}
-    used.update(index for op in graph.ops if op.kind in FORMS for index in (*op.inputs, *op.outputs) if index >= 0)
-    for index in sorted(used):
+    for index in _used(graph, FORMS):
         tensor = graph.tensors[index]
         shape = list(tensor.shape)
         if tensor.fault:
-            yield UnsupportedModel(
-                f"tensor {tensor.name!r} has {tensor.fault}",
-                "convert the model with plain constants of int8, int16, int32 or int64, all inside of the flatbuffer",
-            )
-        elif any(size < 0 for size in shape):
+            continue
+        if any(size < 0 for size in shape):
             yield UnsupportedModel(
                 f"tensor {tensor.name!r} has the shape {shape}, of which a part is open", "convert with fixed shapes"
             )

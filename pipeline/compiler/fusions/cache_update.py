@@ -210,14 +210,30 @@ class _Integers:
             return None
         if op.kind in (*RESHAPE_OPS, "CAST"):
             return self._shaped([self.values(op.inputs[0])], held)
-        if op.kind == "STRIDED_SLICE" and held.size == 1 and self._begins_within(op):  # one element is all there is
+        if op.kind == "STRIDED_SLICE" and held.size == 1 and self._takes_one(op):  # one element is all there is
             return self._shaped([self.values(op.inputs[0])], held)
-        return self._shaped([*map(self.values, op.inputs)], held) if op.kind in ("PACK", "CONCATENATION") else None
+        return self._shaped([*map(self.values, op.inputs)], held) if self._joins(op, held) else None
 
-    def _begins_within(self, op: Op) -> bool:
-        """Whether a part of one element begins at it: beyond it there is nothing that runtimes agree on."""
-        begins = self.graph.tensors[op.inputs[1]].data if op.inputs[1] >= 0 else None
-        return begins is not None and all(int(begin) in (0, -1) for begin in np.asarray(begins).reshape(-1))
+    def _takes_one(self, op: Op) -> bool:
+        """Whether a part of one element is that one, by numbers that leave nothing open: beyond it, or backwards, there
+        is nothing that runtimes agree on."""
+        if len(op.inputs) != 4 or op.int_option("ellipsisMask") or op.int_option("newAxisMask"):
+            return False
+        values = [self.graph.tensors[index].data if index >= 0 else None for index in op.inputs[1:]]
+        if any(value is None for value in values):
+            return False
+        begins, ends, steps = ([int(one) for one in np.asarray(value).reshape(-1)] for value in values)
+        to_the_end = op.int_option("endMask")
+        return len(begins) == len(ends) == len(steps) and all(
+            begin in (0, -1) and step == 1 and (end == begin + 1 or end == 1 or to_the_end >> axis & 1)
+            for axis, (begin, end, step) in enumerate(zip(begins, ends, steps, strict=True))
+        )
+
+    def _joins(self, op: Op, out: Tensor) -> bool:
+        """Whether it lays its inputs one behind the other into a vector: what runtimes make of other ranks differs."""
+        shapes = [self.graph.tensors[index].shape for index in op.inputs if index >= 0]
+        rank = {"PACK": 0, "CONCATENATION": 1}.get(op.kind)
+        return len(out.shape) == 1 and op.int_option("axis") in (0, -1) and all(len(shape) == rank for shape in shapes)
 
     def _shaped(self, parts: list[_Values | None], out: Tensor) -> _Values | None:
         """The parts one behind the other, in the output's shape; None where they are not as many."""

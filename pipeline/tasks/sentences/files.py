@@ -68,6 +68,10 @@ _EDGES = "?!¿¡؟？！…。，：；"
 _MARKS_END = re.compile(rf"(?<=[^\s])[,;:{_EDGES}]+(?=\s)|[{_EDGES}]+$")
 _MARKS_BEGIN = re.compile(rf"^[{_EDGES}]+|(?<=\s)[,;:{_EDGES}]+(?=\S)")
 _QUOTES = re.compile(r"[“”„‟«»\"]")
+_LANGUAGE = r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8}){0,3}"
+"""Codes name files too."""
+_MOST_VALUES = 10_000
+"""Numbers of a range that become a value each."""
 _RANGE_KEYS = ("from", "to", "step", "type", "multiplier", "fractions", "digits", "words", "words_language")
 
 
@@ -281,7 +285,7 @@ class _Reader:
             "expansion_rules": self.rules,
             "skip_words": self.skip_words,
             "settings": lambda value: value if self.mapping(value, "settings", place) else None,
-            "language": lambda value: value if self.text(value, "language", place) else None,
+            "language": lambda value: value if self.language(value, place) else None,
             HINTS: lambda value: value if self.mapping(value, HINTS, place) else None,
         }
         for key, value in data.items():
@@ -311,6 +315,15 @@ class _Reader:
             shown = "empty" if value is None else f"{_yaml(value)}, which YAML reads as {_kind(value)}"
             self.fault(_or(place_of(value), place), f"{name} is {shown}", "write it in quotes")
         return isinstance(value, str)
+
+    def language(self, value: Any, place: Place) -> bool:
+        if not self.text(value, "language", place):
+            return False
+        if not re.fullmatch(_LANGUAGE, value):
+            shown = value if len(value) <= 40 else f"{value[:40]}…"
+            self.fault(place, f"`language` is {shown!r}", "write a language's code, such as `de` or `pt-BR`")
+            return False
+        return True
 
     def intents(self, value: Any) -> dict[str, Any]:
         if not self.mapping(value, "intents", UNKNOWN):
@@ -486,6 +499,11 @@ class _Reader:
         multiplier = limits.get("multiplier")
         if multiplier is not None and (isinstance(multiplier, bool) or not isinstance(multiplier, int | float)):
             self.fault(place, f"`multiplier` of the range {{{name}}} is {multiplier!r}", "write a number")
+        elif before == len(self.faults) and (multiplier or 1) != 1:
+            count = (int(limits["to"]) - int(limits["from"])) // int(limits.get("step", 1)) + 1
+            if count > _MOST_VALUES:
+                what = f"the range {{{name}}} has {count:,} numbers, each of which is a value where they are multiplied"
+                self.fault(place, what, f"use a `step` that leaves {_MOST_VALUES:,}, or no `multiplier`")
         for key in limits:
             if key not in _RANGE_KEYS:
                 remedy = f"known keys: {', '.join(_RANGE_KEYS)}{did_you_mean(key, _RANGE_KEYS)}"

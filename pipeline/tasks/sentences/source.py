@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from hassil.expression import Alternative, Expression, Group, ListReference, Permutation, RuleReference, TextChunk
-from hassil.intents import IntentData, RangeSlotList, SlotList, TextSlotList, TextSlotValue, WildcardSlotList
+from hassil.intents import (
+    IntentData,
+    RangeFractionType,
+    RangeSlotList,
+    SlotList,
+    TextSlotList,
+    TextSlotValue,
+    WildcardSlotList,
+)
 from hassil.recognize import RecognizeResult, recognize_all
 
 from pipeline.errors import ConfigError, Problem
@@ -837,7 +845,7 @@ def _count(expression: Expression, rules: Mapping[str, Any], lists: Mapping[str,
             total = sum(_count(value.text_in, rules, lists)[1] for value in values.values)
             return 1, max(total, 1)
         if isinstance(values, RangeSlotList):
-            return 1, sum(1 for _ in values.get_numbers()) if values.fraction_type else _steps(values)
+            return 1, _steps(values)
         if inline := expression.get_inline_range():
             return 1, max((inline[1] - inline[0]) // inline[2] + 1, 1)
         return 1, 1
@@ -850,4 +858,7 @@ def _count(expression: Expression, rules: Mapping[str, Any], lists: Mapping[str,
 
 
 def _steps(numbers: RangeSlotList) -> int:
-    return len(range(numbers.start, numbers.stop + 1, numbers.step))
+    """How many numbers it has, those between the whole ones too."""
+    between = RangeFractionType.get_fractions(numbers.fraction_type) if numbers.fraction_type else ()
+    whole = (numbers.stop - numbers.start) // numbers.step + 1
+    return whole * (1 + len(list(between)))

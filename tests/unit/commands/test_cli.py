@@ -218,3 +218,13 @@ def test_what_the_system_refuses_is_named_with_its_file(
     monkeypatch.setattr(registry, "run_recipe", fail)
     assert main(["run", "models/home-en-small/recipe.yaml"]) == 1
     assert "cannot use build/x: Not a directory" in capsys.readouterr().err
+
+
+def test_no_home_folder_is_needed() -> None:
+    """Only Renode's release is kept there, and that in an installed wheel alone."""
+    environment = {**os.environ, "HOME": "/proc/nowhere", "PYTHONPATH": str(ROOT)}
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR"):
+        environment.pop(name, None)
+    command = [sys.executable, "-m", "pipeline", "boards"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and "mps2_an386" in done.stdout and done.stderr == ""

@@ -51,6 +51,21 @@ def test_an_answer_is_read() -> None:
     assert "Büro" in understood.as_json()
 
 
+def test_two_answers_to_choose_from_are_read() -> None:
+    choices = [{key: ANSWER[key] for key in ("intent", "slots", "confidence")}, {"intent": "NoMatch", "slots": []}]
+    choices[1]["confidence"] = 16384
+    answer = {**ANSWER, "intent": "NoMatch", "slots": [], "reason": "low-confidence", "choices": choices}
+    understood = parse_understanding(json.dumps(answer))
+    best, second = understood.choices
+    assert best.text == "HassLightSet area=Büro brightness=21.5 domain=light time=08:15"
+    assert (second.text, second.confidence) == ("NoMatch", 0.25)
+    written = json.loads(understood.as_json())["choices"]
+    assert written[0]["slots"][2] == {"name": "domain", "type": "choice", "value": "light", "entry": 41}
+    assert "choices" not in json.loads(parse_understanding(json.dumps(ANSWER)).as_json())
+    with pytest.raises(DeviceError):
+        parse_understanding(json.dumps({**answer, "choices": [{"intent": "NoMatch"}]}))
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -245,6 +245,13 @@ def test_a_full_disk_is_an_error_that_keeps_what_came(
     assert server.ranges == [None]
 
 
+def test_a_home_that_cannot_be_written_is_named(server: Server) -> None:
+    """`/proc` refuses root too."""
+    with pytest.raises(ThimbleError, match="cannot store Renode in /proc/nowhere") as caught:
+        fetch(server.release, Path("/proc/nowhere"))
+    assert "make it writable" in caught.value.remedy
+
+
 def test_what_an_ended_run_left_is_cleared(server: Server, tmp_path: Path) -> None:
     (tmp_path / ".unpacking-old" / "renode").mkdir(parents=True)
     (tmp_path / VERSION).mkdir()

@@ -10,12 +10,12 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pipeline.network.cached_decoder import CachedDecoder
-from tests.support.tiny_models import KINDS, config_of, lively
+from tests.support.tiny_models import IMPORTED_KINDS, KINDS, config_of, lively
 
 EOS = 3
 GROUPED = "rmsnorm, gated, rotary, grouped"
 CONFIGURATIONS: dict[str, tuple[str, dict[str, object]]] = {
-    **{kind: (kind, {}) for kind in KINDS},
+    **{kind: (kind, {}) for kind in [*KINDS, *IMPORTED_KINDS]},
     "sliding window": (GROUPED, {"window": 8, "sinks": 2}),
     "strided window": (GROUPED, {"window": 10, "sinks": 1, "stride": 5}),
     "strided window, learned": ("layernorm, gated, learned, one K/V head", {"window": 10, "stride": 4}),

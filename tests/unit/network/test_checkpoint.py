@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import ThimbleError
 from pipeline.network.checkpoint import build_from, save_model
 from pipeline.workflow.shipped import read_weights_metadata
-from tests.support.tiny_models import KINDS, config_of, lively
+from tests.support.tiny_models import IMPORTED_KINDS, KINDS, config_of, lively
 
 KIND = "layernorm, relu, rotary, untied"
 
@@ -23,7 +23,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.mark.variants(keep=2)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *IMPORTED_KINDS])
 def test_weights_come_back_in_half_precision(kind: str, tmp_path: Path) -> None:
     config, path = config_of(kind), tmp_path / "weights.npz"
     model = lively(config)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pipeline.network.decode_step import DecodeStep, mask_table
 from pipeline.network.decoder import MASK
-from tests.support.tiny_models import KINDS, config_of, lively
+from tests.support.tiny_models import IMPORTED_KINDS, KINDS, config_of, lively
 
 
 def run(step: DecodeStep, tokens: np.ndarray, cache: dict[str, np.ndarray]) -> np.ndarray:
@@ -23,7 +23,7 @@ def run(step: DecodeStep, tokens: np.ndarray, cache: dict[str, np.ndarray]) -> n
     return np.stack(rows)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *IMPORTED_KINDS])
 def test_equals_the_training_model(kind: str) -> None:
     config = config_of(kind)
     model = lively(config)

@@ -8,15 +8,16 @@ import tensorflow as tf
 import tf_keras as keras
 
 from pipeline.network.decoder import NORM_EPSILON, build_decoder, rope_matrices
+from pipeline.numerics.rope import rope_frequencies
 from pipeline.recipes.schema import TrainConfig
 from pipeline.text.codec import PlainCodec
 from pipeline.training.batches import batches
 from pipeline.training.evaluation import encode_pairs
 from pipeline.training.loop import TrainingStep
-from tests.support.tiny_models import KINDS, PAIRS, config_of, lively, tokenizer_of
+from tests.support.tiny_models import IMPORTED_KINDS, KINDS, PAIRS, config_of, lively, tokenizer_of
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *IMPORTED_KINDS])
 def test_shapes_and_size(kind: str) -> None:
     config = config_of(kind)
     model = build_decoder(config)
@@ -93,7 +94,7 @@ def test_norms_are_their_definitions() -> None:
 
 def test_rotary_scores_depend_on_distance() -> None:
     """Turned by their positions, two rows' product is a function of how far they are apart."""
-    matrices = rope_matrices(32, 8)
+    matrices = rope_matrices(32, rope_frequencies(8).tolist())
     rng = np.random.default_rng(3)
     q, k = rng.normal(size=8), rng.normal(size=8)
 

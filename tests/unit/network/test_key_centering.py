@@ -9,6 +9,7 @@ import tensorflow as tf
 from pipeline.network.decode_step import DecodeStep
 from pipeline.network.decoder import rope_matrices
 from pipeline.network.key_centering import rope_offset
+from pipeline.numerics.rope import rope_frequencies
 from pipeline.quantize.ptq import quantize
 from pipeline.verification.oracle import Oracle
 from tests.support.tiny_models import config_of, lively
@@ -20,18 +21,19 @@ KIND = "rmsnorm, gated, rotary, grouped"
     ("context", "head_dim", "slow"), [(256, 8, 1), (256, 64, 14), (20, 4, 1), (1, 8, 4), (1024, 4, 0)]
 )
 def test_the_drift_is_what_slow_pairs_have_turned(context: int, head_dim: int, slow: int) -> None:
-    moved = rope_offset(context, head_dim)
+    frequencies = rope_frequencies(head_dim).tolist()
+    moved = rope_offset(context, frequencies)
     assert moved.slow.tolist() == [False] * (head_dim // 2 - slow) + [True] * slow
     assert np.abs(moved.matrices).max() <= 1 and (moved.matrices[:, ~moved.slow] == 0).all()
     turned = np.eye(2) + moved.matrices / moved.factor[:, None, None]
-    np.testing.assert_allclose(turned[:, moved.slow], rope_matrices(context, head_dim)[:, moved.slow], atol=1e-6)
+    np.testing.assert_allclose(turned[:, moved.slow], rope_matrices(context, frequencies)[:, moved.slow], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", [KIND, "layernorm, relu, rotary, untied"])
 def test_attention_does_not_see_what_all_keys_are_less(kind: str) -> None:
     config = config_of(kind)
     model, rng = lively(config), np.random.default_rng(7)
-    slow = rope_offset(config.context, config.head_dim).slow
+    slow = rope_offset(config.context, config.rope_frequencies).slow
     assert slow.any() and not slow.all()
     shape = (config.kv_heads, 2, slow.size)
     means = {f"layer{i}": 3 * rng.normal(size=shape).astype(np.float32) * slow for i in range(config.layers)}
@@ -59,7 +61,7 @@ def test_integers_of_keys_are_finer() -> None:
     """Where all keys of a head have a large part in common."""
     config = config_of("layernorm, relu, rotary, untied")
     model, rng = lively(config), np.random.default_rng(8)
-    norm, slow = model.get_layer("layer0_norm_attention"), rope_offset(config.context, config.head_dim).slow
+    norm, slow = model.get_layer("layer0_norm_attention"), rope_offset(config.context, config.rope_frequencies).slow
     norm.beta.assign(8 * np.sign(model.get_layer("layer0_k").kernel.numpy()[:, 1]))  # of head 0 the slow pair's a
     common = (norm.beta.numpy() @ model.get_layer("layer0_k").kernel.numpy()).reshape(config.kv_heads, 2, slow.size)
     text = rng.integers(0, config.vocab_size, (6, config.context)).tolist()

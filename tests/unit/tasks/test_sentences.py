@@ -241,6 +241,13 @@ REFUSED: Mapping[str, tuple[str, str]] = {
     "sentences as text": ("language: en\nintents: {Do: {data: [{sentences: a b}]}}\n", "write a list"),
     "an intent called NoMatch": (sentences("a", intent=NO_MATCH), "cannot name an intent"),
     "an empty range": (sentences("a {x}", more="lists: {x: {range: {from: 5, to: 1}}}\n"), "no number"),
+    "a range of too many values": (
+        sentences("a {x}", more="lists: {x: {range: {from: 0, to: 4294967296, multiplier: 2}}}\n"),
+        "4,294,967,297 numbers",
+    ),
+    "a language that is a path": (sentences("a").replace("language: en", "language: ../en"), "`language` is '../en'"),
+    "a language without end": (sentences("a").replace("language: en", f"language: {'x' * 10_000}"), "language's code"),
+    "an empty language": (sentences("a").replace("language: en", "language: ''"), "language's code"),
     "a range type": (sentences("a {x}", more="lists: {x: {range: {from: 1, to: 5, type: percent}}}\n"), "percentage"),
     "keywords that no sentence has": (sentences("tea", block="required_keywords: [Tea]"), "required_keywords"),
     "no mapping": ("- a\n- b\n", "mapping of keys"),

@@ -283,6 +283,34 @@ def test_a_checkpoint_is_written_by_time(tmp_path: Path, monkeypatch: pytest.Mon
     assert seen == [1, 2, 3, 3]
 
 
+def test_a_training_that_diverges_stops_and_keeps_the_last_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpointing, "_SECONDS", 0.0)
+    config = BRIEF.replace(steps=40, learning_rate=1e30)
+    with pytest.raises(ThimbleError, match=r"diverged: (the loss of step|after step)") as caught:
+        trained(tmp_path, config)
+    assert "learning_rate` (it began with 1e+30)" in caught.value.remedy and "stays in" in caught.value.remedy
+    with np.load(tmp_path / CHECKPOINT) as data:
+        step = json.loads(str(data["facts"]))["step"]
+        assert 0 < step < 40 and f"step {step}" in caught.value.remedy
+        assert all(np.isfinite(data[name]).all() for name in data.files if name.startswith("v"))
+
+
+def test_weights_that_are_no_numbers_never_replace_a_good_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = train(CONFIG, BRIEF.replace(steps=0), TRAINING_DATA, tmp_path, ignore)
+
+    def spoil(number: int) -> None:
+        weight = model.trainable_variables[0]
+        weight.assign(tf.where(number == BRIEF.steps - 1, np.nan * weight, weight))
+
+    with pytest.raises(ThimbleError, match=f"after step {BRIEF.steps}"):
+        loop.fit(model, BRIEF, TRAINING_DATA, tmp_path, ignore, loop.Hooks(after=spoil))
+    assert not (tmp_path / CHECKPOINT).exists()
+
+
 @pytest.mark.parametrize("keep", [0, 3, 100, 0.5, 0.99])
 def test_a_damaged_checkpoint_means_to_start_anew(tmp_path: Path, keep: float) -> None:
     variable = tf.Variable([1.0, 2.0])

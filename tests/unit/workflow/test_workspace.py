@@ -11,6 +11,7 @@ from pipeline.errors import ThimbleError
 from pipeline.files import fingerprint, write_json
 from pipeline.workflow.fingerprint import Fingerprint
 from pipeline.workflow.workspace import State, Workspace
+from tests.support.kills import kill_and_look
 
 F1, F2 = (Fingerprint({"recipe": name}, {"module": "1"}, {}, {}) for name in ("one", "two"))
 
@@ -163,3 +164,9 @@ def test_a_run_that_is_killed_between_two_renames_loses_nothing(
         assert stamp is not None and stamp.note == expected
         assert (workspace.stage("train") / "weights").read_text(encoding="utf-8") == expected
         assert not list(workspace.folder.glob(".*.old"))
+
+
+def test_a_process_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
+    """`python -m tests.support.kills` is the long form."""
+    found = kill_and_look(tmp_path, 25)
+    assert found.total() > 25, "most of the time there are results"
