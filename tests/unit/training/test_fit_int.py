@@ -21,7 +21,7 @@ from pipeline.verification.oracle import Oracle
 from tests.support.tiny_models import config_of, lively
 
 
-@pytest.mark.variants(keep=1)
+@pytest.mark.variants(keep=0)
 @pytest.mark.parametrize(("activations", "rate"), [("int8", 0.01), ("int16", 0.003)])
 def test_a_form_that_suits_integers(activations: str, rate: float, tmp_path: Path) -> None:
     config = config_of("rmsnorm, gated, rotary, grouped", tied_embeddings=False)

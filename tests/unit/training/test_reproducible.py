@@ -39,7 +39,7 @@ def stopped_on_the_way(kinds: Sequence[str], folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.variants(keep=1)
+@pytest.mark.variants(keep=0)
 @pytest.mark.parametrize("kinds", KINDS)
 def test_processes_agree_with_and_without_a_stop(kinds: Sequence[str], tmp_path: Path) -> None:
     whole = digests(run(kinds, tmp_path / "whole"))
