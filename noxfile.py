@@ -154,7 +154,7 @@ def golden(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def matrix(session: nox.Session) -> None:
     """The C library under every compiler, option and core, as a table, half an hour (`-- --targets m4f --builds -O2`).
-    Uses, where installed, clang, gcc-riscv64-unknown-elf with picolibc-riscv64-unknown-elf, and qemu-user."""
+    Uses, where installed, clang and lld, gcc-riscv64-unknown-elf with picolibc-riscv64-unknown-elf, and qemu-user."""
     session.run(str(with_toolchain(session)), "-m", "tests.kernels", *session.posargs, external=True)
 
 

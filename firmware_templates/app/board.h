@@ -1,6 +1,6 @@
 /* What a board gives the application. Everything else about a board stays in its folder. */
-#ifndef BOARD_H
-#define BOARD_H
+#ifndef THIMBLE_BOARD_H
+#define THIMBLE_BOARD_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,8 +1,8 @@
 /* The image as it was linked: what lies where in flash, with checksums that cmake/post_link.py writes behind the
  * linker.
  */
-#ifndef IMAGE_H
-#define IMAGE_H
+#ifndef THIMBLE_IMAGE_H
+#define THIMBLE_IMAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -694,8 +694,9 @@ static void put_json_slot(const thimble_slot *slot)
     put_text("}");
 }
 
-/* The members "intent", "slots" and "confidence". */
-static void put_json_answer(uint16_t intent, const thimble_slot *slots, size_t count, uint32_t confidence)
+/* The members "intent", "slots", "confidence" and, where there is one, "context". */
+static void put_json_answer(uint16_t intent, const thimble_slot *slots, size_t count, uint32_t confidence,
+                            uint8_t context)
 {
     size_t length;
     const uint8_t *name = thimble_intent_name(&thimble_model_answers, intent, &length);
@@ -707,6 +708,7 @@ static void put_json_answer(uint16_t intent, const thimble_slot *slots, size_t c
         put_json_slot(&slots[i]);
     }
     put_count("],\"confidence\":", confidence);
+    put_text(context & THIMBLE_CONTEXT_AREA ? ",\"context\":[\"area\"]" : "");
 }
 
 /* Answers the sentence at hand, or says why nothing is done, as "OK {...}", in JSON. */
@@ -728,7 +730,7 @@ static error answer_in_json(void)
         return stopped;
     }
     put_text("OK {");
-    put_json_answer(result.intent, slots, result.slot_count, result.confidence);
+    put_json_answer(result.intent, slots, result.slot_count, result.confidence, result.context);
     put_text(",\"reason\":\"");
     if (result.reason == THIMBLE_MODEL_REASON) {
         put_json_text(slots[0].value, slots[0].value_length);
@@ -740,7 +742,7 @@ static error answer_in_json(void)
     for (size_t i = 0; i < result.choice_count; i++) {
         const thimble_choice *choice = &result.choices[i];
         put_text(i ? "},{" : ",\"choices\":[{");
-        put_json_answer(choice->intent, choice->slots, choice->slot_count, choice->confidence);
+        put_json_answer(choice->intent, choice->slots, choice->slot_count, choice->confidence, choice->context);
     }
     put_text(result.choice_count ? "}]" : "");
 #endif

@@ -1,6 +1,6 @@
 /* Lines in, lines out: what the protocol (docs/protocol.md) is made of. */
-#ifndef SERIAL_H
-#define SERIAL_H
+#ifndef THIMBLE_SERIAL_H
+#define THIMBLE_SERIAL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* What a measured program sees of the machine. Output goes through semihosting. */
-#ifndef DEVICE_H
-#define DEVICE_H
+#ifndef THIMBLE_DEVICE_H
+#define THIMBLE_DEVICE_H
 
 #include <stdint.h>
 

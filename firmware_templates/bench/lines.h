@@ -1,5 +1,5 @@
-#ifndef LINES_H
-#define LINES_H
+#ifndef THIMBLE_LINES_H
+#define THIMBLE_LINES_H
 
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 /* What a program that measures prints through the debugger, and how it counts: for Cortex-M and RV32 under QEMU. */
-#ifndef SEMIHOSTING_H
-#define SEMIHOSTING_H
+#ifndef THIMBLE_SEMIHOSTING_H
+#define THIMBLE_SEMIHOSTING_H
 
 #include <stdint.h>
 

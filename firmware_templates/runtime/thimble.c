@@ -18,7 +18,8 @@ thimble_status thimble_init(thimble_context *context, const thimble_model *model
 void thimble_reset(thimble_context *context)
 {
     const thimble_model *model = context->model;
-    for (const thimble_cache_part *part = model->cache; part != model->cache + model->cache_parts; part++) {
+    for (int32_t number = 0; number < model->cache_parts; number++) {
+        const thimble_cache_part *const part = &model->cache[number];
         for (int32_t i = 0; i < part->bytes; i++) {
             context->cache[part->offset + i] = part->zero_point;
         }

@@ -543,6 +543,46 @@ size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, s
     return made;
 }
 
+/* Whether a sentence says one of some phrases, in its normalized words. */
+static bool says_one(const thimble_words *words, const char *phrase)
+{
+    while (*phrase) {
+        for (uint16_t word = 0; word < words->count; word++) {
+            size_t at = words->start[word], i = 0;
+            while (phrase[i] && at < words->length && words->text[at] == (uint8_t)phrase[i]) {
+                at++;
+                i++;
+            }
+            if (!phrase[i] && (at == words->length || words->text[at] == ' ')) {
+                return true;
+            }
+        }
+        while (*phrase++) {
+        }
+    }
+    return false;
+}
+
+uint8_t thimble_answer_context(const thimble_answer *answer)
+{
+    const thimble_answers *tables = answer->tables;
+    const int32_t intent = answer->intent;
+    if (!tables->room_phrases) {
+        return 0;
+    }
+    for (uint16_t i = tables->intent_starts[intent]; i < tables->intent_starts[intent + 1]; i++) {
+        const int32_t slot = tables->allowed[i].slot;
+        if ((answer->said & bit_of(answer, i)) && list_from(tables->lists + tables->room_places, slot) == slot) {
+            return 0;
+        }
+    }
+    return list_from(tables->lists + tables->room_always, intent) == intent ||
+                   (list_from(tables->lists + tables->room_said, intent) == intent &&
+                    says_one(answer->words, tables->room_phrases))
+               ? THIMBLE_CONTEXT_AREA
+               : 0;
+}
+
 thimble_reason thimble_answer_reason(const thimble_answer *answer, const thimble_slot *slots, size_t count)
 {
     if (answer->confidence < answer->tables->threshold) {

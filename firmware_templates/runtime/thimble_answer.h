@@ -58,6 +58,10 @@ typedef struct thimble_answers {
     const uint32_t *slot_sets; /* lists of which slots answers have together: how many pairs, which slots are required,
                                   which are possible, ...; bit i is the intent's slot i. Of none: any. */
     const uint16_t *lists;
+    uint16_t room_always;     /* where the list of intents begins that need the room where they are said; */
+    uint16_t room_said;       /* of those that need it where the sentence says so; */
+    uint16_t room_places;     /* of slots with which none needs it, since they say where, or which thing */
+    const char *room_phrases; /* what says so, each with a zero byte, and one more; NULL: nothing needs a room */
     const uint16_t
         *text_starts; /* [intent_count + slot_count + value_count + kind_count + 1]: where each text starts in `text` */
     const uint8_t *text; /* names of intents, of slots, values, and names of markers; UTF-8 */
@@ -157,6 +161,12 @@ bool thimble_answer_is_whole(const thimble_answer *answer);
 /* The slots of an answer, in ascending order of their names, and their number. `ids` are those of the whole answer.
  * The tables' header says how large `slots` must be. */
 size_t thimble_answer_slots(const thimble_answer *answer, const uint16_t *ids, size_t count, thimble_slot *slots);
+
+/* What an answer needs to know of where it is said. */
+enum { THIMBLE_CONTEXT_AREA = 1 /* the room: it is said "in here", or only makes sense in a room and names none */ };
+
+/* What of it this answer needs: THIMBLE_CONTEXT_AREA, or 0. */
+uint8_t thimble_answer_context(const thimble_answer *answer);
 
 /* Why nothing is done though there is an answer: its confidence, or what the model says. */
 thimble_reason thimble_answer_reason(const thimble_answer *answer, const thimble_slot *slots, size_t count);

@@ -16,6 +16,7 @@ static void note(thimble_answer *answer, const thimble_model *model, const void 
 static void read_choice(const thimble_understanding *u, thimble_slot *slots, thimble_choice *choice)
 {
     choice->intent = u->answer.intent;
+    choice->context = thimble_answer_context(&u->answer);
     choice->confidence = u->answer.confidence;
     choice->slot_count = thimble_answer_slots(&u->answer, u->ids + u->prompt, u->count, slots);
     choice->slots = slots;

@@ -628,11 +628,10 @@ static int32_t find_stems(const sentence *s, size_t layer, const range *nearby, 
     return first;
 }
 
-/* The name in the first layers whose words have the stems of a span. */
-static bool find_declined(const sentence *s, size_t layers, const range *nearby, size_t index, size_t end,
-                          thimble_mark *mark)
+/* The name whose words have the stems of a span. */
+static bool find_declined(const sentence *s, const range *nearby, size_t index, size_t end, thimble_mark *mark)
 {
-    for (size_t layer = 0; layer < layers && s->annotator->inflection->stems.count; layer++) {
+    for (size_t layer = 0; layer < THIMBLE_LAYERS && s->annotator->inflection->stems.count; layer++) {
         const int32_t entry = find_stems(s, layer, nearby, index, end, 0, true);
         if (entry != NOTHING) {
             *mark = mark_of(s, layer, entry, index, end);
@@ -672,7 +671,7 @@ static bool find_inflected(const sentence *s, const range *nearby, size_t index,
             next += length_of(next) + 1;
         }
     }
-    return find_declined(s, THIMBLE_LAYERS, nearby, index, end, mark);
+    return find_declined(s, nearby, index, end, mark);
 }
 
 /* The known word that may follow in a compound, with its accents; NULL: none. */
@@ -789,7 +788,7 @@ static bool find_other_form(sentence *s, size_t index, size_t limit, thimble_mar
     for (size_t end = index + spans; is_near && end > index; end--) {
         *seam = 0;
         if (end == index + 1 && s->is_known[index]) {
-            return !is_common(s, index) && find_declined(s, 1, nearby, index, end, mark); /* of the home */
+            return !is_common(s, index) && find_declined(s, nearby, index, end, mark);
         }
         if (find_inflected(s, nearby, index, end, mark)) {
             return true;

@@ -150,6 +150,7 @@ void thimble_understand_end(thimble_understanding *u, thimble_slot *slots, thimb
     const bool holds = u->reason == THIMBLE_NO_REASON || u->reason == THIMBLE_MODEL_REASON;
     *result = (thimble_result){.intent = holds ? u->answer.intent : 0,
                                .reason = u->reason,
+                               .context = holds ? thimble_answer_context(&u->answer) : 0,
                                .confidence = u->answer.confidence,
                                .slot_count = holds ? count : 0,
                                .slots = slots};

@@ -17,6 +17,7 @@ extern "C" {
 /* An answer that may be the one that is meant. */
 typedef struct {
     uint16_t intent; /* 0: do nothing */
+    uint8_t context; /* THIMBLE_CONTEXT_AREA: it needs the room where it is said */
     uint32_t confidence;
     size_t slot_count;
     const thimble_slot *slots;
@@ -53,6 +54,7 @@ typedef struct {
 typedef struct {
     uint16_t intent;       /* MODEL_INTENT_... of answer_ids.h; 0: do nothing */
     thimble_reason reason; /* why nothing is done, where that is known */
+    uint8_t context;       /* THIMBLE_CONTEXT_AREA: it needs the room where it is said */
     uint32_t confidence;   /* in 1/65536 */
     size_t slot_count;
     const thimble_slot *slots;     /* in ascending order of their names, each once */

@@ -1,6 +1,6 @@
 /* A model that TensorFlow Lite Micro's interpreter runs, behind the functions of a thimble_model. */
-#ifndef INTERPRETER_H
-#define INTERPRETER_H
+#ifndef THIMBLE_INTERPRETER_H
+#define THIMBLE_INTERPRETER_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* How C and JavaScript meet. */
-#ifndef PAGE_H
-#define PAGE_H
+#ifndef THIMBLE_PAGE_H
+#define THIMBLE_PAGE_H
 
 /* A function that JavaScript calls by this name. */
 #define EXPORT(name) __attribute__((export_name(#name)))

@@ -1,6 +1,6 @@
 /* What the library needs of the C library, for a target that has none. */
-#ifndef STRING_H
-#define STRING_H
+#ifndef THIMBLE_STRING_H
+#define THIMBLE_STRING_H
 
 #include <stddef.h>
 

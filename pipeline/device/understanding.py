@@ -48,16 +48,18 @@ class Choice:
         intent: `NoMatch` where it is to do nothing.
         slots: in the order of their names, each once.
         confidence: from 0 to 1.
+        context: see `Understanding`.
     """
 
     intent: str
     slots: tuple[Slot, ...]
     confidence: float
+    context: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
         """`Intent slot=value slot=value`."""
-        return " ".join([self.intent, *(f"{slot.name}={slot.value}" for slot in self.slots)])
+        return _text_of(self.intent, self.slots)
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Understanding:
         ticks: of the board's counter, of the whole answer.
         choices: the two best answers, the more likely one first, where nothing may be done until the speaker has said
             which is meant; none where the model does not ask. The tokens are those of the first.
+        context: what the answer needs to know of where it is said: "area", the room; an assistant in a room adds its
+            own.
     """
 
     intent: str
@@ -84,6 +88,12 @@ class Understanding:
     tokens_out: int
     ticks: int
     choices: tuple[Choice, ...] = ()
+    context: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """`Intent slot=value slot=value`."""
+        return _text_of(self.intent, self.slots)
 
     @property
     def values(self) -> dict[str, str]:
@@ -91,10 +101,9 @@ class Understanding:
         return {slot.name: slot.value for slot in self.slots}
 
     def as_json(self) -> str:
-        """A line of JSON, what does not apply to a slot left out, and choices where there are none."""
-        choices = [{**asdict(choice), "slots": _as_json(choice.slots)} for choice in self.choices]
-        data = {**asdict(self), "slots": _as_json(self.slots), "choices": choices}
-        return json.dumps({key: value for key, value in data.items() if key != "choices" or value}, ensure_ascii=False)
+        """A line of JSON, what does not apply to a slot left out, and choices and context where there are none."""
+        choices = [_as_json(choice, {}) for choice in self.choices]
+        return json.dumps(_as_json(self, {"choices": choices}), ensure_ascii=False)
 
 
 def parse_understanding(text: str) -> Understanding:
@@ -117,16 +126,28 @@ def parse_understanding(text: str) -> Understanding:
             tokens_out=int(data["tokens_out"]),
             ticks=int(data["ticks"]),
             choices=tuple(
-                Choice(_text(one["intent"]), _slots(one["slots"]), int(one["confidence"]) / 65536)
+                Choice(_text(one["intent"]), _slots(one["slots"]), int(one["confidence"]) / 65536, _context(one))
                 for one in data.get("choices", ())
             ),
+            context=_context(data),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise DeviceError("protocol", f"UNDERSTAND was answered with {text[:80]!r}: {error!r}") from None
 
 
-def _as_json(slots: Sequence[Slot]) -> list[dict[str, Any]]:
-    return [{key: value for key, value in asdict(slot).items() if value is not None} for slot in slots]
+def _text_of(intent: str, slots: Sequence[Slot]) -> str:
+    return " ".join([intent, *(f"{slot.name}={slot.value}" for slot in slots)])
+
+
+def _as_json(answer: Choice | Understanding, others: Mapping[str, object]) -> dict[str, object]:
+    """The members of an answer, some of which are others here, without those that say nothing."""
+    slots = [{key: value for key, value in asdict(slot).items() if value is not None} for slot in answer.slots]
+    data = {**asdict(answer), "slots": slots, **others}
+    return {key: value for key, value in data.items() if key not in ("choices", "context") or value}
+
+
+def _context(data: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(map(_text, data.get("context", ())))
 
 
 def _slots(data: Iterable[Mapping[str, Any]]) -> tuple[Slot, ...]:

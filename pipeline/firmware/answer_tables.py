@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 
@@ -86,6 +86,8 @@ def answer_lines(schema: AnswerSchema, first: int, linkage: Linkage) -> list[str
     counts = [len(schema.allowed.get(intent, {})) for intent in range(len(schema.intents))]
     sets = _Lists()
     set_starts = [sets.add(_slot_sets(schema, intent), 2) for intent in range(len(schema.intents))]
+    room = schema.room
+    rooms = {name: lists.add(sorted(getattr(room, name))) for name in ("always", "said", "places")}
     _check_sizes(schema, first, sum(map(len, texts)), len(lists.items))
     body = ",\n".join(f"    {{{', '.join(map(str, row))}}}" for row in rows or [(0, 0, 0, 0, 0)])
     members = {"lists": "answer_lists", "text_starts": "answer_text_starts", "text": "answer_text"}
@@ -107,9 +109,22 @@ def answer_lines(schema: AnswerSchema, first: int, linkage: Linkage) -> list[str
         f"    .value_count = {len(schema.values)},",
         f"    .threshold = {schema.threshold},",
         *(["    .asking = &thimble_asks,"] if schema.asks else []),
+        *(_room_lines(rooms, room.phrases) if room.always | room.said else []),
         *(f"    .{name} = {name}," for name in ("intent_starts", "allowed", "set_starts", "slot_sets")),
         *(f"    .{name} = {table}," for name, table in members.items()),
         "};",
+    ]
+
+
+def _room_lines(starts: Mapping[str, int], phrases: Sequence[str]) -> list[str]:
+    """Members of the tables: which answers need the room where they are said."""
+    data = b"".join(phrase.encode() + b"\0" for phrase in phrases)
+    text = "".join(
+        chr(byte) if byte == 32 or (byte < 128 and chr(byte).isalnum()) else f"\\{byte:03o}" for byte in data
+    )
+    return [
+        *(f"    .room_{name} = {start}," for name, start in starts.items()),
+        f'    .room_phrases = "{text}",',
     ]
 
 

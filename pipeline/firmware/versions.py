@@ -25,9 +25,10 @@ def tokenizer_version(tokenizer: PromptTokenizer) -> str:
 
 def answers_version(schema: AnswerSchema) -> str:
     """16 hexadecimal digits: another where an answer could have other intents, slots or values, or other tokens for
-    them. The threshold below which nothing is done, and whether the model asks then, are no part of it."""
+    them. The threshold below which nothing is done, whether the model asks then, and what needs a room, are no part of
+    it."""
     parts = dataclasses.asdict(schema)
-    del parts["threshold"], parts["asks"]
+    del parts["threshold"], parts["asks"], parts["room"]
     parts["quantities"] = sorted(schema.quantities)
     parts["slot_sets"] = {
         intent: [[sorted(one.required), sorted(one.possible)] for one in sets]

@@ -74,9 +74,9 @@ def understand(
     recipe: Recipe, build: Path, place: Place, home: Path | None, sentences: str, out: str, retrain: bool = False
 ) -> None:
     """Writes a line of JSON for each sentence, with `sentence`, `intent`, `slots`, `confidence`, `text` and, where
-    nothing is done and it is known why, `reason`; where the model asks which of two answers is meant `choices`, with
-    `intent`, `slots`, `confidence` and `text` of each; for a task of tools `call` too: name and arguments, or null
-    where nothing can be called.
+    nothing is done and it is known why, `reason`; where the answer needs the room in which it is said, `context`; where
+    the model asks which of two answers is meant, `choices`, with `intent`, `slots`, `confidence` and `text` of each;
+    for a task of tools `call` too: name and arguments, or null where nothing can be called.
 
     Args:
         recipe: of the model; what is missing of it is made.
@@ -191,6 +191,8 @@ def _record(
         record["call"] = call(answer)
     if reply.reason:
         record["reason"] = reply.reason
+    if answer.context:
+        record["context"] = list(answer.context)
     if answer.choices:
         record["choices"] = [
             {

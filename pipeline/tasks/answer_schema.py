@@ -6,20 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.errors import ThimbleError
 from pipeline.tasks.samples import NO_MATCH, IntentSchema, SlotSchema
-from pipeline.text.answers import DURATION_UNITS, AllowedValues, AnswerSchema, SlotSet
+from pipeline.text.answers import DURATION_UNITS, AllowedValues, AnswerSchema, RoomContext, SlotSet
 
-__all__ = ["MAX_POSITIONS", "QUANTITY_KINDS", "REASONS", "make_schema"]
+__all__ = ["MAX_POSITIONS", "PLACES", "QUANTITY_KINDS", "REASONS", "make_schema"]
 
 QUANTITY_KINDS = ("date", "degrees", "duration", "number", "percent", "time")
 """Kinds of `pipeline.text.annotation.Quantity`."""
 REASONS = ("two-commands",)
 """Why the model says `NO_MATCH`, where it says why."""
+PLACES = frozenset({"area", "floor", "name", "preferred_area_id"})
+"""Slots that say where, or which thing, so that the room where it is said does not matter."""
 MAX_POSITIONS = 48
 """Positions of a prompt at which free text may begin or end."""
 
 
 def make_schema(
-    intents: Mapping[str, IntentSchema], name_kinds: Iterable[str], pointers: int, threshold: float = 0.0
+    intents: Mapping[str, IntentSchema],
+    name_kinds: Iterable[str],
+    pointers: int,
+    threshold: float = 0.0,
+    here: Sequence[str] = (),
 ) -> AnswerSchema:
     """The answer tokens.
 
@@ -28,6 +34,7 @@ def make_schema(
         name_kinds: kinds of the entries of all vocabularies.
         pointers: marks that an answer can point at.
         threshold: confidence from 0 to 1 below which nothing is done.
+        here: what means the room where it is said, in normalized words.
 
     Raises:
         ThimbleError: a kind of names is called as a kind of quantities is, or an intent as `NO_MATCH`.
@@ -87,7 +94,18 @@ def make_schema(
         allowed=allowed,
         threshold=round(65536 * threshold),
         slot_sets=slot_sets,
+        room=RoomContext(
+            always=_needing_rooms(by_intent, intents, "always"),
+            said=_needing_rooms(by_intent, intents, "said"),
+            places=frozenset(slot_ids[slot] for slot in PLACES & slot_ids.keys()),
+            phrases=tuple(here),
+        ),
     )
+
+
+def _needing_rooms(names: Iterable[str], intents: Mapping[str, IntentSchema], how: str) -> frozenset[int]:
+    """Indices of the intents that need a room so."""
+    return frozenset(index for index, name in enumerate(names) if name in intents and intents[name].room == how)
 
 
 def _unit_slots(slots: Mapping[str, SlotSchema]) -> list[str]:

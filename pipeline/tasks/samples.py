@@ -38,11 +38,14 @@ class IntentSchema:
         slots: by name.
         needed: sets of slots of which each answer has at least one whole; none where it needs no slot.
         exclusive: sets of slots of which an answer has at most one.
+        room: whether its answers need the room where they are said, unless they say where, or which thing: "always",
+            or only where the sentence says so ("said"); empty for never.
     """
 
     slots: Mapping[str, SlotSchema] = field(default_factory=dict)
     needed: tuple[frozenset[str], ...] = ()
     exclusive: tuple[frozenset[str], ...] = ()
+    room: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,23 @@ class StructuredTask(PairTask):
         kinds = {entry.kind for entry in self.source.entries()}
         for sample in self._typical:
             kinds.update(entry.kind for entry in sample.entries)
-        return make_schema(self._intents, kinds, self.pointers)
+        return make_schema(self._intents, kinds, self.pointers, here=self._here)
+
+    @property
+    def here(self) -> Sequence[str]:
+        """What people say for the room in which they are."""
+        return ()
+
+    @cached_property
+    def _here(self) -> list[str]:
+        """The same as normalized words, without phrases that hold another one."""
+        words = self.names.annotator().words
+        phrases = {" ".join(words(text)) for text in self.here} - {""}
+        return sorted(
+            phrase
+            for phrase in phrases
+            if not any(f" {other} " in f" {phrase} " for other in phrases if other != phrase)
+        )
 
     @cached_property
     def _intents(self) -> dict[str, IntentSchema]:

@@ -27,6 +27,7 @@ __all__ = [
     "NO_MATCH",
     "AllowedValues",
     "AnswerSchema",
+    "RoomContext",
     "SlotSet",
     "StructuredAnswer",
     "StructuredPrompt",
@@ -96,6 +97,23 @@ class SlotSet:
 
 
 @dataclass(frozen=True)
+class RoomContext:
+    """Which answers need the room where they are said.
+
+    Attributes:
+        always: indices of the intents that do, unless they have one of `places`.
+        said: of those that do where, besides, the sentence says one of `phrases`.
+        places: indices of the slots that say where, or which thing.
+        phrases: what means the room where it is said, such as "this room", in normalized words.
+    """
+
+    always: frozenset[int] = frozenset()
+    said: frozenset[int] = frozenset()
+    places: frozenset[int] = frozenset()
+    phrases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class AnswerSchema:
     """The answer tokens of a model, and which answers there are.
 
@@ -111,6 +129,7 @@ class AnswerSchema:
         threshold: confidence below which an answer is `NO_MATCH`, in 1/65536.
         slot_sets: by intent, as its index, the sets of slots that its answers may have; any where there are none.
         asks: whether the two best answers are given where the confidence is below the threshold.
+        room: which answers need the room where they are said.
     """
 
     kinds: tuple[str, ...]
@@ -124,6 +143,7 @@ class AnswerSchema:
     threshold: int = 0
     slot_sets: Mapping[int, Sequence[SlotSet]] = field(default_factory=dict)
     asks: bool = False
+    room: RoomContext = RoomContext()
 
     @property
     def num_tokens(self) -> int:
@@ -168,8 +188,18 @@ class AnswerSchema:
             },
             "threshold": self.threshold,
             **({"asks": True} if self.asks else {}),
+            **({"room": self._room()} if self.room.always | self.room.said else {}),
         }
         path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    def _room(self) -> dict[str, list[str]]:
+        room = self.room
+        return {
+            "always": [self.intents[intent] for intent in sorted(room.always)],
+            "said": [self.intents[intent] for intent in sorted(room.said)],
+            "places": [self.slots[slot] for slot in sorted(room.places)],
+            "phrases": list(room.phrases),
+        }
 
     @classmethod
     def load(cls, path: Path) -> AnswerSchema:
@@ -229,6 +259,7 @@ class AnswerSchema:
                 for intent, sets in data.get("slot_sets", {}).items()
             },
             bool(data.get("asks", False)),
+            _room_of(data.get("room", {}), intent_ids, slot_ids),
         )
 
 
@@ -300,6 +331,7 @@ class StructuredAnswer:
             "unfinished", or what the model says.
         choices: the two best answers, the more likely one first, of which the speaker may be asked which is meant; none
             where the model does not ask.
+        context: what it needs to know of where it is said: "area", the room.
     """
 
     intent: str
@@ -307,6 +339,7 @@ class StructuredAnswer:
     confidence: float = 1.0
     reason: str = ""
     choices: tuple[StructuredAnswer, ...] = ()
+    context: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -561,7 +594,17 @@ class StructuredPrompt:
                 else:
                     slots[schema.slots[slot]] = self._said(start, token - ids.position)
         name = schema.intents[intent]
-        return StructuredAnswer(name, slots, confidence / 65536, slots.get("reason", "") if name == NO_MATCH else "")
+        reason = slots.get("reason", "") if name == NO_MATCH else ""
+        said = frozenset(token - ids.slot for token in tokens if ids.slot <= token < ids.value)
+        return StructuredAnswer(name, slots, confidence / 65536, reason, context=self._context(intent, said))
+
+    def _context(self, intent: int, said: frozenset[int]) -> tuple[str, ...]:
+        """What an answer with these slots needs to know of where it is said."""
+        room = self._ids.schema.room
+        if said & room.places or intent not in room.always | room.said:
+            return ()
+        text = f" {' '.join(word.text for word in self.annotated.words)} "
+        return ("area",) if intent in room.always or any(f" {phrase} " in text for phrase in room.phrases) else ()
 
     def _said(self, first: int, last: int) -> str:
         """The original text from the word at one position to the word at another."""
@@ -572,6 +615,15 @@ class StructuredPrompt:
         words = self.annotated.words
         original = self.annotated.text.encode()
         return original[words[self.word_at[first]].start : words[last_word].end].decode("utf-8", "replace")
+
+
+def _room_of(data: Mapping[str, Sequence[str]], intents: Mapping[str, int], slots: Mapping[str, int]) -> RoomContext:
+    return RoomContext(
+        frozenset(intents[intent] for intent in data.get("always", ())),
+        frozenset(intents[intent] for intent in data.get("said", ())),
+        frozenset(slots[slot] for slot in data.get("places", ())),
+        tuple(map(str, data.get("phrases", ()))),
+    )
 
 
 def _kind_ids(ids: TokenIds) -> dict[str, int]:

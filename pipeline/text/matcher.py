@@ -293,12 +293,9 @@ class _Sentence:
         return None
 
     def called_as_known(self, index: int, layers: Sequence[Layer]) -> Entry | None:
-        """The home's name that a word of the templates is in another case: "klimatyzację" for "Klimatyzacja", as that
-        itself is a name though templates say it."""
-        home = self.layers[0]
-        if len(self.layers) < 2 or layers[0] is not home or self.texts[index] in self.common:
-            return None
-        return self.declined(index, index + 1, (home,))
+        """The name that a word of the templates is in another case: "klimatyzację" for "Klimatyzacja", as that itself
+        is a name though templates say it."""
+        return None if self.texts[index] in self.common else self.declined(index, index + 1, layers)
 
     def may_join(self, index: int, end: int) -> bool:
         """Whether words can be a name that is divided otherwise: not "an der" for "Ander"."""

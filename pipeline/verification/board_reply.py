@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pipeline.device.protocol import Device
+from pipeline.device.understanding import Understanding
 from pipeline.errors import DeviceError
+from pipeline.numerics.confidence import CERTAIN
 from pipeline.verification.reply import Choice, Reply
 
 __all__ = ["ask_device"]
@@ -22,10 +24,16 @@ def ask_device(device: Device, sentence: str, max_new: int, is_structured: bool 
         DeviceError: a fault, or no answer by the protocol.
     """
     try:
-        answer = (device.answer if is_structured else device.prompt)(sentence, max_new)
+        if is_structured:
+            return _reply_of(device.understand(sentence, max_new))
+        answer = device.prompt(sentence, max_new)
     except DeviceError as error:
         if error.code in ("checksum", "fault", "protocol"):
             raise
         return Reply("", None, error.code)
-    choices = tuple(Choice(text, confidence) for text, confidence in answer.choices)
-    return Reply(answer.text, answer.confidence, answer.reason, choices)
+    return Reply(answer.text, answer.confidence, answer.reason)
+
+
+def _reply_of(said: Understanding) -> Reply:
+    choices = tuple(Choice(one.text, round(CERTAIN * one.confidence), one.context) for one in said.choices)
+    return Reply(said.text, round(CERTAIN * said.confidence), said.reason, choices, said.context)

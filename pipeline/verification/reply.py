@@ -53,10 +53,12 @@ class Choice:
     Attributes:
         text: `Intent slot=value slot=value`.
         confidence: in 1/65536.
+        context: see `Reply`.
     """
 
     text: str
     confidence: int
+    context: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,14 @@ class Reply:
         reason: why nothing is done; empty where something is, or where the reason is not known.
         choices: the two best answers, the more likely one first; none but where the confidence of a model that asks is
             below its threshold.
+        context: what the answer needs to know of where it is said: "area", the room.
     """
 
     text: str
     confidence: int | None = None
     reason: str = ""
     choices: tuple[Choice, ...] = ()
+    context: tuple[str, ...] = ()
 
 
 def refusal(prompt: Prompt, context: int) -> Reply | None:
@@ -146,7 +150,7 @@ def reply_of(prompt: Prompt, tokens: Sequence[int], confidence: int, end: str) -
     if end in _UNFINISHED:
         return Reply(NO_MATCH, confidence, _UNFINISHED[end])
     answer = prompt.answer(tokens, confidence)
-    return Reply(answer.text, confidence, answer.reason)
+    return Reply(answer.text, confidence, answer.reason, context=answer.context)
 
 
 def at_threshold(reply: Reply, threshold: int) -> Reply:
@@ -175,8 +179,11 @@ def parse_reply(reply: Reply, slots: Iterable[str] | None) -> StructuredAnswer:
         if not _SLOT.fullmatch(intent) or (rest and "=" not in rest.partition(" ")[0]):
             return StructuredAnswer(NO_MATCH)
     names = list(slots)
-    choices = (replace(parse_answer(one.text, names), confidence=one.confidence / 65536) for one in reply.choices)
-    return replace(parse_answer(text, names), choices=tuple(choices))
+    choices = (
+        replace(parse_answer(one.text, names), confidence=one.confidence / 65536, context=one.context)
+        for one in reply.choices
+    )
+    return replace(parse_answer(text, names), choices=tuple(choices), context=reply.context)
 
 
 def choose(allowed: Sequence[int] | None, logits: NDArray[np.signedinteger]) -> int:
@@ -255,7 +262,8 @@ def second_best(
     if other.end != "eos":
         return ()
     pairs = ((tokens, confidence), (other.tokens, other.confidence))
-    return tuple(Choice(prompt.answer(ids).text, known) for ids, known in pairs)
+    said = ((prompt.answer(ids), known) for ids, known in pairs)
+    return tuple(Choice(answer.text, known, answer.context) for answer, known in said)
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ int main(void)
         if (count && thimble_answer_is_whole(&answer)) {
             size_t made = thimble_answer_slots(&answer, tokens, taken, slots);
             reason = thimble_answer_reason(&answer, slots, made);
-            printf("%s ", thimble_reason_name(reason));
+            printf("%s %u ", thimble_reason_name(reason), thimble_answer_context(&answer));
             thimble_answer_say(&thimble_model_answers, answer.intent, slots, made, say, NULL);
             printf("\n");
         }

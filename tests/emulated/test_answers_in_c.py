@@ -28,6 +28,7 @@ NAME_KINDS = ("area", "light", "person", "switch")
 WORDS = ["turn", "Küche", "lamp", "ON", "in", "the", "двор", "a", "it's", "☃", "Pizza", "x" * 70]
 VALUES = {"time": ["08:15", "23:00"], "number": ["0", "7", "05", "24", "25", "-3", "2.5", "123456"]}
 SEEDS = range(4)
+HERE = ("in the", "küche", "двор a", "n the", "lamp lamp")
 
 
 def random_schema(rng: random.Random) -> AnswerSchema:
@@ -54,8 +55,10 @@ def random_schema(rng: random.Random) -> AnswerSchema:
                 slots[prefix + unit] = SlotSchema(kinds=frozenset({"number"}))
         some = [frozenset(rng.sample(sorted(slots), rng.randrange(len(slots) + 1))) for _ in range(rng.randrange(4))]
         exclusive = [frozenset(rng.sample(sorted(slots), 2))] if len(slots) > 1 and rng.random() < 0.4 else []
-        intents[f"Intent{number}"] = IntentSchema(slots, tuple(some), tuple(exclusive))
-    return make_schema(intents, NAME_KINDS, rng.choice([1, 3, 16]), rng.choice([0.0, 0.001]))
+        room = rng.choice(["", "always", "said", "said"])
+        intents[f"Intent{number}"] = IntentSchema(slots, tuple(some), tuple(exclusive), room)
+    here = rng.sample(HERE, rng.randrange(len(HERE) + 1))
+    return make_schema(intents, NAME_KINDS, rng.choice([1, 3, 16]), rng.choice([0.0, 0.001]), here)
 
 
 def random_sentence(rng: random.Random) -> Annotated:
@@ -134,7 +137,7 @@ class Case:
                 said = prompt.answer(answer)
                 reason = prompt.answer(answer, confidence).reason
                 known = reason if reason in ("", "low-confidence") else "model"
-                lines.append(f"{known or '-'} {said.text.encode().hex()}")
+                lines.append(f"{known or '-'} {len(said.context)} {said.text.encode().hex()}")
                 break
         return [*lines, "end"]
 
@@ -166,6 +169,8 @@ def test_the_device_answers_as_the_host_does(seed: int, tokenizer: Tokenizer, tm
     for case, lines in zip(cases, answered, strict=True):
         assert [*lines.splitlines(), "end"] == case.expected()
     assert sum("->" in lines and not lines.startswith("-\n") for lines in answered) > 20
+    contexts = [line.split()[1] for lines in answered for line in lines.splitlines()[-1:] if "->" in lines]
+    assert {"0", "1"} <= set(contexts), "some need the room where they are said"
 
 
 def compile_driver(schema: AnswerSchema, tokenizer: Tokenizer, folder: Path) -> Path:

@@ -42,6 +42,20 @@ def test_a_copy_builds_with_cmake_alone_and_gives_the_same_image(
     assert (copy / "build" / "firmware.map").exists()
 
 
+@pytest.mark.parametrize("standard", ["c11", "c17"])
+def test_all_of_a_project_is_c_of_the_standard(project: Path, board: Board, standard: str) -> None:
+    """CMake asks for C11 at least, and so takes what a compiler is used to, with GNU's extensions."""
+    folders = [project / name for name in ("src", "model", "runtime", "board")]
+    flags = [*board.flags, f"-std={standard}", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-fsyntax-only"]
+    defines = ["-DTHIMBLE_SAMPLING", "-DTHIMBLE_PROFILE", "-DTHIMBLE_TEST_COMMANDS"]
+    includes = [f"-I{folder}" for folder in (*folders, project / "runtime" / "kernels")]
+    sources = [path for folder in folders for path in sorted(folder.glob("*.c"))]
+    assert len(sources) > 10
+    command: list[str | Path] = [tools.require("arm-none-eabi-gcc"), *flags, *defines, *includes, *sources]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+
+
 def test_only_the_kernels_that_are_called_come_along(
     project: Path, tokenizer: Tokenizer, board: Board, tmp_path: Path
 ) -> None:

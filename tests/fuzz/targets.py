@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from pipeline.errors import ThimbleError
 from tests.fuzz.mutants import binary_mutants, json_mutants, text_mutants, yaml_mutants
 
-__all__ = ["CORPUS", "TARGETS", "Target"]
+__all__ = ["CORPUS", "TARGETS", "Target", "text_tokenizers"]
 
 CORPUS = Path(__file__).parent / "corpus"
 _MOST_POINTS = 60
@@ -387,21 +387,24 @@ def _text_bytes() -> st.SearchStrategy[bytes]:
     return text_mutants().map(lambda text: text.encode("utf-8", "surrogatepass"))
 
 
-def _text(folder: Path) -> Check:
-    """The device's tokenizers, compiled for the host, against the host's: same ids."""
+def text_tokenizers() -> Sequence[Any]:
+    """One of each kind."""
     from pipeline.text.tokenizers.byte_bpe import Tokenizer
     from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
     from pipeline.text.tokenizers.text_bpe import TextTokenizer
-    from tests.emulated.test_tokenizer_in_c import NOT_UTF8, compile_tokenizer
     from tests.support.made_llama2c import pieces_of
 
     words = ["turn on the kitchen lights", "café 21.5 °C", "the End. \n next"]
     texts, scores = zip(*pieces_of(_LEARNED), strict=True)
+    return Tokenizer.train(words, 320), TextTokenizer.train(words, 320), Llama2cTokenizer(texts, scores)
+
+
+def _text(folder: Path) -> Check:
+    """The device's tokenizers, compiled for the host, against the host's: same ids."""
+    from tests.emulated.test_tokenizer_in_c import NOT_UTF8, compile_tokenizer
+
     pairs = []
-    made: Sequence[Any] = (
-        Tokenizer.train(words, 320), TextTokenizer.train(words, 320), Llama2cTokenizer(texts, scores),
-    )  # fmt: skip
-    for number, tokenizer in enumerate(made):
+    for number, tokenizer in enumerate(text_tokenizers()):
         place = folder / str(number)
         place.mkdir()
         pairs.append((tokenizer, compile_tokenizer(tokenizer, place)))

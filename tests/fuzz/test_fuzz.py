@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.errors import ThimbleError
 from pipeline.resources import ROOT
+from tests.fuzz.c_targets import C_TARGETS, replay
 from tests.fuzz.targets import CORPUS, TARGETS
 from tests.fuzz.worker import message_fault
 
@@ -105,3 +106,10 @@ def test_a_short_campaign_finds_nothing(target: str, tmp_path: Path) -> None:
         command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.variants(keep=1)
+@pytest.mark.parametrize("name", ["c-answer-lines", *(name for name in C_TARGETS if name != "c-answer-lines")])
+def test_the_devices_c_takes_its_corpus(name: str, tmp_path: Path) -> None:
+    replay(C_TARGETS[name], tmp_path / "work")

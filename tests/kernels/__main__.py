@@ -32,7 +32,12 @@ def main() -> int:
 
         def row(target: str) -> list[str]:
             # One target after the other in a thread of its own: its builds share the plain bodies.
-            return [_cell(target, name, folder, faults) for name in builds]
+            cells = []
+            for name in builds:
+                cells.append(_cell(target, name, folder, faults))
+                if cells[-1]:
+                    console.print(f"{target}, {name}: {cells[-1]}", highlight=False)
+            return cells
 
         with ThreadPoolExecutor(options.jobs) as pool:
             columns = list(pool.map(row, targets))

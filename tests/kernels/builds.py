@@ -26,10 +26,12 @@ __all__ = [
     "Build",
     "BuildFailed",
     "Target",
+    "link_command",
     "missing_tools",
     "outcome",
     "plain_names",
     "reference",
+    "with_constants",
 ]
 
 ON_BOARD = Path(__file__).parent / "on_board"
@@ -51,6 +53,7 @@ SECTIONS
 }}
 """
 _STACK_OFFSET = 1 << 18
+_HARD = "-mfloat-abi=hard"
 
 
 class BuildFailed(Exception):
@@ -78,6 +81,17 @@ class Target:
         """Whether it is a Cortex-M core."""
         return bool(self.machine)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether there is no operating system with libraries of its own."""
+        return self.is_arm or bool(self.emulator)
+
+    @property
+    def lld_flags(self) -> tuple[str, ...]:
+        """What LLVM's linker must be told: where a program starts, and how the code that it makes passes floats."""
+        start = ("--entry=reset",) if self.is_arm else ()
+        return (*start, "-mllvm", "-float-abi=hard") if _HARD in self.flags else start
+
 
 def _cortex(cpu: str, machine: str, *float_flags: str, code: int = 0, ram: int = 0x20000000) -> Target:
     flags = (f"-mcpu=cortex-{cpu}", "-mthumb", *float_flags)
@@ -85,7 +99,6 @@ def _cortex(cpu: str, machine: str, *float_flags: str, code: int = 0, ram: int =
     return Target("arm-none-eabi-gcc", flags, clang, machine, code, ram)
 
 
-_HARD = "-mfloat-abi=hard"
 _RV32 = ("-march=rv32imac", "-mabi=ilp32")
 _PICOLIBC = "/usr/lib/picolibc/riscv64-unknown-elf"
 TARGETS = {
@@ -129,6 +142,11 @@ class Build:
         """Whether r9 is not the compiler's to use."""
         return "-ffixed-r9" in self.flags or "-msingle-pic-base" in self.flags
 
+    @property
+    def with_lto(self) -> bool:
+        """Whether the linker does the last of the compiler's work."""
+        return "-flto" in self.flags
+
 
 _SAME_FOR_BOTH = {
     "-O0": Build(("-O0",)),
@@ -152,15 +170,20 @@ BUILDS = {
         ("-fPIC", "-msingle-pic-base", "-mno-pic-data-is-text-relative"), arm_only=True
     ),
     "gcc -flto": Build(("-flto",)),
+    "gcc -O3 -flto": Build(("-O3", "-flto")),
+    "gcc -Og -ffixed-r9 -DTHIMBLE_PLAIN_C": Build(("-Og", "-ffixed-r9", "-DTHIMBLE_PLAIN_C"), arm_only=True),
     **{f"clang {name}": Build(build.flags, True, build.arm_only) for name, build in _SAME_FOR_BOTH.items()},
     "clang -fPIC": Build(("-fPIC",), clang=True, arm_only=True),
+    "clang -flto": Build(("-flto",), clang=True),
+    "clang -O3 -flto": Build(("-O3", "-flto"), clang=True),
 }
-"""By name; one of GCC and one of clang for each way of compiling. LTO with clang wants a linker of its own (lld)."""
+"""By name; one of GCC and one of clang for each way of compiling."""
 
 
 def missing_tools(target: Target, build: Build) -> list[str]:
     """Programs of the system that a build would need and that are not there."""
     wanted = [target.gcc, *(["clang"] if build.clang else []), *([target.emulator] if target.emulator else [])]
+    wanted += ["ld.lld"] if build.clang and build.with_lto else []
     return [name for name in (*wanted, *(["qemu-system-arm"] if target.is_arm else [])) if not shutil.which(name)]
 
 
@@ -218,18 +241,82 @@ def _run(name: str, build: Build, program: str, objects: Sequence[Path], folder:
     target = TARGETS[name]
     # The programs are built for the target as ever: GCC, -O2, and r9 left alone where the library wants that.
     kept = ["-ffixed-r9", "-DKEEP_R9"] if build.keeps_r9 else []
-    options = [*target.flags, "-std=gnu11", "-O2", "-ffunction-sections", *kept, *_includes()]
-    options += [f"-I{DEVICE}", "-DINSTRUCTIONS_PER_TICK=1", f"-DSTACK_TOP={target.ram + _STACK_OFFSET}"]
+    options = [*target.flags, *kept, *_program_options(target)]
     sources = [ON_BOARD / "harness.c", ON_BOARD / f"{program}.c"]
     own = _compiled(target.gcc, options, sources, folder / f"{name}-{program}{''.join(kept)}")
     image = folder / f"{name}-{program}.elf"
-    link = [*target.flags, "-O2", "-Wl,--gc-sections", *(["-flto"] if "-flto" in build.flags else [])]
-    if target.is_arm:
-        script = folder / f"{name}.ld"
-        script.write_text(LINK_SCRIPT.format(code=target.code, ram=target.ram), encoding="utf-8")
-        link += ["-nostartfiles", "--specs=nano.specs", "-Wl,--no-warn-execstack", f"-T{script}"]
-    _call([target.gcc, *link, *own, *objects, *target.link_flags, "-o", image])
+    _call(link_command(name, build, [*own, *objects], image))
     return _printed(target, image)
+
+
+def with_constants(name: str, offset: int, shift: int, folder: Path) -> tuple[int, str]:
+    """Builds `constants.c`, whose calls have constant arguments, and the kernels by clang with LTO, and runs it.
+
+    Args:
+        name: the target's, of TARGETS.
+        offset: what offsets and zero points are.
+        shift: what right shifts less one are.
+        folder: for what is made.
+
+    Returns:
+        As `outcome`, of this program.
+
+    Raises:
+        BuildFailed: as `outcome`.
+    """
+    target, build = TARGETS[name], BUILDS["clang -flto"]
+    options = [*target.clang_flags, *build.flags, *_program_options(target), f"-DOFFSET={offset}", f"-DSHIFT={shift}"]
+    sources = [ON_BOARD / "harness.c", ON_BOARD / "constants.c", *sorted((RUNTIME / "kernels").glob("*.c"))]
+    own = _compiled("clang", options, sources, folder / f"{name}-constants {offset} {shift}")
+    image = folder / f"{name}-constants.elf"
+    _call(link_command(name, build, [*own, *_plain(name, folder)], image))
+    return _printed(target, image)
+
+
+def _program_options(target: Target) -> list[str]:
+    """What the programs of `on_board` are compiled with besides what is the target's."""
+    options = ["-std=gnu11", "-O2", "-ffunction-sections", *_includes(), f"-I{DEVICE}"]
+    return [*options, "-DINSTRUCTIONS_PER_TICK=1", f"-DSTACK_TOP={target.ram + _STACK_OFFSET}"]
+
+
+def link_command(name: str, build: Build, objects: Sequence[Path], image: Path) -> list[str | Path]:
+    """What links a program of `on_board` for a target; its linker script is written beside the image.
+
+    Args:
+        name: the target's, of TARGETS.
+        build: how the objects were compiled.
+        objects: the program's.
+        image: what is made.
+    """
+    target = TARGETS[name]
+    script = image.parent / f"{name}.ld"
+    if target.is_arm:
+        script.write_text(LINK_SCRIPT.format(code=target.code, ram=target.ram), encoding="utf-8")
+    layout = [f"-T{script}"] if target.is_arm else []
+    if build.clang and build.with_lto:
+        # The objects are LLVM's own code, which only LLVM's linker takes; for a bare target it is called alone.
+        if not target.is_bare:
+            options = ["-fuse-ld=lld", *build.flags, "-Wl,--gc-sections"]
+            return ["clang", *options, *objects, *target.link_flags, "-o", image]
+        options = ["--lto-O3" if "-O3" in build.flags else "--lto-O2", *target.lld_flags, "--gc-sections", *layout]
+        return ["ld.lld", *options, *objects, *_libraries(target), "-o", image]
+    flags = [*target.flags, "-O2", *(["-flto"] if build.with_lto else []), "-Wl,--gc-sections"]
+    if target.is_arm:
+        flags += ["-nostartfiles", "--specs=nano.specs", "-Wl,--no-warn-execstack"]
+    return [target.gcc, *flags, *layout, *objects, *target.link_flags, "-o", image]
+
+
+def _libraries(target: Target) -> list[str]:
+    """The options and files of a bare target's libraries, for a linker that GCC does not call."""
+    if not target.is_arm:
+        kept = [flag for flag in target.link_flags if flag.startswith(("-L", "-lm", "-lc"))]
+        return [*kept, _file_of_gcc(target, "libgcc.a")]
+    return [_file_of_gcc(target, name) for name in ("libm.a", "libc_nano.a", "libgcc.a")]
+
+
+def _file_of_gcc(target: Target, name: str) -> str:
+    command = [target.gcc, *target.flags, f"-print-file-name={name}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _printed(target: Target, image: Path) -> tuple[int, str]:

@@ -1,22 +1,24 @@
 """The library under other compilers and options. A build takes some ten seconds, so here each option of GCC is tried
-on one core, each core with some option, and clang once; `nox -s matrix` has each option on each core."""
+on one core, each core with some option, and clang a few times; `nox -s matrix` has each option on each core."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from pipeline.verification.host_engine import RUNTIME
-from tests.kernels.builds import BUILDS, TARGETS, missing_tools, outcome, reference
+from tests.kernels.builds import BUILDS, TARGETS, missing_tools, outcome, reference, with_constants
 
 _BUILDS = [
     # In these kernels did not build, or computed wrongly, before.
     *(("m4f", f"gcc {option}") for option in ("-O0", "-fno-omit-frame-pointer", "-flto")),
     ("m4f", "clang -O2"),
+    ("m4f", "clang -flto"),
     ("m0+", "gcc -O2"),  # on the other cores test_kernels builds so
     ("m0+", "gcc -fstack-protector-all"),
     ("m3", "gcc -O1"),
@@ -27,6 +29,9 @@ _BUILDS = [
     ("m33", "gcc -Og"),
     ("m33", "gcc -finstrument-functions"),
     ("m55", "gcc -O3"),
+    ("m55", "gcc -O3 -flto"),
+    ("m55", "clang -O0"),
+    ("m7", "gcc -Og -ffixed-r9 -DTHIMBLE_PLAIN_C"),
     ("rv32", "gcc -std=c17"),
     ("rv32", "gcc -std=c11"),
     ("x86-64", "gcc -funroll-loops"),
@@ -50,11 +55,50 @@ def test_every_build_computes_the_same(folder: Path, target: str, name: str) -> 
     assert outcome(target, BUILDS[name], folder) == reference(folder)
 
 
+@pytest.mark.variants(keep=1)
+@pytest.mark.slow
+@pytest.mark.parametrize(("offset", "shift"), [(0, 0), (1, 0), (128, 7), (-127, 3)])
+@pytest.mark.parametrize("target", ["x86-64", "m4f", "m3"])
+def test_linked_with_constants_by_clang(folder: Path, target: str, offset: int, shift: int) -> None:
+    """As with GCC (`test_kernels`): operands that LLVM knows to be equal, or 0, stay apart where they must."""
+    if missing := missing_tools(TARGETS[target], BUILDS["clang -flto"]):
+        pytest.skip(f"not installed here: {', '.join(missing)}")
+    assert with_constants(target, offset, shift, folder)[0] == 16
+
+
 def test_each_option_and_each_core_is_tried() -> None:
     assert {name for name in BUILDS if name.startswith("gcc")} == {
         name for _, name in _BUILDS if name.startswith("gcc")
     }
     assert {target for target, _ in _BUILDS} == {*TARGETS}
+
+
+def test_c_comes_first_and_bodies_for_cores_are_in_files_of_their_own() -> None:
+    """A kernel's .c is plain C that a reader can follow, without assembler; what a core has instead is included there,
+    below its plain C."""
+    folder = RUNTIME / "kernels"
+    bodies = [path for path in folder.glob("*.h") if re.search("_(dsp|mve|thumb2|words|fpu)$", path.stem)]
+    including: dict[str, list[str]] = {path.name: [] for path in bodies}
+    for source in sorted(folder.glob("*.c")):
+        lines = source.read_text(encoding="utf-8").splitlines()
+        assert not any("__asm__" in line for line in lines), source.name
+        for above, line in pairwise(lines):
+            name = line.removeprefix('#include "').removesuffix('"')
+            if name in including:
+                assert name.startswith(source.stem) and re.match("#(else|elif|ifdef) ?", above), (source.name, line)
+                including[name].append(source.name)
+    assert len(bodies) > 20
+    assert all(len(sources) == 1 for sources in including.values()), including
+
+
+def test_guards_of_headers_are_ours() -> None:
+    """No vendor's header has the same: Nordic's nrf.h has NRF_H."""
+    for header in sorted(RUNTIME.parent.rglob("*.h")):
+        text = header.read_text(encoding="utf-8")
+        if header.name != "pins.h":  # of a board alone: names of its pins
+            guard = re.search(r"^#ifndef (\w+)\n#define \1$", text, re.MULTILINE)
+            name = header.stem.upper()
+            assert guard and guard[1] == (f"{name}_H" if name.startswith("THIMBLE") else f"THIMBLE_{name}_H"), header
 
 
 @pytest.mark.parametrize("standard", ["c++11", "c++17"])

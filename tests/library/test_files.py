@@ -190,7 +190,10 @@ def test_only_what_is_called_is_there_and_everything_that_is_included(library: P
     assert included - {"thimble_config.h"} <= set(files)
     kernels = {path.name for path in (RUNTIME / "kernels").glob("*.c")} & set(files)
     for kernel in kernels:
-        others = "".join(text for name, text in files.items() if name.endswith(".c") and name != kernel)
+        # Declarations call nothing; bodies for a core, which are headers, do.
+        others = "".join(
+            text for name, text in files.items() if name != kernel and not name.startswith("thimble_kernels")
+        )
         assert set(re.findall(r"^void (thimble_\w+)\(", files[kernel], re.MULTILINE)) & set(
             re.findall(r"(thimble_\w+)\(", others)
         ), kernel

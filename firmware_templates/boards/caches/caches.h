@@ -1,5 +1,5 @@
-#ifndef CACHES_H
-#define CACHES_H
+#ifndef THIMBLE_CACHES_H
+#define THIMBLE_CACHES_H
 
 /* Switches the core's caches on; called once, after reset. */
 void caches_init(void);

@@ -1,7 +1,7 @@
 /* Core registers of Armv6-M, Armv7-M and Armv8-M (Arm DDI 0419, DDI 0403, DDI 0553), what the linker script defines,
  * and what the parts of a board's code give one another. */
-#ifndef CORTEX_M_H
-#define CORTEX_M_H
+#ifndef THIMBLE_CORTEX_M_H
+#define THIMBLE_CORTEX_M_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /* Bytes that were received and not read yet, in a ring between an interrupt that writes and a thread that reads. */
-#ifndef RECEIVE_RING_H
-#define RECEIVE_RING_H
+#ifndef THIMBLE_RECEIVE_RING_H
+#define THIMBLE_RECEIVE_RING_H
 
 #include <stdbool.h>
 #include <stdint.h>

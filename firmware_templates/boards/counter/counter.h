@@ -1,5 +1,5 @@
-#ifndef COUNTER_H
-#define COUNTER_H
+#ifndef THIMBLE_COUNTER_H
+#define THIMBLE_COUNTER_H
 
 #include <stdint.h>
 

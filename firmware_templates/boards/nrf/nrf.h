@@ -1,7 +1,7 @@
 /* What Nordic's nRF51 and nRF52 share (nRF51 reference manual 3.0, nRF52840 product specification 1.7). The board's
  * pins.h says which chip it has, and its pins: port * 32 + number. */
-#ifndef NRF_H
-#define NRF_H
+#ifndef THIMBLE_NRF_H
+#define THIMBLE_NRF_H
 
 #include "cortex_m.h"
 #include "pins.h"

@@ -48,52 +48,7 @@ static inline const int16_t *pairs_of(const thimble_embedding_s8_params *p, int3
     return (const int16_t *)p->weights + row / 4 * 2 * p->columns + (row & 2);
 }
 
-#ifdef THIMBLE_DSP
-
-/* Two columns. A row's weights are a byte of both halfwords, once 128 is added where the byte below carries or is
- * d + 128; a correction is the carry of a shift. */
-/* clang-format off */
-#define TWO_COLUMNS                                           \
-    "ldr     %[w], [%[weights]], #8\n\t"                      \
-    "ldr     %[c], [%[scales]], #4\n\t"                       \
-    "sadd16  %[w], %[w], %[carry]\n\t"                        \
-    "smulwb  %[product], %[twice_row_scale], %[c]\n\t"        \
-    "lsr     %[w], %[w], %[shift]\n\t"                        \
-    "smulwt  %[c], %[twice_row_scale], %[c]\n\t"              \
-    "sxtb16  %[w], %[w]\n\t"                                  \
-    "smulbb  %[product], %[w], %[product]\n\t"                \
-    "smultb  %[c], %[w], %[c]\n\t"                            \
-    "lsrs    %[bits], %[bits], #1\n\t"                        \
-    "adc     %[product], %[base], %[product], asr #13\n\t"    \
-    "lsrs    %[bits], %[bits], #1\n\t"                        \
-    "adc     %[c], %[base], %[c], asr #13\n\t"                \
-    "strb    %[product], [%[y]], #1\n\t"                      \
-    "strb    %[c], [%[y]], #1\n\t"
-/* clang-format on */
-
-void thimble_embedding_pairs_s8(const thimble_embedding_s8_params *p, int32_t token, int8_t *out)
-{
-    const int16_t *weights = pairs_of(p, token), *scales = p->column_scales;
-    const int32_t twice_row_scale = 2 * p->row_scales[token], base = p->base;
-    const uint32_t carry = (token + 1) & 2 ? 0 : 0x00800080;
-    const int32_t shift = token & 1 ? 0 : 8;
-    const uint8_t *corrections = corrections_of(p, token);
-    const int8_t *const end = out + p->columns;
-    for (int8_t *y = out; y != end;) {
-        uint32_t bits = *corrections++, w, c, product;
-        /* clang-format off */
-        __asm__ volatile(TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS
-                         : [weights] "+&r"(weights), [scales] "+&r"(scales), [y] "+&r"(y), [bits] "+&r"(bits),
-                           [w] "=&r"(w), [c] "=&r"(c), [product] "=&r"(product)
-                         : [twice_row_scale] "r"(twice_row_scale), [base] "r"(base), [carry] "r"(carry),
-                           [shift] "r"(shift)
-                         : "cc", "memory");
-        /* clang-format on */
-    }
-    add_further_planes(p, token, out);
-}
-
-#else
+#ifndef THIMBLE_DSP
 
 static inline THIMBLE_HOT(weight_in_pairs) int32_t
     weight_in_pairs(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
@@ -112,6 +67,8 @@ void thimble_embedding_pairs_s8(const thimble_embedding_s8_params *p, int32_t to
     embed(p, token, weight_in_pairs, out);
 }
 
+#else
+#include "thimble_embedding_s8_dsp.h"
 #endif
 
 /* A byte of the words d + 128, c + 128, b + 128, a: thimble_fully_connected_quads_s8.c. */
@@ -128,26 +85,7 @@ void thimble_embedding_quads_s8(const thimble_embedding_s8_params *p, int32_t to
     embed(p, token, weight_in_quads, out);
 }
 
-#ifdef THIMBLE_HELIUM
-
-void thimble_embedding_rows_s8(const thimble_embedding_s8_params *p, int32_t token, int8_t *out)
-{
-    const int8_t *weights = (const int8_t *)p->weights + token * p->columns;
-    const int16_t *scales = p->column_scales;
-    const int16x8_t row_scale = vdupq_n_s16(p->row_scales[token]), base = vdupq_n_s16((int16_t)p->base);
-    const int16x8_t lowest = vdupq_n_s16(1), lanes = vnegq_s16(vreinterpretq_s16_u16(vidupq_n_u16(0, 1)));
-    const uint8_t *corrections = corrections_of(p, token);
-    int8_t *y = out;
-    for (int32_t eights = p->columns / 8; eights > 0; eights--, weights += 8, scales += 8, y += 8) {
-        const int16x8_t factor = vqdmulhq_s16(vldrhq_s16(scales), row_scale);
-        const int16x8_t product = vmulhq_s16(vshlq_n_s16(vldrbq_s16(weights), 8), factor);
-        const int16x8_t bits = vandq_s16(vshlq_s16(vdupq_n_s16(*corrections++), lanes), lowest);
-        vstrbq_s16(y, vaddq_s16(vaddq_s16(vshrq_n_s16(product, 5), base), bits));
-    }
-    add_further_planes(p, token, out);
-}
-
-#else
+#ifndef THIMBLE_HELIUM
 
 static inline THIMBLE_HOT(weight_in_rows) int32_t
     weight_in_rows(const thimble_embedding_s8_params *p, int32_t row, int32_t column)
@@ -160,4 +98,6 @@ void thimble_embedding_rows_s8(const thimble_embedding_s8_params *p, int32_t tok
     embed(p, token, weight_in_rows, out);
 }
 
+#else
+#include "thimble_embedding_s8_mve.h"
 #endif

@@ -2,16 +2,7 @@
 #include "thimble_kernels_s16.h"
 
 /* The square root, rounded to the nearest float: an instruction where there is one. */
-#if defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) && !defined(THIMBLE_PLAIN_C)
-
-static inline float square_root(float x)
-{
-    float root;
-    __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(x));
-    return root;
-}
-
-#else
+#if !(defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 4) && !defined(THIMBLE_PLAIN_C))
 
 #include <string.h>
 
@@ -36,6 +27,8 @@ static THIMBLE_HOT(square_root) float square_root(float x)
     return x;
 }
 
+#else
+#include "thimble_root_s16_fpu.h"
 #endif
 
 /* round(x), halves away from zero; x >= 0. */

@@ -1,25 +1,6 @@
 #include "thimble_rotary.h"
 
-#ifdef THIMBLE_HELIUM
-
-static THIMBLE_HOT(turn_token) void turn_token(const thimble_rotary_s8_params *p, const int8_t *x,
-                                               const int8_t *rotation, int8_t *out)
-{
-    const thimble_product_scale scale = p->out;
-    const int32_t half = p->half, offset = p->offset, head_dim = 2 * half;
-    for (int32_t i = 0, left = p->pairs; left > 0; i += 4, left -= 4, rotation += 16) {
-        const column first = column_of(rotation, left, p->rotation_offset);
-        const column second = column_of(rotation + 1, left, p->rotation_offset);
-        for (int32_t head = 0, at = i; head < p->heads; head++, at += head_dim) {
-            const int32x4_t a = vaddq_n_s32(thimble_load_4(x + at, left), offset);
-            const int32x4_t b = vaddq_n_s32(thimble_load_4(x + at + half, left), offset);
-            thimble_store_some_of_4(out + at, scaled(&scale, times(a, b, first)), left);
-            thimble_store_some_of_4(out + at + half, scaled(&scale, times(a, b, second)), left);
-        }
-    }
-}
-
-#else
+#ifndef THIMBLE_HELIUM
 
 /* One pair of all heads. */
 static inline void turn(const thimble_rotary_s8_params *p, scale s, row offset, columns matrix, const int8_t *x,
@@ -43,6 +24,8 @@ static inline void turn_token(const thimble_rotary_s8_params *p, const int8_t *x
     }
 }
 
+#else
+#include "thimble_rotary_s8_mve.h"
 #endif
 
 void thimble_rotary_s8(const thimble_rotary_s8_params *p, const int8_t *x, const int8_t *rotation, int8_t *out,

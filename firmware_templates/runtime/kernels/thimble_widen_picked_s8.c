@@ -3,41 +3,16 @@
 #include "thimble_fixed_point.h"
 #include "thimble_kernels.h"
 
-#ifdef THIMBLE_DSP
+#ifndef THIMBLE_DSP
 
 /* Four inputs as int16: the first and third, the second and fourth. */
-static inline void widen_four(const int8_t *in, int32_t offset, int32_t *even, int32_t *odd)
-{
-    const int32_t both = (int32_t)((uint32_t)offset << 16 | ((uint32_t)offset & 0xffff));
-    int32_t four;
-    memcpy(&four, in, 4);
-    __asm__("sxtab16 %0, %1, %2" : "=r"(*even) : "r"(both), "r"(four));
-    __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(*odd) : "r"(both), "r"(four));
-}
-
-/* The lower half of one below the upper half of the other, and the upper halves of both. */
-static inline int32_t below(int32_t upper, int32_t lower)
-{
-    int32_t both;
-    __asm__("pkhbt %0, %1, %2" : "=r"(both) : "r"(lower), "r"(upper));
-    return both;
-}
-
-static inline int32_t upper_halves(int32_t upper, int32_t lower)
-{
-    int32_t both;
-    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(both) : "r"(upper), "r"(lower));
-    return both;
-}
-
-#else
-
 static inline void widen_four(const int8_t *in, int32_t offset, int32_t *even, int32_t *odd)
 {
     *even = (int32_t)((uint32_t)(in[2] + offset) << 16 | ((uint32_t)(in[0] + offset) & 0xffff));
     *odd = (int32_t)((uint32_t)(in[3] + offset) << 16 | ((uint32_t)(in[1] + offset) & 0xffff));
 }
 
+/* The lower half of one below the upper half of the other, and the upper halves of both. */
 static inline int32_t below(int32_t upper, int32_t lower)
 {
     return (int32_t)(((uint32_t)upper & 0xffff0000u) | ((uint32_t)lower & 0xffff));
@@ -48,6 +23,8 @@ static inline int32_t upper_halves(int32_t upper, int32_t lower)
     return (int32_t)(((uint32_t)upper & 0xffff0000u) | (uint32_t)lower >> 16);
 }
 
+#else
+#include "thimble_widen_picked_s8_dsp.h"
 #endif
 
 /* A value in the upper half with each of four below it. */

@@ -25,9 +25,18 @@ from pipeline.errors import ThimbleError, UnsupportedModel
 
 __all__ = ["all_unsupported", "check_graph", "require_consistent"]
 
+_MASKS = "compute masks as a constant table, and look up its row by `position`"
+_LOOK_UPS = (
+    "for a look-up by Keras 3, whose Embedding and take() count negative ids from the end, write "
+    "tf.gather(table, token)"
+)
+_COMPARISON = f"{_MASKS}; {_LOOK_UPS}"
+_SELECTION = f"add a constant mask: a table looked up by `position`; {_LOOK_UPS}"
+_ONE_SHAPE = "multiply by, add or concatenate what has the shape already; one axis of 1 is broadcast by ADD and MUL"
 _INSTEAD = {
     "GELU": "TensorFlow Lite Micro has none; write its tanh form with tensors and constant numbers, x * 0.5 * "
-    "(1 + tanh(0.7978845608 * (x + 0.044715 * x * x * x))): MUL, ADD and TANH, which become one table",
+    "(1 + tanh(0.7978845608 * (x + 0.044715 * x * x * x))): MUL, ADD and TANH, which become one table "
+    "(with x**3 in place of x * x * x the converter makes it GELU again)",
     "NEG": "write a subtraction, a * c - b * s instead of a * c + (-b) * s",
     "SQUARE": "write x * x",
     "POW": "write x * x, or x * x * x",
@@ -38,13 +47,17 @@ _INSTEAD = {
     "SUM": "write tf.reduce_mean, and multiply by the number of elements where that matters",
     "DEQUANTIZE": "an operator around it is float: let the converter quantize all (TFLITE_BUILTINS_INT8), and write "
     "what it cannot with other operators",
-    "CAST": "compute masks as a constant table, and look up its row by `position`",
+    "CAST": _MASKS,
+    "RANGE": _MASKS,
+    **dict.fromkeys(("LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL"), _COMPARISON),
+    **dict.fromkeys(("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT"), _MASKS),
     "SHAPE": "convert with a fixed batch of 1: tf.TensorSpec([1], tf.int32)",
     "PACK": "convert with a fixed batch of 1, or write tf.reshape",
-    "SELECT_V2": "add a constant mask: a table looked up by `position`; for a look-up by Keras 3, whose Embedding and "
-    "take() count negative ids from the end, write tf.gather(table, token)",
-    "SELECT": "add a constant mask: a table looked up by `position`",
-    "WHERE": "add a constant mask: a table looked up by `position`",
+    **dict.fromkeys(("SELECT", "SELECT_V2", "WHERE"), _SELECTION),
+    **dict.fromkeys(("BROADCAST_TO", "TILE"), _ONE_SHAPE),
+    "MAXIMUM": "write tf.nn.relu(x - low) + low",
+    "MINIMUM": "write high - tf.nn.relu(high - x)",
+    "ELU": "use tf.nn.leaky_relu or tf.tanh, or the SiLU x * tf.sigmoid(x)",
     "ONE_HOT": "TensorFlow Lite Micro has none; look up the row of an identity matrix by `position`, or return the new "
     "row as `k_new_0`: the runtime puts it into the cache",
     "DYNAMIC_UPDATE_SLICE": "put one row into `k_cache_0` at [0, position, 0], or return it as `k_new_0`: the runtime "
@@ -56,6 +69,12 @@ _INSTEAD = {
     "ARG_MAX": "return the logits; the runtime chooses",
 }
 """What to write for operators that people have in their models."""
+_FULL_INTEGERS = "quantize the model to full integers: int8 or int16 activations, int8 weights, int32 or int64 biases"
+_NOT_OF_INDICES = (
+    "nothing is computed with `token` and `position` but look-ups: make what depends on them a constant table, and "
+    f"write tf.gather(table, position); {_LOOK_UPS}"
+)
+_INDEX_TYPES = ("INT32", "INT64", "BOOL")
 _TYPES = ("INT8", "INT16")
 _MOST_AXES = 6
 _MOST_ELEMENTS = 1 << 24
@@ -225,10 +244,8 @@ def _operands(graph: Graph, op: Op, form: Form) -> Iterator[UnsupportedModel]:
             yield from _quantization(tensor, index == per_channel)
 
     for dtype, names in foreign.items():
-        yield UnsupportedModel(
-            f"operator {op.kind} has a {dtype} tensor {' and '.join(names)}",
-            "quantize the model to full integers: int8 or int16 activations, int8 weights, int32 or int64 biases",
-        )
+        told = f"operator {op.kind} has a {dtype} tensor {' and '.join(names)}"
+        yield UnsupportedModel(told, _NOT_OF_INDICES if dtype in _INDEX_TYPES else _FULL_INTEGERS)
 
 
 def _quantization(tensor: Tensor, may_be_per_channel: bool) -> Iterator[UnsupportedModel]:

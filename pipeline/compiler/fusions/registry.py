@@ -1,6 +1,6 @@
 """All fusions' operators, by kind and type of activations.
 
-A fusion's file gives the function that rewrites a graph, which `compiler.PASSES` calls, and `OPERATORS`, what the
+A fusion's file gives the function that rewrites a graph, one of `GRAPH_PASSES` in `api.py`, and `OPERATORS`, what the
 graph has then; it is listed here.
 """
 

@@ -147,7 +147,10 @@ class HomeAssistantSource:
                 tuple(sorted(values.get(key, ()))),
                 key in free,
             )
-        return {intent: IntentSchema(slots, tuple(least_sets(needed[intent]))) for intent, slots in schemas.items()}
+        return {
+            intent: IntentSchema(slots, tuple(least_sets(needed[intent])), room=self._language.room_of(intent))
+            for intent, slots in schemas.items()
+        }
 
     def intents(self) -> Mapping[str, IntentSchema]:
         """All intents of the language."""

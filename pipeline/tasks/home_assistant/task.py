@@ -135,6 +135,11 @@ class HomeAssistantTask(StructuredTask):
         return self._hash("combination", str(template.index), answer) % 12 == 0
 
     @property
+    def here(self) -> Sequence[str]:
+        """As the templates say it."""
+        return self.templates.here_phrases()
+
+    @property
     def excluded_files(self) -> Sequence[Path]:
         """The tests, and the files that `exclude` names."""
         return [self._folder / file for file in (*self.config.exclude, self.config.tests or "") if file]

@@ -28,8 +28,10 @@ from hassil.expression import (
 )
 from hassil.intents import IntentData, Intents, RangeSlotList, SlotList, TextSlotList
 from hassil.numbers import get_rbnf_engine
+from hassil.sample import sample_expression
 
 from pipeline.errors import ThimbleError
+from pipeline.tasks.answer_schema import PLACES
 from pipeline.tasks.needed_slots import needed_by
 
 __all__ = ["DOWN", "NAMED", "Language", "Template", "Walk", "load_language", "number_words", "slot_text"]
@@ -37,6 +39,8 @@ __all__ = ["DOWN", "NAMED", "Language", "Template", "Walk", "load_language", "nu
 _IMPLIED_DOMAINS = {"HassLightSet": "light"}
 NAMED = ("name", "area", "floor")
 """Lists that a home fills."""
+_HERE = ("here", "in_here", "hier", "ici", "de_aqui")
+"""Rules of the package, by language, for the room in which something is said."""
 
 _WORD_NUMBERS = 0.2  # share of numbers that are spelled out
 _VALUE, _VALUE_END = "\1", "\2"  # around a slot's value in a sentence under construction
@@ -130,6 +134,33 @@ class Language:
     def fillers(self) -> list[str]:
         """Words that hassil skips ("please")."""
         return [str(word).lower() for word in self.intents.skip_words]
+
+    def here_phrases(self) -> list[str]:
+        """What means the room in which it is said ("in here", "this room")."""
+        rules = self.intents.expansion_rules
+        return sorted(
+            {
+                text
+                for name in _HERE
+                if name in rules
+                for text in sample_expression(rules[name].expression, self.intents.slot_lists, rules)
+            }
+        )
+
+    def room_of(self, intent: str) -> str:
+        """Whether sentences that say neither where nor which thing need the room in which they are said, see
+        `IntentSchema.room`.
+
+        "always" where each such template of the package requires it. Not where this project's templates fix slots: then
+        the same answer is given for all of a kind, wherever ("turn on all lights").
+        """
+        bare = [template for template in self.templates if template.intent == intent and not template.slots & PLACES]
+        package = [template for template in bare if not template.is_own]
+        needing = [template for template in package if "area" in template.block.requires_context]
+        if not needing:
+            return ""
+        is_ambiguous = any(template.is_own and template.block.slots for template in bare)
+        return "said" if is_ambiguous or len(needing) < len(package) else "always"
 
     def literal_texts(self) -> list[str]:
         """All literal text of the templates and rules, for made-up words that sound like the language."""

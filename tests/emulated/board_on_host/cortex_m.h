@@ -1,6 +1,6 @@
 /* Takes the place of a board's cortex_m.h on the host: registers are bytes that remember what was written. */
-#ifndef CORTEX_M_H
-#define CORTEX_M_H
+#ifndef THIMBLE_CORTEX_M_H
+#define THIMBLE_CORTEX_M_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -263,6 +263,30 @@ def test_all_that_is_not_supported_is_told_at_once() -> None:
     assert [line.split()[1] for line in lines[1:]] == ["NEG", "FLOOR", "GELU", "ROUND", "TANH"]
 
 
+def _compared_ids() -> bytes:
+    """As Keras 3 writes a look-up: ids below 0 are counted from the end."""
+    model = ModelBuilder()
+    ids, size = model.input("ids", (1,), dtype="INT32"), model.tensor((1,), data=[48], dtype="INT32")
+    table = model.tensor((48, 4), 0.1, 0, np.zeros((48, 4)))
+    below, added, chosen = (model.tensor((1,), dtype=dtype) for dtype in ("BOOL", "INT32", "INT32"))
+    out = model.tensor((1, 4), 0.1)
+    model.op("LESS", [ids, size], [below])
+    model.op("ADD", [ids, size], [added])
+    model.op("SELECT_V2", [below, added, ids], [chosen])
+    model.op("GATHER", [table, chosen], [out])
+    return model.bytes({"y": out})
+
+
+def test_what_is_computed_with_ids_is_refused_with_the_look_up_to_write() -> None:
+    with pytest.raises(UnsupportedModel) as caught:
+        check_graph(read_tflite(_compared_ids()))
+    lines = caught.value.what.splitlines()[1:]
+    assert len(lines) == 4
+    for kind in ("LESS", "ADD", "SELECT_V2"):
+        (line,) = [line for line in lines if line.strip().startswith(f"operator {kind} ")]
+        assert "tf.gather(table, token)" in line and "quantize" not in line
+
+
 def test_scales_are_refused_together_too(tmp_path: Path) -> None:
     model = ModelBuilder()
     a, b = model.input("a", (4,), 4.0), model.input("b", (4,), 4.0)
