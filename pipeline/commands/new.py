@@ -19,8 +19,16 @@ KINDS = {
     "tools": "functions as MCP's `tools/list` writes them",
     "text": "questions that are answered in text",
     "corpus": "text that the model goes on with, such as stories, logs or code",
+    "coffee": "a coffee machine, as shipped",
+    "washer": "a washing machine, as shipped",
+    "car": "a car's navigation, climate and media, as shipped",
+    "farm": "a farm's valves, greenhouses and schedules, as shipped",
+    "voice-tools": "a voice device's twelve functions, as shipped",
+    "clinic": "a patient's sentences at a clinic's terminal, as shipped",
 }
 """What `--like` may say, and what such a folder holds."""
+_FIELDS = ("coffee", "washer", "car", "farm", "voice-tools", "clinic")  # their templates are shipped models
+_OF_THE_WEIGHTS = ("weights.npz", "tokenizer.json", "answers.json")
 _FILLED = (".yaml", ".md")  # of these the top-level files hold $name and $folder
 
 
@@ -29,7 +37,8 @@ def template_names() -> dict[str, tuple[str, ...]]:
     from pipeline.recipes.paths import MODELS
 
     names: dict[str, list[str]] = {}
-    for path in sorted((MODELS / "templates").glob("*-*/recipe.yaml")):
+    fields = [path for kind in _FIELDS for path in MODELS.glob(f"{kind}-??/recipe.yaml")]
+    for path in sorted([*(MODELS / "templates").glob("*-*/recipe.yaml"), *fields]):
         kind, _, language = path.parent.name.rpartition("-")
         names.setdefault(kind, []).append(language)
     return {kind: tuple(names[kind]) for kind in KINDS if kind in names}
@@ -69,16 +78,26 @@ def create_folder(folder: Path, kind: str, language: str) -> list[Path]:
         what = f"no template {kind!r} in the language {language!r}" if kind in known else f"no template {kind!r}"
         templates = "; ".join(f"--like {name} --language {'|'.join(codes)}" for name, codes in known.items())
         raise ThimbleError(f"there is {what}", f"use one of: {templates}")
-    template = MODELS / "templates" / f"{kind}-{language}"
+    template = (MODELS if kind in _FIELDS else MODELS / "templates") / f"{kind}-{language}"
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as partial:
         made = Path(partial) / folder.name
-        shutil.copytree(template, made)
+        shutil.copytree(template, made, ignore=shutil.ignore_patterns(*_OF_THE_WEIGHTS))
+        if kind in _FIELDS:
+            shutil.copyfile(MODELS / "templates" / "field" / "README.md", made / "README.md")
+            recipe = made / "recipe.yaml"
+            recipe.write_text(_unshipped(recipe.read_text(encoding="utf-8")), encoding="utf-8")
         for path in made.iterdir():
             if path.suffix in _FILLED:
                 text = Template(path.read_text(encoding="utf-8"))
                 path.write_text(text.safe_substitute(name=folder.name, folder=folder.as_posix()), encoding="utf-8")
         made.rename(folder)
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+
+
+def _unshipped(recipe: str) -> str:
+    """A shipped model's recipe, in lines, as that of a folder that has no weights yet and is called `$name`."""
+    lines = [line for line in recipe.splitlines() if not line.startswith(("#", "shipped:"))]
+    return "".join("name: $name\n" if line.startswith("name:") else f"{line}\n" for line in lines)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
