@@ -120,7 +120,7 @@ class Embed(TappedLayer, keras.layers.Layer):
 
     def __init__(self, vocab_size: int, d_model: int, context: int, learned_positions: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "vocab_size": vocab_size,
             "d_model": d_model,
             "context": context,
@@ -236,7 +236,7 @@ class Attention(TappedLayer, keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "heads": heads,
             "kv_heads": kv_heads,
             "frequencies": list(frequencies),
