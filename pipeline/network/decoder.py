@@ -236,7 +236,7 @@ class Attention(TappedLayer, keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.sizes = {
+        self.sizes: dict[str, Any] = {
             "heads": heads,
             "kv_heads": kv_heads,
             "frequencies": list(frequencies),
