@@ -27,6 +27,7 @@ EXTRAS: Final[dict[str, str]] = {
     "renode": "Robot suites on Renode",
     "bench": "a peer of the benchmarks",
     "serve": "a board as a service of the Wyoming protocol",
+    "import": "models of other projects",
     "ray": "sweeps on a cluster",
 }
 """What each extra is for, those of a whole run first."""
@@ -44,6 +45,9 @@ MODULES: Final[dict[str, str]] = {
     "optuna": "sweep",
     "robot": "renode",
     "wyoming": "serve",
+    "safetensors": "import",
+    "gguf": "import",
+    "sentencepiece": "import",
     "ray": "ray",
 }
 """Import names of third-party modules, and the extra that brings them; all others come with the core."""

@@ -109,11 +109,17 @@ static uint32_t added_by_folding(uint32_t code)
     return is_upper ? 0x20 : 0;
 }
 
+static uint16_t id_of_byte(const thimble_tokenizer *tokenizer, uint8_t byte)
+{
+    return tokenizer->byte_ids ? tokenizer->byte_ids[byte] : (uint16_t)(tokenizer->byte_base + byte);
+}
+
 /* Goes on behind `count` ids, which the first word may merge with. */
 static int32_t encode_behind(const thimble_tokenizer *tokenizer, bool folds, const uint8_t *text, size_t length,
                              uint16_t *ids, size_t count, size_t capacity)
 {
-    size_t word = 0; /* the word's first id */
+    size_t word = 0;          /* the word's first id */
+    size_t word_end = length; /* bytes that are left where the word ends, if rules cut the text */
     uint32_t code = 0;
     while (length) {
         const uint32_t before = code;
@@ -123,7 +129,11 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, bool folds, con
         }
         const uint32_t added = folds ? added_by_folding(code) : 0;
         code += added;
-        if (begins_word(tokenizer, before, code)) {
+        const bool is_cut = tokenizer->word_length && length == word_end;
+        if (is_cut) {
+            word_end = length - tokenizer->word_length(tokenizer->word_rules, text, length);
+        }
+        if (is_cut || begins_word(tokenizer, before, code)) {
             count = word + merge_word(tokenizer, ids + word, count - word, capacity - word);
             word = count;
         }
@@ -135,7 +145,7 @@ static int32_t encode_behind(const thimble_tokenizer *tokenizer, bool folds, con
             ids[count++] = tokenizer->character_ids[known];
         } else {
             for (size_t i = 0; i < size; i++) {
-                ids[count++] = (uint16_t)(tokenizer->byte_base + text[i] + (i + 1 == size ? added : 0));
+                ids[count++] = id_of_byte(tokenizer, (uint8_t)(text[i] + (i + 1 == size ? added : 0)));
             }
         }
         text += size;
@@ -172,7 +182,7 @@ int32_t thimble_encode_word(const thimble_tokenizer *tokenizer, const uint8_t *w
         return THIMBLE_TEXT_TOO_LONG;
     }
     const int32_t space = find(tokenizer->characters, tokenizer->character_count, ' ');
-    ids[0] = space >= 0 ? tokenizer->character_ids[space] : (uint16_t)(tokenizer->byte_base + ' ');
+    ids[0] = space >= 0 ? tokenizer->character_ids[space] : id_of_byte(tokenizer, ' ');
     return encode_behind(tokenizer, false, word, length, ids, 1, capacity);
 }
 

@@ -18,12 +18,14 @@ extern "C" {
 /* What encode answers instead of a count. */
 enum { THIMBLE_TEXT_NOT_UTF8 = -1, THIMBLE_TEXT_TOO_LONG = -2 };
 
+struct thimble_word_rules; /* thimble_pretokenizer.h */
+
 /* Tables, generated. Pairs and characters are sorted for binary search. */
 typedef struct {
     uint16_t vocab_size;
     uint16_t merge_count;
     uint16_t character_count;
-    uint16_t byte_base; /* the id of byte 0; those of the 255 others follow */
+    uint16_t byte_base; /* the id of byte 0; those of the 255 others follow, unless there are `byte_ids` */
     uint16_t bos;       /* begins every prompt */
     uint8_t prefix_count, suffix_count, stop_count;
     bool folds;                   /* prompts are lower-cased */
@@ -40,6 +42,10 @@ typedef struct {
     const uint16_t *prefix;        /* [prefix_count]: before a text that is not empty */
     const uint16_t *suffix;        /* [suffix_count]: end every prompt */
     const uint16_t *stops;         /* [stop_count]: end an answer */
+    const uint16_t *byte_ids;      /* [256]: the ids of bytes, where they do not follow each other; or NULL */
+    /* Bytes of the word that a text begins with, as `thimble_word_length`, and its rules; or NULL. */
+    size_t (*word_length)(const struct thimble_word_rules *rules, const uint8_t *text, size_t length);
+    const struct thimble_word_rules *word_rules;
 } thimble_tokenizer;
 
 /* Where the tokenizer folds: lower-cases A-Z and U+00C0-U+00DE except U+00D7, in place; the length of the UTF-8 text

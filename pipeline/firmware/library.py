@@ -32,6 +32,7 @@ __all__ = ["LibraryModel", "c_name", "runtime_files", "write_library"]
 _ALWAYS = ("thimble", "thimble_intact", "thimble_crc32")
 _TEXT = ("thimble_session", "thimble_tokenizer", "thimble_sampler")
 _GRAMMAR = ("thimble_grammar",)
+_PRETOKENIZER = ("thimble_pretokenizer",)
 _INTENTS = (
     *("thimble_intents", "thimble_understand", "thimble_answer", "thimble_matcher", "thimble_normalize"),
     *("thimble_quantities", "thimble_names"),
@@ -119,6 +120,7 @@ def runtime_files(codecs: Sequence[Codec | None], callers: Iterable[Path]) -> li
     """
     stems = [*_ALWAYS]
     stems += _TEXT if any(codecs) else ()
+    stems += _PRETOKENIZER if any(codec and codec.tokenizer.template.word_rules for codec in codecs) else ()
     stems += _GRAMMAR if any(isinstance(codec, PlainCodec) and codec.grammar for codec in codecs) else ()
     schemas = [codec.schema for codec in codecs if isinstance(codec, StructuredCodec)]
     stems += _INTENTS if schemas else ()

@@ -41,6 +41,8 @@ KERNEL_OPTIMIZATION = {
 _AROUND_MODEL = ("thimble_tokenizer", "thimble_sampler")
 _TOKENIZER = ("thimble_tokenizer", "thimble_utf8")
 """Of the runtime, what a model whose texts are token ids does not need."""
+_PRETOKENIZER = ("thimble_pretokenizer",)
+"""Of the runtime, what only tokenizers with rules for words need."""
 _EXAMPLE = "ASK 24 turn%20on%20the%20kitchen%20lights"
 _EXAMPLE_OF_IDS = "GEN 8 1 2"
 _TEXT_PATH = tuple(
@@ -122,9 +124,13 @@ def write_project(
     else:
         _remove(out / "runtime", _GRAMMAR)
         _remove(out / "runtime", _TEXT_PATH if has_tokenizer else (*_TEXT_PATH, *_TOKENIZER))
+    has_rules = has_tokenizer and codec.tokenizer.template.word_rules is not None
+    if not has_rules:
+        _remove(out / "runtime", _PRETOKENIZER)
     has_store = has_answers and board.store is not None
     has_grammar = isinstance(codec, PlainCodec) and codec.grammar is not None
     around = (*_AROUND_MODEL, *(_TEXT_PATH[1:] if has_answers else _GRAMMAR if has_grammar else ()))
+    around += _PRETOKENIZER if has_rules else ()
     qemu = board.emulators.get("qemu")
     values = {
         "title": name,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipeline.errors import ThimbleError
 from pipeline.firmware.c_arrays import EXTERNAL, Linkage, array
-from pipeline.text.prompt import PromptTokenizer
+from pipeline.text.pretokenizer import WordRules
+from pipeline.text.prompt import PromptTokenizer, table_excess
 
 __all__ = ["tokenizer_lines", "write_tokenizer"]
 
@@ -48,12 +49,8 @@ def tokenizer_lines(tokenizer: PromptTokenizer, linkage: Linkage) -> list[str]:
     """
     pieces, template = tokenizer.pieces, tokenizer.template
     merges = sorted((left << 16 | right, *merge) for (left, right), merge in tokenizer.ranked_merges.items())
-    if tokenizer.vocab_size > 0x7FFF or sum(map(len, pieces)) > 0xFFFF or len(merges) > 0xFFFF:
-        raise ThimbleError(
-            f"the tokenizer has {tokenizer.vocab_size} ids, {sum(map(len, pieces))} bytes of pieces and "
-            f"{len(merges)} merges",
-            "use a vocabulary of at most 32767 ids, 65535 bytes and 65535 merges",
-        )
+    if excess := table_excess(tokenizer):
+        raise ThimbleError(*excess)
     starts = [0]
     for piece in pieces:
         starts.append(starts[-1] + len(piece))
@@ -69,6 +66,8 @@ def tokenizer_lines(tokenizer: PromptTokenizer, linkage: Linkage) -> list[str]:
         array("uint16_t", "prefix", template.prefix),
         array("uint16_t", "suffix", template.suffix),
         array("uint16_t", "stops", template.stops),
+        *([array("uint16_t", "byte_ids", template.byte_ids)] if template.byte_ids else []),
+        *(_word_rules(template.word_rules) if template.word_rules else []),
         linkage.define("tokenizer"),
         f"    .vocab_size = {tokenizer.vocab_size},",
         f"    .merge_count = {len(merges)},",
@@ -82,6 +81,8 @@ def tokenizer_lines(tokenizer: PromptTokenizer, linkage: Linkage) -> list[str]:
         f"    .words = {int(template.split_on_space)},",
         f"    .bare_start = {int(template.strip_leading_space)},",
         *(["    .space_runs = 1,"] if template.space_runs else []),
+        *(["    .byte_ids = byte_ids,"] if template.byte_ids else []),
+        *(["    .word_length = thimble_word_length,", "    .word_rules = &word_rules,"] if template.word_rules else []),
         *(
             f"    .{name} = {name},"
             for name in (
@@ -98,6 +99,21 @@ def tokenizer_lines(tokenizer: PromptTokenizer, linkage: Linkage) -> list[str]:
             )
         ),
         "};",
+    ]
+
+
+def _word_rules(rules: WordRules) -> list[str]:
+    runs = (start << 3 | kind for start, kind in rules.runs)
+    return [
+        '#include "thimble_pretokenizer.h"\n',
+        array("uint32_t", "word_runs", runs, "0x{:x}u"),
+        "static const thimble_word_rules word_rules = {",
+        "    .runs = word_runs,",
+        f"    .run_count = {len(rules.runs)},",
+        f"    .form = THIMBLE_WORDS_{rules.form.name},",
+        f"    .max_digits = {rules.max_digits},",
+        "};",
+        "",
     ]
 
 

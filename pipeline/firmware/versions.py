@@ -11,6 +11,9 @@ from pipeline.text.prompt import PromptTokenizer
 
 __all__ = ["answers_version", "tokenizer_version"]
 
+_ADDED_LATER = ("byte_ids", "word_rules")
+"""Of a prompt's template: no part of a version where they are empty."""
+
 
 def tokenizer_version(tokenizer: PromptTokenizer) -> str:
     """16 hexadecimal digits: another where any text would be other ids, or any ids another text."""
@@ -18,7 +21,11 @@ def tokenizer_version(tokenizer: PromptTokenizer) -> str:
         "pieces": [piece.hex() for piece in tokenizer.pieces],
         "characters": sorted((ord(character), index) for character, index in tokenizer.characters.items()),
         "merges": sorted((*pair, *merge) for pair, merge in tokenizer.ranked_merges.items()),
-        "template": dataclasses.asdict(tokenizer.template),
+        "template": {
+            key: value
+            for key, value in dataclasses.asdict(tokenizer.template).items()
+            if key not in _ADDED_LATER or value
+        },
     }
     return fingerprint(parts)[:VERSION_DIGITS]
 

@@ -42,6 +42,7 @@ _OBSERVED = ("append_rows_s8", "attention_rows_s8", "append_s16", "attention_s16
 """Kernels whose calls go through page_attention.c."""
 _AROUND = ("thimble", "thimble_tokenizer", "thimble_sampler", "thimble_crc32", "thimble_answer")
 """Of the runtime, what every page needs: `thimble_answer.c` has the names of reasons."""
+_PRETOKENIZER = ("thimble_pretokenizer",)
 _TEXT_PATH = ("thimble_normalize", "thimble_quantities", "thimble_matcher", "thimble_names")
 
 
@@ -72,6 +73,8 @@ def build_wasm(model: Path, codec: Codec) -> bytes:
         tables = Path(folder)
         write_tokenizer(codec.tokenizer, tables)
         around = [*_AROUND]
+        if codec.tokenizer.template.word_rules:
+            around += _PRETOKENIZER
         definitions: list[str] = []
         if isinstance(codec, StructuredCodec):
             write_text_path(codec, tables)

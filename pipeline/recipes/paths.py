@@ -88,7 +88,7 @@ def rebase(recipe: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return rebased
 
 
-_REMEDY = "import the checkpoint again, with `import-llama2c`"
+_REMEDY = "import the model again, with `thimble import`"
 
 
 def imported_weights(recipe: Recipe) -> Path:

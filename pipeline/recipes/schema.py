@@ -190,14 +190,13 @@ class RopeScaling(StrictModel):
 
     def scaled(self, frequencies: NDArray[np.float64]) -> NDArray[np.float64]:
         """The frequencies, in radians a position, stretched."""
-        if self.kind == "linear":
-            return frequencies / self.factor
-        if self.kind == "factors":
-            return frequencies / np.asarray(self.factors)
-        turns = self.original_context * frequencies / (2 * np.pi)
-        kept = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
-        share = np.clip(kept, 0.0, 1.0)
-        stretched: NDArray[np.float64] = frequencies * (share + (1 - share) / self.factor)
+        factors: Any = self.factor if self.kind == "linear" else self.factors
+        if self.kind == "llama3":
+            turns = self.original_context * frequencies / (2 * np.pi)
+            kept = (turns - self.low_freq_factor) / (self.high_freq_factor - self.low_freq_factor)
+            share = np.clip(kept, 0.0, 1.0)
+            factors = 1 / (share + (1 - share) / self.factor)
+        stretched: NDArray[np.float64] = frequencies / np.asarray(factors)
         return stretched
 
     def fingerprint_data(self) -> dict[str, Any]:
@@ -356,6 +355,12 @@ class ModelConfig(StrictModel):
     def unbounded(self) -> bool:
         """Whether positions have no end; cosines and sines are inputs of the decode step then."""
         return bool(self.window) and not self.stride
+
+    @property
+    def can_be_fitted(self) -> bool:
+        """Whether an imported model of this form is fitted to integers (`pipeline.training.fit_int`)."""
+        forms = (self.norm, self.positions, self.ffn, self.biases, self.tied_embeddings)
+        return forms == ("rmsnorm", "rotary", "gated", False, False)
 
     @property
     def weight_layers(self) -> int:
@@ -1179,7 +1184,7 @@ def _kind_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
         return
     if "weights" not in data:
         what = "is missing with `task: {name: text}`"
-        yield complaint("weights", what, "write the recipe with `import-llama2c`")
+        yield complaint("weights", what, "write the recipe with `thimble import`")
     for key in ("train", "distill", "prune", "shipped"):
         if key in data:
             what = "is given with `task: {name: text}`: imported models are not trained"
@@ -1214,6 +1219,10 @@ def _section_complaints(data: Mapping[str, Any]) -> Iterator[Complaint]:
     if model and quantize and quantize.activations == "int16" and model.norm == "layernorm":
         what = "int16 with `model.norm: layernorm` does not run on TensorFlow Lite Micro"
         yield complaint("quantize.activations", what, "use `norm: rmsnorm`, or int8 activations", "int16")
+    if model and data.get("qat") and _task_name(data) == "text" and not model.can_be_fitted:
+        what = "is given with an imported model of a kind that is not fitted to integers"
+        remedy = "take it out; RMSNorm, rotary positions, SwiGLU, no biases and logits of their own can be fitted"
+        yield complaint("qat", what, remedy)
     if train and train.steps == 0 and "distill" not in data and not train.start:
         what = "is 0, and there is neither `train.start` nor `distill`"
         yield complaint("train.steps", what, "use a whole number above 0", 0)

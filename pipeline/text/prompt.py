@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["PromptTemplate", "PromptTokenizer", "fold"]
+from pipeline.text.pretokenizer import WordRules
+
+__all__ = ["PromptTemplate", "PromptTokenizer", "fold", "table_excess"]
 
 _FOLD = {code: code + 0x20 for code in (*range(0x41, 0x5B), *range(0xC0, 0xDF)) if code != 0xD7}
 
@@ -27,8 +29,8 @@ class PromptTemplate:
     A prompt is `bos`, the text, `suffix`. A text that is not empty begins with `prefix`, and is lower-cased first where
     `lowercase`. The 256 ids from `byte_base` on stand for bytes. Generation ends with any of `stops`. With
     `split_on_space`, no merge crosses the beginning of a word, which is a space; with `space_runs` too, it is a
-    run of spaces, tabs and line ends. With `strip_leading_space`, the space that a piece begins with is not shown right
-    behind `bos`.
+    run of spaces, tabs and line ends. With `word_rules` words are what these say. With `strip_leading_space`, the
+    space that a piece begins with is not shown right behind `bos`.
     """
 
     bos: int
@@ -40,6 +42,8 @@ class PromptTemplate:
     split_on_space: bool = False
     space_runs: bool = False
     strip_leading_space: bool = False
+    byte_ids: tuple[int, ...] = ()
+    word_rules: WordRules | None = None
 
     @property
     def is_open_ended(self) -> bool:
@@ -105,3 +109,14 @@ class PromptTokenizer(ABC):
     def decode(self, ids: Sequence[int], after: int | None = None) -> str:
         """The text of the ids; bytes that are no UTF-8 become U+FFFD."""
         return self.decode_bytes(ids, after).decode("utf-8", errors="replace")
+
+
+def table_excess(tokenizer: PromptTokenizer) -> tuple[str, str] | None:
+    """What a tokenizer has more of than the device's tables hold, and the remedy; None where they hold it."""
+    num_bytes, merges = sum(map(len, tokenizer.pieces)), len(tokenizer.ranked_merges)
+    if tokenizer.vocab_size <= 0x7FFF and num_bytes <= 0xFFFF and merges <= 0xFFFF:
+        return None
+    return (
+        f"the tokenizer has {tokenizer.vocab_size} ids, {num_bytes} bytes of pieces and {merges} merges",
+        "use a vocabulary of at most 32767 ids, 65535 bytes and 65535 merges",
+    )

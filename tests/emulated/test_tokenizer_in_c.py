@@ -125,7 +125,7 @@ def compile_tokenizer(tokenizer: PromptTokenizer, folder: Path) -> CTokenizer:
             tools.require("gcc"),
             *("-std=c11", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Wconversion", "-Werror"),
             *("-fsanitize=undefined", "-fno-sanitize-recover", "-I", RUNTIME, "-I", folder, "-o", library),
-            *(RUNTIME / "thimble_tokenizer.c", folder / "tokenizer_tables.c"),
+            *(RUNTIME / "thimble_tokenizer.c", RUNTIME / "thimble_pretokenizer.c", folder / "tokenizer_tables.c"),
         ],
         check=True,
     )

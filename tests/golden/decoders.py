@@ -11,7 +11,7 @@ import tf_keras as keras
 import yaml
 from rich.console import Console
 
-from pipeline.importers.llama2c_recipe import ImportOptions, import_llama2c
+from pipeline.importers.recipe import ImportOptions, import_model
 from pipeline.network.decoder import build_decoder
 from pipeline.network.key_centering import rope_offset
 from pipeline.quantize.ptq import quantize
@@ -84,7 +84,7 @@ def imported_tflite(checkpoint: Path, tokenizer: Path, name: str, options: Impor
     """The .tflite of a llama2.c checkpoint, calibrated with little text of its own."""
     _start()
     recipe = Path(_BUILD.name) / f"{name}.yaml"
-    import_llama2c(checkpoint, tokenizer, recipe, options, Console(quiet=True))
+    import_model(checkpoint, tokenizer, recipe, options, Console(quiet=True))
     sections = yaml.safe_load(recipe.read_text(encoding="utf-8"))
     sections["task"] |= {"calibration_tokens": 512, "measured_tokens": 256, "fitting_tokens": 512}
     recipe.write_text(yaml.safe_dump(sections, allow_unicode=True), encoding="utf-8")

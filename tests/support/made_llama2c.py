@@ -42,19 +42,36 @@ def header_of(**changes: int | bool) -> Header:
 def checkpoint_file(path: Path, header: Header, **replaced: np.ndarray) -> Path:
     """Writes a checkpoint with random weights; `replaced` arrays come instead of those of that name."""
     rng = np.random.default_rng(1)
-    vocab = header.vocab_size if header.tied else -header.vocab_size
+    vocab = header.vocab_size if header.tied or header.version else -header.vocab_size
     data = struct.pack(
         "<7i", header.dim, header.hidden_dim, header.n_layers, header.n_heads, header.n_kv_heads, vocab, header.seq_len
     )
+    if header.version:
+        data = struct.pack("<Ii", 0x616B3432, header.version) + data + struct.pack("<B", header.tied)
+        data += struct.pack("<i", header.group_size) if header.version == 2 else b""
+        data += bytes(256 - len(data))
     for name, shape in header.shapes.items():
         values = rng.normal(0, 0.5, shape) if name in ("token_embedding", "wcls") else rng.normal(0, 0.25, shape)
         if name.startswith("rms"):
             values = rng.uniform(0.5, 1.5, shape)
         if name == "freq_cis":
             values = rotary_tables(header)
-        data += np.asarray(replaced.get(name, values), "<f4").tobytes()
+        values = np.asarray(replaced.get(name, values), "<f4")
+        if header.version == 2 and not name.startswith("rms"):
+            layers = values if values.ndim == 3 else [values]
+            data += b"".join(_quantized(layer, header.group_size) for layer in layers)
+        else:
+            data += values.tobytes()
     path.write_bytes(data)
     return path
+
+
+def _quantized(matrix: np.ndarray, group_size: int) -> bytes:
+    """`quantize_q80` of llama2.c's export: the values and then the scales of a matrix."""
+    groups = matrix.reshape(-1, group_size)
+    scales = (np.abs(groups).max(axis=1) / 127).astype("<f4")
+    data: bytes = np.round(groups / scales[:, None]).astype("i1").tobytes() + scales.tobytes()
+    return data
 
 
 def rotary_tables(header: Header, base: float = 10_000.0) -> np.ndarray:

@@ -7,15 +7,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tf_keras as keras
 
 from pipeline.errors import ThimbleError
-from pipeline.importers.llama2c import Header, decoder_of, read_checkpoint, read_header
+from pipeline.importers import imported_model
+from pipeline.importers.llama2c import Checkpoint, Header, arrays_of, read_checkpoint, read_header
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT
 from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
 from tests.support.made_llama2c import Reference, checkpoint_file, header_of, rotary_tables
 
 STORIES = ROOT.parent / "shared" / "stories260K"
+
+
+def decoder_of(checkpoint: Checkpoint, config: ModelConfig) -> keras.Model:
+    return imported_model.decoder_of(arrays_of(checkpoint), config, Path("made.bin"))
+
 
 needs_stories = pytest.mark.skipif(not STORIES.exists(), reason="no stories260K in ../shared")
 
@@ -29,12 +36,20 @@ needs_stories = pytest.mark.skipif(not STORIES.exists(), reason="no stories260K 
         header_of(n_kv_heads=1, n_layers=1),
         header_of(n_heads=1, n_kv_heads=1),
         header_of(dim=24, n_heads=2, n_kv_heads=2, hidden_dim=7),
+        header_of(version=1),
+        header_of(version=1, tied=False),
+        header_of(version=2, group_size=4),
+        header_of(version=2, group_size=8, tied=False),
     ],
-    ids=["grouped", "untied", "all heads", "one K/V head", "one head", "wide heads"],
+    ids=[
+        *("grouped", "untied", "all heads", "one K/V head", "one head", "wide heads"),
+        *("version 1", "version 1, untied", "version 2", "version 2, untied"),
+    ],
 )
 def test_logits_are_those_of_the_formulas(header: Header, tmp_path: Path) -> None:
     checkpoint = read_checkpoint(checkpoint_file(tmp_path / "made.bin", header))
     assert checkpoint.header == header
+    assert header.version < 2 or np.unique(checkpoint.weights["wq"][0, 0, :4]).size > 2, "groups of 4 have a scale each"
     tokens = np.random.default_rng(2).integers(0, header.vocab_size, header.seq_len)
     reference = Reference(checkpoint)
     expected = np.stack([reference.step(int(token)) for token in tokens])
@@ -147,8 +162,8 @@ def test_numbers_that_are_none(name: str, value: float, tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_later_versions_are_named(version: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [0, 3, -1])
+def test_versions_that_are_not_known_are_named(version: int, tmp_path: Path) -> None:
     path = tmp_path / "later.bin"
     path.write_bytes(struct.pack("<Ii", 0x616B3432, version) + bytes(300))
     with pytest.raises(ThimbleError, match=f"of version {version}, which is not supported"):

@@ -82,6 +82,10 @@ COMPLAINTS = {
     "imported without weights": (changed(task={"name": "text"}), "`weights`"),
     "imported and trained": ({**TEXT, "train": {"steps": 3}}, "`train`"),
     "imported and pruned": ({**TEXT, "prune": {"sparsity": 0.5}}, "`prune`"),
+    "imported and of a form that is not fitted": (
+        {**TEXT, "qat": {"steps": 3}, "model": {**TEXT["model"], "norm": "layernorm"}},
+        "`qat` is given with an imported model",
+    ),
     "weights of a trained one": (changed(weights="tiny.npz"), "`weights`"),
     "unknown key of text": ({**TEXT, "task": {"name": "text", "sentences": 3}}, "sentences"),
     "no tokens of text": ({**TEXT, "task": {"name": "text", "measured_tokens": 0}}, "measured_tokens"),

@@ -1,4 +1,4 @@
-"""`import-llama2c`: a checkpoint of llama2.c and its tokenizer become weights, a tokenizer and a recipe."""
+"""`import`: another project's model and its tokenizer become weights, a tokenizer and a recipe."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from rich.console import Console
 
 from pipeline.errors import ThimbleError
 from pipeline.files import write_text
-from pipeline.importers.llama2c import Header, decoder_of, read_checkpoint, read_header
+from pipeline.importers.gguf_file import MAGIC, read_gguf
+from pipeline.importers.hugging_face import CONFIG, read_hugging_face
+from pipeline.importers.imported_model import ImportedModel, decoder_of
+from pipeline.importers.llama2c import read_llama2c, refuse_other_files
+from pipeline.importers.refusals import Refusals
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.program import command
 from pipeline.recipes.load import load_recipe
 from pipeline.recipes.schema import ModelConfig
 from pipeline.targets.boards import Board, load_board
-from pipeline.text.tokenizers.llama2c import Llama2cTokenizer
 
-__all__ = ["ImportOptions", "import_llama2c"]
+__all__ = ["ImportOptions", "import_model"]
 
 DEFAULT_CONTEXT = 256
 DEFAULT_FIT = {"int8": (1_200, 0.01), "int16": (300, 0.003)}
@@ -44,10 +47,18 @@ class ImportOptions:
     fit: int | None = None
 
 
-def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: ImportOptions, console: Console) -> None:
+def import_model(source: Path, tokenizer: Path | None, out: Path, options: ImportOptions, console: Console) -> None:
     """Writes the recipe `out`, and beside it the weights (`.npz`) and the tokenizer (`.tokenizer.json`).
 
+    Args:
+        source: a folder of Hugging Face, a .gguf file, or a checkpoint of llama2.c.
+        tokenizer: of a checkpoint of llama2.c; others bring theirs.
+        out: the recipe.
+        options: what the source does not say.
+        console: gets what was done.
+
     Raises:
+        UnsupportedModel: the model has what Thimble does not have; all of it is named.
         ThimbleError: a damaged file, files that do not match, or a model that fits none of these boards; nothing is
             written then.
     """
@@ -59,50 +70,102 @@ def import_llama2c(checkpoint: Path, tokenizer: Path, out: Path, options: Import
     if options.fit is not None and options.fit < 0:
         raise ThimbleError(f"--fit {options.fit} is below 0", "use a number of steps, 0 for none")
     boards = [load_board(board) for board in options.boards]
-    header = read_header(checkpoint)
-    words = Llama2cTokenizer.read(tokenizer, header.vocab_size)
-    config = _config(header, options, boards)
+    model = _read(source, tokenizer)
+    steps = _fit_steps(model, options)
+    config = _config(model, options, boards, is_tied=model.is_tied and not steps)
+    if options.activations == "int16" and config.norm == "layernorm":
+        raise ThimbleError(
+            f"{source} has layer normalization, which int16 activations do not run on", "use --activations int8"
+        )
     for board in boards:
         _check_fit(config, board, options.activations)
-    loaded = read_checkpoint(checkpoint)
     with console.status("loading TensorFlow"):
         load_tensorflow()
     from pipeline.network.checkpoint import save_model
 
+    files = " ".join(path.name for path in (source, tokenizer) if path is not None)
     facts = {
         "stage": "train",
-        "source": checkpoint.name,
-        "sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
-        "parameters": header.parameter_count,
-        "command": f"python -m pipeline import-llama2c {checkpoint.name} {tokenizer.name} --out {out.name}",
+        "source": source.resolve().name,
+        "sha256": _digest(model.files),
+        "parameters": model.parameter_count,
+        "command": f"python -m pipeline import {files} --out {out.name}",
         "history": {},
     }
     weights = out.with_suffix(".npz")
-    save_model(weights, decoder_of(loaded, config), facts, exact=True)
-    words.save(weights.with_suffix(".tokenizer.json"))
-    write_text(out, _recipe(name, checkpoint, header.parameter_count, config, options))
+    save_model(weights, decoder_of(model.read(), config, source), facts, exact=True)
+    model.tokenizer.save(weights.with_suffix(".tokenizer.json"))
+    write_text(out, _recipe(name, source, model, config, options, steps))
     load_recipe(out)
     sinks = f", the first {config.sinks} for good" if config.sinks else ""
     sees = f"a window of {config.window}{sinks}" if config.window else f"a context of {config.context}"
-    console.print(f"{header.parameter_count:,} parameters, {sees} tokens → {out}, {weights.name}", highlight=False)
+    console.print(f"{model.parameter_count:,} parameters, {sees} tokens → {out}, {weights.name}", highlight=False)
     console.print(f"next: {command(f'run {out}')}", highlight=False)
 
 
-def _config(header: Header, options: ImportOptions, boards: list[Board]) -> ModelConfig:
+def _read(source: Path, tokenizer: Path | None) -> ImportedModel:
+    """Reads a model by what its files are."""
+    refusals = Refusals(source)
+    if source.is_dir():
+        if tokenizer is not None:
+            raise ThimbleError(f"{source} is a folder, which has its own tokenizer", "leave --tokenizer out")
+        if not (source / CONFIG).exists():
+            raise ThimbleError(
+                f"{source} has no {CONFIG}",
+                "give a folder as `save_pretrained` writes, a .gguf file, or a llama2.c .bin",
+            )
+        return read_hugging_face(source, refusals)
+    if tokenizer is None and _begins_with(source, MAGIC):
+        return read_gguf(source, refusals)
+    if tokenizer is None:
+        refuse_other_files(source)
+        raise ThimbleError(
+            f"{source} comes without a tokenizer", "name the tokenizer .bin that belongs to it: --tokenizer FILE"
+        )
+    return read_llama2c(source, tokenizer)
+
+
+def _begins_with(path: Path, magic: bytes) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError as error:
+        raise ThimbleError(f"cannot read {path}: {error.strerror}", "name a folder or a file of a model") from None
+
+
+def _digest(files: tuple[Path, ...]) -> str:
+    """SHA-256 of one file, or of all one after the other."""
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _fit_steps(model: ImportedModel, options: ImportOptions) -> int:
+    """Steps that fit the weights to integers."""
+    if model.can_be_fitted:
+        return DEFAULT_FIT[options.activations][0] if options.fit is None else options.fit
+    if options.fit:
+        raise ThimbleError(
+            f"--fit {options.fit}: only models with RMSNorm, rotary positions, SwiGLU and no biases are fitted",
+            "leave --fit out",
+        )
+    return 0
+
+
+def _config(model: ImportedModel, options: ImportOptions, boards: list[Board], is_tied: bool) -> ModelConfig:
     """Model configuration; the context is the requested one, or the longest for which all boards have RAM."""
     width = 2 if options.activations == "int16" else 1
-    row = width * header.config(1).kv_cache_bytes
-    kv_window = {"window": options.window, "sinks": options.sinks}
+    row = width * model.config(1).kv_cache_bytes
     if options.context is not None:
         context = options.context
     elif options.window:
-        context = min(3 * options.window, header.seq_len)
+        context = min(3 * options.window, model.max_context)
     else:
         room = min(board.ram.size for board in boards) - RESERVED_RAM
-        max_context = min(DEFAULT_CONTEXT, header.seq_len)
+        max_context = min(DEFAULT_CONTEXT, model.max_context)
         context = max(min(max_context, room // row // 8 * 8), 1)
-    plain = header.config(context)
-    return ModelConfig.from_mapping({**plain.fingerprint_data(), **kv_window})
+    return model.config(context, is_tied, window=options.window, sinks=options.sinks)
 
 
 def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
@@ -125,13 +188,14 @@ def _check_fit(config: ModelConfig, board: Board, activations: str) -> None:
         )
 
 
-def _recipe(name: str, checkpoint: Path, parameters: int, config: ModelConfig, options: ImportOptions) -> str:
-    usual, learning_rate = DEFAULT_FIT[options.activations]
-    steps = usual if options.fit is None else options.fit
+def _recipe(
+    name: str, source: Path, model_read: ImportedModel, config: ModelConfig, options: ImportOptions, steps: int
+) -> str:
+    _, learning_rate = DEFAULT_FIT[options.activations]
     model: dict[str, Any] = {key: value for key, value in config.fingerprint_data().items() if key != "vocab_size"}
     sections: dict[str, Any] = {
         "name": name,
-        "description": f"The llama2.c checkpoint {checkpoint.name}, {parameters:,} parameters.",
+        "description": f"{model_read.title}, {source.resolve().name}, {model_read.parameter_count:,} parameters.",
         "task": {"name": "text", "seed": 1},
         "weights": f"{name}.npz",
         "tokenizer": {"vocab_size": config.vocab_size},
@@ -143,6 +207,6 @@ def _recipe(name: str, checkpoint: Path, parameters: int, config: ModelConfig, o
     }
     text = yaml.safe_dump(sections, sort_keys=False, allow_unicode=True, width=120)
     return (
-        "# Written by `python -m pipeline import-llama2c`.\n"
+        "# Written by `python -m pipeline import`.\n"
         "# prompts: what the board is verified with; '' is a text that begins with nothing.\n" + text
     )
