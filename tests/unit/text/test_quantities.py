@@ -507,6 +507,23 @@ SPANISH = {
 }
 
 
+PORTUGUESE = {
+    "vinte e cinco por cento": "vinte e cinco por cento percent 25",
+    "em vinte e um graus": "vinte e um graus degrees 21",
+    "vinte e dois vírgula cinco graus": "vinte e dois vírgula cinco graus degrees 22.5",
+    "cento e vinte": "cento e vinte number 120",
+    "meia hora": "meia hora duration PT30M",
+    "por duas horas e meia": "duas horas e meia duration PT2H30M",
+    "dois minutos e trinta segundos": "dois minutos e trinta segundos duration PT2M30S",
+    "às oito e meia da noite": "às oito e meia da noite time 20:30",
+    "às dez e quinze": "às dez e quinze time 10:15",
+    "ao meio-dia": "ao meio-dia time 12:00",
+    "amanhã às nove": "amanhã date tomorrow; às nove time 09:00",
+    "dia 3 de maio": "dia 3 de maio date --05-03",
+    "a luz do quarto": "",
+}
+
+
 def read(language: str, sentence: str) -> str:
     words, index, found = sentence.split(), 0, []
     reader = quantities(language)
@@ -554,6 +571,11 @@ def test_dutch(sentence: str, expected: str) -> None:
 @pytest.mark.parametrize(("sentence", "expected"), SPANISH.items())
 def test_spanish(sentence: str, expected: str) -> None:
     assert read("es", sentence) == expected
+
+
+@pytest.mark.parametrize(("sentence", "expected"), PORTUGUESE.items())
+def test_portuguese(sentence: str, expected: str) -> None:
+    assert read("pt", sentence) == expected
 
 
 @pytest.mark.parametrize(
