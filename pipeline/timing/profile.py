@@ -19,6 +19,7 @@ from pipeline.timing.trace import Block
 __all__ = ["Node", "Profile", "Step"]
 
 _STARTS = {"thimble_prefill": "prefill", "thimble_step": "decode"}
+_AT_START = "measure_step"  # of the application, which times a step before the first request: no part of an answer
 
 
 @dataclass(eq=False)
@@ -90,6 +91,7 @@ class Profile:
         self._counts: dict[_Edge, int] = {}
         self._waits = 0
         self._base = 0  # the stack's height where the running step began
+        self._start_base: int | None = None  # the stack's height where the application measures a step
         self._kind = ""
 
     # ---- following
@@ -147,13 +149,19 @@ class Profile:
 
     def _call(self, edge: _Edge) -> None:
         kind = self._entries.get(edge.following)
-        if self._node is None and kind is not None:
+        if self._node is None and kind is not None and not self._is_at_start(edge):
             self._kind, self._base = kind, len(self._stack)
             self._counts, self._waits = {}, 0
             self._node = self.roots[kind].child(-1, edge.following)
         elif self._node is not None:
             self._node = self._node.child(edge.block.instructions[-1].address, edge.following)
         self._stack.append(_Frame(self._node, edge.block.end))
+
+    def _is_at_start(self, call: _Edge) -> bool:
+        """Whether a call of the model is the application's own when it starts, or one within that."""
+        if self._start_base is None and _AT_START in self._code.frames(call.block.instructions[-1].address):
+            self._start_base = len(self._stack)
+        return self._start_base is not None
 
     def _indirect(self, edge: _Edge) -> None:
         stack = self._stack
@@ -201,6 +209,8 @@ class Profile:
     def _cut(self, height: int) -> None:
         """Drops the frames from a height on; ends the step if its own is among them."""
         del self._stack[height:]
+        if self._start_base is not None and height <= self._start_base:
+            self._start_base = None
         if self._kind and height <= self._base:
             self._end_step()
             self._node = None
