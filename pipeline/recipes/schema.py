@@ -415,7 +415,8 @@ class TrainConfig(StrictModel):
     learning_rate: Number = Field(2e-3, gt=0)
     """The schedule's peak; it falls to a hundredth."""
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """`muon` takes about half as many steps: the matrices' updates are made orthogonal, the rest is AdamW's."""
+    """`muon` comes within a point of the same in half of the steps: the matrices' updates are made orthogonal, the rest
+    is AdamW's."""
     warmup: int = Field(300, ge=0)
     """Steps until the peak."""
     weight_decay: Number = Field(0.05, ge=0)

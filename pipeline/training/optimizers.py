@@ -63,7 +63,7 @@ class AdamW:
 class Muon(AdamW):
     """Momentum made orthogonal for the matrices inside of layers (Jordan et al. 2024, "Muon: an optimizer for hidden
     layers"), scaled to the size of AdamW's updates (Liu et al. 2025, "Muon is scalable for LLM training"); AdamW for
-    embeddings, the head and gains. It takes about half as many steps as AdamW here (docs/recipes.md).
+    embeddings, the head and gains. What it brings here stands in docs/recipes.md.
     """
 
     def __init__(self, weights: Sequence[tf.Variable], config: TrainConfig) -> None:
