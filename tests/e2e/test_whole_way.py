@@ -86,7 +86,7 @@ def test_the_result_says_all_that_the_contract_lists(whole_run: WholeRun) -> Non
     assert flash["total"] == flash["code"] + flash["weights"] + flash["tables"]
     assert ram["kv_cache"] == whole_run.recipe.model.kv_cache_bytes and 0 < ram["stack_peak"] < ram["stack"]
     assert ram["kv_cache"] + ram["activations"] <= 1.1 * (ram["kv_cache"] + ram["largest_live_set"])
-    assert flash["code"] <= 37 * 1024, "most of it is the text path: folding, quantities, names in their cases, answers"
+    assert flash["code"] <= 38 * 1024, "most of it is the text path: folding, quantities, names in their cases, answers"
     assert set(result["quality"]) == {"float", "quantized", "device", "hassil"}
     assert {"tensorflow", "tflite-micro", "arm-none-eabi-gcc", "qemu"} <= set(result["versions"])
     assert {"data", "train", "prune", "quantize", "convert", "firmware"} <= set(result["seconds"])
@@ -300,7 +300,7 @@ def test_the_shipped_small_model_answers_on_the_board(tmp_path: Path) -> None:
     recipe = recipe.replace(evaluate=EvaluateConfig(host_sentences=20, device_sentences=1))
     workspace, _ = run(recipe, tmp_path / "build", until="firmware", shared=shared_stages(tmp_path / "shared"))
     elf = workspace.stage("firmware", "mps2_an386-aot") / "firmware.elf"
-    assert read_sizes(elf).code <= 37 * 1024, "engine, runtime, protocol, startup, and the text path"
+    assert read_sizes(elf).code <= 38 * 1024, "engine, runtime, protocol, startup, and the text path"
     board = load_board("mps2_an386")
     with Device(pick(board, "qemu").start(elf, board)) as device:
         answer = device.ask("Turn off the kitchen lights", 40)

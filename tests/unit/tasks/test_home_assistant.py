@@ -347,7 +347,7 @@ def test_an_unknown_language_names_the_known_ones() -> None:
 
 @pytest.mark.parametrize("language", ["../en", "en.json", ""])
 def test_a_language_that_is_no_code_is_unknown(language: str) -> None:
-    with pytest.raises(ThimbleError, match="is not in home-assistant-intents"):
+    with pytest.raises(ThimbleError, match=r"`task.language`.*has another form"):
         load_task({"name": "home_assistant", "language": language})
 
 
