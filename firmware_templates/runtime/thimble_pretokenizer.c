@@ -5,7 +5,7 @@
 #include "thimble_utf8.h"
 
 /* What does not stand in the text: where the expression sees no further. */
-enum { END = THIMBLE_DIGIT };
+enum { END = THIMBLE_WORD_DIGIT };
 
 #define LONG_S 0x17Fu /* an s where case does not count */
 
@@ -44,13 +44,13 @@ static character character_at(const source *from, size_t at)
     }
     found.size = thimble_read_character(from->text + at, from->length - at, &found.code);
     if (found.size == 0) {
-        return (character){0xFFFD, 1, THIMBLE_OTHER};
+        return (character){0xFFFD, 1, THIMBLE_WORD_OTHER};
     }
     found.kind = kind_of(from->rules, found.code);
     if (from->rules->form == THIMBLE_WORDS_GPT2_DIGITS) {
-        found.kind = found.kind == THIMBLE_NUMBER ? END : found.kind;
-    } else if (found.kind == THIMBLE_DIGIT) {
-        found.kind = THIMBLE_OTHER;
+        found.kind = found.kind == THIMBLE_WORD_NUMBER ? END : found.kind;
+    } else if (found.kind == THIMBLE_WORD_DIGIT) {
+        found.kind = THIMBLE_WORD_OTHER;
     }
     return found;
 }
@@ -76,7 +76,7 @@ static size_t spaces(const source *from)
 {
     size_t at = 0, last = 0;
     character next = character_at(from, 0);
-    while (next.size && next.kind == THIMBLE_SPACE) {
+    while (next.size && next.kind == THIMBLE_WORD_SPACE) {
         last = at;
         at += next.size;
         next = character_at(from, at);
@@ -88,8 +88,8 @@ static size_t spaces(const source *from)
 static uint32_t letter_behind(const source *from, size_t at, bool folds)
 {
     const character next = character_at(from, at);
-    if (!folds || next.kind != THIMBLE_LETTER) {
-        return next.kind == THIMBLE_LETTER ? next.code : 0;
+    if (!folds || next.kind != THIMBLE_WORD_LETTER) {
+        return next.kind == THIMBLE_WORD_LETTER ? next.code : 0;
     }
     return next.code == LONG_S ? 's' : next.code >= 'A' && next.code <= 'Z' ? next.code + 0x20 : next.code;
 }
@@ -111,31 +111,32 @@ static size_t contraction(const source *from, bool folds)
 static size_t folded_length(const source *from, character first)
 {
     const character second = character_at(from, first.size);
-    if (first.kind == THIMBLE_LETTER) {
-        return run_end(from, 0, THIMBLE_LETTER);
+    if (first.kind == THIMBLE_WORD_LETTER) {
+        return run_end(from, 0, THIMBLE_WORD_LETTER);
     }
-    if (first.kind != THIMBLE_NUMBER && !is_line_end(first.code) && second.size && second.kind == THIMBLE_LETTER) {
-        return run_end(from, first.size, THIMBLE_LETTER);
+    if (first.kind != THIMBLE_WORD_NUMBER && !is_line_end(first.code) && second.size &&
+        second.kind == THIMBLE_WORD_LETTER) {
+        return run_end(from, first.size, THIMBLE_WORD_LETTER);
     }
-    if (first.kind == THIMBLE_NUMBER) {
+    if (first.kind == THIMBLE_WORD_NUMBER) {
         size_t at = 0;
         character next = first;
-        for (uint8_t digits = 0; digits < from->rules->max_digits && next.kind == THIMBLE_NUMBER; digits++) {
+        for (uint8_t digits = 0; digits < from->rules->max_digits && next.kind == THIMBLE_WORD_NUMBER; digits++) {
             at += next.size;
             next = character_at(from, at);
         }
         return at;
     }
-    size_t at = first.code == ' ' && second.kind == THIMBLE_OTHER ? first.size : 0;
-    if (at || first.kind == THIMBLE_OTHER) {
-        at = run_end(from, at, THIMBLE_OTHER);
+    size_t at = first.code == ' ' && second.kind == THIMBLE_WORD_OTHER ? first.size : 0;
+    if (at || first.kind == THIMBLE_WORD_OTHER) {
+        at = run_end(from, at, THIMBLE_WORD_OTHER);
         while (at < from->length && is_line_end(from->text[at])) {
             at++;
         }
         return at;
     }
     size_t line_end = 0;
-    for (character next = first; next.size && next.kind == THIMBLE_SPACE; next = character_at(from, at)) {
+    for (character next = first; next.size && next.kind == THIMBLE_WORD_SPACE; next = character_at(from, at)) {
         at += next.size;
         line_end = is_line_end(next.code) ? at : line_end;
     }
@@ -161,7 +162,7 @@ size_t thimble_word_length(const thimble_word_rules *rules, const uint8_t *text,
     }
     const size_t start = first.code == ' ' ? first.size : 0;
     const character next = start ? character_at(&from, start) : first;
-    if (next.kind != END && next.kind != THIMBLE_SPACE) {
+    if (next.kind != END && next.kind != THIMBLE_WORD_SPACE) {
         return run_end(&from, start, next.kind);
     }
     return spaces(&from);

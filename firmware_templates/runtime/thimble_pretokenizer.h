@@ -11,7 +11,7 @@ extern "C" {
 
 /* What a regular expression knows of a character. A digit is a number for what sets digits apart, and none for the
  * expression, whose Unicode is older. */
-enum { THIMBLE_OTHER, THIMBLE_LETTER, THIMBLE_NUMBER, THIMBLE_SPACE, THIMBLE_DIGIT };
+enum { THIMBLE_WORD_OTHER, THIMBLE_WORD_LETTER, THIMBLE_WORD_NUMBER, THIMBLE_WORD_SPACE, THIMBLE_WORD_DIGIT };
 
 /* The regular expressions: GPT-2's; the same of what lies between digits, each of which is a word; Llama 3's. */
 enum { THIMBLE_WORDS_GPT2, THIMBLE_WORDS_GPT2_DIGITS, THIMBLE_WORDS_LLAMA3 };

@@ -46,9 +46,9 @@ def reduced(multiplier: int) -> int:
 
 def requantized(sums: fp.Int, multiplier: int, shift: int) -> fp.Int:
     """Sums of 64 bits · multiplier · 2^(shift − 31), rounded once with the upper 16 bits of the multiplier, halves
-    towards +∞."""
+    towards +∞; kept in 32 bits, beyond which TensorFlow Lite Micro's wrap as well."""
     right = 15 - shift
-    return (sums * reduced(multiplier) + (1 << (right - 1))) >> right
+    return np.asarray((sums * reduced(multiplier) + (1 << (right - 1))) >> right).astype(np.int32).astype(np.int64)
 
 
 def interpolated(table: NDArray[np.int16], x: fp.Int) -> fp.Int:

@@ -188,7 +188,7 @@ class AnswerSchema:
             },
             "threshold": self.threshold,
             **({"asks": True} if self.asks else {}),
-            **({"room": self._room()} if self.room.always | self.room.said else {}),
+            **({"room": self._room()} if self.room != RoomContext() else {}),
         }
         path.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 

@@ -19,7 +19,7 @@ from pipeline.compiler import Objective, WeightLayout, compile_model
 from pipeline.compiler.backends.tflm import write_interpreted
 from pipeline.firmware.project import write_project
 from pipeline.firmware.tables import write_tokenizer
-from pipeline.importers.llama2c_recipe import ImportOptions
+from pipeline.importers.recipe import ImportOptions
 from pipeline.network.tf_setup import load_tensorflow
 from pipeline.recipes.schema import ModelConfig
 from pipeline.resources import ROOT

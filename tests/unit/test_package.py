@@ -180,7 +180,7 @@ def test_a_wheel_holds_all_that_a_run_reads_and_nothing_else(wheel: Path) -> Non
     assert expected, "not a clone"
     assert expected | {"pipeline/_data/LICENSE"} <= names  # which goes into every export
     assert {name.partition("/")[0] for name in names} == {"pipeline", "thimble", f"thimble_mcu-{VERSION}.dist-info"}
-    assert file.stat().st_size < 6_000_000
+    assert file.stat().st_size < 10_000_000
 
 
 @pytest.mark.slow

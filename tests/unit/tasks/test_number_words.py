@@ -68,7 +68,7 @@ def test_a_language_without_rules_is_an_error() -> None:
     with pytest.raises(ThimbleError, match="xx"):
         number_words("xx")
     with pytest.raises(ThimbleError, match=r"quantities\.yaml"):
-        quantities("pt")
+        quantities("sv")
 
 
 @pytest.mark.parametrize(

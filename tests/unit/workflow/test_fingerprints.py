@@ -130,7 +130,7 @@ def pipeline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
             "numerics.rope",
             "_SEGMENTS = 128",
             "_SEGMENTS = 64",
-            ["quantize", "convert", "evaluate", "emulate"],
+            ["quantize", "convert", "evaluate", "firmware", "emulate", "report"],  # recipes know RoPE's frequencies
             ["distill"],
         ),
         ("numerics.sampler", "CANDIDATES = 64", "CANDIDATES = 32", ["convert", "evaluate", "emulate"], ["distill"]),
