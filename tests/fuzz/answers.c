@@ -73,14 +73,14 @@ static void put_hex(const uint8_t *text, size_t count)
     }
 }
 
-/* "intent index confidence reason slots choices", and a line for each slot. */
-static void put_said(uint16_t intent, uint32_t confidence, const char *reason, const thimble_slot *slots, size_t count,
-                     size_t choices)
+/* "intent index confidence reason context slots choices", and a line for each slot. */
+static void put_said(uint16_t intent, uint32_t confidence, const char *reason, uint8_t room, const thimble_slot *slots,
+                     size_t count, size_t choices)
 {
     size_t name_length;
     const uint8_t *name = thimble_intent_name(&thimble_model_answers, intent, &name_length);
     put_hex(name, name_length);
-    printf(" %u %u %s %zu %zu\n", intent, confidence, reason, count, choices);
+    printf(" %u %u %s %u %zu %zu\n", intent, confidence, reason, room, count, choices);
     for (const thimble_slot *slot = slots; slot < slots + count; slot++) {
         put_hex(slot->name, slot->name_length);
         for (size_t i = 0; slot->unit[i]; i++) {
@@ -133,11 +133,11 @@ int main(void)
                 return 4;
             }
         }
-        put_said(result.intent, result.confidence, thimble_reason_name(result.reason), result.slots, result.slot_count,
-                 result.choice_count);
+        put_said(result.intent, result.confidence, thimble_reason_name(result.reason), result.context, result.slots,
+                 result.slot_count, result.choice_count);
         for (size_t i = 0; i < result.choice_count; i++) {
             const thimble_choice *choice = &result.choices[i];
-            put_said(choice->intent, choice->confidence, "-", choice->slots, choice->slot_count, 0);
+            put_said(choice->intent, choice->confidence, "-", choice->context, choice->slots, choice->slot_count, 0);
         }
         free(text);
     }

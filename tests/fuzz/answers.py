@@ -76,6 +76,7 @@ class Answered:
     reason: str
     slots: tuple[Slot, ...]
     choices: tuple[Answered, ...] = ()
+    context: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -162,10 +163,11 @@ def answers(program: Path, texts: Sequence[bytes]) -> Iterator[Answered]:
 
 
 def _answered(line: str, lines: Iterator[str]) -> Answered:
-    name, index, confidence, reason, num_slots, num_choices = line.split()
+    name, index, confidence, reason, room, num_slots, num_choices = line.split()
     slots = tuple(_slot(next(lines)) for _ in range(int(num_slots)))
     choices = tuple(_answered(next(lines), lines) for _ in range(int(num_choices)))
-    return Answered(_text(name), int(index), int(confidence), "" if reason == "-" else reason, slots, choices)
+    context = ("area",) if int(room) else ()
+    return Answered(_text(name), int(index), int(confidence), "" if reason == "-" else reason, slots, choices, context)
 
 
 def _slot(line: str) -> Slot:
@@ -341,8 +343,8 @@ def differs_from_host(sentence: bytes, answered: Answered, codec: StructuredCode
         return [] if answered.reason == "not-utf8" else [f"no UTF-8, and yet {answered}"]
     expected = ask(engine, codec, text, LOGIT_STEP)
     reason = answered.slots[0].value if answered.reason == "model" else answered.reason
-    choices = tuple(Choice(choice.text, choice.confidence) for choice in answered.choices)
-    said = Reply(answered.text, answered.confidence, reason, choices)
+    choices = tuple(Choice(choice.text, choice.confidence, choice.context) for choice in answered.choices)
+    said = Reply(answered.text, answered.confidence, reason, choices, answered.context)
     return [] if said == expected else [f"the device says {said}, the host {expected}"]
 
 
