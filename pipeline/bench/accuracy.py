@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.bench.assist import AssistSentence, load_homes, read_assist
+from pipeline.bench.assist import AssistSentence, by_home, read_assist
 from pipeline.bench.hassil_peer import HassilPeer
 from pipeline.bench.people import HomeNames, PeopleSentence, is_right, read_checkout, read_folder
 from pipeline.errors import ThimbleError
@@ -296,13 +296,8 @@ def foreign_rows(language: str, path: Path, limit: int | None, askers: Mapping[s
 def _assist_rows(recipe: Recipe, options: AccuracyOptions, console: Console) -> Iterable[Row]:
     assert options.assist is not None
     sentences = read_assist(options.assist)[: options.limit]
-    homes = load_homes(sentences)
-    by_home: dict[Path, list[AssistSentence]] = {}
-    for sentence in sentences:
-        by_home.setdefault(sentence.home, []).append(sentence)
     outcomes: dict[str, list[tuple[AssistSentence, list[str]]]] = {recipe.name: [], HASSIL: []}
-    for path, said in by_home.items():
-        home = homes[path]
+    for path, home, said in by_home(sentences):
         with _Model(recipe, options, console).asked(path) as asked:
             for who, ask in ((recipe.name, asked), (HASSIL, _only(HassilPeer("en", home)))):
                 outcomes[who] += [

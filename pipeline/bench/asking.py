@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.bench.assist import AssistSentence, load_homes, read_assist
+from pipeline.bench.assist import by_home, read_assist
 from pipeline.bench.people import HomeNames, is_right, read_folder
 from pipeline.files import write_json
 from pipeline.recipes.load import Recipe, load_recipe
@@ -114,10 +114,8 @@ def run_asking(options: AskingOptions, console: Console) -> None:
 def _rows(recipe: Recipe, options: AskingOptions, console: Console) -> Iterator[AskingRow]:
     asking = recipe.replace(answers=recipe.answers.replace(below="ask", threshold=max(options.thresholds)))
 
-    @contextmanager
-    def model(home: Path) -> Iterator[Listener]:
-        with listening(asking, options.build, options.place, home, console) as listener:
-            yield listener
+    def model(home: Path) -> AbstractContextManager[Listener]:
+        return listening(asking, options.build, options.place, home, console)
 
     if options.sentences is not None:
         people, home = read_folder(options.sentences, options.language)
@@ -130,14 +128,8 @@ def _rows(recipe: Recipe, options: AskingOptions, console: Console) -> Iterator[
         for threshold in options.thresholds:
             yield asking_row(f"people, {options.language}", recipe.name, threshold, pairs)
     if options.assist is not None:
-        sentences = read_assist(options.assist)
-        by_home: dict[Path, list[AssistSentence]] = {}
-        for sentence in sentences:
-            by_home.setdefault(sentence.home, []).append(sentence)
-        homes = load_homes(sentences)
         judged = []
-        for path, said in by_home.items():
-            home_said = homes[path]
+        for path, home_said, said in by_home(read_assist(options.assist)):
             with model(path) as listener:
                 judged += [
                     (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from pipeline.tasks.home_assistant.resolve import resolve
 from pipeline.tasks.home_file import Home, load_home
 from pipeline.text.answers import NO_MATCH, StructuredAnswer
 
-__all__ = ["AssistSentence", "read_assist"]
+__all__ = ["AssistSentence", "by_home", "read_assist"]
 
 _SAME_VALUE = {"volume_level": "volume_level", "position": "position", "brightness": "brightness"}
 _ON = {"HassTurnOn": "on", "HassOpenCover": "on", "HassTurnOff": "off", "HassCloseCover": "off"}
@@ -101,6 +101,9 @@ def _area_of(home: Path, device: str | None) -> str:
     return next((areas.get(entry.get("area"), "") for entry in data["devices"] if entry["id"] == device), "")
 
 
-def load_homes(sentences: list[AssistSentence]) -> dict[Path, Home]:
-    """The homes of the sentences."""
-    return {path: load_home(path) for path in {sentence.home for sentence in sentences}}
+def by_home(sentences: Iterable[AssistSentence]) -> list[tuple[Path, Home, list[AssistSentence]]]:
+    """The file of each home, the home, and its sentences."""
+    said: dict[Path, list[AssistSentence]] = {}
+    for sentence in sentences:
+        said.setdefault(sentence.home, []).append(sentence)
+    return [(path, load_home(path), group) for path, group in said.items()]

@@ -17,7 +17,7 @@ from pipeline.errors import ThimbleError
 from pipeline.importers.imported_model import Arrays, ImportedModel, halves
 from pipeline.importers.refusals import Facts, Refusals
 from pipeline.importers.sentencepiece_model import Piece, PieceType, tables_of_pieces
-from pipeline.importers.tensors import names_of_layers, refuse_others
+from pipeline.importers.tensors import VARIABLES, names_of_layers, refuse_others
 from pipeline.importers.tokenizer_json import byte_level, word_rules
 from pipeline.importers.tokenizer_parts import Frame
 from pipeline.text.pretokenizer import WordForm
@@ -39,7 +39,7 @@ _WORDS = {
 
 _LAYER = {
     f"layer{{i}}_{ours}/{variable}": f"blk.{{i}}.{theirs}.{kind}"
-    for variable, kind in (("kernel", "weight"), ("bias", "bias"))
+    for variable, kind in VARIABLES
     for ours, theirs in (("o", "attn_output"), ("up", "ffn_up"), ("down", "ffn_down"))
 }
 _ENDS = {"embed/table": "token_embd.weight", "norm_final/gamma": "output_norm.weight", "head/kernel": "output.weight"}
@@ -53,7 +53,7 @@ _LLAMA = {
     **_LAYER,
     **{
         f"layer{{i}}_{ours}/{variable}": f"blk.{{i}}.{theirs}.{kind}"
-        for variable, kind in (("kernel", "weight"), ("bias", "bias"))
+        for variable, kind in VARIABLES
         for ours, theirs in (("q", "attn_q"), ("k", "attn_k"), ("v", "attn_v"), ("gate", "ffn_gate"))
     },
     "rope": "rope_freqs.weight",
@@ -143,9 +143,7 @@ def read_gguf(path: Path, refusals: Refusals) -> ImportedModel:
     assert tokenizer is not None
     if (rope := names.pop("rope", None)) is not None:  # what llama.cpp stores of `llama3`
         sizes["rope_scaling"] = {"kind": "factors", "factors": tensors.read([rope])[rope].tolist()}
-    if is_llama and any(ours.endswith("/bias") for ours in names):
-        sizes["biases"] = True
-    if not is_llama:
+    if not is_llama or any(ours.endswith("/bias") for ours in names):
         sizes["biases"] = True
 
     def read() -> Arrays:

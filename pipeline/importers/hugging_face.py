@@ -18,7 +18,7 @@ from pipeline.errors import ThimbleError
 from pipeline.importers.imported_model import Arrays, ImportedModel
 from pipeline.importers.refusals import Facts, Refusals
 from pipeline.importers.sentencepiece_model import read_sentencepiece
-from pipeline.importers.tensors import SafeTensors, Tensors, names_of_layers, refuse_others
+from pipeline.importers.tensors import VARIABLES, SafeTensors, Tensors, names_of_layers, refuse_others
 from pipeline.importers.tokenizer_json import read_tokenizer_json
 from pipeline.importers.tokenizer_parts import Frame
 from pipeline.text.tokenizers.tables import TableTokenizer
@@ -42,7 +42,7 @@ _LLAMA = {
     "layer{i}_norm_attention/gamma": "model.layers.{i}.input_layernorm.weight",
     **{
         f"layer{{i}}_{ours}/{variable}": f"model.layers.{{i}}.{theirs}.{kind}"
-        for variable, kind in (("kernel", "weight"), ("bias", "bias"))
+        for variable, kind in VARIABLES
         for ours, theirs in (
             *((name, f"self_attn.{name}_proj") for name in "qkvo"),
             *((name, f"mlp.{name}_proj") for name in ("gate", "up", "down")),
@@ -53,7 +53,6 @@ _LLAMA = {
     "head/kernel": "lm_head.weight",
 }
 _OF_NORMS = (("norm_attention", "ln_1"), ("norm_ffn", "ln_2"))
-_VARIABLES = (("kernel", "weight"), ("bias", "bias"))
 _GPT = {
     "embed/table": "transformer.wte.weight",
     "embed/positions": "transformer.wpe.weight",
@@ -71,7 +70,7 @@ _GPT2 = {
     **{
         f"layer{{i}}_{ours}/{variable}": f"transformer.h.{{i}}.{theirs}.{kind}"
         for ours, theirs in (("qkv", "attn.c_attn"), ("o", "attn.c_proj"), ("up", "mlp.c_fc"), ("down", "mlp.c_proj"))
-        for variable, kind in _VARIABLES
+        for variable, kind in VARIABLES
     },
 }
 _GPT_NEO = {
@@ -84,7 +83,7 @@ _GPT_NEO = {
             ("up", "mlp.c_fc"),
             ("down", "mlp.c_proj"),
         )
-        for variable, kind in _VARIABLES
+        for variable, kind in VARIABLES
     },
 }
 _BUFFERS = r".*\.(rotary_emb\.inv_freq|attn\.(attention\.)?(bias|masked_bias))"

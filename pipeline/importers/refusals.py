@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ThimbleError, UnsupportedModel
+from pipeline.errors import UnsupportedModel
 
 __all__ = ["Facts", "Refusals"]
 
@@ -94,8 +94,3 @@ class Facts:
     def _refuse(self, key: str, value: object, wanted: str) -> None:
         what = f"{self._name} has no `{key}`" if value is None else f"{self._name} has `{key}` {value!r:.40}"
         self._refusals.add(what, f"give {wanted}")
-
-
-def read_error(path: Path, error: OSError, remedy: str) -> ThimbleError:
-    """Of a file that cannot be read."""
-    return ThimbleError(f"cannot read {path}: {error.strerror}", remedy)

@@ -10,8 +10,15 @@ from typing import Any, cast
 
 from pipeline.errors import ThimbleError
 from pipeline.importers.refusals import Refusals
-from pipeline.importers.tokenizer_parts import SPACE, Frame, finished, merges_of_pieces, space_pieces
-from pipeline.text.prompt import PromptTemplate
+from pipeline.importers.tokenizer_parts import (
+    BYTE_TEXTS,
+    SPACE,
+    Frame,
+    finished,
+    merges_of_pieces,
+    space_pieces,
+    spaced_template,
+)
 from pipeline.text.tokenizers.tables import TableTokenizer
 
 __all__ = ["Piece", "PieceType", "read_sentencepiece", "tables_of_pieces"]
@@ -19,7 +26,6 @@ __all__ = ["Piece", "PieceType", "read_sentencepiece", "tables_of_pieces"]
 _TRAIN = (
     "train it with --model_type=bpe --byte_fallback --normalization_rule_name=identity --remove_extra_whitespaces=false"
 )
-_BYTES = {f"<0x{byte:02X}>": byte for byte in range(256)}
 
 
 class PieceType(IntEnum):
@@ -107,9 +113,9 @@ def tables_of_pieces(
             "train it without --user_defined_symbols",
         )
     byte_ids = {
-        _BYTES[piece.text]: index
+        BYTE_TEXTS[piece.text]: index
         for index, piece in enumerate(pieces)
-        if piece.type == PieceType.BYTE and piece.text in _BYTES
+        if piece.type == PieceType.BYTE and piece.text in BYTE_TEXTS
     }
     if len(byte_ids) < 256:
         refusals.add(f"{name} has no tokens for {256 - len(byte_ids)} of the 256 bytes (byte_fallback)", _TRAIN)
@@ -130,19 +136,11 @@ def tables_of_pieces(
     for byte, index in byte_ids.items():
         table[index] = bytes([byte])
     vocabulary = {piece.text: index for index, piece in enumerate(pieces)}
-    bos, stops = frame.ids(vocabulary, vocab_size, refusals)
+    ends = frame.ids(vocabulary, vocab_size, refusals)
     characters = {text: index for text, (index, _) in normal.items() if len(text) == 1}
     if SPACE in characters:
         characters[" "] = characters[SPACE]
-    template = PromptTemplate(
-        bos=bos,
-        suffix=(),
-        stops=stops,
-        byte_base=0,
-        prefix=(characters[SPACE],) if has_prefix else (),
-        strip_leading_space=has_prefix,
-        byte_ids=tuple(byte_ids[byte] for byte in range(256)),
-    )
+    template = spaced_template(ends, characters.get(SPACE), has_prefix, [byte_ids[byte] for byte in range(256)])
     return finished(table, characters, merges_of_pieces(normal), template, refusals)
 
 

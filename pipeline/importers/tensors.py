@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from pipeline.errors import ThimbleError
 from pipeline.importers.refusals import Refusals
 
-__all__ = ["SafeTensors", "Tensors", "names_of_layers", "refuse_others", "to_float"]
+__all__ = ["VARIABLES", "SafeTensors", "Tensors", "names_of_layers", "refuse_others", "to_float"]
 
+VARIABLES = (("kernel", "weight"), ("bias", "bias"))
+"""Of a product: our names, and theirs."""
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _WHOLE = "give the whole checkpoint: all of its .safetensors files, as the index names them"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import ThimbleError
 from pipeline.importers.refusals import Refusals
-from pipeline.importers.tokenizer_parts import SPACE, Frame, finished, space_pieces
+from pipeline.importers.tokenizer_parts import BYTE_TEXTS, SPACE, Frame, finished, space_pieces, spaced_template
 from pipeline.text.pretokenizer import CharacterClass, WordForm, WordRules
 from pipeline.text.prompt import PromptTemplate
 from pipeline.text.tokenizers.tables import TableTokenizer
@@ -226,15 +226,14 @@ def _with_bytes(
                 f"{name} cuts texts by {part.get('type')}" + (f" with prepend_scheme {scheme!r}" if scheme else ""),
                 "give the tokenizer.model that it was made from, without tokenizer.json",
             )
-    bytes_of = {f"<0x{byte:02X}>": byte for byte in range(256)}
-    missing = sum(text not in vocabulary for text in bytes_of)
+    missing = sum(text not in vocabulary for text in BYTE_TEXTS)
     if missing:
         refusals.add(f"{name} has no tokens for {missing} of the 256 bytes", _REMEDY)
         return None
     pieces, characters = [b""] * vocab_size, {}
     for text, index in vocabulary.items():
-        if text in bytes_of:
-            pieces[index] = bytes([bytes_of[text]])
+        if text in BYTE_TEXTS:
+            pieces[index] = bytes([BYTE_TEXTS[text]])
         elif text not in specials:
             pieces[index] = space_pieces(text)
             if len(text) == 1:
@@ -244,15 +243,7 @@ def _with_bytes(
     elif prefix:
         refusals.add(f"{name} has no token for a space, with which every text begins", _REMEDY)
         return None
-    template = PromptTemplate(
-        bos=frame[0],
-        suffix=(),
-        stops=frame[1],
-        byte_base=0,
-        prefix=(characters[SPACE],) if prefix else (),
-        strip_leading_space=prefix,
-        byte_ids=tuple(vocabulary[text] for text in bytes_of),
-    )
+    template = spaced_template(frame, characters.get(SPACE), prefix, [vocabulary[text] for text in BYTE_TEXTS])
     return finished(pieces, characters, merges, template, refusals)
 
 

@@ -9,10 +9,12 @@ from pipeline.importers.refusals import Refusals
 from pipeline.text.prompt import PromptTemplate, PromptTokenizer, table_excess
 from pipeline.text.tokenizers.tables import TableTokenizer
 
-__all__ = ["SPACE", "Frame", "finished", "merges_of_pieces", "space_pieces"]
+__all__ = ["BYTE_TEXTS", "SPACE", "Frame", "finished", "merges_of_pieces", "space_pieces", "spaced_template"]
 
 SPACE = "\u2581"
 """SentencePiece's sign for a space."""
+BYTE_TEXTS = {f"<0x{byte:02X}>": byte for byte in range(256)}
+"""SentencePiece's texts of bytes."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,28 @@ class Frame:
 def space_pieces(text: str) -> bytes:
     """A piece's bytes, where a sign stands for a space."""
     return text.replace(SPACE, " ").encode()
+
+
+def spaced_template(
+    frame: tuple[int, tuple[int, ...]], space: int | None, has_prefix: bool, byte_ids: Sequence[int]
+) -> PromptTemplate:
+    """Of a tokenizer in which a sign stands for a space.
+
+    Args:
+        frame: what begins every prompt, and what ends an answer.
+        space: the sign's id, if it has one.
+        has_prefix: whether it comes before a text.
+        byte_ids: of each byte, [256].
+    """
+    return PromptTemplate(
+        bos=frame[0],
+        suffix=(),
+        stops=frame[1],
+        byte_base=0,
+        prefix=(space,) if has_prefix and space is not None else (),
+        strip_leading_space=has_prefix,
+        byte_ids=tuple(byte_ids),
+    )
 
 
 def merges_of_pieces(pieces: Mapping[str, tuple[int, float]]) -> dict[tuple[int, int], tuple[int, int]]:

@@ -120,7 +120,7 @@ class Embed(TappedLayer, keras.layers.Layer):
 
     def __init__(self, vocab_size: int, d_model: int, context: int, learned_positions: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.sizes: dict[str, Any] = {
+        self.sizes = {
             "vocab_size": vocab_size,
             "d_model": d_model,
             "context": context,

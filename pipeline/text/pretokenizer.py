@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 __all__ = ["CharacterClass", "WordForm", "WordRules"]
 
@@ -61,13 +62,17 @@ class WordRules:
 
     def words(self, text: str) -> Iterator[str]:
         """The words, which together are the text."""
-        starts = [start for start, _ in self.runs]
-        classes = [CharacterClass(self.runs[bisect_right(starts, ord(character)) - 1][1]) for character in text]
+        classes = [CharacterClass(self.runs[bisect_right(self._starts, ord(one)) - 1][1]) for one in text]
+        matcher = _Matcher(self, text, classes)
         at = 0
         while at < len(text):
-            length = _Matcher(self, text, classes).length(at)
+            length = matcher.length(at)
             yield text[at : at + length]
             at += length
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [start for start, _ in self.runs]
 
 
 class _Matcher:

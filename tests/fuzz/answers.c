@@ -73,6 +73,19 @@ static void put_hex(const uint8_t *text, size_t count)
     }
 }
 
+/* A sentence of the model, with memory for its ids. */
+static thimble_understanding understanding_of(thimble_context *context, uint16_t *ids)
+{
+    return (thimble_understanding){
+        .context = context,
+        .answers = &thimble_model_answers,
+        .tokenizer = &thimble_model_tokenizer,
+        .annotator = &thimble_model_annotator,
+        .ids = ids,
+        .capacity = PROMPT_IDS,
+    };
+}
+
 /* "intent index confidence reason context slots choices", and a line for each slot. */
 static void put_said(uint16_t intent, uint32_t confidence, const char *reason, uint8_t room, const thimble_slot *slots,
                      size_t count, size_t choices)
@@ -98,14 +111,7 @@ int main(void)
     static _Alignas(16) uint8_t memory[CACHE_BYTES + ARENA_BYTES];
     static uint16_t ids[PROMPT_IDS];
     thimble_context context;
-    thimble_understanding sentence = {
-        .context = &context,
-        .answers = &thimble_model_answers,
-        .tokenizer = &thimble_model_tokenizer,
-        .annotator = &thimble_model_annotator,
-        .ids = ids,
-        .capacity = PROMPT_IDS,
-    };
+    thimble_understanding sentence = understanding_of(&context, ids);
     if (thimble_init(&context, &model, memory, sizeof memory) != THIMBLE_OK) {
         return 2;
     }

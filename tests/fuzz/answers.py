@@ -133,14 +133,19 @@ def codec_of(asks: bool = False) -> StructuredCodec:
     return StructuredCodec(Tokenizer.load(MODEL / "tokenizer.json"), schema, names.annotator())
 
 
-def build(codec: StructuredCodec, folder: Path) -> Path:
-    """The program of answers.c, under sanitizers."""
+def parts_of(codec: StructuredCodec, folder: Path) -> tuple[list[Path], list[str]]:
+    """What answers.c is linked with, of which the codec's tables are written into a folder, and its options."""
     write_tokenizer(codec.tokenizer, folder)
     write_text_path(codec, folder)
     parts = ("tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand", "ask")
-    sources = [Path(__file__).with_suffix(".c"), *sorted(folder.glob("*.c"))]
-    sources += [RUNTIME / "thimble.c", *(RUNTIME / f"thimble_{part}.c" for part in parts)]
-    defines = [f"-DVOCAB={codec.vocab_size}", f"-DCONTEXT={CONTEXT}", f"-DLOGIT_STEP={LOGIT_STEP}"]
+    sources = [*sorted(folder.glob("*.c")), RUNTIME / "thimble.c", *(RUNTIME / f"thimble_{part}.c" for part in parts)]
+    return sources, [f"-DVOCAB={codec.vocab_size}", f"-DCONTEXT={CONTEXT}", f"-DLOGIT_STEP={LOGIT_STEP}"]
+
+
+def build(codec: StructuredCodec, folder: Path) -> Path:
+    """The program of answers.c, under sanitizers."""
+    parts, defines = parts_of(codec, folder)
+    sources = [Path(__file__).with_suffix(".c"), *parts]
     flags = ["-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror", *defines]
     flags += ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     program = folder / "answers"

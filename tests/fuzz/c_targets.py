@@ -226,15 +226,10 @@ def _renamed(place: Path, what: str, number: int, names: Sequence[str]) -> list[
 
 
 def _answers(folder: Path) -> tuple[list[_Unit], list[str]]:
-    from tests.fuzz.answers import CONTEXT, LOGIT_STEP, codec_of
+    from tests.fuzz.answers import codec_of, parts_of
 
-    codec = codec_of()
-    write_tokenizer(codec.tokenizer, folder)
-    write_text_path(codec, folder)
-    units = [_Unit(_SOURCES / "answers.c")]
-    units += _runtime("", "tokenizer", "sampler", "normalize", "quantities", "matcher", "answer", "understand")
-    units += [_Unit(path) for path in sorted(folder.glob("*.c"))]
-    return units, [f"-DVOCAB={codec.vocab_size}", f"-DCONTEXT={CONTEXT}", f"-DLOGIT_STEP={LOGIT_STEP}"]
+    parts, defines = parts_of(codec_of(), folder)
+    return [_Unit(_SOURCES / "answers.c"), *map(_Unit, parts)], defines
 
 
 def _stored_names(folder: Path) -> tuple[list[_Unit], list[str]]:

@@ -16,11 +16,11 @@ import struct
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 
 from pipeline.errors import ThimbleError
 from pipeline.text.prompt import PromptTemplate, PromptTokenizer
+from pipeline.text.tokenizers.merging import ids_of_characters, merged
 
 __all__ = ["KIND", "Llama2cTokenizer"]
 
@@ -134,8 +134,8 @@ class Llama2cTokenizer(PromptTokenizer):
         able = {text: index for text, index in self._ids.items() if self._scores[index] > _MIN_SCORE}
         ranks = {score: rank for rank, score in enumerate(sorted({-self._scores[index] for index in able.values()}))}
         return {
-            (left, right): (ranks[-self._scores[merged]], merged)
-            for text, merged in able.items()
+            (left, right): (ranks[-self._scores[whole]], whole)
+            for text, whole in able.items()
             for cut in range(1, len(text))
             if text[:cut] in ids and text[cut:] in ids
             for left in ids[text[:cut]]
@@ -144,17 +144,9 @@ class Llama2cTokenizer(PromptTokenizer):
 
     def encode(self, text: str) -> list[int]:
         """Ids of the text, a space before it unless it is empty."""
-        ids = [*self.template.prefix] if text else []
-        for character in text:
-            known = self.characters.get(character)
-            ids += [_BYTE_BASE + byte for byte in character.encode()] if known is None else [known]
-        merges = self.ranked_merges
-        while True:
-            candidates = [(merges[pair][0], index) for index, pair in enumerate(pairwise(ids)) if pair in merges]
-            if not candidates:
-                return ids
-            _, index = min(candidates)
-            ids[index : index + 2] = [merges[ids[index], ids[index + 1]][1]]
+        prefix = self.template.prefix if text else ()
+        singles = ids_of_characters(text, self.characters, range(_BYTE_BASE, _BYTE_BASE + 256))
+        return merged([*prefix, *singles], self.ranked_merges)
 
 
 def _read_piece(path: Path, data: bytes, offset: int, index: int, longest: int) -> bytes:

@@ -10,13 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ThimbleError
 from pipeline.text.pretokenizer import WordForm, WordRules
 from pipeline.text.prompt import PromptTemplate, PromptTokenizer
+from pipeline.text.tokenizers.merging import ids_of_characters, merged
 
 __all__ = ["KIND", "TableTokenizer"]
 
@@ -54,10 +54,10 @@ class TableTokenizer(PromptTokenizer):
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             pieces = [text.encode("utf-8", "surrogateescape") for text in data["pieces"]]
-            merges = {(left, right): (rank, merged) for left, right, rank, merged in data["merges"]}
+            merges = {(left, right): (rank, whole) for left, right, rank, whole in data["merges"]}
             template = _template(data["template"])
             ids = [*data["characters"].values(), *(index for pair in merges for index in pair), *template.byte_ids]
-            ids += [merged for _, merged in merges.values()]
+            ids += [whole for _, whole in merges.values()]
             if not all(isinstance(index, int) and 0 <= index < len(pieces) for index in ids):
                 raise ValueError(f"there are ids beyond its {len(pieces)} pieces")
             if len(template.byte_ids) not in (0, 256):
@@ -104,34 +104,18 @@ class TableTokenizer(PromptTokenizer):
     def encode(self, text: str) -> list[int]:
         """Ids of the text, the template's prefix before it unless it is empty."""
         rules = self._template.word_rules
-        words = rules.words(text) if rules else [text] if text else []
-        ids = [*self._template.prefix] if text else []
+        prefix = self._template.prefix if text else ()
         if rules is None:
-            return self._merged([*ids, *self._single(text)])
-        return [*ids, *(index for word in words for index in self._merged(self._single(word)))]
+            return merged([*prefix, *self._singles(text)], self._merges)
+        words = (merged(self._singles(word), self._merges) for word in rules.words(text))
+        return [*prefix, *(index for word in words for index in word)]
 
     def encode_bytes(self, word: bytes) -> list[int]:
         """Ids of one word whose bytes merge, which need not be UTF-8."""
-        return self._merged([self._byte_ids[byte] for byte in word])
+        return merged([self._byte_ids[byte] for byte in word], self._merges)
 
-    def _single(self, text: str) -> list[int]:
-        """Ids of the characters, or of their bytes."""
-        ids: list[int] = []
-        for character in text:
-            known = self._characters.get(character)
-            ids += [self._byte_ids[byte] for byte in character.encode()] if known is None else [known]
-        return ids
-
-    def _merged(self, ids: list[int]) -> list[int]:
-        """Neighbours of the lowest rank become one, the leftmost of equals, until none is left."""
-        while True:
-            candidates = [
-                (self._merges[pair][0], index) for index, pair in enumerate(pairwise(ids)) if pair in self._merges
-            ]
-            if not candidates:
-                return ids
-            _, index = min(candidates)
-            ids[index : index + 2] = [self._merges[ids[index], ids[index + 1]][1]]
+    def _singles(self, text: str) -> list[int]:
+        return ids_of_characters(text, self._characters, self._byte_ids)
 
 
 def _template(data: dict[str, Any]) -> PromptTemplate:

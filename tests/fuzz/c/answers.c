@@ -15,14 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static _Alignas(16) uint8_t memory[CACHE_BYTES + ARENA_BYTES];
     static thimble_context context;
     uint16_t *ids = malloc(PROMPT_IDS * sizeof *ids);
-    thimble_understanding sentence = {
-        .context = &context,
-        .answers = &thimble_model_answers,
-        .tokenizer = &thimble_model_tokenizer,
-        .annotator = &thimble_model_annotator,
-        .ids = ids,
-        .capacity = PROMPT_IDS,
-    };
+    thimble_understanding sentence = understanding_of(&context, ids);
     require(thimble_init(&context, &model, memory, sizeof memory) == THIMBLE_OK);
     uint8_t *text = malloc(size ? size : 1);
     memcpy(text, data, size);
